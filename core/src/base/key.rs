@@ -1,0 +1,222 @@
+//! Ed25519 keys and signatures under the rules of ZIP-215, by which single and batch verification agree.
+//!
+//! Every signature is over a 32-byte [`Digest`] made in a [`super::Domain`], so a signature for one use is
+//! never one for another. Keys of small order are refused when they are parsed.
+
+use super::{Digest, Entropy};
+use alloc::string::{String, ToString};
+use borsh::{BorshDeserialize, BorshSerialize};
+use core::fmt;
+use core::str::FromStr;
+use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes, batch};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+/// A public key: who someone is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub struct PublicKey(pub [u8; 32]);
+
+/// An Ed25519 signature.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub struct Signature(pub [u8; 64]);
+
+/// A secret key. Its memory is wiped when it is dropped, and it prints as nothing.
+#[derive(Clone)]
+pub struct SecretKey {
+    seed: Zeroizing<[u8; 32]>,
+    signing: SigningKey,
+    public: PublicKey,
+}
+
+/// A signature that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signature does not verify")]
+pub struct SignatureError;
+
+/// A key that is not a point of the curve, or one of small order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a usable Ed25519 public key: expected 64 hexadecimal digits of a point of full order")]
+pub struct InvalidKey;
+
+impl PublicKey {
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Refuses what is not a point, and the points of small order, for which anyone can sign.
+    ///
+    /// # Errors
+    /// If the key is one of those.
+    pub fn check(&self) -> Result<(), InvalidKey> {
+        VerificationKey::try_from(self.0).map_err(|_| InvalidKey)?;
+        // A key of small order verifies the all-zero scalar with the identity as commitment, whatever the
+        // message: [8]([0]B - [k]A - R) is zero. No other key does.
+        let mut forged = [0; 64];
+        forged[0] = 1;
+        match self.verify(&Digest::ZERO, &Signature(forged)) {
+            Ok(()) => Err(InvalidKey),
+            Err(SignatureError) => Ok(()),
+        }
+    }
+
+    /// Checks a signature over a digest.
+    ///
+    /// # Errors
+    /// If it does not hold.
+    pub fn verify(&self, digest: &Digest, signature: &Signature) -> Result<(), SignatureError> {
+        self.verify_bytes(&digest.0, signature)
+    }
+
+    /// Checks a signature over bytes whose form a standard fixes (a TLS transcript, a signed note).
+    ///
+    /// # Errors
+    /// If it does not hold.
+    pub fn verify_bytes(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureError> {
+        let key = VerificationKey::try_from(self.0).map_err(|_| SignatureError)?;
+        key.verify(&ed25519_zebra::Signature::from_bytes(&signature.0), message).map_err(|_| SignatureError)
+    }
+}
+
+impl SecretKey {
+    /// The key with this seed (RFC 8032 private key).
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        let signing = SigningKey::from(seed);
+        let public = PublicKey(VerificationKeyBytes::from(&signing).into());
+        Self { seed: Zeroizing::new(seed), signing, public }
+    }
+
+    /// A new key.
+    #[must_use]
+    pub fn generate(entropy: &mut dyn Entropy) -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        entropy.fill(&mut *seed);
+        Self::from_seed(*seed)
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    /// The seed, for the file that keeps it and for deriving further secrets in a domain of their own.
+    #[must_use]
+    pub fn seed(&self) -> &[u8; 32] {
+        &self.seed
+    }
+
+    /// Signs a digest.
+    #[must_use]
+    pub fn sign(&self, digest: &Digest) -> Signature {
+        self.sign_bytes(&digest.0)
+    }
+
+    /// Signs bytes whose form a standard fixes.
+    #[must_use]
+    pub fn sign_bytes(&self, message: &[u8]) -> Signature {
+        Signature(self.signing.sign(message).to_bytes())
+    }
+}
+
+/// Checks many signatures at once, which costs about half of checking each.
+///
+/// # Errors
+/// If any of them does not hold; which one, only single verification tells.
+pub fn verify_batch<'a>(
+    items: impl IntoIterator<Item = (PublicKey, &'a Digest, Signature)>,
+    entropy: &mut dyn Entropy,
+) -> Result<(), SignatureError> {
+    let mut verifier = batch::Verifier::new();
+    for (key, digest, signature) in items {
+        let signature = ed25519_zebra::Signature::from_bytes(&signature.0);
+        verifier.queue((VerificationKeyBytes::from(key.0), signature, &digest.0));
+    }
+    verifier.verify(super::EntropyRng(entropy)).map_err(|_| SignatureError)
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SecretKey(of {})", self.public)
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidKey)?;
+        let key = Self(bytes);
+        key.check()?;
+        Ok(key)
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_string())
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <String as Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Signature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut bytes = [0; 64];
+        hex::decode_to_slice(<String as Deserialize>::deserialize(deserializer)?, &mut bytes)
+            .map_err(|_| serde::de::Error::custom("expected 128 hexadecimal digits"))?;
+        Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identity_point_is_no_key() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert_eq!(PublicKey(identity).check(), Err(InvalidKey));
+        assert_eq!(SecretKey::from_seed([7; 32]).public().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_digest_alone() {
+        let key = SecretKey::from_seed([3; 32]);
+        let signature = key.sign(&Digest([1; 32]));
+        assert_eq!(key.public().verify(&Digest([1; 32]), &signature), Ok(()));
+        assert_eq!(key.public().verify(&Digest([2; 32]), &signature), Err(SignatureError));
+    }
+}

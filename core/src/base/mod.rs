@@ -1,0 +1,20 @@
+//! What every part stands on: numbers that are types, keys, hashing with domains, the canonical codec,
+//! the two clocks, entropy that is handed in, and the store seen from the inside.
+
+mod codec;
+mod digest;
+mod entropy;
+mod key;
+mod number;
+mod profile;
+mod store;
+mod time;
+
+pub use codec::{DecodeError, decode, encode};
+pub use digest::{Digest, Domain};
+pub use entropy::{Entropy, EntropyRng};
+pub use key::{InvalidKey, PublicKey, SecretKey, Signature, SignatureError, verify_batch};
+pub use number::{Epoch, Height, LeafIndex, MicroCaesar, Sequence};
+pub use profile::{Profile, UnknownProfile};
+pub use store::{ReadError, Reader, Row, Table, Write, WriteBatch};
+pub use time::{Mono, Now, UnixMillis};

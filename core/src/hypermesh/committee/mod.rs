@@ -1,0 +1,1 @@
+//! The committee of validators that holds the signing keys in shares: key generation and threshold signing.

@@ -1,0 +1,6 @@
+//! HyperMesh, the four-proof consensus: decides, among nodes of which f may be Byzantine, which operations
+//! happen and in what order, and holds the signing keys in shares.
+
+pub mod committee;
+pub mod ordering;
+pub mod proof;

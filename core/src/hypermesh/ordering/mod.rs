@@ -1,0 +1,1 @@
+//! Byzantine-fault-tolerant ordering of blocks, on the core of Malachite.

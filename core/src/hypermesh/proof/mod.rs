@@ -1,0 +1,1 @@
+//! The four proofs that admit a batch: space, stake, work and time.

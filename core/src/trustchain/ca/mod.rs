@@ -1,0 +1,1 @@
+//! The certificate authority: requests in, to-be-signed certificates out.

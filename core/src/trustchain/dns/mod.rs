@@ -1,0 +1,1 @@
+//! The names: records and authoritative answers.
