@@ -4,3 +4,6 @@
 pub mod committee;
 pub mod ordering;
 pub mod proof;
+mod reveal;
+
+pub use reveal::{REVEAL_COUNT_MAX, RevealChain, reveal_link};

@@ -1,0 +1,38 @@
+//! The request and response of every STOQ method, and the table that names them.
+//!
+//! A method is a service and a name: `trustchain` and `issue_certificate`, `hypermesh` and
+//! `consensus/validate_certificate`. Requests and responses travel in the canonical encoding; people and
+//! scripts see the same types as JSON.
+
+mod caesar;
+mod consensus;
+mod fault;
+mod method;
+mod read;
+mod status;
+mod trustchain;
+
+pub use caesar::{Balance, BalanceRequest, FeeSchedule, FeesRequest, TransferRequest};
+pub use consensus::{
+    BeaconState, BlockProof, ConsensusRequirements, ConsensusValidationResult, GenesisRequest, HeaderRequest,
+    MemberRequest, MemberState, Receipts, StatusRequest, ValidateBatchRequest, ValidateProofsRequest,
+};
+pub use fault::{ApiFault, FaultKind};
+pub use method::{Call, METHODS, Method, Request, Response};
+pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
+pub use status::{
+    CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health, HypermeshHealthRequest,
+    HypermeshMethodsRequest, HypermeshMetricsRequest, MethodList, Metrics, NodeStatus, TrustchainHealthRequest,
+    TrustchainMethodsRequest, TrustchainMetricsRequest,
+};
+pub use trustchain::{
+    CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateSummary,
+    CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsOutcome, DnsRequest, InclusionRequest,
+    IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LogEntry, LogEntryRequest, LogProof,
+    RegisterNameRequest, SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
+};
+
+/// The most bytes in an encoded request: a batch and its surroundings.
+pub const REQUEST_BYTES_MAX: usize = crate::state::BATCH_BYTES_MAX + 4096;
+/// The most bytes in an encoded response.
+pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -1,0 +1,273 @@
+//! Answers from the last committed state, which need no node: only an immutable view of it.
+
+use super::*;
+use crate::base::UnixMillis;
+use crate::caesar::{ISSUE_FEE, Place, RECORDS_FEE, REGISTER_FEE, TRANSFER_FEE};
+use crate::hypermesh::ordering::CommitCertificate;
+use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
+use crate::state::{
+    Batch, Certificate, Inadmissible, Member, Outcome, SERVICES, State,
+};
+use crate::trustchain::ca::{SerialNumber, SignedCertificate};
+use crate::trustchain::dns;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// The last committed state, and how the node that publishes it is. Views are immutable, so threads share them.
+#[derive(Clone)]
+pub struct View {
+    /// The state.
+    pub state: State,
+    /// The precommits that decided its last block; none before the first.
+    pub commit: Option<CommitCertificate>,
+    /// How the node is.
+    pub status: NodeStatus,
+    /// Its counters, by service.
+    pub counters: Arc<alloc::collections::BTreeMap<&'static str, Counters>>,
+}
+
+/// What is said of every member's place in the network, until attestation is built.
+pub const POSITION_NOT_ATTESTED: &str = "not attested";
+
+/// Answers a request from a view; `None` for one that only the node itself can answer.
+#[must_use]
+pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<Response, ApiFault>> {
+    let state = &view.state;
+    Some(match request {
+        Request::ValidateCertificate(request) => Ok(Response::ValidateCertificate(certificate_state(
+            state,
+            &request.certificate_der,
+            wall,
+        ))),
+        Request::ListCertificates(request) => Ok(Response::ListCertificates(list(state, request))),
+        Request::ResolveDns(request) => Ok(Response::ResolveDns(resolve(state, request))),
+        Request::LogInclusion(request) => inclusion(state, request).map(Response::LogInclusion),
+        Request::LogConsistency(request) => consistency(state, request).map(Response::LogConsistency),
+        Request::ValidateBatch(request) if request.requirements == ConsensusRequirements::Checked => {
+            Ok(Response::ValidateBatch(check_batch(state, &request.batch)))
+        }
+        Request::ValidateProofs(request) => {
+            Ok(Response::ValidateProofs(check_proofs(state, &request.statement, &request.proofs)))
+        }
+        Request::Genesis(_) => Ok(Response::Genesis(state.genesis_document().as_ref().clone())),
+        Request::Member(request) => member(state, request).map(Response::Member),
+        Request::Status(_) => Ok(Response::Status(view.status.clone())),
+        Request::Balance(request) => Ok(Response::Balance(balance(state, request))),
+        Request::Fees(_) => Ok(Response::Fees(fees(state))),
+        Request::TrustchainHealth(_) => Ok(Response::TrustchainHealth(health(view, true))),
+        Request::HypermeshHealth(_) => Ok(Response::HypermeshHealth(health(view, false))),
+        Request::CaesarHealth(_) => Ok(Response::CaesarHealth(health(view, false))),
+        Request::TrustchainMetrics(_) => Ok(Response::TrustchainMetrics(metrics(view, "trustchain"))),
+        Request::HypermeshMetrics(_) => Ok(Response::HypermeshMetrics(metrics(view, "hypermesh"))),
+        Request::CaesarMetrics(_) => Ok(Response::CaesarMetrics(metrics(view, "caesar"))),
+        Request::TrustchainMethods(_) => Ok(Response::TrustchainMethods(methods("trustchain"))),
+        Request::HypermeshMethods(_) => Ok(Response::HypermeshMethods(methods("hypermesh"))),
+        Request::CaesarMethods(_) => Ok(Response::CaesarMethods(methods("caesar"))),
+        _ => return None,
+    })
+}
+
+fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> CertificateState {
+    let Some(issuer) = state.issuer() else {
+        return CertificateState::NotOfThisMesh { reason: "this mesh has no issuer yet".to_string() };
+    };
+    let certificate = match SignedCertificate::from_der(der) {
+        Ok(certificate) => certificate,
+        Err(fault) => return CertificateState::NotOfThisMesh { reason: fault.to_string() },
+    };
+    if !certificate.is_signed_by(&issuer.issuing_key) {
+        let reason = "it is not signed by this mesh's issuing key".to_string();
+        return CertificateState::NotOfThisMesh { reason };
+    }
+    let Some(row) = state.get::<Certificate>(&certificate.serial) else {
+        let reason = "its signature is right, but it was never approved and logged".to_string();
+        return CertificateState::Unknown { reason };
+    };
+    if certificate.precertificate_hash() != Ok(row.precertificate) {
+        let reason = "its signature is right, but it is not the certificate that was approved".to_string();
+        return CertificateState::Unknown { reason };
+    }
+    let summary = summary(certificate.serial, row);
+    if (summary.not_before..=summary.not_after).contains(&wall) {
+        CertificateState::Valid { certificate: summary }
+    } else {
+        CertificateState::OutOfTime { certificate: summary }
+    }
+}
+
+fn summary(serial_number: SerialNumber, row: Certificate) -> CertificateSummary {
+    CertificateSummary {
+        serial_number,
+        owner: row.owner,
+        names: row.names,
+        not_before: row.not_before,
+        not_after: row.not_after,
+        height: row.height,
+        leaf_index: row.leaf_index,
+        operation: row.operation,
+    }
+}
+
+fn list(state: &State, request: &CertificateListRequest) -> CertificateList {
+    let limit = request.limit.clamp(1, LIST_COUNT_MAX) as usize;
+    let wanted = |row: &Certificate| {
+        request.owner.is_none_or(|owner| owner == row.owner)
+            && request.name.as_ref().is_none_or(|name| row.names.dns.contains(name))
+    };
+    let rows = state.rows::<Certificate>(&[]).filter_map(|(key, row)| {
+        let serial = SerialNumber::from_bytes(key.try_into().ok()?)?;
+        (request.after.is_none_or(|after| serial > after) && wanted(&row)).then(|| summary(serial, row))
+    });
+    let mut certificates: Vec<CertificateSummary> = rows.take(limit + 1).collect();
+    let more = certificates.len() > limit;
+    certificates.truncate(limit);
+    let next = certificates.last().filter(|_| more).map(|last| last.serial_number);
+    CertificateList { certificates, next }
+}
+
+fn resolve(state: &State, request: &DnsRequest) -> DnsAnswer {
+    let resolution = dns::resolve(state, &request.name, request.record_type);
+    let outcome = match resolution.outcome {
+        dns::Outcome::Found => DnsOutcome::Found,
+        dns::Outcome::NoData => DnsOutcome::NoData,
+        dns::Outcome::NoSuchName => DnsOutcome::NoSuchName,
+        dns::Outcome::Refused => DnsOutcome::Refused,
+    };
+    DnsAnswer {
+        outcome,
+        answers: resolution.answers,
+        authority: resolution.authority.map(|authority| authority.soa),
+        height: state.height(),
+        time: state.time(),
+    }
+}
+
+fn inclusion(state: &State, request: &InclusionRequest) -> Result<LogProof, ApiFault> {
+    let log = state.log();
+    let size = request.size.unwrap_or(log.size());
+    let path = log.inclusion_proof(request.index, size).map_err(ApiFault::not_found)?;
+    Ok(LogProof { size, root: log.root_at(size).map_err(ApiFault::not_found)?, path })
+}
+
+fn consistency(state: &State, request: &ConsistencyRequest) -> Result<LogProof, ApiFault> {
+    let log = state.log();
+    let size = request.new.unwrap_or(log.size());
+    let path = log.consistency_proof(request.old, size).map_err(ApiFault::not_found)?;
+    Ok(LogProof { size, root: log.root_at(size).map_err(ApiFault::not_found)?, path })
+}
+
+/// This validator's opinion on a batch, on the last committed state: the proofs, and what would become of the
+/// operations.
+#[must_use]
+pub fn check_batch(state: &State, batch: &Batch) -> ConsensusValidationResult {
+    let invalid = |reason: String| ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
+    let batch = match batch.clone().check(&state.genesis_hash()) {
+        Ok(batch) => batch,
+        Err(fault) => return invalid(fault.to_string()),
+    };
+    let proof_hash = match state.admit(&batch, state.time(), Diligence::NameAll) {
+        Ok(proof_hash) => proof_hash,
+        Err(reason) => return refused(&reason),
+    };
+    let receipts = batch.operations.iter().filter_map(|operation| state.rehearse(operation));
+    let refusal = receipts.map(|receipt| receipt.outcome).find_map(|outcome| match outcome {
+        Outcome::Refused(refusal) => Some(refusal),
+        Outcome::Done(_) => None,
+    });
+    match refusal {
+        Some(refusal) => invalid(refusal.to_string()),
+        None => ConsensusValidationResult::Valid { proof_hash, height: None, receipts: Vec::new() },
+    }
+}
+
+/// What is said of a batch that may not be in the next block.
+#[must_use]
+pub fn refused(reason: &Inadmissible) -> ConsensusValidationResult {
+    let failed_proofs = match reason {
+        Inadmissible::Proofs(rejection) => rejection.failed.iter().map(|failed| failed.proof).collect(),
+        _ => Vec::new(),
+    };
+    ConsensusValidationResult::Invalid { failed_proofs, reason: reason.to_string() }
+}
+
+fn check_proofs(state: &State, statement: &Statement, proofs: &FourProofSet) -> ConsensusValidationResult {
+    let invalid = |reason: String| ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
+    if statement.genesis != state.genesis_hash() {
+        return invalid("the statement is about another mesh".to_string());
+    }
+    let Some(member) = state.get::<Member>(&statement.member) else {
+        return refused(&Inadmissible::NotMember { member: statement.member });
+    };
+    let expectation = match state.expectation(&member, statement.beacon_index, state.time()) {
+        Ok(expectation) => expectation,
+        Err(reason) => return refused(&reason),
+    };
+    match proofs.verify(statement, &expectation, Diligence::NameAll) {
+        Ok(proof_hash) => ConsensusValidationResult::Valid { proof_hash, height: None, receipts: Vec::new() },
+        Err(rejection) => refused(&Inadmissible::Proofs(rejection)),
+    }
+}
+
+fn member(state: &State, request: &MemberRequest) -> Result<MemberState, ApiFault> {
+    let absent = || ApiFault::not_found(alloc::format!("{} is not a member of this mesh", request.member));
+    let member = state.get::<Member>(&request.member).ok_or_else(absent)?;
+    let beacon = state.beacon();
+    let deadline = state.genesis_document().profile.ticket_ms_deadline();
+    Ok(MemberState {
+        stake: member.stake,
+        plot_root: member.plot_root,
+        next_sequence: member.next_sequence,
+        ticket: member.tickets.get(&beacon.index).copied(),
+        beacon: BeaconState {
+            index: beacon.index,
+            value: beacon.value,
+            time: beacon.time,
+            ticket_deadline: beacon.time.plus(deadline),
+            difficulty: beacon.difficulty,
+        },
+        position: POSITION_NOT_ATTESTED.to_string(),
+    })
+}
+
+fn balance(state: &State, request: &BalanceRequest) -> Balance {
+    let stake = state.get::<Member>(&request.owner).map(|member| member.stake).unwrap_or_default();
+    let balance = state.balance(Place::Account(request.owner));
+    Balance { owner: request.owner, balance, stake, height: state.height() }
+}
+
+fn fees(state: &State) -> FeeSchedule {
+    FeeSchedule {
+        issue: ISSUE_FEE,
+        register: REGISTER_FEE,
+        records: RECORDS_FEE,
+        transfer: TRANSFER_FEE,
+        reserve: state.balance(Place::Reserve),
+        supply: state.genesis_document().supply().unwrap_or_default(),
+    }
+}
+
+fn health(view: &View, issuing: bool) -> Health {
+    let status = &view.status;
+    let linked = status.connected >= status.quorum;
+    let (serving, detail) = match (linked, issuing && !status.ready) {
+        (false, _) => {
+            let (connected, quorum) = (status.connected, status.quorum);
+            (false, alloc::format!("quorum is missing: linked with {connected} validators, {quorum} are needed"))
+        }
+        (true, true) => (false, alloc::format!("cannot issue yet: {}", status.committee)),
+        (true, false) => (true, "ok".to_string()),
+    };
+    Health { serving, detail, height: status.height }
+}
+
+fn metrics(view: &View, service: &'static str) -> Metrics {
+    Metrics { counters: view.counters.get(service).cloned().unwrap_or_default() }
+}
+
+fn methods(service: &'static str) -> MethodList {
+    debug_assert!(SERVICES.contains(&service), "only services have methods");
+    let own = METHODS.iter().filter(|method| method.service == service);
+    let row = |method: &Method| (method.name.to_string(), method.request.to_string(), method.response.to_string());
+    MethodList { methods: own.map(row).collect() }
+}

@@ -1,0 +1,98 @@
+//! How a node is: its status, each service's health and metrics.
+
+use super::trustchain::message;
+use crate::base::{Digest, Height, PublicKey, UnixMillis};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+message! {
+    /// How a node is.
+    NodeStatus {
+        /// The mesh's name.
+        network: String,
+        /// The mesh: its genesis hash.
+        genesis: Digest,
+        /// The profile.
+        profile: String,
+        /// The node's key.
+        node: PublicKey,
+        /// The node's name, if it is a validator.
+        name: String,
+        /// The last block.
+        height: Height,
+        /// Its time.
+        time: UnixMillis,
+        /// How many validators there are.
+        validators: u64,
+        /// How many of them this node is linked with, itself included.
+        connected: u64,
+        /// How many it takes to decide.
+        quorum: u64,
+        /// Whether the committee's keys are active, and if not, how far they are.
+        committee: String,
+        /// Whether the node can issue: keys active, chain signed, ticket standing.
+        ready: bool,
+        /// How many certificates were approved.
+        certificates: u64,
+        /// How many names are registered.
+        names: u64,
+        /// The log's size.
+        log_size: u64,
+        /// The current beacon's number.
+        beacon: u64,
+        /// Where the node is in the network: never attested yet.
+        position: String,
+    }
+}
+
+/// Whether a service can do its work.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether it can.
+    pub serving: bool,
+    /// If not, why; if so, in a word.
+    pub detail: String,
+    /// The last block.
+    pub height: Height,
+}
+
+/// Counters by name, each with its unit at the end of its name.
+pub type Counters = BTreeMap<String, u64>;
+
+/// A service's counters.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Metrics {
+    /// By name.
+    pub counters: Counters,
+}
+
+/// A service's methods.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct MethodList {
+    /// Name, request type and response type.
+    pub methods: Vec<(String, String, String)>,
+}
+
+macro_rules! empty_requests {
+    ($($name:ident: $doc:literal,)*) => {$(
+        message! {
+            #[doc = $doc]
+            $name {}
+        }
+    )*};
+}
+
+empty_requests! {
+    TrustchainHealthRequest: "Asks whether TrustChain can do its work.",
+    TrustchainMetricsRequest: "Asks for TrustChain's counters.",
+    TrustchainMethodsRequest: "Asks for TrustChain's methods.",
+    HypermeshHealthRequest: "Asks whether HyperMesh can do its work.",
+    HypermeshMetricsRequest: "Asks for HyperMesh's counters.",
+    HypermeshMethodsRequest: "Asks for HyperMesh's methods.",
+    CaesarHealthRequest: "Asks whether Caesar can do its work.",
+    CaesarMetricsRequest: "Asks for Caesar's counters.",
+    CaesarMethodsRequest: "Asks for Caesar's methods.",
+}

@@ -1,0 +1,277 @@
+//! TrustChain's requests and responses: certificates, names, the log.
+
+use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, UnixMillis};
+use crate::state::{Operation, OperationId};
+use crate::trustchain::DomainName;
+use crate::trustchain::ca::{SerialNumber, SubjectNames};
+use crate::trustchain::dns::{RecordSet, RecordType, Soa};
+use alloc::string::String;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// The most certificates in one page of a list.
+pub const LIST_COUNT_MAX: u32 = 1000;
+
+macro_rules! message {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+    };
+}
+pub(super) use message;
+
+message! {
+    /// Asks for a certificate. Answered when it is committed, logged and signed.
+    IssueCertificateRequest {
+        /// The owner's signed operation, with the certificate request in it.
+        operation: Operation,
+    }
+}
+
+message! {
+    /// A certificate with all that proves it.
+    IssuedCertificate {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// The certificate, DER.
+        #[serde(with = "hex::serde")]
+        certificate_der: Vec<u8>,
+        /// The certificate, PEM.
+        certificate_pem: String,
+        /// The issuing certificate, PEM.
+        chain_pem: String,
+        /// The root certificate, PEM.
+        root_pem: String,
+        /// Who approved it: the commit certificate and the cosigned checkpoint, PEM.
+        proof_pem: String,
+        /// The block that approved it.
+        height: Height,
+        /// Its place in the log.
+        leaf_index: LeafIndex,
+        /// Its last moment.
+        not_after: UnixMillis,
+        /// What it cost.
+        fee: MicroCaesar,
+    }
+}
+
+message! {
+    /// Asks for a certificate that was issued.
+    CertificateRequestBySerial {
+        /// Its serial number.
+        serial_number: SerialNumber,
+    }
+}
+
+message! {
+    /// Asks what the mesh knows of a certificate.
+    ValidateCertificateRequest {
+        /// The certificate, DER.
+        #[serde(with = "hex::serde")]
+        certificate_der: Vec<u8>,
+    }
+}
+
+/// What the mesh knows of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+#[non_exhaustive]
+pub enum CertificateState {
+    /// Approved and logged by this mesh, signed by its committee, and within its time.
+    Valid {
+        /// What is known of it.
+        certificate: CertificateSummary,
+    },
+    /// As above, but its time has run out, or has not begun.
+    OutOfTime {
+        /// What is known of it.
+        certificate: CertificateSummary,
+    },
+    /// Of this mesh's issuer by name, but never approved by it.
+    Unknown {
+        /// Why it is not accepted.
+        reason: String,
+    },
+    /// Of another issuer, or not a certificate.
+    NotOfThisMesh {
+        /// Why it is not accepted.
+        reason: String,
+    },
+}
+
+message! {
+    /// What a list says of a certificate.
+    CertificateSummary {
+        /// Its serial number.
+        serial_number: SerialNumber,
+        /// Whose.
+        owner: PublicKey,
+        /// What it certifies.
+        names: SubjectNames,
+        /// Its first moment.
+        not_before: UnixMillis,
+        /// Its last moment.
+        not_after: UnixMillis,
+        /// The block that approved it.
+        height: Height,
+        /// Its place in the log.
+        leaf_index: LeafIndex,
+        /// The operation that asked for it.
+        operation: OperationId,
+    }
+}
+
+message! {
+    /// Asks for a page of certificates, in order of their serial numbers.
+    CertificateListRequest {
+        /// Only this owner's.
+        owner: Option<PublicKey>,
+        /// Only those for this name.
+        name: Option<DomainName>,
+        /// Only those after this serial number.
+        after: Option<SerialNumber>,
+        /// At most this many, and at most [`LIST_COUNT_MAX`].
+        limit: u32,
+    }
+}
+
+message! {
+    /// A page of certificates.
+    CertificateList {
+        /// The certificates.
+        certificates: Vec<CertificateSummary>,
+        /// Where the next page begins, if there is one.
+        next: Option<SerialNumber>,
+    }
+}
+
+message! {
+    /// Asks for what a client needs to verify certificates offline.
+    TrustBundleRequest {}
+}
+
+message! {
+    /// Registers a name.
+    RegisterNameRequest {
+        /// The owner's signed operation.
+        operation: Operation,
+    }
+}
+
+message! {
+    /// Sets or removes records.
+    SetRecordsRequest {
+        /// The owner's signed operation.
+        operation: Operation,
+    }
+}
+
+message! {
+    /// Asks for a name's records of one type.
+    DnsRequest {
+        /// The name.
+        name: DomainName,
+        /// The type.
+        record_type: RecordType,
+    }
+}
+
+message! {
+    /// A name's records.
+    DnsAnswer {
+        /// What came of it.
+        outcome: DnsOutcome,
+        /// The records, after any aliases that led to them, in order.
+        answers: Vec<(DomainName, RecordSet)>,
+        /// The zone's own record, for an answer that says that something is not there.
+        authority: Option<Soa>,
+        /// The block that the answer is of.
+        height: Height,
+        /// That block's time.
+        time: UnixMillis,
+    }
+}
+
+/// What came of a question for records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DnsOutcome {
+    /// There are such records.
+    Found,
+    /// The name has none of this type.
+    NoData,
+    /// There is no such name.
+    NoSuchName,
+    /// The mesh does not answer for that name.
+    Refused,
+}
+
+message! {
+    /// Asks for a signed checkpoint of the log as it stands.
+    CheckpointRequest {}
+}
+
+message! {
+    /// A checkpoint of the log: a signed note (C2SP), cosigned by a quorum of validators.
+    CheckpointNote {
+        /// The note, as text.
+        note: String,
+        /// The log's size in it.
+        size: u64,
+        /// The log's root in it.
+        root: Digest,
+    }
+}
+
+message! {
+    /// Asks for an entry of the log.
+    LogEntryRequest {
+        /// Its place.
+        index: LeafIndex,
+    }
+}
+
+message! {
+    /// An entry of the log: a `MerkleTreeLeaf` (RFC 6962 §3.4).
+    LogEntry {
+        /// Its place.
+        index: LeafIndex,
+        /// Its bytes.
+        #[serde(with = "hex::serde")]
+        entry: Vec<u8>,
+    }
+}
+
+message! {
+    /// Asks for the proof that an entry is in the log.
+    InclusionRequest {
+        /// The entry's place.
+        index: LeafIndex,
+        /// The log's size, or its present one.
+        size: Option<u64>,
+    }
+}
+
+message! {
+    /// Asks for the proof that one state of the log continues another.
+    ConsistencyRequest {
+        /// The older size.
+        old: u64,
+        /// The newer size, or the present one.
+        new: Option<u64>,
+    }
+}
+
+message! {
+    /// A proof about the log (RFC 9162 §2.1.3 and §2.1.4).
+    LogProof {
+        /// The log's size that the proof leads to.
+        size: u64,
+        /// The log's root at that size.
+        root: Digest,
+        /// The hashes.
+        path: Vec<Digest>,
+    }
+}

@@ -1,0 +1,93 @@
+//! The hash chain that a validator's contributions to the beacon come from.
+//!
+//! Genesis lists the chain's last link. Each reveal is the link before the last one known, so a validator can
+//! only reveal or withhold, never choose.
+
+use crate::base::{Digest, Domain};
+use alloc::vec::Vec;
+
+/// How many reveals a chain holds: one a beacon period, two years of them at a minute each.
+pub const REVEAL_COUNT_MAX: u32 = 1 << 20;
+/// Every this many links one is kept, and those between are computed again when needed.
+const CHECKPOINT_LINKS: u32 = 1 << 10;
+
+const SEED: Domain = Domain::new("hypermesh v1 reveal seed");
+const LINK: Domain = Domain::new("hypermesh v1 reveal link");
+
+/// The link after this one.
+#[must_use]
+pub fn reveal_link(link: &Digest) -> Digest {
+    LINK.hash(&[&link.0])
+}
+
+/// A validator's chain of reveals.
+#[derive(Clone)]
+pub struct RevealChain {
+    checkpoints: Vec<Digest>,
+    anchor: Digest,
+    /// Links up to this many steps from the seed have not been found revealed yet.
+    hint: u32,
+}
+
+impl RevealChain {
+    /// The chain that grows out of a secret seed.
+    #[must_use]
+    pub fn new(secret: &[u8; 32]) -> Self {
+        let mut link = SEED.hash(&[secret]);
+        let mut checkpoints = Vec::with_capacity((REVEAL_COUNT_MAX / CHECKPOINT_LINKS) as usize);
+        for step in 0..REVEAL_COUNT_MAX {
+            if step % CHECKPOINT_LINKS == 0 {
+                checkpoints.push(link);
+            }
+            link = reveal_link(&link);
+        }
+        Self { checkpoints, anchor: link, hint: REVEAL_COUNT_MAX }
+    }
+
+    /// The last link, which genesis lists.
+    #[must_use]
+    pub const fn anchor(&self) -> Digest {
+        self.anchor
+    }
+
+    /// The link before `link`; `None` once the chain is used up, or for a link of another chain.
+    pub fn preimage(&mut self, link: &Digest) -> Option<Digest> {
+        // Reveals run from the end to the seed, so the answer is nearly always at the hint.
+        let segments = self.hint.div_ceil(CHECKPOINT_LINKS).min(REVEAL_COUNT_MAX / CHECKPOINT_LINKS);
+        for segment in (0..segments).rev() {
+            let mut current = *self.checkpoints.get(segment as usize)?;
+            for step in 0..CHECKPOINT_LINKS {
+                let next = reveal_link(&current);
+                if next == *link {
+                    self.hint = segment * CHECKPOINT_LINKS + step + 1;
+                    return Some(current);
+                }
+                current = next;
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reveals_run_from_the_anchor_towards_the_seed() {
+        let mut chain = RevealChain::new(&[5; 32]);
+        let mut link = chain.anchor();
+        for _ in 0..CHECKPOINT_LINKS + 3 {
+            let preimage = chain.preimage(&link).unwrap();
+            assert_eq!(reveal_link(&preimage), link);
+            link = preimage;
+        }
+    }
+
+    #[test]
+    fn the_seed_has_no_preimage_and_neither_has_a_strangers_link() {
+        let mut chain = RevealChain::new(&[5; 32]);
+        assert_eq!(chain.preimage(&SEED.hash(&[&[5; 32]])), None);
+        assert_eq!(chain.preimage(&Digest([9; 32])), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! What happens when a block is decided: it becomes durable, and everything that waited for it goes on.
+
+use super::{Event, Node, PersistToken};
+use crate::base::{Height, Table};
+use crate::hypermesh::ordering::CommitCertificate;
+use crate::state::{Block, Effect, Executed, Outcome, Receipt};
+use super::open::state_writes;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A block that was just decided.
+pub(super) struct Committed {
+    pub(super) height: Height,
+    pub(super) receipts: Vec<Receipt>,
+    /// The write that makes it durable.
+    pub(super) token: PersistToken,
+    pub(super) block: Block,
+}
+
+impl Node {
+    pub(super) fn on_decided(&mut self, value: &Arc<[u8]>, certificate: CommitCertificate) {
+        let (block, executed) = match self.outcome(value, &certificate) {
+            Ok(outcome) => outcome,
+            Err(reason) => {
+                // A quorum decided what this node finds invalid: more than f are faulty, or this node is. It must
+                // not follow, and it must say so.
+                self.outbox.event(Event::StoreFault { reason });
+                return;
+            }
+        };
+        let height = block.header.height;
+        let first_entry = self.state.log().size();
+        let mut writes = self.block_writes(height, value, &certificate);
+        state_writes(&mut writes, &executed.changes);
+        for (index, entry) in (first_entry..).zip(executed.entries) {
+            writes.put(Table::LogEntries, index.to_be_bytes(), entry);
+        }
+        let token = self.outbox.persist(writes);
+        self.state = executed.state;
+        self.commit = Some(certificate);
+        self.end_height();
+        let committed = Committed { height, receipts: executed.receipts, token, block };
+        self.tell(&committed);
+        self.prune_pool();
+        self.after_commit(&committed);
+        self.publish();
+        self.outbox.after(token, super::Output::Event(Event::Durable { height }));
+        self.consider_start();
+    }
+
+    fn after_commit(&mut self, committed: &Committed) {
+        self.generation_after(committed);
+        self.signing_after(committed);
+        self.submission_after(committed);
+        self.renew_ticket();
+        self.sync_after();
+    }
+
+    fn outcome(&mut self, value: &Arc<[u8]>, certificate: &CommitCertificate) -> Result<(Block, Executed), String> {
+        let block = Block::from_bytes(value).ok_or_else(|| "a decided value is no block".to_string())?;
+        let executed = match self.ordering.executed.remove(&certificate.value_id) {
+            Some(executed) => executed,
+            None => self.execute(&block)?,
+        };
+        Ok((block, executed))
+    }
+
+    fn tell(&mut self, committed: &Committed) {
+        let header = &committed.block.header;
+        let operations = committed.receipts.len() as u64;
+        self.count("hypermesh", "blocks_total", 1);
+        self.count("hypermesh", "operations_total", operations);
+        for receipt in &committed.receipts {
+            self.count("caesar", "fees_microcaesar_total", receipt.fee.0);
+            match &receipt.outcome {
+                Outcome::Done(Effect::CertificateApproved { .. }) => self.count("trustchain", "certificates_total", 1),
+                Outcome::Done(Effect::NameRegistered) => self.count("trustchain", "names_total", 1),
+                Outcome::Done(Effect::Transferred) => self.count("caesar", "transfers_total", 1),
+                Outcome::Done(_) => {}
+                Outcome::Refused(refusal) => {
+                    self.count("hypermesh", "operations_refused_total", 1);
+                    let refused = Event::Refused { operation: receipt.operation, reason: refusal.to_string() };
+                    self.outbox.event(refused);
+                }
+            }
+        }
+        self.outbox.event(Event::Committed {
+            height: header.height,
+            hash: header.hash(),
+            time: header.time,
+            operations,
+        });
+    }
+}

@@ -1,0 +1,186 @@
+//! Ordering, as the node turns it: when a height begins, what the engine asks for, what it decides.
+
+use super::message::Message;
+use super::timers::Timer;
+use super::{Event, Node, PersistToken};
+use crate::base::{Digest, Height, Mono, PublicKey, Table, WriteBatch};
+use crate::hypermesh::ordering::{ConsensusMessage, Input, Output as EngineOutput};
+use crate::state::Executed;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// A block may be this much ahead of this node's clock before its verdict is put off.
+pub(super) const BLOCK_MS_AHEAD_MAX: u64 = 500;
+
+/// Where ordering stands.
+#[derive(Default)]
+pub(super) struct Ordering {
+    /// Whether the next height has begun.
+    pub(super) started: bool,
+    /// Whether the heartbeat has run out since the last block.
+    pub(super) heartbeat_due: bool,
+    /// The number of the next log entry.
+    wal_next: u64,
+    /// The write that holds the last log entry.
+    wal_token: PersistToken,
+    /// Outcomes of blocks that were built or checked at the height under way, by block.
+    pub(super) executed: BTreeMap<Digest, Executed>,
+    /// Blocks from the future, which wait for their time.
+    pub(super) deferred: BTreeMap<Digest, Arc<[u8]>>,
+}
+
+impl Node {
+    pub(super) fn begin_ordering(&mut self, wal: Vec<Vec<u8>>) {
+        self.ordering.wal_next = wal.len() as u64;
+        self.set_heartbeat();
+        if wal.is_empty() {
+            self.consider_start();
+        } else {
+            self.start_height(wal);
+        }
+    }
+
+    pub(super) fn set_heartbeat(&mut self) {
+        let heartbeat = self.state.genesis_document().profile.heartbeat();
+        self.timers.set(Timer::Heartbeat, self.now.mono.after(heartbeat));
+    }
+
+    pub(super) fn on_heartbeat(&mut self) {
+        self.ordering.heartbeat_due = true;
+        self.consider_start();
+    }
+
+    /// Begins the next height if there is reason to: work to order, others who began it, or the heartbeat.
+    pub(super) fn consider_start(&mut self) {
+        if self.ordering.started {
+            return;
+        }
+        let others = self.engine.later_messages_from() > self.state.validators().tolerated_faults();
+        if self.ordering.heartbeat_due || others || self.engine.later_proposal() || self.has_work() {
+            self.start_height(Vec::new());
+        }
+    }
+
+    fn start_height(&mut self, wal: Vec<Vec<u8>>) {
+        self.ordering.started = true;
+        self.ordering.heartbeat_due = false;
+        self.timers.cancel(Timer::Heartbeat);
+        let validators = self.state.validators().clone();
+        self.drive(Input::StartHeight { height: self.state.height().next(), validators, wal });
+    }
+
+    /// Begins the next height because its block is at hand.
+    pub(super) fn start_for_sync(&mut self) {
+        self.start_height(Vec::new());
+    }
+
+    pub(super) fn on_consensus_message(&mut self, from: PublicKey, message: ConsensusMessage) {
+        self.drive(Input::Message { from, message });
+        self.consider_start();
+        self.consider_fetch();
+    }
+
+    pub(super) fn on_engine_timeout(&mut self, token: u64) {
+        self.drive(Input::Timeout { token });
+    }
+
+    /// Feeds the engine, and does what it asks for until it asks for nothing more.
+    pub(super) fn drive(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut entries = WriteBatch::default();
+            let outputs = self.engine.step(self.now.mono, input);
+            for output in outputs {
+                if let EngineOutput::Wal { entry } = output {
+                    entries.put(Table::Wal, self.ordering.wal_next.to_be_bytes(), entry);
+                    self.ordering.wal_next += 1;
+                    continue;
+                }
+                if !entries.is_empty() {
+                    self.ordering.wal_token = self.outbox.persist(core::mem::take(&mut entries));
+                }
+                self.carry_out(output, &mut inputs);
+            }
+            if !entries.is_empty() {
+                self.ordering.wal_token = self.outbox.persist(entries);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: EngineOutput, inputs: &mut VecDeque<Input>) {
+        match output {
+            EngineOutput::Wal { .. } => {}
+            EngineOutput::Broadcast(message) => self.broadcast_durably(&Message::Consensus(message)),
+            EngineOutput::SetTimeout { token, at } => self.timers.set(Timer::Engine(token), at),
+            EngineOutput::NeedValue { height, round } => {
+                if let Some(value) = self.build_block(height) {
+                    inputs.push_back(Input::Value { height, round, value });
+                }
+            }
+            EngineOutput::Validate { proposer, value_id, value, .. } => {
+                if let Some(valid) = self.judge(value_id, &value, Some(proposer)) {
+                    inputs.push_back(Input::Verdict { value_id, valid });
+                }
+            }
+            EngineOutput::Endorsed { value_id, .. } => {
+                if let Some(value) = self.ordering.deferred.remove(&value_id) {
+                    let valid = self.judge(value_id, &value, None).unwrap_or(false);
+                    inputs.push_back(Input::Verdict { value_id, valid });
+                }
+            }
+            EngineOutput::Decided { value, certificate, .. } => self.on_decided(&value, certificate),
+            EngineOutput::Evidence(evidence) => self.outbox.event(Event::Equivocation(evidence)),
+            EngineOutput::PeerBehind { peer, height } => self.serve_block(peer, height),
+            EngineOutput::Fault(fault) => match fault.peer() {
+                Some(peer) => self.outbox.event(Event::PeerFault { peer, reason: fault.to_string() }),
+                None => self.outbox.event(Event::StoreFault { reason: fault.to_string() }),
+            },
+            _ => {}
+        }
+    }
+
+    /// Sends once every log entry so far is durable.
+    fn broadcast_durably(&mut self, message: &Message) {
+        let bytes: Arc<[u8]> = message.encode().into();
+        let token = self.ordering.wal_token;
+        for to in self.peers() {
+            let output = super::Output::Send { to, class: message.class(), message: bytes.clone() };
+            self.outbox.after(token, output);
+        }
+    }
+
+    /// Puts off the verdict on a block from the future until its time has come.
+    pub(super) fn defer_verdict(&mut self, value_id: Digest, value: &Arc<[u8]>, wait_ms: u64) {
+        self.ordering.deferred.insert(value_id, value.clone());
+        let at: Mono = self.now.mono.after(Duration::from_millis(wait_ms));
+        self.timers.start(Timer::Verdict, at);
+    }
+
+    pub(super) fn on_deferred_verdict(&mut self) {
+        for (value_id, value) in core::mem::take(&mut self.ordering.deferred) {
+            if let Some(valid) = self.judge(value_id, &value, None) {
+                self.drive(Input::Verdict { value_id, valid });
+            }
+        }
+    }
+
+    /// Forgets what belonged to the height that is over.
+    pub(super) fn end_height(&mut self) {
+        self.ordering.started = false;
+        self.ordering.heartbeat_due = false;
+        self.ordering.wal_next = 0;
+        self.ordering.executed.clear();
+        self.ordering.deferred.clear();
+        self.timers.cancel_engine();
+        self.timers.cancel(Timer::Verdict);
+        self.set_heartbeat();
+    }
+
+    /// The height that is being decided, or will be next.
+    pub(super) fn next_height(&self) -> Height {
+        self.state.height().next()
+    }
+}

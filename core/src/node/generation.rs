@@ -1,0 +1,242 @@
+//! Key generation, as this node takes part in it: round one and the confirmation on chain, round two between
+//! validators. A restart in the middle is an abort, which the node says itself.
+
+use super::commit::Committed;
+use super::message::Message;
+use super::timers::Timer;
+use super::{Event, Node, PersistToken};
+use crate::base::{Height, PublicKey, Table, WriteBatch, decode, encode};
+use crate::hypermesh::committee::{
+    CommitteeKeys, Generated, GenerationFault, KeyGeneration, KeyShares, Round1, Round2, Session,
+};
+use crate::state::{ABORT_REASON_BYTES_MAX, Generation, SystemAction, SystemOperation};
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What was said and not heard is said again after this long.
+const REPEAT_AFTER: Duration = Duration::from_millis(500);
+
+/// This node's part in the key generation under way.
+#[derive(Default)]
+pub(super) struct GenerationPart {
+    attempt: Option<Attempt>,
+}
+
+struct Attempt {
+    number: u32,
+    generation: KeyGeneration,
+    round1: Round1,
+    /// What the others are to get; sent again until they have it.
+    round2: BTreeMap<PublicKey, Round2>,
+    confirmed: Option<CommitteeKeys>,
+}
+
+/// The key under which the shares of an attempt are stored.
+pub(super) fn shares_key(attempt: u32) -> [u8; 4] {
+    attempt.to_be_bytes()
+}
+
+impl Node {
+    /// Does what the key generation asks of this node now.
+    pub(super) fn continue_generation(&mut self) {
+        if self.state.committee().is_some() {
+            self.generation.attempt = None;
+            self.timers.cancel(Timer::Generation);
+            return;
+        }
+        let generation = self.state.generation();
+        if self.generation.attempt.as_ref().is_some_and(|attempt| attempt.number != generation.attempt) {
+            self.generation.attempt = None;
+        }
+        self.timers.start(Timer::Generation, self.now.mono.after(REPEAT_AFTER));
+        let mine_stands = generation.round1.contains_key(&self.identity.public());
+        match (&self.generation.attempt, mine_stands) {
+            (None, false) => self.begin_generation(&generation),
+            (None, true) => self.resume_generation(&generation),
+            (Some(_), true) => self.deal(&generation),
+            (Some(_), false) => {}
+        }
+    }
+
+    pub(super) fn on_generation_timeout(&mut self) {
+        let generation = self.state.generation();
+        let me = self.identity.public();
+        if let Some(attempt) = &self.generation.attempt {
+            let number = attempt.number;
+            if !generation.round1.contains_key(&me) {
+                let package = attempt.round1.clone();
+                self.say(SystemAction::GenerationRound1 { attempt: number, package });
+            } else if let (Some(keys), false) = (&attempt.confirmed, generation.confirmed.contains_key(&me)) {
+                let keys = keys.clone();
+                self.say(SystemAction::GenerationConfirm { attempt: number, keys });
+            }
+            self.send_round2();
+        }
+        self.continue_generation();
+    }
+
+    fn begin_generation(&mut self, generation: &Generation) {
+        let me = self.identity.public();
+        let session = self.generation_session(generation.attempt);
+        let Ok((part, round1)) = KeyGeneration::begin(session, me, self.entropy.as_mut()) else { return };
+        let number = generation.attempt;
+        self.outbox.event(Event::GenerationBegan { attempt: number });
+        self.generation.attempt = Some(Attempt {
+            number,
+            generation: part,
+            round1: round1.clone(),
+            round2: BTreeMap::new(),
+            confirmed: None,
+        });
+        self.say(SystemAction::GenerationRound1 { attempt: number, package: round1 });
+    }
+
+    fn generation_session(&self, attempt: u32) -> Session {
+        let validators = self.state.validators().as_slice().to_vec();
+        Session { genesis: self.state.genesis_hash(), attempt, validators }
+    }
+
+    /// After a restart: the shares are stored, or the attempt has to be given up.
+    fn resume_generation(&mut self, generation: &Generation) {
+        let attempt = generation.attempt;
+        if generation.confirmed.contains_key(&self.identity.public()) {
+            return;
+        }
+        match self.stored_shares(attempt) {
+            Some((keys, _)) => self.say(SystemAction::GenerationConfirm { attempt, keys }),
+            None => {
+                let reason = "restarted before its shares were made".to_string();
+                let accused = alloc::vec![self.identity.public()];
+                self.say(SystemAction::GenerationAbort { attempt, accused, reason });
+            }
+        }
+    }
+
+    /// Once everyone's first round stands on chain, deals the second.
+    fn deal(&mut self, generation: &Generation) {
+        let complete = generation.round1.len() == self.state.validators().count();
+        let Some(attempt) = &mut self.generation.attempt else { return };
+        if !complete || !attempt.round2.is_empty() || attempt.confirmed.is_some() {
+            return;
+        }
+        match attempt.generation.receive_round1(&generation.round1) {
+            Ok(dealt) => {
+                attempt.round2 = dealt.packages;
+                self.send_round2();
+                if let Some(generated) = dealt.generated {
+                    self.on_generated(generated);
+                }
+            }
+            Err(GenerationFault::OutOfOrder) => {}
+            Err(fault) => self.give_up(&fault),
+        }
+    }
+
+    fn send_round2(&mut self) {
+        let Some(attempt) = &self.generation.attempt else { return };
+        let packages: Vec<_> = attempt.round2.iter().map(|(to, package)| (*to, package.clone())).collect();
+        for (to, package) in packages {
+            self.send(to, &Message::Round2(package));
+        }
+    }
+
+    pub(super) fn on_round2(&mut self, from: PublicKey, package: Round2) {
+        let Some(attempt) = &mut self.generation.attempt else { return };
+        match attempt.generation.receive_round2(from, package) {
+            Ok(Some(generated)) => self.on_generated(generated),
+            Err(fault @ GenerationFault::Accused { .. }) => self.give_up(&fault),
+            // Of another attempt, or a repeat after the end: it changes nothing.
+            Ok(None) | Err(_) => {}
+        }
+    }
+
+    /// The shares are stored before anything is confirmed: who confirms can sign.
+    fn on_generated(&mut self, generated: Generated) {
+        let Some(attempt) = &mut self.generation.attempt else { return };
+        let number = attempt.number;
+        let keys = generated.keys;
+        attempt.confirmed = Some(keys.clone());
+        let mut writes = WriteBatch::default();
+        let row = encode(&(encode(&keys), generated.shares.to_bytes().to_vec()));
+        writes.put(Table::Shares, shares_key(number), row);
+        let token = self.outbox.persist(writes);
+        self.say_after(token, SystemAction::GenerationConfirm { attempt: number, keys });
+    }
+
+    fn say_after(&mut self, token: PersistToken, action: SystemAction) {
+        let operation = SystemOperation::sign(self.state.genesis_hash(), action, &self.identity);
+        let message = Message::System(operation.clone());
+        let bytes: alloc::sync::Arc<[u8]> = message.encode().into();
+        for to in self.peers() {
+            let output = super::Output::Send { to, class: message.class(), message: bytes.clone() };
+            self.outbox.after(token, output);
+        }
+        // In this node's own pool at once: a block with it is sent after its log entry, so after the shares.
+        if self.state.accepts(&operation) {
+            self.pool.system.insert(operation.id(), operation);
+        }
+        self.consider_start();
+    }
+
+    fn give_up(&mut self, fault: &GenerationFault) {
+        let Some(attempt) = &self.generation.attempt else { return };
+        let accused = match fault {
+            GenerationFault::Accused { accusations } => accusations.keys().copied().collect(),
+            _ => Vec::new(),
+        };
+        let mut reason: String = fault.to_string();
+        while reason.len() > ABORT_REASON_BYTES_MAX {
+            reason.pop();
+        }
+        self.say(SystemAction::GenerationAbort { attempt: attempt.number, accused, reason });
+    }
+
+    /// The stored keys and shares of an attempt.
+    pub(super) fn stored_shares(&mut self, attempt: u32) -> Option<(CommitteeKeys, KeyShares)> {
+        let row = match self.reader.get(Table::Shares, &shares_key(attempt)) {
+            Ok(row) => row?,
+            Err(fault) => {
+                self.store_fault(&fault);
+                return None;
+            }
+        };
+        let (keys, shares): (Vec<u8>, Vec<u8>) = decode(&row, row.len()).ok()?;
+        let keys = decode(&keys, CommitteeKeys::BYTES_MAX).ok()?;
+        Some((keys, KeyShares::from_bytes(&shares).ok()?))
+    }
+
+    pub(super) fn generation_after(&mut self, committed: &Committed) {
+        for operation in &committed.block.body.system {
+            if let SystemAction::GenerationAbort { attempt, accused, reason } = &operation.action {
+                let accused: Vec<String> = accused.iter().map(ToString::to_string).collect();
+                let by = operation.validator;
+                let reason = alloc::format!("{reason} (said by {by}, accused: {})", accused.join(", "));
+                self.outbox.event(Event::GenerationAborted { attempt: *attempt, reason });
+            }
+        }
+        self.keep_confirmations(committed);
+        self.continue_generation();
+    }
+
+    /// What the committee is at, in words.
+    pub(super) fn committee_status(&self) -> String {
+        if let Some(committee) = self.state.committee() {
+            let Height(height) = committee.height;
+            let certificates = if self.has_authority() { "" } else { ", signing the root and issuing certificates" };
+            return alloc::format!("active since height {height}{certificates}");
+        }
+        let generation = self.state.generation();
+        let all = self.state.validators().count();
+        let (step, done) = match generation.round1.len() {
+            count if count < all => ("waiting for commitments", generation.round1.keys().copied().collect::<Vec<_>>()),
+            _ => ("waiting for confirmations", generation.confirmed.keys().copied().collect()),
+        };
+        let genesis = self.state.genesis_document();
+        let missing = genesis.validators.iter().filter(|validator| !done.contains(&validator.member.key));
+        let missing: Vec<&str> = missing.map(|validator| validator.name.as_str()).collect();
+        let attempt = generation.attempt;
+        alloc::format!("key generation {attempt}: {step} of {}", missing.join(", "))
+    }
+}

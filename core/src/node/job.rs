@@ -1,0 +1,132 @@
+//! Work that takes long and touches nothing: the driver runs it on another thread, the simulator when it likes.
+
+use super::Node;
+use crate::base::{Digest, PublicKey, SecretKey};
+use crate::hypermesh::proof::{FourProofSet, Plot, ProofParameters, Statement, Ticket, prove_set, prove_ticket};
+use crate::state::{Batch, BatchFault, CheckedBatch};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+/// Names a job until its outcome is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+/// Work that takes long and touches nothing.
+pub enum Job {
+    /// Answer the space challenge of a beacon and do its sequential work.
+    ProveTicket {
+        /// The member's plot.
+        plot: Arc<Plot>,
+        /// The beacon's value.
+        beacon: Digest,
+        /// The member.
+        member: PublicKey,
+        /// How hard.
+        parameters: ProofParameters,
+    },
+    /// Do the work for a batch and sign the four proofs.
+    ProveSet {
+        /// What there is to prove.
+        order: Box<ProofOrder>,
+    },
+    /// Check a batch's form and signatures.
+    CheckBatch {
+        /// The mesh.
+        genesis: Digest,
+        /// The batch.
+        batch: Box<Batch>,
+    },
+}
+
+/// What a set of four proofs is to be made of.
+pub struct ProofOrder {
+    /// Space and time.
+    pub ticket: Arc<Ticket>,
+    /// Whether the ticket goes in full, because it does not stand in the state yet.
+    pub full: bool,
+    /// What the proofs are about.
+    pub statement: Statement,
+    /// The beacon's value.
+    pub beacon: Digest,
+    /// How hard the work is.
+    pub difficulty: u64,
+    /// The member's key.
+    pub identity: SecretKey,
+}
+
+/// What a job came to.
+pub enum JobOutcome {
+    /// Of [`Job::ProveTicket`].
+    Ticket(Arc<Ticket>),
+    /// Of [`Job::ProveSet`].
+    Set(Box<FourProofSet>),
+    /// Of [`Job::CheckBatch`].
+    Batch(Result<Arc<CheckedBatch>, BatchFault>),
+}
+
+impl Job {
+    /// Does the work.
+    #[must_use]
+    pub fn run(self) -> JobOutcome {
+        match self {
+            Self::ProveTicket { plot, beacon, member, parameters } => {
+                JobOutcome::Ticket(Arc::new(prove_ticket(&plot, &beacon, &member, &parameters)))
+            }
+            Self::ProveSet { order } => {
+                let ProofOrder { ticket, full, statement, beacon, difficulty, identity } = *order;
+                JobOutcome::Set(Box::new(prove_set(&ticket, full, &statement, &beacon, difficulty, &identity)))
+            }
+            Self::CheckBatch { genesis, batch } => JobOutcome::Batch(batch.check(&genesis).map(Arc::new)),
+        }
+    }
+
+    /// What the job is, for logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ProveTicket { .. } => "prove ticket",
+            Self::ProveSet { .. } => "prove set",
+            Self::CheckBatch { .. } => "check batch",
+        }
+    }
+}
+
+impl core::fmt::Debug for Job {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Why a job was handed out, so that its outcome finds its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Ticket { beacon: u64 },
+    Set,
+    PeerBatch { from: PublicKey },
+}
+
+/// Jobs under way.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    last: u64,
+    under_way: BTreeMap<JobId, Purpose>,
+}
+
+impl Node {
+    pub(super) fn run(&mut self, purpose: Purpose, job: Job) {
+        self.jobs.last += 1;
+        let id = JobId(self.jobs.last);
+        self.jobs.under_way.insert(id, purpose);
+        self.outbox.run(id, job);
+    }
+
+    pub(super) fn on_job(&mut self, id: JobId, outcome: JobOutcome) {
+        match (self.jobs.under_way.remove(&id), outcome) {
+            (Some(Purpose::Ticket { beacon }), JobOutcome::Ticket(ticket)) => self.on_ticket(beacon, ticket),
+            (Some(Purpose::Set), JobOutcome::Set(set)) => self.on_proof_set(*set),
+            (Some(Purpose::PeerBatch { from }), JobOutcome::Batch(checked)) => self.on_checked_batch(from, checked),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What validators say to one another, over links that prove who speaks.
+
+use super::Node;
+use super::task::Task;
+use crate::base::{DecodeError, Height, PublicKey, decode, encode};
+use crate::hypermesh::committee::{CommitmentOffer, Round2, ShareRequest, SignedShare};
+use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX};
+use crate::state::{BLOCK_BYTES_MAX, Batch, SystemOperation};
+use crate::base::Signature;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// The most bytes in one message.
+pub const MESSAGE_BYTES_MAX: usize = BLOCK_BYTES_MAX + MESSAGE_EXTRA_BYTES_MAX;
+/// The most signing tasks in one message.
+pub(super) const TASK_COUNT_MAX: usize = 256;
+
+/// How urgent a message is: votes never wait behind blocks that are being fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Votes, proposals, signing.
+    Consensus,
+    /// Batches, key generation, blocks for a node that is behind.
+    Bulk,
+}
+
+/// What validators say to one another.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) enum Message {
+    /// Ordering.
+    Consensus(ConsensusMessage),
+    /// A batch to be ordered.
+    Batch(Batch),
+    /// A system operation to be ordered.
+    System(SystemOperation),
+    /// The height that the sender has decided, on connecting.
+    Height(Height),
+    /// Asks for decided blocks from this height on.
+    Fetch(Height),
+    /// A decided block.
+    Block(SyncedBlock),
+    /// Second round of key generation: shares for the receiver alone.
+    Round2(Round2),
+    /// The sender holds no commitments of the receiver's any more: hand out new ones.
+    WantCommitments,
+    /// Commitments for the receiver to use as coordinator.
+    Commitments(Vec<CommitmentOffer>),
+    /// Asks for signature shares.
+    Shares(ShareRequests),
+    /// Signature shares.
+    SignedShares(SharesSigned),
+    /// A signature that the whole mesh shares: on the root or the issuing certificate.
+    Signature(TaskSignature),
+}
+
+/// A decided block, and the proof that it was.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct SyncedBlock {
+    pub(super) block: Vec<u8>,
+    pub(super) certificate: CommitCertificate,
+}
+
+/// Tasks to sign, and for each the commitments to use. The bytes are not sent: each signer derives them.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct ShareRequests {
+    /// The signer must have applied this block to derive them.
+    pub(super) height: Height,
+    pub(super) requests: Vec<(Task, ShareRequest)>,
+}
+
+/// Shares, and with them the signer's cosignatures on the checkpoints among the tasks.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct SharesSigned {
+    pub(super) shares: Vec<SignedShare>,
+    /// By the size of the log in the checkpoint.
+    pub(super) cosignatures: Vec<(u64, Signature)>,
+}
+
+/// A finished signature on a task.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct TaskSignature {
+    pub(super) task: Task,
+    pub(super) signature: Signature,
+}
+
+impl Message {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, MESSAGE_BYTES_MAX)
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    pub(super) const fn class(&self) -> Class {
+        match self {
+            Self::Consensus(_) | Self::Shares(_) | Self::SignedShares(_) | Self::Commitments(_) => Class::Consensus,
+            _ => Class::Bulk,
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn on_message(&mut self, from: PublicKey, message: Message) {
+        match message {
+            Message::Consensus(message) => self.on_consensus_message(from, message),
+            Message::Batch(batch) => self.on_batch(from, batch),
+            Message::System(operation) => self.on_system_operation(from, operation),
+            Message::Height(height) => self.on_peer_height(from, height),
+            Message::Fetch(height) => self.on_fetch(from, height),
+            Message::Block(block) => self.on_synced_block(from, block),
+            Message::Round2(package) => self.on_round2(from, package),
+            Message::WantCommitments => self.on_want_commitments(from),
+            Message::Commitments(offers) => self.on_commitments(from, offers),
+            Message::Shares(requests) => self.on_share_requests(from, requests),
+            Message::SignedShares(shares) => self.on_signed_shares(from, shares),
+            Message::Signature(signature) => self.on_task_signature(from, signature),
+        }
+    }
+
+    pub(super) fn send(&mut self, to: PublicKey, message: &Message) {
+        self.outbox.send(to, message.class(), message.encode().into());
+    }
+
+    pub(super) fn broadcast(&mut self, message: &Message) {
+        let bytes: alloc::sync::Arc<[u8]> = message.encode().into();
+        for peer in self.peers() {
+            self.outbox.send(peer, message.class(), bytes.clone());
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The composed state machine that the drivers turn.
+//!
+//! A [`Node`] holds everything that one member of the mesh is: state, ordering, key shares, its own batches.
+//! It touches nothing outside itself. The driver
+//!
+//! 1. tells it what happened, with one of the `handle_*` methods and the time;
+//! 2. polls [`Node::poll_output`] until `None` and carries out each output in order;
+//! 3. calls [`Node::handle_timeout`] when [`Node::poll_timeout`] says so.
+//!
+//! Writes become durable in the order in which they were handed out, and the driver says so with
+//! [`Node::handle_persisted`]. The node itself holds back what must not leave before something is on disk (a
+//! vote before its log entry, an answer before its block), so that no driver can get that wrong; everything
+//! else flows on. Reads are answered by [`crate::api::read`] from [`Node::view`], which threads may share.
+//!
+//! What is not here: block sync of long absences, changes of the validator set, members that do not validate.
+
+mod commit;
+mod config;
+mod consensus;
+mod generation;
+mod job;
+mod message;
+mod open;
+mod output;
+mod pool;
+mod proposal;
+mod requests;
+mod signing;
+mod submit;
+mod sync;
+mod task;
+mod ticket;
+mod timers;
+
+pub use config::{NodeConfig, OpenFault};
+pub use job::{Job, JobId, JobOutcome};
+pub use message::{Class, MESSAGE_BYTES_MAX};
+pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
+
+use crate::api::{Counters, View};
+use crate::base::{Entropy, Mono, Now, PublicKey, Reader, SecretKey};
+use crate::hypermesh::RevealChain;
+use crate::hypermesh::ordering::{CommitCertificate, Engine};
+use crate::hypermesh::proof::Plot;
+use crate::state::State;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+
+/// One member of the mesh.
+pub struct Node {
+    identity: SecretKey,
+    plot: Arc<Plot>,
+    reveals: RevealChain,
+    entropy: Box<dyn Entropy>,
+    reader: Box<dyn Reader>,
+    now: Now,
+    /// The state after the last decided block, whether that is durable yet or not.
+    state: State,
+    /// The precommits that decided that block.
+    commit: Option<CommitCertificate>,
+    view: Arc<View>,
+    connected: BTreeSet<PublicKey>,
+    counters: BTreeMap<&'static str, Counters>,
+    outbox: output::Outbox,
+    timers: timers::Timers,
+    jobs: job::Jobs,
+    engine: Engine,
+    ordering: consensus::Ordering,
+    pool: pool::Pool,
+    submission: submit::Submission,
+    tickets: ticket::Tickets,
+    generation: generation::GenerationPart,
+    signing: signing::Signing,
+    sync: sync::Sync,
+}
+
+impl Node {
+    /// Takes a message that arrived over the authenticated link from a validator.
+    pub fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]) {
+        self.now = now;
+        if !self.state.validators().contains(&from) || from == self.identity.public() {
+            return;
+        }
+        match message::Message::decode(bytes) {
+            Ok(message) => self.on_message(from, message),
+            Err(reason) => self.outbox.event(Event::PeerFault { peer: from, reason: alloc::format!("{reason}") }),
+        }
+    }
+
+    /// Takes a request that [`crate::api::read`] could not answer.
+    pub fn handle_request(&mut self, now: Now, id: RequestId, request: crate::api::Request) {
+        self.now = now;
+        self.on_request(id, request);
+    }
+
+    /// Takes note that a link was made or lost.
+    pub fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus) {
+        self.now = now;
+        if !self.state.validators().contains(&peer) || peer == self.identity.public() {
+            return;
+        }
+        match status {
+            PeerStatus::Connected => {
+                self.connected.insert(peer);
+                self.on_connected(peer);
+            }
+            PeerStatus::Lost => {
+                self.connected.remove(&peer);
+            }
+        }
+        self.publish();
+    }
+
+    /// Takes note that all writes up to this token are durable.
+    pub fn handle_persisted(&mut self, now: Now, token: PersistToken) {
+        self.now = now;
+        self.outbox.release(token);
+    }
+
+    /// Takes the outcome of a job.
+    pub fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome) {
+        self.now = now;
+        self.on_job(id, outcome);
+    }
+
+    /// Lets happen what was to happen by now.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        while let Some(timer) = self.timers.pop(now.mono) {
+            self.on_timer(timer);
+        }
+    }
+
+    /// What is to be done next; `None` when all is.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    /// When [`Node::handle_timeout`] is to be called, if nothing else happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.timers.next()
+    }
+
+    /// An immutable view of the last committed state.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view)
+    }
+
+    /// Who this node is.
+    #[must_use]
+    pub const fn identity(&self) -> PublicKey {
+        self.identity.public()
+    }
+
+    fn peers(&self) -> impl Iterator<Item = PublicKey> + use<> {
+        let me = self.identity.public();
+        let validators = self.state.validators().clone();
+        validators.as_slice().to_vec().into_iter().filter(move |peer| *peer != me)
+    }
+
+    fn count(&mut self, service: &'static str, name: &'static str, amount: u64) {
+        let counter = self.counters.entry(service).or_default().entry(name.into()).or_default();
+        *counter = counter.saturating_add(amount);
+    }
+
+    fn on_timer(&mut self, timer: timers::Timer) {
+        match timer {
+            timers::Timer::Engine(token) => self.on_engine_timeout(token),
+            timers::Timer::Heartbeat => self.on_heartbeat(),
+            timers::Timer::Verdict => self.on_deferred_verdict(),
+            timers::Timer::Submission => self.on_submission_timeout(),
+            timers::Timer::Signing => self.on_signing_timeout(),
+            timers::Timer::Generation => self.on_generation_timeout(),
+            timers::Timer::Sync => self.on_sync_timeout(),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Starting: a new mesh from genesis, or a node that was here before from what it kept.
+
+use super::{Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, signing, submit, sync, ticket, timers};
+use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
+use crate::base::{Digest, Height, Now, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode, encode};
+use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
+use crate::state::{BLOCK_BYTES_MAX, Block, Certificate, Changes, Genesis, Header, Member, NameOwner, State, Validator};
+use crate::trustchain::ct::{self, MerkleTree};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// The format of the store that this code reads and writes.
+const FORMAT: u64 = 1;
+const FORMAT_KEY: &[u8] = b"format";
+const GENESIS_KEY: &[u8] = b"genesis";
+/// The height of the last block that is stored whole.
+pub(super) const HEAD_KEY: &[u8] = b"head";
+/// How many rows are read at a time.
+const ROWS_PER_READ: usize = 4096;
+
+impl Node {
+    /// Starts a node, and picks up where it left off.
+    ///
+    /// # Errors
+    /// If what it was given, or what it kept, does not fit together.
+    pub fn open(now: Now, config: NodeConfig) -> Result<Self, OpenFault> {
+        config.genesis.check()?;
+        let NodeConfig { genesis, identity, plot, reveals, entropy, reader, timeouts } = config;
+        let genesis_hash = genesis.hash();
+        check_place(&genesis, &identity.public(), plot.root(), &reveals.anchor())?;
+        let mut outbox = output::Outbox::default();
+        let (state, commit) = match stored_head(reader.as_ref(), &genesis_hash)? {
+            Some(head) => restore(Arc::clone(&genesis), reader.as_ref(), head)?,
+            None => {
+                let (state, changes) = State::genesis(Arc::clone(&genesis));
+                let _token = outbox.persist(founding_writes(&genesis_hash, &changes));
+                (state, None)
+            }
+        };
+        let engine = Engine::new(
+            EngineConfig {
+                genesis: genesis_hash,
+                identity: identity.clone(),
+                timeouts,
+                identify: Block::identify,
+                value_bytes_max: BLOCK_BYTES_MAX,
+            },
+            state.height().next(),
+            state.validators().clone(),
+        );
+        let wal = read_all(reader.as_ref(), Table::Wal)?.into_iter().map(|(_, entry)| entry).collect();
+        let view = Arc::new(View {
+            status: blank_status(&state, identity.public()),
+            state: state.clone(),
+            commit: commit.clone(),
+            counters: Arc::new(BTreeMap::new()),
+        });
+        let mut node = Self {
+            identity,
+            plot,
+            reveals,
+            entropy,
+            reader,
+            now,
+            state,
+            commit,
+            view,
+            connected: BTreeSet::new(),
+            counters: BTreeMap::new(),
+            outbox,
+            timers: timers::Timers::default(),
+            jobs: job::Jobs::default(),
+            engine,
+            ordering: consensus::Ordering::default(),
+            pool: pool::Pool::default(),
+            submission: submit::Submission::default(),
+            tickets: ticket::Tickets::default(),
+            generation: generation::GenerationPart::default(),
+            signing: signing::Signing::default(),
+            sync: sync::Sync::default(),
+        };
+        node.begin(wal)?;
+        Ok(node)
+    }
+
+    fn begin(&mut self, wal: Vec<Vec<u8>>) -> Result<(), OpenFault> {
+        let certificates = self.state.rows::<Certificate>(&[]).count() as u64;
+        self.count("trustchain", "certificates_total", certificates);
+        let names = self.state.rows::<NameOwner>(&[]).count() as u64;
+        self.count("trustchain", "names_total", names);
+        self.load_signing()?;
+        self.continue_generation();
+        self.renew_ticket();
+        self.begin_ordering(wal);
+        self.publish();
+        Ok(())
+    }
+
+    /// Publishes a new view of the last committed state.
+    pub(super) fn publish(&mut self) {
+        let mut status = blank_status(&self.state, self.identity.public());
+        status.connected = self.connected.len() as u64 + 1;
+        status.committee = self.committee_status();
+        status.ready = self.is_ready();
+        let count = |name: &str| self.counters.get("trustchain").and_then(|counters| counters.get(name)).copied();
+        status.certificates = count("certificates_total").unwrap_or_default();
+        status.names = count("names_total").unwrap_or_default();
+        self.view = Arc::new(View {
+            state: self.state.clone(),
+            commit: self.commit.clone(),
+            status,
+            counters: Arc::new(self.counters.clone()),
+        });
+    }
+
+    /// Tells of a failed read; the caller goes without what it wanted.
+    pub(super) fn store_fault(&mut self, fault: &ReadError) {
+        self.outbox.event(Event::StoreFault { reason: fault.to_string() });
+    }
+}
+
+fn blank_status(state: &State, node: crate::base::PublicKey) -> NodeStatus {
+    let genesis = state.genesis_document();
+    NodeStatus {
+        network: genesis.network.clone(),
+        genesis: state.genesis_hash(),
+        profile: genesis.profile.to_string(),
+        node,
+        name: state.get::<Validator>(&node).map(|row| row.name).unwrap_or_default(),
+        height: state.height(),
+        time: state.time(),
+        validators: state.validators().count() as u64,
+        connected: 0,
+        quorum: state.validators().quorum() as u64,
+        committee: alloc::string::String::new(),
+        ready: false,
+        certificates: 0,
+        names: 0,
+        log_size: state.log().size(),
+        beacon: state.beacon().index,
+        position: POSITION_NOT_ATTESTED.to_string(),
+    }
+}
+
+fn check_place(
+    genesis: &Genesis,
+    node: &crate::base::PublicKey,
+    plot_root: Digest,
+    anchor: &Digest,
+) -> Result<(), OpenFault> {
+    let validator = genesis.validators.iter().find(|validator| validator.member.key == *node);
+    let validator = validator.ok_or(OpenFault::NotValidator)?;
+    if validator.member.plot_root != plot_root {
+        return Err(OpenFault::OtherPlot);
+    }
+    if validator.reveal_anchor != *anchor {
+        return Err(OpenFault::OtherReveals);
+    }
+    Ok(())
+}
+
+/// The last stored height, if there is a store; zero if it holds genesis alone.
+fn stored_head(reader: &dyn Reader, genesis: &Digest) -> Result<Option<Height>, OpenFault> {
+    let Some(format) = reader.get(Table::Meta, FORMAT_KEY)? else { return Ok(None) };
+    let damaged = OpenFault::Damaged { what: "format" };
+    let found = u64::from_be_bytes(format.as_slice().try_into().map_err(|_| damaged)?);
+    if found != FORMAT {
+        return Err(OpenFault::Format { found, expected: FORMAT });
+    }
+    let stored = reader.get(Table::Meta, GENESIS_KEY)?.unwrap_or_default();
+    if stored != genesis.0 {
+        let found = Digest(stored.try_into().map_err(|_| OpenFault::Damaged { what: "genesis hash" })?);
+        return Err(OpenFault::OtherMesh { found: found.to_string(), expected: genesis.to_string() });
+    }
+    let head = reader.get(Table::Meta, HEAD_KEY)?.unwrap_or_default();
+    let head = head.as_slice().try_into().map_err(|_| OpenFault::Damaged { what: "head" })?;
+    Ok(Some(Height(u64::from_be_bytes(head))))
+}
+
+fn founding_writes(genesis: &Digest, changes: &Changes) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    batch.put(Table::Meta, FORMAT_KEY, FORMAT.to_be_bytes());
+    batch.put(Table::Meta, GENESIS_KEY, genesis.0);
+    batch.put(Table::Meta, HEAD_KEY, 0_u64.to_be_bytes());
+    state_writes(&mut batch, changes);
+    batch
+}
+
+/// The writes that bring the stored rows up to a new state.
+pub(super) fn state_writes(batch: &mut WriteBatch, changes: &Changes) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.put(Table::State, key.clone(), value.to_vec()),
+            None => batch.delete(Table::State, key.clone()),
+        }
+    }
+}
+
+fn restore(
+    genesis: Arc<Genesis>,
+    reader: &dyn Reader,
+    head: Height,
+) -> Result<(State, Option<CommitCertificate>), OpenFault> {
+    let (header, commit) = match head {
+        Height::GENESIS => (None, None),
+        _ => {
+            let block = stored_block(reader, head)?.ok_or(OpenFault::Damaged { what: "last block" })?;
+            let commit = stored_commit(reader, head)?.ok_or(OpenFault::Damaged { what: "last commit certificate" })?;
+            (Some(block.header), Some(commit))
+        }
+    };
+    let mut log = MerkleTree::new();
+    for (_, entry) in read_all(reader, Table::LogEntries)? {
+        log.push(ct::leaf_hash(&entry));
+    }
+    let rows = read_all(reader, Table::State)?;
+    let expected = header.as_ref().map(|header: &Header| (header.state_root, header.log_size, header.log_root));
+    let expected = expected.unwrap_or_else(|| {
+        let founded = State::genesis(Arc::clone(&genesis)).0;
+        (founded.root(), founded.log().size(), founded.log().root())
+    });
+    // Nothing is decoded before its root is known to be right: damage is found here, not in the middle of a read.
+    if (log.size(), log.root()) != (expected.1, expected.2) {
+        return Err(OpenFault::Damaged { what: "certificate log" });
+    }
+    let state = State::restore(genesis, header, rows, log);
+    if state.root() != expected.0 {
+        return Err(OpenFault::Damaged { what: "state" });
+    }
+    Ok((state, commit))
+}
+
+/// A stored block.
+pub(super) fn stored_block(reader: &dyn Reader, height: Height) -> Result<Option<Block>, ReadError> {
+    let bytes = reader.get(Table::Blocks, &height.0.to_be_bytes())?;
+    bytes.map(|bytes| Block::from_bytes(&bytes).ok_or(ReadError::Damaged { table: Table::Blocks })).transpose()
+}
+
+/// A stored commit certificate.
+pub(super) fn stored_commit(reader: &dyn Reader, height: Height) -> Result<Option<CommitCertificate>, ReadError> {
+    let bytes = reader.get(Table::Commits, &height.0.to_be_bytes())?;
+    let damaged = |_| ReadError::Damaged { table: Table::Commits };
+    bytes.map(|bytes| decode(&bytes, BLOCK_BYTES_MAX).map_err(damaged)).transpose()
+}
+
+fn read_all(reader: &dyn Reader, table: Table) -> Result<Vec<Row>, ReadError> {
+    let mut rows: Vec<Row> = Vec::new();
+    loop {
+        let start = rows.last().map(|(key, _)| [key.as_slice(), &[0]].concat()).unwrap_or_default();
+        let page = reader.range(table, &start, ROWS_PER_READ)?;
+        let more = page.len() == ROWS_PER_READ;
+        rows.extend(page);
+        if !more {
+            return Ok(rows);
+        }
+    }
+}
+
+/// The member row of this node: genesis lists it.
+impl Node {
+    pub(super) fn member(&self) -> Member {
+        self.state.get::<Member>(&self.identity.public()).expect("a node is a validator, and validators are members")
+    }
+
+    pub(super) const fn wall(&self) -> UnixMillis {
+        self.now.wall
+    }
+
+    /// Writes that make a decided block durable, and clear the log of the height that it ends.
+    pub(super) fn block_writes(&self, height: Height, value: &[u8], certificate: &CommitCertificate) -> WriteBatch {
+        let mut batch = WriteBatch::default();
+        let key = height.0.to_be_bytes();
+        batch.put(Table::Blocks, key, value);
+        batch.put(Table::Commits, key, encode(certificate));
+        batch.put(Table::Meta, HEAD_KEY, key);
+        batch.clear(Table::Wal);
+        batch
+    }
+}

@@ -1,0 +1,215 @@
+//! What a node wants done, and what has to wait for the disk first.
+
+use super::{Class, Job, JobId};
+use crate::api::{ApiFault, Response};
+use crate::base::{Digest, Height, PublicKey, UnixMillis, WriteBatch};
+use crate::hypermesh::ordering::Evidence;
+use crate::state::OperationId;
+use crate::trustchain::ca::SerialNumber;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Names a request until it is answered. The driver chooses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Names a write. Writes become durable in the order of their tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersistToken(pub u64);
+
+/// What became of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerStatus {
+    /// It was made.
+    Connected,
+    /// It was lost.
+    Lost,
+}
+
+/// What a node wants done.
+#[derive(Debug)]
+#[must_use]
+pub enum Output {
+    /// Make these writes durable, all or none, after those before; then call `handle_persisted`.
+    Persist {
+        /// Names the write.
+        token: PersistToken,
+        /// The writes.
+        batch: WriteBatch,
+    },
+    /// Send to a validator. It may be lost.
+    Send {
+        /// To whom.
+        to: PublicKey,
+        /// How urgent.
+        class: Class,
+        /// The message.
+        message: Arc<[u8]>,
+    },
+    /// Answer a request.
+    Respond {
+        /// Which.
+        id: RequestId,
+        /// The answer.
+        response: Result<Response, ApiFault>,
+    },
+    /// Run a job on another thread and call `handle_job` with its outcome.
+    Run {
+        /// Names the job.
+        id: JobId,
+        /// The job.
+        job: Job,
+    },
+    /// Tell whoever watches.
+    Event(Event),
+}
+
+/// Something that happened, for whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A block was decided.
+    Committed {
+        /// Its height.
+        height: Height,
+        /// Its header's hash.
+        hash: Digest,
+        /// Its time.
+        time: UnixMillis,
+        /// How many operations it carried.
+        operations: u64,
+    },
+    /// A block is durable on this node.
+    Durable {
+        /// Its height.
+        height: Height,
+    },
+    /// An operation was refused before it reached a batch, or by a block.
+    Refused {
+        /// Which.
+        operation: OperationId,
+        /// Why.
+        reason: String,
+    },
+    /// A certificate was signed with this node as coordinator.
+    Issued {
+        /// Its serial number.
+        serial: SerialNumber,
+        /// The block that approved it.
+        height: Height,
+    },
+    /// A key generation began.
+    GenerationBegan {
+        /// Its number.
+        attempt: u32,
+    },
+    /// A key generation was given up.
+    GenerationAborted {
+        /// Its number.
+        attempt: u32,
+        /// Why, and who says so.
+        reason: String,
+    },
+    /// The committee's keys are active.
+    CommitteeActive {
+        /// The block that made them so.
+        height: Height,
+        /// Whether this node holds its shares.
+        holds_shares: bool,
+    },
+    /// A validator sent a signature share that does not hold.
+    Culprit {
+        /// Who.
+        validator: PublicKey,
+        /// What happened.
+        reason: String,
+    },
+    /// A validator signed two things that contradict each other.
+    Equivocation(Evidence),
+    /// A peer sent what no correct node sends.
+    PeerFault {
+        /// Who.
+        peer: PublicKey,
+        /// What.
+        reason: String,
+    },
+    /// A proposed block was found invalid.
+    InvalidBlock {
+        /// Its height.
+        height: Height,
+        /// Who proposed it.
+        proposer: PublicKey,
+        /// Why.
+        reason: String,
+    },
+    /// This node's own store failed.
+    StoreFault {
+        /// How.
+        reason: String,
+    },
+    /// The member's ticket stands in the state: it can submit.
+    TicketStands {
+        /// The beacon that it is for.
+        beacon: u64,
+    },
+}
+
+/// What a node wants done, in order, and what waits for the disk.
+#[derive(Default)]
+pub(super) struct Outbox {
+    ready: VecDeque<Output>,
+    held: BTreeMap<PersistToken, Vec<Output>>,
+    last_token: PersistToken,
+    durable: PersistToken,
+}
+
+impl Outbox {
+    pub(super) fn pop(&mut self) -> Option<Output> {
+        self.ready.pop_front()
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.ready.push_back(Output::Event(event));
+    }
+
+    pub(super) fn run(&mut self, id: JobId, job: Job) {
+        self.ready.push_back(Output::Run { id, job });
+    }
+
+    pub(super) fn send(&mut self, to: PublicKey, class: Class, message: Arc<[u8]>) {
+        self.ready.push_back(Output::Send { to, class, message });
+    }
+
+    pub(super) fn persist(&mut self, batch: WriteBatch) -> PersistToken {
+        self.last_token = PersistToken(self.last_token.0 + 1);
+        self.ready.push_back(Output::Persist { token: self.last_token, batch });
+        self.last_token
+    }
+
+    /// The last write that was handed out.
+    pub(super) const fn last_token(&self) -> PersistToken {
+        self.last_token
+    }
+
+    pub(super) fn respond(&mut self, id: RequestId, response: Result<Response, ApiFault>) {
+        self.ready.push_back(Output::Respond { id, response });
+    }
+
+    /// Hands an output out once the write is durable, at once if it is.
+    pub(super) fn after(&mut self, token: PersistToken, output: Output) {
+        if token <= self.durable {
+            self.ready.push_back(output);
+        } else {
+            self.held.entry(token).or_default().push(output);
+        }
+    }
+
+    pub(super) fn release(&mut self, token: PersistToken) {
+        self.durable = self.durable.max(token);
+        let later = self.held.split_off(&PersistToken(self.durable.0 + 1));
+        let released = core::mem::replace(&mut self.held, later);
+        self.ready.extend(released.into_values().flatten());
+    }
+}

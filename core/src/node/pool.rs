@@ -1,0 +1,99 @@
+//! What waits to be ordered: at most one batch of each member, and the validators' system operations.
+
+use super::job::{Job, Purpose};
+use super::message::Message;
+use super::{Event, Node};
+use crate::base::{Digest, PublicKey};
+use crate::hypermesh::proof::Diligence;
+use crate::state::{Batch, BatchFault, CheckedBatch, Member, SystemOperation};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+
+/// The most system operations that wait, of one validator.
+const SYSTEM_PER_VALIDATOR_MAX: usize = 16;
+
+/// What waits to be ordered.
+#[derive(Default)]
+pub(super) struct Pool {
+    /// By member: the batch under its next number.
+    pub(super) batches: BTreeMap<PublicKey, Arc<CheckedBatch>>,
+    /// By id.
+    pub(super) system: BTreeMap<Digest, SystemOperation>,
+}
+
+impl Pool {
+    /// This very batch, if it was checked before.
+    pub(super) fn checked(&self, batch: &Batch) -> Option<Arc<CheckedBatch>> {
+        let held = self.batches.get(&batch.member)?;
+        (held.batch == *batch).then(|| Arc::clone(held))
+    }
+}
+
+impl Node {
+    /// Whether there is anything to order.
+    pub(super) fn has_work(&self) -> bool {
+        !self.pool.batches.is_empty() || !self.pool.system.is_empty()
+    }
+
+    pub(super) fn on_batch(&mut self, from: PublicKey, batch: Batch) {
+        let known = self.pool.checked(&batch).is_some();
+        let wanted = self.state.get::<Member>(&batch.member).is_some_and(|member| {
+            batch.genesis == self.state.genesis_hash() && batch.sequence >= member.next_sequence
+        });
+        if wanted && !known {
+            let genesis = self.state.genesis_hash();
+            self.run(Purpose::PeerBatch { from }, Job::CheckBatch { genesis, batch: Box::new(batch) });
+        }
+    }
+
+    pub(super) fn on_checked_batch(&mut self, from: PublicKey, checked: Result<Arc<CheckedBatch>, BatchFault>) {
+        match checked {
+            Ok(batch) => self.pool_batch(batch),
+            Err(fault) => {
+                self.count("hypermesh", "batches_refused_total", 1);
+                self.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() });
+            }
+        }
+    }
+
+    /// Takes a batch into the pool if it could be in the next block.
+    pub(super) fn pool_batch(&mut self, batch: Arc<CheckedBatch>) {
+        let time = self.wall().max(self.state.time());
+        match self.state.admit(&batch, time, Diligence::StopAtFirst) {
+            Ok(_) => {
+                self.pool.batches.insert(batch.batch.member, batch);
+                self.consider_start();
+            }
+            Err(_) => self.count("hypermesh", "batches_refused_total", 1),
+        }
+    }
+
+    pub(super) fn on_system_operation(&mut self, from: PublicKey, operation: SystemOperation) {
+        let waiting = self.pool.system.values().filter(|held| held.validator == operation.validator).count();
+        let room = waiting < SYSTEM_PER_VALIDATOR_MAX && from == operation.validator;
+        if room && self.state.accepts(&operation) {
+            self.pool.system.insert(operation.id(), operation);
+            self.consider_start();
+        }
+    }
+
+    /// Puts this node's own word before the mesh.
+    pub(super) fn say(&mut self, action: crate::state::SystemAction) {
+        let operation = SystemOperation::sign(self.state.genesis_hash(), action, &self.identity);
+        self.broadcast(&Message::System(operation.clone()));
+        if self.state.accepts(&operation) {
+            self.pool.system.insert(operation.id(), operation);
+        }
+        self.consider_start();
+    }
+
+    /// Drops what has been ordered, or cannot be any more.
+    pub(super) fn prune_pool(&mut self) {
+        let state = &self.state;
+        let time = state.time();
+        self.pool.batches.retain(|_, batch| state.admit(batch, time, Diligence::StopAtFirst).is_ok());
+        self.pool.system.retain(|_, operation| state.accepts(operation));
+    }
+}

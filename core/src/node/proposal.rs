@@ -1,0 +1,100 @@
+//! Building a block when it is this node's turn, and judging those of others.
+
+use super::consensus::BLOCK_MS_AHEAD_MAX;
+use super::{Event, Node};
+use crate::base::{Digest, Height, PublicKey, UnixMillis};
+use crate::state::{
+    BLOCK_BYTES_MAX, Block, Candidate, CheckedBatch, Executed, SystemAction, SystemOperation, Validator,
+};
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Room in a block for all but batches.
+const BLOCK_BYTES_RESERVED: usize = 512 * 1024;
+
+impl Node {
+    /// The block for this height, out of what the pool holds.
+    pub(super) fn build_block(&mut self, height: Height) -> Option<Arc<[u8]>> {
+        if height != self.next_height() {
+            return None;
+        }
+        let earliest = UnixMillis(self.state.time().0 + 1);
+        let mut system: Vec<SystemOperation> = self.reveal().into_iter().collect();
+        system.extend(self.pool.system.values().cloned());
+        let candidate = Candidate {
+            time: self.wall().max(earliest),
+            proposer: self.identity.public(),
+            batches: self.fitting_batches(),
+            system,
+            parent_commit: self.commit.clone(),
+        };
+        let (block, executed) = self.state.build(candidate);
+        self.ordering.executed.insert(block.header.hash(), executed);
+        Some(block.to_bytes().into())
+    }
+
+    /// This node's contribution to the next beacon, unless it has made it.
+    fn reveal(&mut self) -> Option<SystemOperation> {
+        let me = self.identity.public();
+        if self.state.beacon().reveals.contains_key(&me) {
+            return None;
+        }
+        let last = self.state.get::<Validator>(&me)?.reveal;
+        let preimage = self.reveals.preimage(&last)?;
+        Some(SystemOperation::sign(self.state.genesis_hash(), SystemAction::Reveal(preimage), &self.identity))
+    }
+
+    fn fitting_batches(&self) -> Vec<Arc<CheckedBatch>> {
+        let mut room = BLOCK_BYTES_MAX - BLOCK_BYTES_RESERVED;
+        let mut fits = |batch: &&Arc<CheckedBatch>| match room.checked_sub(batch.bytes) {
+            Some(left) => {
+                room = left;
+                true
+            }
+            None => false,
+        };
+        self.pool.batches.values().filter(|batch| fits(batch)).cloned().collect()
+    }
+
+    /// Whether a proposed block is valid; `None` if it is from the future and its verdict was put off.
+    ///
+    /// Only the first verdict on a fresh proposal looks at the clock (`proposer` is given): whether a block is
+    /// valid depends on its parent's state and itself alone.
+    pub(super) fn judge(&mut self, value_id: Digest, value: &Arc<[u8]>, proposer: Option<PublicKey>) -> Option<bool> {
+        if self.ordering.executed.contains_key(&value_id) {
+            return Some(true);
+        }
+        let Some(block) = Block::from_bytes(value) else { return Some(false) };
+        let ahead = block.header.time.since(self.wall());
+        if proposer.is_some() && ahead > BLOCK_MS_AHEAD_MAX {
+            self.defer_verdict(value_id, value, ahead - BLOCK_MS_AHEAD_MAX);
+            return None;
+        }
+        match self.execute(&block) {
+            Ok(executed) => {
+                self.ordering.executed.insert(value_id, executed);
+                Some(true)
+            }
+            Err(reason) => {
+                let (height, proposer) = (block.header.height, block.header.proposer);
+                self.outbox.event(Event::InvalidBlock { height, proposer, reason });
+                Some(false)
+            }
+        }
+    }
+
+    /// Executes a block on the last committed state, with the batches that the pool has checked already.
+    pub(super) fn execute(&self, block: &Block) -> Result<Executed, String> {
+        let genesis = self.state.genesis_hash();
+        let mut batches = Vec::with_capacity(block.body.batches.len());
+        for batch in &block.body.batches {
+            let checked = match self.pool.checked(batch) {
+                Some(checked) => checked,
+                None => Arc::new(batch.clone().check(&genesis).map_err(|fault| fault.to_string())?),
+            };
+            batches.push(checked);
+        }
+        self.state.execute(block, &batches).map_err(|fault| fault.to_string())
+    }
+}

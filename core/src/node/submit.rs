@@ -1,0 +1,348 @@
+//! This node as a member: operations gather, become a batch with four proofs, and are answered when ordered.
+//!
+//! One batch is outstanding at a time, under the member's next number; operations that come meanwhile go into
+//! the next.
+
+use super::commit::Committed;
+use super::job::{Job, ProofOrder, Purpose};
+use super::message::Message;
+use super::timers::Timer;
+use super::{Node, RequestId};
+use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
+use crate::base::{Digest, PublicKey, Sequence, UnixMillis, encode};
+use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
+use crate::state::{
+    Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect, Operation,
+    OperationBody, OperationId, Outcome, Receipt, batch_root,
+};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// The most operations that wait for a batch.
+pub(super) const OPERATION_QUEUE_MAX: usize = 8192;
+/// A batch that was not included after this long is sent again.
+const RESEND_AFTER: Duration = Duration::from_millis(1000);
+/// Room in a batch for its proofs and surroundings.
+const BATCH_BYTES_RESERVED: usize = 256 * 1024;
+/// How long the operations that a node makes for itself may take.
+const OWN_OPERATION_MS_LIFE: u64 = 5 * 60 * 1000;
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// The certificate, signed.
+    Certificate,
+    /// The receipt, as the response of one of these.
+    Registered,
+    Set,
+    Transferred,
+}
+
+/// Operations on their way.
+#[derive(Default)]
+pub(super) struct Submission {
+    queue: VecDeque<CheckedOperation>,
+    waiting: BTreeMap<OperationId, Vec<(RequestId, Want)>>,
+    outstanding: Option<Outstanding>,
+    /// Batches that others made and want to see committed, by their id.
+    foreign: BTreeMap<Digest, ForeignBatch>,
+}
+
+struct Outstanding {
+    sequence: Sequence,
+    beacon_index: u64,
+    operations: Vec<CheckedOperation>,
+    /// The batch, once its proofs are made.
+    batch: Option<Arc<CheckedBatch>>,
+}
+
+struct ForeignBatch {
+    request: RequestId,
+    member: PublicKey,
+    sequence: Sequence,
+    proof_hash: Digest,
+    operations: Vec<OperationId>,
+}
+
+impl Node {
+    /// Takes an operation from a client.
+    pub(super) fn submit(&mut self, request: RequestId, want: Want, operation: Operation) {
+        let checked = match operation.check(&self.state.genesis_hash()) {
+            Ok(checked) => checked,
+            Err(fault) => return self.outbox.respond(request, Err(ApiFault::invalid(fault))),
+        };
+        if let Some(receipt) = self.state.get::<Receipt>(&checked.id) {
+            return self.answer(request, want, &receipt);
+        }
+        if let Some(waiting) = self.submission.waiting.get_mut(&checked.id) {
+            waiting.push((request, want));
+            return;
+        }
+        if let Some(Outcome::Refused(refusal)) = self.state.rehearse(&checked).map(|receipt| receipt.outcome) {
+            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::FailedPrecondition, refusal)));
+        }
+        if self.submission.queue.len() >= OPERATION_QUEUE_MAX {
+            let message = alloc::format!("{OPERATION_QUEUE_MAX} operations are waiting here: try again in a second");
+            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, message)));
+        }
+        self.submission.waiting.insert(checked.id, alloc::vec![(request, want)]);
+        self.submission.queue.push_back(checked);
+        self.consider_batch();
+    }
+
+    /// Puts an operation of this node's own before the mesh.
+    pub(super) fn submit_own(&mut self, action: Action) {
+        let mut nonce = [0; 8];
+        self.entropy.fill(&mut nonce);
+        let body = OperationBody {
+            genesis: self.state.genesis_hash(),
+            owner: self.identity.public(),
+            nonce: u64::from_le_bytes(nonce),
+            expires: self.wall().max(self.state.time()).plus(OWN_OPERATION_MS_LIFE),
+            action,
+        };
+        let operation = body.sign(&self.identity).check(&self.state.genesis_hash());
+        self.submission.queue.push_back(operation.expect("a node's own operations are well-formed"));
+        self.consider_batch();
+    }
+
+    /// Whether nothing waits to be put into a batch.
+    pub(super) fn is_idle(&self) -> bool {
+        self.submission.queue.is_empty() && self.submission.outstanding.is_none()
+    }
+
+    /// Makes a batch out of what waits, if none is outstanding and the node has a ticket.
+    pub(super) fn consider_batch(&mut self) {
+        if self.submission.outstanding.is_some() || self.submission.queue.is_empty() {
+            return;
+        }
+        let Some(usable) = self.usable_ticket() else { return };
+        let operations = self.gather();
+        let sequence = self.member().next_sequence;
+        let statement = Statement {
+            genesis: self.state.genesis_hash(),
+            member: self.identity.public(),
+            sequence,
+            batch_root: batch_root(operations.iter().map(|operation| operation.id)),
+            beacon_index: usable.beacon_index,
+        };
+        let beacon_index = usable.beacon_index;
+        let order = Box::new(ProofOrder {
+            ticket: usable.ticket,
+            full: usable.full,
+            statement,
+            beacon: usable.beacon,
+            difficulty: usable.difficulty,
+            identity: self.identity.clone(),
+        });
+        self.submission.outstanding = Some(Outstanding { sequence, beacon_index, operations, batch: None });
+        self.run(Purpose::Set, Job::ProveSet { order });
+    }
+
+    fn gather(&mut self) -> Vec<CheckedOperation> {
+        let mut room = BATCH_BYTES_MAX - BATCH_BYTES_RESERVED;
+        let mut operations = Vec::new();
+        while let Some(next) = self.submission.queue.front() {
+            let bytes = encode(&next.operation).len();
+            if operations.len() == BATCH_OPERATION_COUNT_MAX || bytes > room {
+                break;
+            }
+            room -= bytes;
+            operations.extend(self.submission.queue.pop_front());
+        }
+        operations
+    }
+
+    pub(super) fn on_proof_set(&mut self, proofs: FourProofSet) {
+        let (genesis, member) = (self.state.genesis_hash(), self.identity.public());
+        let Some(outstanding) = &mut self.submission.outstanding else { return };
+        let batch = Batch {
+            genesis,
+            member,
+            sequence: outstanding.sequence,
+            beacon_index: outstanding.beacon_index,
+            operations: outstanding.operations.iter().map(|checked| checked.operation.clone()).collect(),
+            proofs,
+        };
+        let checked = Arc::new(CheckedBatch::of_checked(batch, outstanding.operations.clone()));
+        outstanding.batch = Some(Arc::clone(&checked));
+        self.send_batch(checked);
+    }
+
+    fn send_batch(&mut self, batch: Arc<CheckedBatch>) {
+        self.broadcast(&Message::Batch(batch.batch.clone()));
+        self.timers.set(Timer::Submission, self.now.mono.after(RESEND_AFTER));
+        self.pool_batch(batch);
+    }
+
+    pub(super) fn on_submission_timeout(&mut self) {
+        self.resume_submission();
+        let waits = self.submission.outstanding.is_some() || !self.submission.queue.is_empty();
+        if waits {
+            self.timers.start(Timer::Submission, self.now.mono.after(RESEND_AFTER));
+        }
+    }
+
+    /// Sends the outstanding batch again, or makes it anew if its beacon has passed.
+    pub(super) fn resume_submission(&mut self) {
+        match self.submission.outstanding.take() {
+            Some(Outstanding { batch: Some(batch), operations, sequence, beacon_index }) => {
+                let time = self.wall().max(self.state.time());
+                if self.state.admit(&batch, time, Diligence::StopAtFirst).is_ok() {
+                    let kept = Outstanding { batch: Some(batch.clone()), operations, sequence, beacon_index };
+                    self.submission.outstanding = Some(kept);
+                    self.send_batch(batch);
+                } else {
+                    self.requeue(operations);
+                }
+            }
+            proving => self.submission.outstanding = proving,
+        }
+        self.consider_batch();
+    }
+
+    fn requeue(&mut self, operations: Vec<CheckedOperation>) {
+        for operation in operations.into_iter().rev() {
+            self.submission.queue.push_front(operation);
+        }
+    }
+
+    /// Answers what the block has settled, and goes on with what it has not.
+    pub(super) fn submission_after(&mut self, committed: &Committed) {
+        self.settle_foreign(committed);
+        for receipt in &committed.receipts {
+            self.settle(receipt);
+        }
+        let next = self.member().next_sequence;
+        match self.submission.outstanding.take() {
+            Some(outstanding) if outstanding.sequence < next => {
+                // Either it was included, or another batch took its number. What still has no receipt goes again.
+                self.timers.cancel(Timer::Submission);
+                let (done, left): (Vec<_>, Vec<_>) = outstanding
+                    .operations
+                    .into_iter()
+                    .partition(|operation| self.is_settled(operation, committed.block.header.time));
+                for operation in &done {
+                    if let Some(receipt) = self.state.get::<Receipt>(&operation.id) {
+                        self.settle(&receipt);
+                    }
+                }
+                self.requeue(left);
+            }
+            Some(Outstanding { batch: Some(batch), operations, .. })
+                if self.state.admit(&batch, self.state.time(), Diligence::StopAtFirst).is_err() =>
+            {
+                self.requeue(operations);
+            }
+            other => self.submission.outstanding = other,
+        }
+        self.consider_batch();
+    }
+
+    fn is_settled(&self, operation: &CheckedOperation, time: UnixMillis) -> bool {
+        let expired = operation.operation.body.expires < time;
+        expired || self.state.get::<Receipt>(&operation.id).is_some()
+    }
+
+    fn settle(&mut self, receipt: &Receipt) {
+        for (request, want) in self.submission.waiting.remove(&receipt.operation).unwrap_or_default() {
+            self.answer(request, want, receipt);
+        }
+    }
+
+    /// Answers a request whose operation has this receipt, once the block is durable.
+    fn answer(&mut self, request: RequestId, want: Want, receipt: &Receipt) {
+        let effect = match &receipt.outcome {
+            Outcome::Refused(refusal) => {
+                let fault = ApiFault::new(FaultKind::FailedPrecondition, refusal);
+                return self.respond_durably(request, Err(fault));
+            }
+            Outcome::Done(effect) => effect,
+        };
+        match (want, effect) {
+            (Want::Certificate, Effect::CertificateApproved { serial, .. }) => {
+                self.want_certificate(request, *serial);
+            }
+            (Want::Certificate, _) => {
+                self.outbox.respond(request, Err(ApiFault::invalid("the operation asks for no certificate")));
+            }
+            (Want::Registered, _) => self.respond_durably(request, Ok(Response::RegisterName(receipt.clone()))),
+            (Want::Set, _) => self.respond_durably(request, Ok(Response::SetRecords(receipt.clone()))),
+            (Want::Transferred, _) => self.respond_durably(request, Ok(Response::Transfer(receipt.clone()))),
+        }
+    }
+
+    /// Answers once everything that was written so far is durable.
+    pub(super) fn respond_durably(&mut self, id: RequestId, response: Result<Response, ApiFault>) {
+        let token = self.outbox.last_token();
+        self.outbox.after(token, super::Output::Respond { id, response });
+    }
+
+    /// Takes a batch that another member made and proved, and that a caller wants to see committed.
+    pub(super) fn submit_foreign(&mut self, request: RequestId, batch: Batch) {
+        let respond = |node: &mut Self, result| node.outbox.respond(request, Ok(Response::ValidateBatch(result)));
+        let checked = match batch.check(&self.state.genesis_hash()) {
+            Ok(checked) => Arc::new(checked),
+            Err(fault) => {
+                let failed_proofs = Vec::new();
+                return respond(self, ConsensusValidationResult::Invalid { failed_proofs, reason: fault.to_string() });
+            }
+        };
+        let next = self.state.get::<crate::state::Member>(&checked.batch.member).map(|member| member.next_sequence);
+        if next.is_some_and(|next| checked.batch.sequence > next) {
+            let reason = "another batch of this member comes first: submit that, or use its number".to_string();
+            return respond(self, ConsensusValidationResult::Pending { reason });
+        }
+        let time = self.wall().max(self.state.time());
+        let proof_hash = match self.state.admit(&checked, time, Diligence::NameAll) {
+            Ok(proof_hash) => proof_hash,
+            Err(reason) => return respond(self, refused(&reason)),
+        };
+        if self.submission.foreign.len() >= OPERATION_QUEUE_MAX {
+            let fault = ApiFault::new(FaultKind::ResourceExhausted, "too many batches are waiting here: try again");
+            return self.outbox.respond(request, Err(fault));
+        }
+        self.submission.foreign.insert(checked.id, ForeignBatch {
+            request,
+            member: checked.batch.member,
+            sequence: checked.batch.sequence,
+            proof_hash,
+            operations: checked.operations.iter().map(|operation| operation.id).collect(),
+        });
+        self.broadcast(&Message::Batch(checked.batch.clone()));
+        self.pool_batch(checked);
+    }
+
+    fn settle_foreign(&mut self, committed: &Committed) {
+        if self.submission.foreign.is_empty() {
+            return;
+        }
+        let included: Vec<Digest> = committed.block.body.batches.iter().map(Batch::id).collect();
+        for (id, foreign) in core::mem::take(&mut self.submission.foreign) {
+            let member = self.state.get::<crate::state::Member>(&foreign.member);
+            let passed = member.is_some_and(|member| member.next_sequence > foreign.sequence);
+            if included.contains(&id) {
+                let receipts = foreign.operations.iter().filter_map(|id| {
+                    let fresh = committed.receipts.iter().find(|receipt| receipt.operation == *id).cloned();
+                    fresh.or_else(|| self.state.get::<Receipt>(id))
+                });
+                let result = ConsensusValidationResult::Valid {
+                    proof_hash: foreign.proof_hash,
+                    height: Some(committed.height),
+                    receipts: receipts.collect(),
+                };
+                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
+            } else if passed {
+                let reason = "another batch of this member was decided under its number".to_string();
+                let result = ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
+                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
+            } else {
+                self.submission.foreign.insert(id, foreign);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! This member's tickets: space and time, proved once for each beacon in the background.
+
+use super::job::{Job, Purpose};
+use super::{Event, Node};
+use crate::base::Digest;
+use crate::hypermesh::proof::Ticket;
+use crate::state::Action;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+/// Tickets by beacon: those of the current one and the one before.
+#[derive(Default)]
+pub(super) struct Tickets {
+    proved: BTreeMap<u64, Arc<Ticket>>,
+    proving: Option<u64>,
+    /// The last beacon for which a batch was asked for, only to carry the ticket.
+    attested: Option<u64>,
+    /// The last beacon whose ticket was seen to stand.
+    standing: Option<u64>,
+}
+
+/// A ticket that a batch can be made with now.
+pub(super) struct UsableTicket {
+    pub(super) beacon_index: u64,
+    pub(super) beacon: Digest,
+    pub(super) difficulty: u64,
+    pub(super) ticket: Arc<Ticket>,
+    /// Whether it goes in full: it does not stand in the state yet.
+    pub(super) full: bool,
+}
+
+impl Node {
+    /// Proves a ticket for the current beacon, unless that is done or under way.
+    pub(super) fn renew_ticket(&mut self) {
+        let beacon = self.state.beacon();
+        let oldest = beacon.index.saturating_sub(1);
+        self.tickets.proved.retain(|index, _| *index >= oldest);
+        if self.member().tickets.contains_key(&beacon.index) && self.tickets.standing != Some(beacon.index) {
+            self.tickets.standing = Some(beacon.index);
+            self.outbox.event(Event::TicketStands { beacon: beacon.index });
+        }
+        if self.tickets.proved.contains_key(&beacon.index) {
+            self.attest();
+        } else if self.tickets.proving != Some(beacon.index) {
+            self.tickets.proving = Some(beacon.index);
+            let job = Job::ProveTicket {
+                plot: Arc::clone(&self.plot),
+                beacon: beacon.value,
+                member: self.identity.public(),
+                parameters: self.state.genesis_document().profile.proofs(),
+            };
+            self.run(Purpose::Ticket { beacon: beacon.index }, job);
+        }
+    }
+
+    pub(super) fn on_ticket(&mut self, beacon: u64, ticket: Arc<Ticket>) {
+        if self.tickets.proving == Some(beacon) {
+            self.tickets.proving = None;
+        }
+        self.tickets.proved.insert(beacon, ticket);
+        self.renew_ticket();
+        self.consider_batch();
+    }
+
+    /// Puts the ticket on chain by itself if nothing else is about to carry it there.
+    fn attest(&mut self) {
+        let beacon = self.state.beacon();
+        let stands = self.member().tickets.contains_key(&beacon.index);
+        if stands || self.tickets.attested == Some(beacon.index) || !self.is_idle() {
+            return;
+        }
+        let deadline = beacon.time.plus(self.state.genesis_document().profile.ticket_ms_deadline());
+        if self.wall() <= deadline {
+            self.tickets.attested = Some(beacon.index);
+            self.submit_own(Action::Attest);
+        }
+    }
+
+    /// The ticket that a batch should be made with, if there is one.
+    pub(super) fn usable_ticket(&self) -> Option<UsableTicket> {
+        let beacon = self.state.beacon();
+        let current = beacon.index;
+        [Some(current), current.checked_sub(1)].into_iter().flatten().find_map(|index| {
+            let ticket = self.tickets.proved.get(&index)?;
+            let member = self.member();
+            let time = self.wall().max(self.state.time());
+            let expectation = self.state.expectation(&member, index, time).ok()?;
+            let stands = expectation.ticket.is_some();
+            (stands || expectation.ticket_open).then(|| UsableTicket {
+                beacon_index: index,
+                beacon: expectation.beacon,
+                difficulty: expectation.difficulty,
+                ticket: Arc::clone(ticket),
+                full: !stands,
+            })
+        })
+    }
+}

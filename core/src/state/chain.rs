@@ -1,0 +1,318 @@
+//! The state itself, and drafts of the next one.
+
+use super::row::{Account, Beacon, ActiveCommittee, Due, Generation, Member, NameOwner, Reserve, Row, Validator};
+use super::tree::StateTree;
+use super::{Genesis, Header, SetRecords};
+use crate::base::{Digest, Domain, Height, MicroCaesar, Sequence, UnixMillis};
+use crate::caesar::{Ledger, Place};
+use crate::hypermesh::ordering::ValidatorSet;
+use crate::trustchain::ct::MerkleTree;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use rpds::RedBlackTreeMapSync;
+
+const FIRST_BEACON: Domain = Domain::new("hypermesh v1 first beacon");
+
+/// What the nodes agree on after some block. A copy costs nothing and shares all with the original.
+#[derive(Clone)]
+pub struct State {
+    genesis: Arc<Genesis>,
+    genesis_hash: Digest,
+    validators: ValidatorSet,
+    head: Option<Arc<Header>>,
+    rows: RedBlackTreeMapSync<Vec<u8>, Arc<[u8]>>,
+    tree: StateTree,
+    log: MerkleTree,
+}
+
+/// A state under construction: the one before, with changes noted as they are made.
+pub struct Draft {
+    base: State,
+    changes: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
+    /// Log entries that were appended, in order.
+    pub(super) entries: Vec<Vec<u8>>,
+}
+
+/// Rows that changed, by key; `None` where one was removed.
+pub type Changes = BTreeMap<Vec<u8>, Option<Arc<[u8]>>>;
+
+impl State {
+    /// The state before the first block.
+    #[must_use]
+    pub fn genesis(genesis: Arc<Genesis>) -> (Self, Changes) {
+        let genesis_hash = genesis.hash();
+        let empty = Self {
+            validators: genesis.validator_set(),
+            genesis: Arc::clone(&genesis),
+            genesis_hash,
+            head: None,
+            rows: RedBlackTreeMapSync::new_sync(),
+            tree: StateTree::new(),
+            log: MerkleTree::new(),
+        };
+        let mut draft = empty.draft();
+        draft.found(&genesis, genesis_hash);
+        let (state, changes, _) = draft.finish();
+        (state, changes)
+    }
+
+    /// The state that these rows and log leaves make, after the block with this header.
+    #[must_use]
+    pub fn restore(
+        genesis: Arc<Genesis>,
+        head: Option<Header>,
+        rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+        log: MerkleTree,
+    ) -> Self {
+        let changes: Changes = rows.into_iter().map(|(key, value)| (key, Some(Arc::from(value)))).collect();
+        let mut state = Self {
+            validators: genesis.validator_set(),
+            genesis_hash: genesis.hash(),
+            genesis,
+            head: head.map(Arc::new),
+            rows: RedBlackTreeMapSync::new_sync(),
+            tree: StateTree::new(),
+            log,
+        };
+        state.tree.update(changes.iter());
+        for (key, value) in changes {
+            state.rows.insert_mut(key, value.expect("every restored row has a value"));
+        }
+        state
+    }
+
+    /// What the operators agreed on.
+    #[must_use]
+    pub const fn genesis_document(&self) -> &Arc<Genesis> {
+        &self.genesis
+    }
+
+    /// What names the mesh.
+    #[must_use]
+    pub const fn genesis_hash(&self) -> Digest {
+        self.genesis_hash
+    }
+
+    /// Who decides blocks.
+    #[must_use]
+    pub const fn validators(&self) -> &ValidatorSet {
+        &self.validators
+    }
+
+    /// The header of the last block; none before the first.
+    #[must_use]
+    pub fn head(&self) -> Option<&Header> {
+        self.head.as_deref()
+    }
+
+    /// The last block's height; zero before the first.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        self.head().map_or(Height::GENESIS, |header| header.height)
+    }
+
+    /// The last block's time; genesis time before the first.
+    #[must_use]
+    pub fn time(&self) -> UnixMillis {
+        self.head().map_or(self.genesis.time, |header| header.time)
+    }
+
+    /// The root of the authenticated state.
+    #[must_use]
+    pub const fn root(&self) -> Digest {
+        self.tree.root()
+    }
+
+    /// The certificate log.
+    #[must_use]
+    pub const fn log(&self) -> &MerkleTree {
+        &self.log
+    }
+
+    /// The row with this key.
+    #[must_use]
+    pub fn get<R: Row>(&self, key: &R::Key) -> Option<R> {
+        self.rows.get(&row_key::<R>(key)).map(|bytes| decode_row(bytes))
+    }
+
+    /// The rows of a kind whose keys begin with `prefix`, in order, with their key bytes.
+    pub fn rows<R: Row>(&self, prefix: &[u8]) -> impl Iterator<Item = (Vec<u8>, R)> {
+        let start = [&[R::TAG], prefix].concat();
+        let end = start.clone();
+        self.rows
+            .range(start..)
+            .take_while(move |(key, _)| key.starts_with(&end))
+            .map(|(key, bytes)| (key.get(1..).unwrap_or_default().to_vec(), decode_row(bytes)))
+    }
+
+    /// Whether any row of a kind has a key with this prefix, other than those with `but`.
+    pub(super) fn any_row<R: Row>(&self, prefix: &[u8], but: &[u8]) -> bool {
+        let start = [&[R::TAG], prefix].concat();
+        let but = [&[R::TAG], but].concat();
+        let mut keys = self.rows.range(start.clone()..).map(|(key, _)| key);
+        keys.by_ref().take_while(|key| key.starts_with(&start)).any(|key| !key.starts_with(&but))
+    }
+
+    /// The current beacon.
+    #[must_use]
+    pub fn beacon(&self) -> Beacon {
+        self.get::<Beacon>(&()).expect("genesis makes the first beacon")
+    }
+
+    /// The committee, once its keys are active.
+    #[must_use]
+    pub fn committee(&self) -> Option<ActiveCommittee> {
+        self.get::<ActiveCommittee>(&())
+    }
+
+    /// The key generation under way.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.get::<Generation>(&()).unwrap_or_default()
+    }
+
+    /// All that exists: every account, every stake, the reserve. Genesis fixed it.
+    #[must_use]
+    pub fn supply(&self) -> u128 {
+        let accounts: u128 = self.rows::<Account>(&[]).map(|(_, account)| u128::from(account.balance.0)).sum();
+        let stakes: u128 = self.rows::<Member>(&[]).map(|(_, member)| u128::from(member.stake.0)).sum();
+        accounts + stakes + u128::from(self.balance(Place::Reserve).0)
+    }
+
+    /// What stands at a place of the ledger.
+    #[must_use]
+    pub fn balance(&self, place: Place) -> MicroCaesar {
+        match place {
+            Place::Account(owner) => self.get::<Account>(&owner).unwrap_or_default().balance,
+            Place::Reserve => self.get::<Reserve>(&()).unwrap_or_default().balance,
+        }
+    }
+
+    /// Opens a draft of the next state.
+    #[must_use]
+    pub fn draft(&self) -> Draft {
+        Draft { base: self.clone(), changes: BTreeMap::new(), entries: Vec::new() }
+    }
+
+    /// This state, with the header of the block that made it.
+    pub(super) fn crowned(mut self, header: Header) -> Self {
+        self.head = Some(Arc::new(header));
+        self
+    }
+}
+
+impl Draft {
+    /// The state so far; its root is that of the state before until [`Draft::finish`].
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.base
+    }
+
+    /// Sets a row.
+    pub fn put<R: Row>(&mut self, key: &R::Key, row: &R) {
+        let key = row_key::<R>(key);
+        let value: Arc<[u8]> = Arc::from(crate::base::encode(row));
+        self.base.rows.insert_mut(key.clone(), Arc::clone(&value));
+        self.changes.insert(key, Some(value));
+    }
+
+    /// Removes a row.
+    pub fn remove<R: Row>(&mut self, key: &R::Key) {
+        let key = row_key::<R>(key);
+        if self.base.rows.remove_mut(&key) {
+            self.changes.insert(key, None);
+        }
+    }
+
+    /// Appends an entry to the log.
+    pub fn append(&mut self, entry: Vec<u8>) -> crate::base::LeafIndex {
+        let index = self.base.log.push(crate::trustchain::ct::leaf_hash(&entry));
+        self.entries.push(entry);
+        index
+    }
+
+    /// Notes what is to happen by itself later.
+    pub fn schedule(&mut self, time: UnixMillis, due: Due) {
+        self.put(&(time, due.clone()), &due);
+    }
+
+    /// The finished state with its new root, the rows that changed, and the log entries.
+    #[must_use]
+    pub fn finish(mut self) -> (State, Changes, Vec<Vec<u8>>) {
+        self.base.tree.update(self.changes.iter());
+        (self.base, self.changes, self.entries)
+    }
+
+    fn found(&mut self, genesis: &Genesis, genesis_hash: Digest) {
+        for member in genesis.all_members() {
+            let row = Member {
+                plot_root: member.plot_root,
+                stake: member.stake,
+                next_sequence: Sequence(0),
+                tickets: BTreeMap::new(),
+            };
+            self.put(&member.key, &row);
+        }
+        for validator in &genesis.validators {
+            let row = Validator {
+                name: validator.name.clone(),
+                address: validator.address,
+                reveal: validator.reveal_anchor,
+            };
+            self.put(&validator.member.key, &row);
+        }
+        for account in &genesis.accounts {
+            self.put(&account.owner, &Account { balance: account.balance });
+        }
+        for entry in &genesis.names {
+            self.put(&entry.name, &NameOwner { owner: entry.owner, since: Height::GENESIS });
+        }
+        for SetRecords { name, record_type, records } in &genesis.records {
+            if let Some(records) = records {
+                self.put(&(name.clone(), *record_type), records);
+            }
+        }
+        self.publish_mesh(genesis);
+        self.put(&(), &Reserve { balance: genesis.reserve });
+        self.put(&(), &Generation { begun: genesis.time, ..Generation::default() });
+        self.put(&(), &self.first_beacon(genesis, genesis_hash));
+    }
+
+    fn first_beacon(&self, genesis: &Genesis, genesis_hash: Digest) -> Beacon {
+        let difficulty = genesis.profile.proofs().work.difficulty_initial;
+        Beacon {
+            index: 0,
+            value: FIRST_BEACON.hash(&[&genesis_hash.0]),
+            time: genesis.time,
+            previous: None,
+            reveals: BTreeMap::new(),
+            difficulty,
+            previous_difficulty: difficulty,
+            operations: 0,
+        }
+    }
+}
+
+impl Ledger for Draft {
+    fn balance(&self, place: Place) -> MicroCaesar {
+        self.base.balance(place)
+    }
+
+    fn set_balance(&mut self, place: Place, balance: MicroCaesar) {
+        match place {
+            Place::Account(owner) => self.put(&owner, &Account { balance }),
+            Place::Reserve => self.put(&(), &Reserve { balance }),
+        }
+    }
+}
+
+fn row_key<R: Row>(key: &R::Key) -> Vec<u8> {
+    let mut bytes = alloc::vec![R::TAG];
+    bytes.extend(R::key_bytes(key));
+    bytes
+}
+
+fn decode_row<R: Row>(bytes: &[u8]) -> R {
+    borsh::from_slice(bytes).expect("rows are written by this code, and restored ones checked against the root")
+}

@@ -1,0 +1,386 @@
+//! What a block does to the state, and whether it may.
+
+use super::chain::Changes;
+use super::perform::perform;
+use super::{
+    BLOCK_BATCH_COUNT_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_VERSION, Block, Body, CheckedBatch, CheckedOperation, Draft, Header,
+    Member, Receipt, SYSTEM_OPERATION_COUNT_MAX, State, SystemOperation,
+};
+use crate::base::{Digest, Height, PublicKey, Sequence, UnixMillis};
+use crate::caesar::{Ledger, Movement, Place, Reason, STAKE_MINIMUM, reward};
+use crate::hypermesh::ordering::{CertificateFault, CommitCertificate};
+use crate::hypermesh::proof::{Diligence, Expectation, ProofRejection};
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// What a proposer would put into the next block.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The block's time, later than the parent's.
+    pub time: UnixMillis,
+    /// Who builds it.
+    pub proposer: PublicKey,
+    /// Batches, checked; those that may not be in this block are left out.
+    pub batches: Vec<Arc<CheckedBatch>>,
+    /// System operations; likewise.
+    pub system: Vec<SystemOperation>,
+    /// The precommits that decided the parent; none at height 1.
+    pub parent_commit: Option<CommitCertificate>,
+}
+
+/// What a block makes of the state.
+#[derive(Clone)]
+pub struct Executed {
+    /// The state after it.
+    pub state: State,
+    /// What became of its operations, in order; a repeat has none.
+    pub receipts: Vec<Receipt>,
+    /// Log entries that it appended, in order.
+    pub entries: Vec<Vec<u8>>,
+    /// Rows that changed.
+    pub changes: Changes,
+}
+
+/// Why a well-formed batch may not be in the next block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Inadmissible {
+    /// Its submitter is no member.
+    #[error("{member} is not a member of this mesh")]
+    NotMember {
+        /// Who submitted it.
+        member: PublicKey,
+    },
+    /// Its number is not the member's next.
+    #[error("the batch has number {given}, and the member's next is {next}")]
+    Sequence {
+        /// Its number.
+        given: Sequence,
+        /// The member's next.
+        next: Sequence,
+    },
+    /// It is bound to a beacon that is too old, or not there yet.
+    #[error("the batch is bound to beacon {given}, and the current one is {current}")]
+    Beacon {
+        /// What it is bound to.
+        given: u64,
+        /// The current one.
+        current: u64,
+    },
+    /// A second batch of one member in one block.
+    #[error("{member} has another batch in the block")]
+    Second {
+        /// Who submitted both.
+        member: PublicKey,
+    },
+    /// More operations than a block may have.
+    #[error("the block is full")]
+    Full,
+    /// Some of the four proofs do not hold.
+    #[error(transparent)]
+    Proofs(#[from] ProofRejection),
+}
+
+/// Why a block is invalid: validators vote nil on it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockFault {
+    /// A header field is not what the parent and the body make it.
+    #[error("header field {field} is wrong")]
+    Header {
+        /// Which.
+        field: &'static str,
+    },
+    /// More of something than a block may have.
+    #[error("the block has too many {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+    },
+    /// A batch that may not be in it.
+    #[error("batch {position}: {reason}")]
+    Batch {
+        /// Its place, from 0.
+        position: usize,
+        /// Why not.
+        reason: Inadmissible,
+    },
+    /// A system operation that may not be in it.
+    #[error("system operation {position} is not one that may happen now")]
+    System {
+        /// Its place, from 0.
+        position: usize,
+    },
+    /// The parent's commit certificate does not hold.
+    #[error("the parent's commit certificate: {0}")]
+    ParentCommit(#[from] CertificateFault),
+}
+
+/// Where and when an operation happens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) height: Height,
+    pub(super) time: UnixMillis,
+}
+
+impl State {
+    /// Whether a batch could be in the next block, if that had this time: the member, its number, the beacon
+    /// and all four proofs.
+    ///
+    /// # Errors
+    /// With what stands against it; all the proofs that fail, if `diligence` says so.
+    pub fn admit(&self, batch: &CheckedBatch, time: UnixMillis, diligence: Diligence) -> Result<Digest, Inadmissible> {
+        let key = batch.batch.member;
+        let member = self.get::<Member>(&key).ok_or(Inadmissible::NotMember { member: key })?;
+        let (given, next) = (batch.batch.sequence, member.next_sequence);
+        if given != next {
+            return Err(Inadmissible::Sequence { given, next });
+        }
+        let expectation = self.expectation(&member, batch.batch.beacon_index, time)?;
+        Ok(batch.batch.proofs.verify(&batch.statement(), &expectation, diligence)?)
+    }
+
+    /// What the proofs of a member's batch under this beacon are held against.
+    ///
+    /// # Errors
+    /// If that beacon is too old, or not there yet.
+    pub fn expectation(
+        &self,
+        member: &Member,
+        beacon_index: u64,
+        time: UnixMillis,
+    ) -> Result<Expectation, Inadmissible> {
+        let beacon = self.beacon();
+        let (value, made, difficulty) = match beacon.previous {
+            _ if beacon_index == beacon.index => (beacon.value, beacon.time, beacon.difficulty),
+            Some((value, made)) if beacon_index.checked_add(1) == Some(beacon.index) => {
+                (value, made, beacon.previous_difficulty)
+            }
+            _ => return Err(Inadmissible::Beacon { given: beacon_index, current: beacon.index }),
+        };
+        let profile = self.genesis_document().profile;
+        Ok(Expectation {
+            parameters: profile.proofs(),
+            beacon: value,
+            plot_root: Some(member.plot_root),
+            stake: member.stake,
+            stake_minimum: STAKE_MINIMUM,
+            difficulty,
+            ticket: member.tickets.get(&beacon_index).copied(),
+            ticket_open: time.since(made) <= profile.ticket_ms_deadline(),
+        })
+    }
+
+    /// What would become of an operation in the next block; `None` for one that has its receipt.
+    #[must_use]
+    pub fn rehearse(&self, operation: &CheckedOperation) -> Option<Receipt> {
+        let moment = Moment { height: self.height().next(), time: self.time() };
+        perform(&mut self.draft(), operation, moment)
+    }
+
+    /// Whether a system operation by a proposer could be in the next block.
+    #[must_use]
+    pub fn accepts(&self, operation: &SystemOperation) -> bool {
+        let moment = Moment { height: self.height().next(), time: self.time() };
+        self.draft().apply_system(operation, &operation.validator, moment)
+    }
+
+    /// Builds the next block, leaving out what may not be in it.
+    #[must_use]
+    pub fn build(&self, candidate: Candidate) -> (Block, Executed) {
+        let Candidate { time, proposer, batches, system, parent_commit } = candidate;
+        let moment = Moment { height: self.height().next(), time };
+        let mut draft = self.draft();
+        draft.reward(parent_commit.as_ref());
+        let mut body = Body { parent_commit, ..Body::default() };
+        for operation in system {
+            let room = body.system.len() < SYSTEM_OPERATION_COUNT_MAX;
+            if room && draft.apply_system(&operation, &proposer, moment) {
+                body.system.push(operation);
+            }
+        }
+        let mut included = Included::default();
+        let mut receipts = Vec::new();
+        for batch in batches {
+            if draft.include(&batch, moment, &mut included, &mut receipts).is_ok() {
+                body.batches.push(batch.batch.clone());
+            }
+        }
+        let executed = draft.conclude(moment, receipts);
+        let header = self.header(moment, proposer, &body, &executed.state);
+        let executed = Executed { state: executed.state.crowned(header.clone()), ..executed };
+        (Block { header, body }, executed)
+    }
+
+    /// Executes a block on this state, its parent's.
+    ///
+    /// `batches` are the body's batches, checked, in order. The commit certificate of the parent is verified.
+    ///
+    /// # Errors
+    /// If the block is invalid.
+    pub fn execute(&self, block: &Block, batches: &[Arc<CheckedBatch>]) -> Result<Executed, BlockFault> {
+        self.check_header(block)?;
+        self.check_parent_commit(block.body.parent_commit.as_ref())?;
+        let moment = Moment { height: block.header.height, time: block.header.time };
+        let mut draft = self.draft();
+        draft.reward(block.body.parent_commit.as_ref());
+        for (position, operation) in block.body.system.iter().enumerate() {
+            if !draft.apply_system(operation, &block.header.proposer, moment) {
+                return Err(BlockFault::System { position });
+            }
+        }
+        let mut included = Included::default();
+        let mut receipts = Vec::new();
+        for (position, batch) in batches.iter().enumerate() {
+            let outcome = draft.include(batch, moment, &mut included, &mut receipts);
+            outcome.map_err(|reason| BlockFault::Batch { position, reason })?;
+        }
+        let executed = draft.conclude(moment, receipts);
+        let header = self.header(moment, block.header.proposer, &block.body, &executed.state);
+        compare(&block.header, &header)?;
+        Ok(Executed { state: executed.state.crowned(header), ..executed })
+    }
+
+    fn check_header(&self, block: &Block) -> Result<(), BlockFault> {
+        let wrong = |field| Err(BlockFault::Header { field });
+        let header = &block.header;
+        if header.version != BLOCK_VERSION {
+            return wrong("version");
+        }
+        if header.height != self.height().next() {
+            return wrong("height");
+        }
+        if header.time <= self.time() {
+            return wrong("time");
+        }
+        if !self.validators().contains(&header.proposer) {
+            return wrong("proposer");
+        }
+        if block.body.system.len() > SYSTEM_OPERATION_COUNT_MAX {
+            return Err(BlockFault::TooMany { what: "system operations" });
+        }
+        Ok(())
+    }
+
+    fn check_parent_commit(&self, commit: Option<&CommitCertificate>) -> Result<(), BlockFault> {
+        let wrong = Err(BlockFault::Header { field: "parent_commit" });
+        match (self.head(), commit) {
+            (None, None) => Ok(()),
+            (Some(head), Some(commit)) if commit.height == head.height && commit.value_id == head.hash() => {
+                Ok(commit.verify(&self.genesis_hash(), self.validators())?)
+            }
+            _ => wrong,
+        }
+    }
+
+    fn header(&self, moment: Moment, proposer: PublicKey, body: &Body, after: &Self) -> Header {
+        Header {
+            version: BLOCK_VERSION,
+            genesis: self.genesis_hash(),
+            height: moment.height,
+            parent: self.head().map_or(Digest::ZERO, Header::hash),
+            time: moment.time,
+            proposer,
+            body_root: body.root(),
+            state_root: after.root(),
+            log_size: after.log().size(),
+            log_root: after.log().root(),
+            validators_hash: self.validators().hash(),
+            beacon: after.beacon().value,
+            parent_commit: body.parent_commit_hash(),
+        }
+    }
+}
+
+/// What is in the block so far.
+#[derive(Default)]
+struct Included {
+    members: BTreeSet<PublicKey>,
+    operations: usize,
+}
+
+impl Draft {
+    fn include(
+        &mut self,
+        batch: &CheckedBatch,
+        moment: Moment,
+        included: &mut Included,
+        receipts: &mut Vec<Receipt>,
+    ) -> Result<(), Inadmissible> {
+        let key = batch.batch.member;
+        if included.members.contains(&key) {
+            return Err(Inadmissible::Second { member: key });
+        }
+        let operations = included.operations + batch.operations.len();
+        if operations > BLOCK_OPERATION_COUNT_MAX || included.members.len() == BLOCK_BATCH_COUNT_MAX {
+            return Err(Inadmissible::Full);
+        }
+        self.state().admit(batch, moment.time, Diligence::StopAtFirst)?;
+        included.members.insert(key);
+        included.operations = operations;
+        self.note_batch(batch);
+        receipts.extend(batch.operations.iter().filter_map(|operation| perform(self, operation, moment)));
+        Ok(())
+    }
+
+    /// The member's next number, its ticket if the batch carries one, and the load that sets the difficulty.
+    fn note_batch(&mut self, batch: &CheckedBatch) {
+        let key = batch.batch.member;
+        let mut member = self.state().get::<Member>(&key).expect("an admitted batch has a member");
+        let mut beacon = self.state().beacon();
+        member.next_sequence = member.next_sequence.next();
+        if let Some(ticket) = batch.batch.proofs.ticket() {
+            member.tickets.insert(batch.batch.beacon_index, ticket);
+        }
+        let oldest = beacon.index.saturating_sub(1);
+        member.tickets.retain(|index, _| *index >= oldest);
+        self.put(&key, &member);
+        beacon.operations = beacon.operations.saturating_add(batch.operations.len() as u64);
+        self.put(&(), &beacon);
+    }
+
+    /// Pays those whose precommits decided the parent, in equal parts.
+    fn reward(&mut self, commit: Option<&CommitCertificate>) {
+        let Some(commit) = commit else { return };
+        let share = reward(self.balance(Place::Reserve), commit.signatures.len() as u64);
+        if share.0 == 0 {
+            return;
+        }
+        for signature in &commit.signatures {
+            let movement = Movement {
+                source: Place::Reserve,
+                target: Place::Account(signature.validator),
+                amount: share,
+                reason: Reason::Reward,
+            };
+            self.carry_out(movement).expect("the parts of a reward add up to less than the reserve");
+        }
+    }
+
+    fn conclude(mut self, moment: Moment, receipts: Vec<Receipt>) -> Executed {
+        self.settle_dues(moment.time);
+        self.renew_beacon(moment.time);
+        let (state, changes, entries) = self.finish();
+        Executed { state, receipts, entries, changes }
+    }
+}
+
+fn compare(given: &Header, computed: &Header) -> Result<(), BlockFault> {
+    let fields = [
+        ("genesis", given.genesis == computed.genesis),
+        ("parent", given.parent == computed.parent),
+        ("body_root", given.body_root == computed.body_root),
+        ("state_root", given.state_root == computed.state_root),
+        ("log_size", given.log_size == computed.log_size),
+        ("log_root", given.log_root == computed.log_root),
+        ("validators_hash", given.validators_hash == computed.validators_hash),
+        ("beacon", given.beacon == computed.beacon),
+        ("parent_commit", given.parent_commit == computed.parent_commit),
+    ];
+    match fields.into_iter().find(|(_, equal)| !equal) {
+        Some((field, _)) => Err(BlockFault::Header { field }),
+        None if given == computed => Ok(()),
+        None => Err(BlockFault::Header { field: "unnamed" }),
+    }
+}

@@ -1,0 +1,52 @@
+//! What the nodes agree on: a pure function of the blocks.
+//!
+//! [`State::execute`] takes a state and what a block says, and gives the state after it, receipts, and log
+//! entries. Three levels of failure are kept apart: a block whose form, roots, signatures or proofs are
+//! wrong is invalid ([`BlockFault`]); a batch with malformed content or a bad proof may not be in a block
+//! ([`BatchFault`], [`Inadmissible`]); a well-formed operation that fails policy or funds gets a receipt that
+//! says so ([`Refusal`]) and pays its fee.
+//!
+//! No clock is read here. Validity is a function of the parent state and the block alone.
+
+mod authority;
+mod batch;
+mod block;
+mod chain;
+mod execute;
+mod genesis;
+mod operation;
+mod perform;
+mod receipt;
+mod row;
+mod system;
+mod system_apply;
+mod tree;
+mod zone;
+
+pub use authority::{
+    CONSENSUS_PROOF_BYTES_MAX, ConsensusProof, ISSUING_MS_LIFE, PUBLISHED_TTL_SECONDS, ROOT_MS_LIFE, cosigner_name,
+};
+pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch, batch_root};
+pub use block::{
+    BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_VERSION, Block, Body, Header,
+};
+pub use chain::{Changes, Draft, State};
+pub use execute::{BlockFault, Candidate, Executed, Inadmissible};
+pub use genesis::{
+    GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisFault, GenesisMember, GenesisName, GenesisValidator,
+    LABEL_BYTES_MAX, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN,
+};
+pub use operation::{
+    Action, CertificateProfile, CheckedOperation, InvalidServicePort, IssueCertificate, LEAF_SECONDS_DEFAULT,
+    LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,
+    OperationFault, OperationId, Protocol, RegisterName, SERVICE_PORT_COUNT_MAX, ServicePort, SetRecords, Transfer,
+};
+pub use receipt::{Effect, Outcome, Receipt, Refusal};
+pub use row::{
+    Account, Beacon, Certificate, ActiveCommittee, Due, Generation, Member, NameOwner, Published, Reserve, Row, Validator,
+};
+pub use system::{
+    ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction, SystemOperation,
+};
+pub use tree::TreeHasher;
+pub use zone::{SERVICES, validator_by_name};

@@ -1,0 +1,354 @@
+//! An operation: what an owner wants done, signed by the owner.
+
+use crate::base::{Digest, Domain, MicroCaesar, PublicKey, SecretKey, Signature, UnixMillis};
+use crate::trustchain::DomainName;
+use crate::trustchain::ca::{CSR_BYTES_MAX, CertificateRequest, RequestFault};
+use crate::trustchain::dns::{RecordFault, RecordSet, RecordType};
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use core::fmt;
+use core::str::FromStr;
+use serde::{Deserialize, Serialize};
+
+/// An operation expires at most this long after the block that could include it.
+pub const OPERATION_MS_LIFE_MAX: u64 = 60 * 60 * 1000;
+/// The most bytes in one encoded operation.
+pub const OPERATION_BYTES_MAX: usize = 64 * 1024;
+/// The most ports that one certificate publishes TLSA records for.
+pub const SERVICE_PORT_COUNT_MAX: usize = 16;
+/// The shortest life of a leaf certificate.
+pub const LEAF_SECONDS_MIN: u32 = 5 * 60;
+/// The longest life of a leaf certificate: 90 days.
+pub const LEAF_SECONDS_MAX: u32 = 90 * 24 * 60 * 60;
+/// The life of a leaf certificate when nobody asks for another: 24 hours.
+pub const LEAF_SECONDS_DEFAULT: u32 = 24 * 60 * 60;
+
+const ID: Domain = Domain::new("hypermesh v1 operation id");
+
+/// What identifies an operation: a hash of its content, never of its signature.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct OperationId(pub Digest);
+
+/// An operation with its owner's signature.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Operation {
+    /// What is signed.
+    pub body: OperationBody,
+    /// By the owner, over the operation's id.
+    pub signature: Signature,
+}
+
+/// What an operation says.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct OperationBody {
+    /// The mesh it is meant for: its genesis hash.
+    pub genesis: Digest,
+    /// Who wants it, pays for it and signs it.
+    pub owner: PublicKey,
+    /// Any number that makes this operation differ from the owner's others.
+    pub nonce: u64,
+    /// After this block time it may not happen any more.
+    pub expires: UnixMillis,
+    /// What is to happen.
+    pub action: Action,
+}
+
+/// What an owner can want.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Nothing but to carry a member's ticket on chain. Costs nothing; only members may.
+    Attest,
+    /// Issue a certificate.
+    IssueCertificate(IssueCertificate),
+    /// Give a free name to an owner.
+    RegisterName(RegisterName),
+    /// Set or remove the records of one type at a name.
+    SetRecords(SetRecords),
+    /// Move an amount to another account.
+    Transfer(Transfer),
+}
+
+/// What a certificate is asked with.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct IssueCertificate {
+    /// PKCS#10, DER (RFC 2986). Only its key and its subject alternative names are taken.
+    #[serde(with = "hex::serde")]
+    pub csr: Vec<u8>,
+    /// What kind of certificate.
+    pub profile: CertificateProfile,
+    /// How long it lives, from [`LEAF_SECONDS_MIN`] to [`LEAF_SECONDS_MAX`].
+    pub lifetime_seconds: u32,
+    /// Where the names' services listen: a TLSA record is published for each.
+    pub services: Vec<ServicePort>,
+}
+
+/// A kind of certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CertificateProfile {
+    /// For one end of a TLS connection, server or client.
+    #[default]
+    Endpoint,
+}
+
+/// A port and its transport, as in `_443._tcp` (RFC 6698 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct ServicePort {
+    /// The port.
+    pub port: u16,
+    /// The transport.
+    pub protocol: Protocol,
+}
+
+/// A transport that a TLSA record can be published for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP, QUIC among others.
+    Udp,
+}
+
+/// Which name is to belong to whom.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct RegisterName {
+    /// A name directly below the zone that nobody has, or any name below one of the operation's owner.
+    pub name: DomainName,
+    /// Whose it becomes.
+    pub owner: PublicKey,
+}
+
+/// The records of one type at one name.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct SetRecords {
+    /// The name, within one that the operation's owner has.
+    pub name: DomainName,
+    /// The type.
+    pub record_type: RecordType,
+    /// The records that it has from now on; none removes them.
+    pub records: Option<RecordSet>,
+}
+
+/// An amount to an account.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Whose account.
+    pub to: PublicKey,
+    /// How much, above zero.
+    pub amount: MicroCaesar,
+}
+
+/// An operation that may not be in a block at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperationFault {
+    /// It is for another mesh.
+    #[error("the operation is for the mesh with genesis {genesis}, not for this one: check which mesh the context names")]
+    OtherMesh {
+        /// The mesh it names.
+        genesis: Digest,
+    },
+    /// Its encoding is too long.
+    #[error("the operation takes {bytes} bytes where at most {OPERATION_BYTES_MAX} are allowed")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// Not its owner's signature.
+    #[error("the operation's signature is not by its owner {owner}")]
+    Signature {
+        /// Who should have signed.
+        owner: PublicKey,
+    },
+    /// The certificate request is not one that can be granted to anybody.
+    #[error("certificate request: {0}")]
+    Request(#[from] RequestFault),
+    /// A lifetime that no certificate may have.
+    #[error("a lifetime of {seconds} s was asked for: it must be from {LEAF_SECONDS_MIN} to {LEAF_SECONDS_MAX} s")]
+    Lifetime {
+        /// What was asked for.
+        seconds: u32,
+    },
+    /// Too many ports, or one twice.
+    #[error("at most {SERVICE_PORT_COUNT_MAX} different service ports may be listed")]
+    Services,
+    /// Records that break a rule of the names.
+    #[error("records: {0}")]
+    Records(#[from] RecordFault),
+    /// The records are not of the type that is to be set.
+    #[error("the records are not all of type {expected}")]
+    RecordType {
+        /// The type to be set.
+        expected: RecordType,
+    },
+    /// A transfer of nothing.
+    #[error("the amount of a transfer must be above zero")]
+    NoAmount,
+    /// A name's new owner is no usable key.
+    #[error("the key {key} is not one that can sign")]
+    Key {
+        /// The key.
+        key: PublicKey,
+    },
+}
+
+/// An operation whose form and signature have been checked, and what was read out of it on the way.
+#[derive(Clone, Debug)]
+pub struct CheckedOperation {
+    /// Its id.
+    pub id: OperationId,
+    /// The operation.
+    pub operation: Operation,
+    /// What its certificate request asks for, if it is one.
+    pub request: Option<CertificateRequest>,
+}
+
+impl OperationBody {
+    /// The id of an operation with this content.
+    #[must_use]
+    pub fn id(&self) -> OperationId {
+        OperationId(ID.hash_of(self))
+    }
+
+    /// The operation, signed by its owner.
+    #[must_use]
+    pub fn sign(self, owner: &SecretKey) -> Operation {
+        let signature = owner.sign(&self.id().0);
+        Operation { body: self, signature }
+    }
+}
+
+impl Operation {
+    /// The operation's id.
+    #[must_use]
+    pub fn id(&self) -> OperationId {
+        self.body.id()
+    }
+
+    /// Checks all that does not depend on the state: the form, the bounds, the signature, the request.
+    ///
+    /// # Errors
+    /// With the first rule that the operation breaks.
+    pub fn check(self, genesis: &Digest) -> Result<CheckedOperation, OperationFault> {
+        if self.body.genesis != *genesis {
+            return Err(OperationFault::OtherMesh { genesis: self.body.genesis });
+        }
+        let bytes = crate::base::encode(&self).len();
+        if bytes > OPERATION_BYTES_MAX {
+            return Err(OperationFault::TooLong { bytes });
+        }
+        let id = self.id();
+        let owner = self.body.owner;
+        let signed = owner.check().is_ok() && owner.verify(&id.0, &self.signature).is_ok();
+        if !signed {
+            return Err(OperationFault::Signature { owner });
+        }
+        let request = self.body.action.check()?;
+        Ok(CheckedOperation { id, operation: self, request })
+    }
+}
+
+impl Action {
+    /// What it is called in receipts and lists.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Attest => "attest",
+            Self::IssueCertificate(_) => "issue_certificate",
+            Self::RegisterName(_) => "register_name",
+            Self::SetRecords(_) => "set_records",
+            Self::Transfer(_) => "transfer",
+        }
+    }
+
+    fn check(&self) -> Result<Option<CertificateRequest>, OperationFault> {
+        match self {
+            Self::Attest => Ok(None),
+            Self::IssueCertificate(issue) => issue.check().map(Some),
+            Self::RegisterName(register) => {
+                register.owner.check().map_err(|_| OperationFault::Key { key: register.owner })?;
+                Ok(None)
+            }
+            Self::SetRecords(set) => set.check().map(|()| None),
+            Self::Transfer(transfer) if transfer.amount == MicroCaesar::ZERO => Err(OperationFault::NoAmount),
+            Self::Transfer(transfer) => {
+                transfer.to.check().map_err(|_| OperationFault::Key { key: transfer.to })?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl IssueCertificate {
+    fn check(&self) -> Result<CertificateRequest, OperationFault> {
+        const { assert!(CSR_BYTES_MAX < OPERATION_BYTES_MAX) };
+        if !(LEAF_SECONDS_MIN..=LEAF_SECONDS_MAX).contains(&self.lifetime_seconds) {
+            return Err(OperationFault::Lifetime { seconds: self.lifetime_seconds });
+        }
+        let ascending = self.services.windows(2).all(|pair| matches!(pair, [a, b] if a < b));
+        if self.services.len() > SERVICE_PORT_COUNT_MAX || !ascending {
+            return Err(OperationFault::Services);
+        }
+        Ok(CertificateRequest::from_csr(&self.csr)?)
+    }
+}
+
+impl SetRecords {
+    pub(super) fn check(&self) -> Result<(), OperationFault> {
+        let Some(records) = &self.records else { return Ok(()) };
+        records.check()?;
+        if records.record_type() != Some(self.record_type) {
+            return Err(OperationFault::RecordType { expected: self.record_type });
+        }
+        Ok(())
+    }
+}
+
+impl Protocol {
+    /// As it stands in a name, without the underscore.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+impl fmt::Display for ServicePort {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.port, self.protocol.name())
+    }
+}
+
+/// A text that is no service port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a port and its transport, as in 443/tcp or 853/udp")]
+pub struct InvalidServicePort;
+
+impl FromStr for ServicePort {
+    type Err = InvalidServicePort;
+
+    fn from_str(text: &str) -> Result<Self, InvalidServicePort> {
+        let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let port = port.parse().map_err(|_| InvalidServicePort)?;
+        match protocol {
+            "tcp" => Ok(Self { port, protocol: Protocol::Tcp }),
+            "udp" => Ok(Self { port, protocol: Protocol::Udp }),
+            _ => Err(InvalidServicePort),
+        }
+    }
+}
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}

@@ -1,0 +1,216 @@
+//! What one operation does, or why it does not happen.
+//!
+//! Every rule is checked before anything changes, so a refused operation moves nothing but its fee.
+
+use super::execute::Moment;
+use super::row::{Published, own_records_key};
+use super::{
+    Action, CheckedOperation, Draft, Due, Effect, IssueCertificate, Member, NameOwner, OPERATION_MS_LIFE_MAX,
+    OperationBody, Outcome, Receipt, Refusal, RegisterName, SetRecords, State, Transfer,
+};
+use crate::base::{MicroCaesar, PublicKey};
+use crate::caesar::{
+    ISSUE_FEE, Ledger, LedgerFault, Movement, Place, REGISTER_FEE, RECORDS_FEE, Reason, TRANSFER_FEE,
+};
+use crate::trustchain::DomainName;
+use crate::trustchain::dns::{RecordSet, RecordType};
+
+/// What an action costs its owner.
+#[must_use]
+pub(super) const fn fee(action: &Action) -> MicroCaesar {
+    match action {
+        Action::Attest => MicroCaesar::ZERO,
+        Action::IssueCertificate(_) => ISSUE_FEE,
+        Action::RegisterName(_) => REGISTER_FEE,
+        Action::SetRecords(_) => RECORDS_FEE,
+        Action::Transfer(_) => TRANSFER_FEE,
+    }
+}
+
+/// Carries out an operation and notes its receipt. `None` if it is a repeat: its receipt stands already.
+pub(super) fn perform(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Option<Receipt> {
+    if draft.state().get::<Receipt>(&operation.id).is_some() {
+        return None;
+    }
+    let body = &operation.operation.body;
+    let receipt = |fee, outcome| Receipt {
+        operation: operation.id,
+        owner: body.owner,
+        height: moment.height,
+        time: moment.time,
+        fee,
+        outcome,
+    };
+    // These two leave no trace and cost nothing: an operation that may come again later must not be charged
+    // each time that somebody puts it into a block.
+    if let Some(refusal) = out_of_time(body, moment) {
+        return Some(receipt(MicroCaesar::ZERO, Outcome::Refused(refusal)));
+    }
+    let receipt = match charge(draft, body) {
+        Err(refusal) => receipt(MicroCaesar::ZERO, Outcome::Refused(refusal)),
+        Ok(fee) => {
+            let outcome = match act(draft, operation, moment) {
+                Ok(effect) => Outcome::Done(effect),
+                Err(refusal) => Outcome::Refused(refusal),
+            };
+            receipt(fee, outcome)
+        }
+    };
+    draft.put(&operation.id, &receipt);
+    draft.schedule(body.expires, Due::Receipt(operation.id));
+    Some(receipt)
+}
+
+fn out_of_time(body: &OperationBody, moment: Moment) -> Option<Refusal> {
+    let (expires, time) = (body.expires, moment.time);
+    if expires < time {
+        return Some(Refusal::Expired { expires, time });
+    }
+    (expires.since(time) > OPERATION_MS_LIFE_MAX).then_some(Refusal::ExpiresTooLate { expires, time })
+}
+
+fn charge(draft: &mut Draft, body: &OperationBody) -> Result<MicroCaesar, Refusal> {
+    let amount = fee(&body.action);
+    let source = Place::Account(body.owner);
+    let movement = Movement { source, target: Place::Reserve, amount, reason: Reason::Fee };
+    pay(draft, movement, body.owner).map(|()| amount)
+}
+
+fn pay(draft: &mut Draft, movement: Movement, owner: PublicKey) -> Result<(), Refusal> {
+    draft.carry_out(movement).map_err(|fault| match fault {
+        LedgerFault::Insufficient { balance, needed } => Refusal::Funds { owner, balance, needed },
+        LedgerFault::Overflow => unreachable!("no place can hold more than the supply, which fits"),
+    })
+}
+
+fn act(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Result<Effect, Refusal> {
+    let body = &operation.operation.body;
+    match &body.action {
+        Action::Attest => attest(draft.state(), body.owner),
+        Action::IssueCertificate(issue) => issue_certificate(draft, operation, issue, moment),
+        Action::RegisterName(register) => register_name(draft, body.owner, register, moment),
+        Action::SetRecords(set) => set_records(draft, body.owner, set),
+        Action::Transfer(transfer) => move_amount(draft, body.owner, transfer),
+    }
+}
+
+fn attest(state: &State, owner: PublicKey) -> Result<Effect, Refusal> {
+    match state.get::<Member>(&owner) {
+        Some(_) => Ok(Effect::Attested),
+        None => Err(Refusal::NotMember { owner }),
+    }
+}
+
+fn move_amount(draft: &mut Draft, owner: PublicKey, transfer: &Transfer) -> Result<Effect, Refusal> {
+    let (source, target) = (Place::Account(owner), Place::Account(transfer.to));
+    pay(draft, Movement { source, target, amount: transfer.amount, reason: Reason::Transfer }, owner)?;
+    Ok(Effect::Transferred)
+}
+
+fn register_name(
+    draft: &mut Draft,
+    owner: PublicKey,
+    register: &RegisterName,
+    moment: Moment,
+) -> Result<Effect, Refusal> {
+    let state = draft.state();
+    let name = &register.name;
+    let zone = state.zone_of(name).ok_or_else(|| outside(state, name))?;
+    if let Some(taken) = state.get::<NameOwner>(name) {
+        return Err(Refusal::AlreadyRegistered { name: name.clone(), owner: taken.owner });
+    }
+    if state.is_of_the_mesh(name) {
+        return Err(Refusal::Reserved { name: name.clone() });
+    }
+    match state.owner_of(name) {
+        Some(holder) if holder == owner => {}
+        Some(holder) => return Err(Refusal::NotOwner { name: name.clone(), owner: holder }),
+        None if name.parent().as_ref() == Some(zone) => {}
+        None => return Err(Refusal::NotRegistered { name: name.clone() }),
+    }
+    draft.put(name, &NameOwner { owner: register.owner, since: moment.height });
+    Ok(Effect::NameRegistered)
+}
+
+fn set_records(draft: &mut Draft, owner: PublicKey, set: &SetRecords) -> Result<Effect, Refusal> {
+    let state = draft.state();
+    let SetRecords { name, record_type, records } = set;
+    state.require_owner(name, owner)?;
+    let published = *record_type == RecordType::Tlsa && state.get::<Published>(name).is_some();
+    if published || matches!(record_type, RecordType::Soa | RecordType::Ns) {
+        return Err(Refusal::Reserved { name: name.clone() });
+    }
+    let key = (name.clone(), *record_type);
+    match records {
+        None => draft.remove::<RecordSet>(&key),
+        Some(records) => {
+            let mut others = state.record_sets(name).filter(|other| other.record_type() != Some(*record_type));
+            let alone = |set: &RecordSet| set.record_type() == Some(RecordType::Cname);
+            let clash = match record_type {
+                RecordType::Cname => others.next().is_some(),
+                _ => others.any(|other| alone(&other)),
+            };
+            if clash {
+                return Err(Refusal::Cname { name: name.clone() });
+            }
+            draft.put(&key, records);
+        }
+    }
+    Ok(Effect::RecordsSet)
+}
+
+fn issue_certificate(
+    draft: &mut Draft,
+    operation: &CheckedOperation,
+    issue: &IssueCertificate,
+    moment: Moment,
+) -> Result<Effect, Refusal> {
+    let owner = operation.operation.body.owner;
+    let request = operation.request.as_ref().expect("a checked operation to issue has a checked request");
+    draft.state().require_names(&request.names, owner)?;
+    draft.approve(operation, request, issue, moment)
+}
+
+fn outside(state: &State, name: &DomainName) -> Refusal {
+    Refusal::OutsideZone { name: name.clone(), zone: state.genesis_document().zone.clone() }
+}
+
+impl State {
+    /// The mesh's zone, or the reverse zone, that a name lies in.
+    #[must_use]
+    pub fn zone_of(&self, name: &DomainName) -> Option<&DomainName> {
+        let genesis = self.genesis_document();
+        core::iter::once(&genesis.zone).chain(&genesis.reverse_zones).find(|zone| name.is_within(zone))
+    }
+
+    /// Who owns a name: by itself, or because of a name that it lies below.
+    #[must_use]
+    pub fn owner_of(&self, name: &DomainName) -> Option<PublicKey> {
+        self.zone_of(name)?;
+        let mut candidate = Some(name.clone());
+        while let Some(current) = candidate {
+            if let Some(row) = self.get::<NameOwner>(&current) {
+                return Some(row.owner);
+            }
+            candidate = current.parent();
+        }
+        None
+    }
+
+    /// Refuses if the name is not this owner's.
+    pub(super) fn require_owner(&self, name: &DomainName, owner: PublicKey) -> Result<(), Refusal> {
+        if self.zone_of(name).is_none() {
+            return Err(outside(self, name));
+        }
+        match self.owner_of(name) {
+            Some(holder) if holder == owner => Ok(()),
+            Some(holder) => Err(Refusal::NotOwner { name: name.clone(), owner: holder }),
+            None => Err(Refusal::NotRegistered { name: name.clone() }),
+        }
+    }
+
+    /// The record sets at a name.
+    pub fn record_sets(&self, name: &DomainName) -> impl Iterator<Item = RecordSet> {
+        self.rows::<RecordSet>(&own_records_key(name)).map(|(_, set)| set)
+    }
+}

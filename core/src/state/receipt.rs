@@ -1,0 +1,164 @@
+//! What became of an operation.
+
+use super::OperationId;
+use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, UnixMillis};
+use crate::trustchain::DomainName;
+use crate::trustchain::ca::SerialNumber;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// What became of an operation. It stands in the state until the operation expires, so that a repeat is
+/// answered with it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Which operation.
+    pub operation: OperationId,
+    /// Whose.
+    pub owner: PublicKey,
+    /// The block that carried it.
+    pub height: Height,
+    /// That block's time.
+    pub time: UnixMillis,
+    /// What it paid.
+    pub fee: MicroCaesar,
+    /// Its outcome.
+    pub outcome: Outcome,
+}
+
+/// An operation's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It happened.
+    Done(Effect),
+    /// It did not, and nothing but its fee moved.
+    Refused(Refusal),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Effect {
+    /// The member's ticket stands.
+    Attested,
+    /// A certificate was approved and logged.
+    CertificateApproved {
+        /// Its serial number.
+        serial: SerialNumber,
+        /// Its place in the log.
+        leaf_index: LeafIndex,
+        /// The SHA-256 of its pre-certificate bytes.
+        precertificate: Digest,
+    },
+    /// A name has its owner.
+    NameRegistered,
+    /// A name has its records.
+    RecordsSet,
+    /// An amount was moved.
+    Transferred,
+}
+
+/// Why a well-formed operation did not happen.
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize, thiserror::Error,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Its time had run out.
+    #[error("the operation expired at {expires} and the block is of {time}: sign it again with a later expiry")]
+    Expired {
+        /// When it expired.
+        expires: UnixMillis,
+        /// The block's time.
+        time: UnixMillis,
+    },
+    /// Its expiry lies too far ahead.
+    #[error("the operation expires at {expires}, more than an hour after the block of {time}: sign it again with a nearer expiry")]
+    ExpiresTooLate {
+        /// When it expires.
+        expires: UnixMillis,
+        /// The block's time.
+        time: UnixMillis,
+    },
+    /// Its owner cannot pay.
+    #[error("account {owner} holds {balance} and {needed} millionths are needed: transfer some to it")]
+    Funds {
+        /// Whose account.
+        owner: PublicKey,
+        /// What is in it.
+        balance: MicroCaesar,
+        /// What is needed.
+        needed: MicroCaesar,
+    },
+    /// The name belongs to someone else.
+    #[error("{name} belongs to {owner}: ask them to register a name below it for you")]
+    NotOwner {
+        /// The name.
+        name: DomainName,
+        /// Its owner.
+        owner: PublicKey,
+    },
+    /// The name belongs to nobody.
+    #[error("{name} is not registered: register it, or the name directly below the zone that it lies in, first")]
+    NotRegistered {
+        /// The name.
+        name: DomainName,
+    },
+    /// The name is taken.
+    #[error("{name} is already registered to {owner}")]
+    AlreadyRegistered {
+        /// The name.
+        name: DomainName,
+        /// Its owner.
+        owner: PublicKey,
+    },
+    /// The name is outside what this mesh answers for.
+    #[error("{name} is outside the zone {zone}")]
+    OutsideZone {
+        /// The name.
+        name: DomainName,
+        /// The zone.
+        zone: DomainName,
+    },
+    /// Records that may not stand beside those that are there.
+    #[error("{name}: a CNAME record stands alone at its name (RFC 1034 §3.6.2): remove the others first")]
+    Cname {
+        /// The name.
+        name: DomainName,
+    },
+    /// A type of record that the mesh itself writes.
+    #[error("records of this type at {name} are written by the mesh")]
+    Reserved {
+        /// The name.
+        name: DomainName,
+    },
+    /// The SPIFFE identity is of another trust domain.
+    #[error("the SPIFFE identity is not of the trust domain {zone}")]
+    SpiffeTrustDomain {
+        /// The only trust domain here.
+        zone: DomainName,
+    },
+    /// An IPv6 address that none of the requester's names resolves to.
+    #[error("the IPv6 address {address} is not the AAAA record of a name of yours: set it first")]
+    Address {
+        /// The address.
+        address: core::net::Ipv6Addr,
+    },
+    /// The signing keys do not exist yet.
+    #[error("the committee has not finished generating its keys: try again when the status says active")]
+    NoCommittee,
+    /// The issuing certificate ends before the certificate would.
+    #[error("the certificate would outlive its issuer, which ends at {issuer_ends}: ask for a shorter lifetime")]
+    OutlivesIssuer {
+        /// When the issuing certificate ends.
+        issuer_ends: UnixMillis,
+    },
+    /// Only members attest.
+    #[error("{owner} is not a member: only members put tickets on chain")]
+    NotMember {
+        /// Who tried.
+        owner: PublicKey,
+    },
+}

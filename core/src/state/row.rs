@@ -1,0 +1,218 @@
+//! What the state holds, row by row: each kind of row has a tag, a key and a value.
+
+use super::{OperationId, Receipt};
+use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, Sequence, UnixMillis};
+use crate::hypermesh::committee::{CommitteeKeys, Round1};
+use crate::trustchain::DomainName;
+use crate::trustchain::ca::{SerialNumber, SubjectNames};
+use crate::trustchain::dns::{RecordSet, RecordType};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use core::net::SocketAddrV6;
+use serde::{Deserialize, Serialize};
+
+/// A kind of row.
+pub trait Row: BorshSerialize + BorshDeserialize {
+    /// What rows of this kind are found by.
+    type Key: ?Sized;
+    /// The first byte of their keys. Part of the on-disk format.
+    const TAG: u8;
+
+    /// The bytes that a row's key adds to the tag. Their order is the order of the rows.
+    fn key_bytes(key: &Self::Key) -> Vec<u8>;
+}
+
+macro_rules! row {
+    ($kind:ty, $tag:literal, $key_type:ty, |$key:ident| $bytes:expr) => {
+        impl Row for $kind {
+            type Key = $key_type;
+            const TAG: u8 = $tag;
+
+            fn key_bytes($key: &Self::Key) -> Vec<u8> {
+                $bytes
+            }
+        }
+    };
+}
+
+row!(Account, 1, PublicKey, |owner| owner.0.to_vec());
+row!(Member, 2, PublicKey, |member| member.0.to_vec());
+row!(Validator, 3, PublicKey, |validator| validator.0.to_vec());
+row!(NameOwner, 4, DomainName, |name| name_key(name));
+row!(RecordSet, 5, (DomainName, RecordType), |key| records_key(&key.0, key.1));
+row!(Certificate, 6, SerialNumber, |serial| serial.as_bytes().to_vec());
+row!(Receipt, 7, OperationId, |id| id.0.0.to_vec());
+row!(Due, 8, (UnixMillis, Due), |key| due_key(key.0, &key.1));
+row!(Beacon, 9, (), |_unit| Vec::new());
+row!(Reserve, 10, (), |_unit| Vec::new());
+row!(Generation, 11, (), |_unit| Vec::new());
+row!(ActiveCommittee, 12, (), |_unit| Vec::new());
+row!(Published, 13, DomainName, |name| name_key(name));
+
+/// An account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Account {
+    /// What is in it.
+    pub balance: MicroCaesar,
+}
+
+/// The named reserve that fees go into and rewards come out of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Reserve {
+    /// What is in it.
+    pub balance: MicroCaesar,
+}
+
+/// A member: whose batches may be in blocks.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Member {
+    /// The root of its plot.
+    pub plot_root: Digest,
+    /// What it has at stake.
+    pub stake: MicroCaesar,
+    /// The number of its next batch.
+    pub next_sequence: Sequence,
+    /// Its ticket under the current beacon and the one before, by beacon index.
+    pub tickets: BTreeMap<u64, Digest>,
+}
+
+/// A validator: who votes and holds key shares.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Validator {
+    /// Its name, a label.
+    pub name: String,
+    /// Where it listens for STOQ.
+    pub address: SocketAddrV6,
+    /// The last link of its hash chain that is known: its next reveal hashes to this.
+    pub reveal: Digest,
+}
+
+/// Whose a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct NameOwner {
+    /// The owner of the name and of everything below it that has no owner of its own.
+    pub owner: PublicKey,
+    /// Since when; height 0 is genesis.
+    pub since: Height,
+}
+
+/// A certificate: what was approved, never the signed bytes.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Whose operation asked for it.
+    pub owner: PublicKey,
+    /// The operation.
+    pub operation: OperationId,
+    /// What it certifies names for.
+    pub names: SubjectNames,
+    /// The SHA-256 of its pre-certificate bytes.
+    pub precertificate: Digest,
+    /// Its place in the log.
+    pub leaf_index: LeafIndex,
+    /// The block that approved and logged it.
+    pub height: Height,
+    /// Its first moment.
+    pub not_before: UnixMillis,
+    /// Its last moment.
+    pub not_after: UnixMillis,
+    /// Names of the TLSA records that were published with it.
+    pub tlsa: Vec<DomainName>,
+    /// The SHA-256 of its subject public key info, which those records carry.
+    pub subject_key: Digest,
+}
+
+/// The keys that a TLSA name publishes, by certificate, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Published {
+    /// Serial number and SHA-256 of the subject public key info.
+    pub keys: Vec<(SerialNumber, Digest)>,
+}
+
+/// Something that happens to the state by itself when its time has come.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub enum Due {
+    /// An operation has expired: its receipt goes.
+    Receipt(OperationId),
+    /// A certificate has expired: its TLSA records go.
+    Certificate(SerialNumber),
+}
+
+/// The unpredictable value that proofs are bound to, and what the next one is made of.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Beacon {
+    /// Its number; genesis makes number 0.
+    pub index: u64,
+    /// Its value.
+    pub value: Digest,
+    /// The time of the block that made it.
+    pub time: UnixMillis,
+    /// The value and time of the one before, if there is one.
+    pub previous: Option<(Digest, UnixMillis)>,
+    /// What proposers have revealed since, in ascending order of keys.
+    pub reveals: BTreeMap<PublicKey, Digest>,
+    /// The difficulty of the proof of work under this beacon.
+    pub difficulty: u64,
+    /// The difficulty under the one before.
+    pub previous_difficulty: u64,
+    /// Operations since this beacon.
+    pub operations: u64,
+}
+
+/// A key generation under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Generation {
+    /// Its number, from 0.
+    pub attempt: u32,
+    /// When it began: the time of the block before its first.
+    pub begun: UnixMillis,
+    /// Commitments by validator.
+    pub round1: BTreeMap<PublicKey, Round1>,
+    /// The digest of the keys that each validator computed.
+    pub confirmed: BTreeMap<PublicKey, Digest>,
+    /// Why the attempt before was given up, in words, and who gave it up.
+    pub aborted: Option<(PublicKey, String)>,
+}
+
+/// The committee that holds the keys.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct ActiveCommittee {
+    /// The attempt at key generation that succeeded.
+    pub attempt: u32,
+    /// The public keys and each validator's verifying shares.
+    pub keys: CommitteeKeys,
+    /// The block in which the last validator confirmed.
+    pub height: Height,
+    /// That block's time: the root and issuing certificates begin here.
+    pub time: UnixMillis,
+}
+
+/// Labels from the right, each ended by a zero byte, so that the names below a name follow it.
+pub(super) fn name_key(name: &DomainName) -> Vec<u8> {
+    let mut key = Vec::with_capacity(name.as_str().len() + 4);
+    for label in name.labels().rev() {
+        key.extend_from_slice(label.as_bytes());
+        key.push(0);
+    }
+    key
+}
+
+/// A name's own record sets share this prefix; the names below it share [`name_key`] and differ here.
+pub(super) fn own_records_key(name: &DomainName) -> Vec<u8> {
+    let mut key = name_key(name);
+    key.push(0);
+    key
+}
+
+fn records_key(name: &DomainName, record_type: RecordType) -> Vec<u8> {
+    let mut key = own_records_key(name);
+    key.extend_from_slice(&record_type.number().to_be_bytes());
+    key
+}
+
+fn due_key(time: UnixMillis, due: &Due) -> Vec<u8> {
+    let mut key = time.0.to_be_bytes().to_vec();
+    key.extend(crate::base::encode(due));
+    key
+}

@@ -1,0 +1,172 @@
+//! What happens by the validators' word and by time alone: key generation, beacons, and what falls due.
+
+use super::execute::Moment;
+use super::row::Published;
+use super::{
+    ABORT_REASON_BYTES_MAX, Beacon, Certificate, ActiveCommittee, Draft, Due, Generation, Receipt, SystemAction,
+    SystemOperation, Validator,
+};
+use crate::base::{Digest, Domain, PublicKey, UnixMillis};
+use crate::hypermesh::committee::{CommitteeKeys, Round1, threshold};
+use crate::hypermesh::proof::retarget;
+use crate::hypermesh::reveal_link;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// At most this many things fall due in one block; the rest wait for the next.
+const DUE_COUNT_MAX: usize = 4096;
+
+const NEXT_BEACON: Domain = Domain::new("hypermesh v1 next beacon");
+
+impl Draft {
+    /// Carries out a system operation, if it may happen now.
+    pub(super) fn apply_system(&mut self, operation: &SystemOperation, proposer: &PublicKey, moment: Moment) -> bool {
+        let state = self.state();
+        let validator = operation.validator;
+        if !state.validators().contains(&validator) || !operation.is_signed(&state.genesis_hash()) {
+            return false;
+        }
+        match &operation.action {
+            SystemAction::Reveal(preimage) => validator == *proposer && self.reveal(validator, *preimage),
+            SystemAction::GenerationRound1 { attempt, package } => self.round1(validator, *attempt, package),
+            SystemAction::GenerationConfirm { attempt, keys } => self.confirm(validator, *attempt, keys, moment),
+            SystemAction::GenerationAbort { attempt, accused, reason } => {
+                let bounded = reason.len() <= ABORT_REASON_BYTES_MAX
+                    && accused.iter().all(|key| self.state().validators().contains(key))
+                    && accused.is_sorted_by(|a, b| a < b);
+                bounded && self.generation(*attempt).is_some_and(|generation| {
+                    self.begin_again(&generation, validator, reason.clone(), moment);
+                    true
+                })
+            }
+        }
+    }
+
+    fn reveal(&mut self, validator: PublicKey, preimage: Digest) -> bool {
+        let mut beacon = self.state().beacon();
+        let row = self.state().get::<Validator>(&validator);
+        match row {
+            Some(row) if reveal_link(&preimage) == row.reveal && !beacon.reveals.contains_key(&validator) => {
+                beacon.reveals.insert(validator, preimage);
+                self.put(&(), &beacon);
+                self.put(&validator, &Validator { reveal: preimage, ..row });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The key generation under way, if this is its attempt.
+    fn generation(&self, attempt: u32) -> Option<Generation> {
+        let generation = self.state().generation();
+        (self.state().committee().is_none() && generation.attempt == attempt).then_some(generation)
+    }
+
+    fn round1(&mut self, validator: PublicKey, attempt: u32, package: &Round1) -> bool {
+        let Some(mut generation) = self.generation(attempt) else { return false };
+        if generation.round1.contains_key(&validator) || !package.is_bounded(self.state().validators().len()) {
+            return false;
+        }
+        generation.round1.insert(validator, package.clone());
+        self.put(&(), &generation);
+        true
+    }
+
+    fn confirm(&mut self, validator: PublicKey, attempt: u32, keys: &CommitteeKeys, moment: Moment) -> bool {
+        let Some(mut generation) = self.generation(attempt) else { return false };
+        let validators = self.state().validators().clone();
+        let complete = generation.round1.len() == validators.len();
+        let fits = keys.threshold == threshold(validators.len()) && keys.is_held_by(validators.keys());
+        if !complete || !fits || generation.confirmed.contains_key(&validator) {
+            return false;
+        }
+        generation.confirmed.insert(validator, keys.digest());
+        if generation.confirmed.len() < validators.len() {
+            self.put(&(), &generation);
+            return true;
+        }
+        let agreed = generation.confirmed.values().all(|digest| *digest == keys.digest());
+        if agreed {
+            self.activate(attempt, keys, moment);
+        } else {
+            let reason = String::from("validators computed different keys: a dealer sent different commitments");
+            self.begin_again(&generation, validator, reason, moment);
+        }
+        true
+    }
+
+    fn activate(&mut self, attempt: u32, keys: &CommitteeKeys, moment: Moment) {
+        let committee = ActiveCommittee { attempt, keys: keys.clone(), height: moment.height, time: moment.time };
+        self.put(&(), &committee);
+        self.remove::<Generation>(&());
+        let entry = self.state().issuing_entry().expect("an active committee has an issuing certificate");
+        self.append(entry);
+    }
+
+    fn begin_again(&mut self, generation: &Generation, by: PublicKey, reason: String, moment: Moment) {
+        let next = Generation {
+            attempt: generation.attempt.saturating_add(1),
+            begun: moment.time,
+            round1: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
+            aborted: Some((by, reason)),
+        };
+        self.put(&(), &next);
+    }
+
+    /// Makes the next beacon, if enough time has passed since the last.
+    pub(super) fn renew_beacon(&mut self, time: UnixMillis) {
+        let beacon = self.state().beacon();
+        let profile = self.state().genesis_document().profile;
+        let elapsed = time.since(beacon.time);
+        if elapsed < profile.beacon_ms_period() {
+            return;
+        }
+        let reveals: Vec<&[u8]> = beacon.reveals.values().map(|reveal| reveal.0.as_slice()).collect();
+        let parts: Vec<&[u8]> = core::iter::once(beacon.value.0.as_slice()).chain(reveals).collect();
+        let work = profile.proofs().work;
+        let next = Beacon {
+            index: beacon.index + 1,
+            value: NEXT_BEACON.hash(&parts),
+            time,
+            previous: Some((beacon.value, beacon.time)),
+            reveals: BTreeMap::new(),
+            difficulty: retarget(beacon.difficulty, beacon.operations, elapsed, &work),
+            previous_difficulty: beacon.difficulty,
+            operations: 0,
+        };
+        self.put(&(), &next);
+    }
+
+    /// Lets happen what has fallen due before this block.
+    pub(super) fn settle_dues(&mut self, time: UnixMillis) {
+        let dues: Vec<(UnixMillis, Due)> = self
+            .state()
+            .rows::<Due>(&[])
+            .map_while(|(key, due)| {
+                let at = UnixMillis(u64::from_be_bytes(key.get(..8)?.try_into().ok()?));
+                (at < time).then_some((at, due))
+            })
+            .take(DUE_COUNT_MAX)
+            .collect();
+        for (at, due) in dues {
+            match &due {
+                Due::Receipt(id) => self.remove::<Receipt>(id),
+                Due::Certificate(serial) => {
+                    let certificate = self.state().get::<Certificate>(serial);
+                    for name in certificate.iter().flat_map(|certificate| &certificate.tlsa) {
+                        self.unpublish(name, serial);
+                    }
+                }
+            }
+            self.remove::<Due>(&(at, due));
+        }
+    }
+
+    fn unpublish(&mut self, name: &crate::trustchain::DomainName, serial: &crate::trustchain::ca::SerialNumber) {
+        let Some(mut published) = self.state().get::<Published>(name) else { return };
+        published.keys.retain(|(holder, _)| holder != serial);
+        self.put_published(name, published);
+    }
+}

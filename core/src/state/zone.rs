@@ -1,0 +1,109 @@
+//! Where the state meets the names: what the mesh publishes of itself, and the zone that resolvers see.
+
+use super::authority::PUBLISHED_TTL_SECONDS;
+use super::row::{name_key, own_records_key};
+use super::{Draft, Genesis, State, Validator};
+use crate::base::PublicKey;
+use crate::trustchain::DomainName;
+use crate::trustchain::ca::key_spki_hash;
+use crate::trustchain::dns::{RecordData, RecordSet, RecordType, Soa, ZoneSource, tlsa_name};
+use alloc::vec::Vec;
+
+/// The services that every node exposes; each is found at `_stoq._udp.SERVICE.ZONE`.
+pub const SERVICES: [&str; 3] = ["trustchain", "hypermesh", "caesar"];
+
+impl State {
+    /// Whether a name is one that the mesh itself answers for: a node's, a service's, or one with an underscore
+    /// directly below the zone.
+    #[must_use]
+    pub fn is_of_the_mesh(&self, name: &DomainName) -> bool {
+        let genesis = self.genesis_document();
+        let zone = &genesis.zone;
+        if !name.is_within(zone) {
+            return false;
+        }
+        let depth = zone.labels().count();
+        let first = name.labels().rev().nth(depth).unwrap_or_default();
+        let node = genesis.validators.iter().any(|validator| validator.name == first);
+        node || SERVICES.contains(&first) || first.is_empty() || first.starts_with('_') || first == "ns"
+    }
+}
+
+impl Draft {
+    /// Publishes the nodes and their services, as genesis lists them.
+    pub(super) fn publish_mesh(&mut self, genesis: &Genesis) {
+        let zone = &genesis.zone;
+        let child = |labels: &str| zone.child(labels).expect("node and service names fit below a zone");
+        let ttl = PUBLISHED_TTL_SECONDS;
+        let set = |data: Vec<RecordData>| RecordSet::new(ttl, data).expect("a mesh's own records fit");
+        for validator in &genesis.validators {
+            let name = child(&validator.name);
+            let address = set(alloc::vec![RecordData::Aaaa(*validator.address.ip())]);
+            self.put(&(name.clone(), RecordType::Aaaa), &address);
+            let key = set(alloc::vec![RecordData::tlsa_of_key_hash(&key_spki_hash(&validator.member.key))]);
+            let at = tlsa_name(validator.address.port(), "udp", &name).expect("node names leave room for a port");
+            self.put(&(at, RecordType::Tlsa), &key);
+        }
+        // A record set is bounded: a mesh larger than that lists its first nodes.
+        let listed = genesis.validators.iter().take(crate::trustchain::dns::RECORDS_PER_SET_MAX);
+        let servers = listed.clone().map(|validator| RecordData::Ns(child(&validator.name))).collect();
+        self.put(&(zone.clone(), RecordType::Ns), &set(servers));
+        for reverse in &genesis.reverse_zones {
+            let servers = listed.clone().map(|validator| RecordData::Ns(child(&validator.name))).collect();
+            self.put(&(reverse.clone(), RecordType::Ns), &set(servers));
+        }
+        for service in SERVICES {
+            let targets = listed.clone().map(|validator| RecordData::Srv {
+                priority: 0,
+                weight: 1,
+                port: validator.address.port(),
+                target: child(&validator.name),
+            });
+            let name = child(&["_stoq._udp.", service].concat());
+            self.put(&(name, RecordType::Srv), &set(targets.collect()));
+        }
+    }
+}
+
+impl ZoneSource for State {
+    fn zone_of(&self, name: &DomainName) -> Option<&DomainName> {
+        Self::zone_of(self, name)
+    }
+
+    fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<RecordSet> {
+        self.get::<RecordSet>(&(name.clone(), record_type))
+    }
+
+    fn has_records(&self, name: &DomainName) -> bool {
+        self.any_row::<RecordSet>(&own_records_key(name), &[0xff; 300])
+    }
+
+    fn has_descendants(&self, name: &DomainName) -> bool {
+        self.any_row::<RecordSet>(&name_key(name), &own_records_key(name))
+    }
+
+    fn soa(&self, zone: &DomainName) -> Soa {
+        let genesis = self.genesis_document();
+        let first = genesis.validators.first().map_or("ns", |validator| validator.name.as_str());
+        let name = |label: &str| genesis.zone.child(label).unwrap_or_else(|_| zone.clone());
+        // Serial numbers wrap (RFC 1982); the mesh's is its height.
+        let serial = u32::try_from(self.height().0 & u64::from(u32::MAX)).unwrap_or_default();
+        Soa {
+            primary: name(first),
+            responsible: name("hostmaster"),
+            serial,
+            refresh_seconds: 3600,
+            retry_seconds: 600,
+            expire_seconds: 86_400,
+            minimum_seconds: 60,
+        }
+    }
+}
+
+/// The validator with this name, by its label.
+#[must_use]
+pub fn validator_by_name(state: &State, label: &str) -> Option<(PublicKey, Validator)> {
+    let genesis = state.genesis_document();
+    let key = genesis.validators.iter().find(|validator| validator.name == label)?.member.key;
+    state.get::<Validator>(&key).map(|row| (key, row))
+}

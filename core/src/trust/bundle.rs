@@ -1,0 +1,119 @@
+//! The trust bundle: from genesis to the keys that sign.
+
+use crate::base::{Digest, PublicKey};
+use crate::hypermesh::committee::{CommitteeKeys, KeyPurpose};
+use crate::state::{Genesis, GenesisFault, SystemAction, SystemOperation, VALIDATOR_COUNT_MAX};
+use crate::trustchain::ca::{CertificateFault, SignedCertificate};
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// The most bytes in an encoded trust bundle.
+pub const TRUST_BUNDLE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a client anchors its trust in.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct TrustBundle {
+    /// What the operators agreed on. Its hash names the mesh.
+    pub genesis: Genesis,
+    /// Each genesis validator's signed word that these are the committee's keys.
+    pub confirmations: Vec<SystemOperation>,
+    /// The root certificate, DER.
+    #[serde(with = "hex::serde")]
+    pub root_der: Vec<u8>,
+    /// The issuing certificate, DER.
+    #[serde(with = "hex::serde")]
+    pub issuing_der: Vec<u8>,
+}
+
+/// A trust bundle that anchors nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BundleFault {
+    /// Its genesis is none.
+    #[error("genesis: {0}")]
+    Genesis(#[from] GenesisFault),
+    /// Not every validator confirmed the same keys.
+    #[error("only {confirmed} of {validators} genesis validators confirm the same committee keys")]
+    Confirmations {
+        /// How many do.
+        confirmed: usize,
+        /// How many have to.
+        validators: usize,
+    },
+    /// A certificate in it is malformed.
+    #[error("{which} certificate: {fault}")]
+    Certificate {
+        /// Which.
+        which: &'static str,
+        /// What is wrong.
+        fault: CertificateFault,
+    },
+    /// A certificate in it is not signed by the committee's key.
+    #[error("the {which} certificate is not signed by the committee's root key")]
+    Signature {
+        /// Which.
+        which: &'static str,
+    },
+}
+
+/// What a bundle anchors, once it has been checked.
+#[derive(Clone, Debug)]
+pub(super) struct Anchor {
+    pub(super) genesis_hash: Digest,
+    pub(super) keys: CommitteeKeys,
+    pub(super) root: SignedCertificate,
+    pub(super) issuing: SignedCertificate,
+}
+
+impl TrustBundle {
+    /// The mesh that it anchors.
+    #[must_use]
+    pub fn genesis_hash(&self) -> Digest {
+        self.genesis.hash()
+    }
+
+    /// Checks that all its parts follow from its genesis.
+    ///
+    /// # Errors
+    /// With the first part that does not.
+    pub fn check(&self) -> Result<(), BundleFault> {
+        self.anchor().map(|_| ())
+    }
+
+    pub(super) fn anchor(&self) -> Result<Anchor, BundleFault> {
+        self.genesis.check()?;
+        let genesis_hash = self.genesis.hash();
+        let keys = self.confirmed_keys(&genesis_hash)?;
+        let root_key = keys.public(KeyPurpose::Root);
+        let root = signed("root", &self.root_der, &root_key)?;
+        let issuing = signed("issuing", &self.issuing_der, &root_key)?;
+        Ok(Anchor { genesis_hash, keys, root, issuing })
+    }
+
+    /// The keys that every genesis validator confirmed with its signature.
+    fn confirmed_keys(&self, genesis_hash: &Digest) -> Result<CommitteeKeys, BundleFault> {
+        let validators = self.genesis.validator_set();
+        let fault = |confirmed| BundleFault::Confirmations { confirmed, validators: validators.len() };
+        let mut agreed: Option<(u32, &CommitteeKeys)> = None;
+        let mut confirmed: BTreeSet<PublicKey> = BTreeSet::new();
+        for operation in self.confirmations.iter().take(VALIDATOR_COUNT_MAX) {
+            let SystemAction::GenerationConfirm { attempt, keys } = &operation.action else { continue };
+            let same = *agreed.get_or_insert((*attempt, keys)) == (*attempt, keys);
+            if same && validators.contains(&operation.validator) && operation.is_signed(genesis_hash) {
+                confirmed.insert(operation.validator);
+            }
+        }
+        match agreed {
+            Some((_, keys)) if confirmed.len() == validators.len() => Ok(keys.clone()),
+            _ => Err(fault(confirmed.len())),
+        }
+    }
+}
+
+fn signed(which: &'static str, der: &[u8], key: &PublicKey) -> Result<SignedCertificate, BundleFault> {
+    let certificate =
+        SignedCertificate::from_der(der).map_err(|fault| BundleFault::Certificate { which, fault })?;
+    if certificate.is_signed_by(key) { Ok(certificate) } else { Err(BundleFault::Signature { which }) }
+}

@@ -1,0 +1,14 @@
+//! What a client needs to verify, offline, that a certificate was approved by consensus and logged, and how
+//! it does so.
+//!
+//! A [`TrustBundle`] is exported once, from a place that the client trusts for that moment; a bundle that
+//! merely lies beside a certificate anchors nothing. It carries genesis, every genesis validator's signed
+//! confirmation of the committee's keys, and the root and issuing certificates.
+
+mod bundle;
+mod proof_file;
+mod verify;
+
+pub use bundle::{BundleFault, TRUST_BUNDLE_BYTES_MAX, TrustBundle};
+pub use proof_file::{CertificateProof, PROOF_BYTES_MAX, PROOF_PEM_LABEL};
+pub use verify::{Check, CheckName, Verification, verify_certificate};

@@ -1,0 +1,235 @@
+//! Verifying a certificate offline, check by check, each with its name.
+
+use super::bundle::Anchor;
+use super::{CertificateProof, TrustBundle};
+use crate::base::{Height, LeafIndex, PublicKey, UnixMillis, decode};
+use crate::hypermesh::committee::KeyPurpose;
+use crate::state::{CONSENSUS_PROOF_BYTES_MAX, ConsensusProof, Genesis, cosigner_name};
+use crate::trustchain::DomainName;
+use crate::trustchain::ca::{SignedCertificate, key_spki_hash};
+use crate::trustchain::ct::{self, SignedCheckpoint};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde::Serialize;
+
+/// What a check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CheckName {
+    /// The trust bundle follows from its genesis.
+    Bundle,
+    /// The certificate is one, in its only encoding.
+    Form,
+    /// Leaf, issuing certificate and root are signed one by the other.
+    Chain,
+    /// All three are within their time.
+    Time,
+    /// It certifies the name that was asked for.
+    Names,
+    /// It carries the header of a block of this mesh.
+    Approved,
+    /// Its log entry is under that header's log root.
+    Logged,
+    /// A quorum of validators precommitted that header.
+    Quorum,
+    /// The log key signed, and a quorum cosigned, a checkpoint with that log root.
+    Checkpoint,
+}
+
+/// A check and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What it is about.
+    pub name: CheckName,
+    /// Whether it held.
+    pub passed: bool,
+    /// In words: what was found, or why not.
+    pub detail: String,
+}
+
+/// What came of verifying a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Whether every check held.
+    pub valid: bool,
+    /// The checks that were made, in order; the last one is the one that failed, if one did.
+    pub checks: Vec<Check>,
+    /// The block that approved it.
+    pub height: Option<Height>,
+    /// Its place in the log.
+    pub leaf_index: Option<LeafIndex>,
+    /// The validators whose precommits are in the proof file.
+    pub approved_by: Vec<String>,
+}
+
+/// Verifies a certificate against a trust bundle, and with a proof file who approved it.
+///
+/// `name` is the name that the certificate is used for, if one is known. Nothing is looked up anywhere.
+#[must_use]
+pub fn verify_certificate(
+    bundle: &TrustBundle,
+    certificate_der: &[u8],
+    proof: Option<&CertificateProof>,
+    name: Option<&DomainName>,
+    wall: UnixMillis,
+) -> Verification {
+    let mut verification = Verification::default();
+    verification.valid = verification.run(bundle, certificate_der, proof, name, wall).is_some();
+    verification
+}
+
+impl Verification {
+    fn run(
+        &mut self,
+        bundle: &TrustBundle,
+        der: &[u8],
+        proof: Option<&CertificateProof>,
+        name: Option<&DomainName>,
+        wall: UnixMillis,
+    ) -> Option<()> {
+        let anchor = self.note(CheckName::Bundle, bundle.anchor().map_err(|fault| fault.to_string()), |anchor| {
+            format!("mesh {} with genesis {}", bundle.genesis.network, anchor.genesis_hash)
+        })?;
+        let leaf = SignedCertificate::from_der(der).map_err(|fault| fault.to_string());
+        let leaf = self.note(CheckName::Form, leaf, |leaf| format!("serial number {}", leaf.serial))?;
+        self.note(CheckName::Chain, chain(&anchor, &leaf), |()| "leaf, issuing and root certificates".to_string())?;
+        self.note(CheckName::Time, time(&anchor, &leaf, wall), |()| format!("until {}", leaf.not_after))?;
+        self.note(CheckName::Names, names(&leaf, name), Clone::clone)?;
+        let consensus = self.note(CheckName::Approved, approved(&anchor, &leaf), |consensus| {
+            format!("by consensus at height {}", consensus.header.height)
+        })?;
+        self.height = Some(consensus.header.height);
+        self.note(CheckName::Logged, logged(&anchor, &leaf, &consensus), |()| {
+            format!("at index {} of {}", consensus.leaf_index, consensus.header.log_size)
+        })?;
+        self.leaf_index = Some(consensus.leaf_index);
+        let Some(proof) = proof else { return Some(()) };
+        let precommits = quorum(bundle, &anchor, &leaf, &consensus, proof);
+        self.approved_by = self.note(CheckName::Quorum, precommits, |names| format!("of {}", names.join(", ")))?;
+        self.note(CheckName::Checkpoint, checkpoint(bundle, &anchor, &consensus, proof), |names| {
+            format!("signed by the log key, cosigned by {}", names.join(", "))
+        })?;
+        Some(())
+    }
+
+    fn note<T>(
+        &mut self,
+        name: CheckName,
+        outcome: Result<T, String>,
+        detail: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        let (passed, detail) = match &outcome {
+            Ok(value) => (true, detail(value)),
+            Err(reason) => (false, reason.clone()),
+        };
+        self.checks.push(Check { name, passed, detail });
+        outcome.ok()
+    }
+}
+
+fn chain(anchor: &Anchor, leaf: &SignedCertificate) -> Result<(), String> {
+    let issuing_key = anchor.keys.public(KeyPurpose::Issuing);
+    if anchor.issuing.subject_key() != Some(issuing_key) {
+        return Err("the bundle's issuing certificate is not for the committee's issuing key".to_string());
+    }
+    if !leaf.is_signed_by(&issuing_key) {
+        return Err("not signed by this mesh's issuing key".to_string());
+    }
+    Ok(())
+}
+
+fn time(anchor: &Anchor, leaf: &SignedCertificate, wall: UnixMillis) -> Result<(), String> {
+    for (which, certificate) in [("certificate", leaf), ("issuing certificate", &anchor.issuing), ("root", &anchor.root)]
+    {
+        if wall < certificate.not_before {
+            return Err(format!("the {which} is not valid before {}", certificate.not_before));
+        }
+        if wall > certificate.not_after {
+            return Err(format!("the {which} ended at {}", certificate.not_after));
+        }
+    }
+    Ok(())
+}
+
+fn names(leaf: &SignedCertificate, name: Option<&DomainName>) -> Result<String, String> {
+    let listed = leaf.names.to_string();
+    match name {
+        Some(name) if !leaf.names.dns.contains(name) => Err(format!("{name} is not among {listed}")),
+        _ => Ok(listed),
+    }
+}
+
+fn approved(anchor: &Anchor, leaf: &SignedCertificate) -> Result<ConsensusProof, String> {
+    let missing = "it carries no proof that consensus approved it: never logged".to_string();
+    let bytes = leaf.consensus_proof().map_err(|fault| fault.to_string())?.ok_or(missing)?;
+    let malformed = |_| "its consensus proof is malformed".to_string();
+    let consensus: ConsensusProof = decode(&bytes, CONSENSUS_PROOF_BYTES_MAX).map_err(malformed)?;
+    if consensus.header.genesis != anchor.genesis_hash {
+        return Err(format!("its consensus proof is of another mesh, with genesis {}", consensus.header.genesis));
+    }
+    Ok(consensus)
+}
+
+fn logged(anchor: &Anchor, leaf: &SignedCertificate, consensus: &ConsensusProof) -> Result<(), String> {
+    let issuing_key_hash = key_spki_hash(&anchor.keys.public(KeyPurpose::Issuing));
+    let precertificate = leaf.precertificate().map_err(|fault| fault.to_string())?;
+    let header = &consensus.header;
+    let entry = ct::precertificate_entry(header.time, &issuing_key_hash, &precertificate);
+    let leaf_hash = ct::leaf_hash(&entry);
+    ct::verify_inclusion(&leaf_hash, consensus.leaf_index, header.log_size, &consensus.inclusion, &header.log_root)
+        .map_err(|_| "never logged: its entry is not under the log root that its proof names".to_string())
+}
+
+fn quorum(
+    bundle: &TrustBundle,
+    anchor: &Anchor,
+    leaf: &SignedCertificate,
+    consensus: &ConsensusProof,
+    proof: &CertificateProof,
+) -> Result<Vec<String>, String> {
+    if proof.serial_number != leaf.serial {
+        return Err(format!("the proof file is of the certificate {}", proof.serial_number));
+    }
+    let header = &consensus.header;
+    if proof.commit.height != header.height || proof.commit.value_id != header.hash() {
+        return Err("never logged: the proof file's precommits are for another block than the certificate's".to_string());
+    }
+    let validators = bundle.genesis.validator_set();
+    proof.commit.verify(&anchor.genesis_hash, &validators).map_err(|fault| fault.to_string())?;
+    Ok(proof.commit.signatures.iter().map(|signature| validator_name(&bundle.genesis, &signature.validator)).collect())
+}
+
+fn checkpoint(
+    bundle: &TrustBundle,
+    anchor: &Anchor,
+    consensus: &ConsensusProof,
+    proof: &CertificateProof,
+) -> Result<Vec<String>, String> {
+    let genesis = &bundle.genesis;
+    let cosigners: BTreeMap<String, PublicKey> = genesis
+        .validators
+        .iter()
+        .map(|validator| (cosigner_name(&validator.name, &genesis.zone), validator.member.key))
+        .collect();
+    let note = SignedCheckpoint::from_note(&proof.checkpoint).map_err(|fault| fault.to_string())?;
+    let log_key = anchor.keys.public(KeyPurpose::Log);
+    let cosigned = note.verify(&genesis.log_origin(), &log_key, &cosigners).map_err(|fault| fault.to_string())?;
+    let header = &consensus.header;
+    if note.checkpoint().size != header.log_size || note.checkpoint().root != header.log_root {
+        return Err("the checkpoint is of another log than the certificate's header".to_string());
+    }
+    let quorum = genesis.validator_set().quorum();
+    if cosigned.len() < quorum {
+        return Err(format!("only {} of {quorum} validators needed cosigned the checkpoint", cosigned.len()));
+    }
+    Ok(cosigned)
+}
+
+/// A validator's name by its key; the key itself for a stranger.
+fn validator_name(genesis: &Genesis, key: &PublicKey) -> String {
+    let validator = genesis.validators.iter().find(|validator| validator.member.key == *key);
+    validator.map_or_else(|| key.to_string(), |validator| validator.name.clone())
+}
