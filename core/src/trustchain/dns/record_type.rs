@@ -125,8 +125,7 @@ mod tests {
 
     #[test]
     fn the_stored_order_is_pinned() {
-        let stored: alloc::vec::Vec<u8> =
-            RecordType::ALL.iter().flat_map(|record_type| crate::base::encode(record_type)).collect();
+        let stored: alloc::vec::Vec<u8> = RecordType::ALL.iter().flat_map(crate::base::encode).collect();
         assert_eq!(stored, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
 }

@@ -4,10 +4,10 @@
 //! the truncated flag and nothing else, so that a forged query wins little; addresses of targets are left
 //! out silently when there is no room.
 
-use super::resolve::{Lookup, Outcome};
+use super::resolve::{Lookup, Outcome, zone_of};
 use super::{
-    ADDITIONAL_TARGETS_MAX, RecordSet, RecordType, STREAM_RESPONSE_BYTES_MAX, Staleness, Transport,
-    UDP_RESPONSE_BYTES_MAX, UDP_RESPONSE_BYTES_MIN, ZoneSource, wire,
+    ADDITIONAL_TARGETS_MAX, RecordData, RecordSet, RecordType, STREAM_RESPONSE_BYTES_MAX, Staleness,
+    Transport, UDP_RESPONSE_BYTES_MAX, UDP_RESPONSE_BYTES_MIN, ZoneSource, wire,
 };
 use crate::trustchain::DomainName;
 use alloc::vec::Vec;
@@ -129,7 +129,9 @@ impl Response {
     fn encode(&self, found: Option<(&dyn ZoneSource, &Lookup<'_>)>) -> Result<Vec<u8>, ProtoError> {
         let mut bytes = Vec::with_capacity(UDP_RESPONSE_BYTES_MIN);
         let mut encoder = BinEncoder::new(&mut bytes);
-        encoder.set_max_size(bound(self.bytes_max - self.edns_bytes()));
+        let records_end_max = self.bytes_max - self.edns_bytes();
+        // A name is written in full before it is replaced by a pointer, so the encoder needs room to spare.
+        encoder.set_max_size(bound(records_end_max + Name::MAX_LENGTH));
         let place = encoder.place::<Header>()?;
         let mut counts = HeaderCounts::default();
         if let Some(question) = &self.question {
@@ -137,7 +139,9 @@ impl Response {
             counts.queries = 1;
         }
         if let Some((source, lookup)) = found {
-            self.emit_found(&mut encoder, &mut counts, source, lookup)?;
+            let mut sections =
+                Sections { encoder: &mut encoder, counts: &mut counts, end_max: records_end_max };
+            sections.emit(self.question.as_ref(), source, lookup)?;
         }
         if let Some(edns) = &self.edns {
             let mut edns = edns.clone();
@@ -146,27 +150,9 @@ impl Response {
             edns.emit(&mut encoder)?;
             counts.additionals += 1;
         }
+        encoder.trim();
         place.replace(&mut encoder, Header { metadata: self.metadata, counts })?;
         Ok(bytes)
-    }
-
-    fn emit_found(
-        &self,
-        encoder: &mut BinEncoder<'_>,
-        counts: &mut HeaderCounts,
-        source: &dyn ZoneSource,
-        lookup: &Lookup<'_>,
-    ) -> Result<(), ProtoError> {
-        for (index, found) in lookup.answers.iter().enumerate() {
-            // The first name is the question's: in its letters, a pointer to it is all that is sent.
-            let asked = self.question.as_ref().filter(|_| index == 0);
-            let name = asked.map_or_else(|| wire::to_name(&found.name), |question| question.name.clone());
-            counts.answers += emit_set(encoder, name, &found.set)?;
-        }
-        if let Some(start) = &lookup.authority {
-            counts.authorities += emit_set(encoder, wire::to_name(&start.name), &start.set)?;
-        }
-        emit_addresses(encoder, counts, source, lookup)
     }
 
     fn edns_bytes(&self) -> usize {
@@ -179,56 +165,81 @@ impl Response {
     }
 }
 
-/// Adds the addresses of the hosts that the answers point at, as far as there is room.
-fn emit_addresses(
-    encoder: &mut BinEncoder<'_>,
-    counts: &mut HeaderCounts,
-    source: &dyn ZoneSource,
-    lookup: &Lookup<'_>,
-) -> Result<(), ProtoError> {
-    let mut done: Vec<&DomainName> = Vec::new();
-    let data = lookup.answers.iter().flat_map(|found| found.set.data.iter());
-    for target in data.filter_map(super::RecordData::target) {
-        if done.len() == ADDITIONAL_TARGETS_MAX {
-            return Ok(());
-        }
-        if done.contains(&target) || super::resolve::zone_of(source, target).is_none() {
-            continue;
-        }
-        done.push(target);
-        for record_type in [RecordType::Aaaa, RecordType::A] {
-            let Some(set) = source.record_set(target, record_type) else {
-                continue;
-            };
-            let (start, whole) = (encoder.offset(), emit_set(encoder, wire::to_name(target), &set));
-            match whole {
-                Ok(count) => counts.additionals += count,
-                Err(ProtoError::MaxBufferSizeExceeded(_)) => {
-                    encoder.set_offset(start);
-                    encoder.trim();
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(())
+/// The records of a response, none of which may end past `end_max`.
+struct Sections<'e, 'b> {
+    encoder: &'e mut BinEncoder<'b>,
+    counts: &'e mut HeaderCounts,
+    end_max: usize,
 }
 
-/// Emits a set and says how many records it has.
-fn emit_set(encoder: &mut BinEncoder<'_>, name: Name, set: &RecordSet) -> Result<u16, ProtoError> {
-    let mut count = 0;
-    let mut data = set.data.iter().map(wire::to_rdata);
-    let Some(first) = data.next() else {
-        return Ok(count);
-    };
-    let mut record = Record::from_rdata(name, set.ttl_seconds, first);
-    loop {
-        record.emit(encoder)?;
-        count += 1;
-        match data.next() {
-            Some(next) => record.data = next,
-            None => return Ok(count),
+impl Sections<'_, '_> {
+    fn emit(
+        &mut self,
+        question: Option<&Query>,
+        source: &dyn ZoneSource,
+        lookup: &Lookup<'_>,
+    ) -> Result<(), ProtoError> {
+        for (index, found) in lookup.answers.iter().enumerate() {
+            // The first name is the question's: in its letters, a pointer to it is all that is sent.
+            let asked = question.filter(|_| index == 0);
+            let name = asked.map_or_else(|| wire::to_name(&found.name), |question| question.name.clone());
+            self.counts.answers += self.emit_set(name, &found.set)?;
+        }
+        if let Some(start) = &lookup.authority {
+            self.counts.authorities += self.emit_set(wire::to_name(&start.name), &start.set)?;
+        }
+        self.emit_addresses(source, lookup)
+    }
+
+    /// Adds the addresses of the hosts that the answers point at, as far as there is room.
+    fn emit_addresses(&mut self, source: &dyn ZoneSource, lookup: &Lookup<'_>) -> Result<(), ProtoError> {
+        let mut done: Vec<&DomainName> = Vec::new();
+        let data = lookup.answers.iter().flat_map(|found| found.set.data.iter());
+        for target in data.filter_map(RecordData::target) {
+            if done.len() == ADDITIONAL_TARGETS_MAX {
+                return Ok(());
+            }
+            if done.contains(&target) || zone_of(source, target).is_none() {
+                continue;
+            }
+            done.push(target);
+            for record_type in [RecordType::Aaaa, RecordType::A] {
+                let Some(set) = source.record_set(target, record_type) else {
+                    continue;
+                };
+                let start = self.encoder.offset();
+                match self.emit_set(wire::to_name(target), &set) {
+                    Ok(count) => self.counts.additionals += count,
+                    Err(ProtoError::MaxBufferSizeExceeded(_)) => {
+                        self.encoder.set_offset(start);
+                        self.encoder.trim();
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Emits a set and says how many records it has.
+    fn emit_set(&mut self, name: Name, set: &RecordSet) -> Result<u16, ProtoError> {
+        let mut count = 0;
+        let mut data = set.data.iter().map(wire::to_rdata);
+        let Some(first) = data.next() else {
+            return Ok(count);
+        };
+        let mut record = Record::from_rdata(name, set.ttl_seconds, first);
+        loop {
+            record.emit(self.encoder)?;
+            if self.encoder.offset() > self.end_max {
+                return Err(ProtoError::MaxBufferSizeExceeded(self.end_max));
+            }
+            count += 1;
+            match data.next() {
+                Some(next) => record.data = next,
+                None => return Ok(count),
+            }
         }
     }
 }
