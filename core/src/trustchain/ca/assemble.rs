@@ -1,0 +1,103 @@
+//! Certificates put together: to-be-signed bytes and signature to DER, DER to PEM and back.
+
+use super::request::PEM_BYTES_MAX;
+use super::take_apart::{CertificateFault, decode_tbs};
+use alloc::string::String;
+use alloc::vec::Vec;
+use der::Encode;
+use der::asn1::BitString;
+use der::oid::db::rfc8410::ID_ED_25519;
+use der::pem::{self as pem_codec, LineEnding};
+use x509_cert::Certificate;
+use x509_cert::spki::AlgorithmIdentifierOwned;
+
+/// What stands in a PEM block (RFC 7468).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PemLabel {
+    /// `CERTIFICATE`.
+    Certificate,
+    /// `CERTIFICATE REQUEST`; `NEW CERTIFICATE REQUEST` is read too.
+    CertificateRequest,
+    /// `X509 CRL`.
+    RevocationList,
+}
+
+/// A text that is not the PEM that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AssembleFault {
+    /// Too much text.
+    #[error("the PEM text has {bytes} bytes where at most {PEM_BYTES_MAX} are allowed")]
+    TooLong {
+        /// How many there were.
+        bytes: usize,
+    },
+    /// Not one PEM block.
+    #[error("not a PEM block: expected one -----BEGIN {}-----", .expected.text())]
+    Malformed {
+        /// What was looked for.
+        expected: PemLabel,
+    },
+    /// PEM of something else.
+    #[error("the PEM block is a {found:?}, where a {:?} was expected", .expected.text())]
+    Label {
+        /// What was looked for.
+        expected: PemLabel,
+        /// What was found.
+        found: String,
+    },
+}
+
+impl PemLabel {
+    /// The words between `-----BEGIN ` and `-----`.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Certificate => "CERTIFICATE",
+            Self::CertificateRequest => "CERTIFICATE REQUEST",
+            Self::RevocationList => "X509 CRL",
+        }
+    }
+
+    fn is(self, label: &str) -> bool {
+        label == self.text() || (self == Self::CertificateRequest && label == "NEW CERTIFICATE REQUEST")
+    }
+}
+
+/// The certificate with these to-be-signed bytes and this Ed25519 signature, in DER. Whether the signature holds
+/// is not checked.
+///
+/// # Errors
+/// If the bytes are not a to-be-signed certificate in canonical DER.
+pub fn certificate_der(tbs: &[u8], signature: &[u8; 64]) -> Result<Vec<u8>, CertificateFault> {
+    let certificate = Certificate {
+        tbs_certificate: decode_tbs(tbs)?,
+        signature_algorithm: AlgorithmIdentifierOwned { oid: ID_ED_25519, parameters: None },
+        signature: BitString::from_bytes(signature).map_err(|_| CertificateFault::Malformed)?,
+    };
+    certificate.to_der().map_err(|_| CertificateFault::Malformed)
+}
+
+/// DER as PEM, in lines of 64 characters.
+#[must_use]
+pub fn pem(label: PemLabel, der: &[u8]) -> String {
+    pem_codec::encode_string(label.text(), LineEnding::LF, der)
+        .expect("a valid label and bytes below 4 GiB always encode")
+}
+
+/// The DER in one PEM block.
+///
+/// # Errors
+/// If the text is too long, is not one PEM block, or holds something else.
+pub fn from_pem(label: PemLabel, text: &str) -> Result<Vec<u8>, AssembleFault> {
+    if text.len() > PEM_BYTES_MAX {
+        return Err(AssembleFault::TooLong { bytes: text.len() });
+    }
+    let (found, der) =
+        pem_codec::decode_vec(text.as_bytes()).map_err(|_| AssembleFault::Malformed { expected: label })?;
+    if !label.is(found) {
+        return Err(AssembleFault::Label { expected: label, found: found.into() });
+    }
+    Ok(der)
+}
