@@ -1,0 +1,232 @@
+//! Commitments to nonces: what a signer hands out ahead of time, and a coordinator's stock of them.
+//!
+//! A commitment is spent on one signature. The stock is a matter of speed alone: losing any of it, on either
+//! side, costs a repeated request and never safety.
+//!
+//! Both sides drop what they hold for each other whenever the connection between them is made anew
+//! ([`CommitmentPool::forget`], [`super::Signer::forget`]), so offers that were lost with a connection do not
+//! use up the quota.
+
+use super::KeyPurpose;
+use super::keys::{Committee, VALIDATOR_COUNT_MAX};
+use crate::base::PublicKey;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use core::fmt;
+use frost_ed25519::round1::{NonceCommitment, SigningCommitments};
+
+/// The most commitments in one offer, so that making one takes a few milliseconds at most.
+pub const OFFER_COMMITMENT_COUNT_MAX: usize = 64;
+
+const ISSUING_OUTSTANDING_COUNT_MAX: usize = 256;
+const LOG_OUTSTANDING_COUNT_MAX: usize = 64;
+const ROOT_OUTSTANDING_COUNT_MAX: usize = 8;
+const ZONE_OUTSTANDING_COUNT_MAX: usize = 8;
+
+/// The most unspent commitments that one signer hands to one coordinator, and that a coordinator keeps of
+/// one signer, for one purpose.
+#[must_use]
+pub const fn outstanding_count_max(purpose: KeyPurpose) -> usize {
+    match purpose {
+        KeyPurpose::Issuing => ISSUING_OUTSTANDING_COUNT_MAX,
+        KeyPurpose::Log => LOG_OUTSTANDING_COUNT_MAX,
+        KeyPurpose::Root => ROOT_OUTSTANDING_COUNT_MAX,
+        KeyPurpose::Zone => ZONE_OUTSTANDING_COUNT_MAX,
+    }
+}
+
+/// The life of a signer in memory: drawn at random when it starts. Nonces do not outlive it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub struct Incarnation(pub [u8; 16]);
+
+/// The number of a nonce, never used twice by one incarnation of a signer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub struct NonceId(pub u64);
+
+/// The public half of a nonce.
+#[derive(Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Commitment {
+    /// Which nonce.
+    pub id: NonceId,
+    /// The hiding point and the binding point, compressed (RFC 9591 §5.1).
+    pub points: [u8; Self::POINT_BYTES],
+}
+
+/// Commitments that a signer hands to a coordinator, to be used at once or later.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CommitmentOffer {
+    /// What for.
+    pub purpose: KeyPurpose,
+    /// Whose: commitments of another incarnation of the same signer are void.
+    pub incarnation: Incarnation,
+    /// 1 to [`OFFER_COMMITMENT_COUNT_MAX`] of them, numbers rising.
+    pub commitments: Vec<Commitment>,
+}
+
+impl Commitment {
+    /// Two compressed points.
+    pub const POINT_BYTES: usize = 64;
+
+    pub(super) fn encode_points(commitments: &SigningCommitments) -> [u8; Self::POINT_BYTES] {
+        let expected = "a nonce that this node made itself is not zero";
+        let points = [commitments.hiding().serialize(), commitments.binding().serialize()];
+        let points = points.map(|point| point.expect(expected)).concat();
+        points.try_into().expect("a point has 32 bytes")
+    }
+
+    /// The points, or `None` if one is the identity or not of prime order.
+    pub(super) fn decode_points(points: &[u8; Self::POINT_BYTES]) -> Option<SigningCommitments> {
+        let (hiding, binding) = points.split_at(32);
+        let hiding = NonceCommitment::deserialize(hiding).ok()?;
+        Some(SigningCommitments::new(hiding, NonceCommitment::deserialize(binding).ok()?))
+    }
+}
+
+impl CommitmentOffer {
+    /// The most bytes that the encoding of an offer takes: a bound for decoding.
+    pub const BYTES_MAX: usize = 1 + 16 + 4 + OFFER_COMMITMENT_COUNT_MAX * (8 + Commitment::POINT_BYTES);
+}
+
+/// Why a coordinator refuses an offer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfferFault {
+    /// The sender holds no share.
+    #[error("{from} offers commitments but holds no share of these committee keys")]
+    NotASigner {
+        /// The sender.
+        from: PublicKey,
+    },
+    /// An offer of none, or of more than an offer may hold.
+    #[error("{from} offers {count} commitments where 1 to {OFFER_COMMITMENT_COUNT_MAX} are allowed")]
+    Count {
+        /// The sender.
+        from: PublicKey,
+        /// How many.
+        count: usize,
+    },
+    /// More than the quota. The stock stays as it was.
+    #[error("{from} offers more commitments for {purpose} than its quota")]
+    OverQuota {
+        /// The sender.
+        from: PublicKey,
+        /// For what.
+        purpose: KeyPurpose,
+    },
+    /// Numbers that do not rise within the offer and over the offers of one incarnation.
+    #[error("{from} offers a commitment twice or out of order")]
+    Repeated {
+        /// The sender.
+        from: PublicKey,
+    },
+}
+
+/// A coordinator's stock of commitments, by signer and purpose. Bounded by the committee and the quotas.
+#[derive(Clone, Debug, Default)]
+pub struct CommitmentPool {
+    stocks: BTreeMap<(PublicKey, KeyPurpose), Stock>,
+}
+
+#[derive(Clone, Debug)]
+struct Stock {
+    incarnation: Incarnation,
+    last: NonceId,
+    commitments: VecDeque<Commitment>,
+}
+
+const _: () = assert!(VALIDATOR_COUNT_MAX * ISSUING_OUTSTANDING_COUNT_MAX <= 1 << 15);
+
+impl CommitmentPool {
+    /// An empty stock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes an offer that came from `from` over an authenticated channel. A new incarnation of the signer
+    /// voids all that is held of the old one, for every purpose. The points are checked when they are used.
+    ///
+    /// # Errors
+    /// If the offer breaks a rule; see [`OfferFault`]. The stock then stays as it was.
+    pub fn accept_offer(
+        &mut self,
+        committee: &Committee,
+        from: PublicKey,
+        offer: CommitmentOffer,
+    ) -> Result<(), OfferFault> {
+        if !committee.has(&from) {
+            return Err(OfferFault::NotASigner { from });
+        }
+        let count = offer.commitments.len();
+        if !(1..=OFFER_COMMITMENT_COUNT_MAX).contains(&count) {
+            return Err(OfferFault::Count { from, count });
+        }
+        let CommitmentOffer { purpose, incarnation, commitments } = offer;
+        let held = self.stocks.get(&(from, purpose)).filter(|stock| stock.incarnation == incarnation);
+        let previous = held.map(|stock| stock.last);
+        let ids: Vec<_> = previous.into_iter().chain(commitments.iter().map(|one| one.id)).collect();
+        if !ids.is_sorted_by(|one, next| one < next) {
+            return Err(OfferFault::Repeated { from });
+        }
+        if held.map_or(0, |stock| stock.commitments.len()) + count > outstanding_count_max(purpose) {
+            return Err(OfferFault::OverQuota { from, purpose });
+        }
+        let Some(last) = ids.last().copied() else { return Err(OfferFault::Count { from, count }) };
+        self.stocks.retain(|(signer, _), stock| *signer != from || stock.incarnation == incarnation);
+        let fresh = Stock { incarnation, last, commitments: VecDeque::new() };
+        let stock = self.stocks.entry((from, purpose)).or_insert(fresh);
+        stock.last = last;
+        stock.commitments.extend(commitments);
+        Ok(())
+    }
+
+    /// Drops all that is held of a signer: when its connection was made anew, when it refuses a request
+    /// because it does not know the nonce, or when it left the committee.
+    pub fn forget(&mut self, signer: &PublicKey) {
+        self.stocks.retain(|(held, _), _| held != signer);
+    }
+
+    /// How many unspent commitments are held of a signer for a purpose.
+    #[must_use]
+    pub fn held_count(&self, signer: &PublicKey, purpose: KeyPurpose) -> usize {
+        self.stocks.get(&(*signer, purpose)).map_or(0, |stock| stock.commitments.len())
+    }
+
+    /// Of whom and for what less than half the quota is held: whom to ask for an offer.
+    #[must_use]
+    pub fn running_low(&self, committee: &Committee) -> Vec<(PublicKey, KeyPurpose)> {
+        let mut low = Vec::new();
+        for signer in committee.validators() {
+            let is_low =
+                |purpose: &KeyPurpose| self.held_count(&signer, *purpose) * 2 < outstanding_count_max(*purpose);
+            low.extend(KeyPurpose::ALL.into_iter().filter(is_low).map(|purpose| (signer, purpose)));
+        }
+        low
+    }
+
+    /// The next commitment of a signer, left in place.
+    pub(super) fn next(&self, signer: &PublicKey, purpose: KeyPurpose) -> Option<(Incarnation, Commitment)> {
+        let stock = self.stocks.get(&(*signer, purpose))?;
+        Some((stock.incarnation, *stock.commitments.front()?))
+    }
+
+    /// Takes out the next commitment of a signer.
+    pub(super) fn spend(&mut self, signer: &PublicKey, purpose: KeyPurpose) {
+        if let Some(stock) = self.stocks.get_mut(&(*signer, purpose)) {
+            stock.commitments.pop_front();
+        }
+    }
+}
+
+impl fmt::Debug for Incarnation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Commitment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Commitment({})", self.id.0)
+    }
+}

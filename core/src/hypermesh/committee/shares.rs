@@ -1,0 +1,125 @@
+//! A validator's shares of the four keys, and the row that keeps them in the node's store.
+
+use super::keys::Committee;
+use super::secret::{SecretScalar, encode_secret};
+use super::KeyPurpose;
+use crate::base::{Digest, PublicKey};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use core::fmt;
+use frost_ed25519::keys::{KeyPackage, VerifyingShare};
+use zeroize::Zeroizing;
+
+/// One validator's shares of the four keys. Secret: wiped when dropped, printed as nothing.
+///
+/// Less than a quorum of these is worth nothing; a quorum is worth everything.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub struct KeyShares {
+    /// Of which [`super::CommitteeKeys`].
+    committee: Digest,
+    shares: BTreeMap<KeyPurpose, SecretScalar>,
+}
+
+/// Shares that are not those of this validator in this committee.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidShares {
+    /// The stored bytes are not an encoding of key shares.
+    #[error("the stored key shares are damaged: restore them from a backup")]
+    Malformed,
+    /// They belong to the keys of another committee.
+    #[error("the key shares belong to other committee keys than those in force")]
+    OtherCommittee,
+    /// This node is not in the committee.
+    #[error("{validator} holds no share of these committee keys")]
+    NotAValidator {
+        /// The node.
+        validator: PublicKey,
+    },
+    /// A share is missing, or is not the secret half of the public share that the committee confirmed.
+    #[error("the share of the key for {purpose} does not match its public half")]
+    Mismatch {
+        /// Of which key.
+        purpose: KeyPurpose,
+    },
+}
+
+impl KeyShares {
+    /// The most bytes that [`KeyShares::to_bytes`] gives.
+    pub const BYTES_MAX: usize = 32 + 4 + KeyPurpose::ALL.len() * (1 + 32);
+
+    pub(super) fn new(committee: Digest, packages: &BTreeMap<KeyPurpose, KeyPackage>) -> Self {
+        let share = |(purpose, package): (&KeyPurpose, &KeyPackage)| {
+            (*purpose, SecretScalar::of(package.signing_share()))
+        };
+        Self { committee, shares: packages.iter().map(share).collect() }
+    }
+
+    /// The shares in the form that [`KeyShares::from_bytes`] reads. Secret: for the node's own store and
+    /// for encrypted backups.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        encode_secret(self, Self::BYTES_MAX)
+    }
+
+    /// The shares that [`KeyShares::to_bytes`] wrote. That they are the right ones is seen when a
+    /// [`super::Signer`] is made of them.
+    ///
+    /// # Errors
+    /// If the bytes are not the one encoding of key shares.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidShares> {
+        if bytes.len() > Self::BYTES_MAX {
+            return Err(InvalidShares::Malformed);
+        }
+        let shares = Self::try_from_slice(bytes).map_err(|_| InvalidShares::Malformed)?;
+        match *shares.to_bytes() == bytes {
+            true => Ok(shares),
+            false => Err(InvalidShares::Malformed),
+        }
+    }
+
+    /// The digest of the [`super::CommitteeKeys`] that these are shares of.
+    #[must_use]
+    pub const fn committee(&self) -> Digest {
+        self.committee
+    }
+
+    /// The shares as FROST wants them, each checked against the public share that the committee confirmed.
+    pub(super) fn packages(
+        &self,
+        committee: &Committee,
+        me: &PublicKey,
+    ) -> Result<BTreeMap<KeyPurpose, KeyPackage>, InvalidShares> {
+        if self.committee != committee.digest() {
+            return Err(InvalidShares::OtherCommittee);
+        }
+        if !committee.has(me) {
+            return Err(InvalidShares::NotAValidator { validator: *me });
+        }
+        KeyPurpose::ALL
+            .into_iter()
+            .map(|purpose| {
+                let package = self.package(committee, purpose, me);
+                Ok((purpose, package.ok_or(InvalidShares::Mismatch { purpose })?))
+            })
+            .collect()
+    }
+
+    fn package(&self, committee: &Committee, purpose: KeyPurpose, me: &PublicKey) -> Option<KeyPackage> {
+        let group = committee.group(purpose);
+        let identifier = group.identifiers.get(me)?;
+        let confirmed = group.package.verifying_shares().get(identifier)?;
+        let share = self.shares.get(&purpose)?.signing_share()?;
+        (VerifyingShare::from(share) == *confirmed).then(|| {
+            let public = *group.package.verifying_key();
+            KeyPackage::new(*identifier, share, *confirmed, public, committee.keys().threshold)
+        })
+    }
+}
+
+impl fmt::Debug for KeyShares {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "KeyShares(of {:?})", self.committee)
+    }
+}

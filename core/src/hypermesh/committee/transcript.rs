@@ -1,0 +1,317 @@
+//! The public half of key generation: round-1 packages, and the keys that follow from them.
+//!
+//! Round 1 is ordered on the chain, so everyone sees the same packages, and everyone, validator or not, can
+//! compute the group keys from them ([`derive_keys`]).
+//!
+//! What it does *not* show: that the dealers sent each validator the right private share. Only the
+//! receivers see that; hence every one of them confirms before the keys are used.
+
+use super::KeyPurpose;
+use super::identifier::identifier;
+use super::keys::{CommitteeKeys, GroupKey, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, threshold};
+use crate::base::{Digest, Domain, PublicKey, encode};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use frost_ed25519::keys::dkg::round1;
+use frost_ed25519::keys::{PublicKeyPackage, VerifiableSecretSharingCommitment};
+use frost_ed25519::{Ciphersuite, Ed25519Group, Ed25519Sha512, Group, Identifier, Signature};
+
+const SESSION: Domain = Domain::new("hypermesh v1 committee key generation");
+
+/// One attempt at key generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The genesis of the mesh.
+    pub genesis: Digest,
+    /// The attempt's number. No two attempts of a mesh share one.
+    pub attempt: u32,
+    /// All validators, in order, each once.
+    pub validators: Vec<PublicKey>,
+}
+
+/// A session that cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidSession {
+    /// Too few or too many validators.
+    #[error("{count} validators where {VALIDATOR_COUNT_MIN} to {VALIDATOR_COUNT_MAX} are allowed")]
+    ValidatorCount {
+        /// How many there were.
+        count: usize,
+    },
+    /// The validators are not in order, or one stands there twice.
+    #[error("the validators are not in order, each once")]
+    Unsorted,
+    /// This node is not one of them.
+    #[error("{me} is not one of the validators")]
+    NotAValidator {
+        /// The node.
+        me: PublicKey,
+    },
+}
+
+/// A validator's round-1 package for all keys: goes on the chain, signed by its sender.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Round1 {
+    /// The session that it was made for: [`Session::id`].
+    pub session: Digest,
+    /// What the validator deals, for each key.
+    pub commitments: BTreeMap<KeyPurpose, DealerCommitment>,
+}
+
+/// A dealer's commitment to its secret polynomial, and the proof that it knows the polynomial's constant.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DealerCommitment {
+    /// As many points as the threshold: the commitments to the coefficients, constant first.
+    pub coefficients: Vec<[u8; 32]>,
+    /// A Schnorr proof of knowledge, bound to the dealer's identifier.
+    pub proof: [u8; 64],
+}
+
+/// Why key generation refuses what it was given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerationFault {
+    /// Validators did not keep to the protocol. The attempt is over: a new one must be begun.
+    #[error("key generation failed: {} validators broke the protocol", accusations.len())]
+    Accused {
+        /// Who, and what each did.
+        accusations: BTreeMap<PublicKey, Accusation>,
+    },
+    /// Came from outside the session, or from this node itself. Dropped; the attempt goes on.
+    #[error("{from} is not another validator of this key generation")]
+    NotAValidator {
+        /// The sender.
+        from: PublicKey,
+    },
+    /// Belongs to another attempt, as a package that was late does. Dropped; the attempt goes on.
+    #[error("the package of {from} belongs to another key generation")]
+    OtherSession {
+        /// The sender.
+        from: PublicKey,
+    },
+    /// Round 1 was given already, or the attempt is over. The caller's fault.
+    #[error("this key generation expects no such package now")]
+    OutOfOrder,
+}
+
+/// What a validator did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accusation {
+    /// In which key; `None` if in all of them.
+    pub purpose: Option<KeyPurpose>,
+    /// What.
+    pub reason: Reason,
+}
+
+/// How a validator broke the protocol of key generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// There is no round-1 package of it.
+    #[error("sent no round-1 package")]
+    Missing,
+    /// Its round-1 package names another session.
+    #[error("sent a round-1 package for another session")]
+    OtherSession,
+    /// Its package lacks a key, has the wrong number of coefficients, or holds what is no point or scalar.
+    #[error("sent a malformed package")]
+    Malformed,
+    /// Its proof of knowledge does not hold: for this session, purpose and sender.
+    #[error("sent a proof of knowledge that does not hold")]
+    InvalidProof,
+    /// The private share that it sent does not lie on the polynomial that it committed to.
+    #[error("sent a share that does not match its commitment")]
+    InvalidShare,
+    /// It sent two different packages where one is due.
+    #[error("sent two different packages")]
+    Contradiction,
+    /// Together the dealers' commitments make a key of small order.
+    #[error("took part in a key that nobody could use")]
+    DegenerateKey,
+}
+
+impl Session {
+    /// What packages name, so that one which was late from another attempt is not taken for a fault.
+    #[must_use]
+    pub fn id(&self) -> Digest {
+        let validators = encode(&self.validators);
+        SESSION.hash(&[self.genesis.as_bytes(), &self.attempt.to_le_bytes(), &validators])
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSession> {
+        let count = self.validators.len();
+        if !(VALIDATOR_COUNT_MIN..=VALIDATOR_COUNT_MAX).contains(&count) {
+            return Err(InvalidSession::ValidatorCount { count });
+        }
+        match self.validators.is_sorted_by(|one, next| one < next) {
+            true => Ok(()),
+            false => Err(InvalidSession::Unsorted),
+        }
+    }
+
+    pub(super) fn threshold(&self) -> u16 {
+        u16::try_from(threshold(self.validators.len())).expect("a session has at most 128 validators")
+    }
+
+    pub(super) fn has(&self, validator: &PublicKey) -> bool {
+        self.validators.binary_search(validator).is_ok()
+    }
+
+    pub(super) fn identifier(&self, purpose: KeyPurpose, validator: &PublicKey) -> Identifier {
+        identifier(&self.genesis, self.attempt, purpose, validator)
+    }
+}
+
+impl Round1 {
+    /// More bytes than any encoding of a round-1 package takes: a bound for decoding.
+    pub const BYTES_MAX: usize = 32 + 4 + 4 * (1 + 4 + 32 * threshold(VALIDATOR_COUNT_MAX) + 64);
+
+    /// Checks the package of one dealer by itself, as whoever puts it on the chain should.
+    ///
+    /// # Errors
+    /// What the dealer did wrong.
+    pub fn check(&self, session: &Session, dealer: &PublicKey) -> Result<(), Accusation> {
+        self.decode(session, dealer).map(|_| ())
+    }
+
+    fn decode(
+        &self,
+        session: &Session,
+        dealer: &PublicKey,
+    ) -> Result<BTreeMap<KeyPurpose, round1::Package>, Accusation> {
+        if self.session != session.id() {
+            return Err(Accusation { purpose: None, reason: Reason::OtherSession });
+        }
+        let decoded = |purpose| {
+            let commitment = self.commitments.get(&purpose).ok_or(Reason::Malformed)?;
+            commitment.decode(usize::from(session.threshold()), session.identifier(purpose, dealer))
+        };
+        KeyPurpose::ALL
+            .into_iter()
+            .map(|purpose| match decoded(purpose) {
+                Ok(package) => Ok((purpose, package)),
+                Err(reason) => Err(Accusation { purpose: Some(purpose), reason }),
+            })
+            .collect()
+    }
+}
+
+impl DealerCommitment {
+    pub(super) fn of(package: &round1::Package) -> Self {
+        let expected = "points that this node made itself are not the identity";
+        let coefficients = package.commitment().serialize().expect(expected);
+        let fixed = |point: Vec<u8>| point.try_into().expect("a point has 32 bytes");
+        let proof = package.proof_of_knowledge().serialize().expect(expected);
+        Self {
+            coefficients: coefficients.into_iter().map(fixed).collect(),
+            proof: proof.try_into().expect("a Schnorr signature has 64 bytes"),
+        }
+    }
+
+    /// Decoding refuses points of small or mixed order and the identity.
+    fn decode(&self, threshold: usize, dealer: Identifier) -> Result<round1::Package, Reason> {
+        if self.coefficients.len() != threshold {
+            return Err(Reason::Malformed);
+        }
+        let commitment = VerifiableSecretSharingCommitment::deserialize(&self.coefficients)
+            .map_err(|_| Reason::Malformed)?;
+        let proof = Signature::deserialize(&self.proof).map_err(|_| Reason::Malformed)?;
+        match self.proof_holds(dealer, &proof) {
+            Some(true) => Ok(round1::Package::new(commitment, proof)),
+            Some(false) => Err(Reason::InvalidProof),
+            None => Err(Reason::Malformed),
+        }
+    }
+
+    /// Checks `R = μG - cφ₀` with `c = HDKG(identifier ‖ φ₀ ‖ R)` (FROST, figure 1, round 1, step 5).
+    fn proof_holds(&self, dealer: Identifier, proof: &Signature) -> Option<bool> {
+        let constant = self.coefficients.first()?;
+        let (commitment, _) = self.proof.split_at_checked(32)?;
+        let preimage = [dealer.serialize().as_slice(), constant, commitment].concat();
+        let challenge = Ed25519Sha512::HDKG(&preimage)?;
+        let constant = Ed25519Group::deserialize(constant).ok()?;
+        Some(*proof.R() == Ed25519Group::generator() * *proof.z() - constant * challenge)
+    }
+}
+
+/// The group keys that follow from everyone's round-1 packages. Any node can compute them, and a validator
+/// whose key generation ends has computed the same.
+///
+/// # Errors
+/// [`GenerationFault::Accused`] names every validator whose package is missing or wrong,
+/// [`GenerationFault::NotAValidator`] a package from outside the session, and
+/// [`GenerationFault::OutOfOrder`] a session that could not be run.
+pub fn derive_keys(
+    session: &Session,
+    all: &BTreeMap<PublicKey, Round1>,
+) -> Result<CommitteeKeys, GenerationFault> {
+    session.check().map_err(|_| GenerationFault::OutOfOrder)?;
+    Transcript::check(session, all).map(|transcript| transcript.keys)
+}
+
+/// Everyone's round-1 packages, checked and decoded, and the keys that follow.
+pub(super) struct Transcript {
+    pub(super) packages: BTreeMap<KeyPurpose, BTreeMap<Identifier, round1::Package>>,
+    pub(super) keys: CommitteeKeys,
+}
+
+impl Transcript {
+    pub(super) fn check(
+        session: &Session,
+        all: &BTreeMap<PublicKey, Round1>,
+    ) -> Result<Self, GenerationFault> {
+        if let Some(stranger) = all.keys().find(|sender| !session.has(sender)) {
+            return Err(GenerationFault::NotAValidator { from: *stranger });
+        }
+        let mut accusations = BTreeMap::new();
+        let mut packages: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for dealer in &session.validators {
+            let missing = Accusation { purpose: None, reason: Reason::Missing };
+            match all.get(dealer).ok_or(missing).and_then(|package| package.decode(session, dealer)) {
+                Ok(decoded) => {
+                    for (purpose, package) in decoded {
+                        let identifier = session.identifier(purpose, dealer);
+                        packages.entry(purpose).or_default().insert(identifier, package);
+                    }
+                }
+                Err(accusation) => {
+                    accusations.insert(*dealer, accusation);
+                }
+            }
+        }
+        if !accusations.is_empty() {
+            return Err(GenerationFault::Accused { accusations });
+        }
+        let mut keys = BTreeMap::new();
+        for (purpose, packages) in &packages {
+            let degenerate = Accusation { purpose: Some(*purpose), reason: Reason::DegenerateKey };
+            let everyone = || session.validators.iter().map(|dealer| (*dealer, degenerate)).collect();
+            let key = group_key(session, *purpose, packages);
+            keys.insert(*purpose, key.ok_or_else(|| GenerationFault::Accused { accusations: everyone() })?);
+        }
+        let (genesis, attempt, threshold) = (session.genesis, session.attempt, session.threshold());
+        Ok(Self { packages, keys: CommitteeKeys { genesis, attempt, threshold, keys } })
+    }
+}
+
+/// The group key and public shares: the sum of the dealers' commitments, evaluated at zero and at each
+/// validator's identifier. `None` if one of them is the identity.
+fn group_key(
+    session: &Session,
+    purpose: KeyPurpose,
+    packages: &BTreeMap<Identifier, round1::Package>,
+) -> Option<GroupKey> {
+    let commitments = packages.iter().map(|(dealer, package)| (*dealer, package.commitment())).collect();
+    let package = PublicKeyPackage::from_dkg_commitments(&commitments).ok()?;
+    let fixed = |point: Vec<u8>| point.try_into().ok().map(PublicKey);
+    let public = fixed(package.verifying_key().serialize().ok()?)?;
+    public.check().ok()?;
+    let mut verifying_shares = BTreeMap::new();
+    for validator in &session.validators {
+        let share = package.verifying_shares().get(&session.identifier(purpose, validator))?;
+        verifying_shares.insert(*validator, fixed(share.serialize().ok()?)?);
+    }
+    Some(GroupKey { public, verifying_shares })
+}
