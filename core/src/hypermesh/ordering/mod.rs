@@ -1,1 +1,46 @@
-//! Byzantine-fault-tolerant ordering of blocks, on the core of Malachite.
+//! Byzantine-fault-tolerant ordering of blocks: which block stands at which height, decided by more than two
+//! thirds of the validators, whatever up to a third of them do.
+//!
+//! The protocol is Tendermint (Buchman, Kwon, Milosevic 2018) as Malachite's consensus core carries it out;
+//! this module wraps that core as one synchronous step function, [`Engine::step`], and adds what the core
+//! leaves to its host: signatures and their cache, wire and log forms, evidence, commit certificates that
+//! anyone checks offline, and the buffer that lets a node start a height late.
+//!
+//! What it does *not* do: it does not know what a block means (the host says whether one is valid), keeps
+//! nothing on disk (the host makes [`Output::Wal`] durable), sends nothing, reads no clock, and does not
+//! fetch missed blocks (it says who is ahead or behind, and takes a block that the host fetched).
+
+mod certificate;
+mod context;
+mod convert;
+mod effects;
+mod engine;
+mod evidence;
+mod fault;
+mod later;
+mod message;
+mod outbox;
+mod recovery;
+mod signer;
+mod timers;
+mod validators;
+mod values;
+mod vote;
+mod wal;
+
+pub use certificate::{CertificateFault, CommitCertificate, CommitSignature};
+pub use engine::{Engine, EngineConfig, Input};
+pub use evidence::{Evidence, EvidenceFault};
+pub use fault::EngineFault;
+pub use later::{LATER_PROPOSALS_PER_VALIDATOR_MAX, LATER_VOTES_PER_VALIDATOR_MAX};
+pub use message::{
+    ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, PolkaCertificate, PolkaSignature, Proposal, RoundCertificate,
+    RoundCertificateKind, RoundVote, ValueBytes,
+};
+pub use outbox::Output;
+pub use timers::Timeouts;
+pub use validators::{InvalidValidatorSet, VALIDATORS_MAX, ValidatorSet};
+pub use vote::{ProposalHeader, Round, SignedProposalHeader, SignedVote, Vote, VoteKind};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,565 @@
+//! The engine: one synchronous step function around Malachite's consensus core.
+
+use super::certificate::CommitCertificate;
+use super::context::{MeshContext, Value};
+use super::convert::{core_round, round};
+use super::effects::Host;
+use super::evidence::Evidence;
+use super::fault::EngineFault;
+use super::later::LaterMessages;
+use super::message::{ConsensusMessage, Proposal};
+use super::outbox::Output;
+use super::timers::Timeouts;
+use super::validators::ValidatorSet;
+use super::values::Candidate;
+use super::vote::{Round, SignedVote};
+use super::wal::CoreInput;
+use crate::base::{Digest, Height, Mono, PublicKey, SecretKey};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::mem;
+use malachite_consensus::{
+    Error, Input as CoreMessage, LocallyProposedValue, Params, PeerId, ProposedValue, State, process,
+};
+use malachite_types::{
+    NilOrVal, ThresholdParams, Validity, ValueOrigin, ValuePayload, ValueResponse, VoteType,
+};
+
+/// How many pairs of conflicting messages are reported of one validator at one height; one convicts.
+const EVIDENCE_PER_VALIDATOR_MAX: usize = 3;
+
+/// Bounds of the core's own queue for later heights, which the engine leaves empty.
+const CORE_QUEUE_HEIGHTS: usize = 1;
+const CORE_QUEUE_INPUTS: usize = 1;
+
+/// What an engine is told once.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// The genesis hash, bound into every signature.
+    pub genesis: Digest,
+    /// The key that this node votes with. A node whose key is no validator's follows and never votes.
+    pub identity: SecretKey,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// The id of a well-formed block, which must bind every byte of it; `None` if the bytes are no block.
+    pub identify: fn(&[u8]) -> Option<Digest>,
+    /// The most bytes of a block.
+    pub value_bytes_max: usize,
+}
+
+/// What happens to an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Start a height: the first one, the next one after a decision, or a later one whose predecessors' blocks
+    /// came another way.
+    StartHeight {
+        /// The height.
+        height: Height,
+        /// Its validators.
+        validators: ValidatorSet,
+        /// The entries logged for this height before a restart, in order; empty otherwise.
+        wal: Vec<Vec<u8>>,
+    },
+    /// A message arrived over a link that proves its sender.
+    Message {
+        /// The sender.
+        from: PublicKey,
+        /// The message.
+        message: ConsensusMessage,
+    },
+    /// A timeout fired.
+    Timeout {
+        /// The token that it was set with.
+        token: u64,
+    },
+    /// The answer to [`Output::NeedValue`].
+    Value {
+        /// The height that it was built for.
+        height: Height,
+        /// The round that it was built for.
+        round: Round,
+        /// The block.
+        value: Arc<[u8]>,
+    },
+    /// The answer to [`Output::Validate`], any time later. It is a function of the block and its parent's state
+    /// alone: every honest validator must come to the same one.
+    Verdict {
+        /// The block.
+        value_id: Digest,
+        /// Whether it is valid.
+        valid: bool,
+    },
+    /// A block that others decided, for the height under way. It is validated like any other, and then decided.
+    Synced {
+        /// The block.
+        value: Arc<[u8]>,
+        /// Proof that a quorum decided it.
+        certificate: CommitCertificate,
+    },
+}
+
+/// Where a height stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not started.
+    Waiting,
+    /// Under way.
+    Running,
+    /// Decided; the next one is not started.
+    Decided,
+}
+
+/// Decides one block a height together with the other validators.
+///
+/// The host calls [`Self::step`] with every input in the order of their arrival and carries out every output, in
+/// order, as [`Output`] says. A new engine waits for [`Input::StartHeight`]; a decided one waits for the next.
+/// Meanwhile messages for the height to come are kept: [`Self::later_messages_from`] and [`Self::later_proposal`]
+/// are reasons to start it. The engine never votes for a block that the host has not called valid, and signs
+/// nothing at a height for which its log turns out not to be whole.
+pub struct Engine {
+    pub(super) state: State<MeshContext>,
+    pub(super) host: Host,
+    pub(super) phase: Phase,
+    pub(super) validators: ValidatorSet,
+    pub(super) next_validators: Option<ValidatorSet>,
+    pub(super) later: LaterMessages,
+    pub(super) awaiting_value: Option<(Height, Round)>,
+    /// The highest height that each validator has sent a message for, where above this node's.
+    pub(super) seen: BTreeMap<PublicKey, Height>,
+    /// When a peer was last said to be behind, and at which height.
+    pub(super) behind: BTreeMap<PublicKey, (Height, Mono)>,
+    pub(super) reported: BTreeMap<PublicKey, BTreeSet<Digest>>,
+}
+
+impl Engine {
+    /// An engine that waits to start `height`, whose validators these are.
+    #[must_use]
+    pub fn new(config: EngineConfig, height: Height, validators: ValidatorSet) -> Self {
+        let params = Params {
+            address: config.identity.public(),
+            threshold_params: ThresholdParams::default(),
+            value_payload: ValuePayload::ProposalAndParts,
+            enabled: true,
+        };
+        let state =
+            State::new(MeshContext, height, validators.clone(), params, CORE_QUEUE_HEIGHTS, CORE_QUEUE_INPUTS);
+        Self {
+            state,
+            host: Host::new(config, height),
+            phase: Phase::Waiting,
+            validators,
+            next_validators: None,
+            later: LaterMessages::default(),
+            awaiting_value: None,
+            seen: BTreeMap::new(),
+            behind: BTreeMap::new(),
+            reported: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one input; what is to be done about it.
+    #[must_use = "what is not carried out is lost"]
+    pub fn step(&mut self, now: Mono, input: Input) -> Vec<Output> {
+        self.host.now = now;
+        self.host.sender = None;
+        match input {
+            Input::StartHeight { height, validators, wal } => self.start_height(height, validators, &wal),
+            Input::Message { from, message } => self.on_message(from, message),
+            Input::Timeout { token } => {
+                if let Some(timeout) = self.host.timers.fire(token) {
+                    self.feed(CoreMessage::TimeoutElapsed(timeout));
+                }
+            }
+            Input::Value { height, round, value } => self.on_value(height, round, value),
+            Input::Verdict { value_id, valid } => self.on_verdict(value_id, valid),
+            Input::Synced { value, certificate } => self.on_synced(value, &certificate),
+        }
+        self.host.outbox.take(&self.host.timers)
+    }
+
+    /// Tells the validators of the next height, once they are known, so that their messages are kept even if
+    /// they are no validators now.
+    pub fn expect_validators(&mut self, next: ValidatorSet) {
+        self.next_validators = Some(next);
+    }
+
+    /// The height under way, decided, or waited for.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        self.state.height()
+    }
+
+    /// The round under way; 0 before the start.
+    #[must_use]
+    pub fn round(&self) -> Round {
+        round(self.state.round())
+    }
+
+    /// Whether a height is under way: started and not decided.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    /// The height that the next [`Input::StartHeight`] is expected to start.
+    #[must_use]
+    pub fn next_height(&self) -> Height {
+        match self.phase {
+            Phase::Waiting => self.height(),
+            Phase::Running | Phase::Decided => self.height().next(),
+        }
+    }
+
+    /// The validators of the height under way, decided, or waited for.
+    #[must_use]
+    pub const fn validators(&self) -> &ValidatorSet {
+        &self.validators
+    }
+
+    /// Whether this node signs nothing at this height, because its log for it is not whole.
+    #[must_use]
+    pub fn abstains(&self) -> bool {
+        self.host.signer.abstains()
+    }
+
+    /// From how many validators there are messages for the next height. More than f of them show that the mesh
+    /// has begun it.
+    #[must_use]
+    pub fn later_messages_from(&self) -> usize {
+        self.later.signers()
+    }
+
+    /// Whether there is a proposal for the next height, well formed and signed by the proposer of its round.
+    #[must_use]
+    pub fn later_proposal(&self) -> bool {
+        self.later.has_proposal()
+    }
+
+    /// The highest height above this node's that a validator has sent a message for, and which one. A validator
+    /// may lie about it; [`Self::peers_ahead`] names the others.
+    #[must_use]
+    pub fn highest_seen(&self) -> Option<(PublicKey, Height)> {
+        self.peers_ahead().max_by_key(|(_, height)| *height)
+    }
+
+    /// The validators that have sent messages for heights above this node's, and the highest of each.
+    pub fn peers_ahead(&self) -> impl Iterator<Item = (PublicKey, Height)> + '_ {
+        self.seen.iter().map(|(peer, height)| (*peer, *height))
+    }
+
+    /// How many signatures were checked so far. Those that this node made or has checked before cost nothing.
+    #[must_use]
+    pub const fn signature_checks(&self) -> u64 {
+        self.host.verifier.checks()
+    }
+
+    fn on_message(&mut self, from: PublicKey, message: ConsensusMessage) {
+        if from == self.host.signer.public() {
+            return;
+        }
+        let height = message.height();
+        if !self.is_validator(&from) {
+            if self.known_validators(height).is_some() {
+                self.host.outbox.fault(EngineFault::UnknownSender { peer: from });
+            }
+            return;
+        }
+        self.host.sender = Some(from);
+        if height > self.height() {
+            let seen = self.seen.entry(from).or_insert(height);
+            *seen = height.max(*seen);
+        }
+        if height == self.next_height() {
+            self.keep(message);
+            return;
+        }
+        match (self.phase, height.cmp(&self.height())) {
+            (Phase::Running, Ordering::Equal) => self.take_up(message),
+            (Phase::Decided, Ordering::Equal) => {
+                self.say_behind(from, &message);
+                // Votes that come late decide nothing, but may convict.
+                if matches!(message, ConsensusMessage::Vote(_) | ConsensusMessage::RepeatedVote(_)) {
+                    self.take_up(message);
+                }
+            }
+            (_, Ordering::Less) => self.say_behind(from, &message),
+            (_, Ordering::Greater) | (Phase::Waiting, Ordering::Equal) => self.look_for_own(&message),
+        }
+    }
+
+    /// Whether this is a validator of the height under way, or known to be one of the next.
+    fn is_validator(&self, key: &PublicKey) -> bool {
+        self.validators.contains(key) || self.next_validators.as_ref().is_some_and(|next| next.contains(key))
+    }
+
+    /// The validators of this height, if this node can know them: a block may change those of the next.
+    fn known_validators(&self, height: Height) -> Option<&ValidatorSet> {
+        if height == self.height() {
+            return Some(&self.validators);
+        }
+        self.next_validators.as_ref().filter(|_| height == self.next_height())
+    }
+
+    /// A message for the height under way.
+    pub(super) fn take_up(&mut self, message: ConsensusMessage) {
+        match message {
+            ConsensusMessage::Vote(vote) | ConsensusMessage::RepeatedVote(vote) => {
+                let validator = vote.vote.validator;
+                if self.validators.contains(&validator) {
+                    self.feed(CoreMessage::Vote((&vote).into()));
+                } else {
+                    self.host.blame(|peer| EngineFault::UnknownValidator { peer, validator });
+                }
+            }
+            ConsensusMessage::Proposal(proposal) => {
+                let validators = self.validators.clone();
+                if self.check_proposal(&proposal, &validators) {
+                    self.feed(CoreMessage::Proposal(proposal.into()));
+                }
+            }
+            ConsensusMessage::PolkaCertificate(polka) => {
+                self.feed(CoreMessage::PolkaCertificate((&polka).into()));
+            }
+            ConsensusMessage::RoundCertificate(certificate) => {
+                self.feed(CoreMessage::RoundCertificate((&certificate).into()));
+            }
+        }
+    }
+
+    /// A message for the next height. If its validators are not known yet, those of this one stand in for them,
+    /// and nobody is blamed for the difference.
+    fn keep(&mut self, message: ConsensusMessage) {
+        let known = self.known_validators(message.height()).cloned();
+        match message {
+            ConsensusMessage::Vote(vote) | ConsensusMessage::RepeatedVote(vote) => {
+                if self.is_validator(&vote.vote.validator) && self.host.check_vote(&vote) {
+                    self.later.add_vote(vote);
+                }
+            }
+            ConsensusMessage::Proposal(proposal) => {
+                let header = proposal.signed.header;
+                let in_turn = self.validators.proposer(header.height, header.round) == header.proposer;
+                let validators = known.or_else(|| in_turn.then(|| self.validators.clone()));
+                if validators.is_some_and(|validators| self.check_proposal(&proposal, &validators)) {
+                    self.later.add_proposal(proposal);
+                }
+            }
+            // They justify nothing that has not begun, and are sent again.
+            ConsensusMessage::PolkaCertificate(_) | ConsensusMessage::RoundCertificate(_) => (),
+        }
+    }
+
+    /// Checks a proposal's proposer, size, signature and block, and blames the sender.
+    fn check_proposal(&mut self, proposal: &Proposal, validators: &ValidatorSet) -> bool {
+        let header = proposal.signed.header;
+        let (validator, height) = (header.proposer, header.height);
+        let bytes = proposal.value.0.len();
+        if validators.proposer(height, header.round) != validator {
+            self.host.blame(|peer| EngineFault::NotProposer { peer, validator, height });
+            return false;
+        }
+        if bytes > self.host.config.value_bytes_max {
+            self.host.blame(|peer| EngineFault::ValueTooLong { peer, bytes });
+            return false;
+        }
+        if !self.host.check_proposal(&proposal.signed) {
+            return false;
+        }
+        let well_formed = (self.host.config.identify)(&proposal.value.0) == Some(header.value_id);
+        if !well_formed {
+            self.host.blame(|peer| EngineFault::MalformedValue { peer, height });
+        }
+        well_formed
+    }
+
+    /// A message for a height further ahead is not kept; but if it bears this node's own signature, then this
+    /// node has been further than it knows.
+    fn look_for_own(&mut self, message: &ConsensusMessage) {
+        let own = self.host.signer.public();
+        match message {
+            ConsensusMessage::Vote(vote) | ConsensusMessage::RepeatedVote(vote)
+                if vote.vote.validator == own =>
+            {
+                self.host.check_vote(vote);
+            }
+            ConsensusMessage::Proposal(proposal) if proposal.signed.header.proposer == own => {
+                self.host.check_proposal(&proposal.signed);
+            }
+            _ => (),
+        }
+    }
+
+    /// A peer still waits for what this node has decided.
+    fn say_behind(&mut self, peer: PublicKey, message: &ConsensusMessage) {
+        let height = message.height();
+        let pause = self.host.config.timeouts.rebroadcast / 2;
+        let said_lately = self
+            .behind
+            .get(&peer)
+            .is_some_and(|(said, at)| *said == height && self.host.now.since(*at) < pause);
+        if message.shows_waiting() && !said_lately {
+            self.behind.insert(peer, (height, self.host.now));
+            self.host.outbox.push(Output::PeerBehind { peer, height });
+        }
+    }
+
+    fn on_value(&mut self, height: Height, in_round: Round, bytes: Arc<[u8]>) {
+        if self.awaiting_value != Some((height, in_round)) || self.phase != Phase::Running {
+            return;
+        }
+        self.awaiting_value = None;
+        let fits = bytes.len() <= self.host.config.value_bytes_max;
+        let Some(id) = (self.host.config.identify)(&bytes).filter(|_| fits) else {
+            self.host.outbox.fault(EngineFault::OwnValueRefused { height, round: in_round });
+            return;
+        };
+        let value = Value { id, bytes };
+        self.feed(CoreMessage::Propose(LocallyProposedValue { height, round: core_round(in_round), value }));
+    }
+
+    fn on_verdict(&mut self, value_id: Digest, valid: bool) {
+        let Some(candidate) = self.host.values.waiting(&value_id).cloned() else { return };
+        if self.phase != Phase::Running {
+            return;
+        }
+        let Candidate { height, round, valid_round, proposer, value, certified } = candidate;
+        if certified && !valid {
+            self.host.outbox.fault(EngineFault::DecidedValueRefused { height, value_id });
+        }
+        self.host.values.judged(value_id, valid);
+        let validity = Validity::from_bool(valid);
+        let origin = if certified { ValueOrigin::Sync } else { ValueOrigin::Consensus };
+        let proposed = ProposedValue { height, round, valid_round, proposer, value, validity };
+        self.feed(CoreMessage::ProposedValue(proposed, origin));
+    }
+
+    fn on_synced(&mut self, bytes: Arc<[u8]>, certificate: &CommitCertificate) {
+        let height = certificate.height;
+        if height != self.height() || self.phase != Phase::Running {
+            self.host.outbox.fault(EngineFault::SyncedOtherHeight { height });
+            return;
+        }
+        let votes: Vec<SignedVote> = certificate.votes().collect();
+        let quorum = self.validators.quorum();
+        if let Err(fault) = self.host.verifier.votes(&votes, &self.validators, quorum) {
+            self.host.outbox.fault(EngineFault::SyncedBadCertificate { height, fault });
+            return;
+        }
+        let fits = bytes.len() <= self.host.config.value_bytes_max;
+        if !fits || (self.host.config.identify)(&bytes) != Some(certificate.value_id) {
+            self.host.outbox.fault(EngineFault::SyncedOtherValue { height });
+            return;
+        }
+        self.host.synced = Some(Value { id: certificate.value_id, bytes });
+        let response = ValueResponse::new(nobody(), Default::default(), certificate.into());
+        self.feed(CoreMessage::SyncValueResponse(response));
+        self.host.synced = None;
+    }
+
+    /// Runs the core on one input, answering its effects, and looks at what came of it.
+    pub(super) fn feed(&mut self, input: CoreInput) {
+        let (host, state, metrics) = (&mut self.host, &mut self.state, ());
+        let result: Result<(), Error<MeshContext>> = process!(
+            input: input,
+            state: state,
+            metrics: &metrics,
+            with: effect => host.perform(effect)
+        );
+        match result {
+            // The second is how the core stops at a signature that the signer refused, and has said so.
+            Ok(()) | Err(Error::UnexpectedResume(..)) => (),
+            Err(Error::ReplayDivergence(_, height, _)) => {
+                self.host.signer.abstain(height);
+                self.host.outbox.fault(EngineFault::WalDiverged { height });
+            }
+            Err(error) => self.host.outbox.fault(EngineFault::Core { reason: error.to_string() }),
+        }
+        self.state.params.enabled = !self.host.signer.abstains();
+        self.collect_evidence();
+        self.collect_decision();
+        if self.host.replaying.is_none() {
+            self.after_input();
+        }
+    }
+
+    /// Asks the host for what the core waits for. Not while the log is replayed: it may hold the answers.
+    pub(super) fn after_input(&mut self) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        for (height, in_round) in mem::take(&mut self.host.needs) {
+            self.awaiting_value = Some((height, in_round));
+            self.host.outbox.push(Output::NeedValue { height, round: in_round });
+        }
+        for candidate in self.host.values.unasked() {
+            self.host.outbox.push((&candidate).into());
+        }
+        let height = self.height();
+        let (state, needed) = (&self.state, self.validators.tolerated_faults() + 1);
+        let endorsed = self.host.values.newly_endorsed(|candidate| is_endorsed(state, candidate, needed));
+        for value_id in endorsed {
+            self.host.outbox.push(Output::Endorsed { height, value_id });
+        }
+    }
+
+    fn collect_decision(&mut self) {
+        let (Phase::Running, Some(certificate)) = (self.phase, &self.host.decided) else { return };
+        let Some((_, value)) = self.state.decided_value() else { return };
+        self.phase = Phase::Decided;
+        self.awaiting_value = None;
+        let certificate = CommitCertificate::from(certificate);
+        let round = certificate.round;
+        self.host.outbox.push(Output::Decided { round, value: value.bytes, certificate });
+    }
+
+    /// Reports the evidence that the core holds, each piece once. It stays with the core, which by it knows whose
+    /// further conflicting votes are not worth a check.
+    fn collect_evidence(&mut self) {
+        let mut found = Vec::new();
+        let driver = &self.state.driver;
+        let let_go = self.host.evidence.take();
+        let votes = [Some(driver.votes().evidence()), let_go.as_ref().map(|evidence| &evidence.votes)];
+        for (first, second) in votes.into_iter().flatten().flatten().flat_map(|(_, pairs)| pairs) {
+            found.push(Evidence::from_votes(first.into(), second.into()));
+        }
+        let proposals = [Some(driver.proposals().evidence()), let_go.as_ref().map(|evidence| &evidence.proposals)];
+        for (_, pairs) in proposals.into_iter().flatten().flat_map(|map| map.iter()) {
+            for (first, second) in pairs {
+                found.push(Evidence::from_proposals(first.into(), second.into()));
+            }
+        }
+        for evidence in found {
+            let reported = self.reported.entry(evidence.offender()).or_default();
+            if reported.len() < EVIDENCE_PER_VALIDATOR_MAX && reported.insert(evidence.id()) {
+                self.host.outbox.push(Output::Evidence(evidence));
+            }
+        }
+    }
+}
+
+/// Whether a block has a quorum behind it, or the prevotes of `needed` validators in whatever rounds.
+fn is_endorsed(state: &State<MeshContext>, candidate: &Candidate, needed: usize) -> bool {
+    let id = candidate.value.id;
+    let votes = state.driver.votes().all_rounds().values().flat_map(|round| round.received_votes());
+    let prevotes = votes.filter(|vote| {
+        vote.message.kind == VoteType::Prevote && vote.message.value_id == NilOrVal::Val(id)
+    });
+    let voters: BTreeSet<PublicKey> = prevotes.map(|vote| vote.message.validator).collect();
+    candidate.certified
+        || voters.len() >= needed
+        || state.driver.polka_certificates().iter().any(|polka| polka.value_id == id)
+}
+
+/// The core wants the name of the peer that served a block; the host knows it, and the engine need not.
+fn nobody() -> PeerId {
+    const IDENTITY_OF_NOTHING: [u8; 2] = [0, 0];
+    PeerId::from_bytes(&IDENTITY_OF_NOTHING).expect("the identity multihash of no bytes is a peer id")
+}
+
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Engine>();
+};

@@ -1,0 +1,147 @@
+//! Messages for the next height, kept until it is started.
+//!
+//! A mesh with nothing to do starts heights late, so the first messages of a height reach nodes that have not
+//! started it. They are kept by signer, each signer within its own bounds, and only with a signature that holds,
+//! so that nobody can crowd out another. What a bound drops, its sender repeats.
+
+use super::message::{ConsensusMessage, Proposal};
+use super::vote::SignedVote;
+use crate::base::PublicKey;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::mem;
+
+/// The most votes for the next height kept of one validator. Past it, those of the lowest round go.
+pub const LATER_VOTES_PER_VALIDATOR_MAX: usize = 16;
+
+/// The most proposals for the next height kept of one validator: two, which is what evidence takes.
+pub const LATER_PROPOSALS_PER_VALIDATOR_MAX: usize = 2;
+
+#[derive(Debug, Default)]
+struct Kept {
+    votes: Vec<SignedVote>,
+    proposals: Vec<Proposal>,
+}
+
+/// The messages for the next height. Whoever adds one has checked its signature.
+#[derive(Debug, Default)]
+pub(super) struct LaterMessages {
+    by_signer: BTreeMap<PublicKey, Kept>,
+}
+
+impl LaterMessages {
+    pub(super) fn add_vote(&mut self, vote: SignedVote) {
+        let votes = &mut self.by_signer.entry(vote.vote.validator).or_default().votes;
+        if votes.iter().any(|kept| kept.vote == vote.vote) {
+            return;
+        }
+        votes.push(vote);
+        drop_lowest_past(votes, LATER_VOTES_PER_VALIDATOR_MAX, |vote| vote.vote.round);
+    }
+
+    pub(super) fn add_proposal(&mut self, proposal: Proposal) {
+        let proposals = &mut self.by_signer.entry(proposal.signed.header.proposer).or_default().proposals;
+        if proposals.iter().any(|kept| kept.signed.header == proposal.signed.header) {
+            return;
+        }
+        proposals.push(proposal);
+        drop_lowest_past(proposals, LATER_PROPOSALS_PER_VALIDATOR_MAX, |kept| kept.signed.header.round);
+    }
+
+    /// How many validators have signed something that is kept.
+    pub(super) fn signers(&self) -> usize {
+        self.by_signer.len()
+    }
+
+    pub(super) fn has_proposal(&self) -> bool {
+        self.by_signer.values().any(|kept| !kept.proposals.is_empty())
+    }
+
+    /// Everything kept: proposals first, then votes in order of round and kind.
+    pub(super) fn take(&mut self) -> Vec<(PublicKey, ConsensusMessage)> {
+        let mut proposals = Vec::new();
+        let mut votes = Vec::new();
+        for (signer, kept) in mem::take(&mut self.by_signer) {
+            proposals.extend(kept.proposals.into_iter().map(|proposal| (signer, proposal)));
+            votes.extend(kept.votes.into_iter().map(|vote| (signer, vote)));
+        }
+        proposals.sort_by_key(|(_, proposal)| proposal.signed.header.round);
+        votes.sort_by_key(|(_, vote)| (vote.vote.round, vote.vote.kind));
+        let proposals = proposals.into_iter().map(|(signer, kept)| (signer, ConsensusMessage::Proposal(kept)));
+        let votes = votes.into_iter().map(|(signer, kept)| (signer, ConsensusMessage::Vote(kept)));
+        proposals.chain(votes).collect()
+    }
+}
+
+/// Drops the first of those with the lowest round if there are more than `count_max`.
+fn drop_lowest_past<T, R: Ord>(kept: &mut Vec<T>, count_max: usize, round: impl Fn(&T) -> R) {
+    if kept.len() <= count_max {
+        return;
+    }
+    let lowest = kept.iter().enumerate().min_by_key(|(_, item)| round(item)).map(|(at, _)| at);
+    if let Some(lowest) = lowest {
+        kept.remove(lowest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::ValueBytes;
+    use super::super::vote::{ProposalHeader, Round, SignedProposalHeader, Vote, VoteKind};
+    use super::*;
+    use crate::base::{Digest, Height, Signature};
+
+    fn vote(validator: u8, round: usize) -> SignedVote {
+        let vote = Vote {
+            kind: VoteKind::Prevote,
+            height: Height(1),
+            round: Round(u32::try_from(round).unwrap()),
+            value_id: None,
+            validator: PublicKey([validator; 32]),
+        };
+        SignedVote { vote, signature: Signature([0; 64]) }
+    }
+
+    fn proposal(round: u32) -> Proposal {
+        let header = ProposalHeader {
+            height: Height(1),
+            round: Round(round),
+            valid_round: None,
+            value_id: Digest::ZERO,
+            proposer: PublicKey([1; 32]),
+        };
+        let signed = SignedProposalHeader { header, signature: Signature([0; 64]) };
+        Proposal { signed, value: ValueBytes([0; 4].into()) }
+    }
+
+    #[test]
+    fn each_signer_has_its_own_bound_at_it_and_one_past_it() {
+        let mut later = LaterMessages::default();
+        later.add_vote(vote(2, 0));
+        for round in 0..=LATER_VOTES_PER_VALIDATOR_MAX {
+            later.add_vote(vote(1, round));
+            later.add_vote(vote(1, round));
+        }
+        assert_eq!(later.signers(), 2);
+        let kept: Vec<_> = later.take().into_iter().filter(|(from, _)| *from == PublicKey([1; 32])).collect();
+        assert_eq!(kept.len(), LATER_VOTES_PER_VALIDATOR_MAX);
+        let latest = ConsensusMessage::Vote(vote(1, LATER_VOTES_PER_VALIDATOR_MAX));
+        assert!(kept.contains(&(PublicKey([1; 32]), latest)), "the newest is kept");
+        assert!(!kept.contains(&(PublicKey([1; 32]), ConsensusMessage::Vote(vote(1, 0)))));
+        assert_eq!(later.signers(), 0);
+    }
+
+    #[test]
+    fn proposals_are_bounded_and_come_first() {
+        let mut later = LaterMessages::default();
+        later.add_vote(vote(1, 0));
+        assert!(!later.has_proposal());
+        for round in 0..=u32::try_from(LATER_PROPOSALS_PER_VALIDATOR_MAX).unwrap() {
+            later.add_proposal(proposal(round));
+        }
+        assert!(later.has_proposal());
+        let kept = later.take();
+        assert_eq!(kept.len(), 1 + LATER_PROPOSALS_PER_VALIDATOR_MAX);
+        assert_eq!(kept[0].1, ConsensusMessage::Proposal(proposal(1)));
+    }
+}
