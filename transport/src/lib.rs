@@ -1,1 +1,73 @@
-//! stoq
+//! STOQ: RPC over QUIC over IPv6, the only way in which nodes, services and clients speak.
+//!
+//! It carries and decides nothing: a peer is whoever proves to hold an Ed25519 key, a message is bytes. What
+//! certificates mean, who may ask for what, and what the bytes say is for the node behind it.
+//!
+//! The parts: an [`Env`] holds everything that is taken from the surroundings, so that the simulator can put
+//! its own there; an [`Endpoint`] is one UDP socket; on it stand a [`Server`] with a [`Handler`], [`Client`]s,
+//! and [`Links`] between validators.
+//!
+//! # Turning a node on it
+//!
+//! ```no_run
+//! # use std::{collections::BTreeMap, sync::Arc, time::Duration};
+//! # use hypermesh_core::base::{PublicKey, SecretKey};
+//! # use stoq::*;
+//! # async fn example(handler: Arc<dyn Handler>, secret: SecretKey, peer: Peer,
+//! #     peers: BTreeMap<PublicKey, std::net::SocketAddrV6>) -> Result<(), Box<dyn std::error::Error>> {
+//! let env = Env::real(Identity::new(secret));
+//! let endpoint = Endpoint::bind(env, "[::]:4840".parse()?, TransportConfig::default())?;
+//! let server = Server::start(&endpoint, handler, ServerLimits::default());
+//! let links = Links::start(&endpoint, peers, LinkConfig::default(), Arc::new(|key, status| {
+//!     // Put it into the channel that the node's task reads.
+//! }));
+//! let client = Client::new(&endpoint, ClientConfig::default());
+//! let health = client.call(&peer, "trustchain", "health", vec![], CallOptions::repeatable(Duration::from_secs(1)));
+//! # Ok(()) }
+//! ```
+//!
+//! A driver gives the server a [`Handler`] that puts what comes into the node's queue: [`Handler::call`] makes
+//! `handle_request` of it and waits for the `Respond` with its id (a dropped future means that nobody waits
+//! any more), [`Handler::message`] makes `handle_message`, the links' [`PeerStatus`] makes `handle_peer`. A
+//! `Send` of the node's becomes [`Links::send`]. When the set of validators changes: [`Links::set_peers`]
+//! and [`Server::review`].
+//!
+//! # What it does not do
+//!
+//! Calls are unary. There is no 0-RTT and no session resumption. Delivery over links is not guaranteed.
+//!
+//! # Determinism
+//!
+//! On a paused single-threaded tokio with a seeded [`Env`], the same seed gives the same datagrams: every
+//! `select!` is biased, no map has a random order, and no time or randomness comes from elsewhere.
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod client;
+mod close;
+mod endpoint;
+mod env;
+mod frame;
+mod identity;
+mod link;
+mod lock;
+mod real;
+mod server;
+mod status;
+mod stream;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use backoff::BackoffConfig;
+pub use bytes::Bytes;
+pub use client::{CallError, CallOptions, Client, ClientConfig, ClientMetrics, Latency, Ping};
+pub use endpoint::{BindError, DialError, Endpoint, Expect, Peer, TransportConfig};
+pub use env::{Clock, CoreEntropy, CryptoSuite, Env, Net, SharedEntropy};
+pub use frame::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
+pub use identity::Identity;
+pub use link::{LinkConfig, LinkError, LinkMetrics, Links, OnStatus, PeerStatus, QueueLimits};
+pub use server::{BoxFuture, Call, Class, Handler, Server, ServerLimits, ServerMetrics, Standing};
+pub use status::{STATUS_DETAIL_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, Status, StatusCode};
+pub use tls::ALPN;

@@ -1,0 +1,225 @@
+//! Links between validators: messages that need no answer, sent at once or when the peer is there again.
+//!
+//! A link is a connection that this node dials and keeps, with one stream for each [`Class`]; the peer keeps
+//! its own in the other direction. [`Links::send`] never waits. Messages of a class arrive in order; those
+//! that QUIC had taken when a connection was lost are lost, those that still waited are sent over the next
+//! one, none arrives twice. What must not be lost, the node asks for again ([`PeerStatus`] tells it when).
+
+mod queue;
+mod worker;
+
+pub use queue::QueueLimits;
+
+use crate::backoff::BackoffConfig;
+use crate::endpoint::Endpoint;
+use crate::frame::{FrameError, Kind, MESSAGE_BYTES_MAX};
+use crate::lock::lock;
+use crate::server::Class;
+use borsh::{BorshDeserialize, BorshSerialize};
+use bytes::Bytes;
+use hypermesh_core::base::{PublicKey, decode};
+use queue::Queue;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddrV6;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use worker::Link;
+
+/// Whether a peer can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerStatus {
+    /// The link stands: what is sent from now on goes out at once.
+    Connected,
+    /// The link is lost, and with it what was on its way.
+    Lost,
+}
+
+/// What is told when a link comes up or goes down. Called from the link's task; must not wait.
+pub type OnStatus = Arc<dyn Fn(PublicKey, PeerStatus) + Send + Sync>;
+
+/// How links behave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// The waits between attempts to reach a peer.
+    pub redial: BackoffConfig,
+    /// What may wait for a peer on the consensus stream.
+    pub consensus: QueueLimits,
+    /// What may wait for a peer on the bulk stream.
+    pub bulk: QueueLimits,
+    /// The most bytes of a message; no more than the peers' servers allow.
+    pub message_bytes_max: usize,
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        let queue = QueueLimits { messages_max: 4096, bytes_max: 4 * MESSAGE_BYTES_MAX };
+        Self {
+            redial: BackoffConfig { first: Duration::from_millis(20), longest: Duration::from_secs(1) },
+            consensus: queue,
+            bulk: queue,
+            message_bytes_max: MESSAGE_BYTES_MAX,
+        }
+    }
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// There is no link to this key: it is not among the peers.
+    #[error("no link to {key}: it is not among the peers")]
+    UnknownPeer {
+        /// Whom it was for.
+        key: PublicKey,
+    },
+    /// No peer would take a message of this size.
+    #[error("a message of {bytes} bytes where at most {bytes_max} are allowed")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        bytes_max: usize,
+    },
+}
+
+/// What a link has counted since it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LinkMetrics {
+    /// Whether the link stands.
+    pub connected: bool,
+    /// Attempts to reach the peer.
+    pub dials: u64,
+    /// Messages that QUIC has taken.
+    pub sent: u64,
+    /// Messages of the consensus class that were dropped because too much waited.
+    pub consensus_dropped: u64,
+    /// Messages of the bulk class that were dropped because too much waited.
+    pub bulk_dropped: u64,
+    /// Bytes that wait.
+    pub waiting_bytes: usize,
+}
+
+/// The links to a node's peers. They end when the last clone is dropped.
+#[derive(Clone)]
+pub struct Links {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    endpoint: Endpoint,
+    config: LinkConfig,
+    on_status: OnStatus,
+    peers: Mutex<BTreeMap<PublicKey, Running>>,
+}
+
+struct Running {
+    link: Arc<Link>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Links {
+    /// Starts a link to each of these peers, this endpoint's own key excepted.
+    ///
+    /// Must be called from within a tokio runtime.
+    #[must_use]
+    pub fn start(
+        endpoint: &Endpoint,
+        peers: BTreeMap<PublicKey, SocketAddrV6>,
+        config: LinkConfig,
+        on_status: OnStatus,
+    ) -> Self {
+        let inner = Inner { endpoint: endpoint.clone(), config, on_status, peers: Mutex::default() };
+        let links = Self { inner: Arc::new(inner) };
+        links.set_peers(peers);
+        links
+    }
+
+    /// Changes who the peers are. Links to those that stay at their address are not touched; those to others
+    /// end without a [`PeerStatus::Lost`], and what waited for them is gone.
+    pub fn set_peers(&self, peers: BTreeMap<PublicKey, SocketAddrV6>) {
+        let mut running = lock(&self.inner.peers);
+        running.retain(|key, running| peers.get(key) == Some(&running.link.addr));
+        for (key, addr) in peers {
+            if key != self.inner.endpoint.key() {
+                running.entry(key).or_insert_with(|| self.run(key, addr));
+            }
+        }
+    }
+
+    /// Sends a message, now or as soon as the peer is there. Never waits: when too much waits already, the
+    /// oldest of the class is dropped and counted.
+    ///
+    /// # Errors
+    /// If there is no such peer or the message is too long for any.
+    pub fn send(&self, to: &PublicKey, class: Class, message: impl Into<Bytes>) -> Result<(), LinkError> {
+        let message = message.into();
+        let (bytes, bytes_max) = (message.len(), self.inner.config.message_bytes_max);
+        if bytes > bytes_max {
+            return Err(LinkError::TooLong { bytes, bytes_max });
+        }
+        let peers = lock(&self.inner.peers);
+        let running = peers.get(to).ok_or(LinkError::UnknownPeer { key: *to })?;
+        running.link.queue(class).push(message);
+        Ok(())
+    }
+
+    /// What was counted so far, by peer.
+    #[must_use]
+    pub fn metrics(&self) -> BTreeMap<PublicKey, LinkMetrics> {
+        let peers = lock(&self.inner.peers);
+        peers.iter().map(|(key, running)| (*key, running.link.metrics())).collect()
+    }
+
+    fn run(&self, key: PublicKey, addr: SocketAddrV6) -> Running {
+        let Inner { endpoint, config, on_status, .. } = &*self.inner;
+        let link = Arc::new(Link {
+            key,
+            addr,
+            consensus: Queue::new(config.consensus),
+            bulk: Queue::new(config.bulk),
+            connected: AtomicBool::new(false),
+            dials: AtomicU64::new(0),
+        });
+        let task =
+            tokio::spawn(worker::run(endpoint.clone(), link.clone(), config.clone(), on_status.clone()));
+        Running { link, task }
+    }
+}
+
+impl Link {
+    fn metrics(&self) -> LinkMetrics {
+        LinkMetrics {
+            connected: self.connected.load(Relaxed),
+            dials: self.dials.load(Relaxed),
+            sent: self.consensus.sent() + self.bulk.sent(),
+            consensus_dropped: self.consensus.dropped(),
+            bulk_dropped: self.bulk.dropped(),
+            waiting_bytes: self.consensus.waiting_bytes() + self.bulk.waiting_bytes(),
+        }
+    }
+}
+
+/// What a link's stream begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct LinkHeader {
+    /// Which messages come on the stream.
+    pub(crate) class: Class,
+}
+
+impl LinkHeader {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
+        decode(bytes, LINK_BYTES_MAX).map_err(|error| FrameError::Content { kind: Kind::Link, error })
+    }
+}
+
+/// The most bytes of a link's header.
+pub(crate) const LINK_BYTES_MAX: usize = 8;

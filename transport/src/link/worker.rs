@@ -1,0 +1,122 @@
+//! The task that keeps a link to one peer: dials, sends what waits, and dials again.
+
+use super::queue::Queue;
+use super::{LinkConfig, LinkHeader, OnStatus, PeerStatus};
+use crate::backoff::Backoff;
+use crate::close::Abandon;
+use crate::endpoint::{Connection, Endpoint, Expect, Peer};
+use crate::frame::{Kind, put_prefix, put_value};
+use crate::server::Class;
+use crate::stream::Sender;
+use bytes::BytesMut;
+use hypermesh_core::base::PublicKey;
+use quinn::WriteError;
+use std::net::SocketAddrV6;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use tokio::time::{Instant, sleep};
+
+/// What a link's task shares with [`super::Links`].
+pub(super) struct Link {
+    pub(super) key: PublicKey,
+    pub(super) addr: SocketAddrV6,
+    pub(super) consensus: Queue,
+    pub(super) bulk: Queue,
+    pub(super) connected: AtomicBool,
+    pub(super) dials: AtomicU64,
+}
+
+impl Link {
+    pub(super) const fn queue(&self, class: Class) -> &Queue {
+        match class {
+            Class::Consensus => &self.consensus,
+            Class::Bulk => &self.bulk,
+        }
+    }
+}
+
+/// Keeps the link until the task is aborted.
+pub(super) async fn run(endpoint: Endpoint, link: Arc<Link>, config: LinkConfig, on_status: OnStatus) {
+    let peer = Peer { addr: link.addr, expect: Expect::Key(link.key) };
+    let mut backoff = Backoff::new(&config.redial);
+    loop {
+        link.dials.fetch_add(1, Relaxed);
+        match endpoint.dial(&peer).await {
+            Ok(connection) => {
+                let since = Instant::now();
+                link.connected.store(true, Relaxed);
+                on_status(link.key, PeerStatus::Connected);
+                carry(&link, &connection).await;
+                link.connected.store(false, Relaxed);
+                on_status(link.key, PeerStatus::Lost);
+                // A peer that takes the connection and drops it at once is not back.
+                if since.elapsed() >= config.redial.longest {
+                    backoff.reset();
+                }
+            }
+            Err(error) => tracing::debug!(peer = %link.key, %error, "no link"),
+        }
+        sleep(backoff.wait(endpoint.env())).await;
+    }
+}
+
+/// Sends what waits, each class on its own stream, until the connection is lost.
+async fn carry(link: &Link, connection: &Connection) {
+    tokio::select! {
+        biased;
+        _ = connection.quinn.closed() => {}
+        _ = send(link, connection, Class::Consensus) => {}
+        _ = send(link, connection, Class::Bulk) => {}
+    }
+}
+
+async fn send(link: &Link, connection: &Connection, class: Class) -> Result<(), WriteError> {
+    let mut stream = Sender::new(connection.quinn.open_uni().await?, Abandon::Cancelled);
+    drop(stream.stream.set_priority(match class {
+        Class::Consensus => 1,
+        Class::Bulk => 0,
+    }));
+    let mut head = BytesMut::new();
+    put_value(&mut head, Kind::Link, &LinkHeader { class });
+    stream.stream.write_all(&head).await?;
+    let queue = link.queue(class);
+    loop {
+        let message = Unsent { message: Some(queue.pop().await), queue };
+        message.write(&mut stream).await?;
+    }
+}
+
+/// A message that was taken from its queue. Unless it is written whole, it goes back: the peer cannot have
+/// had all of it.
+struct Unsent<'a> {
+    message: Option<bytes::Bytes>,
+    queue: &'a Queue,
+}
+
+impl Unsent<'_> {
+    async fn write(mut self, stream: &mut Sender) -> Result<(), WriteError> {
+        let Some(message) = &self.message else { return Ok(()) };
+        let mut head = BytesMut::new();
+        put_prefix(&mut head, Kind::Message, message.len());
+        if message.len() <= COPIED_BYTES_MAX {
+            head.extend_from_slice(message);
+            stream.stream.write_all(&head).await?;
+        } else {
+            stream.stream.write_all_chunks(&mut [head.freeze(), message.clone()]).await?;
+        }
+        self.message = None;
+        self.queue.count_sent();
+        Ok(())
+    }
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.queue.put_back(message);
+        }
+    }
+}
+
+/// Messages up to this size are copied behind their prefix, which costs less than a second write.
+const COPIED_BYTES_MAX: usize = 2048;

@@ -1,0 +1,86 @@
+//! What a server asks of the node behind it.
+
+use crate::status::Status;
+use bytes::Bytes;
+use hypermesh_core::base::{Mono, PublicKey};
+use std::future::Future;
+use std::net::SocketAddrV6;
+use std::pin::Pin;
+
+/// A future on the heap.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A call that came in. Its sizes and names were checked, its caller proved to hold the key; nothing else was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The key that the caller proved to hold.
+    pub caller: PublicKey,
+    /// Where the call came from.
+    pub remote: SocketAddrV6,
+    /// Who is asked.
+    pub service: String,
+    /// For what.
+    pub method: String,
+    /// When the caller stops waiting, by the environment's clock. The server drops the call's future then.
+    pub deadline: Mono,
+    /// The same for every attempt at one and the same call; `None` if the caller never repeats it.
+    pub idempotency_key: Option<[u8; 16]>,
+    /// What the log lines about this call have in common, on every node that it touches.
+    pub trace_id: [u8; 16],
+    /// The message.
+    pub body: Bytes,
+}
+
+/// What a peer is to this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Anyone: may call, within the limits for clients.
+    Client,
+    /// One of the validators: may also open links, has larger windows, and is never crowded out by clients.
+    Validator,
+}
+
+/// Which of a link's two streams a message comes on. Each keeps its own order.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Small and urgent.
+    Consensus,
+    /// Large, and first to be left out when there is too much.
+    Bulk,
+}
+
+/// The node behind a server.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers a call. Whether the service and the method exist is for the handler to say
+    /// ([`Status::unimplemented`]).
+    ///
+    /// The future is dropped when the caller cancels, the connection is lost, or the deadline has passed.
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Bytes, Status>>;
+
+    /// What the holder of this key is to this node. Asked once for each connection, and again by
+    /// [`crate::Server::review`].
+    fn standing(&self, _key: &PublicKey) -> Standing {
+        Standing::Client
+    }
+
+    /// Takes a message from a validator's link. The messages of one class come one after the other, in the
+    /// order they were sent; while the future runs, no further one is read, and a sender that outruns the
+    /// node is slowed down. Messages may be lost when a connection is, never doubled.
+    fn message(&self, _from: PublicKey, _class: Class, _bytes: Bytes) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}

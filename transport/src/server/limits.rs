@@ -1,0 +1,56 @@
+//! What a server gives to those who ask.
+
+use crate::frame::MESSAGE_BYTES_MAX;
+use std::time::Duration;
+
+/// The bounds of a server, all of which hold at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Handshakes under way; past it, connection attempts are refused. From half of it on, a newcomer must
+    /// first prove that it receives at its address (RFC 9000 §8.1.2).
+    pub handshakes_max: usize,
+    /// A handshake that takes longer is given up.
+    pub handshake_timeout: Duration,
+    /// Connections of clients. Validators' come on top, bounded by their number.
+    pub clients_max: usize,
+    /// Connections of one key; past it, its oldest is closed.
+    pub connections_per_key_max: usize,
+    /// Calls at once on a connection. A further one waits at the caller until QUIC lets it go.
+    pub calls_per_connection_max: u32,
+    /// A client's connection on which nothing was asked for this long is closed.
+    pub silence_timeout: Duration,
+    /// From the first byte of a request to its last.
+    pub request_timeout: Duration,
+    /// From the first byte of a response to the moment when QUIC has taken the last.
+    pub response_timeout: Duration,
+    /// No call runs longer, whatever its deadline.
+    pub call_timeout_max: Duration,
+    /// The most bytes of a client's message, and of the answer to it.
+    pub client_message_bytes_max: usize,
+    /// The most bytes of a validator's message, and of the answer to it.
+    pub validator_message_bytes_max: usize,
+    /// Bytes of requests and responses in memory for one connection.
+    pub connection_bytes_max: usize,
+    /// Bytes of requests and responses in memory for all connections.
+    pub total_bytes_max: usize,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            handshakes_max: 256,
+            handshake_timeout: Duration::from_secs(5),
+            clients_max: 1024,
+            connections_per_key_max: 8,
+            calls_per_connection_max: 128,
+            silence_timeout: Duration::from_secs(600),
+            request_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(10),
+            call_timeout_max: Duration::from_secs(60),
+            client_message_bytes_max: 2 << 20,
+            validator_message_bytes_max: MESSAGE_BYTES_MAX,
+            connection_bytes_max: 16 << 20,
+            total_bytes_max: 64 << 20,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! One stream of a validator's link, as it is received.
+
+use super::connection::Peer;
+use crate::frame::Kind;
+use crate::link::{LINK_BYTES_MAX, LinkHeader};
+use crate::stream::{FrameReader, ReadFailure};
+use quinn::RecvStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Hands the stream's messages to the handler, one after the other, until the stream is over.
+pub(super) async fn receive(peer: Arc<Peer>, stream: RecvStream) {
+    match carry(&peer, stream).await {
+        Err(ReadFailure::Frame(error)) => peer.violated(&error.to_string()),
+        // The sender is gone; it comes back with a new connection.
+        Ok(()) | Err(ReadFailure::Lost(_)) => {}
+    }
+}
+
+async fn carry(peer: &Peer, stream: RecvStream) -> Result<(), ReadFailure> {
+    let mut reader = FrameReader::new(stream);
+    reader.expect(Kind::Link, LINK_BYTES_MAX).await?;
+    let class = LinkHeader::parse(&reader.payload().await?)?.class;
+    while let Some(prefix) = reader.prefix().await? {
+        prefix.checked(Kind::Message, peer.message_bytes_max())?;
+        let message = reader.payload().await?;
+        peer.shared.counters.link_messages.fetch_add(1, Relaxed);
+        peer.shared.handler.message(peer.connection.key, class, message).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The serving side: takes connections, hands calls and links' messages to a [`Handler`], and keeps every
+//! [limit](ServerLimits).
+//!
+//! Flow: a connection attempt is refused if too many handshakes are under way; after the handshake the
+//! connection is registered under the caller's key; each stream that the caller opens is a call in a task of
+//! its own (or a link's stream, if the caller is a validator).
+
+mod call;
+mod connection;
+mod handler;
+mod limits;
+mod link;
+mod metrics;
+mod registry;
+
+pub(crate) use call::{OWN_SERVICE, PING_METHOD};
+pub use handler::{BoxFuture, Call, Class, Handler, Standing};
+pub use limits::ServerLimits;
+pub use metrics::ServerMetrics;
+
+use crate::endpoint::Endpoint;
+use crate::lock::lock;
+use metrics::Counters;
+use registry::Registry;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+
+/// A server on an [`Endpoint`]. It runs until the endpoint closes, whether or not this handle is kept.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+/// What all connections of a server share.
+struct Shared {
+    endpoint: Endpoint,
+    handler: Arc<dyn Handler>,
+    limits: ServerLimits,
+    counters: Counters,
+    registry: Mutex<Registry>,
+    /// The bytes of requests and responses that may yet be held, in KiB.
+    memory: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Lets peers in from now on. An endpoint has one server; a second one would take turns with the first.
+    ///
+    /// Must be called from within a tokio runtime.
+    #[must_use]
+    pub fn start(endpoint: &Endpoint, handler: Arc<dyn Handler>, limits: ServerLimits) -> Self {
+        endpoint.accept_calls(limits.calls_per_connection_max, limits.handshakes_max);
+        let shared = Arc::new(Shared {
+            endpoint: endpoint.clone(),
+            handler,
+            memory: Arc::new(Semaphore::new(call::kibibytes(limits.total_bytes_max) as usize)),
+            limits,
+            counters: Counters::default(),
+            registry: Mutex::default(),
+        });
+        tokio::spawn(accept(shared.clone()));
+        Self { shared }
+    }
+
+    /// Closes the connections of those whose [`Standing`] has changed, so that they come back under the new
+    /// one. To be called when the set of validators changes.
+    pub fn review(&self) {
+        let Shared { registry, handler, .. } = &*self.shared;
+        lock(registry).review(|key| handler.standing(key));
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn metrics(&self) -> ServerMetrics {
+        let open = lock(&self.shared.registry).len();
+        self.shared.counters.snapshot(open)
+    }
+}
+
+/// Takes connection attempts until the endpoint closes.
+async fn accept(shared: Arc<Shared>) {
+    let handshakes_max = shared.limits.handshakes_max;
+    let handshakes = Arc::new(Semaphore::new(handshakes_max));
+    while let Some(incoming) = shared.endpoint.quinn().accept().await {
+        let busy = handshakes.available_permits() <= handshakes_max / 2;
+        if busy && incoming.may_retry() && !incoming.remote_address_validated() {
+            // It fails only for an attempt that is a retry already, which was ruled out.
+            drop(incoming.retry());
+            continue;
+        }
+        match handshakes.clone().try_acquire_owned() {
+            Ok(permit) => drop(tokio::spawn(connection::run(shared.clone(), incoming, permit))),
+            Err(_) => {
+                shared.counters.refused.fetch_add(1, Relaxed);
+                incoming.refuse();
+            }
+        }
+    }
+}

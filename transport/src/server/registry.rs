@@ -1,0 +1,80 @@
+//! The connections that a server has taken, by key, and how many there may be.
+
+use super::handler::Standing;
+use super::limits::ServerLimits;
+use crate::close::Close;
+use crate::endpoint::Connection;
+use hypermesh_core::base::PublicKey;
+use std::collections::BTreeMap;
+
+/// An open connection's number. They count up, so the lowest is the oldest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
+
+#[derive(Default)]
+pub(super) struct Registry {
+    open: BTreeMap<(PublicKey, Ticket), Entry>,
+    next: u64,
+    clients: usize,
+}
+
+struct Entry {
+    connection: Connection,
+    standing: Standing,
+}
+
+impl Registry {
+    /// Takes a connection. A client beyond the limit is closed and `None` returned; the oldest connection of a
+    /// key that has too many is closed.
+    pub(super) fn admit(
+        &mut self,
+        connection: &Connection,
+        standing: Standing,
+        limits: &ServerLimits,
+    ) -> Option<Ticket> {
+        let key = connection.key;
+        let oldest: Vec<_> = self.of(key).collect();
+        if oldest.len() >= limits.connections_per_key_max
+            && let Some(entry) = oldest.first().and_then(|ticket| self.remove(key, *ticket))
+        {
+            Close::Replaced.connection(&entry.quinn, "this key opened another connection and has too many");
+        }
+        if standing == Standing::Client && self.clients >= limits.clients_max {
+            Close::Crowded.connection(&connection.quinn, "this node has as many clients as it takes");
+            return None;
+        }
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.clients += usize::from(standing == Standing::Client);
+        self.open.insert((key, ticket), Entry { connection: connection.clone(), standing });
+        Some(ticket)
+    }
+
+    /// Forgets a connection, and hands it back if it was still known.
+    pub(super) fn remove(&mut self, key: PublicKey, ticket: Ticket) -> Option<Connection> {
+        let entry = self.open.remove(&(key, ticket))?;
+        self.clients -= usize::from(entry.standing == Standing::Client);
+        Some(entry.connection)
+    }
+
+    /// Closes every connection whose key has another standing now.
+    pub(super) fn review(&mut self, standing: impl Fn(&PublicKey) -> Standing) {
+        let changed = self.open.iter().filter(|((key, _), entry)| standing(key) != entry.standing);
+        let changed: Vec<_> = changed.map(|(at, _)| *at).collect();
+        for (key, ticket) in changed {
+            if let Some(connection) = self.remove(key, ticket) {
+                Close::StandingChanged
+                    .connection(&connection.quinn, "the set of validators changed: dial again");
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The connections of a key, oldest first.
+    fn of(&self, key: PublicKey) -> impl Iterator<Item = Ticket> {
+        self.open.range((key, Ticket(0))..=(key, Ticket(u64::MAX))).map(|((_, ticket), _)| *ticket)
+    }
+}
