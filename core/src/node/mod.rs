@@ -86,12 +86,14 @@ impl Node {
             Ok(message) => self.on_message(from, message),
             Err(reason) => self.outbox.event(Event::PeerFault { peer: from, reason: alloc::format!("{reason}") }),
         }
+        self.start_fresh();
     }
 
     /// Takes a request that [`crate::api::read`] could not answer.
     pub fn handle_request(&mut self, now: Now, id: RequestId, request: crate::api::Request) {
         self.now = now;
         self.on_request(id, request);
+        self.start_fresh();
     }
 
     /// Takes note that a link was made or lost.
@@ -122,6 +124,7 @@ impl Node {
     pub fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome) {
         self.now = now;
         self.on_job(id, outcome);
+        self.start_fresh();
     }
 
     /// Lets happen what was to happen by now.
@@ -130,6 +133,7 @@ impl Node {
         while let Some(timer) = self.timers.pop(now.mono) {
             self.on_timer(timer);
         }
+        self.start_fresh();
     }
 
     /// What is to be done next; `None` when all is.

@@ -10,5 +10,5 @@ mod proof_file;
 mod verify;
 
 pub use bundle::{BundleFault, TRUST_BUNDLE_BYTES_MAX, TrustBundle};
-pub use proof_file::{CertificateProof, PROOF_BYTES_MAX, PROOF_PEM_LABEL};
+pub use proof_file::{CertificateProof, InvalidProof, PROOF_BYTES_MAX, PROOF_PEM_LABEL};
 pub use verify::{Check, CheckName, Verification, verify_certificate};

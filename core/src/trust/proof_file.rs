@@ -2,7 +2,9 @@
 
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::trustchain::ca::SerialNumber;
+use crate::base::{decode, encode};
 use alloc::string::String;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -20,4 +22,40 @@ pub struct CertificateProof {
     pub commit: CommitCertificate,
     /// A checkpoint of the log at that header's size: a note signed by the log key and cosigned by validators.
     pub checkpoint: String,
+}
+
+/// A text that is no certificate proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a certificate proof: expected the file that stands beside the certificate as cert.proof")]
+pub struct InvalidProof;
+
+impl CertificateProof {
+    /// The proof in PEM armour (RFC 7468).
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        let text = BASE64_STANDARD.encode(encode(self));
+        let mut pem = alloc::format!("-----BEGIN {PROOF_PEM_LABEL}-----\n");
+        for line in text.as_bytes().chunks(64) {
+            pem.push_str(core::str::from_utf8(line).unwrap_or_default());
+            pem.push('\n');
+        }
+        pem.push_str(&alloc::format!("-----END {PROOF_PEM_LABEL}-----\n"));
+        pem
+    }
+
+    /// The proof in this armour.
+    ///
+    /// # Errors
+    /// If the text is not one such proof and nothing else.
+    pub fn from_pem(text: &str) -> Result<Self, InvalidProof> {
+        if text.len() > 2 * PROOF_BYTES_MAX {
+            return Err(InvalidProof);
+        }
+        let begin = alloc::format!("-----BEGIN {PROOF_PEM_LABEL}-----");
+        let end = alloc::format!("-----END {PROOF_PEM_LABEL}-----");
+        let body = text.trim().strip_prefix(&begin).and_then(|rest| rest.strip_suffix(&end)).ok_or(InvalidProof)?;
+        let body: String = body.split_ascii_whitespace().collect();
+        let bytes = BASE64_STANDARD.decode(body).map_err(|_| InvalidProof)?;
+        decode(&bytes, PROOF_BYTES_MAX).map_err(|_| InvalidProof)
+    }
 }

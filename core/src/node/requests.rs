@@ -1,0 +1,201 @@
+//! Requests that only the node can answer: what has to be ordered, signed or looked up in the store.
+
+use super::open::{stored_block, stored_commit};
+use super::submit::Want;
+use super::task::Task;
+use super::{Node, RequestId};
+use crate::api::{
+    ApiFault, BlockProof, CheckpointNote, IssuedCertificate, LogEntry, Request, Response, read,
+};
+use crate::base::Height;
+use crate::state::{Action, Certificate, Operation, Receipt};
+use crate::trust::{CertificateProof, TrustBundle};
+use crate::trustchain::ca::{PemLabel, SerialNumber, certificate_der, pem};
+use alloc::vec::Vec;
+
+/// The most requests that wait for one certificate or checkpoint.
+const WAITING_PER_TASK_MAX: usize = 1024;
+
+impl Node {
+    pub(super) fn on_request(&mut self, id: RequestId, request: Request) {
+        let respond = |node: &mut Self, response| node.outbox.respond(id, response);
+        match request {
+            Request::IssueCertificate(request) => {
+                self.submit_if(id, Want::Certificate, request.operation, |action| {
+                    matches!(action, Action::IssueCertificate(_))
+                });
+            }
+            Request::RegisterName(request) => {
+                self.submit_if(id, Want::Registered, request.operation, |action| {
+                    matches!(action, Action::RegisterName(_))
+                });
+            }
+            Request::SetRecords(request) => {
+                self.submit_if(id, Want::Set, request.operation, |action| matches!(action, Action::SetRecords(_)));
+            }
+            Request::Transfer(request) => {
+                self.submit_if(id, Want::Transferred, request.operation, |action| {
+                    matches!(action, Action::Transfer(_))
+                });
+            }
+            Request::ValidateBatch(request) => self.submit_foreign(id, request.batch),
+            Request::GetCertificate(request) => self.want_certificate(id, request.serial_number),
+            Request::LogCheckpoint(_) => self.want_checkpoint(id),
+            Request::TrustBundle(_) => {
+                let bundle = self.trust_bundle().ok_or_else(|| self.not_ready());
+                respond(self, bundle.map(Response::TrustBundle));
+            }
+            Request::LogEntry(request) => {
+                let absent = || ApiFault::not_found(alloc::format!("the log has no entry {}", request.index));
+                let entry = self.log_entry(request.index).map_err(ApiFault::from).and_then(|entry| entry.ok_or_else(absent));
+                respond(self, entry.map(|entry| Response::LogEntry(LogEntry { index: request.index, entry })));
+            }
+            Request::Header(request) => {
+                let proof = self.block_proof(request.height.unwrap_or(self.state.height()));
+                respond(self, proof.map(Response::Header));
+            }
+            other => {
+                let view = self.view();
+                let unknown = || Err(ApiFault::invalid("this method is not answered here"));
+                let response = read(&view, &other, self.wall()).unwrap_or_else(unknown);
+                respond(self, response);
+            }
+        }
+    }
+
+    fn submit_if(&mut self, id: RequestId, want: Want, operation: Operation, fits: impl Fn(&Action) -> bool) {
+        if fits(&operation.body.action) {
+            self.submit(id, want, operation);
+        } else {
+            let action = operation.body.action.name();
+            let fault = ApiFault::invalid(alloc::format!("the operation is to {action}: this method is for another"));
+            self.outbox.respond(id, Err(fault));
+        }
+    }
+
+    fn not_ready(&self) -> ApiFault {
+        ApiFault::unavailable(alloc::format!("the mesh cannot sign yet: {}", self.committee_status()))
+    }
+
+    fn block_proof(&self, height: Height) -> Result<BlockProof, ApiFault> {
+        let absent = || ApiFault::not_found(alloc::format!("there is no block {height} here"));
+        let block = stored_block(self.reader.as_ref(), height)?.ok_or_else(absent)?;
+        let commit = stored_commit(self.reader.as_ref(), height)?.ok_or_else(absent)?;
+        Ok(BlockProof { header: block.header, commit })
+    }
+
+    // --- certificates ---
+
+    /// Answers with a certificate once it is signed. Any node can be asked: it then coordinates.
+    pub(super) fn want_certificate(&mut self, id: RequestId, serial: SerialNumber) {
+        let Some(certificate) = self.state.get::<Certificate>(&serial) else {
+            let fault = ApiFault::not_found(alloc::format!("no certificate has the serial number {serial}"));
+            return self.outbox.respond(id, Err(fault));
+        };
+        let waiting = self.signing.certificates.entry(serial).or_default();
+        if waiting.len() >= WAITING_PER_TASK_MAX {
+            let fault = ApiFault::unavailable("too many requests wait for this certificate: try again");
+            return self.outbox.respond(id, Err(fault));
+        }
+        waiting.push(id);
+        self.recall(Task::Leaf(serial));
+        let mut tasks = alloc::vec![Task::Leaf(serial)];
+        if let Ok(Some(block)) = stored_block(self.reader.as_ref(), certificate.height) {
+            tasks.push(Task::Checkpoint(block.header.log_size));
+        }
+        self.signing.fresh.extend(tasks);
+    }
+
+    /// A signature that was finished before is taken from the store.
+    fn recall(&mut self, task: Task) {
+        match self.reader.get(crate::base::Table::Signed, &task.key()) {
+            Ok(Some(row)) => {
+                if let Ok(bytes) = row.try_into() {
+                    self.signing.finished.insert(task, crate::base::Signature(bytes));
+                }
+            }
+            Ok(None) => {}
+            Err(fault) => self.store_fault(&fault),
+        }
+    }
+
+    fn want_checkpoint(&mut self, id: RequestId) {
+        let size = self.state.log().size();
+        if self.signing.committee.is_none() || size == 0 {
+            let fault = self.not_ready();
+            return self.outbox.respond(id, Err(fault));
+        }
+        self.signing.checkpoints.entry(size).or_default().push(id);
+        self.signing.fresh.insert(Task::Checkpoint(size));
+    }
+
+    /// Answers those whose certificates and checkpoints are complete.
+    pub(super) fn answer_waiting(&mut self) {
+        let ready: Vec<u64> = self.signing.checkpoints.keys().copied().collect();
+        for size in ready {
+            let Some(note) = self.checkpoint_note(size) else { continue };
+            let Some(root) = self.state.log().root_at(size).ok() else { continue };
+            for id in self.signing.checkpoints.remove(&size).unwrap_or_default() {
+                let note = CheckpointNote { note: note.clone(), size, root };
+                self.respond_durably(id, Ok(Response::LogCheckpoint(note)));
+            }
+        }
+        if self.has_authority() {
+            let waiting: Vec<SerialNumber> = self.signing.certificates.keys().copied().collect();
+            for serial in waiting {
+                let Some(issued) = self.issued(serial) else { continue };
+                for id in self.signing.certificates.remove(&serial).unwrap_or_default() {
+                    self.respond_durably(id, Ok(Response::IssueCertificate(issued.clone())));
+                }
+            }
+        }
+        self.forget_finished();
+    }
+
+    fn issued(&self, serial: SerialNumber) -> Option<IssuedCertificate> {
+        let certificate = self.state.get::<Certificate>(&serial)?;
+        let signature = self.signing.finished.get(&Task::Leaf(serial))?;
+        let block = stored_block(self.reader.as_ref(), certificate.height).ok()??;
+        let checkpoint = self.checkpoint_note(block.header.log_size)?;
+        let commit = stored_commit(self.reader.as_ref(), certificate.height).ok()??;
+        let tbs = self.derive(Task::Leaf(serial)).ok()??;
+        let der = certificate_der(&tbs, &signature.0).ok()?;
+        let proof = CertificateProof { serial_number: serial, commit, checkpoint };
+        let fee = self.state.get::<Receipt>(&certificate.operation).map(|receipt| receipt.fee).unwrap_or_default();
+        Some(IssuedCertificate {
+            serial_number: serial,
+            certificate_pem: pem(PemLabel::Certificate, &der),
+            certificate_der: der,
+            chain_pem: pem(PemLabel::Certificate, &self.authority_der(Task::Issuing)?),
+            root_pem: pem(PemLabel::Certificate, &self.authority_der(Task::Root)?),
+            proof_pem: proof.to_pem(),
+            height: certificate.height,
+            leaf_index: certificate.leaf_index,
+            not_after: certificate.not_after,
+            fee,
+        })
+    }
+
+    fn authority_der(&self, task: Task) -> Option<Vec<u8>> {
+        let tbs = self.derive(task).ok()??;
+        certificate_der(&tbs, &self.signing.finished.get(&task)?.0).ok()
+    }
+
+    fn trust_bundle(&self) -> Option<TrustBundle> {
+        let attempt = self.state.committee()?.attempt;
+        let confirms = |operation: &&crate::state::SystemOperation| {
+            matches!(&operation.action, crate::state::SystemAction::GenerationConfirm { attempt: of, .. } if *of == attempt)
+        };
+        Some(TrustBundle {
+            genesis: self.state.genesis_document().as_ref().clone(),
+            confirmations: self.signing.confirmations.values().filter(confirms).cloned().collect(),
+            root_der: self.authority_der(Task::Root)?,
+            issuing_der: self.authority_der(Task::Issuing)?,
+        })
+    }
+
+    /// Whether the node can issue: keys active, chain signed, ticket standing.
+    pub(super) fn is_ready(&self) -> bool {
+        self.has_authority() && self.usable_ticket().is_some()
+    }
+}

@@ -1,0 +1,77 @@
+//! What the committee signs, and how each node derives the bytes from its own committed state.
+
+use super::Node;
+use super::open::stored_block;
+use crate::base::{LeafIndex, ReadError, Table, encode};
+use crate::hypermesh::committee::KeyPurpose;
+use crate::state::{Certificate, ConsensusProof};
+use crate::trustchain::ca::{SerialNumber, with_proof};
+use crate::trustchain::ct::{Checkpoint, LogEntry, TreeHead};
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// Something that the committee signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub(super) enum Task {
+    /// The root certificate.
+    Root,
+    /// The issuing certificate.
+    Issuing,
+    /// A leaf certificate, with its consensus proof.
+    Leaf(SerialNumber),
+    /// A checkpoint of the log at this size.
+    Checkpoint(u64),
+}
+
+impl Task {
+    /// Under which key it is signed.
+    pub(super) const fn purpose(self) -> KeyPurpose {
+        match self {
+            Self::Root | Self::Issuing => KeyPurpose::Root,
+            Self::Leaf(_) => KeyPurpose::Issuing,
+            Self::Checkpoint(_) => KeyPurpose::Log,
+        }
+    }
+
+    /// The key of its finished signature in the store.
+    pub(super) fn key(self) -> Vec<u8> {
+        [b"task/".as_slice(), &encode(&self)].concat()
+    }
+}
+
+impl Node {
+    /// The bytes to sign for a task; `None` if the committed state knows of no such thing.
+    pub(super) fn derive(&self, task: Task) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(match task {
+            Task::Root => self.state.root_tbs(),
+            Task::Issuing => self.state.issuing_tbs(),
+            Task::Leaf(serial) => self.leaf_bytes(serial)?,
+            Task::Checkpoint(size) => self.checkpoint(size).map(|checkpoint| checkpoint.body().into_bytes()),
+        })
+    }
+
+    /// The checkpoint of the log at a size that it had or has.
+    pub(super) fn checkpoint(&self, size: u64) -> Option<Checkpoint> {
+        let root = self.state.log().root_at(size).ok()?;
+        let origin = self.state.genesis_document().log_origin();
+        Some(Checkpoint { origin, head: TreeHead { size, root } })
+    }
+
+    fn leaf_bytes(&self, serial: SerialNumber) -> Result<Option<Vec<u8>>, ReadError> {
+        let Some(certificate) = self.state.get::<Certificate>(&serial) else { return Ok(None) };
+        let damaged = |table| ReadError::Damaged { table };
+        let entry = self.log_entry(certificate.leaf_index)?.ok_or(damaged(Table::LogEntries))?;
+        let entry = LogEntry::decode(&entry).map_err(|_| damaged(Table::LogEntries))?;
+        let block = stored_block(self.reader.as_ref(), certificate.height)?;
+        let header = block.ok_or(damaged(Table::Blocks))?.header;
+        let inclusion = self.state.log().inclusion_proof(certificate.leaf_index, header.log_size);
+        let inclusion = inclusion.map_err(|_| damaged(Table::LogEntries))?;
+        let proof = ConsensusProof { header, leaf_index: certificate.leaf_index, inclusion };
+        Ok(with_proof(&entry.tbs, &encode(&proof)).ok())
+    }
+
+    /// A log entry's bytes.
+    pub(super) fn log_entry(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, ReadError> {
+        self.reader.get(Table::LogEntries, &index.0.to_be_bytes())
+    }
+}
