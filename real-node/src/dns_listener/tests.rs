@@ -328,3 +328,24 @@ async fn an_address_that_is_taken_is_named_with_the_cause() {
     assert!(told.contains(&first.address().to_string()) && told.contains("in use"), "{told}");
     assert!(told.contains("choose another port"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, meant for a release build: run it with --ignored --nocapture"]
+async fn one_socket_answers_tens_of_thousands_a_second() {
+    const QUERIES: u32 = 200_000;
+    const OUTSTANDING: u32 = 64;
+    let served = Served::start().await;
+    let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).await.unwrap();
+    socket.connect(served.address).await.unwrap();
+    let (message, mut response) = (query(1), [0; 512]);
+    let start = std::time::Instant::now();
+    for sent in 0..QUERIES + OUTSTANDING {
+        if sent < QUERIES {
+            socket.send(&message).await.unwrap();
+        }
+        if sent >= OUTSTANDING {
+            socket.recv(&mut response).await.unwrap();
+        }
+    }
+    println!("{:.0} queries/s", f64::from(QUERIES) / start.elapsed().as_secs_f64());
+}
