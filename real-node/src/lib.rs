@@ -1,1 +1,3 @@
 //! hypermesh
+
+pub mod dns_listener;

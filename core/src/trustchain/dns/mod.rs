@@ -9,6 +9,8 @@
 //! over STOQ can carry a proof.
 
 mod answer;
+mod fields;
+mod octets;
 mod presentation;
 mod record;
 mod record_set;
@@ -16,6 +18,7 @@ mod record_type;
 mod resolve;
 mod response;
 mod reverse;
+mod svcb;
 mod tlsa;
 mod wire;
 mod zone;
@@ -27,10 +30,10 @@ pub use answer::{
     ADDITIONAL_TARGETS_MAX, QUERY_BYTES_MAX, QUERY_RECORDS_MAX, STREAM_RESPONSE_BYTES_MAX, Staleness,
     Transport, UDP_RESPONSE_BYTES_MAX, UDP_RESPONSE_BYTES_MIN, answer,
 };
+pub use octets::Octets;
 pub use presentation::{PRESENTATION_BYTES_MAX, PresentationFault};
 pub use record::{
-    CAA_TAG_BYTES_MAX, CHARACTER_STRING_BYTES_MAX, Octets, RECORD_BYTES_MAX, RecordData, RecordDataFault,
-    SVCB_VALUES_MAX, Soa, SvcbKey, SvcbParameters,
+    CAA_TAG_BYTES_MAX, CHARACTER_STRING_BYTES_MAX, RECORD_BYTES_MAX, RecordData, RecordDataFault, Soa,
 };
 pub use record_set::{
     NameFault, RECORDS_PER_SET_MAX, RecordFault, RecordSet, TTL_SECONDS_MAX, TTL_SECONDS_MIN, check_name,
@@ -38,5 +41,6 @@ pub use record_set::{
 pub use record_type::{RecordType, UnknownRecordType};
 pub use resolve::{CNAME_CHAIN_MAX, NamedRecordSet, Outcome, Resolution, resolve};
 pub use reverse::reverse_name;
+pub use svcb::{SVCB_VALUES_MAX, SvcbKey, SvcbParameters};
 pub use tlsa::{TlsaProtocol, tlsa_for_key, tlsa_name};
 pub use zone::{TreeKey, ZoneSource, ZoneTable};

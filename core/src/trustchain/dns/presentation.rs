@@ -5,8 +5,11 @@
 //! One convenience beyond the standards: TXT data that does not begin with a quote is taken as one literal
 //! text, blanks and backslashes included, so that the quotes that a shell eats need no second pair.
 
-use super::record::CHARACTER_STRING_BYTES_MAX;
-use super::{Octets, RecordData, RecordDataFault, RecordType, Soa, SvcbKey, SvcbParameters};
+use super::fields::{Expected, Fields};
+use super::octets::escape;
+use super::{
+    CHARACTER_STRING_BYTES_MAX, Octets, RecordData, RecordDataFault, RecordType, Soa, SvcbKey, SvcbParameters,
+};
 use crate::trustchain::DomainName;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -83,9 +86,6 @@ impl RecordData {
         Ok(data)
     }
 }
-
-/// What should have stood in a place.
-type Expected = &'static str;
 
 fn parse_data(record_type: RecordType, text: &str) -> Result<RecordData, Expected> {
     if record_type == RecordType::Txt && !text.trim_start().starts_with('"') {
@@ -198,119 +198,6 @@ fn parsed<T: FromStr>(text: &str) -> Option<T> {
 
 fn parse_key(text: &str) -> Option<SvcbKey> {
     SvcbKey::ALL.into_iter().find(|key| key.name() == text)
-}
-
-/// The fields of a record: separated by blanks, with quotes around blanks and `\` escapes.
-struct Fields(alloc::vec::IntoIter<Vec<u8>>);
-
-impl Fields {
-    fn of(text: &str) -> Result<Self, Expected> {
-        let mut fields = Vec::new();
-        let mut rest = text.as_bytes();
-        loop {
-            rest = rest.trim_ascii_start();
-            if rest.is_empty() {
-                return Ok(Self(fields.into_iter()));
-            }
-            let (field, after) = take_field(rest).ok_or("matching quotes, and escapes of \\X or \\DDD")?;
-            fields.push(field);
-            rest = after;
-        }
-    }
-
-    fn bytes(&mut self, expected: Expected) -> Result<Vec<u8>, Expected> {
-        self.0.next().ok_or(expected)
-    }
-
-    fn next<T: FromStr>(&mut self, expected: Expected) -> Result<T, Expected> {
-        let text = String::from_utf8(self.bytes(expected)?).map_err(|_| expected)?;
-        text.parse().map_err(|_| expected)
-    }
-
-    fn target(&mut self, expected: Expected) -> Result<Option<DomainName>, Expected> {
-        let text: String = self.next(expected)?;
-        if text == "." { Ok(None) } else { text.parse().map(Some).map_err(|_| expected) }
-    }
-
-    fn rest(&mut self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        self.0.by_ref()
-    }
-
-    fn end(mut self) -> Result<(), Expected> {
-        if self.0.next().is_none() { Ok(()) } else { Err("nothing after the last field") }
-    }
-}
-
-/// The first field of `text`, which is not blank, and what follows it.
-fn take_field(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut field = Vec::new();
-    let mut quoted = false;
-    let mut rest = text;
-    while let Some((byte, after)) = rest.split_first() {
-        match byte {
-            b'"' => {
-                quoted = !quoted;
-                rest = after;
-                // A quote that closes ends the field: what follows it without a blank is a mistake.
-                if !quoted && !after.first().is_none_or(u8::is_ascii_whitespace) {
-                    return None;
-                }
-            }
-            b'\\' => {
-                let (escaped, after) = take_escape(after)?;
-                field.push(escaped);
-                rest = after;
-            }
-            byte if byte.is_ascii_whitespace() && !quoted => break,
-            byte => {
-                field.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    if quoted { None } else { Some((field, rest)) }
-}
-
-/// The byte that an escape stands for, what follows its backslash given, and what follows it.
-fn take_escape(text: &[u8]) -> Option<(u8, &[u8])> {
-    match text {
-        [hundreds, tens, ones, rest @ ..] if hundreds.is_ascii_digit() => {
-            let digits = [*hundreds, *tens, *ones];
-            let value = core::str::from_utf8(&digits).ok()?.parse().ok()?;
-            Some((value, rest))
-        }
-        [byte, rest @ ..] if !byte.is_ascii_digit() => Some((*byte, rest)),
-        _ => None,
-    }
-}
-
-/// Writes bytes as ASCII, with a backslash before those of `also`, and `\DDD` for what is not printable.
-pub(super) fn escape(bytes: &[u8], also: &[u8], out: &mut impl Write) -> fmt::Result {
-    for byte in bytes {
-        match byte {
-            byte if also.contains(byte) => write!(out, "\\{}", char::from(*byte))?,
-            b' '..=b'~' => out.write_char(char::from(*byte))?,
-            byte => write!(out, "\\{byte:03}")?,
-        }
-    }
-    Ok(())
-}
-
-/// The bytes that an escaped text stands for.
-pub(super) fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        if *byte == b'\\' {
-            let (escaped, after) = take_escape(rest)?;
-            bytes.push(escaped);
-            rest = after;
-        } else {
-            bytes.push(*byte);
-        }
-    }
-    Some(bytes)
 }
 
 impl fmt::Display for RecordData {

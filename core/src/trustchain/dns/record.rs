@@ -3,22 +3,20 @@
 //! Checks here look at one record alone. Whether a target exists, who owns a name and what the policy allows
 //! is decided elsewhere.
 
-use super::RecordType;
+use super::{Octets, RecordType, SVCB_VALUES_MAX, SvcbParameters};
 use crate::trustchain::DomainName;
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::net::{Ipv4Addr, Ipv6Addr};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// The most octets that a record's data takes on the wire, names uncompressed.
 pub const RECORD_BYTES_MAX: usize = 1024;
 /// The most octets in one string of a TXT record, and in one ALPN identifier (RFC 1035 §3.3).
 pub const CHARACTER_STRING_BYTES_MAX: usize = 255;
-/// The most characters in the tag of a CAA record (RFC 8659 §4.1 advises 15).
+/// The most characters in the tag of a CAA record (what RFC 6844 §5.1 advised).
 pub const CAA_TAG_BYTES_MAX: usize = 15;
-/// The most values of one parameter of an SVCB record.
-pub const SVCB_VALUES_MAX: usize = 16;
 
 /// The data of one record.
 #[derive(
@@ -124,77 +122,6 @@ pub struct Soa {
     /// How long the absence of a name or type may be remembered (RFC 2308 §4).
     pub negative_ttl_seconds: u32,
 }
-
-/// How to speak with a service (RFC 9460 §7). A parameter that is empty is not there.
-#[derive(
-    Clone,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    BorshSerialize,
-    BorshDeserialize,
-    Serialize,
-    Deserialize,
-)]
-#[serde(default)]
-pub struct SvcbParameters {
-    /// The parameters that a client must know to use the record, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub mandatory: Vec<SvcbKey>,
-    /// The protocols, as ALPN identifiers of visible ASCII without quote, comma and backslash.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub alpn: Vec<String>,
-    /// Whether the scheme's default protocol is not spoken.
-    pub no_default_alpn: bool,
-    /// The port, if it is not the scheme's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// IPv4 addresses to try while the target is looked up.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ipv4_hint: Vec<Ipv4Addr>,
-    /// IPv6 addresses to try while the target is looked up.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ipv6_hint: Vec<Ipv6Addr>,
-}
-
-/// A parameter of an SVCB record, in the order of the registered numbers (RFC 9460 §14.3.2).
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    BorshSerialize,
-    BorshDeserialize,
-    Serialize,
-    Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum SvcbKey {
-    /// Protocols.
-    Alpn,
-    /// The default protocol is not spoken.
-    #[serde(rename = "no-default-alpn")]
-    NoDefaultAlpn,
-    /// Port.
-    Port,
-    /// IPv4 addresses.
-    Ipv4Hint,
-    /// IPv6 addresses.
-    Ipv6Hint,
-}
-
-/// Any bytes, most often text. People see them as ASCII with `\\` and, for what is not printable, `\DDD`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
-pub struct Octets(pub Vec<u8>);
 
 /// What is wrong with the data of a record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -323,92 +250,6 @@ impl RecordData {
             Self::Soa(soa) => 20 + target_bytes(Some(&soa.primary)) + target_bytes(Some(&soa.responsible)),
             Self::Cname(target) | Self::Ptr(target) | Self::Ns(target) => target_bytes(Some(target)),
         }
-    }
-}
-
-impl SvcbParameters {
-    fn check(&self) -> Result<(), RecordDataFault> {
-        let values = [self.mandatory.len(), self.alpn.len(), self.ipv4_hint.len(), self.ipv6_hint.len()];
-        if values.into_iter().any(|count| count > SVCB_VALUES_MAX) {
-            return Err(RecordDataFault::SvcbValues);
-        }
-        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b'\\');
-        let usable = |protocol: &String| {
-            (1..=CHARACTER_STRING_BYTES_MAX).contains(&protocol.len()) && protocol.bytes().all(plain)
-        };
-        if !self.alpn.iter().all(usable) {
-            return Err(RecordDataFault::SvcbAlpn);
-        }
-        if self.no_default_alpn && self.alpn.is_empty() {
-            return Err(RecordDataFault::SvcbNoDefaultAlpn);
-        }
-        let ordered = self.mandatory.is_sorted_by(|left, right| left < right);
-        if ordered && self.mandatory.iter().all(|key| self.has(*key)) {
-            Ok(())
-        } else {
-            Err(RecordDataFault::SvcbMandatory)
-        }
-    }
-
-    const fn has(&self, key: SvcbKey) -> bool {
-        match key {
-            SvcbKey::Alpn => !self.alpn.is_empty(),
-            SvcbKey::NoDefaultAlpn => self.no_default_alpn,
-            SvcbKey::Port => self.port.is_some(),
-            SvcbKey::Ipv4Hint => !self.ipv4_hint.is_empty(),
-            SvcbKey::Ipv6Hint => !self.ipv6_hint.is_empty(),
-        }
-    }
-
-    fn wire_bytes(&self) -> usize {
-        let present = |count: usize, bytes: usize| if count == 0 { 0 } else { 4 + bytes };
-        let alpn = self.alpn.iter().map(|protocol| 1 + protocol.len()).sum();
-        present(self.mandatory.len(), 2 * self.mandatory.len())
-            + present(self.alpn.len(), alpn)
-            + present(usize::from(self.no_default_alpn), 0)
-            + present(usize::from(self.port.is_some()), 2)
-            + present(self.ipv4_hint.len(), 4 * self.ipv4_hint.len())
-            + present(self.ipv6_hint.len(), 16 * self.ipv6_hint.len())
-    }
-}
-
-impl SvcbKey {
-    /// Every parameter, in order.
-    pub const ALL: [Self; 5] = [Self::Alpn, Self::NoDefaultAlpn, Self::Port, Self::Ipv4Hint, Self::Ipv6Hint];
-
-    /// The parameter's name in the presentation form.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Alpn => "alpn",
-            Self::NoDefaultAlpn => "no-default-alpn",
-            Self::Port => "port",
-            Self::Ipv4Hint => "ipv4hint",
-            Self::Ipv6Hint => "ipv6hint",
-        }
-    }
-}
-
-impl From<&str> for Octets {
-    fn from(text: &str) -> Self {
-        Self(text.as_bytes().to_vec())
-    }
-}
-
-impl Serialize for Octets {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::new();
-        super::presentation::escape(&self.0, b"\\", &mut text).map_err(serde::ser::Error::custom)?;
-        serializer.serialize_str(&text)
-    }
-}
-
-impl<'de> Deserialize<'de> for Octets {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <String as Deserialize>::deserialize(deserializer)?;
-        super::presentation::unescape(&text)
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom("expected text, other bytes written as \\DDD"))
     }
 }
 

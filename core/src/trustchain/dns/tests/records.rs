@@ -295,6 +295,19 @@ proptest! {
     }
 
     #[test]
+    fn any_stored_bytes_decode_to_what_encodes_to_them_or_are_refused(
+        mut bytes in proptest::collection::vec(any::<u8>(), 0..80),
+        kind in 0_u8..12,
+    ) {
+        // A plausible head: one record of a type that there is.
+        bytes.splice(0..0, [60, 0, 0, 0, 1, 0, 0, 0, kind]);
+        if let Ok(set) = crate::base::decode::<RecordSet>(&bytes, 100) {
+            prop_assert_eq!(crate::base::encode(&set), bytes);
+            prop_assert!(set.check() != Err(RecordFault::Empty));
+        }
+    }
+
+    #[test]
     fn the_length_on_the_wire_is_as_computed(data in any_data()) {
         let mut bytes = Vec::new();
         let mut encoder = BinEncoder::new(&mut bytes);
