@@ -13,7 +13,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod api;
 pub mod base;
 pub mod caesar;
 pub mod hypermesh;
+pub mod node;
+pub mod state;
+pub mod trust;
 pub mod trustchain;

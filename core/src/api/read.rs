@@ -113,7 +113,7 @@ fn list(state: &State, request: &CertificateListRequest) -> CertificateList {
     let limit = request.limit.clamp(1, LIST_COUNT_MAX) as usize;
     let wanted = |row: &Certificate| {
         request.owner.is_none_or(|owner| owner == row.owner)
-            && request.name.as_ref().is_none_or(|name| row.names.dns.contains(name))
+            && request.name.as_ref().is_none_or(|name| row.names.dns().contains(name))
     };
     let rows = state.rows::<Certificate>(&[]).filter_map(|(key, row)| {
         let serial = SerialNumber::from_bytes(key.try_into().ok()?)?;

@@ -6,103 +6,80 @@ use super::row::Published;
 use super::{
     Certificate, CheckedOperation, Draft, Due, Effect, IssueCertificate, Refusal, ServicePort, State,
 };
-use crate::base::{Digest, LeafIndex, PublicKey, UnixMillis};
+use crate::base::{Digest, LeafIndex, PublicKey};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
-    AuthorityParameters, CLOCK_MS_TOLERANCE, CertificateRequest, Issuer, LeafParameters, SerialNumber, SubjectNames,
-    issuing_tbs, leaf_tbs, root_tbs, serial_number, sha256,
+    BuildFault, CertificateRequest, Issuer, LeafParameters, SerialNumber, SubjectKey, SubjectNames, Validity,
 };
-use crate::trustchain::ct;
+use crate::trustchain::ct::{LogEntry, issuer_key_hash};
 use crate::trustchain::dns::{RECORDS_PER_SET_MAX, RecordData, RecordSet, RecordType, tlsa_name};
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use sha2::{Digest as _, Sha256};
 
-/// The root certificate lives ten years from the committee's first block.
-pub const ROOT_MS_LIFE: u64 = 10 * 365 * DAY_MS;
-/// The issuing certificate lives one year.
-pub const ISSUING_MS_LIFE: u64 = 365 * DAY_MS;
 /// How long resolvers may keep what the mesh publishes by itself.
 pub const PUBLISHED_TTL_SECONDS: u32 = 60;
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
 impl State {
-    /// Who issues: known once the committee's keys are active.
+    /// Who issues, and for how long: known once the committee's keys are active.
     #[must_use]
     pub fn issuer(&self) -> Option<Issuer> {
         let committee = self.committee()?;
         let genesis = self.genesis_document();
-        let key = |purpose| committee.keys.public(purpose);
+        let root_validity = Validity::root(committee.time);
         Some(Issuer {
             network: genesis.network.clone(),
             zone: genesis.zone.clone(),
-            root_key: key(KeyPurpose::Root),
-            issuing_key: key(KeyPurpose::Issuing),
+            root_key: committee.keys.public(KeyPurpose::Root)?,
+            root_validity,
+            issuing_key: committee.keys.public(KeyPurpose::Issuing)?,
+            issuing_validity: Validity::issuing(committee.time, &root_validity),
         })
-    }
-
-    /// When the root certificate begins and ends.
-    fn root_life(&self, begun: UnixMillis) -> AuthorityParameters {
-        self.life("root certificate", begun, ROOT_MS_LIFE)
-    }
-
-    fn issuing_life(&self, begun: UnixMillis) -> AuthorityParameters {
-        self.life("issuing certificate", begun, ISSUING_MS_LIFE)
-    }
-
-    fn life(&self, which: &str, begun: UnixMillis, life: u64) -> AuthorityParameters {
-        AuthorityParameters {
-            serial: serial_number(&AUTHORITY_SERIAL.hash(&[&self.genesis_hash().0, which.as_bytes()])),
-            not_before: begun.minus(CLOCK_MS_TOLERANCE),
-            not_after: begun.plus(life),
-        }
     }
 
     /// The root certificate's to-be-signed bytes.
     #[must_use]
     pub fn root_tbs(&self) -> Option<Vec<u8>> {
-        let committee = self.committee()?;
-        Some(root_tbs(&self.issuer()?, &self.root_life(committee.time)))
+        self.issuer()?.root_tbs(self.authority_serial("root certificate")).ok()
     }
 
     /// The issuing certificate's to-be-signed bytes.
     #[must_use]
     pub fn issuing_tbs(&self) -> Option<Vec<u8>> {
-        let committee = self.committee()?;
-        Some(issuing_tbs(&self.issuer()?, &self.issuing_life(committee.time)))
+        self.issuer()?.issuing_tbs(self.authority_serial("issuing certificate")).ok()
     }
 
-    /// The last moment of the issuing certificate.
-    #[must_use]
-    pub fn issuing_ends(&self) -> Option<UnixMillis> {
-        self.committee().map(|committee| self.issuing_life(committee.time).not_after)
+    fn authority_serial(&self, which: &str) -> SerialNumber {
+        SerialNumber::from_operation(&AUTHORITY_SERIAL.hash(&[&self.genesis_hash().0, which.as_bytes()]))
     }
 
     /// The log entry of the issuing certificate: its to-be-signed bytes under the root's key.
     #[must_use]
     pub(super) fn issuing_entry(&self) -> Option<Vec<u8>> {
         let committee = self.committee()?;
-        let issuer = self.issuer()?;
-        Some(ct::precertificate_entry(committee.time, &issuer.root_key_hash(), &self.issuing_tbs()?))
+        let root_key = SubjectKey::from(self.issuer()?.root_key);
+        let tbs = self.issuing_tbs()?;
+        let entry = LogEntry { timestamp: committee.time, issuer_key_hash: issuer_key_hash(&root_key), tbs };
+        Some(entry.encode())
     }
 
     /// Refuses names that are not this owner's to have certified.
     pub(super) fn require_names(&self, names: &SubjectNames, owner: PublicKey) -> Result<(), Refusal> {
-        for name in &names.dns {
+        for name in names.dns() {
             self.require_owner(name, owner)?;
         }
-        for address in &names.ipv6 {
+        for address in names.ipv6() {
             let record = RecordData::Aaaa(*address);
             let here = |name: &DomainName| {
                 let set = self.get::<RecordSet>(&(name.clone(), RecordType::Aaaa));
                 set.is_some_and(|set| set.data.contains(&record))
             };
-            if !names.dns.iter().any(here) {
+            if !names.dns().iter().any(here) {
                 return Err(Refusal::Address { address: *address });
             }
         }
-        names.spiffe.as_ref().map_or(Ok(()), |id| self.require_spiffe(id, owner))
+        names.spiffe().map_or(Ok(()), |id| self.require_spiffe(id, owner))
     }
 
     /// A SPIFFE ID belongs to the owner of the name that is its trust domain. In the trust domain that is the
@@ -134,18 +111,19 @@ impl Draft {
         issue: &IssueCertificate,
         moment: Moment,
     ) -> Result<Effect, Refusal> {
-        let state = self.state();
-        let issuer = state.issuer().ok_or(Refusal::NoCommittee)?;
-        let issuer_ends = state.issuing_ends().ok_or(Refusal::NoCommittee)?;
-        let not_after = moment.time.plus(u64::from(issue.lifetime_seconds) * 1000);
-        if not_after > issuer_ends {
+        let issuer = self.state().issuer().ok_or(Refusal::NoCommittee)?;
+        let issuer_ends = issuer.issuing_validity.not_after;
+        let lifetime_ms = u64::from(issue.lifetime_seconds) * 1000;
+        if moment.time.plus(lifetime_ms) > issuer_ends {
             return Err(Refusal::OutlivesIssuer { issuer_ends });
         }
-        let serial = serial_number(&operation.id.0);
-        let life = LeafParameters { serial, not_before: moment.time.minus(CLOCK_MS_TOLERANCE), not_after };
-        let tbs = leaf_tbs(&issuer, request, &life);
-        let precertificate = sha256(&tbs);
-        let leaf_index = self.append(ct::precertificate_entry(moment.time, &issuer.issuing_key_hash(), &tbs));
+        let serial = SerialNumber::from_operation(&operation.id.0);
+        let validity = Validity::leaf(moment.time, lifetime_ms, &issuer.issuing_validity);
+        let tbs = issuer.leaf_tbs(request, &LeafParameters { serial, validity }).map_err(unfit)?;
+        let precertificate = Digest(Sha256::digest(&tbs).into());
+        let issuing_key = SubjectKey::from(issuer.issuing_key);
+        let entry = LogEntry { timestamp: moment.time, issuer_key_hash: issuer_key_hash(&issuing_key), tbs };
+        let leaf_index = self.append(entry.encode());
         let certificate = Certificate {
             owner: operation.operation.body.owner,
             operation: operation.id,
@@ -153,10 +131,10 @@ impl Draft {
             precertificate,
             leaf_index,
             height: moment.height,
-            not_before: life.not_before,
-            not_after,
+            not_before: validity.not_before,
+            not_after: validity.not_after,
             tlsa: tlsa_names(&request.names, &issue.services),
-            subject_key: sha256(&request.subject_key.spki_der),
+            subject_key: Digest(Sha256::digest(request.subject_key.spki_der()).into()),
         };
         self.record(serial, &certificate);
         Ok(Effect::CertificateApproved { serial, leaf_index, precertificate })
@@ -182,17 +160,26 @@ impl Draft {
             self.remove::<RecordSet>(&key);
             return;
         }
-        let data = published.keys.iter().map(|(_, hash)| RecordData::tlsa_of_key_hash(hash)).collect();
+        let data = published.keys.iter().map(|(_, hash)| tlsa_of_key_hash(hash)).collect();
         let set = RecordSet::new(PUBLISHED_TTL_SECONDS, data).expect("digests make records within every bound");
         self.put(&key, &set);
         self.put(name, &published);
     }
 }
 
+fn unfit(fault: BuildFault) -> Refusal {
+    Refusal::Unfit { reason: fault.to_string() }
+}
+
+/// The TLSA record `3 1 1` of a key, by the SHA-256 of its subject public key info.
+pub(super) fn tlsa_of_key_hash(hash: &Digest) -> RecordData {
+    RecordData::Tlsa { usage: 3, selector: 1, matching: 1, data: hash.0.to_vec() }
+}
+
 fn tlsa_names(names: &SubjectNames, services: &[ServicePort]) -> Vec<DomainName> {
-    let pairs = names.dns.iter().flat_map(|name| services.iter().map(move |service| (name, service)));
+    let pairs = names.dns().iter().flat_map(|name| services.iter().map(move |service| (name, service)));
     // A name so long that a port does not fit before it has no TLSA record.
-    pairs.filter_map(|(name, service)| tlsa_name(service.port, service.protocol.name(), name).ok()).collect()
+    pairs.filter_map(|(name, service)| tlsa_name(service.port, service.protocol.into(), name).ok()).collect()
 }
 
 /// What stands in a leaf certificate's `ConsensusProof` extension: that consensus approved and logged it.

@@ -6,6 +6,7 @@ use super::{Genesis, Header, SetRecords};
 use crate::base::{Digest, Domain, Height, MicroCaesar, Sequence, UnixMillis};
 use crate::caesar::{Ledger, Place};
 use crate::hypermesh::ordering::ValidatorSet;
+use crate::trustchain::DomainName;
 use crate::trustchain::ct::MerkleTree;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -20,6 +21,7 @@ pub struct State {
     genesis: Arc<Genesis>,
     genesis_hash: Digest,
     validators: ValidatorSet,
+    zones: Arc<[DomainName]>,
     head: Option<Arc<Header>>,
     rows: RedBlackTreeMapSync<Vec<u8>, Arc<[u8]>>,
     tree: StateTree,
@@ -44,6 +46,7 @@ impl State {
         let genesis_hash = genesis.hash();
         let empty = Self {
             validators: genesis.validator_set(),
+            zones: served(&genesis),
             genesis: Arc::clone(&genesis),
             genesis_hash,
             head: None,
@@ -68,6 +71,7 @@ impl State {
         let changes: Changes = rows.into_iter().map(|(key, value)| (key, Some(Arc::from(value)))).collect();
         let mut state = Self {
             validators: genesis.validator_set(),
+            zones: served(&genesis),
             genesis_hash: genesis.hash(),
             genesis,
             head: head.map(Arc::new),
@@ -98,6 +102,11 @@ impl State {
     #[must_use]
     pub const fn validators(&self) -> &ValidatorSet {
         &self.validators
+    }
+
+    /// The zones that the mesh answers for.
+    pub(super) fn served_zones(&self) -> &[DomainName] {
+        &self.zones
     }
 
     /// The header of the last block; none before the first.
@@ -146,12 +155,11 @@ impl State {
             .map(|(key, bytes)| (key.get(1..).unwrap_or_default().to_vec(), decode_row(bytes)))
     }
 
-    /// Whether any row of a kind has a key with this prefix, other than those with `but`.
-    pub(super) fn any_row<R: Row>(&self, prefix: &[u8], but: &[u8]) -> bool {
+    /// Whether any row of a kind has a key with this prefix.
+    pub(super) fn any_row<R: Row>(&self, prefix: &[u8]) -> bool {
         let start = [&[R::TAG], prefix].concat();
-        let but = [&[R::TAG], but].concat();
-        let mut keys = self.rows.range(start.clone()..).map(|(key, _)| key);
-        keys.by_ref().take_while(|key| key.starts_with(&start)).any(|key| !key.starts_with(&but))
+        let first = self.rows.range(start.clone()..).next();
+        first.is_some_and(|(key, _)| key.starts_with(&start))
     }
 
     /// The current beacon.
@@ -305,6 +313,10 @@ impl Ledger for Draft {
             Place::Reserve => self.put(&(), &Reserve { balance }),
         }
     }
+}
+
+fn served(genesis: &Genesis) -> Arc<[DomainName]> {
+    core::iter::once(&genesis.zone).chain(&genesis.reverse_zones).cloned().collect()
 }
 
 fn row_key<R: Row>(key: &R::Key) -> Vec<u8> {

@@ -170,7 +170,8 @@ impl Genesis {
     /// The validators, as those who decide blocks.
     #[must_use]
     pub fn validator_set(&self) -> ValidatorSet {
-        ValidatorSet::new(self.validators.iter().map(|validator| validator.member.key).collect())
+        let keys = self.validators.iter().map(|validator| validator.member.key);
+        ValidatorSet::new(keys).expect("a checked genesis lists from 4 to 100 validators, each once")
     }
 
     /// All that exists: balances, stakes and reserve.

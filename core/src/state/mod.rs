@@ -24,7 +24,7 @@ mod tree;
 mod zone;
 
 pub use authority::{
-    CONSENSUS_PROOF_BYTES_MAX, ConsensusProof, ISSUING_MS_LIFE, PUBLISHED_TTL_SECONDS, ROOT_MS_LIFE, cosigner_name,
+    CONSENSUS_PROOF_BYTES_MAX, ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name,
 };
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch, batch_root};
 pub use block::{

@@ -3,7 +3,7 @@
 use crate::base::{Digest, Domain, MicroCaesar, PublicKey, SecretKey, Signature, UnixMillis};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{CSR_BYTES_MAX, CertificateRequest, RequestFault};
-use crate::trustchain::dns::{RecordFault, RecordSet, RecordType};
+use crate::trustchain::dns::{RecordFault, RecordSet, RecordType, TlsaProtocol};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
@@ -318,6 +318,15 @@ impl Protocol {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+        }
+    }
+}
+
+impl From<Protocol> for TlsaProtocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Udp => Self::Udp,
         }
     }
 }

@@ -155,6 +155,12 @@ pub enum Refusal {
         /// When the issuing certificate ends.
         issuer_ends: UnixMillis,
     },
+    /// The certificate cannot be built.
+    #[error("{reason}")]
+    Unfit {
+        /// Why.
+        reason: alloc::string::String,
+    },
     /// Only members attest.
     #[error("{owner} is not a member: only members put tickets on chain")]
     NotMember {

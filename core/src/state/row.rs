@@ -5,7 +5,7 @@ use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, Sequence, U
 use crate::hypermesh::committee::{CommitteeKeys, Round1};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{SerialNumber, SubjectNames};
-use crate::trustchain::dns::{RecordSet, RecordType};
+use crate::trustchain::dns::{RecordSet, RecordType, TreeKey};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -40,7 +40,7 @@ macro_rules! row {
 row!(Account, 1, PublicKey, |owner| owner.0.to_vec());
 row!(Member, 2, PublicKey, |member| member.0.to_vec());
 row!(Validator, 3, PublicKey, |validator| validator.0.to_vec());
-row!(NameOwner, 4, DomainName, |name| name_key(name));
+row!(NameOwner, 4, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 row!(RecordSet, 5, (DomainName, RecordType), |key| records_key(&key.0, key.1));
 row!(Certificate, 6, SerialNumber, |serial| serial.as_bytes().to_vec());
 row!(Receipt, 7, OperationId, |id| id.0.0.to_vec());
@@ -49,7 +49,7 @@ row!(Beacon, 9, (), |_unit| Vec::new());
 row!(Reserve, 10, (), |_unit| Vec::new());
 row!(Generation, 11, (), |_unit| Vec::new());
 row!(ActiveCommittee, 12, (), |_unit| Vec::new());
-row!(Published, 13, DomainName, |name| name_key(name));
+row!(Published, 13, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 
 /// An account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -188,26 +188,16 @@ pub struct ActiveCommittee {
     pub time: UnixMillis,
 }
 
-/// Labels from the right, each ended by a zero byte, so that the names below a name follow it.
-pub(super) fn name_key(name: &DomainName) -> Vec<u8> {
-    let mut key = Vec::with_capacity(name.as_str().len() + 4);
-    for label in name.labels().rev() {
-        key.extend_from_slice(label.as_bytes());
-        key.push(0);
-    }
-    key
-}
-
-/// A name's own record sets share this prefix; the names below it share [`name_key`] and differ here.
+/// A name's own record sets share this prefix; the names below it share its [`TreeKey`] and differ here.
 pub(super) fn own_records_key(name: &DomainName) -> Vec<u8> {
-    let mut key = name_key(name);
+    let mut key = TreeKey::from(name).as_bytes().to_vec();
     key.push(0);
     key
 }
 
 fn records_key(name: &DomainName, record_type: RecordType) -> Vec<u8> {
     let mut key = own_records_key(name);
-    key.extend_from_slice(&record_type.number().to_be_bytes());
+    key.extend(crate::base::encode(&record_type));
     key
 }
 

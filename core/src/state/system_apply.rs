@@ -65,7 +65,7 @@ impl Draft {
 
     fn round1(&mut self, validator: PublicKey, attempt: u32, package: &Round1) -> bool {
         let Some(mut generation) = self.generation(attempt) else { return false };
-        if generation.round1.contains_key(&validator) || !package.is_bounded(self.state().validators().len()) {
+        if generation.round1.contains_key(&validator) || !package.is_bounded(self.state().validators().count()) {
             return false;
         }
         generation.round1.insert(validator, package.clone());

@@ -1,12 +1,14 @@
 //! Where the state meets the names: what the mesh publishes of itself, and the zone that resolvers see.
 
 use super::authority::PUBLISHED_TTL_SECONDS;
-use super::row::{name_key, own_records_key};
 use super::{Draft, Genesis, State, Validator};
 use crate::base::PublicKey;
 use crate::trustchain::DomainName;
-use crate::trustchain::ca::key_spki_hash;
-use crate::trustchain::dns::{RecordData, RecordSet, RecordType, Soa, ZoneSource, tlsa_name};
+use crate::trustchain::ca::SubjectKey;
+use crate::trustchain::dns::{
+    RecordData, RecordSet, RecordType, Soa, TlsaProtocol, TreeKey, ZoneSource, tlsa_for_key, tlsa_name,
+};
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 /// The services that every node exposes; each is found at `_stoq._udp.SERVICE.ZONE`.
@@ -40,8 +42,8 @@ impl Draft {
             let name = child(&validator.name);
             let address = set(alloc::vec![RecordData::Aaaa(*validator.address.ip())]);
             self.put(&(name.clone(), RecordType::Aaaa), &address);
-            let key = set(alloc::vec![RecordData::tlsa_of_key_hash(&key_spki_hash(&validator.member.key))]);
-            let at = tlsa_name(validator.address.port(), "udp", &name).expect("node names leave room for a port");
+            let key = set(alloc::vec![tlsa_for_key(SubjectKey::from(validator.member.key).spki_der())]);
+            let at = tlsa_name(validator.address.port(), TlsaProtocol::Udp, &name).expect("node names leave room for a port");
             self.put(&(at, RecordType::Tlsa), &key);
         }
         // A record set is bounded: a mesh larger than that lists its first nodes.
@@ -57,7 +59,7 @@ impl Draft {
                 priority: 0,
                 weight: 1,
                 port: validator.address.port(),
-                target: child(&validator.name),
+                target: Some(child(&validator.name)),
             });
             let name = child(&["_stoq._udp.", service].concat());
             self.put(&(name, RecordType::Srv), &set(targets.collect()));
@@ -66,20 +68,16 @@ impl Draft {
 }
 
 impl ZoneSource for State {
-    fn zone_of(&self, name: &DomainName) -> Option<&DomainName> {
-        Self::zone_of(self, name)
+    fn zones(&self) -> &[DomainName] {
+        self.served_zones()
     }
 
-    fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<RecordSet> {
-        self.get::<RecordSet>(&(name.clone(), record_type))
+    fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<Cow<'_, RecordSet>> {
+        self.get::<RecordSet>(&(name.clone(), record_type)).map(Cow::Owned)
     }
 
-    fn has_records(&self, name: &DomainName) -> bool {
-        self.any_row::<RecordSet>(&own_records_key(name), &[0xff; 300])
-    }
-
-    fn has_descendants(&self, name: &DomainName) -> bool {
-        self.any_row::<RecordSet>(&name_key(name), &own_records_key(name))
+    fn name_exists(&self, name: &DomainName) -> bool {
+        self.any_row::<RecordSet>(TreeKey::from(name).as_bytes())
     }
 
     fn soa(&self, zone: &DomainName) -> Soa {
