@@ -166,6 +166,9 @@ impl Issuer {
         subject: &SubjectKey,
         parameters: &LeafParameters,
     ) -> Result<Vec<u8>, BuildFault> {
+        for key in [&SubjectKey::from(self.root_key), subject] {
+            SubjectKey::from_spki_der(key.spki_der()).map_err(BuildFault::AuthorityKey)?;
+        }
         let root = self.authority(ROOT_COMMON_NAME, ROOT_PATH_LENGTH)?;
         record(&mut params, subject, &root, self.root_key, parameters)
     }
@@ -217,7 +220,6 @@ fn record(
     issuer_key: PublicKey,
     parameters: &LeafParameters,
 ) -> Result<Vec<u8>, BuildFault> {
-    SubjectKey::from_spki_der(SubjectKey::from(issuer_key).spki_der()).map_err(BuildFault::AuthorityKey)?;
     let Validity { not_before, not_after } = parameters.validity;
     if not_after.seconds() <= not_before.seconds() {
         return Err(BuildFault::Empty);

@@ -47,6 +47,9 @@ pub enum EntryFault {
 
 impl LogEntry {
     /// The `MerkleTreeLeaf` that the log hashes.
+    ///
+    /// # Panics
+    /// If `tbs` has 16 MiB or more, 8,000 times what this authority makes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let length = u32::try_from(self.tbs.len()).expect("certificates are bounded far below 16 MiB");
