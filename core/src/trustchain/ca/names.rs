@@ -4,9 +4,10 @@
 
 use crate::trustchain::{DomainName, InvalidName};
 use alloc::borrow::ToOwned;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
+use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use x509_cert::ext::pkix::name::GeneralName;
@@ -312,6 +313,15 @@ fn has_repeats<T: Ord>(items: &[T]) -> bool {
     sorted.windows(2).any(|pair| matches!(pair, [left, right] if left == right))
 }
 
+impl fmt::Display for SubjectNames {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dns = self.dns.iter().map(ToString::to_string);
+        let ipv6 = self.ipv6.iter().map(ToString::to_string);
+        let names: Vec<String> = dns.chain(ipv6).chain(self.spiffe.clone()).collect();
+        formatter.write_str(&names.join(", "))
+    }
+}
+
 impl TryFrom<Unchecked> for SubjectNames {
     type Error = NameFault;
 
@@ -332,7 +342,6 @@ impl BorshDeserialize for SubjectNames {
 mod tests {
     use super::*;
     use crate::base::{decode, encode};
-    use alloc::string::ToString;
     use alloc::{format, vec};
 
     fn domains(count: usize) -> Vec<DomainName> {
@@ -393,6 +402,7 @@ mod tests {
         let inside =
             SubjectNames::new(domains(2), vec![], Some("spiffe://demo.hypermesh/a".to_string())).unwrap();
         assert_eq!(inside.within(&zone), Ok(()));
+        assert_eq!(inside.to_string(), "n0.demo.hypermesh, n1.demo.hypermesh, spiffe://demo.hypermesh/a");
         let other_domain = SubjectNames::new(vec!["evil.example".parse().unwrap()], vec![], None).unwrap();
         assert!(matches!(other_domain.within(&zone), Err(NameFault::OutsideZone { .. })));
         let below = Some("spiffe://sub.demo.hypermesh/a".to_string());

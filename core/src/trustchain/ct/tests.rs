@@ -199,7 +199,7 @@ proptest! {
 fn entry() -> LogEntry {
     let issuer = SubjectKey::from(SecretKey::from_seed([2; 32]).public());
     let timestamp = UnixMillis(1_796_000_000_123);
-    LogEntry { timestamp, issuer_key_hash: issuer_key_hash(&issuer), tbs: b"certificate".to_vec() }
+    LogEntry { timestamp, issuer_key_hash: issuer.spki_hash(), tbs: b"certificate".to_vec() }
 }
 
 #[test]

@@ -62,9 +62,11 @@ fn certificates_read_back_as_they_were_built() {
     assert_eq!(leaf.subject_key, request.subject_key);
     assert_eq!((leaf.serial, leaf.validity), (serial(3), mesh.leaf_parameters().validity));
     assert_eq!(certificate_der(&leaf.tbs, &leaf.signature.0), Ok(chain.leaf));
+    assert_eq!(mesh.issuer.issuing_key_hash(), take_apart(&chain.issuing).unwrap().subject_key.spki_hash());
     let zone = mesh.issuer.zone.clone();
     let root = take_apart(&chain.root).unwrap();
     assert_eq!(root.role, CertificateRole::Authority { path_length: 1, zone: zone.clone() });
+    assert_eq!(mesh.issuer.root_key_hash(), root.subject_key.spki_hash());
     assert_eq!(root.validity, mesh.issuer.root_validity);
     let issuing = take_apart(&chain.issuing).unwrap();
     assert_eq!(issuing.role, CertificateRole::Authority { path_length: 0, zone });
