@@ -27,7 +27,7 @@ pub use status::{
 };
 pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateSummary,
-    CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsOutcome, DnsRequest, InclusionRequest,
+    CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest, InclusionRequest,
     IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LogEntry, LogEntryRequest, LogProof,
     RegisterNameRequest, SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
 };

@@ -1,18 +1,19 @@
 //! Answers from the last committed state, which need no node: only an immutable view of it.
 
 use super::*;
-use crate::base::UnixMillis;
+use crate::base::{Digest, UnixMillis};
 use crate::caesar::{ISSUE_FEE, Place, RECORDS_FEE, REGISTER_FEE, TRANSFER_FEE};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Batch, Certificate, Inadmissible, Member, Outcome, SERVICES, State,
 };
-use crate::trustchain::ca::{SerialNumber, SignedCertificate};
+use crate::trustchain::ca::{SerialNumber, take_apart};
 use crate::trustchain::dns;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use sha2::{Digest as _, Sha256};
 
 /// The last committed state, and how the node that publishes it is. Views are immutable, so threads share them.
 #[derive(Clone)]
@@ -72,11 +73,11 @@ fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> Certificate
     let Some(issuer) = state.issuer() else {
         return CertificateState::NotOfThisMesh { reason: "this mesh has no issuer yet".to_string() };
     };
-    let certificate = match SignedCertificate::from_der(der) {
+    let certificate = match take_apart(der) {
         Ok(certificate) => certificate,
         Err(fault) => return CertificateState::NotOfThisMesh { reason: fault.to_string() },
     };
-    if !certificate.is_signed_by(&issuer.issuing_key) {
+    if issuer.issuing_key.verify_bytes(&certificate.tbs, &certificate.signature).is_err() {
         let reason = "it is not signed by this mesh's issuing key".to_string();
         return CertificateState::NotOfThisMesh { reason };
     }
@@ -84,7 +85,7 @@ fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> Certificate
         let reason = "its signature is right, but it was never approved and logged".to_string();
         return CertificateState::Unknown { reason };
     };
-    if certificate.precertificate_hash() != Ok(row.precertificate) {
+    if Digest(Sha256::digest(&certificate.pre_tbs).into()) != row.precertificate {
         let reason = "its signature is right, but it is not the certificate that was approved".to_string();
         return CertificateState::Unknown { reason };
     }
@@ -115,8 +116,8 @@ fn list(state: &State, request: &CertificateListRequest) -> CertificateList {
         request.owner.is_none_or(|owner| owner == row.owner)
             && request.name.as_ref().is_none_or(|name| row.names.dns().contains(name))
     };
-    let rows = state.rows::<Certificate>(&[]).filter_map(|(key, row)| {
-        let serial = SerialNumber::from_bytes(key.try_into().ok()?)?;
+    let rows = state.rows::<Certificate>(Vec::new()).filter_map(|(key, row)| {
+        let serial = SerialNumber::from_bytes(&key).ok()?;
         (request.after.is_none_or(|after| serial > after) && wanted(&row)).then(|| summary(serial, row))
     });
     let mut certificates: Vec<CertificateSummary> = rows.take(limit + 1).collect();
@@ -128,16 +129,10 @@ fn list(state: &State, request: &CertificateListRequest) -> CertificateList {
 
 fn resolve(state: &State, request: &DnsRequest) -> DnsAnswer {
     let resolution = dns::resolve(state, &request.name, request.record_type);
-    let outcome = match resolution.outcome {
-        dns::Outcome::Found => DnsOutcome::Found,
-        dns::Outcome::NoData => DnsOutcome::NoData,
-        dns::Outcome::NoSuchName => DnsOutcome::NoSuchName,
-        dns::Outcome::Refused => DnsOutcome::Refused,
-    };
     DnsAnswer {
-        outcome,
+        outcome: resolution.outcome,
         answers: resolution.answers,
-        authority: resolution.authority.map(|authority| authority.soa),
+        authority: resolution.authority,
         height: state.height(),
         time: state.time(),
     }

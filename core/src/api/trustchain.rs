@@ -4,7 +4,7 @@ use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, UnixMillis}
 use crate::state::{Operation, OperationId};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{SerialNumber, SubjectNames};
-use crate::trustchain::dns::{RecordSet, RecordType, Soa};
+use crate::trustchain::dns::{NamedRecordSet, Outcome, RecordType};
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -182,30 +182,16 @@ message! {
     /// A name's records.
     DnsAnswer {
         /// What came of it.
-        outcome: DnsOutcome,
+        outcome: Outcome,
         /// The records, after any aliases that led to them, in order.
-        answers: Vec<(DomainName, RecordSet)>,
+        answers: Vec<NamedRecordSet>,
         /// The zone's own record, for an answer that says that something is not there.
-        authority: Option<Soa>,
+        authority: Option<NamedRecordSet>,
         /// The block that the answer is of.
         height: Height,
         /// That block's time.
         time: UnixMillis,
     }
-}
-
-/// What came of a question for records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DnsOutcome {
-    /// There are such records.
-    Found,
-    /// The name has none of this type.
-    NoData,
-    /// There is no such name.
-    NoSuchName,
-    /// The mesh does not answer for that name.
-    Refused,
 }
 
 message! {

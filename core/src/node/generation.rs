@@ -7,7 +7,7 @@ use super::timers::Timer;
 use super::{Event, Node, PersistToken};
 use crate::base::{Height, PublicKey, Table, WriteBatch, decode, encode};
 use crate::hypermesh::committee::{
-    CommitteeKeys, Generated, GenerationFault, KeyGeneration, KeyShares, Round1, Round2, Session,
+    CommitteeKeys, Generated, GenerationFault, KeyGeneration, KeyShares, Round1, Round2,
 };
 use crate::state::{ABORT_REASON_BYTES_MAX, Generation, SystemAction, SystemOperation};
 use alloc::collections::BTreeMap;
@@ -68,7 +68,7 @@ impl Node {
             if !generation.round1.contains_key(&me) {
                 let package = attempt.round1.clone();
                 self.say(SystemAction::GenerationRound1 { attempt: number, package });
-            } else if let (Some(keys), false) = (&attempt.confirmed, generation.confirmed.contains_key(&me)) {
+            } else if let (Some(keys), false) = (&attempt.confirmed, generation.confirmed.contains(&me)) {
                 let keys = keys.clone();
                 self.say(SystemAction::GenerationConfirm { attempt: number, keys });
             }
@@ -79,7 +79,7 @@ impl Node {
 
     fn begin_generation(&mut self, generation: &Generation) {
         let me = self.identity.public();
-        let session = self.generation_session(generation.attempt);
+        let session = self.state.generation_session(generation.attempt);
         let Ok((part, round1)) = KeyGeneration::begin(session, me, self.entropy.as_mut()) else { return };
         let number = generation.attempt;
         self.outbox.event(Event::GenerationBegan { attempt: number });
@@ -93,15 +93,10 @@ impl Node {
         self.say(SystemAction::GenerationRound1 { attempt: number, package: round1 });
     }
 
-    fn generation_session(&self, attempt: u32) -> Session {
-        let validators = self.state.validators().as_slice().to_vec();
-        Session { genesis: self.state.genesis_hash(), attempt, validators }
-    }
-
     /// After a restart: the shares are stored, or the attempt has to be given up.
     fn resume_generation(&mut self, generation: &Generation) {
         let attempt = generation.attempt;
-        if generation.confirmed.contains_key(&self.identity.public()) {
+        if generation.confirmed.contains(&self.identity.public()) {
             return;
         }
         match self.stored_shares(attempt) {
@@ -231,7 +226,7 @@ impl Node {
         let all = self.state.validators().count();
         let (step, done) = match generation.round1.len() {
             count if count < all => ("waiting for commitments", generation.round1.keys().copied().collect::<Vec<_>>()),
-            _ => ("waiting for confirmations", generation.confirmed.keys().copied().collect()),
+            _ => ("waiting for confirmations", generation.confirmed.iter().copied().collect()),
         };
         let genesis = self.state.genesis_document();
         let missing = genesis.validators.iter().filter(|validator| !done.contains(&validator.member.key));

@@ -86,9 +86,9 @@ impl Node {
     }
 
     fn begin(&mut self, wal: Vec<Vec<u8>>) -> Result<(), OpenFault> {
-        let certificates = self.state.rows::<Certificate>(&[]).count() as u64;
+        let certificates = self.state.rows::<Certificate>(Vec::new()).count() as u64;
         self.count("trustchain", "certificates_total", certificates);
-        let names = self.state.rows::<NameOwner>(&[]).count() as u64;
+        let names = self.state.rows::<NameOwner>(Vec::new()).count() as u64;
         self.count("trustchain", "names_total", names);
         self.load_signing()?;
         self.continue_generation();

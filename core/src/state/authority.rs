@@ -10,9 +10,9 @@ use crate::base::{Digest, LeafIndex, PublicKey};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
-    BuildFault, CertificateRequest, Issuer, LeafParameters, SerialNumber, SubjectKey, SubjectNames, Validity,
+    BuildFault, CertificateRequest, Issuer, LeafParameters, SerialNumber, SubjectNames, Validity,
 };
-use crate::trustchain::ct::{LogEntry, issuer_key_hash};
+use crate::trustchain::ct::LogEntry;
 use crate::trustchain::dns::{RECORDS_PER_SET_MAX, RecordData, RecordSet, RecordType, tlsa_name};
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -58,9 +58,8 @@ impl State {
     #[must_use]
     pub(super) fn issuing_entry(&self) -> Option<Vec<u8>> {
         let committee = self.committee()?;
-        let root_key = SubjectKey::from(self.issuer()?.root_key);
         let tbs = self.issuing_tbs()?;
-        let entry = LogEntry { timestamp: committee.time, issuer_key_hash: issuer_key_hash(&root_key), tbs };
+        let entry = LogEntry { timestamp: committee.time, issuer_key_hash: self.issuer()?.root_key_hash(), tbs };
         Some(entry.encode())
     }
 
@@ -121,8 +120,7 @@ impl Draft {
         let validity = Validity::leaf(moment.time, lifetime_ms, &issuer.issuing_validity);
         let tbs = issuer.leaf_tbs(request, &LeafParameters { serial, validity }).map_err(unfit)?;
         let precertificate = Digest(Sha256::digest(&tbs).into());
-        let issuing_key = SubjectKey::from(issuer.issuing_key);
-        let entry = LogEntry { timestamp: moment.time, issuer_key_hash: issuer_key_hash(&issuing_key), tbs };
+        let entry = LogEntry { timestamp: moment.time, issuer_key_hash: issuer.issuing_key_hash(), tbs };
         let leaf_index = self.append(entry.encode());
         let certificate = Certificate {
             owner: operation.operation.body.owner,
@@ -192,9 +190,6 @@ pub struct ConsensusProof {
     /// The audit path from its leaf to the header's log root (RFC 9162 §2.1.3).
     pub inclusion: Vec<Digest>,
 }
-
-/// The most bytes that a proof extension's content may have.
-pub const CONSENSUS_PROOF_BYTES_MAX: usize = 4096;
 
 /// The most characters in a name that a cosigner bears in checkpoints.
 #[must_use]

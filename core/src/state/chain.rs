@@ -5,6 +5,7 @@ use super::tree::StateTree;
 use super::{Genesis, Header, SetRecords};
 use crate::base::{Digest, Domain, Height, MicroCaesar, Sequence, UnixMillis};
 use crate::caesar::{Ledger, Place};
+use crate::hypermesh::committee::Session;
 use crate::hypermesh::ordering::ValidatorSet;
 use crate::trustchain::DomainName;
 use crate::trustchain::ct::MerkleTree;
@@ -146,8 +147,8 @@ impl State {
     }
 
     /// The rows of a kind whose keys begin with `prefix`, in order, with their key bytes.
-    pub fn rows<R: Row>(&self, prefix: &[u8]) -> impl Iterator<Item = (Vec<u8>, R)> {
-        let start = [&[R::TAG], prefix].concat();
+    pub fn rows<R: Row>(&self, prefix: Vec<u8>) -> impl Iterator<Item = (Vec<u8>, R)> {
+        let start = [[R::TAG].as_slice(), &prefix].concat();
         let end = start.clone();
         self.rows
             .range(start..)
@@ -180,11 +181,17 @@ impl State {
         self.get::<Generation>(&()).unwrap_or_default()
     }
 
+    /// The session of an attempt at key generation: all validators of genesis.
+    #[must_use]
+    pub fn generation_session(&self, attempt: u32) -> Session {
+        Session { genesis: self.genesis_hash, attempt, validators: self.validators.as_slice().to_vec() }
+    }
+
     /// All that exists: every account, every stake, the reserve. Genesis fixed it.
     #[must_use]
     pub fn supply(&self) -> u128 {
-        let accounts: u128 = self.rows::<Account>(&[]).map(|(_, account)| u128::from(account.balance.0)).sum();
-        let stakes: u128 = self.rows::<Member>(&[]).map(|(_, member)| u128::from(member.stake.0)).sum();
+        let accounts: u128 = self.rows::<Account>(Vec::new()).map(|(_, account)| u128::from(account.balance.0)).sum();
+        let stakes: u128 = self.rows::<Member>(Vec::new()).map(|(_, member)| u128::from(member.stake.0)).sum();
         accounts + stakes + u128::from(self.balance(Place::Reserve).0)
     }
 

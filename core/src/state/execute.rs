@@ -330,7 +330,7 @@ impl Draft {
         let mut member = self.state().get::<Member>(&key).expect("an admitted batch has a member");
         let mut beacon = self.state().beacon();
         member.next_sequence = member.next_sequence.next();
-        if let Some(ticket) = batch.batch.proofs.ticket() {
+        if let Some(ticket) = self.ticket_of(batch) {
             member.tickets.insert(batch.batch.beacon_index, ticket);
         }
         let oldest = beacon.index.saturating_sub(1);
@@ -338,6 +338,16 @@ impl Draft {
         self.put(&key, &member);
         beacon.operations = beacon.operations.saturating_add(batch.operations.len() as u64);
         self.put(&(), &beacon);
+    }
+
+    /// The digest of the ticket that a batch carries in full.
+    fn ticket_of(&self, batch: &CheckedBatch) -> Option<Digest> {
+        let beacon = self.state().beacon();
+        let value = match beacon.previous {
+            Some((previous, _)) if batch.batch.beacon_index != beacon.index => previous,
+            _ => beacon.value,
+        };
+        batch.batch.proofs.ticket(&value, &batch.batch.member)
     }
 
     /// Pays those whose precommits decided the parent, in equal parts.

@@ -24,7 +24,7 @@ mod tree;
 mod zone;
 
 pub use authority::{
-    CONSENSUS_PROOF_BYTES_MAX, ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name,
+    ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name,
 };
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch, batch_root};
 pub use block::{

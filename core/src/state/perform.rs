@@ -211,6 +211,6 @@ impl State {
 
     /// The record sets at a name.
     pub fn record_sets(&self, name: &DomainName) -> impl Iterator<Item = RecordSet> {
-        self.rows::<RecordSet>(&own_records_key(name)).map(|(_, set)| set)
+        self.rows::<RecordSet>(own_records_key(name)).map(|(_, set)| set)
     }
 }

@@ -6,7 +6,7 @@ use crate::hypermesh::committee::{CommitteeKeys, Round1};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{SerialNumber, SubjectNames};
 use crate::trustchain::dns::{RecordSet, RecordType, TreeKey};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -169,8 +169,10 @@ pub struct Generation {
     pub begun: UnixMillis,
     /// Commitments by validator.
     pub round1: BTreeMap<PublicKey, Round1>,
-    /// The digest of the keys that each validator computed.
-    pub confirmed: BTreeMap<PublicKey, Digest>,
+    /// The keys that follow from the commitments, once all are in.
+    pub keys: Option<CommitteeKeys>,
+    /// Who holds its shares and has confirmed the keys.
+    pub confirmed: BTreeSet<PublicKey>,
     /// Why the attempt before was given up, in words, and who gave it up.
     pub aborted: Option<(PublicKey, String)>,
 }

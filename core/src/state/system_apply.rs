@@ -7,11 +7,11 @@ use super::{
     SystemOperation, Validator,
 };
 use crate::base::{Digest, Domain, PublicKey, UnixMillis};
-use crate::hypermesh::committee::{CommitteeKeys, Round1, threshold};
+use crate::hypermesh::committee::{CommitteeKeys, Round1, derive_keys};
 use crate::hypermesh::proof::retarget;
 use crate::hypermesh::reveal_link;
-use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// At most this many things fall due in one block; the rest wait for the next.
@@ -29,7 +29,7 @@ impl Draft {
         }
         match &operation.action {
             SystemAction::Reveal(preimage) => validator == *proposer && self.reveal(validator, *preimage),
-            SystemAction::GenerationRound1 { attempt, package } => self.round1(validator, *attempt, package),
+            SystemAction::GenerationRound1 { attempt, package } => self.round1(validator, *attempt, package, moment),
             SystemAction::GenerationConfirm { attempt, keys } => self.confirm(validator, *attempt, keys, moment),
             SystemAction::GenerationAbort { attempt, accused, reason } => {
                 let bounded = reason.len() <= ABORT_REASON_BYTES_MAX
@@ -63,35 +63,36 @@ impl Draft {
         (self.state().committee().is_none() && generation.attempt == attempt).then_some(generation)
     }
 
-    fn round1(&mut self, validator: PublicKey, attempt: u32, package: &Round1) -> bool {
+    fn round1(&mut self, validator: PublicKey, attempt: u32, package: &Round1, moment: Moment) -> bool {
         let Some(mut generation) = self.generation(attempt) else { return false };
-        if generation.round1.contains_key(&validator) || !package.is_bounded(self.state().validators().count()) {
+        let session = self.state().generation_session(attempt);
+        if generation.round1.contains_key(&validator) || package.check(&session, &validator).is_err() {
             return false;
         }
         generation.round1.insert(validator, package.clone());
+        if generation.round1.len() == session.validators.len() {
+            match derive_keys(&session, &generation.round1) {
+                Ok(keys) => generation.keys = Some(keys),
+                Err(fault) => {
+                    self.begin_again(&generation, validator, fault.to_string(), moment);
+                    return true;
+                }
+            }
+        }
         self.put(&(), &generation);
         true
     }
 
+    /// The keys follow from the commitments on chain; a confirmation says that its validator holds its shares.
     fn confirm(&mut self, validator: PublicKey, attempt: u32, keys: &CommitteeKeys, moment: Moment) -> bool {
         let Some(mut generation) = self.generation(attempt) else { return false };
-        let validators = self.state().validators().clone();
-        let complete = generation.round1.len() == validators.len();
-        let fits = keys.threshold == threshold(validators.len()) && keys.is_held_by(validators.keys());
-        if !complete || !fits || generation.confirmed.contains_key(&validator) {
+        if generation.keys.as_ref() != Some(keys) || !generation.confirmed.insert(validator) {
             return false;
         }
-        generation.confirmed.insert(validator, keys.digest());
-        if generation.confirmed.len() < validators.len() {
-            self.put(&(), &generation);
-            return true;
-        }
-        let agreed = generation.confirmed.values().all(|digest| *digest == keys.digest());
-        if agreed {
+        if generation.confirmed.len() == self.state().validators().count() {
             self.activate(attempt, keys, moment);
         } else {
-            let reason = String::from("validators computed different keys: a dealer sent different commitments");
-            self.begin_again(&generation, validator, reason, moment);
+            self.put(&(), &generation);
         }
         true
     }
@@ -109,7 +110,8 @@ impl Draft {
             attempt: generation.attempt.saturating_add(1),
             begun: moment.time,
             round1: BTreeMap::new(),
-            confirmed: BTreeMap::new(),
+            keys: None,
+            confirmed: BTreeSet::new(),
             aborted: Some((by, reason)),
         };
         self.put(&(), &next);
@@ -143,7 +145,7 @@ impl Draft {
     pub(super) fn settle_dues(&mut self, time: UnixMillis) {
         let dues: Vec<(UnixMillis, Due)> = self
             .state()
-            .rows::<Due>(&[])
+            .rows::<Due>(Vec::new())
             .map_while(|(key, due)| {
                 let at = UnixMillis(u64::from_be_bytes(key.get(..8)?.try_into().ok()?));
                 (at < time).then_some((at, due))

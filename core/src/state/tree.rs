@@ -76,20 +76,18 @@ pub(super) fn key_hash(key: &[u8]) -> KeyHash {
 }
 
 impl TreeReader for StateTree {
-    fn get_node_option(&self, key: &NodeKey) -> jmt_error::Result<Option<Node>> {
+    fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
         Ok(self.nodes.get(key).cloned())
     }
 
-    fn get_value_option(&self, _: Version, _: KeyHash) -> jmt_error::Result<Option<OwnedValue>> {
+    fn get_value_option(&self, _: Version, _: KeyHash) -> anyhow::Result<Option<OwnedValue>> {
         Ok(None)
     }
 
-    fn get_rightmost_leaf(&self) -> jmt_error::Result<Option<(NodeKey, LeafNode)>> {
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
         Ok(None)
     }
 }
-
-use anyhow as jmt_error;
 
 #[cfg(test)]
 mod tests {

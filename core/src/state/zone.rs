@@ -93,7 +93,7 @@ impl ZoneSource for State {
             refresh_seconds: 3600,
             retry_seconds: 600,
             expire_seconds: 86_400,
-            minimum_seconds: 60,
+            negative_ttl_seconds: 60,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::base::{Digest, PublicKey};
 use crate::hypermesh::committee::{CommitteeKeys, KeyPurpose};
 use crate::state::{Genesis, GenesisFault, SystemAction, SystemOperation, VALIDATOR_COUNT_MAX};
-use crate::trustchain::ca::{CertificateFault, SignedCertificate};
+use crate::trustchain::ca::{CertificateFault, SignedCertificate, take_apart};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -50,19 +50,24 @@ pub enum BundleFault {
         /// What is wrong.
         fault: CertificateFault,
     },
-    /// A certificate in it is not signed by the committee's key.
-    #[error("the {which} certificate is not signed by the committee's root key")]
-    Signature {
-        /// Which.
-        which: &'static str,
+    /// The committee has no key for something.
+    #[error("the committee's keys lack the one for {purpose}")]
+    Keys {
+        /// For what.
+        purpose: KeyPurpose,
     },
+    /// The issuing certificate is for another key.
+    #[error("the issuing certificate is not for the committee's issuing key")]
+    Issuing,
 }
 
 /// What a bundle anchors, once it has been checked.
 #[derive(Clone, Debug)]
 pub(super) struct Anchor {
     pub(super) genesis_hash: Digest,
-    pub(super) keys: CommitteeKeys,
+    pub(super) root_key: PublicKey,
+    pub(super) issuing_key: PublicKey,
+    pub(super) log_key: PublicKey,
     pub(super) root: SignedCertificate,
     pub(super) issuing: SignedCertificate,
 }
@@ -86,16 +91,21 @@ impl TrustBundle {
         self.genesis.check()?;
         let genesis_hash = self.genesis.hash();
         let keys = self.confirmed_keys(&genesis_hash)?;
-        let root_key = keys.public(KeyPurpose::Root);
-        let root = signed("root", &self.root_der, &root_key)?;
-        let issuing = signed("issuing", &self.issuing_der, &root_key)?;
-        Ok(Anchor { genesis_hash, keys, root, issuing })
+        let key = |purpose: KeyPurpose| keys.public(purpose).ok_or(BundleFault::Keys { purpose });
+        let (root_key, issuing_key) = (key(KeyPurpose::Root)?, key(KeyPurpose::Issuing)?);
+        let log_key = key(KeyPurpose::Log)?;
+        let root = apart("root", &self.root_der)?;
+        let issuing = apart("issuing", &self.issuing_der)?;
+        if issuing.subject_key.ed25519() != Some(issuing_key) {
+            return Err(BundleFault::Issuing);
+        }
+        Ok(Anchor { genesis_hash, root_key, issuing_key, log_key, root, issuing })
     }
 
     /// The keys that every genesis validator confirmed with its signature.
     fn confirmed_keys(&self, genesis_hash: &Digest) -> Result<CommitteeKeys, BundleFault> {
         let validators = self.genesis.validator_set();
-        let fault = |confirmed| BundleFault::Confirmations { confirmed, validators: validators.len() };
+        let fault = |confirmed| BundleFault::Confirmations { confirmed, validators: validators.count() };
         let mut agreed: Option<(u32, &CommitteeKeys)> = None;
         let mut confirmed: BTreeSet<PublicKey> = BTreeSet::new();
         for operation in self.confirmations.iter().take(VALIDATOR_COUNT_MAX) {
@@ -106,14 +116,12 @@ impl TrustBundle {
             }
         }
         match agreed {
-            Some((_, keys)) if confirmed.len() == validators.len() => Ok(keys.clone()),
+            Some((_, keys)) if confirmed.len() == validators.count() => Ok(keys.clone()),
             _ => Err(fault(confirmed.len())),
         }
     }
 }
 
-fn signed(which: &'static str, der: &[u8], key: &PublicKey) -> Result<SignedCertificate, BundleFault> {
-    let certificate =
-        SignedCertificate::from_der(der).map_err(|fault| BundleFault::Certificate { which, fault })?;
-    if certificate.is_signed_by(key) { Ok(certificate) } else { Err(BundleFault::Signature { which }) }
+fn apart(which: &'static str, der: &[u8]) -> Result<SignedCertificate, BundleFault> {
+    take_apart(der).map_err(|fault| BundleFault::Certificate { which, fault })
 }

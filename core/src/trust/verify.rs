@@ -3,12 +3,13 @@
 use super::bundle::Anchor;
 use super::{CertificateProof, TrustBundle};
 use crate::base::{Height, LeafIndex, PublicKey, UnixMillis, decode};
-use crate::hypermesh::committee::KeyPurpose;
-use crate::state::{CONSENSUS_PROOF_BYTES_MAX, ConsensusProof, Genesis, cosigner_name};
+use crate::state::{ConsensusProof, Genesis, GenesisValidator, cosigner_name};
 use crate::trustchain::DomainName;
-use crate::trustchain::ca::{SignedCertificate, key_spki_hash};
-use crate::trustchain::ct::{self, SignedCheckpoint};
-use alloc::collections::BTreeMap;
+use crate::trustchain::ca::{
+    Anchor as RootAnchor, CertificateRole, ChainCheck, ChainStep, ExpectedName, PROOF_BYTES_MAX, SignedCertificate,
+    SubjectKey, take_apart,
+};
+use crate::trustchain::ct::{Cosigner, LogEntry, SignedCheckpoint, TreeHead, verify_inclusion};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -93,11 +94,15 @@ impl Verification {
         let anchor = self.note(CheckName::Bundle, bundle.anchor().map_err(|fault| fault.to_string()), |anchor| {
             format!("mesh {} with genesis {}", bundle.genesis.network, anchor.genesis_hash)
         })?;
-        let leaf = SignedCertificate::from_der(der).map_err(|fault| fault.to_string());
+        let leaf = take_apart(der).map_err(|fault| fault.to_string());
         let leaf = self.note(CheckName::Form, leaf, |leaf| format!("serial number {}", leaf.serial))?;
-        self.note(CheckName::Chain, chain(&anchor, &leaf), |()| "leaf, issuing and root certificates".to_string())?;
-        self.note(CheckName::Time, time(&anchor, &leaf, wall), |()| format!("until {}", leaf.not_after))?;
-        self.note(CheckName::Names, names(&leaf, name), Clone::clone)?;
+        let chain = chain(bundle, &anchor, &leaf, name, wall);
+        let part = |wanted: fn(ChainStep) -> bool| {
+            chain.iter().filter(|(step, _)| wanted(*step)).find_map(|(_, fault)| fault.clone()).map_or(Ok(()), Err)
+        };
+        self.note(CheckName::Chain, part(is_signing), |()| "leaf, issuing and root certificates".to_string())?;
+        self.note(CheckName::Time, part(is_timing), |()| format!("until {}", leaf.validity.not_after))?;
+        self.note(CheckName::Names, part(is_naming), |()| listed(&leaf))?;
         let consensus = self.note(CheckName::Approved, approved(&anchor, &leaf), |consensus| {
             format!("by consensus at height {}", consensus.header.height)
         })?;
@@ -130,43 +135,52 @@ impl Verification {
     }
 }
 
-fn chain(anchor: &Anchor, leaf: &SignedCertificate) -> Result<(), String> {
-    let issuing_key = anchor.keys.public(KeyPurpose::Issuing);
-    if anchor.issuing.subject_key() != Some(issuing_key) {
-        return Err("the bundle's issuing certificate is not for the committee's issuing key".to_string());
-    }
-    if !leaf.is_signed_by(&issuing_key) {
-        return Err("not signed by this mesh's issuing key".to_string());
-    }
-    Ok(())
+/// Every step of the chain, with its fault where it has one.
+fn chain(
+    bundle: &TrustBundle,
+    anchor: &Anchor,
+    leaf: &SignedCertificate,
+    name: Option<&DomainName>,
+    now: UnixMillis,
+) -> Vec<(ChainStep, Option<String>)> {
+    let root_key = anchor.root_key;
+    let expected = name.cloned().map(ExpectedName::Dns);
+    let check = ChainCheck {
+        leaf,
+        issuing: &anchor.issuing,
+        root: &anchor.root,
+        anchor: &RootAnchor { root_key, zone: bundle.genesis.zone.clone() },
+        now,
+        expected: expected.as_ref(),
+    };
+    let report = check.run();
+    report.steps().iter().map(|(step, outcome)| (*step, outcome.as_ref().err().map(ToString::to_string))).collect()
 }
 
-fn time(anchor: &Anchor, leaf: &SignedCertificate, wall: UnixMillis) -> Result<(), String> {
-    for (which, certificate) in [("certificate", leaf), ("issuing certificate", &anchor.issuing), ("root", &anchor.root)]
-    {
-        if wall < certificate.not_before {
-            return Err(format!("the {which} is not valid before {}", certificate.not_before));
-        }
-        if wall > certificate.not_after {
-            return Err(format!("the {which} ended at {}", certificate.not_after));
-        }
-    }
-    Ok(())
+const fn is_timing(step: ChainStep) -> bool {
+    matches!(step, ChainStep::RootValidity | ChainStep::IssuingValidity | ChainStep::LeafValidity)
 }
 
-fn names(leaf: &SignedCertificate, name: Option<&DomainName>) -> Result<String, String> {
-    let listed = leaf.names.to_string();
-    match name {
-        Some(name) if !leaf.names.dns.contains(name) => Err(format!("{name} is not among {listed}")),
-        _ => Ok(listed),
+const fn is_naming(step: ChainStep) -> bool {
+    matches!(step, ChainStep::LeafNames | ChainStep::ExpectedName)
+}
+
+const fn is_signing(step: ChainStep) -> bool {
+    !is_timing(step) && !is_naming(step)
+}
+
+fn listed(leaf: &SignedCertificate) -> String {
+    match &leaf.role {
+        CertificateRole::Leaf(names) => names.to_string(),
+        _ => "none".to_string(),
     }
 }
 
 fn approved(anchor: &Anchor, leaf: &SignedCertificate) -> Result<ConsensusProof, String> {
     let missing = "it carries no proof that consensus approved it: never logged".to_string();
-    let bytes = leaf.consensus_proof().map_err(|fault| fault.to_string())?.ok_or(missing)?;
+    let bytes = leaf.proof.as_ref().ok_or(missing)?;
     let malformed = |_| "its consensus proof is malformed".to_string();
-    let consensus: ConsensusProof = decode(&bytes, CONSENSUS_PROOF_BYTES_MAX).map_err(malformed)?;
+    let consensus: ConsensusProof = decode(bytes, PROOF_BYTES_MAX).map_err(malformed)?;
     if consensus.header.genesis != anchor.genesis_hash {
         return Err(format!("its consensus proof is of another mesh, with genesis {}", consensus.header.genesis));
     }
@@ -174,12 +188,14 @@ fn approved(anchor: &Anchor, leaf: &SignedCertificate) -> Result<ConsensusProof,
 }
 
 fn logged(anchor: &Anchor, leaf: &SignedCertificate, consensus: &ConsensusProof) -> Result<(), String> {
-    let issuing_key_hash = key_spki_hash(&anchor.keys.public(KeyPurpose::Issuing));
-    let precertificate = leaf.precertificate().map_err(|fault| fault.to_string())?;
     let header = &consensus.header;
-    let entry = ct::precertificate_entry(header.time, &issuing_key_hash, &precertificate);
-    let leaf_hash = ct::leaf_hash(&entry);
-    ct::verify_inclusion(&leaf_hash, consensus.leaf_index, header.log_size, &consensus.inclusion, &header.log_root)
+    let entry = LogEntry {
+        timestamp: header.time,
+        issuer_key_hash: SubjectKey::from(anchor.issuing_key).spki_hash(),
+        tbs: leaf.pre_tbs.clone(),
+    };
+    let head = TreeHead { size: header.log_size, root: header.log_root };
+    verify_inclusion(&entry.leaf_hash(), consensus.leaf_index, &consensus.inclusion, &head)
         .map_err(|_| "never logged: its entry is not under the log root that its proof names".to_string())
 }
 
@@ -209,23 +225,25 @@ fn checkpoint(
     proof: &CertificateProof,
 ) -> Result<Vec<String>, String> {
     let genesis = &bundle.genesis;
-    let cosigners: BTreeMap<String, PublicKey> = genesis
-        .validators
-        .iter()
-        .map(|validator| (cosigner_name(&validator.name, &genesis.zone), validator.member.key))
-        .collect();
+    let cosigner = |validator: &GenesisValidator| Cosigner {
+        name: cosigner_name(&validator.name, &genesis.zone),
+        key: validator.member.key,
+    };
+    let cosigners: Vec<Cosigner> = genesis.validators.iter().map(cosigner).collect();
     let note = SignedCheckpoint::from_note(&proof.checkpoint).map_err(|fault| fault.to_string())?;
-    let log_key = anchor.keys.public(KeyPurpose::Log);
-    let cosigned = note.verify(&genesis.log_origin(), &log_key, &cosigners).map_err(|fault| fault.to_string())?;
+    if note.checkpoint.origin != genesis.log_origin() {
+        return Err(format!("the checkpoint is of the log {}", note.checkpoint.origin));
+    }
+    let cosigned = note.verify(&anchor.log_key, &cosigners).map_err(|fault| fault.to_string())?;
     let header = &consensus.header;
-    if note.checkpoint().size != header.log_size || note.checkpoint().root != header.log_root {
+    if note.checkpoint.head != (TreeHead { size: header.log_size, root: header.log_root }) {
         return Err("the checkpoint is of another log than the certificate's header".to_string());
     }
     let quorum = genesis.validator_set().quorum();
     if cosigned.len() < quorum {
         return Err(format!("only {} of {quorum} validators needed cosigned the checkpoint", cosigned.len()));
     }
-    Ok(cosigned)
+    Ok(cosigned.into_iter().map(|cosigned| cosigned.name).collect())
 }
 
 /// A validator's name by its key; the key itself for a stranger.

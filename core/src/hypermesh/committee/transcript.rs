@@ -13,6 +13,7 @@ use crate::base::{Digest, Domain, PublicKey, encode};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
 use frost_ed25519::keys::dkg::round1;
 use frost_ed25519::keys::{PublicKeyPackage, VerifiableSecretSharingCommitment};
 use frost_ed25519::{Ciphersuite, Ed25519Group, Ed25519Sha512, Group, Identifier, Signature};
@@ -52,7 +53,7 @@ pub enum InvalidSession {
 }
 
 /// A validator's round-1 package for all keys: goes on the chain, signed by its sender.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Round1 {
     /// The session that it was made for: [`Session::id`].
     pub session: Digest,
@@ -61,7 +62,7 @@ pub struct Round1 {
 }
 
 /// A dealer's commitment to its secret polynomial, and the proof that it knows the polynomial's constant.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct DealerCommitment {
     /// As many points as the threshold: the commitments to the coefficients, constant first.
     pub coefficients: Vec<[u8; 32]>,

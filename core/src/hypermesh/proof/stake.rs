@@ -9,7 +9,7 @@ use crate::base::{Digest, MicroCaesar, PublicKey, SecretKey, Signature};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// The member's signature over the whole transcript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize)]
 pub struct StakeProof {
     /// By the key that the stake is recorded under.
     pub signature: Signature,

@@ -10,7 +10,7 @@
 
 use super::{CertificateRequest, SubjectNames};
 use super::{KeyFault, NameFault, SerialNumber, SubjectAlgorithm, SubjectKey, Validity};
-use crate::base::PublicKey;
+use crate::base::{Digest, PublicKey, UnixMillis};
 use crate::trustchain::DomainName;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -160,12 +160,27 @@ impl Issuer {
         record(&mut params, &request.subject_key, &issuer, self.issuing_key, parameters)
     }
 
+    /// How a log entry names the root as issuer: [`SubjectKey::spki_hash`] of its key.
+    #[must_use]
+    pub fn root_key_hash(&self) -> Digest {
+        SubjectKey::from(self.root_key).spki_hash()
+    }
+
+    /// How a log entry names the issuing certificate as issuer: [`SubjectKey::spki_hash`] of its key.
+    #[must_use]
+    pub fn issuing_key_hash(&self) -> Digest {
+        SubjectKey::from(self.issuing_key).spki_hash()
+    }
+
     fn by_root(
         &self,
         mut params: CertificateParams,
         subject: &SubjectKey,
         parameters: &LeafParameters,
     ) -> Result<Vec<u8>, BuildFault> {
+        for key in [&SubjectKey::from(self.root_key), subject] {
+            SubjectKey::from_spki_der(key.spki_der()).map_err(BuildFault::AuthorityKey)?;
+        }
         let root = self.authority(ROOT_COMMON_NAME, ROOT_PATH_LENGTH)?;
         record(&mut params, subject, &root, self.root_key, parameters)
     }
@@ -217,7 +232,6 @@ fn record(
     issuer_key: PublicKey,
     parameters: &LeafParameters,
 ) -> Result<Vec<u8>, BuildFault> {
-    SubjectKey::from_spki_der(SubjectKey::from(issuer_key).spki_der()).map_err(BuildFault::AuthorityKey)?;
     let Validity { not_before, not_after } = parameters.validity;
     if not_after.seconds() <= not_before.seconds() {
         return Err(BuildFault::Empty);
@@ -235,7 +249,7 @@ fn record(
     Ok(tbs)
 }
 
-fn calendar(at: crate::base::UnixMillis) -> Result<OffsetDateTime, BuildFault> {
+fn calendar(at: UnixMillis) -> Result<OffsetDateTime, BuildFault> {
     let seconds = i64::try_from(at.seconds()).ok();
     let instant = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     instant.ok_or(BuildFault::Time { milliseconds: at.0 })

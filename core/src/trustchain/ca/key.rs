@@ -1,6 +1,6 @@
 //! Subject keys: which kinds of key a certificate may be issued for, and their one encoding.
 
-use crate::base::PublicKey;
+use crate::base::{Digest, PublicKey};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -9,6 +9,7 @@ use der::asn1::{Any, BitString, ObjectIdentifier};
 use der::oid::db::{rfc5912, rfc8410};
 use der::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 /// The longest SubjectPublicKeyInfo that is looked at. The longest that is taken, P-384, has 120 bytes.
@@ -109,10 +110,16 @@ impl SubjectKey {
         self.algorithm
     }
 
-    /// The SubjectPublicKeyInfo in DER, over which TLSA `3 1 1` hashes.
+    /// The SubjectPublicKeyInfo in DER.
     #[must_use]
     pub fn spki_der(&self) -> &[u8] {
         &self.spki_der
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo: what TLSA `3 1 1` publishes, and how a log entry names its issuer.
+    #[must_use]
+    pub fn spki_hash(&self) -> Digest {
+        Digest(Sha256::digest(&self.spki_der).into())
     }
 
     /// The key itself: 32 bytes for Ed25519, an uncompressed point for the others.

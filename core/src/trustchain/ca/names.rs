@@ -4,9 +4,10 @@
 
 use crate::trustchain::{DomainName, InvalidName};
 use alloc::borrow::ToOwned;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
+use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use x509_cert::ext::pkix::name::GeneralName;
@@ -236,7 +237,7 @@ impl SubjectNames {
         self.dns.len() + self.ipv6.len() + usize::from(self.spiffe.is_some())
     }
 
-    /// Checks that the mesh of this zone speaks for every name: DNS names within it, and it as trust domain.
+    /// Checks that the mesh of this zone speaks for every name: DNS names within it, and it, or a name within it, as trust domain.
     /// Addresses lie in no zone; whose they are is for the caller to say.
     ///
     /// # Errors
@@ -247,9 +248,16 @@ impl SubjectNames {
             return Err(outside(name.as_str()));
         }
         match self.spiffe() {
-            Some(uri) if self.spiffe_trust_domain() != Some(zone.as_str()) => Err(outside(uri)),
+            Some(uri) if !self.trust_domain_within(zone) => Err(outside(uri)),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+impl SubjectNames {
+    fn trust_domain_within(&self, zone: &DomainName) -> bool {
+        let domain = self.spiffe_trust_domain().and_then(|domain| domain.parse::<DomainName>().ok());
+        domain.is_some_and(|domain| domain.is_within(zone))
     }
 }
 
@@ -312,6 +320,15 @@ fn has_repeats<T: Ord>(items: &[T]) -> bool {
     sorted.windows(2).any(|pair| matches!(pair, [left, right] if left == right))
 }
 
+impl fmt::Display for SubjectNames {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dns = self.dns.iter().map(ToString::to_string);
+        let ipv6 = self.ipv6.iter().map(ToString::to_string);
+        let names: Vec<String> = dns.chain(ipv6).chain(self.spiffe.clone()).collect();
+        formatter.write_str(&names.join(", "))
+    }
+}
+
 impl TryFrom<Unchecked> for SubjectNames {
     type Error = NameFault;
 
@@ -332,7 +349,6 @@ impl BorshDeserialize for SubjectNames {
 mod tests {
     use super::*;
     use crate::base::{decode, encode};
-    use alloc::string::ToString;
     use alloc::{format, vec};
 
     fn domains(count: usize) -> Vec<DomainName> {
@@ -393,6 +409,7 @@ mod tests {
         let inside =
             SubjectNames::new(domains(2), vec![], Some("spiffe://demo.hypermesh/a".to_string())).unwrap();
         assert_eq!(inside.within(&zone), Ok(()));
+        assert_eq!(inside.to_string(), "n0.demo.hypermesh, n1.demo.hypermesh, spiffe://demo.hypermesh/a");
         let other_domain = SubjectNames::new(vec!["evil.example".parse().unwrap()], vec![], None).unwrap();
         assert!(matches!(other_domain.within(&zone), Err(NameFault::OutsideZone { .. })));
         let below = Some("spiffe://sub.demo.hypermesh/a".to_string());

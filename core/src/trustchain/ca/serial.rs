@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn a_serial_number_is_pinned_by_its_operation() {
         let serial = SerialNumber::from_operation(&Digest([7; 32]));
-        assert_eq!(serial.to_string(), "PIN");
+        assert_eq!(serial.to_string(), "01e7c0efbaa923c40c2a34567d620008");
         assert_eq!(serial.to_string().parse(), Ok(serial));
         assert_ne!(serial, SerialNumber::from_operation(&Digest([8; 32])));
     }

@@ -71,8 +71,8 @@ pub struct SignedCertificate {
     pub subject_name: Vec<u8>,
     /// The identifier of the key that signed it.
     pub authority_key_id: Vec<u8>,
-    /// The identifier of the certified key; leaves may lack it.
-    pub subject_key_id: Option<Vec<u8>>,
+    /// The identifier of the certified key.
+    pub subject_key_id: Vec<u8>,
 }
 
 /// Why a certificate was refused.
@@ -145,7 +145,7 @@ pub fn take_apart(der: &[u8]) -> Result<SignedCertificate, CertificateFault> {
         issuer_name: encoded(&inner.issuer)?,
         subject_name: encoded(&inner.subject)?,
         authority_key_id: extensions.authority_key_id()?,
-        subject_key_id: extensions.get::<SubjectKeyIdentifier>()?.map(|id| id.0.into_bytes()),
+        subject_key_id: extensions.subject_key_id()?,
     })
 }
 
@@ -259,9 +259,6 @@ impl<'a> Extensions<'a> {
         if usage.0 != KeyUsages::KeyCertSign | KeyUsages::CRLSign {
             return Err(shape("an authority's key usage is not keyCertSign and cRLSign"));
         }
-        if self.get::<SubjectKeyIdentifier>()?.is_none() {
-            return Err(shape("an authority has no subject key identifier"));
-        }
         Ok(CertificateRole::Authority {
             path_length: path_length.ok_or_else(|| shape("an authority has no path length"))?,
             zone: self.zone()?,
@@ -285,6 +282,11 @@ impl<'a> Extensions<'a> {
             return Err(other());
         }
         zone.as_str().parse().map_err(|_| other())
+    }
+
+    fn subject_key_id(&self) -> Result<Vec<u8>, CertificateFault> {
+        let identifier = self.get::<SubjectKeyIdentifier>()?.map(|id| id.0.into_bytes());
+        identifier.ok_or_else(|| shape("it has no subject key identifier"))
     }
 
     fn authority_key_id(&self) -> Result<Vec<u8>, CertificateFault> {

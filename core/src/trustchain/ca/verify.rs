@@ -213,7 +213,6 @@ impl ChainCheck<'_> {
 
 impl ChainReport {
     /// Every step that was made, in order.
-    #[must_use]
     pub fn steps(&self) -> &[(ChainStep, Result<(), ChainFault>)] {
         &self.steps
     }
@@ -240,7 +239,7 @@ fn named_under(certificate: &SignedCertificate, issuer: &SignedCertificate) -> R
     if certificate.issuer_name != issuer.subject_name {
         return profile("its issuer's name is not the subject above it");
     }
-    if Some(&certificate.authority_key_id) != issuer.subject_key_id.as_ref() {
+    if certificate.authority_key_id != issuer.subject_key_id {
         return profile("its authority key identifier is not the key above it");
     }
     if !certificate.validity.ends_within(&issuer.validity) {

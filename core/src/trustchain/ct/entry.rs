@@ -6,11 +6,10 @@
 
 use super::tree::leaf_hash;
 use crate::base::{Digest, UnixMillis};
-use crate::trustchain::ca::{SubjectKey, TBS_BYTES_MAX};
+use crate::trustchain::ca::TBS_BYTES_MAX;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 /// `v1`, then `timestamped_entry`.
 const VERSION_AND_TYPE: [u8; 2] = [0, 0];
@@ -24,7 +23,7 @@ const NO_EXTENSIONS: [u8; 2] = [0, 0];
 pub struct LogEntry {
     /// The time of the block that logged it.
     pub timestamp: UnixMillis,
-    /// SHA-256 of the issuer's SubjectPublicKeyInfo: [`issuer_key_hash`].
+    /// SHA-256 of the issuer's SubjectPublicKeyInfo: [`crate::trustchain::ca::SubjectKey::spki_hash`].
     pub issuer_key_hash: Digest,
     /// The to-be-signed bytes without the consensus proof.
     pub tbs: Vec<u8>,
@@ -47,6 +46,9 @@ pub enum EntryFault {
 
 impl LogEntry {
     /// The `MerkleTreeLeaf` that the log hashes.
+    ///
+    /// # Panics
+    /// If `tbs` has 16 MiB or more, 8,000 times what this authority makes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let length = u32::try_from(self.tbs.len()).expect("certificates are bounded far below 16 MiB");
@@ -90,10 +92,4 @@ impl LogEntry {
     pub fn leaf_hash(&self) -> Digest {
         leaf_hash(&self.encode())
     }
-}
-
-/// SHA-256 of a key's SubjectPublicKeyInfo, by which an entry names its issuer.
-#[must_use]
-pub fn issuer_key_hash(issuer: &SubjectKey) -> Digest {
-    Digest(Sha256::digest(issuer.spki_der()).into())
 }

@@ -19,6 +19,6 @@ pub use checkpoint::{
     CHECKPOINT_BYTES_MAX, Checkpoint, CheckpointFault, Cosigned, Cosigner, KEY_NAME_BYTES_MAX, NoteSignature,
     SIGNATURE_COUNT_MAX, SignedCheckpoint, cosigner_verifier_key, log_verifier_key,
 };
-pub use entry::{EntryFault, LogEntry, issuer_key_hash};
+pub use entry::{EntryFault, LogEntry};
 pub use proof::{PATH_HASHES_MAX, ProofFault, verify_consistency, verify_inclusion};
 pub use tree::{MerkleTree, TreeFault, TreeHead, empty_root, leaf_hash};
