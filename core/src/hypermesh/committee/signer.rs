@@ -204,12 +204,7 @@ impl Signer {
         }
     }
 
-    fn share(
-        &self,
-        request: &ShareRequest,
-        message: &[u8],
-        nonce: Nonce,
-    ) -> Result<[u8; 32], SignRefusal> {
+    fn share(&self, request: &ShareRequest, message: &[u8], nonce: Nonce) -> Result<[u8; 32], SignRefusal> {
         let malformed = |signer| SignRefusal::MalformedCommitment { signer };
         let secret = nonce.into_secret();
         let mine = Some((self.me, *secret.commitments()));

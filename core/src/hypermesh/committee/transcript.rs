@@ -168,7 +168,9 @@ impl Round1 {
     /// More bytes than any encoding of a round-1 package takes: a bound for decoding.
     pub const BYTES_MAX: usize = 32 + 4 + 4 * (1 + 4 + 32 * threshold(VALIDATOR_COUNT_MAX) + 64);
 
-    /// Checks the package of one dealer by itself, as whoever puts it on the chain should.
+    /// Checks the package of one dealer by itself, as whoever puts it on the chain should. The proof speaks
+    /// of the polynomial's constant alone: the other coefficients are the sender's by its signature on the
+    /// chain, and whether they are those of its shares is seen in round 2.
     ///
     /// # Errors
     /// What the dealer did wrong.
