@@ -127,7 +127,7 @@ impl Signer {
             let (secret, _) = round1::commit(package.signing_share(), &mut random);
             let (id, nonce) = (self.next, Nonce::new(secret));
             let points = *nonce.points();
-            assert_ne!(self.latest, Some(points), "the entropy that was handed in repeats itself");
+            assert!(self.latest != Some(points), "the entropy that was handed in repeats itself");
             (self.latest, self.next) = (Some(points), NonceId(id.0 + 1));
             stock.insert(id, nonce);
             commitments.push(Commitment { id, points });

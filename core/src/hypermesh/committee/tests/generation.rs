@@ -250,6 +250,24 @@ fn sessions_hold_their_limits_at_them_and_one_past_them() {
 }
 
 #[test]
+fn the_same_entropy_gives_the_same_keys() {
+    let run = |seed| Generation::begin(&session(4, 1), seed).finish().pop_first().unwrap().1.keys.digest();
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn the_name_of_a_session_is_what_other_versions_make() {
+    let session = Session { genesis: GENESIS, attempt: 3, validators: alloc::vec![PublicKey([1; 32])] };
+    assert_eq!(
+        hex::encode(session.id().0),
+        "ca23dce8580667bc086cf3bab8c568c2d817a860df216579c1efb187c8fe114d"
+    );
+    let other = Session { attempt: 4, ..session.clone() };
+    assert_ne!(other.id(), session.id());
+}
+
+#[test]
 fn the_smallest_committee_generates_keys() {
     let outcomes = Generation::begin(&session(2, 1), 1).finish();
     assert_eq!(outcomes.len(), 2);
