@@ -21,15 +21,15 @@ pub use fault::{ApiFault, FaultKind};
 pub use method::{Call, METHODS, Method, Request, Response};
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
 pub use status::{
-    CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health, HypermeshHealthRequest,
-    HypermeshMethodsRequest, HypermeshMetricsRequest, MethodList, Metrics, NodeStatus, TrustchainHealthRequest,
-    TrustchainMethodsRequest, TrustchainMetricsRequest,
+    CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health,
+    HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodList, Metrics,
+    NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
 };
 pub use trustchain::{
-    CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateSummary,
-    CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest, InclusionRequest,
-    IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LogEntry, LogEntryRequest, LogProof,
-    RegisterNameRequest, SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
+    CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState,
+    CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,
+    InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LogEntry, LogEntryRequest,
+    LogProof, RegisterNameRequest, SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
 };
 
 /// The most bytes in an encoded request: a batch and its surroundings.

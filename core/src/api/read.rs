@@ -5,9 +5,7 @@ use crate::base::{Digest, UnixMillis};
 use crate::caesar::{ISSUE_FEE, Place, RECORDS_FEE, REGISTER_FEE, TRANSFER_FEE};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
-use crate::state::{
-    Batch, Certificate, Inadmissible, Member, Outcome, SERVICES, State,
-};
+use crate::state::{Batch, Certificate, Inadmissible, Member, Outcome, SERVICES, State};
 use crate::trustchain::ca::{SerialNumber, take_apart};
 use crate::trustchain::dns;
 use alloc::string::{String, ToString};
@@ -36,11 +34,9 @@ pub const POSITION_NOT_ATTESTED: &str = "not attested";
 pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<Response, ApiFault>> {
     let state = &view.state;
     Some(match request {
-        Request::ValidateCertificate(request) => Ok(Response::ValidateCertificate(certificate_state(
-            state,
-            &request.certificate_der,
-            wall,
-        ))),
+        Request::ValidateCertificate(request) => {
+            Ok(Response::ValidateCertificate(certificate_state(state, &request.certificate_der, wall)))
+        }
         Request::ListCertificates(request) => Ok(Response::ListCertificates(list(state, request))),
         Request::ResolveDns(request) => Ok(Response::ResolveDns(resolve(state, request))),
         Request::LogInclusion(request) => inclusion(state, request).map(Response::LogInclusion),
@@ -248,7 +244,10 @@ fn health(view: &View, issuing: bool) -> Health {
     let (serving, detail) = match (linked, issuing && !status.ready) {
         (false, _) => {
             let (connected, quorum) = (status.connected, status.quorum);
-            (false, alloc::format!("quorum is missing: linked with {connected} validators, {quorum} are needed"))
+            (
+                false,
+                alloc::format!("quorum is missing: linked with {connected} validators, {quorum} are needed"),
+            )
         }
         (true, true) => (false, alloc::format!("cannot issue yet: {}", status.committee)),
         (true, false) => (true, "ok".to_string()),
@@ -263,6 +262,7 @@ fn metrics(view: &View, service: &'static str) -> Metrics {
 fn methods(service: &'static str) -> MethodList {
     debug_assert!(SERVICES.contains(&service), "only services have methods");
     let own = METHODS.iter().filter(|method| method.service == service);
-    let row = |method: &Method| (method.name.to_string(), method.request.to_string(), method.response.to_string());
+    let row =
+        |method: &Method| (method.name.to_string(), method.request.to_string(), method.response.to_string());
     MethodList { methods: own.map(row).collect() }
 }

@@ -1,10 +1,10 @@
 //! What happens when a block is decided: it becomes durable, and everything that waited for it goes on.
 
+use super::open::state_writes;
 use super::{Event, Node, PersistToken};
 use crate::base::{Height, Table};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::state::{Block, Effect, Executed, Outcome, Receipt};
-use super::open::state_writes;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -57,7 +57,11 @@ impl Node {
         self.sync_after();
     }
 
-    fn outcome(&mut self, value: &Arc<[u8]>, certificate: &CommitCertificate) -> Result<(Block, Executed), String> {
+    fn outcome(
+        &mut self,
+        value: &Arc<[u8]>,
+        certificate: &CommitCertificate,
+    ) -> Result<(Block, Executed), String> {
         let block = Block::from_bytes(value).ok_or_else(|| "a decided value is no block".to_string())?;
         let executed = match self.ordering.executed.remove(&certificate.value_id) {
             Some(executed) => executed,
@@ -74,13 +78,16 @@ impl Node {
         for receipt in &committed.receipts {
             self.count("caesar", "fees_microcaesar_total", receipt.fee.0);
             match &receipt.outcome {
-                Outcome::Done(Effect::CertificateApproved { .. }) => self.count("trustchain", "certificates_total", 1),
+                Outcome::Done(Effect::CertificateApproved { .. }) => {
+                    self.count("trustchain", "certificates_total", 1)
+                }
                 Outcome::Done(Effect::NameRegistered) => self.count("trustchain", "names_total", 1),
                 Outcome::Done(Effect::Transferred) => self.count("caesar", "transfers_total", 1),
                 Outcome::Done(_) => {}
                 Outcome::Refused(refusal) => {
                     self.count("hypermesh", "operations_refused_total", 1);
-                    let refused = Event::Refused { operation: receipt.operation, reason: refusal.to_string() };
+                    let refused =
+                        Event::Refused { operation: receipt.operation, reason: refusal.to_string() };
                     self.outbox.event(refused);
                 }
             }

@@ -47,7 +47,9 @@ pub enum OpenFault {
     #[error("the chain of reveals is not the one that genesis lists for this node")]
     OtherReveals,
     /// The data belongs to another mesh.
-    #[error("the data is of the mesh with genesis {found}, not of {expected}: point the node at its own folder")]
+    #[error(
+        "the data is of the mesh with genesis {found}, not of {expected}: point the node at its own folder"
+    )]
     OtherMesh {
         /// What the data says.
         found: String,

@@ -138,7 +138,6 @@ impl Node {
                 Some(peer) => self.outbox.event(Event::PeerFault { peer, reason: fault.to_string() }),
                 None => self.outbox.event(Event::StoreFault { reason: fault.to_string() }),
             },
-            _ => {}
         }
     }
 

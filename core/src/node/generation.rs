@@ -219,13 +219,16 @@ impl Node {
     pub(super) fn committee_status(&self) -> String {
         if let Some(committee) = self.state.committee() {
             let Height(height) = committee.height;
-            let certificates = if self.has_authority() { "" } else { ", signing the root and issuing certificates" };
+            let certificates =
+                if self.has_authority() { "" } else { ", signing the root and issuing certificates" };
             return alloc::format!("active since height {height}{certificates}");
         }
         let generation = self.state.generation();
         let all = self.state.validators().count();
         let (step, done) = match generation.round1.len() {
-            count if count < all => ("waiting for commitments", generation.round1.keys().copied().collect::<Vec<_>>()),
+            count if count < all => {
+                ("waiting for commitments", generation.round1.keys().copied().collect::<Vec<_>>())
+            }
             _ => ("waiting for confirmations", generation.confirmed.iter().copied().collect()),
         };
         let genesis = self.state.genesis_document();

@@ -2,7 +2,9 @@
 
 use super::Node;
 use crate::base::{Digest, PublicKey, SecretKey};
-use crate::hypermesh::proof::{FourProofSet, Plot, ProofParameters, Statement, Ticket, prove_set, prove_ticket};
+use crate::hypermesh::proof::{
+    FourProofSet, Plot, ProofParameters, Statement, Ticket, prove_set, prove_ticket,
+};
 use crate::state::{Batch, BatchFault, CheckedBatch};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -75,7 +77,9 @@ impl Job {
             }
             Self::ProveSet { order } => {
                 let ProofOrder { ticket, full, statement, beacon, difficulty, identity } = *order;
-                JobOutcome::Set(Box::new(prove_set(&ticket, full, &statement, &beacon, difficulty, &identity)))
+                JobOutcome::Set(Box::new(prove_set(
+                    &ticket, full, &statement, &beacon, difficulty, &identity,
+                )))
             }
             Self::CheckBatch { genesis, batch } => JobOutcome::Batch(batch.check(&genesis).map(Arc::new)),
         }
@@ -125,7 +129,9 @@ impl Node {
         match (self.jobs.under_way.remove(&id), outcome) {
             (Some(Purpose::Ticket { beacon }), JobOutcome::Ticket(ticket)) => self.on_ticket(beacon, ticket),
             (Some(Purpose::Set), JobOutcome::Set(set)) => self.on_proof_set(*set),
-            (Some(Purpose::PeerBatch { from }), JobOutcome::Batch(checked)) => self.on_checked_batch(from, checked),
+            (Some(Purpose::PeerBatch { from }), JobOutcome::Batch(checked)) => {
+                self.on_checked_batch(from, checked)
+            }
             _ => {}
         }
     }

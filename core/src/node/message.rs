@@ -2,11 +2,11 @@
 
 use super::Node;
 use super::task::Task;
+use crate::base::Signature;
 use crate::base::{DecodeError, Height, PublicKey, decode, encode};
 use crate::hypermesh::committee::{CommitmentOffer, Round2, ShareRequest, SignedShare};
 use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX};
 use crate::state::{BLOCK_BYTES_MAX, Batch, SystemOperation};
-use crate::base::Signature;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -94,7 +94,9 @@ impl Message {
 
     pub(super) const fn class(&self) -> Class {
         match self {
-            Self::Consensus(_) | Self::Shares(_) | Self::SignedShares(_) | Self::Commitments(_) => Class::Consensus,
+            Self::Consensus(_) | Self::Shares(_) | Self::SignedShares(_) | Self::Commitments(_) => {
+                Class::Consensus
+            }
             _ => Class::Bulk,
         }
     }

@@ -84,7 +84,9 @@ impl Node {
         }
         match message::Message::decode(bytes) {
             Ok(message) => self.on_message(from, message),
-            Err(reason) => self.outbox.event(Event::PeerFault { peer: from, reason: alloc::format!("{reason}") }),
+            Err(reason) => {
+                self.outbox.event(Event::PeerFault { peer: from, reason: alloc::format!("{reason}") })
+            }
         }
         self.start_fresh();
     }

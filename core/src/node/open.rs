@@ -1,10 +1,17 @@
 //! Starting: a new mesh from genesis, or a node that was here before from what it kept.
 
-use super::{Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, signing, submit, sync, ticket, timers};
+use super::{
+    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, signing, submit, sync,
+    ticket, timers,
+};
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
-use crate::base::{Digest, Height, Now, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode, encode};
+use crate::base::{
+    Digest, Height, Now, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode, encode,
+};
 use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
-use crate::state::{BLOCK_BYTES_MAX, Block, Certificate, Changes, Genesis, Header, Member, NameOwner, State, Validator};
+use crate::state::{
+    BLOCK_BYTES_MAX, Block, Certificate, Changes, Genesis, Header, Member, NameOwner, State, Validator,
+};
 use crate::trustchain::ct::{self, MerkleTree};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
@@ -104,7 +111,8 @@ impl Node {
         status.connected = self.connected.len() as u64 + 1;
         status.committee = self.committee_status();
         status.ready = self.is_ready();
-        let count = |name: &str| self.counters.get("trustchain").and_then(|counters| counters.get(name)).copied();
+        let count =
+            |name: &str| self.counters.get("trustchain").and_then(|counters| counters.get(name)).copied();
         status.certificates = count("certificates_total").unwrap_or_default();
         status.names = count("names_total").unwrap_or_default();
         self.view = Arc::new(View {
@@ -207,7 +215,8 @@ fn restore(
         Height::GENESIS => (None, None),
         _ => {
             let block = stored_block(reader, head)?.ok_or(OpenFault::Damaged { what: "last block" })?;
-            let commit = stored_commit(reader, head)?.ok_or(OpenFault::Damaged { what: "last commit certificate" })?;
+            let commit =
+                stored_commit(reader, head)?.ok_or(OpenFault::Damaged { what: "last commit certificate" })?;
             (Some(block.header), Some(commit))
         }
     };
@@ -216,7 +225,8 @@ fn restore(
         log.push(ct::leaf_hash(&entry));
     }
     let rows = read_all(reader, Table::State)?;
-    let expected = header.as_ref().map(|header: &Header| (header.state_root, header.log_size, header.log_root));
+    let expected =
+        header.as_ref().map(|header: &Header| (header.state_root, header.log_size, header.log_root));
     let expected = expected.unwrap_or_else(|| {
         let founded = State::genesis(Arc::clone(&genesis)).0;
         (founded.root(), founded.log().size(), founded.log().root())
@@ -235,11 +245,16 @@ fn restore(
 /// A stored block.
 pub(super) fn stored_block(reader: &dyn Reader, height: Height) -> Result<Option<Block>, ReadError> {
     let bytes = reader.get(Table::Blocks, &height.0.to_be_bytes())?;
-    bytes.map(|bytes| Block::from_bytes(&bytes).ok_or(ReadError::Damaged { table: Table::Blocks })).transpose()
+    bytes
+        .map(|bytes| Block::from_bytes(&bytes).ok_or(ReadError::Damaged { table: Table::Blocks }))
+        .transpose()
 }
 
 /// A stored commit certificate.
-pub(super) fn stored_commit(reader: &dyn Reader, height: Height) -> Result<Option<CommitCertificate>, ReadError> {
+pub(super) fn stored_commit(
+    reader: &dyn Reader,
+    height: Height,
+) -> Result<Option<CommitCertificate>, ReadError> {
     let bytes = reader.get(Table::Commits, &height.0.to_be_bytes())?;
     let damaged = |_| ReadError::Damaged { table: Table::Commits };
     bytes.map(|bytes| decode(&bytes, BLOCK_BYTES_MAX).map_err(damaged)).transpose()
@@ -261,7 +276,9 @@ fn read_all(reader: &dyn Reader, table: Table) -> Result<Vec<Row>, ReadError> {
 /// The member row of this node: genesis lists it.
 impl Node {
     pub(super) fn member(&self) -> Member {
-        self.state.get::<Member>(&self.identity.public()).expect("a node is a validator, and validators are members")
+        self.state
+            .get::<Member>(&self.identity.public())
+            .expect("a node is a validator, and validators are members")
     }
 
     pub(super) const fn wall(&self) -> UnixMillis {
@@ -269,7 +286,12 @@ impl Node {
     }
 
     /// Writes that make a decided block durable, and clear the log of the height that it ends.
-    pub(super) fn block_writes(&self, height: Height, value: &[u8], certificate: &CommitCertificate) -> WriteBatch {
+    pub(super) fn block_writes(
+        &self,
+        height: Height,
+        value: &[u8],
+        certificate: &CommitCertificate,
+    ) -> WriteBatch {
         let mut batch = WriteBatch::default();
         let key = height.0.to_be_bytes();
         batch.put(Table::Blocks, key, value);

@@ -48,7 +48,11 @@ impl Node {
         }
     }
 
-    pub(super) fn on_checked_batch(&mut self, from: PublicKey, checked: Result<Arc<CheckedBatch>, BatchFault>) {
+    pub(super) fn on_checked_batch(
+        &mut self,
+        from: PublicKey,
+        checked: Result<Arc<CheckedBatch>, BatchFault>,
+    ) {
         match checked {
             Ok(batch) => self.pool_batch(batch),
             Err(fault) => {

@@ -61,7 +61,12 @@ impl Node {
     ///
     /// Only the first verdict on a fresh proposal looks at the clock (`proposer` is given): whether a block is
     /// valid depends on its parent's state and itself alone.
-    pub(super) fn judge(&mut self, value_id: Digest, value: &Arc<[u8]>, proposer: Option<PublicKey>) -> Option<bool> {
+    pub(super) fn judge(
+        &mut self,
+        value_id: Digest,
+        value: &Arc<[u8]>,
+        proposer: Option<PublicKey>,
+    ) -> Option<bool> {
         if self.ordering.executed.contains_key(&value_id) {
             return Some(true);
         }

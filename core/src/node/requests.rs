@@ -31,7 +31,9 @@ impl Node {
                 });
             }
             Request::SetRecords(request) => {
-                self.submit_if(id, Want::Set, request.operation, |action| matches!(action, Action::SetRecords(_)));
+                self.submit_if(id, Want::Set, request.operation, |action| {
+                    matches!(action, Action::SetRecords(_))
+                });
             }
             Request::Transfer(request) => {
                 self.submit_if(id, Want::Transferred, request.operation, |action| {
@@ -47,8 +49,14 @@ impl Node {
             }
             Request::LogEntry(request) => {
                 let absent = || ApiFault::not_found(alloc::format!("the log has no entry {}", request.index));
-                let entry = self.log_entry(request.index).map_err(ApiFault::from).and_then(|entry| entry.ok_or_else(absent));
-                respond(self, entry.map(|entry| Response::LogEntry(LogEntry { index: request.index, entry })));
+                let entry = self
+                    .log_entry(request.index)
+                    .map_err(ApiFault::from)
+                    .and_then(|entry| entry.ok_or_else(absent));
+                respond(
+                    self,
+                    entry.map(|entry| Response::LogEntry(LogEntry { index: request.index, entry })),
+                );
             }
             Request::Header(request) => {
                 let proof = self.block_proof(request.height.unwrap_or(self.state.height()));
@@ -68,7 +76,8 @@ impl Node {
             self.submit(id, want, operation);
         } else {
             let action = operation.body.action.name();
-            let fault = ApiFault::invalid(alloc::format!("the operation is to {action}: this method is for another"));
+            let fault =
+                ApiFault::invalid(alloc::format!("the operation is to {action}: this method is for another"));
             self.outbox.respond(id, Err(fault));
         }
     }
@@ -161,7 +170,8 @@ impl Node {
         let tbs = self.derive(Task::Leaf(serial)).ok()??;
         let der = certificate_der(&tbs, &signature.0).ok()?;
         let proof = CertificateProof { serial_number: serial, commit, checkpoint };
-        let fee = self.state.get::<Receipt>(&certificate.operation).map(|receipt| receipt.fee).unwrap_or_default();
+        let fee =
+            self.state.get::<Receipt>(&certificate.operation).map(|receipt| receipt.fee).unwrap_or_default();
         Some(IssuedCertificate {
             serial_number: serial,
             certificate_pem: pem(PemLabel::Certificate, &der),
@@ -183,9 +193,7 @@ impl Node {
 
     fn trust_bundle(&self) -> Option<TrustBundle> {
         let attempt = self.state.committee()?.attempt;
-        let confirms = |operation: &&crate::state::SystemOperation| {
-            matches!(&operation.action, crate::state::SystemAction::GenerationConfirm { attempt: of, .. } if *of == attempt)
-        };
+        let confirms = |operation: &&crate::state::SystemOperation| matches!(&operation.action, crate::state::SystemAction::GenerationConfirm { attempt: of, .. } if *of == attempt);
         Some(TrustBundle {
             genesis: self.state.genesis_document().as_ref().clone(),
             confirmations: self.signing.confirmations.values().filter(confirms).cloned().collect(),

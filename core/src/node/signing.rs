@@ -8,8 +8,8 @@ use super::timers::Timer;
 use super::{Event, Node, OpenFault, RequestId};
 use crate::base::{Mono, PublicKey, Signature, Table, WriteBatch};
 use crate::hypermesh::committee::{
-    CommitmentOffer, CommitmentPool, Committee, KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare, Signer,
-    SigningSession, outstanding_count_max,
+    CommitmentOffer, CommitmentPool, Committee, KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare,
+    Signer, SigningSession, outstanding_count_max,
 };
 use crate::state::{ActiveCommittee, SystemAction, SystemOperation, Validator, cosigner_name};
 use crate::trustchain::ca::SerialNumber;
@@ -228,7 +228,8 @@ impl Node {
     /// Whom to ask first: this node itself, then its peers that are linked, in turn with the height.
     fn preference(&self) -> Vec<PublicKey> {
         let mut peers: Vec<PublicKey> = self.connected.iter().copied().collect();
-        if let Some(turn) = usize::try_from(self.state.height().0).ok().and_then(|height| height.checked_rem(peers.len()))
+        if let Some(turn) =
+            usize::try_from(self.state.height().0).ok().and_then(|height| height.checked_rem(peers.len()))
         {
             peers.rotate_left(turn);
         }
@@ -282,7 +283,8 @@ impl Node {
     }
 
     fn take_share(&mut self, share: SignedShare) {
-        let found = self.signing.sessions.iter_mut().find(|(_, held)| held.session.session() == share.session);
+        let found =
+            self.signing.sessions.iter_mut().find(|(_, held)| held.session.session() == share.session);
         let Some((task, held)) = found else { return };
         let task = *task;
         match held.session.receive(share) {
@@ -294,7 +296,10 @@ impl Node {
             Err(ShareFault::BadShares { evidence }) => {
                 let culprits = held.session.culprits().clone();
                 for validator in culprits {
-                    let reason = alloc::format!("sent a bad signature share, which it signed; {} in all", evidence.len());
+                    let reason = alloc::format!(
+                        "sent a bad signature share, which it signed; {} in all",
+                        evidence.len()
+                    );
                     self.outbox.event(Event::Culprit { validator, reason });
                 }
                 self.retry(task);
@@ -308,7 +313,7 @@ impl Node {
 
     /// Asks other signers: those asked before were silent or lied.
     fn retry(&mut self, task: Task) {
-        let Some(held) = self.signing.sessions.remove(&task) else { return };
+        let Some(mut held) = self.signing.sessions.remove(&task) else { return };
         self.count("hypermesh", "signing_retries_total", 1);
         let preference = self.preference();
         match held.session.retry(&preference, &mut self.signing.stock) {
@@ -390,7 +395,8 @@ impl Node {
     pub(super) fn on_task_signature(&mut self, from: PublicKey, given: TaskSignature) {
         let TaskSignature { task, signature } = given;
         let wanted = matches!(task, Task::Root | Task::Issuing) && !self.signing.finished.contains_key(&task);
-        let key = self.signing.committee.as_ref().and_then(|committee| committee.keys().public(task.purpose()));
+        let key =
+            self.signing.committee.as_ref().and_then(|committee| committee.keys().public(task.purpose()));
         let (true, Some(key), Ok(Some(message))) = (wanted, key, self.derive(task)) else { return };
         if key.verify_bytes(&message, &signature).is_err() {
             let reason = "sent a signature that does not hold".to_string();
@@ -485,11 +491,13 @@ impl Node {
         }
         let log_key = self.signing.committee.as_ref()?.keys().public(KeyPurpose::Log)?;
         let zone = self.state.genesis_document().zone.clone();
-        let mut signatures = alloc::vec![NoteSignature::by_log(&checkpoint.origin, &log_key, signature).ok()?];
+        let mut signatures =
+            alloc::vec![NoteSignature::by_log(&checkpoint.origin, &log_key, signature).ok()?];
         for (validator, signature) in cosignatures {
             let row = self.state.get::<Validator>(validator)?;
             let cosigner = Cosigner { name: cosigner_name(&row.name, &zone), key: *validator };
-            signatures.push(NoteSignature::by_cosigner(&cosigner, self.cosignature_seconds(), signature).ok()?);
+            signatures
+                .push(NoteSignature::by_cosigner(&cosigner, self.cosignature_seconds(), signature).ok()?);
         }
         SignedCheckpoint { checkpoint, signatures }.to_note().ok()
     }

@@ -12,8 +12,8 @@ use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refus
 use crate::base::{Digest, PublicKey, Sequence, UnixMillis, encode};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
-    Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect, Operation,
-    OperationBody, OperationId, Outcome, Receipt, batch_root,
+    Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
+    Operation, OperationBody, OperationId, Outcome, Receipt, batch_root,
 };
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -82,11 +82,13 @@ impl Node {
             waiting.push((request, want));
             return;
         }
-        if let Some(Outcome::Refused(refusal)) = self.state.rehearse(&checked).map(|receipt| receipt.outcome) {
+        if let Some(Outcome::Refused(refusal)) = self.state.rehearse(&checked).map(|receipt| receipt.outcome)
+        {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::FailedPrecondition, refusal)));
         }
         if self.submission.queue.len() >= OPERATION_QUEUE_MAX {
-            let message = alloc::format!("{OPERATION_QUEUE_MAX} operations are waiting here: try again in a second");
+            let message =
+                alloc::format!("{OPERATION_QUEUE_MAX} operations are waiting here: try again in a second");
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, message)));
         }
         self.submission.waiting.insert(checked.id, alloc::vec![(request, want)]);
@@ -270,7 +272,9 @@ impl Node {
             (Want::Certificate, _) => {
                 self.outbox.respond(request, Err(ApiFault::invalid("the operation asks for no certificate")));
             }
-            (Want::Registered, _) => self.respond_durably(request, Ok(Response::RegisterName(receipt.clone()))),
+            (Want::Registered, _) => {
+                self.respond_durably(request, Ok(Response::RegisterName(receipt.clone())))
+            }
             (Want::Set, _) => self.respond_durably(request, Ok(Response::SetRecords(receipt.clone()))),
             (Want::Transferred, _) => self.respond_durably(request, Ok(Response::Transfer(receipt.clone()))),
         }
@@ -284,17 +288,23 @@ impl Node {
 
     /// Takes a batch that another member made and proved, and that a caller wants to see committed.
     pub(super) fn submit_foreign(&mut self, request: RequestId, batch: Batch) {
-        let respond = |node: &mut Self, result| node.outbox.respond(request, Ok(Response::ValidateBatch(result)));
+        let respond =
+            |node: &mut Self, result| node.outbox.respond(request, Ok(Response::ValidateBatch(result)));
         let checked = match batch.check(&self.state.genesis_hash()) {
             Ok(checked) => Arc::new(checked),
             Err(fault) => {
                 let failed_proofs = Vec::new();
-                return respond(self, ConsensusValidationResult::Invalid { failed_proofs, reason: fault.to_string() });
+                return respond(
+                    self,
+                    ConsensusValidationResult::Invalid { failed_proofs, reason: fault.to_string() },
+                );
             }
         };
-        let next = self.state.get::<crate::state::Member>(&checked.batch.member).map(|member| member.next_sequence);
+        let next =
+            self.state.get::<crate::state::Member>(&checked.batch.member).map(|member| member.next_sequence);
         if next.is_some_and(|next| checked.batch.sequence > next) {
-            let reason = "another batch of this member comes first: submit that, or use its number".to_string();
+            let reason =
+                "another batch of this member comes first: submit that, or use its number".to_string();
             return respond(self, ConsensusValidationResult::Pending { reason });
         }
         let time = self.wall().max(self.state.time());
@@ -303,16 +313,20 @@ impl Node {
             Err(reason) => return respond(self, refused(&reason)),
         };
         if self.submission.foreign.len() >= OPERATION_QUEUE_MAX {
-            let fault = ApiFault::new(FaultKind::ResourceExhausted, "too many batches are waiting here: try again");
+            let fault =
+                ApiFault::new(FaultKind::ResourceExhausted, "too many batches are waiting here: try again");
             return self.outbox.respond(request, Err(fault));
         }
-        self.submission.foreign.insert(checked.id, ForeignBatch {
-            request,
-            member: checked.batch.member,
-            sequence: checked.batch.sequence,
-            proof_hash,
-            operations: checked.operations.iter().map(|operation| operation.id).collect(),
-        });
+        self.submission.foreign.insert(
+            checked.id,
+            ForeignBatch {
+                request,
+                member: checked.batch.member,
+                sequence: checked.batch.sequence,
+                proof_hash,
+                operations: checked.operations.iter().map(|operation| operation.id).collect(),
+            },
+        );
         self.broadcast(&Message::Batch(checked.batch.clone()));
         self.pool_batch(checked);
     }

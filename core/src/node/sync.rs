@@ -3,10 +3,10 @@
 //! This is for absences of seconds. Longer ones work too, block by block, without the care for bandwidth and
 //! for peers that serve rubbish that they would deserve.
 
+use super::Node;
 use super::message::{Message, SyncedBlock};
 use super::open::{stored_block, stored_commit};
 use super::timers::Timer;
-use super::Node;
 use crate::base::{Height, PublicKey};
 use crate::hypermesh::ordering::Input;
 use crate::state::Block;
@@ -36,11 +36,12 @@ impl Node {
         self.send(peer, &Message::Height(self.state.height()));
         self.ask_for_commitments(peer);
         self.send_authority(peer);
-        let system: Vec<_> = self.pool.system.values().cloned().collect();
-        for operation in system.into_iter().filter(|operation| operation.validator == self.identity.public()) {
+        let me = self.identity.public();
+        let own = self.pool.system.values().filter(|operation| operation.validator == me);
+        for operation in own.cloned().collect::<Vec<_>>() {
             self.send(peer, &Message::System(operation));
         }
-        if let Some(batch) = self.pool.batches.get(&self.identity.public()).cloned() {
+        if let Some(batch) = self.pool.batches.get(&me).cloned() {
             self.send(peer, &Message::Batch(batch.batch.clone()));
         }
     }
@@ -63,7 +64,8 @@ impl Node {
         let next = self.next_height();
         let ahead = self.sync.heights.iter().filter(|(_, height)| **height >= next).map(|(peer, _)| *peer);
         let ahead: Vec<PublicKey> = ahead.collect();
-        let Some(peer) = self.sync.turn.checked_rem(ahead.len()).and_then(|turn| ahead.get(turn).copied()) else {
+        let Some(peer) = self.sync.turn.checked_rem(ahead.len()).and_then(|turn| ahead.get(turn).copied())
+        else {
             return;
         };
         self.sync.turn = self.sync.turn.wrapping_add(1);

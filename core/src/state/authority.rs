@@ -59,7 +59,8 @@ impl State {
     pub(super) fn issuing_entry(&self) -> Option<Vec<u8>> {
         let committee = self.committee()?;
         let tbs = self.issuing_tbs()?;
-        let entry = LogEntry { timestamp: committee.time, issuer_key_hash: self.issuer()?.root_key_hash(), tbs };
+        let entry =
+            LogEntry { timestamp: committee.time, issuer_key_hash: self.issuer()?.root_key_hash(), tbs };
         Some(entry.encode())
     }
 
@@ -159,7 +160,8 @@ impl Draft {
             return;
         }
         let data = published.keys.iter().map(|(_, hash)| tlsa_of_key_hash(hash)).collect();
-        let set = RecordSet::new(PUBLISHED_TTL_SECONDS, data).expect("digests make records within every bound");
+        let set =
+            RecordSet::new(PUBLISHED_TTL_SECONDS, data).expect("digests make records within every bound");
         self.put(&key, &set);
         self.put(name, &published);
     }

@@ -1,6 +1,8 @@
 //! The state itself, and drafts of the next one.
 
-use super::row::{Account, Beacon, ActiveCommittee, Due, Generation, Member, NameOwner, Reserve, Row, Validator};
+use super::row::{
+    Account, ActiveCommittee, Beacon, Due, Generation, Member, NameOwner, Reserve, Row, Validator,
+};
 use super::tree::StateTree;
 use super::{Genesis, Header, SetRecords};
 use crate::base::{Digest, Domain, Height, MicroCaesar, Sequence, UnixMillis};
@@ -190,8 +192,10 @@ impl State {
     /// All that exists: every account, every stake, the reserve. Genesis fixed it.
     #[must_use]
     pub fn supply(&self) -> u128 {
-        let accounts: u128 = self.rows::<Account>(Vec::new()).map(|(_, account)| u128::from(account.balance.0)).sum();
-        let stakes: u128 = self.rows::<Member>(Vec::new()).map(|(_, member)| u128::from(member.stake.0)).sum();
+        let accounts: u128 =
+            self.rows::<Account>(Vec::new()).map(|(_, account)| u128::from(account.balance.0)).sum();
+        let stakes: u128 =
+            self.rows::<Member>(Vec::new()).map(|(_, member)| u128::from(member.stake.0)).sum();
         accounts + stakes + u128::from(self.balance(Place::Reserve).0)
     }
 
@@ -333,5 +337,6 @@ fn row_key<R: Row>(key: &R::Key) -> Vec<u8> {
 }
 
 fn decode_row<R: Row>(bytes: &[u8]) -> R {
-    borsh::from_slice(bytes).expect("rows are written by this code, and restored ones checked against the root")
+    borsh::from_slice(bytes)
+        .expect("rows are written by this code, and restored ones checked against the root")
 }

@@ -3,8 +3,8 @@
 use super::chain::Changes;
 use super::perform::perform;
 use super::{
-    BLOCK_BATCH_COUNT_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_VERSION, Block, Body, CheckedBatch, CheckedOperation, Draft, Header,
-    Member, Receipt, SYSTEM_OPERATION_COUNT_MAX, State, SystemOperation,
+    BLOCK_BATCH_COUNT_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_VERSION, Block, Body, CheckedBatch,
+    CheckedOperation, Draft, Header, Member, Receipt, SYSTEM_OPERATION_COUNT_MAX, State, SystemOperation,
 };
 use crate::base::{Digest, Height, PublicKey, Sequence, UnixMillis};
 use crate::caesar::{Ledger, Movement, Place, Reason, STAKE_MINIMUM, reward};
@@ -130,7 +130,12 @@ impl State {
     ///
     /// # Errors
     /// With what stands against it; all the proofs that fail, if `diligence` says so.
-    pub fn admit(&self, batch: &CheckedBatch, time: UnixMillis, diligence: Diligence) -> Result<Digest, Inadmissible> {
+    pub fn admit(
+        &self,
+        batch: &CheckedBatch,
+        time: UnixMillis,
+        diligence: Diligence,
+    ) -> Result<Digest, Inadmissible> {
         let key = batch.batch.member;
         let member = self.get::<Member>(&key).ok_or(Inadmissible::NotMember { member: key })?;
         let (given, next) = (batch.batch.sequence, member.next_sequence);

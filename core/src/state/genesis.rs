@@ -181,10 +181,7 @@ impl Genesis {
     pub fn supply(&self) -> Result<MicroCaesar, GenesisFault> {
         let stakes = self.all_members().map(|member| member.stake);
         let balances = self.accounts.iter().map(|account| account.balance);
-        stakes
-            .chain(balances)
-            .try_fold(self.reserve, MicroCaesar::checked_add)
-            .ok_or(GenesisFault::Supply)
+        stakes.chain(balances).try_fold(self.reserve, MicroCaesar::checked_add).ok_or(GenesisFault::Supply)
     }
 
     /// The validators' memberships and the other members.

@@ -23,9 +23,7 @@ mod system_apply;
 mod tree;
 mod zone;
 
-pub use authority::{
-    ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name,
-};
+pub use authority::{ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name};
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch, batch_root};
 pub use block::{
     BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_VERSION, Block, Body, Header,
@@ -39,14 +37,17 @@ pub use genesis::{
 pub use operation::{
     Action, CertificateProfile, CheckedOperation, InvalidServicePort, IssueCertificate, LEAF_SECONDS_DEFAULT,
     LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,
-    OperationFault, OperationId, Protocol, RegisterName, SERVICE_PORT_COUNT_MAX, ServicePort, SetRecords, Transfer,
+    OperationFault, OperationId, Protocol, RegisterName, SERVICE_PORT_COUNT_MAX, ServicePort, SetRecords,
+    Transfer,
 };
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
 pub use row::{
-    Account, Beacon, Certificate, ActiveCommittee, Due, Generation, Member, NameOwner, Published, Reserve, Row, Validator,
+    Account, ActiveCommittee, Beacon, Certificate, Due, Generation, Member, NameOwner, Published, Reserve,
+    Row, Validator,
 };
 pub use system::{
-    ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction, SystemOperation,
+    ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,
+    SystemOperation,
 };
 pub use tree::TreeHasher;
 pub use zone::{SERVICES, validator_by_name};

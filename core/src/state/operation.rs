@@ -27,7 +27,18 @@ const ID: Domain = Domain::new("hypermesh v1 operation id");
 
 /// What identifies an operation: a hash of its content, never of its signature.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
 )]
 #[serde(transparent)]
 pub struct OperationId(pub Digest);
@@ -88,7 +99,9 @@ pub struct IssueCertificate {
 }
 
 /// A kind of certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CertificateProfile {
@@ -98,7 +111,19 @@ pub enum CertificateProfile {
 }
 
 /// A port and its transport, as in `_443._tcp` (RFC 6698 §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
 pub struct ServicePort {
     /// The port.
     pub port: u16,
@@ -107,7 +132,19 @@ pub struct ServicePort {
 }
 
 /// A transport that a TLSA record can be published for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP.
@@ -150,7 +187,9 @@ pub struct Transfer {
 #[non_exhaustive]
 pub enum OperationFault {
     /// It is for another mesh.
-    #[error("the operation is for the mesh with genesis {genesis}, not for this one: check which mesh the context names")]
+    #[error(
+        "the operation is for the mesh with genesis {genesis}, not for this one: check which mesh the context names"
+    )]
     OtherMesh {
         /// The mesh it names.
         genesis: Digest,
@@ -171,7 +210,9 @@ pub enum OperationFault {
     #[error("certificate request: {0}")]
     Request(#[from] RequestFault),
     /// A lifetime that no certificate may have.
-    #[error("a lifetime of {seconds} s was asked for: it must be from {LEAF_SECONDS_MIN} to {LEAF_SECONDS_MAX} s")]
+    #[error(
+        "a lifetime of {seconds} s was asked for: it must be from {LEAF_SECONDS_MIN} to {LEAF_SECONDS_MAX} s"
+    )]
     Lifetime {
         /// What was asked for.
         seconds: u32,

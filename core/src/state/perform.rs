@@ -10,10 +10,11 @@ use super::{
 };
 use crate::base::{MicroCaesar, PublicKey};
 use crate::caesar::{
-    ISSUE_FEE, Ledger, LedgerFault, Movement, Place, REGISTER_FEE, RECORDS_FEE, Reason, TRANSFER_FEE,
+    ISSUE_FEE, Ledger, LedgerFault, Movement, Place, RECORDS_FEE, REGISTER_FEE, Reason, TRANSFER_FEE,
 };
 use crate::trustchain::DomainName;
-use crate::trustchain::dns::{RecordSet, RecordType};
+use crate::trustchain::dns::{RecordSet, RecordType, check_name};
+use alloc::vec::Vec;
 
 /// What an action costs its owner.
 #[must_use]
@@ -144,13 +145,12 @@ fn set_records(draft: &mut Draft, owner: PublicKey, set: &SetRecords) -> Result<
     match records {
         None => draft.remove::<RecordSet>(&key),
         Some(records) => {
-            let mut others = state.record_sets(name).filter(|other| other.record_type() != Some(*record_type));
-            let alone = |set: &RecordSet| set.record_type() == Some(RecordType::Cname);
-            let clash = match record_type {
-                RecordType::Cname => others.next().is_some(),
-                _ => others.any(|other| alone(&other)),
-            };
-            if clash {
+            let mut types: Vec<RecordType> =
+                state.record_sets(name).filter_map(|set| set.record_type()).collect();
+            types.push(*record_type);
+            types.sort_unstable();
+            types.dedup();
+            if check_name(state.zone_of(name) == Some(name), &types).is_err() {
                 return Err(Refusal::Cname { name: name.clone() });
             }
             draft.put(&key, records);

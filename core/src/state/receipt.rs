@@ -67,7 +67,9 @@ pub enum Effect {
 #[non_exhaustive]
 pub enum Refusal {
     /// Its time had run out.
-    #[error("the operation expired at {expires} and the block is of {time}: sign it again with a later expiry")]
+    #[error(
+        "the operation expired at {expires} and the block is of {time}: sign it again with a later expiry"
+    )]
     Expired {
         /// When it expired.
         expires: UnixMillis,
@@ -75,7 +77,9 @@ pub enum Refusal {
         time: UnixMillis,
     },
     /// Its expiry lies too far ahead.
-    #[error("the operation expires at {expires}, more than an hour after the block of {time}: sign it again with a nearer expiry")]
+    #[error(
+        "the operation expires at {expires}, more than an hour after the block of {time}: sign it again with a nearer expiry"
+    )]
     ExpiresTooLate {
         /// When it expires.
         expires: UnixMillis,
@@ -101,7 +105,9 @@ pub enum Refusal {
         owner: PublicKey,
     },
     /// The name belongs to nobody.
-    #[error("{name} is not registered: register it, or the name directly below the zone that it lies in, first")]
+    #[error(
+        "{name} is not registered: register it, or the name directly below the zone that it lies in, first"
+    )]
     NotRegistered {
         /// The name.
         name: DomainName,
@@ -150,7 +156,9 @@ pub enum Refusal {
     #[error("the committee has not finished generating its keys: try again when the status says active")]
     NoCommittee,
     /// The issuing certificate ends before the certificate would.
-    #[error("the certificate would outlive its issuer, which ends at {issuer_ends}: ask for a shorter lifetime")]
+    #[error(
+        "the certificate would outlive its issuer, which ends at {issuer_ends}: ask for a shorter lifetime"
+    )]
     OutlivesIssuer {
         /// When the issuing certificate ends.
         issuer_ends: UnixMillis,

@@ -52,14 +52,18 @@ row!(ActiveCommittee, 12, (), |_unit| Vec::new());
 row!(Published, 13, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 
 /// An account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 pub struct Account {
     /// What is in it.
     pub balance: MicroCaesar,
 }
 
 /// The named reserve that fees go into and rewards come out of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 pub struct Reserve {
     /// What is in it.
     pub balance: MicroCaesar,

@@ -3,8 +3,8 @@
 use super::execute::Moment;
 use super::row::Published;
 use super::{
-    ABORT_REASON_BYTES_MAX, Beacon, Certificate, ActiveCommittee, Draft, Due, Generation, Receipt, SystemAction,
-    SystemOperation, Validator,
+    ABORT_REASON_BYTES_MAX, ActiveCommittee, Beacon, Certificate, Draft, Due, Generation, Receipt,
+    SystemAction, SystemOperation, Validator,
 };
 use crate::base::{Digest, Domain, PublicKey, UnixMillis};
 use crate::hypermesh::committee::{CommitteeKeys, Round1, derive_keys};
@@ -21,7 +21,12 @@ const NEXT_BEACON: Domain = Domain::new("hypermesh v1 next beacon");
 
 impl Draft {
     /// Carries out a system operation, if it may happen now.
-    pub(super) fn apply_system(&mut self, operation: &SystemOperation, proposer: &PublicKey, moment: Moment) -> bool {
+    pub(super) fn apply_system(
+        &mut self,
+        operation: &SystemOperation,
+        proposer: &PublicKey,
+        moment: Moment,
+    ) -> bool {
         let state = self.state();
         let validator = operation.validator;
         if !state.validators().contains(&validator) || !operation.is_signed(&state.genesis_hash()) {
@@ -29,16 +34,21 @@ impl Draft {
         }
         match &operation.action {
             SystemAction::Reveal(preimage) => validator == *proposer && self.reveal(validator, *preimage),
-            SystemAction::GenerationRound1 { attempt, package } => self.round1(validator, *attempt, package, moment),
-            SystemAction::GenerationConfirm { attempt, keys } => self.confirm(validator, *attempt, keys, moment),
+            SystemAction::GenerationRound1 { attempt, package } => {
+                self.round1(validator, *attempt, package, moment)
+            }
+            SystemAction::GenerationConfirm { attempt, keys } => {
+                self.confirm(validator, *attempt, keys, moment)
+            }
             SystemAction::GenerationAbort { attempt, accused, reason } => {
                 let bounded = reason.len() <= ABORT_REASON_BYTES_MAX
                     && accused.iter().all(|key| self.state().validators().contains(key))
                     && accused.is_sorted_by(|a, b| a < b);
-                bounded && self.generation(*attempt).is_some_and(|generation| {
-                    self.begin_again(&generation, validator, reason.clone(), moment);
-                    true
-                })
+                bounded
+                    && self.generation(*attempt).is_some_and(|generation| {
+                        self.begin_again(&generation, validator, reason.clone(), moment);
+                        true
+                    })
             }
         }
     }
@@ -98,7 +108,8 @@ impl Draft {
     }
 
     fn activate(&mut self, attempt: u32, keys: &CommitteeKeys, moment: Moment) {
-        let committee = ActiveCommittee { attempt, keys: keys.clone(), height: moment.height, time: moment.time };
+        let committee =
+            ActiveCommittee { attempt, keys: keys.clone(), height: moment.height, time: moment.time };
         self.put(&(), &committee);
         self.remove::<Generation>(&());
         let entry = self.state().issuing_entry().expect("an active committee has an issuing certificate");
@@ -166,7 +177,11 @@ impl Draft {
         }
     }
 
-    fn unpublish(&mut self, name: &crate::trustchain::DomainName, serial: &crate::trustchain::ca::SerialNumber) {
+    fn unpublish(
+        &mut self,
+        name: &crate::trustchain::DomainName,
+        serial: &crate::trustchain::ca::SerialNumber,
+    ) {
         let Some(mut published) = self.state().get::<Published>(name) else { return };
         published.keys.retain(|(holder, _)| holder != serial);
         self.put_published(name, published);

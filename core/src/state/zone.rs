@@ -43,7 +43,8 @@ impl Draft {
             let address = set(alloc::vec![RecordData::Aaaa(*validator.address.ip())]);
             self.put(&(name.clone(), RecordType::Aaaa), &address);
             let key = set(alloc::vec![tlsa_for_key(SubjectKey::from(validator.member.key).spki_der())]);
-            let at = tlsa_name(validator.address.port(), TlsaProtocol::Udp, &name).expect("node names leave room for a port");
+            let at = tlsa_name(validator.address.port(), TlsaProtocol::Udp, &name)
+                .expect("node names leave room for a port");
             self.put(&(at, RecordType::Tlsa), &key);
         }
         // A record set is bounded: a mesh larger than that lists its first nodes.

@@ -1,8 +1,8 @@
 //! The file beside a certificate that names who approved it.
 
+use crate::base::{decode, encode};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::trustchain::ca::SerialNumber;
-use crate::base::{decode, encode};
 use alloc::string::String;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -53,7 +53,8 @@ impl CertificateProof {
         }
         let begin = alloc::format!("-----BEGIN {PROOF_PEM_LABEL}-----");
         let end = alloc::format!("-----END {PROOF_PEM_LABEL}-----");
-        let body = text.trim().strip_prefix(&begin).and_then(|rest| rest.strip_suffix(&end)).ok_or(InvalidProof)?;
+        let body =
+            text.trim().strip_prefix(&begin).and_then(|rest| rest.strip_suffix(&end)).ok_or(InvalidProof)?;
         let body: String = body.split_ascii_whitespace().collect();
         let bytes = BASE64_STANDARD.decode(body).map_err(|_| InvalidProof)?;
         decode(&bytes, PROOF_BYTES_MAX).map_err(|_| InvalidProof)

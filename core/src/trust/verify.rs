@@ -6,8 +6,8 @@ use crate::base::{Height, LeafIndex, PublicKey, UnixMillis, decode};
 use crate::state::{ConsensusProof, Genesis, GenesisValidator, cosigner_name};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
-    Anchor as RootAnchor, CertificateRole, ChainCheck, ChainStep, ExpectedName, PROOF_BYTES_MAX, SignedCertificate,
-    SubjectKey, take_apart,
+    Anchor as RootAnchor, CertificateRole, ChainCheck, ChainStep, ExpectedName, PROOF_BYTES_MAX,
+    SignedCertificate, SubjectKey, take_apart,
 };
 use crate::trustchain::ct::{Cosigner, LogEntry, SignedCheckpoint, TreeHead, verify_inclusion};
 use alloc::format;
@@ -91,16 +91,23 @@ impl Verification {
         name: Option<&DomainName>,
         wall: UnixMillis,
     ) -> Option<()> {
-        let anchor = self.note(CheckName::Bundle, bundle.anchor().map_err(|fault| fault.to_string()), |anchor| {
-            format!("mesh {} with genesis {}", bundle.genesis.network, anchor.genesis_hash)
-        })?;
+        let anchor =
+            self.note(CheckName::Bundle, bundle.anchor().map_err(|fault| fault.to_string()), |anchor| {
+                format!("mesh {} with genesis {}", bundle.genesis.network, anchor.genesis_hash)
+            })?;
         let leaf = take_apart(der).map_err(|fault| fault.to_string());
         let leaf = self.note(CheckName::Form, leaf, |leaf| format!("serial number {}", leaf.serial))?;
         let chain = chain(bundle, &anchor, &leaf, name, wall);
         let part = |wanted: fn(ChainStep) -> bool| {
-            chain.iter().filter(|(step, _)| wanted(*step)).find_map(|(_, fault)| fault.clone()).map_or(Ok(()), Err)
+            chain
+                .iter()
+                .filter(|(step, _)| wanted(*step))
+                .find_map(|(_, fault)| fault.clone())
+                .map_or(Ok(()), Err)
         };
-        self.note(CheckName::Chain, part(is_signing), |()| "leaf, issuing and root certificates".to_string())?;
+        self.note(CheckName::Chain, part(is_signing), |()| {
+            "leaf, issuing and root certificates".to_string()
+        })?;
         self.note(CheckName::Time, part(is_timing), |()| format!("until {}", leaf.validity.not_after))?;
         self.note(CheckName::Names, part(is_naming), |()| listed(&leaf))?;
         let consensus = self.note(CheckName::Approved, approved(&anchor, &leaf), |consensus| {
@@ -113,7 +120,8 @@ impl Verification {
         self.leaf_index = Some(consensus.leaf_index);
         let Some(proof) = proof else { return Some(()) };
         let precommits = quorum(bundle, &anchor, &leaf, &consensus, proof);
-        self.approved_by = self.note(CheckName::Quorum, precommits, |names| format!("of {}", names.join(", ")))?;
+        self.approved_by =
+            self.note(CheckName::Quorum, precommits, |names| format!("of {}", names.join(", ")))?;
         self.note(CheckName::Checkpoint, checkpoint(bundle, &anchor, &consensus, proof), |names| {
             format!("signed by the log key, cosigned by {}", names.join(", "))
         })?;
@@ -154,7 +162,11 @@ fn chain(
         expected: expected.as_ref(),
     };
     let report = check.run();
-    report.steps().iter().map(|(step, outcome)| (*step, outcome.as_ref().err().map(ToString::to_string))).collect()
+    report
+        .steps()
+        .iter()
+        .map(|(step, outcome)| (*step, outcome.as_ref().err().map(ToString::to_string)))
+        .collect()
 }
 
 const fn is_timing(step: ChainStep) -> bool {
@@ -182,7 +194,10 @@ fn approved(anchor: &Anchor, leaf: &SignedCertificate) -> Result<ConsensusProof,
     let malformed = |_| "its consensus proof is malformed".to_string();
     let consensus: ConsensusProof = decode(bytes, PROOF_BYTES_MAX).map_err(malformed)?;
     if consensus.header.genesis != anchor.genesis_hash {
-        return Err(format!("its consensus proof is of another mesh, with genesis {}", consensus.header.genesis));
+        return Err(format!(
+            "its consensus proof is of another mesh, with genesis {}",
+            consensus.header.genesis
+        ));
     }
     Ok(consensus)
 }
@@ -211,11 +226,17 @@ fn quorum(
     }
     let header = &consensus.header;
     if proof.commit.height != header.height || proof.commit.value_id != header.hash() {
-        return Err("never logged: the proof file's precommits are for another block than the certificate's".to_string());
+        return Err("never logged: the proof file's precommits are for another block than the certificate's"
+            .to_string());
     }
     let validators = bundle.genesis.validator_set();
     proof.commit.verify(&anchor.genesis_hash, &validators).map_err(|fault| fault.to_string())?;
-    Ok(proof.commit.signatures.iter().map(|signature| validator_name(&bundle.genesis, &signature.validator)).collect())
+    Ok(proof
+        .commit
+        .signatures
+        .iter()
+        .map(|signature| validator_name(&bundle.genesis, &signature.validator))
+        .collect())
 }
 
 fn checkpoint(

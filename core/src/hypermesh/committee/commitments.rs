@@ -14,7 +14,9 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
+use curve25519_dalek::edwards::CompressedEdwardsY;
 use frost_ed25519::round1::{NonceCommitment, SigningCommitments};
+use frost_ed25519::{Ed25519Group, Group};
 
 /// The most commitments in one offer, so that making one takes a few milliseconds at most.
 pub const OFFER_COMMITMENT_COUNT_MAX: usize = 64;
@@ -75,11 +77,19 @@ impl Commitment {
         points.try_into().expect("a point has 32 bytes")
     }
 
-    /// The points, or `None` if one is the identity or not of prime order.
+    /// The points, or `None` if one is the identity or no point at all.
+    ///
+    /// That they have prime order (RFC 9591 §3.1) is not checked: it would cost a third of all signing, and
+    /// nothing rests on it. No secret is ever multiplied with another's points, so none leaks; and a point
+    /// of mixed order makes the aggregate fail, and the share of *its own maker*, both of which are checked
+    /// without the cofactor. Keys are another matter: their points are checked.
     pub(super) fn decode_points(points: &[u8; Self::POINT_BYTES]) -> Option<SigningCommitments> {
+        let decode = |point| {
+            let point = CompressedEdwardsY::from_slice(point).ok()?.decompress()?;
+            (point != Ed25519Group::identity()).then(|| NonceCommitment::new(point))
+        };
         let (hiding, binding) = points.split_at(32);
-        let hiding = NonceCommitment::deserialize(hiding).ok()?;
-        Some(SigningCommitments::new(hiding, NonceCommitment::deserialize(binding).ok()?))
+        Some(SigningCommitments::new(decode(hiding)?, decode(binding)?))
     }
 }
 
@@ -198,8 +208,9 @@ impl CommitmentPool {
     pub fn running_low(&self, committee: &Committee) -> Vec<(PublicKey, KeyPurpose)> {
         let mut low = Vec::new();
         for signer in committee.validators() {
-            let is_low =
-                |purpose: &KeyPurpose| self.held_count(&signer, *purpose) * 2 < outstanding_count_max(*purpose);
+            let is_low = |purpose: &KeyPurpose| {
+                self.held_count(&signer, *purpose) * 2 < outstanding_count_max(*purpose)
+            };
             low.extend(KeyPurpose::ALL.into_iter().filter(is_low).map(|purpose| (signer, purpose)));
         }
         low

@@ -2,24 +2,25 @@
 //!
 //! A [`SigningSession`] asks as many signers as the threshold, those that its caller prefers. It ends with a
 //! signature, with culprits, or in silence, and in the last two cases [`SigningSession::retry`] begins
-//! another with others, as ROAST does: each retry leaves out who was caught and puts last who was silent, so
-//! there is a signature as soon as a threshold of honest signers answers. The session before stays usable;
-//! a late share may still complete it.
+//! another with others, as ROAST does: each retry leaves out who was caught and puts last who was silent in
+//! any session before. So each retry knows at least one faulty signer more, and with f of them there is a
+//! signature after f + 1 sessions at most. The sessions before stay usable; a late share may still complete
+//! one.
 //!
 //! What it does not do: keep time. When to call a signer silent is the caller's decision.
 
 use super::KeyPurpose;
 use super::commitments::{Commitment, CommitmentPool};
-use super::evidence::ShareEvidence;
+use super::evidence::{ShareEvidence, share_is_good};
 use super::keys::Committee;
 use super::request::{NamedCommitment, ShareRequest, SignedShare, message_digest};
-use crate::base::{PublicKey, Signature};
+use crate::base::{Digest, PublicKey, Signature};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use frost_ed25519::round1::SigningCommitments;
 use frost_ed25519::round2::SignatureShare;
-use frost_ed25519::{CheaterDetection, Error, Identifier, SigningPackage, aggregate_custom};
+use frost_ed25519::{CheaterDetection, Identifier, SigningPackage, aggregate_custom};
 
 /// The most bytes that a committee signs at once.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -60,13 +61,14 @@ pub enum ShareFault {
         /// Whose.
         signer: PublicKey,
     },
-    /// Its signature does not hold: not the doing of the signer that it names.
-    #[error("the share that claims to be of {signer} is not signed by it")]
+    /// Shares whose signatures do not hold: not the doing of the signers that they name. They were dropped;
+    /// the session goes on.
+    #[error("{} shares are not signed by whom they name", signers.len())]
     Forged {
-        /// Whose it is said to be.
-        signer: PublicKey,
+        /// Whose they are said to be.
+        signers: BTreeSet<PublicKey>,
     },
-    /// There is a share of this signer already. The first counts.
+    /// There is a share of this signer already, which it signed or which is the same. The first counts.
     #[error("{signer} sent another share already")]
     Repeated {
         /// Whose.
@@ -89,10 +91,14 @@ pub struct SigningSession {
     committee: Arc<Committee>,
     message: Vec<u8>,
     request: ShareRequest,
+    session: Digest,
     package: SigningPackage,
     shares: BTreeMap<PublicKey, SignedShare>,
     signature: Option<Signature>,
+    /// Caught, in this session or in those that it is a retry of.
     culprits: BTreeSet<PublicKey>,
+    /// Silent in those that it is a retry of.
+    silent: BTreeSet<PublicKey>,
 }
 
 impl SigningSession {
@@ -122,47 +128,61 @@ impl SigningSession {
         commitments.keys().for_each(|signer| pool.spend(signer, purpose));
         let digest = message_digest(&message);
         let request = ShareRequest { committee: committee.digest(), purpose, message: digest, commitments };
-        let package = SigningPackage::new(decoded, &message);
-        let (shares, culprits) = (BTreeMap::new(), BTreeSet::new());
-        Ok(Self { committee, message, request, package, shares, signature: None, culprits })
+        Ok(Self {
+            package: SigningPackage::new(decoded, &message),
+            session: request.session(),
+            committee,
+            message,
+            request,
+            shares: BTreeMap::new(),
+            signature: None,
+            culprits: BTreeSet::new(),
+            silent: BTreeSet::new(),
+        })
     }
 
-    /// Begins again with others: without the culprits of this session and those before it, and with the
-    /// silent only if it takes them. This session stays as it is.
+    /// Begins again with others: without the culprits of this session and those before it, and with those
+    /// who were silent only if it takes them. The shares that did come are checked one by one, so that who
+    /// sent a bad one is left out too; see [`SigningSession::evidence`]. This session can still be completed.
     ///
     /// # Errors
     /// If the pool has commitments of too few.
     pub fn retry(
-        &self,
+        &mut self,
         preference: &[PublicKey],
         pool: &mut CommitmentPool,
     ) -> Result<Self, NotEnoughSigners> {
-        let silent = self.missing();
+        let (_forged, _bad) = (self.drop_forged(), self.accuse_bad());
+        let silent: BTreeSet<_> = self.silent.union(&self.missing()).copied().collect();
         let honest = preference.iter().copied().filter(|signer| !self.culprits.contains(signer));
         let (last, first): (Vec<_>, Vec<_>) = honest.partition(|signer| silent.contains(signer));
         let (committee, purpose) = (Arc::clone(&self.committee), self.request.purpose);
-        let mut session =
-            Self::begin(committee, purpose, self.message.clone(), &[first, last].concat(), pool)?;
-        session.culprits.clone_from(&self.culprits);
-        Ok(session)
+        let preference = [first, last].concat();
+        let session = Self::begin(committee, purpose, self.message.clone(), &preference, pool)?;
+        Ok(Self { culprits: self.culprits.clone(), silent, ..session })
     }
 
     /// Takes a share. The last one gives the signature, or names the culprits.
+    ///
+    /// Who signed a share is looked into only when it matters: when there are two in one signer's name, or
+    /// when together they make no signature.
     ///
     /// # Errors
     /// If the share is refused, or all are in and some are bad; see [`ShareFault`].
     pub fn receive(&mut self, share: SignedShare) -> Result<Progress, ShareFault> {
         let signer = share.signer;
-        if share.session != self.session() {
+        if share.session != self.session {
             return Err(ShareFault::OtherSession { signer });
         }
         if !self.request.commitments.contains_key(&signer) {
             return Err(ShareFault::NotAsked { signer });
         }
-        if self.shares.contains_key(&signer) {
-            return Err(ShareFault::Repeated { signer });
+        if let Some(first) = self.shares.get(&signer) {
+            if *first == share || first.verify().is_ok() {
+                return Err(ShareFault::Repeated { signer });
+            }
+            share.verify().map_err(|_| ShareFault::Forged { signers: BTreeSet::from([signer]) })?;
         }
-        share.verify().map_err(|_| ShareFault::Forged { signer })?;
         self.shares.insert(signer, share);
         match self.missing().is_empty() {
             true => self.finish().map(Progress::Signed),
@@ -178,8 +198,8 @@ impl SigningSession {
 
     /// The session's name, which the shares bear.
     #[must_use]
-    pub fn session(&self) -> crate::base::Digest {
-        self.request.session()
+    pub const fn session(&self) -> Digest {
+        self.session
     }
 
     /// Who is asked.
@@ -199,6 +219,18 @@ impl SigningSession {
         &self.culprits
     }
 
+    /// What proves the guilt of those who were caught in this session.
+    #[must_use]
+    pub fn evidence(&self) -> Vec<ShareEvidence> {
+        let bad = self.shares.iter().filter(|(signer, _)| self.culprits.contains(signer));
+        let evidence = bad.map(|(_, share)| ShareEvidence {
+            request: self.request.clone(),
+            message: self.message.clone(),
+            share: share.clone(),
+        });
+        evidence.collect()
+    }
+
     /// The signature, once there is one.
     #[must_use]
     pub const fn signature(&self) -> Option<Signature> {
@@ -208,46 +240,53 @@ impl SigningSession {
     fn finish(&mut self) -> Result<Signature, ShareFault> {
         let group = self.committee.group(self.request.purpose);
         let mut shares = BTreeMap::new();
-        let mut bad = BTreeSet::new();
         for (signer, signed) in &self.shares {
-            match (group.identifiers.get(signer), SignatureShare::deserialize(&signed.share)) {
-                (Some(identifier), Ok(share)) => {
-                    shares.insert(*identifier, share);
-                }
-                (Some(_) | None, Ok(_) | Err(_)) => {
-                    bad.insert(*signer);
-                }
+            if let (Some(identifier), Ok(share)) =
+                (group.identifiers.get(signer), SignatureShare::deserialize(&signed.share))
+            {
+                shares.insert(*identifier, share);
             }
         }
-        if !bad.is_empty() {
-            return Err(self.accuse(bad));
+        // Which of the shares are bad is looked into only if they make no signature.
+        let aggregated = aggregate_custom(&self.package, &shares, &group.package, CheaterDetection::Disabled);
+        let bytes = aggregated.and_then(|signature| signature.serialize()).ok();
+        let signature = bytes.and_then(|bytes| bytes.try_into().ok()).map(Signature);
+        match signature.filter(|signature| group.public.verify_bytes(&self.message, signature).is_ok()) {
+            Some(signature) => {
+                self.signature = Some(signature);
+                Ok(signature)
+            }
+            None => Err(self.fault()),
         }
-        let signature =
-            match aggregate_custom(&self.package, &shares, &group.package, CheaterDetection::AllCheaters) {
-                Ok(signature) => signature,
-                Err(Error::InvalidSignatureShare { culprits }) => {
-                    let named = group.identifiers.iter().filter(|(_, one)| culprits.contains(one));
-                    let bad = named.map(|(signer, _)| *signer).collect();
-                    return Err(self.accuse(bad));
-                }
-                Err(_) => return Err(ShareFault::InconsistentKeys),
-            };
-        let bytes = signature.serialize().ok().and_then(|bytes| bytes.try_into().ok());
-        let signature = Signature(bytes.ok_or(ShareFault::InconsistentKeys)?);
-        group.public.verify_bytes(&self.message, &signature).map_err(|_| ShareFault::InconsistentKeys)?;
-        self.signature = Some(signature);
-        Ok(signature)
     }
 
-    fn accuse(&mut self, bad: BTreeSet<PublicKey>) -> ShareFault {
-        let evidence = bad.iter().filter_map(|culprit| self.shares.get(culprit)).map(|share| ShareEvidence {
-            request: self.request.clone(),
-            message: self.message.clone(),
-            share: share.clone(),
-        });
-        let fault = ShareFault::BadShares { evidence: evidence.collect() };
-        self.culprits.extend(bad);
-        fault
+    /// Why the shares make no signature.
+    fn fault(&mut self) -> ShareFault {
+        let signers = self.drop_forged();
+        if !signers.is_empty() {
+            return ShareFault::Forged { signers };
+        }
+        match self.accuse_bad() {
+            0 => ShareFault::InconsistentKeys,
+            _ => ShareFault::BadShares { evidence: self.evidence() },
+        }
+    }
+
+    /// Drops the shares whose signature does not hold. Whose they were said to be.
+    fn drop_forged(&mut self) -> BTreeSet<PublicKey> {
+        let forged = self.shares.values().filter(|share| share.verify().is_err());
+        let forged: BTreeSet<_> = forged.map(|share| share.signer).collect();
+        self.shares.retain(|signer, _| !forged.contains(signer));
+        forged
+    }
+
+    /// Adds to the culprits all whose share is bad. How many these are.
+    fn accuse_bad(&mut self) -> usize {
+        let group = self.committee.group(self.request.purpose);
+        let is_bad = |share: &&SignedShare| share_is_good(group, &self.package, share) == Some(false);
+        let bad: Vec<_> = self.shares.values().filter(is_bad).map(|share| share.signer).collect();
+        self.culprits.extend(&bad);
+        bad.len()
     }
 }
 

@@ -84,7 +84,7 @@ impl ShareEvidence {
 }
 
 /// Whether a share is good; `None` if the package does not allow to tell.
-fn share_is_good(group: &Group, package: &SigningPackage, share: &SignedShare) -> Option<bool> {
+pub(super) fn share_is_good(group: &Group, package: &SigningPackage, share: &SignedShare) -> Option<bool> {
     let identifier = group.identifiers.get(&share.signer)?;
     let verifying_share = group.package.verifying_shares().get(identifier)?;
     let Ok(scalar) = SignatureShare::deserialize(&share.share) else {

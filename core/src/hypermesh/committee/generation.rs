@@ -16,12 +16,11 @@
 //! Secrets are held in memory only, and are wiped when the attempt ends, however it ends.
 
 use super::KeyPurpose;
+use super::fault::{Accusation, GenerationFault, InvalidSession, Reason};
 use super::keys::CommitteeKeys;
 use super::secret::{SecretScalar, encode_secret};
 use super::shares::KeyShares;
-use super::transcript::{
-    Accusation, DealerCommitment, GenerationFault, InvalidSession, Reason, Round1, Session, Transcript,
-};
+use super::transcript::{DealerCommitment, Round1, Session, Transcript};
 use crate::base::{Digest, Entropy, EntropyRng, PublicKey};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -109,9 +108,8 @@ impl KeyGeneration {
         let mut commitments = BTreeMap::new();
         for purpose in KeyPurpose::ALL {
             let identifier = session.identifier(purpose, &me);
-            let (secret, package) =
-                part1(identifier, count, session.threshold(), &mut EntropyRng(&mut *entropy))
-                    .expect("a checked session has a threshold that FROST takes");
+            let (secret, package) = part1(identifier, count, session.threshold(), EntropyRng(&mut *entropy))
+                .expect("a checked session has a threshold that FROST takes");
             commitments.insert(purpose, DealerCommitment::of(&package));
             secrets.insert(purpose, secret);
         }

@@ -125,9 +125,7 @@ impl CommitteeKeys {
         }
         match usize::from(self.threshold) == threshold(count) {
             true => Ok(()),
-            false => {
-                Err(InvalidKeys::Threshold { threshold: self.threshold, expected: threshold(count) })
-            }
+            false => Err(InvalidKeys::Threshold { threshold: self.threshold, expected: threshold(count) }),
         }
     }
 }

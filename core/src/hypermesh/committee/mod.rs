@@ -15,11 +15,13 @@
 //!
 //! Everything here is pure: packages go in, packages come out. What it does **not** do: carry packages
 //! (round 2 of key generation needs a confidential, authenticated channel), order round 1 on the chain,
-//! decide which bytes are right to sign, time out the silent, or store shares.
+//! decide which bytes are right to sign, time out the silent, or store shares. Not built yet: handing the
+//! keys to another committee, and repairing the share of a validator that lost its disk.
 
 mod commitments;
 mod coordinator;
 mod evidence;
+mod fault;
 mod generation;
 mod identifier;
 mod keys;
@@ -40,6 +42,7 @@ pub use commitments::{
 };
 pub use coordinator::{MESSAGE_BYTES_MAX, NotEnoughSigners, Progress, ShareFault, SigningSession};
 pub use evidence::{NoEvidence, ShareEvidence};
+pub use fault::{Accusation, GenerationFault, InvalidSession, Reason};
 pub use generation::{Dealt, Generated, KeyGeneration, Round2};
 pub use keys::{
     Committee, CommitteeKeys, GroupKey, InvalidKeys, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, threshold,
@@ -48,6 +51,4 @@ pub use purpose::KeyPurpose;
 pub use request::{NamedCommitment, ShareRequest, SignedShare, message_digest};
 pub use shares::{InvalidShares, KeyShares};
 pub use signer::{COORDINATOR_COUNT_MAX, SignRefusal, Signer};
-pub use transcript::{
-    Accusation, DealerCommitment, GenerationFault, InvalidSession, Reason, Round1, Session, derive_keys,
-};
+pub use transcript::{DealerCommitment, Round1, Session, derive_keys};

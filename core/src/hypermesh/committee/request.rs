@@ -110,9 +110,12 @@ mod tests {
     #[test]
     fn digests_are_what_other_versions_make() {
         let session = request().session();
-        assert_eq!(hex::encode(session.0), "");
+        assert_eq!(
+            hex::encode(session.0),
+            "3517ba14e18fd3ed7a34be0c966d260ef1cc0579f9b3fe55f337daeb5842b588"
+        );
         let digest = share_digest(&session, &PublicKey([8; 32]), &[9; 32]);
-        assert_eq!(hex::encode(digest.0), "");
+        assert_eq!(hex::encode(digest.0), "5eee99158982bffe82322087b494519cb90c1cf5274112cf80e0e87686f7f0a8");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A validator's shares of the four keys, and the row that keeps them in the node's store.
 
+use super::KeyPurpose;
 use super::keys::Committee;
 use super::secret::{SecretScalar, encode_secret};
-use super::KeyPurpose;
 use crate::base::{Digest, PublicKey};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

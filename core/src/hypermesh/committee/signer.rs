@@ -127,7 +127,7 @@ impl Signer {
             let (secret, _) = round1::commit(package.signing_share(), &mut random);
             let (id, nonce) = (self.next, Nonce::new(secret));
             let points = *nonce.points();
-            assert_ne!(self.latest, Some(points), "the entropy that was handed in repeats itself");
+            assert!(self.latest != Some(points), "the entropy that was handed in repeats itself");
             (self.latest, self.next) = (Some(points), NonceId(id.0 + 1));
             stock.insert(id, nonce);
             commitments.push(Commitment { id, points });
@@ -204,12 +204,7 @@ impl Signer {
         }
     }
 
-    fn share(
-        &self,
-        request: &ShareRequest,
-        message: &[u8],
-        nonce: Nonce,
-    ) -> Result<[u8; 32], SignRefusal> {
+    fn share(&self, request: &ShareRequest, message: &[u8], nonce: Nonce) -> Result<[u8; 32], SignRefusal> {
         let malformed = |signer| SignRefusal::MalformedCommitment { signer };
         let secret = nonce.into_secret();
         let mine = Some((self.me, *secret.commitments()));

@@ -7,16 +7,18 @@
 //! receivers see that; hence every one of them confirms before the keys are used.
 
 use super::KeyPurpose;
+use super::fault::{Accusation, GenerationFault, InvalidSession, Reason};
 use super::identifier::identifier;
 use super::keys::{CommitteeKeys, GroupKey, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, threshold};
+use crate::base::Signature as ProofBytes;
 use crate::base::{Digest, Domain, PublicKey, encode};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
-use serde::{Deserialize, Serialize};
 use frost_ed25519::keys::dkg::round1;
 use frost_ed25519::keys::{PublicKeyPackage, VerifiableSecretSharingCommitment};
 use frost_ed25519::{Ciphersuite, Ed25519Group, Ed25519Sha512, Group, Identifier, Signature};
+use serde::{Deserialize, Serialize};
 
 const SESSION: Domain = Domain::new("hypermesh v1 committee key generation");
 
@@ -29,27 +31,6 @@ pub struct Session {
     pub attempt: u32,
     /// All validators, in order, each once.
     pub validators: Vec<PublicKey>,
-}
-
-/// A session that cannot be run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidSession {
-    /// Too few or too many validators.
-    #[error("{count} validators where {VALIDATOR_COUNT_MIN} to {VALIDATOR_COUNT_MAX} are allowed")]
-    ValidatorCount {
-        /// How many there were.
-        count: usize,
-    },
-    /// The validators are not in order, or one stands there twice.
-    #[error("the validators are not in order, each once")]
-    Unsorted,
-    /// This node is not one of them.
-    #[error("{me} is not one of the validators")]
-    NotAValidator {
-        /// The node.
-        me: PublicKey,
-    },
 }
 
 /// A validator's round-1 package for all keys: goes on the chain, signed by its sender.
@@ -67,70 +48,7 @@ pub struct DealerCommitment {
     /// As many points as the threshold: the commitments to the coefficients, constant first.
     pub coefficients: Vec<[u8; 32]>,
     /// A Schnorr proof of knowledge, bound to the dealer's identifier.
-    pub proof: [u8; 64],
-}
-
-/// Why key generation refuses what it was given.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GenerationFault {
-    /// Validators did not keep to the protocol. The attempt is over: a new one must be begun.
-    #[error("key generation failed: {} validators broke the protocol", accusations.len())]
-    Accused {
-        /// Who, and what each did.
-        accusations: BTreeMap<PublicKey, Accusation>,
-    },
-    /// Came from outside the session, or from this node itself. Dropped; the attempt goes on.
-    #[error("{from} is not another validator of this key generation")]
-    NotAValidator {
-        /// The sender.
-        from: PublicKey,
-    },
-    /// Belongs to another attempt, as a package that was late does. Dropped; the attempt goes on.
-    #[error("the package of {from} belongs to another key generation")]
-    OtherSession {
-        /// The sender.
-        from: PublicKey,
-    },
-    /// Round 1 was given already, or the attempt is over. The caller's fault.
-    #[error("this key generation expects no such package now")]
-    OutOfOrder,
-}
-
-/// What a validator did wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Accusation {
-    /// In which key; `None` if in all of them.
-    pub purpose: Option<KeyPurpose>,
-    /// What.
-    pub reason: Reason,
-}
-
-/// How a validator broke the protocol of key generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Reason {
-    /// There is no round-1 package of it.
-    #[error("sent no round-1 package")]
-    Missing,
-    /// Its round-1 package names another session.
-    #[error("sent a round-1 package for another session")]
-    OtherSession,
-    /// Its package lacks a key, has the wrong number of coefficients, or holds what is no point or scalar.
-    #[error("sent a malformed package")]
-    Malformed,
-    /// Its proof of knowledge does not hold: for this session, purpose and sender.
-    #[error("sent a proof of knowledge that does not hold")]
-    InvalidProof,
-    /// The private share that it sent does not lie on the polynomial that it committed to.
-    #[error("sent a share that does not match its commitment")]
-    InvalidShare,
-    /// It sent two different packages where one is due.
-    #[error("sent two different packages")]
-    Contradiction,
-    /// Together the dealers' commitments make a key of small order.
-    #[error("took part in a key that nobody could use")]
-    DegenerateKey,
+    pub proof: ProofBytes,
 }
 
 impl Session {
@@ -169,7 +87,9 @@ impl Round1 {
     /// More bytes than any encoding of a round-1 package takes: a bound for decoding.
     pub const BYTES_MAX: usize = 32 + 4 + 4 * (1 + 4 + 32 * threshold(VALIDATOR_COUNT_MAX) + 64);
 
-    /// Checks the package of one dealer by itself, as whoever puts it on the chain should.
+    /// Checks the package of one dealer by itself, as whoever puts it on the chain should. The proof speaks
+    /// of the polynomial's constant alone: the other coefficients are the sender's by its signature on the
+    /// chain, and whether they are those of its shares is seen in round 2.
     ///
     /// # Errors
     /// What the dealer did wrong.
@@ -207,7 +127,7 @@ impl DealerCommitment {
         let proof = package.proof_of_knowledge().serialize().expect(expected);
         Self {
             coefficients: coefficients.into_iter().map(fixed).collect(),
-            proof: proof.try_into().expect("a Schnorr signature has 64 bytes"),
+            proof: ProofBytes(proof.try_into().expect("a Schnorr signature has 64 bytes")),
         }
     }
 
@@ -218,7 +138,7 @@ impl DealerCommitment {
         }
         let commitment = VerifiableSecretSharingCommitment::deserialize(&self.coefficients)
             .map_err(|_| Reason::Malformed)?;
-        let proof = Signature::deserialize(&self.proof).map_err(|_| Reason::Malformed)?;
+        let proof = Signature::deserialize(&self.proof.0).map_err(|_| Reason::Malformed)?;
         match self.proof_holds(dealer, &proof) {
             Some(true) => Ok(round1::Package::new(commitment, proof)),
             Some(false) => Err(Reason::InvalidProof),
@@ -229,7 +149,7 @@ impl DealerCommitment {
     /// Checks `R = μG - cφ₀` with `c = HDKG(identifier ‖ φ₀ ‖ R)` (FROST, figure 1, round 1, step 5).
     fn proof_holds(&self, dealer: Identifier, proof: &Signature) -> Option<bool> {
         let constant = self.coefficients.first()?;
-        let (commitment, _) = self.proof.split_at_checked(32)?;
+        let (commitment, _) = self.proof.0.split_at_checked(32)?;
         let preimage = [dealer.serialize().as_slice(), constant, commitment].concat();
         let challenge = Ed25519Sha512::HDKG(&preimage)?;
         let constant = Ed25519Group::deserialize(constant).ok()?;

@@ -197,17 +197,11 @@ mod tests {
 
         let (mut shuffled, set) = certificate(&keys());
         shuffled.signatures.swap(0, 1);
-        assert_eq!(
-            shuffled.verify(&GENESIS, &set),
-            Err(CertificateFault::NotSorted { validator: key(0) })
-        );
+        assert_eq!(shuffled.verify(&GENESIS, &set), Err(CertificateFault::NotSorted { validator: key(0) }));
 
         let (mut forged, set) = certificate(&keys());
         forged.signatures[2].signature = forged.signatures[1].signature;
-        assert_eq!(
-            forged.verify(&GENESIS, &set),
-            Err(CertificateFault::BadSignature { validator: key(2) })
-        );
+        assert_eq!(forged.verify(&GENESIS, &set), Err(CertificateFault::BadSignature { validator: key(2) }));
     }
 
     #[test]

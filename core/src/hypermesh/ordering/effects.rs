@@ -8,9 +8,7 @@ use super::context::{CoreProposal, CoreVote, MeshContext, Value};
 use super::convert::{CoreSignedProposal, CoreSignedVote, round};
 use super::engine::EngineConfig;
 use super::fault::EngineFault;
-use super::message::{
-    ConsensusMessage, PolkaCertificate, Proposal, RoundCertificate, RoundCertificateKind,
-};
+use super::message::{ConsensusMessage, PolkaCertificate, Proposal, RoundCertificate, RoundCertificateKind};
 use super::outbox::{Outbox, Output};
 use super::signer::{Signer, Verifier};
 use super::timers::Timers;
@@ -144,7 +142,9 @@ impl Host {
             Effect::PublishLivenessMsg(message, answer) => {
                 self.broadcast(match message {
                     LivenessMsg::Vote(vote) => ConsensusMessage::RepeatedVote((&vote).into()),
-                    LivenessMsg::PolkaCertificate(polka) => ConsensusMessage::PolkaCertificate((&polka).into()),
+                    LivenessMsg::PolkaCertificate(polka) => {
+                        ConsensusMessage::PolkaCertificate((&polka).into())
+                    }
                     LivenessMsg::SkipRoundCertificate(skip) => {
                         ConsensusMessage::RoundCertificate((&skip).into())
                     }
@@ -341,7 +341,8 @@ impl Host {
             return Err(CertificateError::VerificationError(None));
         }
         let own = self.signer.public();
-        let unknown = |signed: &&SignedVote| signed.vote.validator == own && !self.signer.knows_vote(&signed.vote);
+        let unknown =
+            |signed: &&SignedVote| signed.vote.validator == own && !self.signer.knows_vote(&signed.vote);
         if let Some(unknown) = votes.iter().find(unknown) {
             self.abstain(unknown.vote.height);
         }

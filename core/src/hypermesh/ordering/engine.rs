@@ -144,8 +144,14 @@ impl Engine {
             value_payload: ValuePayload::ProposalAndParts,
             enabled: true,
         };
-        let state =
-            State::new(MeshContext, height, validators.clone(), params, CORE_QUEUE_HEIGHTS, CORE_QUEUE_INPUTS);
+        let state = State::new(
+            MeshContext,
+            height,
+            validators.clone(),
+            params,
+            CORE_QUEUE_HEIGHTS,
+            CORE_QUEUE_INPUTS,
+        );
         Self {
             state,
             host: Host::new(config, height),
@@ -525,7 +531,8 @@ impl Engine {
         for (first, second) in votes.into_iter().flatten().flatten().flat_map(|(_, pairs)| pairs) {
             found.push(Evidence::from_votes(first.into(), second.into()));
         }
-        let proposals = [Some(driver.proposals().evidence()), let_go.as_ref().map(|evidence| &evidence.proposals)];
+        let proposals =
+            [Some(driver.proposals().evidence()), let_go.as_ref().map(|evidence| &evidence.proposals)];
         for (_, pairs) in proposals.into_iter().flatten().flat_map(|map| map.iter()) {
             for (first, second) in pairs {
                 found.push(Evidence::from_proposals(first.into(), second.into()));
@@ -544,9 +551,8 @@ impl Engine {
 fn is_endorsed(state: &State<MeshContext>, candidate: &Candidate, needed: usize) -> bool {
     let id = candidate.value.id;
     let votes = state.driver.votes().all_rounds().values().flat_map(|round| round.received_votes());
-    let prevotes = votes.filter(|vote| {
-        vote.message.kind == VoteType::Prevote && vote.message.value_id == NilOrVal::Val(id)
-    });
+    let prevotes = votes
+        .filter(|vote| vote.message.kind == VoteType::Prevote && vote.message.value_id == NilOrVal::Val(id));
     let voters: BTreeSet<PublicKey> = prevotes.map(|vote| vote.message.validator).collect();
     candidate.certified
         || voters.len() >= needed

@@ -107,12 +107,8 @@ impl Evidence {
             return Err(EvidenceFault::NotSorted);
         }
         let signed = match self {
-            Self::Votes { first, second } => {
-                first.verify(genesis).and_then(|()| second.verify(genesis))
-            }
-            Self::Proposals { first, second } => {
-                first.verify(genesis).and_then(|()| second.verify(genesis))
-            }
+            Self::Votes { first, second } => first.verify(genesis).and_then(|()| second.verify(genesis)),
+            Self::Proposals { first, second } => first.verify(genesis).and_then(|()| second.verify(genesis)),
         };
         signed.map_err(|_| EvidenceFault::BadSignature)
     }
@@ -120,7 +116,10 @@ impl Evidence {
     /// Whether one validator may not sign both.
     fn conflicts(&self) -> bool {
         match self {
-            Self::Votes { first: SignedVote { vote: first, .. }, second: SignedVote { vote: second, .. } } => {
+            Self::Votes {
+                first: SignedVote { vote: first, .. },
+                second: SignedVote { vote: second, .. },
+            } => {
                 let slot = |vote: &Vote| (vote.kind, vote.height, vote.round, vote.validator);
                 slot(first) == slot(second) && first.value_id != second.value_id
             }

@@ -67,7 +67,8 @@ impl LaterMessages {
         }
         proposals.sort_by_key(|(_, proposal)| proposal.signed.header.round);
         votes.sort_by_key(|(_, vote)| (vote.vote.round, vote.vote.kind));
-        let proposals = proposals.into_iter().map(|(signer, kept)| (signer, ConsensusMessage::Proposal(kept)));
+        let proposals =
+            proposals.into_iter().map(|(signer, kept)| (signer, ConsensusMessage::Proposal(kept)));
         let votes = votes.into_iter().map(|(signer, kept)| (signer, ConsensusMessage::Vote(kept)));
         proposals.chain(votes).collect()
     }

@@ -83,8 +83,7 @@ impl Signer {
     /// Whether this validator is known to have signed this vote. A vote with its valid signature that it does
     /// not know of means that its log was lost or rolled back.
     pub(super) fn knows_vote(&self, vote: &Vote) -> bool {
-        vote.height == self.height
-            && self.signed.get(&vote_slot(vote)) == Some(&vote.digest(&self.genesis))
+        vote.height == self.height && self.signed.get(&vote_slot(vote)) == Some(&vote.digest(&self.genesis))
     }
 
     /// As [`Self::knows_vote`].

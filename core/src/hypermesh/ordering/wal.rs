@@ -75,10 +75,9 @@ impl Journal {
     pub(super) fn write(&mut self, height: Height, input: &CoreInput) -> Option<Vec<u8>> {
         let entry = match input {
             Input::Vote(vote) => Entry::Vote(vote.into()),
-            Input::Proposal(proposal) => Entry::Proposal {
-                signed: proposal.into(),
-                value: self.write_value(&proposal.message.value),
-            },
+            Input::Proposal(proposal) => {
+                Entry::Proposal { signed: proposal.into(), value: self.write_value(&proposal.message.value) }
+            }
             Input::ProposedValue(proposed, _) => Entry::Verdict {
                 round: round(proposed.round),
                 valid_round: proposed.valid_round.as_u32().map(Round),

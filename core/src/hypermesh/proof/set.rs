@@ -18,7 +18,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 /// All four proofs for one batch. There is no set with one missing.
 ///
 /// Decode it with at most [`set_bytes_max`](super::ProofParameters::set_bytes_max) bytes.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
 pub struct FourProofSet {
     /// Where.
     pub space_proof: SpaceProof,
@@ -31,7 +33,9 @@ pub struct FourProofSet {
 }
 
 /// The space proof, carried or named.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
 pub enum SpaceProof {
     /// The answer itself.
     Full(Box<SpaceAnswer>),
@@ -40,7 +44,9 @@ pub enum SpaceProof {
 }
 
 /// The time proof, carried or named.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
 pub enum TimeProof {
     /// The steps themselves.
     Full(Box<SequentialProof>),
@@ -49,7 +55,9 @@ pub enum TimeProof {
 }
 
 /// What a set of proofs is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
 pub struct Statement {
     /// The hash of the chain's genesis.
     pub genesis: Digest,

@@ -28,7 +28,9 @@ pub(super) const LABEL_BYTES: usize = 32;
 pub struct PlotKey(pub Digest);
 
 /// Labels of a plot and the hashes that lead from them to its root.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
 pub struct SpaceAnswer {
     /// The labels at the challenged positions, in ascending order of those.
     pub labels: Vec<Label>,

@@ -9,7 +9,9 @@ use crate::base::{Digest, MicroCaesar, PublicKey, SecretKey, Signature};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// The member's signature over the whole transcript.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
 pub struct StakeProof {
     /// By the key that the stake is recorded under.
     pub signature: Signature,

@@ -21,7 +21,9 @@ use sha2::digest::consts::U64;
 use sha2::digest::generic_array::GenericArray;
 
 /// The root of the tree of steps and the way to it from the leaves that it chooses itself.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
 pub struct SequentialProof {
     /// The root, which fixes all leaves and so chooses those to be opened.
     pub root: Digest,

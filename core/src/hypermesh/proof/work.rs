@@ -15,7 +15,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 pub const WORK_PUZZLES: usize = 16;
 
 /// A nonce for each puzzle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
 pub struct WorkProof {
     /// The nonces, by puzzle.
     pub nonces: [u64; WORK_PUZZLES],
