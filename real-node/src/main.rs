@@ -1,6 +1,7 @@
-//! The `hypermesh` binary: a thin shell around the library, so that tests can run the same code.
+//! The `hypermesh` binary: a thin shell around the library.
 
-fn main() {
-    eprintln!("hypermesh: no commands are built yet");
-    std::process::exit(2);
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hypermesh::cli::main()
 }

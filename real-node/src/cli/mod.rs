@@ -1,0 +1,109 @@
+//! The command line: nouns, then verbs.
+
+pub mod caesar;
+pub mod cert;
+pub mod config;
+pub mod devnet;
+pub mod dns;
+pub mod genesis;
+pub mod log;
+pub mod node;
+pub mod rpc;
+pub mod trust;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A private certificate authority, transparency log, DNS and ledger that no single machine can betray.
+#[derive(Debug, Parser)]
+#[command(name = "hypermesh", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Print JSON, for scripts
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The client context: which mesh, where, whose key
+    #[arg(long, global = true, env = crate::context::CONTEXT_VARIABLE, value_name = "FILE")]
+    pub context: Option<PathBuf>,
+    /// How long a command may take, in seconds
+    #[arg(long, global = true, default_value_t = 30, value_name = "SECONDS")]
+    pub timeout: u64,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a mesh of four nodes on this machine
+    Devnet(devnet::DevnetArgs),
+    /// Make, run or look at a node
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// Make or look at a genesis
+    #[command(subcommand)]
+    Genesis(genesis::GenesisCommand),
+    /// Check a configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Issue, renew, verify and list certificates
+    #[command(subcommand)]
+    Cert(cert::CertCommand),
+    /// Export what clients need to verify certificates offline
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
+    /// Register names, set and look up records
+    #[command(subcommand)]
+    Dns(dns::DnsCommand),
+    /// Checkpoints and proofs of the certificate log
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// Balances and transfers
+    #[command(subcommand)]
+    Caesar(caesar::CaesarCommand),
+    /// Call any method of any service
+    #[command(subcommand)]
+    Rpc(rpc::RpcCommand),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output { json: cli.global.json };
+    match run(cli, output) {
+        Ok(code) => code,
+        Err(failure) => {
+            output.tell(format!("error: {failure}"));
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
+    let Cli { global, command } = cli;
+    let done = match command {
+        Command::Devnet(args) => return devnet::run(args, &global, output),
+        Command::Node(command) => node::run(command, &global, output),
+        Command::Genesis(command) => genesis::run(command, output),
+        Command::Config(command) => config::run(command, output),
+        Command::Cert(command) => cert::run(command, &global, output),
+        Command::Trust(command) => trust::run(command, &global, output),
+        Command::Dns(command) => dns::run(command, &global, output),
+        Command::Log(command) => log::run(command, &global, output),
+        Command::Caesar(command) => caesar::run(command, &global, output),
+        Command::Rpc(command) => rpc::run(command, &global, output),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,34 @@
+//! What commands print: data on standard output, everything else on standard error.
+
+use crate::failure::{Exit, Failure};
+use serde::Serialize;
+use std::io::Write;
+
+/// How to print.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// As JSON, for scripts.
+    pub json: bool,
+}
+
+impl Output {
+    /// Prints a result: as JSON, or as `text` says for people.
+    ///
+    /// # Errors
+    /// If standard output cannot be written to.
+    pub fn print<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        let failed =
+            |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("standard output: {error}"));
+        let line = match self.json {
+            true => serde_json::to_string_pretty(value).map_err(|error| failed(&error))?,
+            false => text(value),
+        };
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "{}", line.trim_end()).map_err(|error| failed(&error))
+    }
+
+    /// Tells something on standard error.
+    pub fn tell(self, line: impl std::fmt::Display) {
+        eprintln!("{line}");
+    }
+}
