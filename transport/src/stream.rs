@@ -102,6 +102,11 @@ impl Sender {
         Self { stream, why, finished: false }
     }
 
+    /// What the peer is told if this is dropped unfinished.
+    pub(crate) const fn abandon_as(&mut self, why: Abandon) {
+        self.why = why;
+    }
+
     /// Says that everything was said.
     pub(crate) fn finish(&mut self) {
         self.finished = true;

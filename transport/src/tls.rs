@@ -59,6 +59,12 @@ impl Tls {
     }
 
     pub(crate) fn client(&self, expect: &Expect) -> Result<Arc<QuicClientConfig>, Error> {
+        let config =
+            QuicClientConfig::with_initial(Arc::new(self.rustls_client(expect)?), self.initial_suite);
+        config.map(Arc::new).map_err(|error| Error::General(error.to_string()))
+    }
+
+    pub(crate) fn rustls_client(&self, expect: &Expect) -> Result<rustls::ClientConfig, Error> {
         let mut config = rustls::ClientConfig::builder_with_details(self.provider.clone(), self.time.clone())
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
@@ -67,8 +73,7 @@ impl Tls {
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.enable_sni = false;
         config.resumption = Resumption::disabled();
-        let config = QuicClientConfig::with_initial(Arc::new(config), self.initial_suite);
-        config.map(Arc::new).map_err(|error| Error::General(error.to_string()))
+        Ok(config)
     }
 
     /// The one cipher suite that the provider lists; `None` if it leaves a choice.

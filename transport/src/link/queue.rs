@@ -113,6 +113,12 @@ mod tests {
         Queue::new(QueueLimits { messages_max: 3, bytes_max: 10 })
     }
 
+    fn push(queue: &Queue, messages: &[&'static str]) {
+        for message in messages {
+            queue.push(Bytes::from(*message));
+        }
+    }
+
     async fn drained(queue: &Queue) -> Vec<Bytes> {
         let mut messages = Vec::new();
         while queue.waiting_bytes() > 0 {
@@ -124,7 +130,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_drops_its_oldest_and_counts_them() {
         let queue = queue();
-        ["a", "b", "c"].map(|message| queue.push(Bytes::from(message)));
+        push(&queue, &["a", "b", "c"]);
         assert_eq!(queue.dropped(), 0);
         queue.push(Bytes::from("d"));
         assert_eq!((queue.dropped(), drained(&queue).await), (1, ["b", "c", "d"].map(Bytes::from).to_vec()));
@@ -145,11 +151,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_put_back_comes_first_unless_newer_ones_fill_the_queue() {
         let queue = queue();
-        ["a", "b"].map(|message| queue.push(Bytes::from(message)));
+        push(&queue, &["a", "b"]);
         let taken = queue.pop().await;
         queue.put_back(taken.clone());
         assert_eq!(queue.pop().await, "a");
-        ["c", "d"].map(|message| queue.push(Bytes::from(message)));
+        push(&queue, &["c", "d"]);
         queue.put_back(taken);
         assert_eq!((queue.dropped(), drained(&queue).await), (1, ["b", "c", "d"].map(Bytes::from).to_vec()));
     }

@@ -29,6 +29,7 @@ pub(super) async fn serve(peer: Arc<Peer>, send: SendStream, receive: RecvStream
         Ok(Err(refusal)) => Err(refusal),
         Err(_) => Err(Refusal::Slow),
     };
+    let why = if matches!(result, Err(Refusal::Slow)) { Abandon::Slow } else { Abandon::Refused };
     let result = match result {
         Ok(body) => Ok(body),
         Err(Refusal::Answer(status)) => Err(status),
@@ -40,7 +41,7 @@ pub(super) async fn serve(peer: Arc<Peer>, send: SendStream, receive: RecvStream
         Err(Refusal::Gone) => return peer.shared.counters.call(StatusCode::Cancelled),
     };
     // Whatever was not read will not be. After a whole request this does nothing.
-    reader.stop(Abandon::Refused);
+    reader.stop(why);
     answer(&peer, &mut send, result).await;
 }
 
@@ -159,8 +160,11 @@ async fn answer(peer: &Peer, send: &mut Sender, result: Result<Bytes, Status>) {
             send.finish();
             peer.shared.counters.call(status.code());
         }
-        // The stream is reset when it is dropped.
-        Ok(Err(_)) | Err(_) => peer.shared.counters.call(StatusCode::Cancelled),
+        Ok(Err(_)) => peer.shared.counters.call(StatusCode::Cancelled),
+        Err(_) => {
+            send.abandon_as(Abandon::Slow);
+            peer.shared.counters.call(StatusCode::Cancelled);
+        }
     }
 }
 

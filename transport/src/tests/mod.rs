@@ -1,1 +1,150 @@
-//! tests
+//! Whole transport tests on real UDP on `[::1]`: nothing here waits for a time to pass, only for something to
+//! happen (or for a small configured limit to run out).
+
+mod calls;
+mod connections;
+mod hostile;
+mod links;
+mod restart;
+
+use crate::*;
+use hypermesh_core::base::{PublicKey, SecretKey};
+use std::collections::BTreeSet;
+use std::net::SocketAddrV6;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Longer than anything takes; a test that runs into it has failed.
+const LONG: Duration = Duration::from_secs(20);
+
+fn env(seed: u8) -> Env {
+    Env::real(Identity::new(SecretKey::from_seed([seed; 32])))
+}
+
+fn key(seed: u8) -> PublicKey {
+    SecretKey::from_seed([seed; 32]).public()
+}
+
+fn localhost(port: u16) -> SocketAddrV6 {
+    SocketAddrV6::new(std::net::Ipv6Addr::LOCALHOST, port, 0, 0)
+}
+
+fn endpoint(seed: u8) -> Endpoint {
+    Endpoint::bind(env(seed), localhost(0), TransportConfig::default()).unwrap()
+}
+
+fn client(seed: u8) -> Client {
+    Client::new(&endpoint(seed), ClientConfig::default())
+}
+
+fn peer_of(endpoint: &Endpoint) -> Peer {
+    Peer { addr: endpoint.local_addr().unwrap(), expect: Expect::Key(endpoint.key()) }
+}
+
+/// A node that tells the test what happens to it.
+struct Node {
+    events: mpsc::UnboundedSender<Event>,
+    validators: Mutex<BTreeSet<PublicKey>>,
+    /// A call of `wait` ends when there is a permit to be had.
+    gate: Semaphore,
+}
+
+#[derive(Debug, PartialEq)]
+enum Event {
+    Called(Call),
+    /// The future of a call was dropped before it was done.
+    Dropped,
+    Message(PublicKey, Class, Bytes),
+}
+
+type Events = mpsc::UnboundedReceiver<Event>;
+
+fn node() -> (Arc<Node>, Events) {
+    let (events, received) = mpsc::unbounded_channel();
+    (Arc::new(Node { events, validators: Mutex::default(), gate: Semaphore::new(0) }), received)
+}
+
+/// A server with the key of seed 1 and these limits.
+fn serve(limits: ServerLimits) -> (Endpoint, Server, Arc<Node>, Events) {
+    let endpoint = endpoint(1);
+    let (node, events) = node();
+    let server = Server::start(&endpoint, node.clone(), limits);
+    (endpoint, server, node, events)
+}
+
+struct DropEvent<'a>(Option<&'a Node>);
+
+impl Drop for DropEvent<'_> {
+    fn drop(&mut self) {
+        if let Some(node) = self.0 {
+            let _gone = node.events.send(Event::Dropped);
+        }
+    }
+}
+
+impl Handler for Node {
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Bytes, Status>> {
+        Box::pin(async move {
+            let _gone = self.events.send(Event::Called(call.clone()));
+            match call.method.as_str() {
+                "echo" => Ok(call.body),
+                "grow" => Ok(vec![7; usize::from_le_bytes(call.body[..].try_into().unwrap())].into()),
+                "wait" => {
+                    let mut dropped = DropEvent(Some(self));
+                    let permit = self.gate.acquire().await;
+                    permit.unwrap().forget();
+                    dropped.0 = None;
+                    Ok(Bytes::new())
+                }
+                "unavailable" => match self.gate.try_acquire() {
+                    Ok(permit) => {
+                        permit.forget();
+                        Err(Status::new(StatusCode::Unavailable, "not now"))
+                    }
+                    Err(_) => Ok(call.body),
+                },
+                "refuse" => Err(Status::new(StatusCode::NotFound, "no such thing").with_detail(vec![1, 2])),
+                _ => Err(Status::unimplemented(&call.service, &call.method)),
+            }
+        })
+    }
+
+    fn standing(&self, key: &PublicKey) -> Standing {
+        let validators = self.validators.lock().unwrap();
+        if validators.contains(key) { Standing::Validator } else { Standing::Client }
+    }
+
+    fn message(&self, from: PublicKey, class: Class, bytes: Bytes) -> BoxFuture<'_, ()> {
+        let _gone = self.events.send(Event::Message(from, class, bytes));
+        Box::pin(std::future::ready(()))
+    }
+}
+
+async fn next(events: &mut Events) -> Event {
+    tokio::time::timeout(LONG, events.recv()).await.expect("something happens").expect("the node is there")
+}
+
+async fn next_call(events: &mut Events) -> Call {
+    match next(events).await {
+        Event::Called(call) => call,
+        event => panic!("{event:?} where a call was expected"),
+    }
+}
+
+/// The code and the reason with which the other end closed a connection.
+async fn closed(connection: &quinn::Connection) -> (u64, String) {
+    match tokio::time::timeout(LONG, connection.closed()).await.expect("the connection is closed") {
+        quinn::ConnectionError::ApplicationClosed(close) => {
+            (close.error_code.into_inner(), String::from_utf8_lossy(&close.reason).into_owned())
+        }
+        error => panic!("closed otherwise: {error}"),
+    }
+}
+
+fn status(error: CallError) -> Status {
+    match error {
+        CallError::Refused { status } => status,
+        error => panic!("{error} where a status was expected"),
+    }
+}
