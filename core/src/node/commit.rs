@@ -36,7 +36,7 @@ impl Node {
         for (index, entry) in (first_entry..).zip(executed.entries) {
             writes.put(Table::LogEntries, index.to_be_bytes(), entry);
         }
-        let token = self.outbox.persist(writes);
+        let token = self.persist(writes);
         self.state = executed.state;
         self.commit = Some(certificate);
         self.end_height();

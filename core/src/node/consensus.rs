@@ -100,12 +100,12 @@ impl Node {
                     continue;
                 }
                 if !entries.is_empty() {
-                    self.ordering.wal_token = self.outbox.persist(core::mem::take(&mut entries));
+                    self.ordering.wal_token = self.persist(core::mem::take(&mut entries));
                 }
                 self.carry_out(output, &mut inputs);
             }
             if !entries.is_empty() {
-                self.ordering.wal_token = self.outbox.persist(entries);
+                self.ordering.wal_token = self.persist(entries);
             }
         }
     }

@@ -156,7 +156,7 @@ impl Node {
         let mut writes = WriteBatch::default();
         let row = encode(&(encode(&keys), generated.shares.to_bytes().to_vec()));
         writes.put(Table::Shares, shares_key(number), row);
-        let token = self.outbox.persist(writes);
+        let token = self.persist(writes);
         self.say_after(token, SystemAction::GenerationConfirm { attempt: number, keys });
     }
 
@@ -190,7 +190,7 @@ impl Node {
 
     /// The stored keys and shares of an attempt.
     pub(super) fn stored_shares(&mut self, attempt: u32) -> Option<(CommitteeKeys, KeyShares)> {
-        let row = match self.reader.get(Table::Shares, &shares_key(attempt)) {
+        let row = match self.store.get(Table::Shares, &shares_key(attempt)) {
             Ok(row) => row?,
             Err(fault) => {
                 self.store_fault(&fault);

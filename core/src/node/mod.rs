@@ -26,6 +26,7 @@ mod pool;
 mod proposal;
 mod requests;
 mod signing;
+mod store;
 mod submit;
 mod sync;
 mod task;
@@ -38,7 +39,7 @@ pub use message::{Class, MESSAGE_BYTES_MAX};
 pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
 
 use crate::api::{Counters, View};
-use crate::base::{Entropy, Mono, Now, PublicKey, Reader, SecretKey};
+use crate::base::{Entropy, Mono, Now, PublicKey, SecretKey};
 use crate::hypermesh::RevealChain;
 use crate::hypermesh::ordering::{CommitCertificate, Engine};
 use crate::hypermesh::proof::Plot;
@@ -53,7 +54,7 @@ pub struct Node {
     plot: Arc<Plot>,
     reveals: RevealChain,
     entropy: Box<dyn Entropy>,
-    reader: Box<dyn Reader>,
+    store: store::Store,
     now: Now,
     /// The state after the last decided block, whether that is durable yet or not.
     state: State,
@@ -119,7 +120,7 @@ impl Node {
     /// Takes note that all writes up to this token are durable.
     pub fn handle_persisted(&mut self, now: Now, token: PersistToken) {
         self.now = now;
-        self.outbox.release(token);
+        self.on_persisted(token);
     }
 
     /// Takes the outcome of a job.

@@ -1,8 +1,8 @@
 //! Starting: a new mesh from genesis, or a node that was here before from what it kept.
 
 use super::{
-    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, signing, submit, sync,
-    ticket, timers,
+    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, signing, store, submit,
+    sync, ticket, timers,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -69,7 +69,7 @@ impl Node {
             plot,
             reveals,
             entropy,
-            reader,
+            store: store::Store::new(reader),
             now,
             state,
             commit,

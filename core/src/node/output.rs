@@ -183,9 +183,14 @@ impl Outbox {
     }
 
     pub(super) fn persist(&mut self, batch: WriteBatch) -> PersistToken {
-        self.last_token = PersistToken(self.last_token.0 + 1);
+        self.last_token = self.next_token();
         self.ready.push_back(Output::Persist { token: self.last_token, batch });
         self.last_token
+    }
+
+    /// The token that the next write will have.
+    pub(super) const fn next_token(&self) -> PersistToken {
+        PersistToken(self.last_token.0 + 1)
     }
 
     /// The last write that was handed out.

@@ -88,8 +88,8 @@ impl Node {
 
     fn block_proof(&self, height: Height) -> Result<BlockProof, ApiFault> {
         let absent = || ApiFault::not_found(alloc::format!("there is no block {height} here"));
-        let block = stored_block(self.reader.as_ref(), height)?.ok_or_else(absent)?;
-        let commit = stored_commit(self.reader.as_ref(), height)?.ok_or_else(absent)?;
+        let block = stored_block(&self.store, height)?.ok_or_else(absent)?;
+        let commit = stored_commit(&self.store, height)?.ok_or_else(absent)?;
         Ok(BlockProof { header: block.header, commit })
     }
 
@@ -109,7 +109,7 @@ impl Node {
         waiting.push(id);
         self.recall(Task::Leaf(serial));
         let mut tasks = alloc::vec![Task::Leaf(serial)];
-        if let Ok(Some(block)) = stored_block(self.reader.as_ref(), certificate.height) {
+        if let Ok(Some(block)) = stored_block(&self.store, certificate.height) {
             tasks.push(Task::Checkpoint(block.header.log_size));
         }
         self.signing.fresh.extend(tasks);
@@ -117,7 +117,7 @@ impl Node {
 
     /// A signature that was finished before is taken from the store.
     fn recall(&mut self, task: Task) {
-        match self.reader.get(crate::base::Table::Signed, &task.key()) {
+        match self.store.get(crate::base::Table::Signed, &task.key()) {
             Ok(Some(row)) => {
                 if let Ok(bytes) = row.try_into() {
                     self.signing.finished.insert(task, crate::base::Signature(bytes));
@@ -164,9 +164,9 @@ impl Node {
     fn issued(&self, serial: SerialNumber) -> Option<IssuedCertificate> {
         let certificate = self.state.get::<Certificate>(&serial)?;
         let signature = self.signing.finished.get(&Task::Leaf(serial))?;
-        let block = stored_block(self.reader.as_ref(), certificate.height).ok()??;
+        let block = stored_block(&self.store, certificate.height).ok()??;
         let checkpoint = self.checkpoint_note(block.header.log_size)?;
-        let commit = stored_commit(self.reader.as_ref(), certificate.height).ok()??;
+        let commit = stored_commit(&self.store, certificate.height).ok()??;
         let tbs = self.derive(Task::Leaf(serial)).ok()??;
         let der = certificate_der(&tbs, &signature.0).ok()?;
         let proof = CertificateProof { serial_number: serial, commit, checkpoint };

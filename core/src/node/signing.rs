@@ -66,7 +66,7 @@ impl Node {
         let Some(committee) = self.state.committee() else { return Ok(()) };
         for validator in self.state.validators().as_slice().to_vec() {
             let key = confirmation_key(committee.attempt, &validator);
-            if let Some(row) = self.reader.get(Table::Signed, &key)? {
+            if let Some(row) = self.store.get(Table::Signed, &key)? {
                 let damaged = OpenFault::Damaged { what: "confirmation of the committee's keys" };
                 let operation = crate::base::decode(&row, row.len()).map_err(|_| damaged)?;
                 self.signing.confirmations.insert(validator, operation);
@@ -80,7 +80,7 @@ impl Node {
     }
 
     fn load_signature(&mut self, task: Task) -> Result<(), OpenFault> {
-        if let Some(row) = self.reader.get(Table::Signed, &task.key())? {
+        if let Some(row) = self.store.get(Table::Signed, &task.key())? {
             let damaged = OpenFault::Damaged { what: "signature" };
             let signature = Signature(row.try_into().map_err(|_| damaged)?);
             self.signing.finished.insert(task, signature);
@@ -118,7 +118,7 @@ impl Node {
             }
         }
         if !writes.is_empty() {
-            let _token = self.outbox.persist(writes);
+            let _token = self.persist(writes);
         }
     }
 
@@ -354,7 +354,7 @@ impl Node {
         self.signing.finished.insert(task, signature);
         let mut writes = WriteBatch::default();
         writes.put(Table::Signed, task.key(), signature.0);
-        let _token = self.outbox.persist(writes);
+        let _token = self.persist(writes);
         if matches!(task, Task::Root | Task::Issuing) {
             self.broadcast(&Message::Signature(TaskSignature { task, signature }));
             self.publish();
@@ -407,7 +407,7 @@ impl Node {
         self.signing.finished.insert(task, signature);
         let mut writes = WriteBatch::default();
         writes.put(Table::Signed, task.key(), signature.0);
-        let _token = self.outbox.persist(writes);
+        let _token = self.persist(writes);
         self.publish();
         self.answer_waiting();
     }

@@ -98,8 +98,8 @@ impl Node {
     }
 
     fn synced_block(&mut self, height: Height) -> Option<SyncedBlock> {
-        let block = stored_block(self.reader.as_ref(), height);
-        let certificate = stored_commit(self.reader.as_ref(), height);
+        let block = stored_block(&self.store, height);
+        let certificate = stored_commit(&self.store, height);
         match (block, certificate) {
             (Ok(block), Ok(certificate)) => {
                 Some(SyncedBlock { block: block?.to_bytes(), certificate: certificate? })

@@ -62,7 +62,7 @@ impl Node {
         let damaged = |table| ReadError::Damaged { table };
         let entry = self.log_entry(certificate.leaf_index)?.ok_or(damaged(Table::LogEntries))?;
         let entry = LogEntry::decode(&entry).map_err(|_| damaged(Table::LogEntries))?;
-        let block = stored_block(self.reader.as_ref(), certificate.height)?;
+        let block = stored_block(&self.store, certificate.height)?;
         let header = block.ok_or(damaged(Table::Blocks))?.header;
         let inclusion = self.state.log().inclusion_proof(certificate.leaf_index, header.log_size);
         let inclusion = inclusion.map_err(|_| damaged(Table::LogEntries))?;
@@ -72,6 +72,6 @@ impl Node {
 
     /// A log entry's bytes.
     pub(super) fn log_entry(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, ReadError> {
-        self.reader.get(Table::LogEntries, &index.0.to_be_bytes())
+        self.store.get(Table::LogEntries, &index.0.to_be_bytes())
     }
 }

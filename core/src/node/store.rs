@@ -1,0 +1,78 @@
+//! The store as the node sees it: what the driver can read, and on top of it the writes that were handed out
+//! and are not durable yet.
+
+use super::{Node, PersistToken};
+use crate::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// A row that is not durable yet; `None` where it was removed.
+struct Fresh {
+    token: PersistToken,
+    value: Option<Vec<u8>>,
+}
+
+/// The driver's store and what is on its way there.
+pub(super) struct Store {
+    reader: Box<dyn Reader>,
+    fresh: BTreeMap<(Table, Vec<u8>), Fresh>,
+    by_token: BTreeMap<PersistToken, Vec<(Table, Vec<u8>)>>,
+}
+
+impl Store {
+    pub(super) const fn new(reader: Box<dyn Reader>) -> Self {
+        Self { reader, fresh: BTreeMap::new(), by_token: BTreeMap::new() }
+    }
+
+    fn note(&mut self, token: PersistToken, batch: &WriteBatch) {
+        for write in batch.writes() {
+            let (table, key, value) = match write {
+                Write::Put { table, key, value } => (*table, key.clone(), Some(value.clone())),
+                Write::Delete { table, key } => (*table, key.clone(), None),
+                // Only the log of votes is ever cleared, and that is read at the start alone.
+                Write::Clear { .. } => continue,
+            };
+            self.by_token.entry(token).or_default().push((table, key.clone()));
+            self.fresh.insert((table, key), Fresh { token, value });
+        }
+    }
+
+    /// Forgets writes that the driver's store has by now.
+    fn settle(&mut self, durable: PersistToken) {
+        let later = self.by_token.split_off(&PersistToken(durable.0 + 1));
+        for key in core::mem::replace(&mut self.by_token, later).into_values().flatten() {
+            if self.fresh.get(&key).is_some_and(|fresh| fresh.token <= durable) {
+                self.fresh.remove(&key);
+            }
+        }
+    }
+}
+
+impl Reader for Store {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        // The state's rows are read from memory; of what is read here, blocks and entries are written once.
+        match self.fresh.get(&(table, key.to_vec())) {
+            Some(fresh) => Ok(fresh.value.clone()),
+            None => self.reader.get(table, key),
+        }
+    }
+
+    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
+        self.reader.range(table, start, rows_max)
+    }
+}
+
+impl Node {
+    /// Hands out a write.
+    pub(super) fn persist(&mut self, batch: WriteBatch) -> PersistToken {
+        let token = self.outbox.next_token();
+        self.store.note(token, &batch);
+        self.outbox.persist(batch)
+    }
+
+    pub(super) fn on_persisted(&mut self, token: PersistToken) {
+        self.store.settle(token);
+        self.outbox.release(token);
+    }
+}
