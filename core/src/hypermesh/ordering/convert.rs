@@ -185,12 +185,7 @@ impl From<&mt::RoundCertificate<MeshContext>> for RoundCertificate {
 impl From<&RoundCertificate> for mt::RoundCertificate<MeshContext> {
     fn from(ours: &RoundCertificate) -> Self {
         let vote = |vote: &RoundVote| {
-            mt::RoundSignature::new(
-                vote.kind.into(),
-                core_id(vote.value_id),
-                vote.validator,
-                vote.signature,
-            )
+            mt::RoundSignature::new(vote.kind.into(), core_id(vote.value_id), vote.validator, vote.signature)
         };
         let cert_type = match ours.kind {
             RoundCertificateKind::Skip => mt::RoundCertificateType::Skip,

@@ -108,7 +108,9 @@ pub enum EngineFault {
         height: Height,
     },
     /// An entry of this node's log is damaged. It abstains for the height.
-    #[error("entry {index} of the log for height {height} is damaged: this node abstains until it is past it")]
+    #[error(
+        "entry {index} of the log for height {height} is damaged: this node abstains until it is past it"
+    )]
     WalDamaged {
         /// The height.
         height: Height,
@@ -122,7 +124,9 @@ pub enum EngineFault {
         height: Height,
     },
     /// A peer holds a message of this node that its log does not: the log was lost or rolled back. It abstains.
-    #[error("this node signed for height {height} what its log does not hold: it abstains until it is past it")]
+    #[error(
+        "this node signed for height {height} what its log does not hold: it abstains until it is past it"
+    )]
     OwnMessageUnknown {
         /// The height.
         height: Height,

@@ -52,7 +52,12 @@ impl Signer {
 
     /// Whether this validator may not sign at the height under way.
     pub(super) fn abstains(&self) -> bool {
-        self.abstain_through.is_some_and(|through| self.height <= through)
+        self.abstains_through().is_some()
+    }
+
+    /// The last height at which it may not sign, if that is not past.
+    pub(super) fn abstains_through(&self) -> Option<Height> {
+        self.abstain_through.filter(|through| self.height <= *through)
     }
 
     /// Signs nothing more up to and including this height.
@@ -83,8 +88,7 @@ impl Signer {
     /// Whether this validator is known to have signed this vote. A vote with its valid signature that it does
     /// not know of means that its log was lost or rolled back.
     pub(super) fn knows_vote(&self, vote: &Vote) -> bool {
-        vote.height == self.height
-            && self.signed.get(&vote_slot(vote)) == Some(&vote.digest(&self.genesis))
+        vote.height == self.height && self.signed.get(&vote_slot(vote)) == Some(&vote.digest(&self.genesis))
     }
 
     /// As [`Self::knows_vote`].

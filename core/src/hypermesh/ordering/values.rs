@@ -58,8 +58,12 @@ impl Values {
 
     /// The blocks that the host has not been asked about, once each.
     pub(super) fn unasked(&mut self) -> Vec<Candidate> {
-        let fresh: Vec<_> =
-            self.waiting.values().filter(|candidate| !self.asked.contains(&candidate.value.id)).cloned().collect();
+        let fresh: Vec<_> = self
+            .waiting
+            .values()
+            .filter(|candidate| !self.asked.contains(&candidate.value.id))
+            .cloned()
+            .collect();
         self.asked.extend(fresh.iter().map(|candidate| candidate.value.id));
         fresh
     }
