@@ -226,10 +226,13 @@ mod tests {
         assert_eq!(decode::<CommitCertificate>(&bytes, bytes.len()), Ok(good.clone()));
         assert_eq!(bytes.len(), 8 + 4 + 32 + 4 + 3 * 96);
         let vote = good.votes().next().unwrap();
-        assert_eq!(alloc::format!("{}", vote.vote.digest(&GENESIS)), "PIN_VOTE");
+        assert_eq!(
+            alloc::format!("{}", vote.vote.digest(&GENESIS)),
+            "f73641e9a51c4953ef43a72a75c681f455a1772fa39485307030d7078eb50899"
+        );
         assert_eq!(
             alloc::format!("{}", crate::base::Domain::new("hypermesh v1 test").hash(&[&bytes])),
-            "PIN_CERTIFICATE"
+            "64d7223727856900ac5a61357bd1f40752cf083e98582f07e2cfff1613698106"
         );
     }
 }

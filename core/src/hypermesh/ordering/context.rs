@@ -131,11 +131,11 @@ impl mt::Height for Height {
 }
 
 impl mt::Validator<MeshContext> for PublicKey {
-    fn address(&self) -> &PublicKey {
+    fn address(&self) -> &Self {
         self
     }
 
-    fn public_key(&self) -> &PublicKey {
+    fn public_key(&self) -> &Self {
         self
     }
 

@@ -3,23 +3,22 @@
 use super::certificate::CommitCertificate;
 use super::context::{MeshContext, Value};
 use super::convert::{core_round, round};
-use super::effects::Host;
 use super::evidence::Evidence;
 use super::fault::EngineFault;
+use super::host::Host;
 use super::later::LaterMessages;
-use super::message::{ConsensusMessage, Proposal};
+use super::message::ConsensusMessage;
 use super::outbox::Output;
 use super::timers::Timeouts;
 use super::validators::ValidatorSet;
 use super::values::Candidate;
 use super::vote::{Round, SignedVote};
-use super::wal::CoreInput;
+use super::wal::{CoreInput, abstention};
 use crate::base::{Digest, Height, Mono, PublicKey, SecretKey};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use core::mem;
 use malachite_consensus::{
     Error, Input as CoreMessage, LocallyProposedValue, Params, PeerId, ProposedValue, State, process,
@@ -131,7 +130,10 @@ pub struct Engine {
     pub(super) seen: BTreeMap<PublicKey, Height>,
     /// When a peer was last said to be behind, and at which height.
     pub(super) behind: BTreeMap<PublicKey, (Height, Mono)>,
+    /// The evidence reported at this height.
     pub(super) reported: BTreeMap<PublicKey, BTreeSet<Digest>>,
+    /// The height through which the log says that this node abstains.
+    pub(super) abstention_logged: Option<Height>,
 }
 
 impl Engine {
@@ -163,6 +165,7 @@ impl Engine {
             seen: BTreeMap::new(),
             behind: BTreeMap::new(),
             reported: BTreeMap::new(),
+            abstention_logged: None,
         }
     }
 
@@ -183,6 +186,7 @@ impl Engine {
             Input::Verdict { value_id, valid } => self.on_verdict(value_id, valid),
             Input::Synced { value, certificate } => self.on_synced(value, &certificate),
         }
+        self.log_abstention();
         self.host.outbox.take(&self.host.timers)
     }
 
@@ -262,153 +266,14 @@ impl Engine {
         self.host.verifier.checks()
     }
 
-    fn on_message(&mut self, from: PublicKey, message: ConsensusMessage) {
-        if from == self.host.signer.public() {
-            return;
-        }
-        let height = message.height();
-        if !self.is_validator(&from) {
-            if self.known_validators(height).is_some() {
-                self.host.outbox.fault(EngineFault::UnknownSender { peer: from });
-            }
-            return;
-        }
-        self.host.sender = Some(from);
-        if height > self.height() {
-            let seen = self.seen.entry(from).or_insert(height);
-            *seen = height.max(*seen);
-        }
-        if height == self.next_height() {
-            self.keep(message);
-            return;
-        }
-        match (self.phase, height.cmp(&self.height())) {
-            (Phase::Running, Ordering::Equal) => self.take_up(message),
-            (Phase::Decided, Ordering::Equal) => {
-                self.say_behind(from, &message);
-                // Votes that come late decide nothing, but may convict.
-                if matches!(message, ConsensusMessage::Vote(_) | ConsensusMessage::RepeatedVote(_)) {
-                    self.take_up(message);
-                }
-            }
-            (_, Ordering::Less) => self.say_behind(from, &message),
-            (_, Ordering::Greater) | (Phase::Waiting, Ordering::Equal) => self.look_for_own(&message),
-        }
-    }
-
-    /// Whether this is a validator of the height under way, or known to be one of the next.
-    fn is_validator(&self, key: &PublicKey) -> bool {
-        self.validators.contains(key) || self.next_validators.as_ref().is_some_and(|next| next.contains(key))
-    }
-
-    /// The validators of this height, if this node can know them: a block may change those of the next.
-    fn known_validators(&self, height: Height) -> Option<&ValidatorSet> {
-        if height == self.height() {
-            return Some(&self.validators);
-        }
-        self.next_validators.as_ref().filter(|_| height == self.next_height())
-    }
-
-    /// A message for the height under way.
-    pub(super) fn take_up(&mut self, message: ConsensusMessage) {
-        match message {
-            ConsensusMessage::Vote(vote) | ConsensusMessage::RepeatedVote(vote) => {
-                let validator = vote.vote.validator;
-                if self.validators.contains(&validator) {
-                    self.feed(CoreMessage::Vote((&vote).into()));
-                } else {
-                    self.host.blame(|peer| EngineFault::UnknownValidator { peer, validator });
-                }
-            }
-            ConsensusMessage::Proposal(proposal) => {
-                let validators = self.validators.clone();
-                if self.check_proposal(&proposal, &validators) {
-                    self.feed(CoreMessage::Proposal(proposal.into()));
-                }
-            }
-            ConsensusMessage::PolkaCertificate(polka) => {
-                self.feed(CoreMessage::PolkaCertificate((&polka).into()));
-            }
-            ConsensusMessage::RoundCertificate(certificate) => {
-                self.feed(CoreMessage::RoundCertificate((&certificate).into()));
-            }
-        }
-    }
-
-    /// A message for the next height. If its validators are not known yet, those of this one stand in for them,
-    /// and nobody is blamed for the difference.
-    fn keep(&mut self, message: ConsensusMessage) {
-        let known = self.known_validators(message.height()).cloned();
-        match message {
-            ConsensusMessage::Vote(vote) | ConsensusMessage::RepeatedVote(vote) => {
-                if self.is_validator(&vote.vote.validator) && self.host.check_vote(&vote) {
-                    self.later.add_vote(vote);
-                }
-            }
-            ConsensusMessage::Proposal(proposal) => {
-                let header = proposal.signed.header;
-                let in_turn = self.validators.proposer(header.height, header.round) == header.proposer;
-                let validators = known.or_else(|| in_turn.then(|| self.validators.clone()));
-                if validators.is_some_and(|validators| self.check_proposal(&proposal, &validators)) {
-                    self.later.add_proposal(proposal);
-                }
-            }
-            // They justify nothing that has not begun, and are sent again.
-            ConsensusMessage::PolkaCertificate(_) | ConsensusMessage::RoundCertificate(_) => (),
-        }
-    }
-
-    /// Checks a proposal's proposer, size, signature and block, and blames the sender.
-    fn check_proposal(&mut self, proposal: &Proposal, validators: &ValidatorSet) -> bool {
-        let header = proposal.signed.header;
-        let (validator, height) = (header.proposer, header.height);
-        let bytes = proposal.value.0.len();
-        if validators.proposer(height, header.round) != validator {
-            self.host.blame(|peer| EngineFault::NotProposer { peer, validator, height });
-            return false;
-        }
-        if bytes > self.host.config.value_bytes_max {
-            self.host.blame(|peer| EngineFault::ValueTooLong { peer, bytes });
-            return false;
-        }
-        if !self.host.check_proposal(&proposal.signed) {
-            return false;
-        }
-        let well_formed = (self.host.config.identify)(&proposal.value.0) == Some(header.value_id);
-        if !well_formed {
-            self.host.blame(|peer| EngineFault::MalformedValue { peer, height });
-        }
-        well_formed
-    }
-
-    /// A message for a height further ahead is not kept; but if it bears this node's own signature, then this
-    /// node has been further than it knows.
-    fn look_for_own(&mut self, message: &ConsensusMessage) {
-        let own = self.host.signer.public();
-        match message {
-            ConsensusMessage::Vote(vote) | ConsensusMessage::RepeatedVote(vote)
-                if vote.vote.validator == own =>
-            {
-                self.host.check_vote(vote);
-            }
-            ConsensusMessage::Proposal(proposal) if proposal.signed.header.proposer == own => {
-                self.host.check_proposal(&proposal.signed);
-            }
-            _ => (),
-        }
-    }
-
-    /// A peer still waits for what this node has decided.
-    fn say_behind(&mut self, peer: PublicKey, message: &ConsensusMessage) {
-        let height = message.height();
-        let pause = self.host.config.timeouts.rebroadcast / 2;
-        let said_lately = self
-            .behind
-            .get(&peer)
-            .is_some_and(|(said, at)| *said == height && self.host.now.since(*at) < pause);
-        if message.shows_waiting() && !said_lately {
-            self.behind.insert(peer, (height, self.host.now));
-            self.host.outbox.push(Output::PeerBehind { peer, height });
+    /// A restart must not forget that this node abstains.
+    fn log_abstention(&mut self) {
+        let through = self.host.signer.abstains_through();
+        if let (Phase::Running, Some(through)) =
+            (self.phase, through.filter(|_| through != self.abstention_logged))
+        {
+            self.abstention_logged = Some(through);
+            self.host.outbox.push(Output::Wal { entry: abstention(self.height(), through) });
         }
     }
 

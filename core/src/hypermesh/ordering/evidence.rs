@@ -214,6 +214,14 @@ mod tests {
         assert_eq!(evidence, Evidence::from_proposals(other, one));
         assert_eq!(evidence.verify(&GENESIS, &validators()), Ok(()));
         assert_eq!(evidence.offender(), key().public());
+        assert_eq!(
+            alloc::format!("{}", header.digest(&GENESIS)),
+            "0ec5c54fa8de64e0d104cc773c7c24fb63b575607695e225d0d7dd6e857db18b"
+        );
+        assert_eq!(
+            alloc::format!("{}", evidence.id()),
+            "c1322cd2e4656cdc02c31bf41e8c68769faa9d0b659b97cde384daaac3fdc28c"
+        );
         let Evidence::Proposals { first, second } = evidence else { unreachable!("made of proposals") };
         let swapped = Evidence::Proposals { first: second, second: first };
         assert_eq!(swapped.verify(&GENESIS, &validators()), Err(EvidenceFault::NotSorted));

@@ -58,19 +58,17 @@ impl LaterMessages {
     }
 
     /// Everything kept: proposals first, then votes in order of round and kind.
-    pub(super) fn take(&mut self) -> Vec<(PublicKey, ConsensusMessage)> {
+    pub(super) fn take(&mut self) -> Vec<ConsensusMessage> {
         let mut proposals = Vec::new();
         let mut votes = Vec::new();
-        for (signer, kept) in mem::take(&mut self.by_signer) {
-            proposals.extend(kept.proposals.into_iter().map(|proposal| (signer, proposal)));
-            votes.extend(kept.votes.into_iter().map(|vote| (signer, vote)));
+        for kept in mem::take(&mut self.by_signer).into_values() {
+            proposals.extend(kept.proposals);
+            votes.extend(kept.votes);
         }
-        proposals.sort_by_key(|(_, proposal)| proposal.signed.header.round);
-        votes.sort_by_key(|(_, vote)| (vote.vote.round, vote.vote.kind));
-        let proposals =
-            proposals.into_iter().map(|(signer, kept)| (signer, ConsensusMessage::Proposal(kept)));
-        let votes = votes.into_iter().map(|(signer, kept)| (signer, ConsensusMessage::Vote(kept)));
-        proposals.chain(votes).collect()
+        proposals.sort_by_key(|proposal| proposal.signed.header.round);
+        votes.sort_by_key(|vote| (vote.vote.round, vote.vote.kind));
+        let proposals = proposals.into_iter().map(ConsensusMessage::Proposal);
+        proposals.chain(votes.into_iter().map(ConsensusMessage::Vote)).collect()
     }
 }
 
@@ -124,11 +122,11 @@ mod tests {
             later.add_vote(vote(1, round));
         }
         assert_eq!(later.signers(), 2);
-        let kept: Vec<_> = later.take().into_iter().filter(|(from, _)| *from == PublicKey([1; 32])).collect();
-        assert_eq!(kept.len(), LATER_VOTES_PER_VALIDATOR_MAX);
-        let latest = ConsensusMessage::Vote(vote(1, LATER_VOTES_PER_VALIDATOR_MAX));
-        assert!(kept.contains(&(PublicKey([1; 32]), latest)), "the newest is kept");
-        assert!(!kept.contains(&(PublicKey([1; 32]), ConsensusMessage::Vote(vote(1, 0)))));
+        let kept = later.take();
+        assert_eq!(kept.len(), 1 + LATER_VOTES_PER_VALIDATOR_MAX);
+        let has = |vote| kept.contains(&ConsensusMessage::Vote(vote));
+        assert!(has(vote(1, LATER_VOTES_PER_VALIDATOR_MAX)), "the newest is kept");
+        assert!(!has(vote(1, 0)) && has(vote(2, 0)));
         assert_eq!(later.signers(), 0);
     }
 
@@ -143,6 +141,6 @@ mod tests {
         assert!(later.has_proposal());
         let kept = later.take();
         assert_eq!(kept.len(), 1 + LATER_PROPOSALS_PER_VALIDATOR_MAX);
-        assert_eq!(kept[0].1, ConsensusMessage::Proposal(proposal(1)));
+        assert_eq!(kept[0], ConsensusMessage::Proposal(proposal(1)));
     }
 }

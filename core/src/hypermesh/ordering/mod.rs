@@ -7,8 +7,9 @@
 //! anyone checks offline, and the buffer that lets a node start a height late.
 //!
 //! What it does *not* do: it does not know what a block means (the host says whether one is valid), keeps
-//! nothing on disk (the host makes [`Output::Wal`] durable), sends nothing, reads no clock, and does not
-//! fetch missed blocks (it says who is ahead or behind, and takes a block that the host fetched).
+//! nothing on disk (the host makes [`Output::Wal`] durable), sends nothing, and does not fetch missed blocks
+//! (it says who is ahead or behind, and takes a block that the host fetched). It reads no clock; the core notes
+//! one at each height's start for a feature that is not used here (`target_time`), and never looks at it.
 
 mod certificate;
 mod context;
@@ -17,9 +18,11 @@ mod effects;
 mod engine;
 mod evidence;
 mod fault;
+mod host;
 mod later;
 mod message;
 mod outbox;
+mod receive;
 mod recovery;
 mod signer;
 mod timers;

@@ -43,7 +43,7 @@ pub enum Output {
         round: Round,
     },
     /// Check this block, and answer with [`super::Input::Verdict`], any time later. Until then this node does
-    /// not vote for it. A block is asked about once; after a restart, again.
+    /// not vote for it. A block is asked about once; after a restart, again only if no verdict was logged.
     Validate {
         /// The height it is proposed for.
         height: Height,

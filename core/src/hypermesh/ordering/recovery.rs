@@ -4,9 +4,9 @@
 //! asked for while the log is replayed: one that was built before the crash is proposed again, not a new one.
 
 use super::convert::round;
-use super::effects::rebroadcast;
 use super::engine::{Engine, Phase};
 use super::fault::EngineFault;
+use super::host::rebroadcast;
 use super::later::LaterMessages;
 use super::message::ConsensusMessage;
 use super::outbox::Output;
@@ -42,8 +42,8 @@ impl Engine {
         if !inputs.is_empty() {
             self.replay(inputs);
         }
-        for (signer, message) in kept {
-            self.host.sender = Some(signer);
+        // Nobody is blamed for these: they were checked when they came, against what was known then.
+        for message in kept {
             self.trust(&message);
             self.take_up(message);
         }
@@ -64,21 +64,25 @@ impl Engine {
         self.next_validators = None;
         self.awaiting_value = None;
         self.reported.clear();
+        self.abstention_logged = None;
         self.seen.retain(|_, seen| *seen > height);
         self.behind.clear();
         self.later = LaterMessages::default();
         self.host.start(height);
-        self.state.params.enabled = !self.host.signer.abstains();
     }
 
     fn read_log(&mut self, height: Height, wal: &[Vec<u8>]) -> Vec<CoreInput> {
         let host = &mut self.host;
         let replay = host.journal.read(wal, height, host.config.value_bytes_max, host.config.identify);
+        if let Some(through) = replay.abstained {
+            host.signer.abstain(through);
+            self.abstention_logged = Some(through);
+        }
         if let Some(index) = replay.damaged {
             host.outbox.fault(EngineFault::WalDamaged { height, index });
             host.signer.abstain(height);
-            self.state.params.enabled = false;
         }
+        self.state.params.enabled = !host.signer.abstains();
         replay.inputs
     }
 

@@ -52,7 +52,12 @@ impl Signer {
 
     /// Whether this validator may not sign at the height under way.
     pub(super) fn abstains(&self) -> bool {
-        self.abstain_through.is_some_and(|through| self.height <= through)
+        self.abstains_through().is_some()
+    }
+
+    /// The last height at which it may not sign, if that is not past.
+    pub(super) fn abstains_through(&self) -> Option<Height> {
+        self.abstain_through.filter(|through| self.height <= *through)
     }
 
     /// Signs nothing more up to and including this height.

@@ -197,6 +197,9 @@ mod tests {
         assert_eq!(set.hash(), ValidatorSet::new(keys(4)).unwrap().hash());
         assert_eq!(decode::<ValidatorSet>(&encode(&set), 1024), Ok(set.clone()));
         assert_eq!(decode::<ValidatorSet>(&encode(&shuffled), 1024), Err(DecodeError::NotCanonical));
-        assert_eq!(alloc::format!("{}", set.hash()), "PIN_VALIDATORS");
+        assert_eq!(
+            alloc::format!("{}", set.hash()),
+            "a99cbfd9cd0631af64932221b006f9ac0ae5eda1f001dee66d0514b1eff64342"
+        );
     }
 }

@@ -45,6 +45,8 @@ pub(super) enum Entry {
     Polka(PolkaCertificate),
     /// A wait came to its end.
     TimedOut { step: Step, round: Round },
+    /// The log was found not to be whole: this node signs nothing up to and including that height.
+    Abstained { through: Height },
 }
 
 /// The waits that the log keeps.
@@ -66,6 +68,8 @@ pub(super) struct Journal {
 pub(super) struct Replay {
     /// The inputs, in order.
     pub(super) inputs: Vec<CoreInput>,
+    /// The height through which an earlier run abstained.
+    pub(super) abstained: Option<Height>,
     /// The position of the first damaged entry; nothing from it on was read.
     pub(super) damaged: Option<usize>,
 }
@@ -114,6 +118,10 @@ impl Journal {
                 break;
             };
             if record.height != height {
+                continue;
+            }
+            if let Entry::Abstained { through } = record.entry {
+                replay.abstained = replay.abstained.max(Some(through));
                 continue;
             }
             let Some(input) = self.restore(height, record.entry, identify) else {
@@ -167,7 +175,9 @@ impl Journal {
                 };
                 Input::TimeoutElapsed(Timeout::new(core_round(round), kind))
             }
-            Entry::Vote(_) | Entry::Proposal { .. } | Entry::Polka(_) => return None,
+            Entry::Vote(_) | Entry::Proposal { .. } | Entry::Polka(_) | Entry::Abstained { .. } => {
+                return None;
+            }
         })
     }
 
@@ -185,6 +195,11 @@ impl Journal {
         self.values.insert(id, bytes.clone());
         Some(Value { id, bytes })
     }
+}
+
+/// The entry that keeps a restarted node from signing what it must not.
+pub(super) fn abstention(height: Height, through: Height) -> Vec<u8> {
+    encode(&Record { height, entry: Entry::Abstained { through } })
 }
 
 /// Waits for the height's end and for repeating votes leave no trace in the log.
