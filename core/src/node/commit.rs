@@ -1,7 +1,7 @@
 //! What happens when a block is decided: it becomes durable, and everything that waited for it goes on.
 
 use super::open::state_writes;
-use super::{Event, Node, PersistToken};
+use super::{Event, Node};
 use crate::base::{Height, Table};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::state::{Block, Effect, Executed, Outcome, Receipt};
@@ -13,8 +13,6 @@ use alloc::vec::Vec;
 pub(super) struct Committed {
     pub(super) height: Height,
     pub(super) receipts: Vec<Receipt>,
-    /// The write that makes it durable.
-    pub(super) token: PersistToken,
     pub(super) block: Block,
 }
 
@@ -40,7 +38,7 @@ impl Node {
         self.state = executed.state;
         self.commit = Some(certificate);
         self.end_height();
-        let committed = Committed { height, receipts: executed.receipts, token, block };
+        let committed = Committed { height, receipts: executed.receipts, block };
         self.tell(&committed);
         self.prune_pool();
         self.after_commit(&committed);

@@ -5,7 +5,7 @@ use super::commit::Committed;
 use super::message::Message;
 use super::timers::Timer;
 use super::{Event, Node, PersistToken};
-use crate::base::{Height, PublicKey, Table, WriteBatch, decode, encode};
+use crate::base::{Height, PublicKey, Reader as _, Table, WriteBatch, decode, encode};
 use crate::hypermesh::committee::{
     CommitteeKeys, Generated, GenerationFault, KeyGeneration, KeyShares, Round1, Round2,
 };

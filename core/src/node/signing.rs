@@ -6,7 +6,7 @@ use super::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX, TaskS
 use super::task::Task;
 use super::timers::Timer;
 use super::{Event, Node, OpenFault, RequestId};
-use crate::base::{Mono, PublicKey, Signature, Table, WriteBatch};
+use crate::base::{Mono, PublicKey, Reader as _, Signature, Table, WriteBatch};
 use crate::hypermesh::committee::{
     CommitmentOffer, CommitmentPool, Committee, KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare,
     Signer, SigningSession, outstanding_count_max,

@@ -2,7 +2,7 @@
 
 use super::Node;
 use super::open::stored_block;
-use crate::base::{LeafIndex, ReadError, Table, encode};
+use crate::base::{LeafIndex, ReadError, Reader as _, Table, encode};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::state::{Certificate, ConsensusProof};
 use crate::trustchain::ca::{SerialNumber, with_proof};
