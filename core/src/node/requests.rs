@@ -7,7 +7,7 @@ use super::{Node, RequestId};
 use crate::api::{
     ApiFault, BlockProof, CheckpointNote, IssuedCertificate, LogEntry, Request, Response, read,
 };
-use crate::base::Height;
+use crate::base::{Height, Reader as _};
 use crate::state::{Action, Certificate, Operation, Receipt};
 use crate::trust::{CertificateProof, TrustBundle};
 use crate::trustchain::ca::{PemLabel, SerialNumber, certificate_der, pem};
