@@ -2,6 +2,10 @@
 
 pub mod cli;
 pub mod context;
+pub mod data;
 pub mod dns_listener;
 pub mod failure;
+pub mod node_config;
 pub mod output;
+pub mod plot;
+pub mod store;
