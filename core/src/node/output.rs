@@ -6,6 +6,7 @@ use crate::base::{Digest, Height, PublicKey, UnixMillis, WriteBatch};
 use crate::hypermesh::ordering::Evidence;
 use crate::state::OperationId;
 use crate::trustchain::ca::SerialNumber;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -127,7 +128,7 @@ pub enum Event {
         reason: String,
     },
     /// A validator signed two things that contradict each other.
-    Equivocation(Evidence),
+    Equivocation(Box<Evidence>),
     /// A peer sent what no correct node sends.
     PeerFault {
         /// Who.
