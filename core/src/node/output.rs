@@ -32,6 +32,7 @@ pub enum PeerStatus {
 /// What a node wants done.
 #[derive(Debug)]
 #[must_use]
+#[expect(clippy::large_enum_variant, reason = "an output lives for a moment in a queue")]
 pub enum Output {
     /// Make these writes durable, all or none, after those before; then call `handle_persisted`.
     Persist {
