@@ -1,0 +1,156 @@
+//! The driver: turns a [`Node`] on QUIC.
+//!
+//! One task owns the node. Calls, messages, outcomes and timeouts reach it through one queue; what it wants
+//! done goes out to the links, the store and the workers. Reads never reach it: they are answered from the
+//! view that it publishes, by the task of the call itself.
+
+mod service;
+mod turn;
+mod workers;
+
+pub use workers::{Storage, ThreadWorkers, Workers};
+
+use crate::{
+    BindError, Endpoint, Env, LinkConfig, Links, PeerStatus, Server, ServerLimits, ServerMetrics,
+    TransportConfig,
+};
+use hypermesh_core::api::View;
+use hypermesh_core::base::{Now, PublicKey};
+use hypermesh_core::node::{Event, Node};
+use service::NodeService;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV6;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use turn::{Incoming, Turning};
+
+/// How many inputs wait for the node. Past it, links and calls slow down.
+const QUEUE_MAX: usize = 4096;
+/// Connections of one key: many short commands may run under one owner's key at once.
+const CONNECTIONS_PER_KEY_MAX: usize = 512;
+
+/// Who is told what happens.
+pub type Observer = Arc<dyn Fn(&Event, Now) + Send + Sync>;
+
+/// What a driver is made of.
+pub struct DriverConfig {
+    /// The surroundings; its identity is the node's.
+    pub env: Env,
+    /// Where to listen.
+    pub listen: SocketAddrV6,
+    /// The node, opened.
+    pub node: Node,
+    /// What runs jobs and makes writes durable.
+    pub workers: Arc<dyn Workers>,
+    /// Who is told what happens.
+    pub observer: Observer,
+}
+
+/// A node that is turned.
+pub struct Driver {
+    endpoint: Endpoint,
+    server: Server,
+    views: watch::Receiver<Arc<View>>,
+    task: JoinHandle<Result<(), String>>,
+    stop: mpsc::Sender<Incoming>,
+}
+
+impl Driver {
+    /// Binds the address and begins to turn the node.
+    ///
+    /// Must be called from within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub fn start(config: DriverConfig) -> Result<Self, BindError> {
+        let DriverConfig { env, listen, node, workers, observer } = config;
+        let endpoint = Endpoint::bind(env.clone(), listen, TransportConfig::default())?;
+        let (incoming, queue) = mpsc::channel(QUEUE_MAX);
+        let (publish, views) = watch::channel(node.view());
+        let peers = addresses(&node.view());
+        let validators: BTreeSet<PublicKey> = peers.keys().copied().collect();
+        let service = NodeService::new(incoming.clone(), views.clone(), env.clock.clone(), validators);
+        let limits =
+            ServerLimits { connections_per_key_max: CONNECTIONS_PER_KEY_MAX, ..ServerLimits::default() };
+        let server = Server::start(&endpoint, Arc::new(service), limits);
+        let links = Links::start(&endpoint, peers, LinkConfig::default(), status_hook(incoming.clone()));
+        let turning = Turning::new(node, env.clock, links, workers, incoming.clone(), publish, observer);
+        let task = tokio::spawn(turning.run(queue));
+        Ok(Self { endpoint, server, views, task, stop: incoming })
+    }
+
+    /// The newest view of the node's state.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.views.borrow().clone()
+    }
+
+    /// Every view as it is published.
+    #[must_use]
+    pub fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.views.clone()
+    }
+
+    /// Where the node listens.
+    ///
+    /// # Errors
+    /// If the socket does not say.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddrV6> {
+        self.endpoint.local_addr()
+    }
+
+    /// The endpoint, for a client that shares the node's port.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// What the server counted so far.
+    #[must_use]
+    pub fn server_metrics(&self) -> ServerMetrics {
+        self.server.metrics()
+    }
+
+    /// Waits until the node stops by itself: when its store fails.
+    ///
+    /// # Errors
+    /// With what failed.
+    pub async fn stopped(&mut self) -> Result<(), String> {
+        (&mut self.task).await.unwrap_or_else(|panic| Err(format!("the node's task ended: {panic}")))
+    }
+
+    /// Stops turning, once everything that was handed out is durable.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn stop(self) -> Result<(), String> {
+        // A full queue is no reason to wait for: the task is then about to take from it.
+        let _closed = self.stop.send(Incoming::Stop).await;
+        let outcome = self.task.await.unwrap_or_else(|panic| Err(format!("the node's task ended: {panic}")));
+        self.endpoint.close().await;
+        outcome
+    }
+}
+
+/// Where the validators listen, by genesis.
+fn addresses(view: &View) -> BTreeMap<PublicKey, SocketAddrV6> {
+    let genesis = view.state.genesis_document();
+    genesis.validators.iter().map(|validator| (validator.member.key, validator.address)).collect()
+}
+
+fn status_hook(incoming: mpsc::Sender<Incoming>) -> crate::OnStatus {
+    Arc::new(move |peer, status| {
+        let status = match status {
+            PeerStatus::Connected => hypermesh_core::node::PeerStatus::Connected,
+            PeerStatus::Lost => hypermesh_core::node::PeerStatus::Lost,
+        };
+        let incoming = incoming.clone();
+        // The hook must not wait, and a change of status must not be lost.
+        if let Err(mpsc::error::TrySendError::Full(message)) =
+            incoming.try_send(Incoming::Peer { peer, status })
+        {
+            tokio::spawn(async move { incoming.send(message).await });
+        }
+    })
+}

@@ -1,0 +1,203 @@
+//! The task that owns the node.
+
+use super::{Observer, Workers};
+use crate::{Class, Clock, Links};
+use bytes::Bytes;
+use hypermesh_core::api::{ApiFault, Request, Response, View};
+use hypermesh_core::base::{Mono, PublicKey, WriteBatch};
+use hypermesh_core::node::{JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+/// How many inputs are handled before the view is published and writes are begun again.
+const BURST_MAX: usize = 64;
+
+/// An answer on its way to a caller.
+type Respond = oneshot::Sender<Result<Response, ApiFault>>;
+
+/// What reaches the node.
+pub(super) enum Incoming {
+    /// A request that no view answers.
+    Request { request: Box<Request>, respond: Respond },
+    /// A message over a link.
+    Message { from: PublicKey, bytes: Bytes },
+    /// A link was made or lost.
+    Peer { peer: PublicKey, status: PeerStatus },
+    /// A job has its outcome.
+    Job { id: JobId, outcome: JobOutcome },
+    /// Writes up to this token are durable, or failed.
+    Persisted { token: PersistToken, outcome: Result<(), String> },
+    /// The node is to stop.
+    Stop,
+}
+
+/// The task that owns the node.
+pub(super) struct Turning {
+    node: Node,
+    clock: Arc<dyn Clock>,
+    links: Links,
+    workers: Arc<dyn Workers>,
+    incoming: mpsc::Sender<Incoming>,
+    publish: watch::Sender<Arc<View>>,
+    observer: Observer,
+    waiting: BTreeMap<RequestId, Respond>,
+    last_request: u64,
+    /// Writes that were handed out and are not on their way to the disk yet.
+    unwritten: Vec<WriteBatch>,
+    last_token: PersistToken,
+    writing: bool,
+    stopping: bool,
+}
+
+impl Turning {
+    pub(super) fn new(
+        node: Node,
+        clock: Arc<dyn Clock>,
+        links: Links,
+        workers: Arc<dyn Workers>,
+        incoming: mpsc::Sender<Incoming>,
+        publish: watch::Sender<Arc<View>>,
+        observer: Observer,
+    ) -> Self {
+        Self {
+            node,
+            clock,
+            links,
+            workers,
+            incoming,
+            publish,
+            observer,
+            waiting: BTreeMap::new(),
+            last_request: 0,
+            unwritten: Vec::new(),
+            last_token: PersistToken::default(),
+            writing: false,
+            stopping: false,
+        }
+    }
+
+    /// Turns the node until it is to stop and all is durable, or the store fails.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Incoming>) -> Result<(), String> {
+        loop {
+            self.carry_out();
+            if self.stopping && !self.writing {
+                return Ok(());
+            }
+            let wake = self.node.poll_timeout().map(|at| self.instant(at));
+            tokio::select! {
+                biased;
+                Some(incoming) = queue.recv() => {
+                    self.take(incoming)?;
+                    for _ in 1..BURST_MAX {
+                        let Ok(incoming) = queue.try_recv() else { break };
+                        self.take(incoming)?;
+                    }
+                }
+                () = sleep_until(wake), if wake.is_some() => self.node.handle_timeout(self.clock.now()),
+            }
+        }
+    }
+
+    fn take(&mut self, incoming: Incoming) -> Result<(), String> {
+        let now = self.clock.now();
+        match incoming {
+            Incoming::Request { request, respond } => {
+                self.last_request += 1;
+                let id = RequestId(self.last_request);
+                self.waiting.insert(id, respond);
+                self.node.handle_request(now, id, *request);
+            }
+            Incoming::Message { from, bytes } => self.node.handle_message(now, from, &bytes),
+            Incoming::Peer { peer, status } => self.node.handle_peer(now, peer, status),
+            Incoming::Job { id, outcome } => self.node.handle_job(now, id, outcome),
+            Incoming::Persisted { token, outcome } => {
+                self.writing = false;
+                outcome?;
+                self.node.handle_persisted(now, token);
+            }
+            Incoming::Stop => self.stopping = true,
+        }
+        self.collect();
+        Ok(())
+    }
+
+    /// Carries out what the node wants, publishes its view, and begins to write.
+    fn carry_out(&mut self) {
+        self.collect();
+        let view = self.node.view();
+        self.publish.send_if_modified(|published| {
+            let newer = !Arc::ptr_eq(published, &view);
+            *published = view;
+            newer
+        });
+        self.begin_writing();
+        self.waiting.retain(|_, respond| !respond.is_closed());
+    }
+
+    fn collect(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Persist { token, batch } => {
+                    self.unwritten.push(batch);
+                    self.last_token = token;
+                }
+                Output::Send { to, class, message } => self.send(&to, class, message),
+                Output::Respond { id, response } => {
+                    if let Some(respond) = self.waiting.remove(&id) {
+                        // A caller that has gone away does not mind.
+                        let _gone = respond.send(response);
+                    }
+                }
+                Output::Run { id, job } => {
+                    let running = self.workers.run(job);
+                    let incoming = self.incoming.clone();
+                    tokio::spawn(async move {
+                        let outcome = running.await;
+                        incoming.send(Incoming::Job { id, outcome }).await
+                    });
+                }
+                Output::Event(event) => (self.observer)(&event, self.clock.now()),
+            }
+        }
+    }
+
+    fn send(&self, to: &PublicKey, class: hypermesh_core::node::Class, message: Arc<[u8]>) {
+        let class = match class {
+            hypermesh_core::node::Class::Consensus => Class::Consensus,
+            hypermesh_core::node::Class::Bulk => Class::Bulk,
+        };
+        if let Err(fault) = self.links.send(to, class, Bytes::from_owner(message)) {
+            tracing::debug!(%to, %fault, "message not sent");
+        }
+    }
+
+    /// All that was handed out while the disk was busy goes there at once, with one sync.
+    fn begin_writing(&mut self) {
+        if self.writing || self.unwritten.is_empty() {
+            return;
+        }
+        self.writing = true;
+        let token = self.last_token;
+        let writing = self.workers.commit(std::mem::take(&mut self.unwritten));
+        let incoming = self.incoming.clone();
+        tokio::spawn(async move {
+            let outcome = writing.await;
+            incoming.send(Incoming::Persisted { token, outcome }).await
+        });
+    }
+
+    /// When a point on the node's clock is, on tokio's.
+    fn instant(&self, at: Mono) -> Instant {
+        Instant::now() + at.since(self.clock.now().mono)
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => tokio::time::sleep(Duration::MAX).await,
+    }
+}
