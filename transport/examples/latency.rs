@@ -1,6 +1,7 @@
 //! What a call costs on loopback: `cargo run --release -p stoq --example latency`.
 //!
-//! Client and server each have a runtime of one thread, as two processes would.
+//! Client and server each have a runtime of one thread, as two processes would; with `-- together` they share
+//! one, which leaves out what it costs to wake another thread.
 
 use hypermesh_core::base::SecretKey;
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -30,20 +31,29 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if std::env::args().any(|argument| argument == "together") {
+        return runtime()?.block_on(async {
+            let (_server, peer) = serve()?;
+            measure(peer).await
+        });
+    }
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = runtime().expect("a runtime starts");
-        runtime.block_on(async {
-            let endpoint = endpoint(1).expect("loopback can be bound");
-            let limits = ServerLimits { connections_per_key_max: 4096, ..ServerLimits::default() };
-            let _server = Server::start(&endpoint, Arc::new(Echo), limits);
-            let peer = endpoint.local_addr().map(|addr| Peer { addr, expect: Expect::Key(endpoint.key()) });
-            sender.send(peer.expect("it has an address")).expect("the client waits");
+        runtime().expect("a runtime starts").block_on(async {
+            let (_server, peer) = serve().expect("loopback can be bound");
+            sender.send(peer).expect("the client waits");
             std::future::pending::<()>().await;
         });
     });
     let peer = receiver.recv()?;
     runtime()?.block_on(measure(peer))
+}
+
+fn serve() -> Result<(Server, Peer), Box<dyn std::error::Error>> {
+    let endpoint = endpoint(1)?;
+    let limits = ServerLimits { connections_per_key_max: 4096, ..ServerLimits::default() };
+    let peer = Peer { addr: endpoint.local_addr()?, expect: Expect::Key(endpoint.key()) };
+    Ok((Server::start(&endpoint, Arc::new(Echo), limits), peer))
 }
 
 async fn measure(peer: Peer) -> Result<(), Box<dyn std::error::Error>> {

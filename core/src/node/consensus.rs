@@ -6,6 +6,7 @@ use super::{Event, Node, PersistToken};
 use crate::base::{Digest, Height, Mono, PublicKey, Table, WriteBatch};
 use crate::hypermesh::ordering::{ConsensusMessage, Input, Output as EngineOutput};
 use crate::state::Executed;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -132,7 +133,7 @@ impl Node {
                 }
             }
             EngineOutput::Decided { value, certificate, .. } => self.on_decided(&value, certificate),
-            EngineOutput::Evidence(evidence) => self.outbox.event(Event::Equivocation(evidence)),
+            EngineOutput::Evidence(evidence) => self.outbox.event(Event::Equivocation(Box::new(evidence))),
             EngineOutput::PeerBehind { peer, height } => self.serve_block(peer, height),
             EngineOutput::Fault(fault) => match fault.peer() {
                 Some(peer) => self.outbox.event(Event::PeerFault { peer, reason: fault.to_string() }),

@@ -6,6 +6,7 @@ use crate::base::{Digest, Height, PublicKey, UnixMillis, WriteBatch};
 use crate::hypermesh::ordering::Evidence;
 use crate::state::OperationId;
 use crate::trustchain::ca::SerialNumber;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -31,6 +32,7 @@ pub enum PeerStatus {
 /// What a node wants done.
 #[derive(Debug)]
 #[must_use]
+#[expect(clippy::large_enum_variant, reason = "an output lives for a moment in a queue")]
 pub enum Output {
     /// Make these writes durable, all or none, after those before; then call `handle_persisted`.
     Persist {
@@ -127,7 +129,7 @@ pub enum Event {
         reason: String,
     },
     /// A validator signed two things that contradict each other.
-    Equivocation(Evidence),
+    Equivocation(Box<Evidence>),
     /// A peer sent what no correct node sends.
     PeerFault {
         /// Who.

@@ -35,7 +35,10 @@ impl NodeService {
         }
         let (respond, response) = oneshot::channel();
         let stopping = || Status::new(StatusCode::Unavailable, "the node is stopping");
-        self.incoming.send(Incoming::Request { request, respond }).await.map_err(|_| stopping())?;
+        self.incoming
+            .send(Incoming::Request { request: Box::new(request), respond })
+            .await
+            .map_err(|_| stopping())?;
         let response = response.await.map_err(|_| stopping())?;
         response.map(|response| response.encode().into()).map_err(status)
     }

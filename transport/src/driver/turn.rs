@@ -21,7 +21,7 @@ type Respond = oneshot::Sender<Result<Response, ApiFault>>;
 /// What reaches the node.
 pub(super) enum Incoming {
     /// A request that no view answers.
-    Request { request: Request, respond: Respond },
+    Request { request: Box<Request>, respond: Respond },
     /// A message over a link.
     Message { from: PublicKey, bytes: Bytes },
     /// A link was made or lost.
@@ -108,7 +108,7 @@ impl Turning {
                 self.last_request += 1;
                 let id = RequestId(self.last_request);
                 self.waiting.insert(id, respond);
-                self.node.handle_request(now, id, request);
+                self.node.handle_request(now, id, *request);
             }
             Incoming::Message { from, bytes } => self.node.handle_message(now, from, &bytes),
             Incoming::Peer { peer, status } => self.node.handle_peer(now, peer, status),

@@ -6,9 +6,11 @@ use std::time::Duration;
 /// The bounds of a server, all of which hold at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Handshakes under way; past it, connection attempts are refused. From half of it on, a newcomer must
-    /// first prove that it receives at its address (RFC 9000 §8.1.2).
+    /// Handshakes under way; past it, connection attempts are refused.
     pub handshakes_max: usize,
+    /// Handshakes under way from which on a newcomer must first prove that it receives at its address
+    /// (RFC 9000 §8.1.2), which costs it a round trip and an attacker with forged addresses everything.
+    pub unvalidated_handshakes_max: usize,
     /// A handshake that takes longer is given up.
     pub handshake_timeout: Duration,
     /// Connections of clients. Validators' come on top, bounded by their number.
@@ -39,9 +41,10 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             handshakes_max: 256,
+            unvalidated_handshakes_max: 64,
             handshake_timeout: Duration::from_secs(5),
             clients_max: 1024,
-            connections_per_key_max: 8,
+            connections_per_key_max: 4,
             calls_per_connection_max: 128,
             silence_timeout: Duration::from_secs(600),
             request_timeout: Duration::from_secs(5),

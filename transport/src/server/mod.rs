@@ -49,7 +49,7 @@ impl Server {
     /// Must be called from within a tokio runtime.
     #[must_use]
     pub fn start(endpoint: &Endpoint, handler: Arc<dyn Handler>, limits: ServerLimits) -> Self {
-        endpoint.accept_calls(limits.calls_per_connection_max, limits.handshakes_max);
+        endpoint.accept_calls(limits.calls_per_connection_max);
         let shared = Arc::new(Shared {
             endpoint: endpoint.clone(),
             handler,
@@ -79,10 +79,11 @@ impl Server {
 
 /// Takes connection attempts until the endpoint closes.
 async fn accept(shared: Arc<Shared>) {
-    let handshakes_max = shared.limits.handshakes_max;
+    let ServerLimits { handshakes_max, unvalidated_handshakes_max, .. } = shared.limits;
     let handshakes = Arc::new(Semaphore::new(handshakes_max));
     while let Some(incoming) = shared.endpoint.quinn().accept().await {
-        let busy = handshakes.available_permits() <= handshakes_max / 2;
+        let under_way = handshakes_max - handshakes.available_permits();
+        let busy = under_way >= unvalidated_handshakes_max;
         if busy && incoming.may_retry() && !incoming.remote_address_validated() {
             // It fails only for an attempt that is a retry already, which was ruled out.
             drop(incoming.retry());

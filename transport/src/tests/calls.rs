@@ -52,9 +52,12 @@ async fn the_server_keeps_its_own_deadline_and_drops_the_call() {
 #[tokio::test]
 async fn the_callers_deadline_reaches_the_server_which_drops_the_call() {
     let (endpoint, _server, _node, mut events) = serve(ServerLimits::default());
-    let options = CallOptions::once(Duration::from_millis(50));
+    let (client, peer) = (client(2), peer_of(&endpoint));
+    client.call(&peer, "dns", "echo", vec![], ONCE).await.unwrap();
+    next_call(&mut events).await;
+    let options = CallOptions::once(Duration::from_millis(200));
     let before = endpoint.env().clock.now().mono;
-    let late = client(2).call(&peer_of(&endpoint), "dns", "wait", vec![], options).await.unwrap_err();
+    let late = client.call(&peer, "dns", "wait", vec![], options).await.unwrap_err();
     assert_eq!(late.code(), StatusCode::DeadlineExceeded);
     assert!(next_call(&mut events).await.deadline.since(before) < LONG);
     assert_eq!(next(&mut events).await, Event::Dropped);

@@ -127,6 +127,27 @@ async fn clients_past_the_limit_are_turned_away_and_validators_are_not() {
 }
 
 #[tokio::test]
+async fn a_newcomer_proves_its_address_first_when_the_server_is_busy() {
+    let limits = ServerLimits { unvalidated_handshakes_max: 0, ..ServerLimits::default() };
+    let (server, ..) = serve(limits);
+    let client = endpoint(2);
+    let connection = client.dial(&peer_of(&server)).await.unwrap();
+    ping(&connection.quinn).await;
+    assert_eq!(server.quinn().stats().accepted_handshakes, 1);
+}
+
+#[tokio::test]
+async fn handshakes_past_the_limit_are_refused() {
+    let dialled = async |handshakes_max| {
+        let (server, ..) = serve(ServerLimits { handshakes_max, ..ServerLimits::default() });
+        endpoint(2).dial(&peer_of(&server)).await.map(|connection| connection.key)
+    };
+    assert_eq!(dialled(1).await, Ok(key(1)));
+    let refused = dialled(0).await;
+    assert!(matches!(refused, Err(DialError::Refused { .. })), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_asks_nothing_for_long_is_closed() {
     let limits = ServerLimits { silence_timeout: Duration::from_millis(30), ..ServerLimits::default() };
     let (server, ..) = serve(limits);

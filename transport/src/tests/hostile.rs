@@ -177,7 +177,7 @@ async fn a_links_message_past_the_limit_ends_the_connection() {
 /// A server that answers whatever it is asked with these bytes.
 async fn answering(bytes: Vec<u8>) -> (Endpoint, tokio::task::JoinHandle<()>) {
     let endpoint = endpoint(1);
-    endpoint.accept_calls(10, 10);
+    endpoint.accept_calls(10);
     let quinn = endpoint.quinn().clone();
     let task = tokio::spawn(async move {
         while let Some(incoming) = quinn.accept().await {

@@ -3,8 +3,10 @@
 
 mod calls;
 mod connections;
+mod determinism;
 mod hostile;
 mod links;
+mod memory_net;
 mod restart;
 
 use crate::*;

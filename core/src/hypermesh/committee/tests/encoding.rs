@@ -48,7 +48,7 @@ fn bounds_are_those_of_the_largest_committee() {
     assert_eq!(encode(&keys).len(), CommitteeKeys::BYTES_MAX);
 
     let coefficients = alloc::vec![[0; 32]; threshold(VALIDATOR_COUNT_MAX)];
-    let dealt = DealerCommitment { coefficients, proof: crate::base::Signature([0; 64]) };
+    let dealt = DealerCommitment { coefficients, proof: Signature([0; 64]) };
     let commitments = KeyPurpose::ALL.map(|purpose| (purpose, dealt.clone())).into();
     assert_eq!(encode(&Round1 { session: GENESIS, commitments }).len(), Round1::BYTES_MAX);
 }

@@ -1,16 +1,21 @@
 //! One UDP socket that serves and dials: a node needs one port.
 
+mod config;
+mod connection_id;
+mod peer;
+
+pub use config::TransportConfig;
+pub(crate) use peer::{Connection, ipv6};
+pub use peer::{DialError, Expect, Peer};
+
 use crate::close::Close;
-use crate::env::{Env, SharedEntropy, WallClock};
-use crate::identity::shown_key;
+use crate::env::{Env, WallClock};
 use crate::tls::Tls;
+use connection_id::{RandomConnectionIds, random_connection_id};
 use hypermesh_core::base::{Digest, Domain, PublicKey};
-use quinn::{ConnectionError, ConnectionId, ConnectionIdGenerator, IdleTimeout, VarInt};
-use rustls::pki_types::CertificateDer;
-use std::collections::BTreeSet;
+use quinn::{ConnectionError, VarInt};
 use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A UDP socket with QUIC on it, for a server, clients and links alike. Clones are the same endpoint.
 #[derive(Clone)]
@@ -23,55 +28,6 @@ struct Inner {
     quinn: quinn::Endpoint,
     tls: Tls,
     transport: TransportConfig,
-}
-
-/// How connections behave, in both directions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransportConfig {
-    /// A connection that hears nothing for this long is lost.
-    pub idle_timeout: Duration,
-    /// A connection with nothing to say says so this often. Well below the idle timeout.
-    pub keep_alive: Duration,
-    /// A handshake that takes longer has failed.
-    pub dial_timeout: Duration,
-    /// The round trip that is assumed until one is measured.
-    pub initial_rtt: Duration,
-    /// Bytes in flight, each way, of a connection to a server or with a validator.
-    pub window_bytes: u32,
-    /// Bytes in flight, each way, of a connection that a client opened. Bounds what clients cost in memory.
-    pub client_window_bytes: u32,
-}
-
-impl Default for TransportConfig {
-    fn default() -> Self {
-        Self {
-            idle_timeout: Duration::from_secs(5),
-            keep_alive: Duration::from_millis(1500),
-            dial_timeout: Duration::from_secs(2),
-            initial_rtt: Duration::from_millis(50),
-            window_bytes: 16 << 20,
-            client_window_bytes: 1 << 20,
-        }
-    }
-}
-
-/// Whom to dial.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Peer {
-    /// Where.
-    pub addr: SocketAddrV6,
-    /// Who must answer there.
-    pub expect: Expect,
-}
-
-/// Which key the peer must prove to hold.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Expect {
-    /// This one.
-    Key(PublicKey),
-    /// One of these: any validator of a mesh, say.
-    AnyOf(Arc<BTreeSet<PublicKey>>),
 }
 
 /// Why an endpoint could not be made.
@@ -97,42 +53,6 @@ pub enum BindError {
     Config {
         /// Which one.
         field: &'static str,
-    },
-}
-
-/// Why there is no connection to a peer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DialError {
-    /// Nobody answered in time.
-    #[error("no answer from {addr} within {timeout:?}")]
-    Timeout {
-        /// Who was dialled.
-        addr: SocketAddrV6,
-        /// How long an answer was waited for.
-        timeout: Duration,
-    },
-    /// Whoever answers there does not hold the expected key.
-    #[error("the node at {addr} does not hold the expected key")]
-    WrongKey {
-        /// Who was dialled.
-        addr: SocketAddrV6,
-    },
-    /// The peer refused, or what answers does not speak `stoq/1`.
-    #[error("{addr} refused the connection: {reason}")]
-    Refused {
-        /// Who was dialled.
-        addr: SocketAddrV6,
-        /// What was given as the reason.
-        reason: String,
-    },
-    /// This endpoint cannot dial there: it is closed, or the address is not one to dial.
-    #[error("cannot dial {addr} from here: {reason}")]
-    Local {
-        /// Who was to be dialled.
-        addr: SocketAddrV6,
-        /// Why not.
-        reason: String,
     },
 }
 
@@ -201,7 +121,7 @@ impl Endpoint {
     }
 
     /// Lets clients in from now on, each with at most this many calls at once.
-    pub(crate) fn accept_calls(&self, calls_max: u32, handshakes_max: usize) {
+    pub(crate) fn accept_calls(&self, calls_max: u32) {
         let Inner { env, quinn, tls, transport } = &*self.inner;
         let usable = "was built once when the endpoint was bound";
         let mut flow = transport.quinn(transport.client_window_bytes).expect(usable);
@@ -212,7 +132,7 @@ impl Endpoint {
         config
             .transport_config(Arc::new(flow))
             .time_source(Arc::new(WallClock(env.clock.clone())))
-            .max_incoming(handshakes_max)
+            .max_incoming(INCOMING_MAX)
             .incoming_buffer_size(INCOMING_BYTES_MAX)
             .incoming_buffer_size_total(INCOMING_BYTES_TOTAL_MAX);
         quinn.set_server_config(Some(config));
@@ -244,96 +164,14 @@ impl Endpoint {
     }
 }
 
-impl TransportConfig {
-    fn quinn(&self, window_bytes: u32) -> Result<quinn::TransportConfig, BindError> {
-        let idle_timeout = IdleTimeout::try_from(self.idle_timeout);
-        let idle_timeout = idle_timeout.map_err(|_| BindError::Config { field: "idle_timeout" })?;
-        let mut config = quinn::TransportConfig::default();
-        config
-            .max_idle_timeout(Some(idle_timeout))
-            .keep_alive_interval(Some(self.keep_alive))
-            .initial_rtt(self.initial_rtt)
-            .stream_receive_window(self.window_bytes.into())
-            .receive_window(window_bytes.into())
-            .send_window(u64::from(window_bytes))
-            .datagram_receive_buffer_size(None)
-            // Whoever we dial has no call to open streams towards us.
-            .max_concurrent_bidi_streams(0_u32.into())
-            .max_concurrent_uni_streams(0_u32.into());
-        Ok(config)
-    }
-}
-
-impl Expect {
-    /// Whether a peer with this key may answer.
-    #[must_use]
-    pub fn admits(&self, key: &PublicKey) -> bool {
-        match self {
-            Self::Key(expected) => expected == key,
-            Self::AnyOf(expected) => expected.contains(key),
-        }
-    }
-
-    fn nobody() -> Self {
-        Self::AnyOf(Arc::default())
-    }
-}
-
-/// A connection, and who is at its other end.
-#[derive(Clone)]
-pub(crate) struct Connection {
-    pub(crate) quinn: quinn::Connection,
-    pub(crate) key: PublicKey,
-}
-
-impl Connection {
-    /// The connection with the key that its peer proved to hold; `None` if it showed none.
-    pub(crate) fn identified(quinn: quinn::Connection) -> Option<Self> {
-        let certificates = quinn.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-        let key = shown_key(&certificates).ok()?;
-        Some(Self { quinn, key })
-    }
-}
-
-/// An address as IPv6; an IPv4 one in its mapped form (RFC 4291 §2.5.5.2).
-pub(crate) fn ipv6(addr: SocketAddr) -> SocketAddrV6 {
-    match addr {
-        SocketAddr::V6(addr) => addr,
-        SocketAddr::V4(addr) => SocketAddrV6::new(addr.ip().to_ipv6_mapped(), addr.port(), 0, 0),
-    }
-}
-
-/// Connection ids that are nothing but random (RFC 9000 §5.1 wants no more).
-struct RandomConnectionIds {
-    entropy: Arc<dyn SharedEntropy>,
-}
-
-impl ConnectionIdGenerator for RandomConnectionIds {
-    fn generate_cid(&mut self) -> ConnectionId {
-        random_connection_id::<8>(&*self.entropy)
-    }
-
-    fn cid_len(&self) -> usize {
-        8
-    }
-
-    fn cid_lifetime(&self) -> Option<Duration> {
-        None
-    }
-}
-
-fn random_connection_id<const N: usize>(entropy: &dyn SharedEntropy) -> ConnectionId {
-    let mut bytes = [0; N];
-    entropy.fill(&mut bytes);
-    ConnectionId::new(&bytes)
-}
-
 /// The name that clients put where TLS wants one. It is never sent and never checked.
 const SERVER_NAME: &str = "stoq";
 /// The reset key stays the same over restarts, so that peers learn at once that a connection is gone.
 const RESET_KEY: Domain = Domain::new("hypermesh v1 stoq stateless reset key");
 /// A validator has one stream for each class of message.
 const LINK_STREAMS_MAX: u32 = 2;
+/// Handshakes that were not looked at yet; past it, attempts go unanswered.
+const INCOMING_MAX: usize = 1024;
 /// Bytes kept of a handshake that was not looked at yet.
 const INCOMING_BYTES_MAX: u64 = 16 << 10;
 /// Bytes kept of all handshakes that were not looked at yet.

@@ -1,0 +1,276 @@
+//! What is to happen, in order of time, and of when it was arranged where the time is the same; and how it does.
+
+use super::machine::Incarnation;
+use super::network::{Epoch, Link, Place};
+use super::trace::{self, Entry};
+use super::{Answer, World, read};
+use hypermesh_core::api::Request;
+use hypermesh_core::base::{Mono, Now, PublicKey};
+use hypermesh_core::node::{Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Something that is to happen.
+pub(super) enum Happening {
+    Message { link: Link, epoch: Epoch, message: Arc<[u8]> },
+    Request { place: Place, id: RequestId, request: Box<Request> },
+    Persisted { place: Place, life: Incarnation, token: PersistToken },
+    Job { place: Place, life: Incarnation, id: JobId, outcome: Box<JobOutcome> },
+    Alarm { place: Place, life: Incarnation },
+    LinkMade { place: Place, other: Place, lives: (Incarnation, Incarnation) },
+    LinkLost { place: Place, life: Incarnation, other: Place },
+}
+
+/// What is to happen, in order.
+#[derive(Default)]
+pub(super) struct Heap {
+    events: BTreeMap<(Mono, u64), Happening>,
+    arranged: u64,
+}
+
+impl Heap {
+    pub(super) fn push(&mut self, at: Mono, happening: Happening) {
+        self.arranged += 1;
+        self.events.insert((at, self.arranged), happening);
+    }
+
+    /// The next thing to happen, unless that is after `end`.
+    pub(super) fn pop(&mut self, end: Mono) -> Option<(Mono, Happening)> {
+        let entry = self.events.first_entry()?;
+        let at = entry.key().0;
+        (at <= end).then(|| (at, entry.remove()))
+    }
+}
+
+impl World {
+    pub(super) fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Message { link, epoch, message } => self.deliver(link, epoch, &message),
+            Happening::Request { place, id, request } => self.ask(place, id, *request),
+            Happening::Persisted { place, life, token } if self.is_alive(place, life) => {
+                if let Some(machine) = self.machines.get(place) {
+                    machine.disk.sync(token);
+                }
+                self.handle(place, "persisted", &token.0.to_le_bytes(), |node, now| {
+                    node.handle_persisted(now, token);
+                });
+            }
+            Happening::Job { place, life, id, outcome } if self.is_alive(place, life) => {
+                self.handle(place, "job", &id.0.to_le_bytes(), |node, now| {
+                    node.handle_job(now, id, *outcome);
+                });
+            }
+            Happening::Alarm { place, life } if self.is_alive(place, life) => self.alarm(place),
+            Happening::LinkMade { place, other, lives } => self.make_link(place, other, lives),
+            Happening::LinkLost { place, life, other } if self.is_alive(place, life) => {
+                self.tell_link(place, other, PeerStatus::Lost);
+            }
+            // Of a life that is over.
+            Happening::Persisted { .. }
+            | Happening::Job { .. }
+            | Happening::Alarm { .. }
+            | Happening::LinkLost { .. } => {}
+        }
+    }
+
+    fn deliver(&mut self, link: Link, epoch: Epoch, message: &[u8]) {
+        if !self.network.arrives(link, epoch) {
+            return;
+        }
+        let source = self.key(link.source);
+        let content = [source.0.as_slice(), message].concat();
+        self.handle(link.target, "message", &content, |node, now| {
+            node.handle_message(now, source, message);
+        });
+    }
+
+    /// A request is answered from the view if it can be, as the real driver does.
+    fn ask(&mut self, place: Place, id: RequestId, request: Request) {
+        let Some(machine) = self.machines.get(place) else { return };
+        let Some(node) = &machine.node else { return };
+        let at_once = read(&node.view(), &request, machine.wall(self.now));
+        let content = [id.0.to_le_bytes().to_vec(), request.encode()].concat();
+        match at_once {
+            Some(response) => {
+                self.note(place, "request", &content);
+                self.answers.insert(id, Answer { at: self.now, response });
+            }
+            None => self.handle(place, "request", &content, |node, now| {
+                node.handle_request(now, id, request);
+            }),
+        }
+    }
+
+    fn alarm(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        machine.alarm = None;
+        if machine.timeout().is_some_and(|due| due <= self.now) {
+            self.handle(place, "timeout", &[], Node::handle_timeout);
+        } else {
+            self.arrange_alarm(place);
+        }
+    }
+
+    /// Hands something to a node that runs, and carries out what it wants done.
+    fn handle(
+        &mut self,
+        place: Place,
+        kind: &'static str,
+        content: &[u8],
+        handle: impl FnOnce(&mut Node, Now),
+    ) {
+        let at = self.now;
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        let now = machine.now(at);
+        let Some(node) = &mut machine.node else { return };
+        self.trace.note(&Entry { at, place, kind, content });
+        handle(node, now);
+        self.drain(place);
+    }
+
+    pub(super) fn note(&mut self, place: Place, kind: &'static str, content: &[u8]) {
+        self.trace.note(&Entry { at: self.now, place, kind, content });
+    }
+
+    /// Carries out what a node wants done, until it wants nothing more.
+    pub(super) fn drain(&mut self, place: Place) {
+        while let Some(output) =
+            self.machines.get_mut(place).and_then(|machine| machine.node.as_mut()?.poll_output())
+        {
+            let (kind, content, words) = trace::describe(&output);
+            self.note(place, kind, &content);
+            if let Some(words) = words {
+                self.trace.say(self.now, place, &|| words.clone());
+            }
+            self.carry_out(place, output);
+        }
+        self.watch(place);
+        self.arrange_alarm(place);
+    }
+
+    fn carry_out(&mut self, place: Place, output: Output) {
+        let at = self.now;
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        let life = machine.incarnation;
+        match output {
+            Output::Persist { token, batch } => {
+                let delay = machine.disk_random.duration(self.options.disk);
+                // Writes become durable in order, so one waits for the one before.
+                machine.disk_busy_until = machine.disk_busy_until.max(at.after(delay));
+                machine.disk.write(token, batch);
+                self.heap.push(machine.disk_busy_until, Happening::Persisted { place, life, token });
+            }
+            Output::Send { to, class, message } => {
+                let Some(target) = self.places.get(&to).copied() else { return };
+                let link = Link { source: place, target };
+                if let Some((arrival, epoch)) = self.network.send(at, link, class) {
+                    self.heap.push(arrival, Happening::Message { link, epoch, message });
+                }
+            }
+            Output::Respond { id, response } => {
+                self.answers.insert(id, Answer { at, response });
+            }
+            Output::Run { id, job } => {
+                let delay = machine.job_random.duration(self.options.job);
+                let outcome = Box::new(job.run());
+                self.heap.push(at.after(delay), Happening::Job { place, life, id, outcome });
+            }
+            Output::Event(event) => self.take_event(place, event),
+        }
+    }
+
+    fn take_event(&mut self, place: Place, event: Event) {
+        if let Err(violation) = self.checks.on_event(place, &event) {
+            self.violation.get_or_insert(violation);
+        }
+        self.events.push((self.now, place, event));
+    }
+
+    /// Checks the state that a node has come to.
+    fn watch(&mut self, place: Place) {
+        let Some(view) = self.view(place) else { return };
+        if let Err(violation) = self.checks.on_view(place, &view) {
+            self.violation.get_or_insert(violation);
+        }
+    }
+
+    fn arrange_alarm(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        let Some(due) = machine.timeout() else { return };
+        let due = due.max(self.now);
+        if machine.alarm.is_none_or(|arranged| due < arranged) {
+            machine.alarm = Some(due);
+            let life = machine.incarnation;
+            self.heap.push(due, Happening::Alarm { place, life });
+        }
+    }
+
+    // --- links ---
+
+    pub(super) fn others(&self, place: Place) -> impl Iterator<Item = Place> + use<> {
+        (0..self.machines.len()).filter(move |other| *other != place)
+    }
+
+    /// Arranges that two nodes which run and may be linked will be.
+    pub(super) fn arrange_link(&mut self, place: Place, other: Place) {
+        let link = Link { source: place, target: other };
+        let (Some(life), Some(other_life)) = (self.life(place), self.life(other)) else { return };
+        if self.network.allows(link) && !self.network.is_up(link) {
+            let at = self.now.after(self.network.detection(link));
+            self.heap.push(at, Happening::LinkMade { place, other, lives: (life, other_life) });
+        }
+    }
+
+    fn make_link(&mut self, place: Place, other: Place, lives: (Incarnation, Incarnation)) {
+        let link = Link { source: place, target: other };
+        let alive = self.is_alive(place, lives.0) && self.is_alive(other, lives.1);
+        if !alive || !self.network.allows(link) || self.network.is_up(link) {
+            return;
+        }
+        self.network.set_up(link, true);
+        self.network.set_up(Link { source: other, target: place }, true);
+        self.tell_link(place, other, PeerStatus::Connected);
+        self.tell_link(other, place, PeerStatus::Connected);
+    }
+
+    /// Breaks a link: what is under way is lost, and both ends notice after a while.
+    pub(super) fn break_link(&mut self, place: Place, other: Place) {
+        for (place, other) in [(place, other), (other, place)] {
+            let link = Link { source: place, target: other };
+            if !self.network.is_up(link) {
+                continue;
+            }
+            self.network.set_up(link, false);
+            let at = self.now.after(self.network.detection(link));
+            if let Some(life) = self.life(place) {
+                self.heap.push(at, Happening::LinkLost { place, life, other });
+            }
+        }
+    }
+
+    fn tell_link(&mut self, place: Place, other: Place, status: PeerStatus) {
+        let up = self.network.is_up(Link { source: place, target: other });
+        if up != (status == PeerStatus::Connected) {
+            return;
+        }
+        let peer = self.key(other);
+        let content = [peer.0.as_slice(), format!("{status:?}").as_bytes()].concat();
+        self.handle(place, "peer", &content, |node, now| node.handle_peer(now, peer, status));
+    }
+
+    fn key(&self, place: Place) -> PublicKey {
+        self.machines
+            .get(place)
+            .map(|machine| machine.validator.member.identity.public())
+            .expect("links lead to nodes of this world")
+    }
+
+    fn life(&self, place: Place) -> Option<Incarnation> {
+        let machine = self.machines.get(place)?;
+        machine.node.as_ref().map(|_| machine.incarnation)
+    }
+
+    fn is_alive(&self, place: Place, life: Incarnation) -> bool {
+        self.life(place) == Some(life)
+    }
+}

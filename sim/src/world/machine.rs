@@ -1,0 +1,102 @@
+//! A node's machine: what of it outlives a crash, and the node while it runs.
+
+use super::cast::Validator;
+use super::disk::Disk;
+use super::options::Options;
+use super::random::{Random, Stream};
+use hypermesh_core::base::{Mono, Now, UnixMillis};
+use hypermesh_core::hypermesh::ordering::Timeouts;
+use hypermesh_core::node::{Node, NodeConfig, OpenFault};
+use hypermesh_core::state::Genesis;
+use std::sync::Arc;
+
+/// A life of a node, from 1; it never repeats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Incarnation(pub(super) u64);
+
+pub(super) struct Machine {
+    pub(super) validator: Validator,
+    pub(super) disk: Disk,
+    pub(super) incarnation: Incarnation,
+    pub(super) node: Option<Node>,
+    /// When the node began: its timers count from then.
+    began: Mono,
+    /// The wall clock's error: this much is added, and `skew_ms_max` taken away.
+    skew_ms: u64,
+    skew_ms_max: u64,
+    /// When the last write of this life becomes durable.
+    pub(super) disk_busy_until: Mono,
+    /// When the node is to be called for its timers, if that is arranged.
+    pub(super) alarm: Option<Mono>,
+    pub(super) disk_random: Random,
+    pub(super) job_random: Random,
+}
+
+impl Machine {
+    pub(super) fn new(seed: u64, place: usize, validator: Validator, options: &Options) -> Self {
+        let owner = place as u64;
+        let stream = |purpose| Random::new(Stream { seed, purpose, owner, incarnation: 0 });
+        Self {
+            validator,
+            disk: Disk::default(),
+            incarnation: Incarnation::default(),
+            node: None,
+            began: Mono(0),
+            skew_ms: stream("clock").below(2 * options.skew_ms_max + 1),
+            skew_ms_max: options.skew_ms_max,
+            disk_busy_until: Mono(0),
+            alarm: None,
+            disk_random: stream("disk"),
+            job_random: stream("job"),
+        }
+    }
+
+    /// Starts the node in a new life.
+    pub(super) fn start(
+        &mut self,
+        seed: u64,
+        place: usize,
+        at: Mono,
+        genesis: Arc<Genesis>,
+    ) -> Result<(), OpenFault> {
+        self.incarnation.0 += 1;
+        self.began = at;
+        self.alarm = None;
+        self.disk_busy_until = at;
+        let stream = Stream { seed, purpose: "node", owner: place as u64, incarnation: self.incarnation.0 };
+        let Validator { member, reveals, .. } = self.validator.clone();
+        let config = NodeConfig {
+            genesis,
+            identity: member.identity,
+            plot: member.plot,
+            reveals,
+            entropy: Box::new(Random::new(stream)),
+            reader: Box::new(self.disk.clone()),
+            timeouts: Timeouts::default(),
+        };
+        self.node = Some(Node::open(self.now(at), config)?);
+        Ok(())
+    }
+
+    /// Ends the node's life. Says how many writes were lost.
+    pub(super) fn crash(&mut self) -> usize {
+        self.node = None;
+        self.disk.crash()
+    }
+
+    /// What time the node is told.
+    pub(super) fn now(&self, at: Mono) -> Now {
+        Now { mono: Mono(at.0 - self.began.0), wall: self.wall(at) }
+    }
+
+    /// What the machine's wall clock says.
+    pub(super) fn wall(&self, at: Mono) -> UnixMillis {
+        super::wall(at).plus(self.skew_ms).minus(self.skew_ms_max)
+    }
+
+    /// When the node wants to be called, in the world's time.
+    pub(super) fn timeout(&self) -> Option<Mono> {
+        let due = self.node.as_ref()?.poll_timeout()?;
+        Some(Mono(due.0.saturating_add(self.began.0)))
+    }
+}

@@ -1,0 +1,344 @@
+//! An event heap over nodes. No async, no ticks: time jumps from one event to the next.
+//!
+//! A [`World`] drives [`Node`](hypermesh_core::node::Node)s exactly as their contract says: hand in what
+//! happened, poll until there is nothing more, carry out each output in order. It supplies what the core
+//! leaves to its driver: links ([`network`]), a disk that loses what was not durable ([`Disk`]), clocks that
+//! are wrong, threads that are slow, and randomness, all out of one seed.
+//!
+//! What is not tried here: the encoding on the wire, QUIC, real files. That is for whole-system tests.
+
+mod cast;
+mod disk;
+mod event;
+mod machine;
+mod network;
+mod operations;
+mod options;
+mod random;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
+pub use disk::Disk;
+pub use network::{Link, NetworkOptions, Place};
+pub use operations::{Owner, certificate_request};
+pub use options::Options;
+pub use random::{Random, Span, Stream};
+pub use trace::Trace;
+
+use crate::check::{Checks, Violation};
+use event::{Happening, Heap};
+use hypermesh_core::api::{ApiFault, Request, Response, View, read};
+use hypermesh_core::base::{Mono, PublicKey, SecretKey, UnixMillis};
+use hypermesh_core::node::{Event, Node, RequestId};
+use machine::Machine;
+use network::Network;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a run did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunFault {
+    /// A promise was broken.
+    #[error("{0}")]
+    Violation(#[from] Violation),
+    /// What was waited for did not happen.
+    #[error("{what} did not happen within {within:?}: {state}")]
+    Stalled {
+        /// What was waited for.
+        what: String,
+        /// For how long.
+        within: Duration,
+        /// How the nodes are.
+        state: String,
+    },
+    /// A node could not start again.
+    #[error("node-{number} does not start: {reason}")]
+    Open {
+        /// Which, from 1.
+        number: usize,
+        /// Why.
+        reason: String,
+    },
+    /// What happened is not what was to happen.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+/// An answer to a request.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// When it came.
+    pub at: Mono,
+    /// What it was.
+    pub response: Result<Response, ApiFault>,
+}
+
+/// Nodes, and the world around them.
+pub struct World {
+    seed: u64,
+    options: Options,
+    cast: Cast,
+    now: Mono,
+    heap: Heap,
+    machines: Vec<Machine>,
+    places: BTreeMap<PublicKey, Place>,
+    network: Network,
+    trace: Trace,
+    events: Vec<(Mono, Place, Event)>,
+    checks: Checks,
+    requests: u64,
+    answers: BTreeMap<RequestId, Answer>,
+    violation: Option<Violation>,
+}
+
+/// What the world's true clock says.
+fn wall(at: Mono) -> UnixMillis {
+    WORLD_BEGINS.plus(1000 + at.0 / 1000)
+}
+
+impl World {
+    /// A world out of a seed, in which every node has just been started.
+    #[must_use]
+    pub fn new(seed: u64, options: Options) -> Self {
+        let cast = Cast::new(options.nodes);
+        let machines: Vec<Machine> = (0..)
+            .zip(cast.validators.clone())
+            .map(|(place, validator)| Machine::new(seed, place, validator, &options))
+            .collect();
+        let mut world = Self {
+            seed,
+            options,
+            now: Mono(0),
+            heap: Heap::default(),
+            places: cast.keys().zip(0..).collect(),
+            network: Network::new(seed, options.network, machines.len()),
+            machines,
+            trace: Trace::new(options.keep_lines),
+            events: Vec::new(),
+            checks: Checks::new(&cast.genesis),
+            requests: 0,
+            answers: BTreeMap::new(),
+            violation: None,
+            cast,
+        };
+        for place in 0..world.machines.len() {
+            world.start(place).expect("a node starts on an empty disk");
+        }
+        world
+    }
+
+    // --- what scenarios do ---
+
+    /// Sends a request to a node, which gets it at once. If it is down, nothing comes back.
+    pub fn request(&mut self, place: Place, request: Request) -> RequestId {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        self.heap.push(self.now, Happening::Request { place, id, request: Box::new(request) });
+        id
+    }
+
+    /// Stops a node without warning. What was not durable is lost, and so is what was under way to it.
+    pub fn crash(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        if machine.node.is_none() {
+            return;
+        }
+        let lost = machine.crash();
+        self.note(place, "crash", &(lost as u64).to_le_bytes());
+        self.trace.say(self.now, place, &|| format!("crashes and loses {lost} writes"));
+        for other in self.others(place) {
+            self.break_link(place, other);
+        }
+    }
+
+    /// Starts a node that is down.
+    ///
+    /// # Errors
+    /// If it finds its disk unusable.
+    pub fn start(&mut self, place: Place) -> Result<(), RunFault> {
+        let (seed, at, genesis) = (self.seed, self.now, Arc::clone(&self.cast.genesis));
+        let Some(machine) = self.machines.get_mut(place) else { return Ok(()) };
+        if machine.node.is_some() {
+            return Ok(());
+        }
+        machine
+            .start(seed, place, at, genesis)
+            .map_err(|fault| RunFault::Open { number: place + 1, reason: fault.to_string() })?;
+        self.note(place, "start", &[]);
+        self.trace.say(at, place, &|| "starts".to_string());
+        self.drain(place);
+        for other in self.others(place) {
+            self.arrange_link(place, other);
+        }
+        Ok(())
+    }
+
+    /// Divides the nodes: only those on one side are linked. One side for each node, by its place.
+    pub fn partition(&mut self, sides: &[u8]) {
+        self.network.set_sides(sides.to_vec());
+        self.trace.say(self.now, 0, &|| format!("the network divides: {sides:?}"));
+        for place in 0..self.machines.len() {
+            for other in self.others(place).filter(|other| *other > place) {
+                if self.network.allows(Link { source: place, target: other }) {
+                    self.arrange_link(place, other);
+                } else {
+                    self.break_link(place, other);
+                }
+            }
+        }
+    }
+
+    /// Ends a partition.
+    pub fn heal(&mut self) {
+        self.partition(&vec![0; self.machines.len()]);
+    }
+
+    /// Loses so many messages of a thousand from now on.
+    pub const fn lose(&mut self, per_mille: u64) {
+        self.network.set_loss(per_mille);
+    }
+
+    // --- running ---
+
+    /// Runs until something is so, and for `within` at most.
+    ///
+    /// # Errors
+    /// If that does not come about, or a promise is broken on the way.
+    pub fn run_until(
+        &mut self,
+        what: &str,
+        within: Duration,
+        mut is_so: impl FnMut(&Self) -> bool,
+    ) -> Result<(), RunFault> {
+        let end = self.now.after(within);
+        while !is_so(self) {
+            if !self.step(end)? {
+                return Err(RunFault::Stalled { what: what.to_string(), within, state: self.describe() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs for a while.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub fn run_for(&mut self, duration: Duration) -> Result<(), RunFault> {
+        let end = self.now.after(duration);
+        while self.step(end)? {}
+        self.now = end;
+        Ok(())
+    }
+
+    /// Lets the next thing happen, unless that is after `end`.
+    fn step(&mut self, end: Mono) -> Result<bool, RunFault> {
+        if let Some(violation) = self.violation.clone() {
+            return Err(violation.into());
+        }
+        let Some((at, happening)) = self.heap.pop(end) else { return Ok(false) };
+        self.now = at;
+        self.happen(happening);
+        match self.violation.clone() {
+            Some(violation) => Err(violation.into()),
+            None => Ok(true),
+        }
+    }
+
+    // --- what there is to see ---
+
+    /// The time, since the world began.
+    #[must_use]
+    pub const fn now(&self) -> Mono {
+        self.now
+    }
+
+    /// What the true wall clock says.
+    #[must_use]
+    pub fn wall(&self) -> UnixMillis {
+        wall(self.now)
+    }
+
+    /// Who takes part.
+    #[must_use]
+    pub const fn cast(&self) -> &Cast {
+        &self.cast
+    }
+
+    /// Someone who asks now.
+    #[must_use]
+    pub fn owner(&self, key: &SecretKey) -> Owner {
+        Owner { key: key.clone(), genesis: self.cast.genesis_hash(), time: self.wall() }
+    }
+
+    /// A node's view, if it runs.
+    #[must_use]
+    pub fn view(&self, place: Place) -> Option<Arc<View>> {
+        self.machines.get(place)?.node.as_ref().map(Node::view)
+    }
+
+    /// The views of all nodes that run.
+    pub fn views(&self) -> impl Iterator<Item = Arc<View>> {
+        self.machines.iter().filter_map(|machine| machine.node.as_ref()).map(Node::view)
+    }
+
+    /// The answer to a request, if it has come.
+    #[must_use]
+    pub fn answer(&self, id: RequestId) -> Option<&Answer> {
+        self.answers.get(&id)
+    }
+
+    /// What the nodes told, in order.
+    #[must_use]
+    pub fn events(&self) -> &[(Mono, Place, Event)] {
+        &self.events
+    }
+
+    /// What happened.
+    #[must_use]
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Whether every node runs and can issue.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.views().count() == self.machines.len() && self.views().all(|view| view.status.ready)
+    }
+
+    /// Checks what can only be checked at the end.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub fn finish(&self) -> Result<(), RunFault> {
+        let views: Vec<Arc<View>> = self.views().collect();
+        Ok(self.checks.finish(&views)?)
+    }
+
+    fn describe(&self) -> String {
+        let one = |(place, machine): (usize, &Machine)| match &machine.node {
+            Some(node) => {
+                let status = node.view().status.clone();
+                format!(
+                    "node-{} at height {}, {} linked, {}{}",
+                    place + 1,
+                    status.height,
+                    status.connected,
+                    status.committee,
+                    if status.ready { ", ready" } else { "" }
+                )
+            }
+            None => format!("node-{} is down", place + 1),
+        };
+        self.machines
+            .iter()
+            .enumerate()
+            .map(|(place, machine)| one((place, machine)))
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+}

@@ -1,0 +1,159 @@
+//! The links between nodes: each message takes its time, those of one link and class keep their order, and a
+//! link that breaks takes with it what was under way.
+
+use super::random::{Random, Span, Stream};
+use hypermesh_core::base::Mono;
+use hypermesh_core::node::Class;
+use std::collections::BTreeMap;
+
+/// A node, by its place in the world, from 0.
+pub type Place = usize;
+
+/// A link between two nodes, seen from one end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    /// This end.
+    pub source: Place,
+    /// The other end.
+    pub target: Place,
+}
+
+/// A life of a link: what was sent in one does not arrive in another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Epoch(u64);
+
+/// How the network is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkOptions {
+    /// How long a message takes.
+    pub latency: Span,
+    /// How many messages of a thousand are lost, although the link stands.
+    pub loss_per_mille: u64,
+    /// How long it takes to make a link, or to notice that it is lost.
+    pub detection: Span,
+}
+
+pub(super) struct Network {
+    seed: u64,
+    options: NetworkOptions,
+    links: BTreeMap<Link, State>,
+    /// The side of a partition that each node is on; all on one when there is none.
+    sides: Vec<u8>,
+}
+
+struct State {
+    random: Random,
+    up: bool,
+    epoch: Epoch,
+    /// When the last message of each class arrives.
+    last: BTreeMap<Class, Mono>,
+}
+
+impl Network {
+    pub(super) fn new(seed: u64, options: NetworkOptions, nodes: usize) -> Self {
+        Self { seed, options, links: BTreeMap::new(), sides: vec![0; nodes] }
+    }
+
+    pub(super) const fn set_loss(&mut self, per_mille: u64) {
+        self.options.loss_per_mille = per_mille;
+    }
+
+    pub(super) fn set_sides(&mut self, sides: Vec<u8>) {
+        self.sides = sides;
+    }
+
+    /// Whether the partition, if there is one, lets a link stand.
+    pub(super) fn allows(&self, link: Link) -> bool {
+        self.sides.get(link.source) == self.sides.get(link.target)
+    }
+
+    pub(super) fn is_up(&mut self, link: Link) -> bool {
+        self.state(link).up
+    }
+
+    /// When a link is made or its loss noticed, counted from now.
+    pub(super) fn detection(&mut self, link: Link) -> core::time::Duration {
+        let span = self.options.detection;
+        self.state(link).random.duration(span)
+    }
+
+    /// Makes or breaks a link; either begins a new life of it.
+    pub(super) fn set_up(&mut self, link: Link, up: bool) {
+        let state = self.state(link);
+        if state.up != up {
+            state.up = up;
+            state.epoch.0 += 1;
+            state.last.clear();
+        }
+    }
+
+    /// When a message that is sent now arrives, and in which life of the link; `None` if it is lost.
+    pub(super) fn send(&mut self, now: Mono, link: Link, class: Class) -> Option<(Mono, Epoch)> {
+        let NetworkOptions { latency, loss_per_mille, .. } = self.options;
+        let state = self.state(link);
+        let (lost, delay) = (state.random.per_mille(loss_per_mille), state.random.duration(latency));
+        if !state.up || lost {
+            return None;
+        }
+        let last = state.last.entry(class).or_default();
+        *last = now.after(delay).max(*last);
+        Some((*last, state.epoch))
+    }
+
+    /// Whether a message that was sent in this life of the link still arrives.
+    pub(super) fn arrives(&mut self, link: Link, epoch: Epoch) -> bool {
+        let state = self.state(link);
+        state.up && state.epoch == epoch
+    }
+
+    fn state(&mut self, link: Link) -> &mut State {
+        let seed = self.seed;
+        self.links.entry(link).or_insert_with(|| {
+            let owner = (link.source as u64) << 32 | link.target as u64;
+            let random = Random::new(Stream { seed, purpose: "network", owner, incarnation: 1 });
+            State { random, up: false, epoch: Epoch::default(), last: BTreeMap::new() }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINK: Link = Link { source: 0, target: 1 };
+
+    fn network() -> Network {
+        let options =
+            NetworkOptions { latency: Span::us(500, 5000), loss_per_mille: 0, detection: Span::us(1, 1) };
+        let mut network = Network::new(3, options, 4);
+        network.set_up(LINK, true);
+        network
+    }
+
+    #[test]
+    fn messages_of_one_link_and_class_arrive_in_order() {
+        let mut network = network();
+        let arrivals: Vec<Mono> =
+            (0..100).map(|now| network.send(Mono(now), LINK, Class::Bulk).unwrap().0).collect();
+        assert!(arrivals.is_sorted());
+    }
+
+    #[test]
+    fn what_was_under_way_when_a_link_broke_never_arrives() {
+        let mut network = network();
+        let (_, epoch) = network.send(Mono(0), LINK, Class::Bulk).unwrap();
+        assert!(network.arrives(LINK, epoch));
+        network.set_up(LINK, false);
+        assert_eq!(network.send(Mono(1), LINK, Class::Bulk), None);
+        network.set_up(LINK, true);
+        assert!(!network.arrives(LINK, epoch));
+    }
+
+    #[test]
+    fn a_partition_allows_links_on_one_side_only() {
+        let mut network = network();
+        network.set_sides(vec![0, 1, 0, 1]);
+        assert!(!network.allows(LINK));
+        assert!(network.allows(Link { source: 0, target: 2 }));
+    }
+}

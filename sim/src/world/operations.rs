@@ -1,0 +1,95 @@
+//! What owners ask of the mesh, signed as a real client signs it.
+
+use super::cast::identity;
+use hypermesh_core::api::{
+    IssueCertificateRequest, RegisterNameRequest, Request, SetRecordsRequest, TransferRequest,
+};
+use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, UnixMillis};
+use hypermesh_core::state::{
+    Action, CertificateProfile, IssueCertificate, LEAF_SECONDS_DEFAULT, OperationBody, RegisterName,
+    SetRecords, Transfer,
+};
+use hypermesh_core::trustchain::DomainName;
+use rcgen::{CertificateParams, KeyPair};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+
+/// How long an operation may wait, in milliseconds.
+const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
+/// What comes before the seed in the PKCS#8 form of an Ed25519 key (RFC 8410 §7).
+const PKCS8_PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+
+/// An owner who asks.
+#[derive(Clone)]
+pub struct Owner {
+    /// The owner's key.
+    pub key: SecretKey,
+    /// The mesh.
+    pub genesis: Digest,
+    /// When the owner asks.
+    pub time: UnixMillis,
+}
+
+impl Owner {
+    /// Asks for a certificate for these names, whose key follows from the nonce.
+    #[must_use]
+    pub fn issue(&self, nonce: u64, names: &[&str]) -> Request {
+        let issue = IssueCertificate {
+            csr: certificate_request(nonce, names),
+            profile: CertificateProfile::Endpoint,
+            lifetime_seconds: LEAF_SECONDS_DEFAULT,
+            services: Vec::new(),
+        };
+        let operation = self.body(nonce, Action::IssueCertificate(issue)).sign(&self.key);
+        Request::IssueCertificate(IssueCertificateRequest { operation })
+    }
+
+    /// Registers a name for an owner.
+    #[must_use]
+    pub fn register(&self, nonce: u64, name: DomainName, owner: PublicKey) -> Request {
+        let action = Action::RegisterName(RegisterName { name, owner });
+        Request::RegisterName(RegisterNameRequest { operation: self.body(nonce, action).sign(&self.key) })
+    }
+
+    /// Sets records.
+    #[must_use]
+    pub fn set(&self, nonce: u64, records: SetRecords) -> Request {
+        let operation = self.body(nonce, Action::SetRecords(records)).sign(&self.key);
+        Request::SetRecords(SetRecordsRequest { operation })
+    }
+
+    /// Moves an amount.
+    #[must_use]
+    pub fn transfer(&self, nonce: u64, to: PublicKey, amount: MicroCaesar) -> Request {
+        let action = Action::Transfer(Transfer { to, amount });
+        Request::Transfer(TransferRequest { operation: self.body(nonce, action).sign(&self.key) })
+    }
+
+    /// The body of an operation of this owner's.
+    #[must_use]
+    pub fn body(&self, nonce: u64, action: Action) -> OperationBody {
+        OperationBody {
+            genesis: self.genesis,
+            owner: self.key.public(),
+            nonce,
+            expires: self.time.plus(OPERATION_MS_LIFE),
+            action,
+        }
+    }
+}
+
+/// A certificate request (PKCS#10, DER) for these names, with an Ed25519 key that follows from the number.
+///
+/// # Panics
+/// If a name is none.
+#[must_use]
+pub fn certificate_request(number: u64, names: &[&str]) -> Vec<u8> {
+    let seed = identity(&format!("subject {number}"));
+    let pkcs8 = [PKCS8_PREFIX.as_slice(), seed.seed()].concat();
+    let pkcs8 = PrivatePkcs8KeyDer::from(pkcs8);
+    let key = KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8, &rcgen::PKCS_ED25519)
+        .expect("a seed makes an Ed25519 key");
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let parameters = CertificateParams::new(names).expect("the names are domain names");
+    let request = parameters.serialize_request(&key).expect("an Ed25519 key signs");
+    request.der().to_vec()
+}

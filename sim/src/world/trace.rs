@@ -1,0 +1,126 @@
+//! What happened in a run, hashed as it happens, and kept in words if somebody wants to read it.
+
+use super::network::Place;
+use hypermesh_core::base::{Digest, Mono, Write, WriteBatch};
+use hypermesh_core::node::{Event, Output, PersistToken};
+use std::fmt::Write as _;
+
+const CONTEXT: &str = "hypermesh-sim v1 trace";
+
+/// What happened.
+pub struct Trace {
+    hasher: blake3::Hasher,
+    count: u64,
+    lines: Option<Vec<String>>,
+}
+
+/// Something that happened to a node, or that it did.
+pub(super) struct Entry<'a> {
+    pub(super) at: Mono,
+    pub(super) place: Place,
+    /// What it is: one word for each kind.
+    pub(super) kind: &'static str,
+    /// All of it, in bytes.
+    pub(super) content: &'a [u8],
+}
+
+impl Trace {
+    pub(super) fn new(keep_lines: bool) -> Self {
+        let hasher = blake3::Hasher::new_derive_key(CONTEXT);
+        Self { hasher, count: 0, lines: keep_lines.then(Vec::new) }
+    }
+
+    pub(super) fn note(&mut self, entry: &Entry<'_>) {
+        self.count += 1;
+        self.hasher.update(&entry.at.0.to_le_bytes());
+        self.hasher.update(&(entry.place as u64).to_le_bytes());
+        for part in [entry.kind.as_bytes(), entry.content] {
+            self.hasher.update(&(part.len() as u64).to_le_bytes());
+            self.hasher.update(part);
+        }
+    }
+
+    pub(super) fn say(&mut self, at: Mono, place: Place, words: &dyn Fn() -> String) {
+        let Some(lines) = &mut self.lines else { return };
+        let mut line = String::new();
+        let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
+        let written = write!(line, "{seconds:5}.{micros:06} node-{} {}", place + 1, words());
+        written.expect("writing to a string does not fail");
+        lines.push(line);
+    }
+
+    /// The hash of all that happened so far.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        Digest(*self.hasher.finalize().as_bytes())
+    }
+
+    /// How many things happened so far.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What happened, a line each, if it was kept.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        self.lines.as_deref().unwrap_or_default()
+    }
+}
+
+/// An output in bytes, and in words if it is worth a line.
+pub(super) fn describe(output: &Output) -> (&'static str, Vec<u8>, Option<String>) {
+    match output {
+        Output::Persist { token, batch } => ("persist", persisted(*token, batch), None),
+        Output::Send { to, class, message } => {
+            let content = [to.0.as_slice(), format!("{class:?}").as_bytes(), message].concat();
+            ("send", content, None)
+        }
+        Output::Respond { id, response } => {
+            let content = match response {
+                Ok(response) => response.encode(),
+                Err(fault) => fault.to_string().into_bytes(),
+            };
+            let words = match response {
+                Ok(_) => format!("answers request {}", id.0),
+                Err(fault) => format!("refuses request {}: {fault}", id.0),
+            };
+            ("respond", [id.0.to_le_bytes().to_vec(), content].concat(), Some(words))
+        }
+        Output::Run { id, job } => ("run", format!("{id:?} {}", job.name()).into_bytes(), None),
+        Output::Event(event) => ("event", format!("{event:?}").into_bytes(), Some(in_words(event))),
+    }
+}
+
+fn persisted(token: PersistToken, batch: &WriteBatch) -> Vec<u8> {
+    let mut content = token.0.to_le_bytes().to_vec();
+    let mut add = |part: &[u8]| {
+        content.extend((part.len() as u64).to_le_bytes());
+        content.extend(part);
+    };
+    for write in batch.writes() {
+        match write {
+            Write::Put { table, key, value } => {
+                [b"put", table.name().as_bytes(), key, value].into_iter().for_each(&mut add);
+            }
+            Write::Delete { table, key } => {
+                [b"delete", table.name().as_bytes(), key].into_iter().for_each(&mut add);
+            }
+            Write::Clear { table } => [b"clear", table.name().as_bytes()].into_iter().for_each(&mut add),
+        }
+    }
+    content
+}
+
+fn in_words(event: &Event) -> String {
+    match event {
+        Event::Committed { height, hash, operations, .. } => {
+            format!("committed height {height} ({operations} operations) {}", short(hash))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn short(hash: &Digest) -> String {
+    hash.to_string().chars().take(8).collect()
+}

@@ -1,0 +1,55 @@
+//! How connections behave, and what of it QUIC is told.
+
+use super::BindError;
+use quinn::IdleTimeout;
+use std::time::Duration;
+
+/// How connections behave, in both directions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransportConfig {
+    /// A connection that hears nothing for this long is lost.
+    pub idle_timeout: Duration,
+    /// A connection with nothing to say says so this often. Well below the idle timeout.
+    pub keep_alive: Duration,
+    /// A handshake that takes longer has failed.
+    pub dial_timeout: Duration,
+    /// The round trip that is assumed until one is measured.
+    pub initial_rtt: Duration,
+    /// Bytes in flight, each way, of a connection to a server or with a validator.
+    pub window_bytes: u32,
+    /// Bytes in flight, each way, of a connection that a client opened. Bounds what clients cost in memory.
+    pub client_window_bytes: u32,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_millis(1500),
+            dial_timeout: Duration::from_secs(2),
+            initial_rtt: Duration::from_millis(50),
+            window_bytes: 16 << 20,
+            client_window_bytes: 1 << 20,
+        }
+    }
+}
+
+impl TransportConfig {
+    pub(super) fn quinn(&self, window_bytes: u32) -> Result<quinn::TransportConfig, BindError> {
+        let idle_timeout = IdleTimeout::try_from(self.idle_timeout);
+        let idle_timeout = idle_timeout.map_err(|_| BindError::Config { field: "idle_timeout" })?;
+        let mut config = quinn::TransportConfig::default();
+        config
+            .max_idle_timeout(Some(idle_timeout))
+            .keep_alive_interval(Some(self.keep_alive))
+            .initial_rtt(self.initial_rtt)
+            .stream_receive_window(self.window_bytes.into())
+            .receive_window(window_bytes.into())
+            .send_window(u64::from(window_bytes))
+            .datagram_receive_buffer_size(None)
+            // Whoever we dial has no call to open streams towards us.
+            .max_concurrent_bidi_streams(0_u32.into())
+            .max_concurrent_uni_streams(0_u32.into());
+        Ok(config)
+    }
+}
