@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure};
 use hypermesh_core::base::{Entropy, SecretKey};
 use std::fmt::Display;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -190,43 +190,10 @@ pub fn make_private_folder(path: &Path) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(path, &error))
 }
 
-/// Writes a file whole or not at all, durably.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".new");
-    let fresh = path.with_file_name(name);
-    let write = || {
-        let mut file = File::create(&fresh)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, path)?;
-        sync_folder(path.parent())
-    };
-    write().map_err(|error| failed(path, &error))
-}
-
 /// Makes durable which files a folder has.
 pub(crate) fn sync_folder(folder: Option<&Path>) -> std::io::Result<()> {
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// Reads a file of at most `bytes_max` bytes as text.
-///
-/// # Errors
-/// If it is missing, longer or no text.
-pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
-    let fault = |what: &dyn Display| Failure::new(Exit::Input, format!("{}: {what}", path.display()));
-    let file = File::open(path).map_err(|error| fault(&error))?;
-    let mut text = String::new();
-    file.take(bytes_max + 1).read_to_string(&mut text).map_err(|error| fault(&error))?;
-    if text.len() as u64 > bytes_max {
-        return Err(fault(&format!("longer than {bytes_max} bytes")));
-    }
-    Ok(text)
 }
 
 fn read_pid(path: &Path) -> Option<u32> {

@@ -11,8 +11,9 @@
 //!
 //! It is read once, at the start.
 
-use crate::data::{NodeFolder, read_text};
+use crate::data::NodeFolder;
 use crate::failure::{Exit, Failure};
+use crate::file::read_text;
 use hypermesh_core::base::Profile;
 use hypermesh_core::trustchain::DomainName;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use std::net::SocketAddrV6;
 use std::path::{Path, PathBuf};
 
 /// The most bytes in a configuration.
-pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
+pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
 /// A node's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +158,7 @@ mod tests {
         std::fs::write(&path, GOOD).unwrap();
         let config = NodeConfigFile::read(&path).unwrap();
         assert_eq!(config.genesis, folder.path().join("../genesis.json"));
-        std::fs::write(&path, GOOD.to_owned() + &"#".repeat(CONFIG_BYTES_MAX as usize)).unwrap();
-        assert!(NodeConfigFile::read(&path).unwrap_err().message.contains("longer than"));
+        std::fs::write(&path, GOOD.to_owned() + &"#".repeat(CONFIG_BYTES_MAX)).unwrap();
+        assert!(NodeConfigFile::read(&path).unwrap_err().message.contains("more than the"));
     }
 }

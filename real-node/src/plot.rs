@@ -13,8 +13,9 @@
 #[cfg(test)]
 mod tests;
 
-use crate::data::{make_private_folder, sync_folder, write_whole};
+use crate::data::{make_private_folder, sync_folder};
 use crate::failure::{Exit, Failure};
+use crate::file::{self, Access};
 use hypermesh_core::base::{Profile, PublicKey};
 use hypermesh_core::hypermesh::proof::{Label, Plot, PlotKey, Plotter, Progress, SpaceParameters, plot_key};
 use std::fmt::Display;
@@ -24,6 +25,8 @@ use std::path::{Path, PathBuf};
 
 /// Labels of a step: two mebibytes.
 const STEP_LABELS: u32 = 1 << 16;
+/// Far more than the key takes, in hexadecimal.
+const KEY_FILE_BYTES_MAX: usize = 256;
 const LABEL_BYTES: usize = size_of::<Label>();
 
 /// A node's plot on disk.
@@ -71,7 +74,7 @@ impl PlotFolder {
         if self.key_file().exists() {
             self.check_key()?;
         } else {
-            write_whole(&self.key_file(), format!("{}\n", self.key.0).as_bytes())?;
+            file::write(&self.key_file(), format!("{}\n", self.key.0).as_bytes(), Access::Public)?;
         }
         self.make(self.resume()?, tell)
     }
@@ -146,7 +149,7 @@ impl PlotFolder {
 
     fn check_key(&self) -> Result<(), Failure> {
         let path = self.key_file();
-        let found = crate::data::read_text(&path, 256)?;
+        let found = file::read_text(&path, KEY_FILE_BYTES_MAX)?;
         if found.trim() == self.key.0.to_string() {
             return Ok(());
         }

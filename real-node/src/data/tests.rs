@@ -51,13 +51,3 @@ fn one_process_runs_in_a_folder_and_the_next_is_told_which() {
     std::fs::write(node.pid(), "4711\nleft behind by a crash\n").unwrap();
     drop(PidFile::create(&node.pid()).unwrap());
 }
-
-#[test]
-fn a_text_is_read_up_to_its_bound_and_not_past_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("text");
-    write_whole(&path, b"12345").unwrap();
-    assert_eq!(read_text(&path, 5).unwrap(), "12345");
-    assert!(read_text(&path, 4).is_err());
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
-}
