@@ -94,9 +94,10 @@ impl GenesisPlan {
     /// If a validator plotted for another mesh, or no mesh can start from it.
     pub fn build(self) -> Result<Genesis, Failure> {
         let fault = |what: &dyn Display| Failure::new(Exit::Input, format!("genesis: {what}"));
-        let other = self.validators.iter().find(|validator| {
-            validator.network != self.network || validator.profile != self.profile
-        });
+        let other = self
+            .validators
+            .iter()
+            .find(|validator| validator.network != self.network || validator.profile != self.profile);
         if let Some(ValidatorFile { name, network, profile, .. }) = other {
             return Err(fault(&format!(
                 "validator {name} plotted for network {network} and profile {profile}, not for {} and {}: \
@@ -139,8 +140,7 @@ impl GenesisPlan {
 /// If it is missing, malformed (with line and column), or no mesh can start from it.
 pub fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
     let genesis = read_json(path, GENESIS_FILE_BYTES_MAX)?;
-    check(&genesis)
-        .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", path.display())))?;
+    check(&genesis).map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", path.display())))?;
     Ok(genesis)
 }
 

@@ -16,6 +16,7 @@ pub mod moment;
 pub mod node_config;
 pub mod output;
 pub mod plot;
+pub mod plot_progress;
 pub mod probe;
 pub mod progress;
 pub mod run_node;

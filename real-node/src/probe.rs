@@ -8,11 +8,11 @@ use hypermesh_core::api::{Call, NodeStatus, RESPONSE_BYTES_MAX, StatusRequest};
 use hypermesh_core::base::{SecretKey, decode, encode};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
-use stoq::{
-    CallOptions, Client, ClientConfig, Endpoint, Env, Expect, Identity, Peer, TransportConfig,
-};
+use stoq::{CallOptions, Client, ClientConfig, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
+use tokio::task::JoinSet;
 
-/// Asks nodes how they are, under a key of its own that lasts as long as it does.
+/// Asks nodes how they are, under a key of its own that lasts as long as it does. Clones share connections.
+#[derive(Clone)]
 pub struct Probe {
     endpoint: Endpoint,
     client: Client,
@@ -44,8 +44,27 @@ impl Probe {
         let answer = self.client.call(&peer, method.service, method.name, body, options).await;
         let answer = answer.map_err(|error| failure_of(&error))?;
         decode(&answer, RESPONSE_BYTES_MAX).map_err(|fault| {
-            Failure::new(Exit::Failed, format!("its status is malformed ({fault}): is it of the same version?"))
+            Failure::new(
+                Exit::Failed,
+                format!("its status is malformed ({fault}): is it of the same version?"),
+            )
         })
+    }
+
+    /// How each of these nodes is, asked all at once; in their order.
+    pub async fn status_of_all(
+        &self,
+        nodes: &[Bootstrap],
+        timeout: Duration,
+    ) -> Vec<Result<NodeStatus, Failure>> {
+        let mut asked = JoinSet::new();
+        for (place, node) in nodes.iter().enumerate() {
+            let (probe, node) = (self.clone(), node.clone());
+            asked.spawn(async move { (place, probe.status(&node, timeout).await) });
+        }
+        let mut answers = asked.join_all().await;
+        answers.sort_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     /// Tells the nodes that this probe is gone.

@@ -75,7 +75,10 @@ impl RunningNode {
             None => None,
         };
         let listen = config.listen;
-        let loading = { let folder = folder.clone(); move || load(&folder, &config) };
+        let loading = {
+            let folder = folder.clone();
+            move || load(&folder, &config)
+        };
         let loaded = tokio::task::spawn_blocking(loading).await.map_err(failure)??;
         let env = Env::real(Identity::new(loaded.identity.clone()));
         let node = NodeConfig {
@@ -88,9 +91,8 @@ impl RunningNode {
             timeouts: Timeouts::default(),
         };
         let clock = Arc::clone(&env.clock);
-        let node = Node::open(clock.now(), node).map_err(|fault| {
-            Failure::new(Exit::Input, format!("{}: {fault}", folder.path().display()))
-        })?;
+        let node = Node::open(clock.now(), node)
+            .map_err(|fault| Failure::new(Exit::Input, format!("{}: {fault}", folder.path().display())))?;
         let workers = Arc::new(ThreadWorkers::new(Box::new(loaded.store)));
         let driver = DriverConfig { env, listen, node, workers, observer: Arc::new(tell) };
         let driver = Driver::start(driver).map_err(failure)?;
