@@ -5,6 +5,7 @@ pub mod cli;
 pub mod client;
 pub mod context;
 pub mod data;
+pub mod devnet;
 pub mod dns_listener;
 pub mod failure;
 pub mod file;
