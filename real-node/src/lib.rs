@@ -1,7 +1,16 @@
 //! The `hypermesh` binary as a library, so that tests run the very code that ships.
 
+pub mod amount;
 pub mod cli;
+pub mod client;
 pub mod context;
+pub mod data;
 pub mod dns_listener;
 pub mod failure;
+pub mod file;
+pub mod moment;
+pub mod node_config;
 pub mod output;
+pub mod plot;
+pub mod progress;
+pub mod store;

@@ -29,7 +29,7 @@ impl Node {
         };
         let height = block.header.height;
         let first_entry = self.state.log().size();
-        let mut writes = self.block_writes(height, value, &certificate);
+        let mut writes = self.block_writes(&block.header, value, &certificate);
         state_writes(&mut writes, &executed.changes);
         for (index, entry) in (first_entry..).zip(executed.entries) {
             writes.put(Table::LogEntries, index.to_be_bytes(), entry);

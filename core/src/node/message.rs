@@ -94,9 +94,11 @@ impl Message {
 
     pub(super) const fn class(&self) -> Class {
         match self {
-            Self::Consensus(_) | Self::Shares(_) | Self::SignedShares(_) | Self::Commitments(_) => {
-                Class::Consensus
-            }
+            Self::Consensus(_)
+            | Self::Shares(_)
+            | Self::SignedShares(_)
+            | Self::WantCommitments
+            | Self::Commitments(_) => Class::Consensus,
             _ => Class::Bulk,
         }
     }

@@ -214,10 +214,9 @@ fn restore(
     let (header, commit) = match head {
         Height::GENESIS => (None, None),
         _ => {
-            let block = stored_block(reader, head)?.ok_or(OpenFault::Damaged { what: "last block" })?;
-            let commit =
-                stored_commit(reader, head)?.ok_or(OpenFault::Damaged { what: "last commit certificate" })?;
-            (Some(block.header), Some(commit))
+            let proof = stored_proof(reader, head)?;
+            let (header, commit) = proof.ok_or(OpenFault::Damaged { what: "last commit certificate" })?;
+            (Some(header), Some(commit))
         }
     };
     let mut log = MerkleTree::new();
@@ -250,11 +249,11 @@ pub(super) fn stored_block(reader: &dyn Reader, height: Height) -> Result<Option
         .transpose()
 }
 
-/// A stored commit certificate.
-pub(super) fn stored_commit(
+/// A block's header and the proof that it was decided, which are stored apart from the block: they are read often.
+pub(super) fn stored_proof(
     reader: &dyn Reader,
     height: Height,
-) -> Result<Option<CommitCertificate>, ReadError> {
+) -> Result<Option<(Header, CommitCertificate)>, ReadError> {
     let bytes = reader.get(Table::Commits, &height.0.to_be_bytes())?;
     let damaged = |_| ReadError::Damaged { table: Table::Commits };
     bytes.map(|bytes| decode(&bytes, BLOCK_BYTES_MAX).map_err(damaged)).transpose()
@@ -288,14 +287,14 @@ impl Node {
     /// Writes that make a decided block durable, and clear the log of the height that it ends.
     pub(super) fn block_writes(
         &self,
-        height: Height,
+        header: &Header,
         value: &[u8],
         certificate: &CommitCertificate,
     ) -> WriteBatch {
         let mut batch = WriteBatch::default();
-        let key = height.0.to_be_bytes();
+        let key = header.height.0.to_be_bytes();
         batch.put(Table::Blocks, key, value);
-        batch.put(Table::Commits, key, encode(certificate));
+        batch.put(Table::Commits, key, encode(&(header, certificate)));
         batch.put(Table::Meta, HEAD_KEY, key);
         batch.clear(Table::Wal);
         batch

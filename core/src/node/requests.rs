@@ -1,6 +1,6 @@
 //! Requests that only the node can answer: what has to be ordered, signed or looked up in the store.
 
-use super::open::{stored_block, stored_commit};
+use super::open::stored_proof;
 use super::submit::Want;
 use super::task::Task;
 use super::{Node, RequestId};
@@ -11,6 +11,7 @@ use crate::base::{Height, Reader as _};
 use crate::state::{Action, Certificate, Operation, Receipt};
 use crate::trust::{CertificateProof, TrustBundle};
 use crate::trustchain::ca::{PemLabel, SerialNumber, certificate_der, pem};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The most requests that wait for one certificate or checkpoint.
@@ -88,9 +89,8 @@ impl Node {
 
     fn block_proof(&self, height: Height) -> Result<BlockProof, ApiFault> {
         let absent = || ApiFault::not_found(alloc::format!("there is no block {height} here"));
-        let block = stored_block(&self.store, height)?.ok_or_else(absent)?;
-        let commit = stored_commit(&self.store, height)?.ok_or_else(absent)?;
-        Ok(BlockProof { header: block.header, commit })
+        let (header, commit) = stored_proof(&self.store, height)?.ok_or_else(absent)?;
+        Ok(BlockProof { header, commit })
     }
 
     // --- certificates ---
@@ -109,8 +109,8 @@ impl Node {
         waiting.push(id);
         self.recall(Task::Leaf(serial));
         let mut tasks = alloc::vec![Task::Leaf(serial)];
-        if let Ok(Some(block)) = stored_block(&self.store, certificate.height) {
-            tasks.push(Task::Checkpoint(block.header.log_size));
+        if let Ok(Some((header, _))) = stored_proof(&self.store, certificate.height) {
+            tasks.push(Task::Checkpoint(header.log_size));
         }
         self.signing.fresh.extend(tasks);
     }
@@ -149,24 +149,34 @@ impl Node {
                 self.respond_durably(id, Ok(Response::LogCheckpoint(note)));
             }
         }
-        if self.has_authority() {
-            let waiting: Vec<SerialNumber> = self.signing.certificates.keys().copied().collect();
-            for serial in waiting {
-                let Some(issued) = self.issued(serial) else { continue };
-                for id in self.signing.certificates.remove(&serial).unwrap_or_default() {
-                    self.respond_durably(id, Ok(Response::IssueCertificate(issued.clone())));
-                }
-            }
-        }
+        self.answer_certificates();
         self.forget_finished();
     }
 
-    fn issued(&self, serial: SerialNumber) -> Option<IssuedCertificate> {
-        let certificate = self.state.get::<Certificate>(&serial)?;
+    fn answer_certificates(&mut self) {
+        let signed = |serial: &&SerialNumber| self.signing.finished.contains_key(&Task::Leaf(**serial));
+        let ready: Vec<SerialNumber> = self.signing.certificates.keys().filter(signed).copied().collect();
+        if ready.is_empty() {
+            return;
+        }
+        let Some(chain) = self.authority_pem(Task::Issuing).zip(self.authority_pem(Task::Root)) else {
+            return;
+        };
+        for serial in ready {
+            let Some(issued) = self.issued(serial, &chain) else { continue };
+            for id in self.signing.certificates.remove(&serial).unwrap_or_default() {
+                self.respond_durably(id, Ok(Response::IssueCertificate(issued.clone())));
+            }
+        }
+    }
+
+    /// A certificate with all that proves it, once all of that is there. `chain` is the issuing certificate's and
+    /// the root's PEM.
+    fn issued(&self, serial: SerialNumber, chain: &(String, String)) -> Option<IssuedCertificate> {
         let signature = self.signing.finished.get(&Task::Leaf(serial))?;
-        let block = stored_block(&self.store, certificate.height).ok()??;
-        let checkpoint = self.checkpoint_note(block.header.log_size)?;
-        let commit = stored_commit(&self.store, certificate.height).ok()??;
+        let certificate = self.state.get::<Certificate>(&serial)?;
+        let (header, commit) = stored_proof(&self.store, certificate.height).ok()??;
+        let checkpoint = self.checkpoint_note(header.log_size)?;
         let tbs = self.derive(Task::Leaf(serial)).ok()??;
         let der = certificate_der(&tbs, &signature.0).ok()?;
         let proof = CertificateProof { serial_number: serial, commit, checkpoint };
@@ -176,14 +186,18 @@ impl Node {
             serial_number: serial,
             certificate_pem: pem(PemLabel::Certificate, &der),
             certificate_der: der,
-            chain_pem: pem(PemLabel::Certificate, &self.authority_der(Task::Issuing)?),
-            root_pem: pem(PemLabel::Certificate, &self.authority_der(Task::Root)?),
+            chain_pem: chain.0.clone(),
+            root_pem: chain.1.clone(),
             proof_pem: proof.to_pem(),
             height: certificate.height,
             leaf_index: certificate.leaf_index,
             not_after: certificate.not_after,
             fee,
         })
+    }
+
+    fn authority_pem(&self, task: Task) -> Option<String> {
+        Some(pem(PemLabel::Certificate, &self.authority_der(task)?))
     }
 
     fn authority_der(&self, task: Task) -> Option<Vec<u8>> {

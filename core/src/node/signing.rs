@@ -6,7 +6,7 @@ use super::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX, TaskS
 use super::task::Task;
 use super::timers::Timer;
 use super::{Event, Node, OpenFault, RequestId};
-use crate::base::{Mono, PublicKey, Reader as _, Signature, Table, WriteBatch};
+use crate::base::{Digest, Mono, PublicKey, Reader as _, Signature, Table, WriteBatch};
 use crate::hypermesh::committee::{
     CommitmentOffer, CommitmentPool, Committee, KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare,
     Signer, SigningSession, outstanding_count_max,
@@ -37,6 +37,8 @@ pub(super) struct Signing {
     stock: CommitmentPool,
     /// Sessions under way, by task.
     sessions: BTreeMap<Task, Session>,
+    /// Their tasks, by the name that the shares bear.
+    tasks: BTreeMap<Digest, Task>,
     /// Tasks that were asked for in the step under way; they are begun together at its end.
     pub(super) fresh: BTreeSet<Task>,
     /// Tasks that wait for commitments.
@@ -246,6 +248,7 @@ impl Node {
         for signer in session.signers() {
             requests.entry(*signer).or_default().push((task, session.request().clone()));
         }
+        self.signing.tasks.insert(session.session(), task);
         self.signing.sessions.insert(task, Session { session, begun: self.now.mono });
         self.timers.start(Timer::Signing, self.now.mono.after(SIGNER_TIMEOUT));
     }
@@ -283,14 +286,12 @@ impl Node {
     }
 
     fn take_share(&mut self, share: SignedShare) {
-        let found =
-            self.signing.sessions.iter_mut().find(|(_, held)| held.session.session() == share.session);
-        let Some((task, held)) = found else { return };
-        let task = *task;
+        let Some(task) = self.signing.tasks.get(&share.session).copied() else { return };
+        let Some(held) = self.signing.sessions.get_mut(&task) else { return };
         match held.session.receive(share) {
             Ok(Progress::Waiting) => {}
             Ok(Progress::Signed(signature)) => {
-                self.signing.sessions.remove(&task);
+                self.end_session(task);
                 self.finish_task(task, signature);
             }
             Err(ShareFault::BadShares { evidence }) => {
@@ -311,9 +312,15 @@ impl Node {
         }
     }
 
+    fn end_session(&mut self, task: Task) -> Option<Session> {
+        let held = self.signing.sessions.remove(&task)?;
+        self.signing.tasks.remove(&held.session.session());
+        Some(held)
+    }
+
     /// Asks other signers: those asked before were silent or lied.
     fn retry(&mut self, task: Task) {
-        let Some(mut held) = self.signing.sessions.remove(&task) else { return };
+        let Some(mut held) = self.end_session(task) else { return };
         self.count("hypermesh", "signing_retries_total", 1);
         let preference = self.preference();
         match held.session.retry(&preference, &mut self.signing.stock) {
@@ -402,7 +409,7 @@ impl Node {
             let reason = "sent a signature that does not hold".to_string();
             return self.outbox.event(Event::PeerFault { peer: from, reason });
         }
-        self.signing.sessions.remove(&task);
+        self.end_session(task);
         self.signing.starved.remove(&task);
         self.signing.finished.insert(task, signature);
         let mut writes = WriteBatch::default();

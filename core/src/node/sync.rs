@@ -5,7 +5,7 @@
 
 use super::Node;
 use super::message::{Message, SyncedBlock};
-use super::open::{stored_block, stored_commit};
+use super::open::{stored_block, stored_proof};
 use super::timers::Timer;
 use crate::base::{Height, PublicKey};
 use crate::hypermesh::ordering::Input;
@@ -99,10 +99,11 @@ impl Node {
 
     fn synced_block(&mut self, height: Height) -> Option<SyncedBlock> {
         let block = stored_block(&self.store, height);
-        let certificate = stored_commit(&self.store, height);
-        match (block, certificate) {
-            (Ok(block), Ok(certificate)) => {
-                Some(SyncedBlock { block: block?.to_bytes(), certificate: certificate? })
+        let proof = stored_proof(&self.store, height);
+        match (block, proof) {
+            (Ok(block), Ok(proof)) => {
+                let (_, certificate) = proof?;
+                Some(SyncedBlock { block: block?.to_bytes(), certificate })
             }
             (Err(fault), _) | (_, Err(fault)) => {
                 self.store_fault(&fault);

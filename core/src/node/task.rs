@@ -1,7 +1,7 @@
 //! What the committee signs, and how each node derives the bytes from its own committed state.
 
 use super::Node;
-use super::open::stored_block;
+use super::open::stored_proof;
 use crate::base::{LeafIndex, ReadError, Reader as _, Table, encode};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::state::{Certificate, ConsensusProof};
@@ -62,8 +62,8 @@ impl Node {
         let damaged = |table| ReadError::Damaged { table };
         let entry = self.log_entry(certificate.leaf_index)?.ok_or(damaged(Table::LogEntries))?;
         let entry = LogEntry::decode(&entry).map_err(|_| damaged(Table::LogEntries))?;
-        let block = stored_block(&self.store, certificate.height)?;
-        let header = block.ok_or(damaged(Table::Blocks))?.header;
+        let proof = stored_proof(&self.store, certificate.height)?;
+        let (header, _) = proof.ok_or(damaged(Table::Commits))?;
         let inclusion = self.state.log().inclusion_proof(certificate.leaf_index, header.log_size);
         let inclusion = inclusion.map_err(|_| damaged(Table::LogEntries))?;
         let proof = ConsensusProof { header, leaf_index: certificate.leaf_index, inclusion };

@@ -60,6 +60,7 @@ impl Node {
         self.tickets.proved.insert(beacon, ticket);
         self.renew_ticket();
         self.consider_batch();
+        self.publish();
     }
 
     /// Puts the ticket on chain by itself if nothing else is about to carry it there.

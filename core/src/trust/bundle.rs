@@ -1,16 +1,20 @@
 //! The trust bundle: from genesis to the keys that sign.
 
-use crate::base::{Digest, PublicKey};
+use super::armour::{armour, unarmour};
+use crate::base::{Digest, PublicKey, decode, encode};
 use crate::hypermesh::committee::{CommitteeKeys, KeyPurpose};
 use crate::state::{Genesis, GenesisFault, SystemAction, SystemOperation, VALIDATOR_COUNT_MAX};
 use crate::trustchain::ca::{CertificateFault, SignedCertificate, take_apart};
 use alloc::collections::BTreeSet;
+use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 /// The most bytes in an encoded trust bundle.
 pub const TRUST_BUNDLE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The label of its PEM armour.
+pub const TRUST_PEM_LABEL: &str = "HYPERMESH TRUST BUNDLE";
 
 /// What a client anchors its trust in.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -26,6 +30,11 @@ pub struct TrustBundle {
     #[serde(with = "hex::serde")]
     pub issuing_der: Vec<u8>,
 }
+
+/// A text that is no trust bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a trust bundle: expected the file that `hypermesh trust export` writes, unchanged")]
+pub struct InvalidBundle;
 
 /// A trust bundle that anchors nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +94,21 @@ impl TrustBundle {
     /// With the first part that does not.
     pub fn check(&self) -> Result<(), BundleFault> {
         self.anchor().map(|_| ())
+    }
+
+    /// The bundle in PEM armour (RFC 7468).
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        armour(TRUST_PEM_LABEL, &encode(self))
+    }
+
+    /// The bundle in this armour. Nothing in it is checked yet: see [`Self::check`].
+    ///
+    /// # Errors
+    /// If the text is not one bundle and nothing else.
+    pub fn from_pem(text: &str) -> Result<Self, InvalidBundle> {
+        let bytes = unarmour(TRUST_PEM_LABEL, text, TRUST_BUNDLE_BYTES_MAX).ok_or(InvalidBundle)?;
+        decode(&bytes, TRUST_BUNDLE_BYTES_MAX).map_err(|_| InvalidBundle)
     }
 
     pub(super) fn anchor(&self) -> Result<Anchor, BundleFault> {

@@ -5,10 +5,13 @@
 //! merely lies beside a certificate anchors nothing. It carries genesis, every genesis validator's signed
 //! confirmation of the committee's keys, and the root and issuing certificates.
 
+mod armour;
 mod bundle;
+mod checkpoint;
 mod proof_file;
 mod verify;
 
-pub use bundle::{BundleFault, TRUST_BUNDLE_BYTES_MAX, TrustBundle};
+pub use bundle::{BundleFault, InvalidBundle, TRUST_BUNDLE_BYTES_MAX, TRUST_PEM_LABEL, TrustBundle};
+pub use checkpoint::{CheckedCheckpoint, CheckpointRefusal};
 pub use proof_file::{CertificateProof, InvalidProof, PROOF_BYTES_MAX, PROOF_PEM_LABEL};
 pub use verify::{Check, CheckName, Verification, verify_certificate};

@@ -1,10 +1,10 @@
 //! The file beside a certificate that names who approved it.
 
+use super::armour::{armour, unarmour};
 use crate::base::{decode, encode};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::trustchain::ca::SerialNumber;
 use alloc::string::String;
-use base64::prelude::{BASE64_STANDARD, Engine};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -33,14 +33,7 @@ impl CertificateProof {
     /// The proof in PEM armour (RFC 7468).
     #[must_use]
     pub fn to_pem(&self) -> String {
-        let text = BASE64_STANDARD.encode(encode(self));
-        let mut pem = alloc::format!("-----BEGIN {PROOF_PEM_LABEL}-----\n");
-        for line in text.as_bytes().chunks(64) {
-            pem.push_str(core::str::from_utf8(line).unwrap_or_default());
-            pem.push('\n');
-        }
-        pem.push_str(&alloc::format!("-----END {PROOF_PEM_LABEL}-----\n"));
-        pem
+        armour(PROOF_PEM_LABEL, &encode(self))
     }
 
     /// The proof in this armour.
@@ -48,15 +41,7 @@ impl CertificateProof {
     /// # Errors
     /// If the text is not one such proof and nothing else.
     pub fn from_pem(text: &str) -> Result<Self, InvalidProof> {
-        if text.len() > 2 * PROOF_BYTES_MAX {
-            return Err(InvalidProof);
-        }
-        let begin = alloc::format!("-----BEGIN {PROOF_PEM_LABEL}-----");
-        let end = alloc::format!("-----END {PROOF_PEM_LABEL}-----");
-        let body =
-            text.trim().strip_prefix(&begin).and_then(|rest| rest.strip_suffix(&end)).ok_or(InvalidProof)?;
-        let body: String = body.split_ascii_whitespace().collect();
-        let bytes = BASE64_STANDARD.decode(body).map_err(|_| InvalidProof)?;
+        let bytes = unarmour(PROOF_PEM_LABEL, text, PROOF_BYTES_MAX).ok_or(InvalidProof)?;
         decode(&bytes, PROOF_BYTES_MAX).map_err(|_| InvalidProof)
     }
 }

@@ -1,0 +1,138 @@
+//! Finding a service by its SRV records (RFC 2782) in the mesh's own DNS.
+
+use super::walk::{self, Target};
+use super::{MeshClient, malformed};
+use crate::failure::{Exit, Failure};
+use hypermesh_core::api::{Call, DnsAnswer, DnsRequest, RESPONSE_BYTES_MAX};
+use hypermesh_core::base::{PublicKey, decode, encode};
+use hypermesh_core::state::SERVICES;
+use hypermesh_core::trustchain::DomainName;
+use hypermesh_core::trustchain::dns::{RecordData, RecordType};
+use std::net::{Ipv6Addr, SocketAddrV6};
+use stoq::{Expect, Peer};
+
+/// The most nodes of a service that are kept at hand.
+const TARGET_COUNT_MAX: usize = 8;
+
+/// An SRV record with a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Server {
+    priority: u16,
+    weight: u16,
+    port: u16,
+    target: DomainName,
+}
+
+impl MeshClient {
+    /// The nodes that offer a service, in the order in which to try them.
+    pub(super) async fn discover(&self, service: &str) -> Result<Vec<Target>, Failure> {
+        let zone = &self.genesis.zone;
+        let unknown = || {
+            let known = SERVICES.join(", ");
+            Failure::new(Exit::NotFound, format!("the mesh has no service {service:?}: it has {known}"))
+        };
+        let name = zone.child(&format!("_stoq._udp.{service}")).map_err(|_| unknown())?;
+        let answer = self.resolve(name, RecordType::Srv).await?;
+        let servers = in_order(records(&answer).filter_map(server).collect(), random_below);
+        let mut targets = Vec::new();
+        for server in servers.into_iter().take(TARGET_COUNT_MAX) {
+            // A target that genesis does not know cannot prove itself.
+            let Some(key) = self.validator_key(&server.target) else { continue };
+            let answer = self.resolve(server.target.clone(), RecordType::Aaaa).await?;
+            targets.extend(records(&answer).filter_map(address).map(|ip| Target {
+                name: server.target.to_string(),
+                peer: Peer { addr: SocketAddrV6::new(ip, server.port, 0, 0), expect: Expect::Key(key) },
+            }));
+        }
+        if targets.is_empty() { Err(unknown()) } else { Ok(targets) }
+    }
+
+    /// Asks a bootstrap node for records.
+    async fn resolve(&self, name: DomainName, record_type: RecordType) -> Result<DnsAnswer, Failure> {
+        let method = DnsRequest::METHOD;
+        let what = (method.service, method.name);
+        let body = encode(&DnsRequest { name, record_type });
+        walk::walk(&self.stoq, &self.bootstrap, what, &body, self.timeout, |bytes| {
+            decode(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))
+        })
+        .await
+    }
+
+    /// The key of the validator with this name.
+    fn validator_key(&self, name: &DomainName) -> Option<PublicKey> {
+        let genesis = &self.genesis;
+        let is_it = |label: &str| genesis.zone.child(label).is_ok_and(|full| full == *name);
+        let validator = genesis.validators.iter().find(|validator| is_it(&validator.name))?;
+        Some(validator.member.key)
+    }
+}
+
+fn records(answer: &DnsAnswer) -> impl Iterator<Item = &RecordData> {
+    answer.answers.iter().flat_map(|answer| &answer.set.data)
+}
+
+fn server(data: &RecordData) -> Option<Server> {
+    match data {
+        RecordData::Srv { priority, weight, port, target: Some(target) } => {
+            Some(Server { priority: *priority, weight: *weight, port: *port, target: target.clone() })
+        }
+        _ => None,
+    }
+}
+
+const fn address(data: &RecordData) -> Option<Ipv6Addr> {
+    match data {
+        RecordData::Aaaa(address) => Some(*address),
+        _ => None,
+    }
+}
+
+/// The servers by rising priority, and within one priority at random, the heavier the sooner (RFC 2782).
+fn in_order(mut servers: Vec<Server>, mut random_below: impl FnMut(u64) -> u64) -> Vec<Server> {
+    servers.sort_by_key(|server| (server.priority, server.weight));
+    let mut ordered = Vec::with_capacity(servers.len());
+    while let Some(first) = servers.first() {
+        let same = servers.iter().take_while(|server| server.priority == first.priority);
+        let weights: Vec<u64> = same.map(|server| u64::from(server.weight)).collect();
+        let drawn = random_below(weights.iter().sum::<u64>() + 1);
+        let mut sum = 0;
+        let place = weights.iter().position(|weight| {
+            sum += weight;
+            sum >= drawn
+        });
+        ordered.push(servers.remove(place.unwrap_or_default()));
+    }
+    ordered
+}
+
+/// A random number below `bound`, which is above zero and far below 2^64.
+fn random_below(bound: u64) -> u64 {
+    getrandom::u64().map_or(0, |random| random % bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server_of(name: &str, priority: u16, weight: u16) -> Server {
+        Server { priority, weight, port: 4840, target: name.parse().unwrap() }
+    }
+
+    fn names(servers: Vec<Server>) -> Vec<String> {
+        servers.into_iter().map(|server| server.target.to_string()).collect()
+    }
+
+    #[test]
+    fn servers_come_by_priority_and_then_by_weight() {
+        let servers = vec![
+            server_of("late", 9, 5),
+            server_of("light", 1, 1),
+            server_of("heavy", 1, 8),
+            server_of("never", 1, 0),
+        ];
+        let highest = in_order(servers.clone(), |bound| bound - 1);
+        assert_eq!(names(highest), ["heavy", "light", "never", "late"]);
+        let lowest = in_order(servers, |_| 0);
+        assert_eq!(names(lowest), ["never", "light", "heavy", "late"]);
+    }
+}

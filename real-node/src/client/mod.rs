@@ -1,0 +1,197 @@
+//! A client of a mesh: finds its nodes, calls its services, signs the owner's operations.
+//!
+//! Only the bootstrap nodes are configured, with their keys. From one of them comes genesis, whose hash must be
+//! the context's; from genesis come the validators' keys; from the mesh's own DNS come the services' addresses
+//! (SRV, RFC 2782). A node that lies about an address only sends the client to a node that cannot prove its key.
+//!
+//! What a call answers is as honest as the node that was asked, except where the answer proves itself: genesis
+//! by its hash, trust bundles and log proofs by their signatures, which the commands check.
+
+mod discover;
+mod fault;
+mod operation;
+mod session;
+mod walk;
+
+pub use fault::failure_of;
+pub use operation::{OPERATION_MS_LIFE, done};
+pub(crate) use session::read_context;
+pub use session::session;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use hypermesh_core::api::{Call, GenesisRequest, RESPONSE_BYTES_MAX, Request, Response};
+use hypermesh_core::base::{SecretKey, decode, encode};
+use hypermesh_core::state::Genesis;
+use std::collections::BTreeMap;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use stoq::{Client, ClientConfig, ClientMetrics, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
+use walk::{Target, Targets};
+
+/// A client of one mesh, acting for one owner. Safe to share between tasks; calls of many tasks share
+/// connections.
+pub struct MeshClient {
+    secret: SecretKey,
+    timeout: Duration,
+    endpoint: Endpoint,
+    stoq: Client,
+    genesis: Genesis,
+    bootstrap: Arc<Targets>,
+    services: Mutex<BTreeMap<String, Arc<Targets>>>,
+}
+
+impl MeshClient {
+    /// Connects to the mesh that the context names; `timeout` bounds this, and each call after it.
+    ///
+    /// Must be called from within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the key cannot be read, no bootstrap node answers in time, or none is of the context's mesh.
+    pub async fn connect(context: &Context, timeout: Duration) -> Result<Self, Failure> {
+        let secret = context.key()?;
+        let env = Env::real(Identity::new(secret.clone()));
+        let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+        let endpoint = Endpoint::bind(env, any, TransportConfig::default())
+            .map_err(|error| Failure::new(Exit::Failed, format!("{error}: is IPv6 enabled?")))?;
+        let config = ClientConfig { attempts_max: ATTEMPTS_MAX, ..ClientConfig::default() };
+        let stoq = Client::new(&endpoint, config);
+        let bootstrap = Arc::new(Targets::new(bootstrap_targets(context)?));
+        let genesis = fetch_genesis(&stoq, &bootstrap, context, timeout).await?;
+        Ok(Self { secret, timeout, endpoint, stoq, genesis, bootstrap, services: Mutex::default() })
+    }
+
+    /// Calls a method.
+    ///
+    /// # Errors
+    /// If no node can answer in time, or the mesh refuses; the exit code tells which.
+    pub async fn call<C: Call>(&self, request: &C) -> Result<C::Response, Failure> {
+        let method = C::METHOD;
+        let what = (method.service, method.name);
+        self.call_checked(what, &encode(request), |bytes| {
+            decode(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))
+        })
+        .await
+    }
+
+    /// Calls the method that a request of any type is for, on a node of its service.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_raw(&self, request: &Request) -> Result<Response, Failure> {
+        let method = request.method();
+        let what = (method.service, method.name);
+        self.call_checked(what, &request.encode(), |bytes| {
+            Response::decode(method.service, method.name, bytes).map_err(|fault| malformed(what, &fault))
+        })
+        .await
+    }
+
+    async fn call_checked<T>(
+        &self,
+        (service, method): (&str, &str),
+        body: &[u8],
+        accept: impl Fn(&[u8]) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let targets = self.service(service).await?;
+        walk::walk(&self.stoq, &targets, (service, method), body, self.timeout, accept).await
+    }
+
+    /// The nodes that a service was found at, found once.
+    async fn service(&self, service: &str) -> Result<Arc<Targets>, Failure> {
+        let known = |services: &Mutex<BTreeMap<String, Arc<Targets>>>| {
+            services.lock().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
+        };
+        if let Some(targets) = known(&self.services) {
+            return Ok(targets);
+        }
+        let targets = Arc::new(Targets::new(self.discover(service).await?));
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(services.entry(service.to_owned()).or_insert(targets).clone())
+    }
+
+    /// The mesh's genesis, whose hash is the context's.
+    #[must_use]
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The owner's key.
+    #[must_use]
+    pub const fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+
+    /// What calls are made with, for those that go to one node of the caller's choice.
+    #[must_use]
+    pub const fn stoq(&self) -> &Client {
+        &self.stoq
+    }
+
+    /// How long a call may take.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// What was counted so far: requests, outcomes, latencies.
+    #[must_use]
+    pub fn metrics(&self) -> ClientMetrics {
+        self.stoq.metrics()
+    }
+
+    /// Tells the nodes that this client is gone.
+    pub async fn close(self) {
+        drop(self.stoq);
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.endpoint.close()).await.is_err() {
+            tracing::debug!("nodes did not hear that this client is gone: they will notice by themselves");
+        }
+    }
+}
+
+fn bootstrap_targets(context: &Context) -> Result<Vec<Target>, Failure> {
+    let target = |node: &crate::context::Bootstrap| Target {
+        name: "bootstrap node".into(),
+        peer: Peer { addr: node.address, expect: Expect::Key(node.key) },
+    };
+    match context.bootstrap.is_empty() {
+        true => Err(Failure::new(Exit::Input, "the context lists no bootstrap node: add one")),
+        false => Ok(context.bootstrap.iter().map(target).collect()),
+    }
+}
+
+/// Genesis from the first bootstrap node that gives the right one.
+async fn fetch_genesis(
+    stoq: &Client,
+    bootstrap: &Targets,
+    context: &Context,
+    timeout: Duration,
+) -> Result<Genesis, Failure> {
+    let method = GenesisRequest::METHOD;
+    let what = (method.service, method.name);
+    walk::walk(stoq, bootstrap, what, &encode(&GenesisRequest {}), timeout, |bytes| {
+        let genesis: Genesis = decode(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))?;
+        let (found, expected) = (genesis.hash(), context.genesis);
+        if found != expected {
+            let message = format!("it is of the mesh with genesis {found}, the context is of {expected}");
+            return Err(Failure::new(Exit::Input, message));
+        }
+        genesis
+            .check()
+            .map_err(|fault| Failure::new(Exit::Input, format!("its genesis is none: {fault}")))?;
+        Ok(genesis)
+    })
+    .await
+}
+
+fn malformed((service, method): (&str, &str), fault: &dyn std::fmt::Display) -> Failure {
+    let message =
+        format!("its answer to {service}/{method} is malformed ({fault}): is it of the same version?");
+    Failure::new(Exit::Failed, message)
+}
+
+/// Attempts at a node before the next is asked: one more than none, for a connection that was lost.
+const ATTEMPTS_MAX: u32 = 3;
+/// How long to wait for the nodes to hear that the client is gone.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);

@@ -1,0 +1,52 @@
+//! One command's dealings with the mesh: a runtime, a client, a deadline, a sign of life.
+
+use super::MeshClient;
+use crate::cli::Global;
+use crate::context::{CONTEXT_VARIABLE, Context};
+use crate::failure::{Exit, Failure};
+use crate::progress::while_waiting;
+use std::time::Duration;
+
+/// Runs `work` with a client of the context's mesh, all within the command's time.
+///
+/// # Errors
+/// If there is no context, the mesh is not to be reached in time, or the work fails.
+pub fn session<T>(
+    global: &Global,
+    waiting_for: &'static str,
+    work: impl AsyncFnOnce(&MeshClient) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let context = read_context(global)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start a runtime: {error}")))?;
+    let timeout = Duration::from_secs(global.timeout);
+    let whole = async {
+        let client = MeshClient::connect(&context, timeout).await?;
+        let outcome = work(&client).await;
+        client.close().await;
+        outcome
+    };
+    // The calls have the same limit and say better what went wrong, so they come first.
+    let limited = async {
+        let grace = Duration::from_millis(500);
+        tokio::time::timeout(timeout.saturating_add(grace), whole).await.unwrap_or_else(|_| {
+            let seconds = global.timeout;
+            let message = format!("not done within {seconds} s: give it longer with --timeout");
+            Err(Failure::new(Exit::Unreachable, message))
+        })
+    };
+    runtime.block_on(while_waiting(waiting_for, limited))
+}
+
+/// The context that a command was given.
+pub(crate) fn read_context(global: &Global) -> Result<Context, Failure> {
+    let missing = || {
+        let message = format!(
+            "no context: name its file with --context or in {CONTEXT_VARIABLE}; a devnet writes one into its data folder"
+        );
+        Failure::new(Exit::Usage, message)
+    };
+    Context::read(global.context.as_deref().ok_or_else(missing)?)
+}

@@ -1,0 +1,154 @@
+//! Asking one of several nodes that can do the same: the first that answers, and the next when it fails.
+//!
+//! Every method is idempotent (an operation happens once however often it is sent), so asking a second node
+//! after the first fell silent is safe. Trying the same node again is left to the transport.
+
+use super::fault::{failure_of, is_of_the_node};
+use crate::failure::{Exit, Failure};
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use stoq::{CallOptions, Client, Peer};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+/// A node to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// What it is called in messages.
+    pub(super) name: String,
+    /// Where it is, and who.
+    pub(super) peer: Peer,
+}
+
+/// Nodes that can do the same, and which of them answered last.
+pub(super) struct Targets(Mutex<Known>);
+
+#[derive(Clone)]
+struct Known {
+    list: Vec<Target>,
+    /// The first of the list answered the last call.
+    first_is_live: bool,
+}
+
+/// What went wrong at which node.
+struct Trail(Vec<(Target, Failure)>);
+
+impl Targets {
+    pub(super) const fn new(list: Vec<Target>) -> Self {
+        Self(Mutex::new(Known { list, first_is_live: false }))
+    }
+
+    fn known(&self) -> Known {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn answered(&self, target: &Target) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = known.list.iter().position(|other| other == target) {
+            known.list.swap(0, place);
+            known.first_is_live = true;
+        }
+    }
+
+    fn failed(&self, target: &Target) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = known.list.iter().position(|other| other == target) {
+            let target = known.list.remove(place);
+            known.list.push(target);
+            known.first_is_live &= place > 0;
+        }
+    }
+}
+
+/// Calls a method on the first node that answers and whose answer is accepted.
+pub(super) async fn walk<T>(
+    stoq: &Client,
+    targets: &Targets,
+    (service, method): (&str, &str),
+    body: &[u8],
+    timeout: Duration,
+    accept: impl Fn(&[u8]) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let end = Instant::now() + timeout;
+    let Known { list: mut left, first_is_live } = targets.known();
+    let mut live = (first_is_live && !left.is_empty()).then(|| left.remove(0));
+    let mut trail = Trail(Vec::new());
+    loop {
+        let next = match live.take() {
+            Some(target) => Some(target),
+            None => first_to_answer(stoq, &mut left, end, &mut trail).await,
+        };
+        let Some(target) = next else { return Err(trail.failure((service, method))) };
+        let time_left = end.saturating_duration_since(Instant::now());
+        let deadline = if left.is_empty() { time_left } else { time_left / 2 };
+        let options = CallOptions::repeatable(deadline);
+        match stoq.call(&target.peer, service, method, body.to_vec(), options).await {
+            Ok(bytes) => match accept(&bytes) {
+                Ok(accepted) => {
+                    targets.answered(&target);
+                    return Ok(accepted);
+                }
+                Err(failure) => trail.0.push((target.clone(), failure)),
+            },
+            Err(error) if is_of_the_node(&error) => trail.0.push((target.clone(), failure_of(&error))),
+            Err(error) => {
+                targets.answered(&target);
+                let Failure { exit, message } = failure_of(&error);
+                return Err(Failure::new(exit, format!("{service}/{method}: {message}")));
+            }
+        }
+        targets.failed(&target);
+    }
+}
+
+/// The first node that answers a ping, each being asked a moment after the one before. Nodes that fail leave
+/// the list for the trail; the winner leaves it too.
+async fn first_to_answer(
+    stoq: &Client,
+    left: &mut Vec<Target>,
+    end: Instant,
+    trail: &mut Trail,
+) -> Option<Target> {
+    let mut pings = JoinSet::new();
+    for (turn, target) in (0..).zip(left.iter()) {
+        let (stoq, target) = (stoq.clone(), target.clone());
+        pings.spawn(async move {
+            sleep(STAGGER * turn).await;
+            let deadline = end.saturating_duration_since(Instant::now()).min(PING_TIMEOUT);
+            let outcome = stoq.ping(&target.peer, deadline).await;
+            (target, outcome)
+        });
+    }
+    while let Some(joined) = pings.join_next().await {
+        let Ok((target, outcome)) = joined else { continue };
+        left.retain(|other| *other != target);
+        match outcome {
+            Ok(_) => return Some(target),
+            Err(error) => trail.0.push((target, failure_of(&error))),
+        }
+    }
+    None
+}
+
+impl Trail {
+    /// What to say when every node failed: what each of them did, and the exit code that says most.
+    fn failure(self, (service, method): (&str, &str)) -> Failure {
+        let told = self.0.iter().find(|(_, failure)| failure.exit != Exit::Unreachable);
+        let exit = told.map_or(Exit::Unreachable, |(_, failure)| failure.exit);
+        let mut message = format!("{service}/{method}: no node gave an answer");
+        for (target, failure) in &self.0 {
+            let told = write!(message, "\n  {} at {}: {}", target.name, target.peer.addr, failure.message);
+            told.expect("writing into a string does not fail");
+        }
+        if exit == Exit::Unreachable {
+            message.push_str("\ncheck that the mesh runs, or give it longer with --timeout");
+        }
+        Failure::new(exit, message)
+    }
+}
+
+/// How much later each next node is asked whether it is there.
+const STAGGER: Duration = Duration::from_millis(250);
+/// How long a node has to say that it is there.
+const PING_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,0 +1,164 @@
+//! A node's configuration, `node.toml`.
+//!
+//! ```toml
+//! name = "node-1"             # its label: it answers to node-1.ZONE
+//! network = "devnet"          # what its plot is bound to, with the profile
+//! profile = "devnet"
+//! listen = "[::1]:7401"       # STOQ, UDP
+//! dns = "[::1]:7501"          # plain DNS, UDP and TCP; without it there is none
+//! genesis = "../genesis.json" # relative to this file
+//! ```
+//!
+//! It is read once, at the start.
+
+use crate::data::NodeFolder;
+use crate::failure::{Exit, Failure};
+use crate::file::read_text;
+use hypermesh_core::base::Profile;
+use hypermesh_core::trustchain::DomainName;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddrV6;
+use std::path::{Path, PathBuf};
+
+/// The most bytes in a configuration.
+pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
+
+/// A node's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfigFile {
+    /// The node's name, a label.
+    pub name: String,
+    /// The mesh's name, a label.
+    pub network: String,
+    /// The parameters.
+    pub profile: Profile,
+    /// Where to listen for STOQ.
+    pub listen: SocketAddrV6,
+    /// Where to listen for plain DNS, if at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<SocketAddrV6>,
+    /// The file of the genesis.
+    pub genesis: PathBuf,
+}
+
+impl NodeConfigFile {
+    /// Reads a configuration. Its paths are then relative to where this process runs.
+    ///
+    /// # Errors
+    /// If it is missing, malformed or breaks a rule; where in the file, is said with line and column.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let text = read_text(path, CONFIG_BYTES_MAX)?;
+        let mut config = Self::parse(&text)
+            .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", path.display())))?;
+        config.genesis = path.parent().unwrap_or(Path::new(".")).join(&config.genesis);
+        Ok(config)
+    }
+
+    /// The configuration in this text.
+    ///
+    /// # Errors
+    /// With what is wrong, and where.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The text of this configuration.
+    ///
+    /// # Errors
+    /// If it cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String, Failure> {
+        toml::to_string(self).map_err(|error| Failure::new(Exit::Failed, format!("node.toml: {error}")))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for (key, label) in [("name", &self.name), ("network", &self.network)] {
+            check_label(label).map_err(|reason| format!("{key}: {reason}"))?;
+        }
+        for (key, address) in [("listen", Some(self.listen)), ("dns", self.dns)] {
+            if address.is_some_and(|address| address.port() == 0) {
+                return Err(format!("{key}: port 0 is none that others could find: choose one"));
+            }
+        }
+        match self.dns {
+            Some(dns) if dns.port() == self.listen.port() => {
+                Err(format!("dns: port {} is that of STOQ, which uses UDP too: choose another", dns.port()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl NodeFolder {
+    /// Reads the node's configuration.
+    ///
+    /// # Errors
+    /// If it is missing, malformed or breaks a rule.
+    pub fn read_config(&self) -> Result<NodeConfigFile, Failure> {
+        if !self.config().exists() {
+            let folder = self.path().display();
+            let message = format!("{folder} is no node's folder: `hypermesh node init` makes one");
+            return Err(Failure::new(Exit::Input, message));
+        }
+        NodeConfigFile::read(&self.config())
+    }
+}
+
+/// Refuses what is no label of a name.
+///
+/// # Errors
+/// With what is wrong.
+pub fn check_label(label: &str) -> Result<(), String> {
+    let name: DomainName = label.parse().map_err(|error| format!("{error}"))?;
+    if name.labels().count() != 1 || label.contains(['.', '_']) || name.as_str() != label {
+        return Err(format!("{label:?} must be one label of a-z, 0-9 and hyphen"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "name = \"node-1\"\nnetwork = \"devnet\"\nprofile = \"devnet\"\n\
+        listen = \"[::1]:7401\"\ndns = \"[::1]:7501\"\ngenesis = \"../genesis.json\"\n";
+
+    #[test]
+    fn a_configuration_is_read_as_it_was_written() {
+        let config = NodeConfigFile::parse(GOOD).unwrap();
+        assert_eq!(NodeConfigFile::parse(&config.to_toml().unwrap()), Ok(config.clone()));
+        assert_eq!(config.profile, Profile::Devnet);
+        let silent = NodeConfigFile::parse(&GOOD.replace("dns = \"[::1]:7501\"\n", "")).unwrap();
+        assert_eq!(silent.dns, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for (replaced, by, expected) in [
+            ("dns =", "dsn =", "line 5, column 1"),
+            ("\"devnet\"\nlisten", "\"moon\"\nlisten", "line 3, column"),
+            ("[::1]:7401", "127.0.0.1:7401", "line 4, column"),
+            ("[::1]:7401", "[::1]:0", "listen: port 0"),
+            ("[::1]:7501", "[::1]:7401", "dns: port 7401"),
+            ("node-1", "Node 1", "name: "),
+            ("node-1", "a.b", "name: "),
+            ("name = \"node-1\"", "", "missing field `name`"),
+        ] {
+            let error = NodeConfigFile::parse(&GOOD.replace(replaced, by)).unwrap_err();
+            assert!(error.contains(expected), "{by:?} gave {error}");
+        }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file_and_a_file_past_the_bound_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.toml");
+        std::fs::write(&path, GOOD).unwrap();
+        let config = NodeConfigFile::read(&path).unwrap();
+        assert_eq!(config.genesis, folder.path().join("../genesis.json"));
+        std::fs::write(&path, GOOD.to_owned() + &"#".repeat(CONFIG_BYTES_MAX)).unwrap();
+        assert!(NodeConfigFile::read(&path).unwrap_err().message.contains("more than the"));
+    }
+}

@@ -1,0 +1,183 @@
+//! A node's plot on disk: made once, layer by layer, so that an interrupted plotting goes on where it was.
+//!
+//! | file | what |
+//! |---|---|
+//! | `plot.key` | what the labels are hashed under, so that a plot of another key is not taken for this one |
+//! | `layer-NN.part` | the layer under way and the one before it, while the plot is made |
+//! | `plot.labels` | the last layer, once it is whole |
+//!
+//! Labels are appended in steps, and each step is on disk before the next begins. What resuming trusts is
+//! therefore all but the last step, which it computes again. Labels that rot later are not noticed here: the
+//! plot's root is then another than the one genesis lists, and the node refuses to start.
+
+#[cfg(test)]
+mod tests;
+
+use crate::data::{make_private_folder, sync_folder};
+use crate::failure::{Exit, Failure};
+use crate::file::{self, Access};
+use hypermesh_core::base::{Profile, PublicKey};
+use hypermesh_core::hypermesh::proof::{Label, Plot, PlotKey, Plotter, Progress, SpaceParameters, plot_key};
+use std::fmt::Display;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Labels of a step: two mebibytes.
+const STEP_LABELS: u32 = 1 << 16;
+/// Far more than the key takes, in hexadecimal.
+const KEY_FILE_BYTES_MAX: usize = 256;
+const LABEL_BYTES: usize = size_of::<Label>();
+
+/// A node's plot on disk.
+#[derive(Clone, Debug)]
+pub struct PlotFolder {
+    path: PathBuf,
+    key: PlotKey,
+    parameters: SpaceParameters,
+    step_labels: u32,
+}
+
+impl PlotFolder {
+    /// The plot of a member, in this folder, whether it is made yet or not.
+    #[must_use]
+    pub fn new(path: PathBuf, network: &str, profile: Profile, member: &PublicKey) -> Self {
+        let key = plot_key(network, profile, member);
+        Self { path, key, parameters: profile.proofs().space, step_labels: STEP_LABELS }
+    }
+
+    /// Reads the plot and builds the tree over it. Heavy.
+    ///
+    /// # Errors
+    /// If it is not made yet, or is of another key.
+    pub fn load(&self) -> Result<Plot, Failure> {
+        if !self.labels_file().exists() {
+            let message =
+                format!("{} holds no whole plot: `hypermesh node init` makes it", self.path.display());
+            return Err(Failure::new(Exit::Input, message));
+        }
+        self.check_key()?;
+        let labels = self.read_labels(&self.labels_file(), self.parameters.labels() as usize)?;
+        Plot::from_labels(self.parameters, labels).map_err(|error| fault(&self.labels_file(), &error))
+    }
+
+    /// Reads the plot if it is made, and makes what is missing of it otherwise, telling how far it is.
+    /// Heavy: seconds for a devnet's, hours for one of production.
+    ///
+    /// # Errors
+    /// If the folder holds a plot of another key, or the disk fails.
+    pub fn load_or_make(&self, tell: &mut dyn FnMut(Progress)) -> Result<Plot, Failure> {
+        if self.labels_file().exists() {
+            return self.load();
+        }
+        make_private_folder(&self.path)?;
+        if self.key_file().exists() {
+            self.check_key()?;
+        } else {
+            file::write(&self.key_file(), format!("{}\n", self.key.0).as_bytes(), Access::Public)?;
+        }
+        self.make(self.resume()?, tell)
+    }
+
+    fn make(&self, mut plotter: Plotter, tell: &mut dyn FnMut(Progress)) -> Result<Plot, Failure> {
+        tell(plotter.progress());
+        while !plotter.progress().is_complete() {
+            let progress = plotter.advance(self.step_labels);
+            let layer = plotter.layer();
+            self.append(layer, plotter.newly_filled())?;
+            if let Some(passed) = layer.checked_sub(2) {
+                remove(&self.layer_file(passed))?;
+            }
+            tell(progress);
+        }
+        let last = plotter.layer();
+        let moved = std::fs::rename(self.layer_file(last), self.labels_file());
+        moved.and_then(|()| sync_folder(Some(&self.path))).map_err(|error| fault(&self.path, &error))?;
+        if let Some(before) = last.checked_sub(1) {
+            remove(&self.layer_file(before))?;
+        }
+        Ok(plotter.finish())
+    }
+
+    /// The plotter where it was interrupted.
+    fn resume(&self) -> Result<Plotter, Failure> {
+        let layers = (0..self.parameters.layers()).rev();
+        let Some(layer) = layers.clone().find(|layer| self.layer_file(*layer).exists()) else {
+            return Ok(Plotter::new(self.parameters, self.key));
+        };
+        let path = self.layer_file(layer);
+        let bytes = std::fs::metadata(&path).map_err(|error| fault(&path, &error))?.len();
+        let step_bytes = u64::from(self.step_labels) * LABEL_BYTES as u64;
+        let trusted = bytes.saturating_sub(1) / step_bytes * step_bytes;
+        let cut = OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(trusted));
+        cut.map_err(|error| fault(&path, &error))?;
+        let labels = self.parameters.labels() as usize;
+        let current = self.read_labels(&path, labels)?;
+        let previous = match layer.checked_sub(1) {
+            Some(before) => self.read_labels(&self.layer_file(before), labels)?,
+            None => Vec::new(),
+        };
+        let resumed = Plotter::resume(self.parameters, self.key, layer, previous, current);
+        resumed.map_err(|error| {
+            let folder = self.path.display();
+            Failure::new(Exit::Input, format!("{folder}: {error}; remove the folder to begin again"))
+        })
+    }
+
+    fn append(&self, layer: u32, labels: &[Label]) -> Result<(), Failure> {
+        let path = self.layer_file(layer);
+        let write = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            file.write_all(labels.as_flattened())?;
+            file.sync_all()
+        };
+        write().map_err(|error| fault(&path, &error))
+    }
+
+    fn read_labels(&self, path: &Path, labels_max: usize) -> Result<Vec<Label>, Failure> {
+        let bytes = File::open(path).and_then(|file| file.metadata()).map_err(|error| fault(path, &error))?;
+        if bytes.len() > (labels_max * LABEL_BYTES) as u64 {
+            return Err(fault(path, &"longer than a layer of this profile: the plot is of another profile"));
+        }
+        let bytes = std::fs::read(path).map_err(|error| fault(path, &error))?;
+        let (labels, rest) = bytes.as_chunks::<LABEL_BYTES>();
+        if !rest.is_empty() {
+            return Err(fault(path, &"cut in the middle of a label: remove the plot and make it again"));
+        }
+        Ok(labels.to_vec())
+    }
+
+    fn check_key(&self) -> Result<(), Failure> {
+        let path = self.key_file();
+        let found = file::read_text(&path, KEY_FILE_BYTES_MAX)?;
+        if found.trim() == self.key.0.to_string() {
+            return Ok(());
+        }
+        let what = "the plot beside it is of another identity, network or profile: remove the folder to make \
+                    one anew, or put back the configuration that it was made with";
+        Err(Failure::new(Exit::Input, format!("{}: {what}", path.display())))
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.path.join("plot.key")
+    }
+
+    fn labels_file(&self) -> PathBuf {
+        self.path.join("plot.labels")
+    }
+
+    fn layer_file(&self, layer: u32) -> PathBuf {
+        self.path.join(format!("layer-{layer:02}.part"))
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(fault(path, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn fault(path: &Path, what: &dyn Display) -> Failure {
+    Failure::new(Exit::Failed, format!("{}: {what}", path.display()))
+}

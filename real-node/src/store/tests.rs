@@ -1,0 +1,101 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+use stoq::Storage;
+use tempfile::TempDir;
+
+fn store(folder: &TempDir) -> RedbStore {
+    RedbStore::open(&folder.path().join("store.redb")).unwrap()
+}
+
+fn put(table: Table, key: &str, value: &str) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    batch.put(table, key, value);
+    batch
+}
+
+fn get(store: &RedbStore, table: Table, key: &str) -> Option<String> {
+    let value = store.reader().get(table, key.as_bytes()).unwrap()?;
+    Some(String::from_utf8(value).unwrap())
+}
+
+#[test]
+fn what_was_committed_is_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = store(&folder);
+    first.commit(vec![put(Table::Blocks, "1", "a"), put(Table::Meta, "head", "1")]).unwrap();
+    drop(first);
+    let second = store(&folder);
+    assert_eq!(get(&second, Table::Blocks, "1").as_deref(), Some("a"));
+    assert_eq!(get(&second, Table::Meta, "head").as_deref(), Some("1"));
+    assert_eq!(get(&second, Table::Commits, "1"), None, "tables are apart");
+}
+
+#[test]
+fn a_reader_sees_each_commit_once_it_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(&folder);
+    let reader = store.reader();
+    assert_eq!(reader.get(Table::Wal, b"1"), Ok(None));
+    store.commit(vec![put(Table::Wal, "1", "vote")]).unwrap();
+    assert_eq!(reader.get(Table::Wal, b"1"), Ok(Some(b"vote".to_vec())));
+}
+
+#[test]
+fn writes_of_all_batches_happen_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(&folder);
+    store.commit(vec![put(Table::Wal, "1", "old"), put(Table::Wal, "2", "old")]).unwrap();
+    let mut batch = put(Table::Wal, "1", "lost");
+    batch.clear(Table::Wal);
+    batch.put(Table::Meta, "head", "7");
+    batch.put(Table::Wal, "3", "new");
+    batch.delete(Table::Wal, "3");
+    batch.put(Table::Wal, "4", "first");
+    store.commit(vec![batch, put(Table::Wal, "4", "second")]).unwrap();
+    let rows = store.reader().range(Table::Wal, b"", 9).unwrap();
+    assert_eq!(rows, [(b"4".to_vec(), b"second".to_vec())]);
+    assert_eq!(get(&store, Table::Meta, "head").as_deref(), Some("7"));
+}
+
+#[test]
+fn a_table_that_was_cleared_last_is_empty_and_not_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(&folder);
+    let mut batch = put(Table::Wal, "1", "a");
+    batch.clear(Table::Wal);
+    store.commit(vec![batch]).unwrap();
+    assert_eq!(store.reader().range(Table::Wal, b"", 9), Ok(vec![]));
+}
+
+#[test]
+fn a_range_begins_at_its_start_and_is_no_longer_than_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(&folder);
+    let batches = ["a", "b", "c", "d"].map(|key| put(Table::State, key, key));
+    store.commit(batches.to_vec()).unwrap();
+    let rows = store.reader().range(Table::State, b"b", 2).unwrap();
+    let keys: Vec<_> = rows.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, [b"b", b"c"]);
+}
+
+#[test]
+fn a_store_is_for_one_process_and_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = store(&folder);
+    let path = folder.path().join("store.redb");
+    assert_eq!(RedbStore::open(&path).err(), Some(StoreError::Locked { path: path.clone() }));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(first);
+    assert!(RedbStore::open(&path).is_ok());
+}
+
+#[test]
+fn a_file_that_is_no_store_is_called_damaged_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    std::fs::write(&path, vec![0x5a; 8192]).unwrap();
+    let error = RedbStore::open(&path).err().unwrap();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("restore"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), vec![0x5a; 8192]);
+}
