@@ -51,7 +51,8 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         world.view(victim).is_some_and(|view| Some(view.state.height()) >= highest)
     })?;
     for serial in &serials {
-        let known = stage.world.view(victim).is_some_and(|view| view.state.get::<Certificate>(serial).is_some());
+        let known =
+            stage.world.view(victim).is_some_and(|view| view.state.get::<Certificate>(serial).is_some());
         ensure(known, "the victim does not know a certificate that was issued")?;
     }
     // It can be asked again, also for what was issued while it was down.

@@ -15,8 +15,7 @@ const REQUESTS: usize = 100;
 
 fn play(stage: &mut Stage) -> Result<(), RunFault> {
     stage.begin()?;
-    let asked: Vec<Asked> =
-        (0..REQUESTS).map(|number| stage.ask_certificate(number % 4)).collect();
+    let asked: Vec<Asked> = (0..REQUESTS).map(|number| stage.ask_certificate(number % 4)).collect();
     let mut serials = BTreeSet::new();
     for asked in &asked {
         serials.insert(stage.certificate(asked)?.serial_number);

@@ -17,9 +17,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let victim = stage.any_place();
     // Its commitments stand on chain, so its secrets matter; nobody has confirmed yet.
     stage.wait("the victim's commitments on chain", |world| {
-        world.view(victim).is_some_and(|view| {
-            view.state.generation().round1.contains_key(&view.status.node)
-        })
+        world.view(victim).is_some_and(|view| view.state.generation().round1.contains_key(&view.status.node))
     })?;
     stage.world.crash(victim);
     let pause = Duration::from_micros(stage.random.below(3_000_000));

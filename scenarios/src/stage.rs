@@ -120,7 +120,11 @@ impl Stage {
     }
 
     /// Asks a node for a certificate that was issued.
-    pub(crate) fn fetch(&mut self, place: Place, serial: SerialNumber) -> Result<IssuedCertificate, RunFault> {
+    pub(crate) fn fetch(
+        &mut self,
+        place: Place,
+        serial: SerialNumber,
+    ) -> Result<IssuedCertificate, RunFault> {
         let request = CertificateRequestBySerial { serial_number: serial };
         let asked = self.ask(place, Request::GetCertificate(request));
         self.certificate(&asked)
@@ -129,9 +133,9 @@ impl Stage {
     /// The receipt of an operation that is no certificate.
     pub(crate) fn receipt(&mut self, asked: &Asked) -> Result<Receipt, RunFault> {
         match self.answer(asked)? {
-            Ok(Response::RegisterName(receipt) | Response::SetRecords(receipt) | Response::Transfer(receipt)) => {
-                Ok(receipt)
-            }
+            Ok(
+                Response::RegisterName(receipt) | Response::SetRecords(receipt) | Response::Transfer(receipt),
+            ) => Ok(receipt),
             other => Err(unexpected("a receipt", &other)),
         }
     }
