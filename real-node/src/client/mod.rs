@@ -15,6 +15,7 @@ mod walk;
 
 pub use fault::failure_of;
 pub use operation::{OPERATION_MS_LIFE, done};
+pub(crate) use session::read_context;
 pub use session::session;
 
 use crate::context::Context;

@@ -41,7 +41,7 @@ pub fn session<T>(
 }
 
 /// The context that a command was given.
-fn read_context(global: &Global) -> Result<Context, Failure> {
+pub(crate) fn read_context(global: &Global) -> Result<Context, Failure> {
     let missing = || {
         let message = format!(
             "no context: name its file with --context or in {CONTEXT_VARIABLE}; a devnet writes one into its data folder"
