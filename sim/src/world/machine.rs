@@ -2,6 +2,7 @@
 
 use super::cast::Validator;
 use super::disk::Disk;
+use super::lie::Lie;
 use super::options::Options;
 use super::random::{Random, Stream};
 use hypermesh_core::base::{Mono, Now, UnixMillis};
@@ -19,6 +20,8 @@ pub(super) struct Machine {
     pub(super) disk: Disk,
     pub(super) incarnation: Incarnation,
     pub(super) node: Option<Node>,
+    /// How the node lies, if it does.
+    pub(super) lie: Option<Lie>,
     /// When the node began: its timers count from then.
     began: Mono,
     /// The wall clock's error: this much is added, and `skew_ms_max` taken away.
@@ -41,6 +44,7 @@ impl Machine {
             disk: Disk::default(),
             incarnation: Incarnation::default(),
             node: None,
+            lie: None,
             began: Mono(0),
             skew_ms: stream("clock").below(2 * options.skew_ms_max + 1),
             skew_ms_max: options.skew_ms_max,

@@ -10,6 +10,7 @@
 mod cast;
 mod disk;
 mod event;
+mod lie;
 mod machine;
 mod network;
 mod operations;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
 pub use disk::Disk;
+pub use lie::Lie;
 pub use network::{Link, NetworkOptions, Place};
 pub use operations::{Owner, certificate_request};
 pub use options::Options;
@@ -196,6 +198,14 @@ impl World {
     /// Ends a partition.
     pub fn heal(&mut self) {
         self.partition(&vec![0; self.machines.len()]);
+    }
+
+    /// Makes a node lie from now on. The checks no longer hold it for honest.
+    pub fn corrupt(&mut self, place: Place, lie: Lie) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        machine.lie = Some(lie);
+        self.checks.corrupt(machine.validator.member.identity.public());
+        self.trace.say(self.now, place, &|| format!("lies from now on: {lie:?}"));
     }
 
     /// Loses so many messages of a thousand from now on.
