@@ -24,6 +24,8 @@ const SENT_COUNT_MAX: usize = 8;
 pub(super) struct Ordering {
     /// Whether the next height has begun.
     pub(super) started: bool,
+    /// Whether what follows from the last block is still being seen to: the next height waits for that.
+    pub(super) settling: bool,
     /// Whether the heartbeat has run out since the last block.
     pub(super) heartbeat_due: bool,
     /// The number of the next log entry.
@@ -61,7 +63,7 @@ impl Node {
 
     /// Begins the next height if there is reason to: work to order, others who began it, or the heartbeat.
     pub(super) fn consider_start(&mut self) {
-        if self.ordering.started {
+        if self.ordering.started || self.ordering.settling {
             return;
         }
         let others = self.engine.later_messages_from() > self.state.validators().tolerated_faults();
