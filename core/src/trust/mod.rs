@@ -9,6 +9,9 @@ mod bundle;
 mod proof_file;
 mod verify;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use bundle::{BundleFault, TRUST_BUNDLE_BYTES_MAX, TrustBundle};
 pub use proof_file::{CertificateProof, InvalidProof, PROOF_BYTES_MAX, PROOF_PEM_LABEL};
 pub use verify::{Check, CheckName, Verification, verify_certificate};
