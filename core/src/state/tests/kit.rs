@@ -168,7 +168,12 @@ impl Mesh {
     }
 
     fn make() -> Self {
-        let genesis = Arc::new(genesis());
+        Self::of(genesis())
+    }
+
+    /// The mesh of another genesis with the same members.
+    pub(crate) fn of(genesis: Genesis) -> Self {
+        let genesis = Arc::new(genesis);
         assert_eq!(genesis.check(), Ok(()));
         let (validators, member) = keys();
         let members = validators.iter().chain([&member]).map(SecretKey::public);
@@ -292,6 +297,11 @@ impl Mesh {
         self.nonce += 1;
         let genesis = self.genesis_hash();
         OperationBody { genesis, owner: owner.public(), nonce: self.nonce, expires, action }.sign(owner)
+    }
+
+    /// A member's plot.
+    pub(crate) fn plot(&self, member: &SecretKey) -> &Plot {
+        &self.plots[&member.public()]
     }
 
     /// A member's next batch, with its ticket in full unless that stands in the state.
