@@ -3,11 +3,12 @@
 use crate::Scenario;
 use crate::stage::{Stage, ensure};
 use hypermesh_core::node::Event;
-use hypermesh_sim::world::{Lie, RunFault};
+use hypermesh_sim::world::{Lie, RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "bad-shares",
     shows: "a node that sends bad signature shares is named, and certificates are issued all the same",
+    start: Start::Ready,
     play,
 };
 

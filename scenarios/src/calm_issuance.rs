@@ -2,11 +2,12 @@
 
 use crate::Scenario;
 use crate::stage::{Stage, ensure};
-use hypermesh_sim::world::RunFault;
+use hypermesh_sim::world::{RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "calm-issuance",
     shows: "a calm mesh issues certificates at every node, one after another, and they verify offline",
+    start: Start::Empty,
     play,
 };
 

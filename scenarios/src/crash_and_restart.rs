@@ -4,12 +4,13 @@
 use crate::Scenario;
 use crate::stage::{Asked, Stage, ensure};
 use hypermesh_core::state::Certificate;
-use hypermesh_sim::world::{Place, RunFault};
+use hypermesh_sim::world::{Place, RunFault, Start};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "crash-and-restart",
     shows: "a node that dies in the middle of issuing catches up, and no certificate is lost or issued twice",
+    start: Start::Ready,
     play,
 };
 

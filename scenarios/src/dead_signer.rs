@@ -2,11 +2,12 @@
 
 use crate::Scenario;
 use crate::stage::Stage;
-use hypermesh_sim::world::RunFault;
+use hypermesh_sim::world::{RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "dead-signer",
     shows: "with one node of four down, certificates are issued at each of the others",
+    start: Start::Ready,
     play,
 };
 

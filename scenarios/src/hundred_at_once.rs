@@ -2,12 +2,13 @@
 
 use crate::Scenario;
 use crate::stage::{Asked, Stage, ensure};
-use hypermesh_sim::world::RunFault;
+use hypermesh_sim::world::{RunFault, Start};
 use std::collections::BTreeSet;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "hundred-at-once",
     shows: "a hundred certificates asked for in one instant, over all nodes, are all issued, each once",
+    start: Start::Ready,
     play,
 };
 

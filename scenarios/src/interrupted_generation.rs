@@ -4,12 +4,13 @@
 use crate::Scenario;
 use crate::stage::{Stage, ensure};
 use hypermesh_core::node::Event;
-use hypermesh_sim::world::{RunFault, World};
+use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "interrupted-generation",
     shows: "a restart in the middle of key generation aborts the attempt, and a new one succeeds",
+    start: Start::Empty,
     play,
 };
 

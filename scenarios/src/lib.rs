@@ -7,9 +7,13 @@ mod bad_shares;
 mod calm_issuance;
 mod crash_and_restart;
 mod dead_signer;
+mod expired_while_apart;
+mod generation_power_loss;
 mod hundred_at_once;
 mod interrupted_generation;
 mod lossy_links;
+mod member_batch;
+mod old_certificate;
 mod partition_halves;
 mod partition_one;
 mod power_loss;
@@ -17,9 +21,10 @@ mod refused_operations;
 mod repeat_elsewhere;
 mod stage;
 mod transfer_and_names;
+mod wrong_clock;
 
 use hypermesh_core::base::{Digest, Mono};
-use hypermesh_sim::world::{Options, Random, RunFault, Stream, World};
+use hypermesh_sim::world::{Options, Random, RunFault, Start, Stream, World};
 use stage::Stage;
 
 /// Something that nodes are put through.
@@ -29,6 +34,7 @@ pub struct Scenario {
     pub name: &'static str,
     /// What it shows, in a sentence.
     pub shows: &'static str,
+    start: Start,
     play: fn(&mut Stage) -> Result<(), RunFault>,
 }
 
@@ -62,6 +68,11 @@ pub const SCENARIOS: &[Scenario] = &[
     partition_one::SCENARIO,
     lossy_links::SCENARIO,
     interrupted_generation::SCENARIO,
+    generation_power_loss::SCENARIO,
+    expired_while_apart::SCENARIO,
+    old_certificate::SCENARIO,
+    member_batch::SCENARIO,
+    wrong_clock::SCENARIO,
 ];
 
 /// The scenario with this name.
@@ -74,7 +85,7 @@ impl Scenario {
     /// Plays the scenario in a world out of this seed.
     #[must_use]
     pub fn play(&self, seed: u64, keep_lines: bool) -> Run {
-        let world = World::new(seed, Options { keep_lines, ..Options::default() });
+        let world = World::new(seed, Options { keep_lines, start: self.start, ..Options::default() });
         let random = Random::new(Stream { seed, purpose: self.name, owner: 0, incarnation: 0 });
         let mut stage = Stage::new(world, random);
         let outcome = (self.play)(&mut stage).and_then(|()| stage.end());
@@ -115,6 +126,7 @@ mod tests {
     scenarios! {
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links interrupted_generation
+        generation_power_loss expired_while_apart old_certificate member_batch wrong_clock
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use crate::Scenario;
 use crate::stage::Stage;
-use hypermesh_sim::world::RunFault;
+use hypermesh_sim::world::{RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "lossy-links",
     shows: "with one message of ten lost, the mesh still generates its keys and issues at every node",
+    start: Start::Empty,
     play,
 };
 

@@ -2,12 +2,13 @@
 
 use crate::Scenario;
 use crate::stage::{Stage, ensure};
-use hypermesh_sim::world::{RunFault, World};
+use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "partition-halves",
     shows: "two halves decide nothing while they are apart, and everything that was asked once they are together",
+    start: Start::Ready,
     play,
 };
 

@@ -2,12 +2,13 @@
 
 use crate::Scenario;
 use crate::stage::{Stage, ensure};
-use hypermesh_sim::world::{RunFault, World};
+use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "partition-one",
     shows: "three nodes go on without the fourth, which catches up and then answers what it was asked meanwhile",
+    start: Start::Ready,
     play,
 };
 

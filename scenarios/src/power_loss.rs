@@ -5,12 +5,13 @@ use crate::stage::{Asked, Stage, ensure};
 use hypermesh_core::api::Response;
 use hypermesh_core::state::Certificate;
 use hypermesh_core::trustchain::ca::SerialNumber;
-use hypermesh_sim::world::{RunFault, World};
+use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "power-loss",
     shows: "when all nodes lose power at once, every answered operation stands afterwards and the mesh goes on",
+    start: Start::Ready,
     play,
 };
 

@@ -3,11 +3,12 @@
 use crate::Scenario;
 use crate::stage::{NAME, Stage, ensure};
 use hypermesh_core::base::MicroCaesar;
-use hypermesh_sim::world::{RunFault, name};
+use hypermesh_sim::world::{RunFault, Start, name};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "refused-operations",
     shows: "another's name, an empty account, a name outside the zone and a taken name are refused with the reason",
+    start: Start::Ready,
     play,
 };
 

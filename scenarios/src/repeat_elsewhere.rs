@@ -3,11 +3,12 @@
 use crate::Scenario;
 use crate::stage::{Asked, Stage, ensure};
 use hypermesh_core::caesar::{ISSUE_FEE, Place as Purse};
-use hypermesh_sim::world::RunFault;
+use hypermesh_sim::world::{RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "repeat-elsewhere",
     shows: "one operation at several members, at once and later, is one certificate and one fee",
+    start: Start::Ready,
     play,
 };
 

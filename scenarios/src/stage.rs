@@ -39,10 +39,15 @@ impl Stage {
     /// Lets the mesh generate its keys and fetches the trust bundle.
     pub(crate) fn begin(&mut self) -> Result<(), RunFault> {
         self.wait("all nodes ready", World::is_ready)?;
-        let asked = self.ask(0, Request::TrustBundle(TrustBundleRequest {}));
-        match self.answer(&asked)? {
-            Ok(Response::TrustBundle(bundle)) => self.bundle = Some(bundle),
-            other => return Err(unexpected("a trust bundle", &other)),
+        for place in 0..self.world.cast().validators.len() {
+            let asked = self.ask(place, Request::TrustBundle(TrustBundleRequest {}));
+            let bundle = match self.answer(&asked)? {
+                Ok(Response::TrustBundle(bundle)) => bundle,
+                other => return Err(unexpected("a trust bundle", &other)),
+            };
+            let fault = |fault| format!("the trust bundle of node-{} anchors nothing: {fault}", place + 1);
+            bundle.check().map_err(|reason| RunFault::Unexpected(fault(reason)))?;
+            self.bundle = Some(bundle);
         }
         Ok(())
     }

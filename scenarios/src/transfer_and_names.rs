@@ -7,11 +7,12 @@ use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::caesar::{Place as Purse, TRANSFER_FEE};
 use hypermesh_core::state::SetRecords;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
-use hypermesh_sim::world::{RunFault, name};
+use hypermesh_sim::world::{RunFault, Start, name};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "transfer-and-names",
     shows: "a name is registered, its records set at one node and read at all, and an amount moved, to the millionth",
+    start: Start::Ready,
     play,
 };
 
@@ -37,6 +38,8 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let nonce = stage.nonce();
     let asked = stage.ask(2, client.register(nonce, service.clone(), client.key.public()));
     stage.receipt(&asked)?;
+    // Another node may be a block behind, and then does not know the name yet.
+    settle(stage)?;
     let address = "fd00::10".parse().map_err(|_| RunFault::Unexpected("no address".to_string()))?;
     let records = RecordSet::new(300, vec![RecordData::Aaaa(address)]).ok();
     let nonce = stage.nonce();

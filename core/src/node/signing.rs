@@ -13,7 +13,7 @@ use crate::hypermesh::committee::{
     CommitmentPool, Committee, KeyPurpose, Progress, ShareFault, ShareRequest, SignRefusal, SignedShare,
     Signer, SigningSession, outstanding_count_max,
 };
-use crate::state::{ActiveCommittee, SystemAction, SystemOperation, Validator, cosigner_name};
+use crate::state::{ActiveCommittee, Block, SystemAction, SystemOperation, Validator, cosigner_name};
 use crate::trustchain::ca::SerialNumber;
 use crate::trustchain::ct::{Cosigner, NoteSignature, SignedCheckpoint};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -48,7 +48,7 @@ pub(super) struct Signing {
     /// Requests for blocks that this node has not applied yet.
     waiting: Vec<(PublicKey, ShareRequests)>,
     /// Who waits for a certificate or a checkpoint.
-    pub(super) certificates: BTreeMap<SerialNumber, Vec<RequestId>>,
+    pub(super) certificates: BTreeMap<SerialNumber, CertificateWaited>,
     pub(super) checkpoints: BTreeMap<u64, Vec<RequestId>>,
     /// Finished signatures: the root's and the issuing certificate's, and those that someone waits for.
     pub(super) finished: BTreeMap<Task, Signature>,
@@ -57,6 +57,14 @@ pub(super) struct Signing {
     /// The validators' signed confirmations of the committee's keys.
     pub(super) confirmations: BTreeMap<PublicKey, SystemOperation>,
     active_since: Mono,
+}
+
+/// Who waits for a certificate.
+#[derive(Default)]
+pub(super) struct CertificateWaited {
+    pub(super) requests: Vec<RequestId>,
+    /// The checkpoint that the answer needs, by the log's size.
+    pub(super) log_size: Option<u64>,
 }
 
 struct Session {
@@ -113,18 +121,15 @@ impl Node {
         self.timers.start(Timer::Signing, self.now.mono);
     }
 
-    /// Keeps the confirmations that a block carries: a trust bundle needs them.
-    pub(super) fn keep_confirmations(&mut self, committed: &Committed) {
-        let mut writes = WriteBatch::default();
-        for operation in &committed.block.body.system {
+    /// Keeps the confirmations that a block carries, because a trust bundle needs them. They become durable
+    /// together with the block: it is the only time that this node sees them.
+    pub(super) fn keep_confirmations(&mut self, block: &Block, writes: &mut WriteBatch) {
+        for operation in &block.body.system {
             if let SystemAction::GenerationConfirm { attempt, .. } = &operation.action {
                 let key = confirmation_key(*attempt, &operation.validator);
                 writes.put(Table::Signed, key, crate::base::encode(operation));
                 self.signing.confirmations.insert(operation.validator, operation.clone());
             }
-        }
-        if !writes.is_empty() {
-            let _token = self.persist(writes);
         }
     }
 
@@ -536,7 +541,8 @@ impl Node {
     pub(super) fn forget_finished(&mut self) {
         let signing = &mut self.signing;
         let newest = signing.cosignatures.keys().rev().nth(CHECKPOINTS_KEPT).copied().unwrap_or_default();
-        let waited = |size: &u64| signing.checkpoints.contains_key(size);
+        let needed: BTreeSet<u64> = signing.certificates.values().filter_map(|held| held.log_size).collect();
+        let waited = |size: &u64| signing.checkpoints.contains_key(size) || needed.contains(size);
         signing.cosignatures.retain(|size, _| *size > newest || waited(size));
         let certificates = &signing.certificates;
         let cosignatures = &signing.cosignatures;

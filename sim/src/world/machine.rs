@@ -24,6 +24,8 @@ pub(super) struct Machine {
     pub(super) lie: Option<Lie>,
     /// When the node began: its timers count from then.
     began: Mono,
+    /// What the true wall clock said when the world began.
+    world_begins: UnixMillis,
     /// The wall clock's error: this much is added, and `skew_ms_max` taken away.
     skew_ms: u64,
     skew_ms_max: u64,
@@ -36,7 +38,13 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(seed: u64, place: usize, validator: Validator, options: &Options) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        place: usize,
+        validator: Validator,
+        options: &Options,
+        world_begins: UnixMillis,
+    ) -> Self {
         let owner = place as u64;
         let stream = |purpose| Random::new(Stream { seed, purpose, owner, incarnation: 0 });
         Self {
@@ -46,6 +54,7 @@ impl Machine {
             node: None,
             lie: None,
             began: Mono(0),
+            world_begins,
             skew_ms: stream("clock").below(2 * options.skew_ms_max + 1),
             skew_ms_max: options.skew_ms_max,
             disk_busy_until: Mono(0),
@@ -95,7 +104,18 @@ impl Machine {
 
     /// What the machine's wall clock says.
     pub(super) fn wall(&self, at: Mono) -> UnixMillis {
-        super::wall(at).plus(self.skew_ms).minus(self.skew_ms_max)
+        self.world_begins.plus(at.0 / 1000).plus(self.skew_ms).minus(self.skew_ms_max)
+    }
+
+    /// Sets the wall clock wrong by so much, forward.
+    pub(super) const fn set_clock(&mut self, ahead_ms: u64) {
+        self.skew_ms = self.skew_ms_max + ahead_ms;
+    }
+
+    /// Gives the machine the disk of a node that lived before, once.
+    pub(super) fn inherit(&mut self, disk: &Disk) {
+        self.disk = disk.copy();
+        self.incarnation.0 += 1;
     }
 
     /// When the node wants to be called, in the world's time.
