@@ -27,6 +27,7 @@ pub use operations::{Owner, certificate_request};
 pub use options::Options;
 pub use random::{Random, Span, Stream};
 pub use trace::Trace;
+pub(crate) use trace::{Entry, describe};
 
 use crate::check::{Checks, Violation};
 use event::{Happening, Heap};
@@ -97,7 +98,7 @@ pub struct World {
 }
 
 /// What the world's true clock says.
-fn wall(at: Mono) -> UnixMillis {
+pub(crate) fn wall(at: Mono) -> UnixMillis {
     WORLD_BEGINS.plus(1000 + at.0 / 1000)
 }
 
