@@ -158,12 +158,7 @@ impl QuicWorld {
     ///
     /// # Errors
     /// If it is not issued, or does not verify.
-    pub fn issue(
-        &mut self,
-        number: u64,
-        place: Place,
-        bundle: Place,
-    ) -> Result<IssuedCertificate, RunFault> {
+    pub fn issue(&mut self, number: u64, place: Place, bundle: Place) -> Result<IssuedCertificate, RunFault> {
         let subject = format!("web-{number}.demo.hypermesh");
         let request = self.owner(&self.cast().client).issue(number, &[&subject]);
         let Response::IssueCertificate(issued) = self.ask(place, request)? else {

@@ -94,7 +94,13 @@ impl Record {
         }
     }
 
-    pub(super) fn answer(&self, at: Mono, place: Place, id: RequestId, response: Result<Response, CallError>) {
+    pub(super) fn answer(
+        &self,
+        at: Mono,
+        place: Place,
+        id: RequestId,
+        response: Result<Response, CallError>,
+    ) {
         let words = match &response {
             Ok(_) => format!("has an answer to request {}", id.0),
             Err(error) => format!("has no answer to request {}: {error}", id.0),
