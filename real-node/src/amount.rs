@@ -10,7 +10,9 @@ pub struct Amount(pub MicroCaesar);
 
 /// A text that is no amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected an amount in Caesar with at most six decimals, such as 12 or 0.5, and below 18446744073709")]
+#[error(
+    "expected an amount in Caesar with at most six decimals, such as 12 or 0.5, and below 18446744073709"
+)]
 pub struct InvalidAmount;
 
 impl FromStr for Amount {

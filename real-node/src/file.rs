@@ -20,7 +20,8 @@ pub enum Access {
 /// # Errors
 /// If it is missing, unreadable, or has more than `bytes_max` bytes.
 pub fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
-    let fault = |error: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {error}", path.display()));
+    let fault =
+        |error: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {error}", path.display()));
     let mut bytes = Vec::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     let outcome = match path == Path::new("-") {
@@ -64,8 +65,9 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), Failure> {
 /// # Errors
 /// If the disk or the permissions do not allow it.
 pub fn make_folder(path: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(path)
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot make folder {}: {error}", path.display())))
+    fs::create_dir_all(path).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot make folder {}: {error}", path.display()))
+    })
 }
 
 fn write_whole(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {

@@ -68,6 +68,8 @@ mod tests {
         assert_eq!(parse_seconds("45m"), Ok(2_700));
         assert_eq!(parse_seconds("7d"), Ok(604_800));
         assert_eq!(parse_seconds("90"), Ok(90));
-        assert!(["", "h", "-1h", "1w", "9999999d", "1.5h", "1ü"].iter().all(|text| parse_seconds(text).is_err()));
+        assert!(
+            ["", "h", "-1h", "1w", "9999999d", "1.5h", "1ü"].iter().all(|text| parse_seconds(text).is_err())
+        );
     }
 }

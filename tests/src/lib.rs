@@ -1,1 +1,171 @@
-//! hypermesh-tests
+//! What the whole-system tests stand on: a mesh of four nodes in this process, on real QUIC over IPv6 loopback,
+//! with real stores in a temporary folder.
+
+use hypermesh::store::RedbStore;
+use hypermesh_core::api::Call;
+use hypermesh_core::base::{Entropy, PublicKey, SecretKey, UnixMillis, decode, encode};
+use hypermesh_core::hypermesh::ordering::Timeouts;
+use hypermesh_core::node::{Node, NodeConfig};
+use hypermesh_core::state::{Genesis, GenesisValidator};
+use hypermesh_sim::world::{Cast, Validator};
+use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use stoq::{
+    CallError, CallOptions, Client, ClientConfig, CoreEntropy, Driver, DriverConfig, Endpoint, Env, Expect,
+    Identity, Peer, ThreadWorkers, TransportConfig,
+};
+use tempfile::TempDir;
+
+/// How long a call may take before a test fails.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Four nodes in this process.
+pub struct LocalMesh {
+    /// Who takes part, with addresses on loopback.
+    pub cast: Cast,
+    /// Their stores.
+    pub folder: TempDir,
+    drivers: Vec<Driver>,
+}
+
+impl LocalMesh {
+    /// Starts four nodes on free ports, and waits until all of them can issue.
+    ///
+    /// # Panics
+    /// If a node does not start.
+    pub async fn start() -> Self {
+        let mut cast = Cast::new(4);
+        let genesis = on_loopback(&cast.genesis);
+        cast.genesis = Arc::new(genesis);
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut mesh = Self { cast, folder, drivers: Vec::new() };
+        mesh.resume().await;
+        mesh
+    }
+
+    /// Starts the nodes again, on what they kept.
+    ///
+    /// # Panics
+    /// If a node does not start.
+    pub async fn resume(&mut self) {
+        for (validator, listed) in self.cast.validators.iter().zip(&self.cast.genesis.validators) {
+            let path = self.folder.path().join(format!("{}.redb", validator.name));
+            self.drivers.push(start(&self.cast.genesis, validator, listed, &path));
+        }
+        for driver in &self.drivers {
+            driver.views().wait_for(|view| view.status.ready).await.expect("a node runs until it is stopped");
+        }
+    }
+
+    /// Stops every node.
+    ///
+    /// # Panics
+    /// If a node's store failed.
+    pub async fn stop(&mut self) {
+        for driver in self.drivers.drain(..) {
+            driver.stop().await.expect("a node stops with all it has on disk");
+        }
+    }
+
+    /// A node.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[must_use]
+    pub fn node(&self, number: usize) -> &Driver {
+        &self.drivers[number]
+    }
+
+    /// Where a node is, and who it must prove to be.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[must_use]
+    pub fn peer(&self, number: usize) -> Peer {
+        let listed = &self.cast.genesis.validators[number];
+        Peer { addr: listed.address, expect: Expect::Key(listed.member.key) }
+    }
+}
+
+/// A client with a socket of its own.
+///
+/// # Panics
+/// If no socket can be had.
+#[must_use]
+pub fn client(key: SecretKey) -> Client {
+    let any = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0);
+    let endpoint = Endpoint::bind(Env::real(Identity::new(key)), any, TransportConfig::default());
+    Client::new(&endpoint.expect("a socket can be bound on loopback"), ClientConfig::default())
+}
+
+/// Makes a typed call.
+///
+/// # Errors
+/// If it fails.
+///
+/// # Panics
+/// If the answer is malformed, which a correct node never sends.
+pub async fn call<C: Call>(client: &Client, peer: &Peer, request: &C) -> Result<C::Response, CallError> {
+    let options = CallOptions::repeatable(CALL_DEADLINE);
+    let method = C::METHOD;
+    let body = client.call(peer, method.service, method.name, encode(request), options).await?;
+    Ok(decode(&body, hypermesh_core::api::RESPONSE_BYTES_MAX)
+        .expect("a node answers in the canonical encoding"))
+}
+
+/// This machine's wall clock.
+///
+/// # Panics
+/// If it shows a time before 1970.
+#[must_use]
+pub fn wall() -> UnixMillis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    UnixMillis(u64::try_from(since.expect("it is after 1970").as_millis()).expect("milliseconds fit 64 bits"))
+}
+
+fn start(genesis: &Arc<Genesis>, validator: &Validator, listed: &GenesisValidator, path: &Path) -> Driver {
+    let identity = validator.member.identity.clone();
+    let env = Env::real(Identity::new(identity.clone()));
+    let store = RedbStore::open(path).expect("the store opens");
+    let entropy: Box<dyn Entropy> = Box::new(CoreEntropy(env.entropy.clone()));
+    let config = NodeConfig {
+        genesis: genesis.clone(),
+        identity,
+        plot: validator.member.plot.clone(),
+        reveals: validator.reveals.clone(),
+        entropy,
+        reader: Box::new(store.reader()),
+        timeouts: Timeouts::default(),
+    };
+    let node = Node::open(env.clock.now(), config).expect("the node opens");
+    let workers = Arc::new(ThreadWorkers::new(Box::new(store)));
+    let config = DriverConfig { env, listen: listed.address, node, workers, observer: Arc::new(|_, _| ()) };
+    Driver::start(config).expect("the node's port is free")
+}
+
+/// The genesis with each validator at a free port of loopback, and a time of now.
+fn on_loopback(genesis: &Genesis) -> Genesis {
+    let mut genesis = genesis.clone();
+    genesis.time = wall();
+    // All sockets are held until all ports are known, so that no two are the same.
+    let sockets: Vec<UdpSocket> = genesis
+        .validators
+        .iter_mut()
+        .map(|validator| {
+            let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("loopback has a free port");
+            let port = socket.local_addr().expect("a bound socket has an address").port();
+            validator.address = SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0);
+            socket
+        })
+        .collect();
+    drop(sockets);
+    genesis
+}
+
+/// The keys of the validators, in order.
+#[must_use]
+pub fn validator_keys(genesis: &Genesis) -> Vec<PublicKey> {
+    genesis.validators.iter().map(|validator| validator.member.key).collect()
+}

@@ -12,6 +12,9 @@ mod read;
 mod status;
 mod trustchain;
 
+#[cfg(test)]
+mod tests;
+
 pub use caesar::{Balance, BalanceRequest, FeeSchedule, FeesRequest, TransferRequest};
 pub use consensus::{
     BeaconState, BlockProof, ConsensusRequirements, ConsensusValidationResult, GenesisRequest, HeaderRequest,

@@ -86,7 +86,7 @@ fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> Certificate
         return CertificateState::Unknown { reason };
     }
     let summary = summary(certificate.serial, row);
-    if (summary.not_before..=summary.not_after).contains(&wall) {
+    if certificate.validity.contains(wall) {
         CertificateState::Valid { certificate: summary }
     } else {
         CertificateState::OutOfTime { certificate: summary }

@@ -51,7 +51,8 @@ impl Profile {
     pub const fn beacon_ms_period(self) -> u64 {
         match self {
             Self::Production => 60_000,
-            Self::Devnet | Self::Sim => 10_000,
+            Self::Devnet => 30_000,
+            Self::Sim => 10_000,
         }
     }
 
@@ -59,8 +60,8 @@ impl Profile {
     #[must_use]
     pub const fn ticket_ms_deadline(self) -> u64 {
         match self {
-            Self::Production => 20_000,
-            Self::Devnet | Self::Sim => 8_000,
+            Self::Production | Self::Devnet => 20_000,
+            Self::Sim => 8_000,
         }
     }
 

@@ -23,7 +23,7 @@ impl Node {
             Err(reason) => {
                 // A quorum decided what this node finds invalid: more than f are faulty, or this node is. It must
                 // not follow, and it must say so.
-                self.outbox.event(Event::StoreFault { reason });
+                self.outbox.event(Event::Broken { reason });
                 return;
             }
         };
@@ -34,7 +34,9 @@ impl Node {
         for (index, entry) in (first_entry..).zip(executed.entries) {
             writes.put(Table::LogEntries, index.to_be_bytes(), entry);
         }
+        self.keep_confirmations(&block, &mut writes);
         let token = self.persist(writes);
+        self.ordering.settling = true;
         self.state = executed.state;
         self.commit = Some(certificate);
         self.end_height();
@@ -44,6 +46,7 @@ impl Node {
         self.after_commit(&committed);
         self.publish();
         self.outbox.after(token, super::Output::Event(Event::Durable { height }));
+        self.ordering.settling = false;
         self.consider_start();
     }
 
@@ -52,6 +55,7 @@ impl Node {
         self.signing_after(committed);
         self.submission_after(committed);
         self.renew_ticket();
+        self.pool_early();
         self.sync_after();
     }
 

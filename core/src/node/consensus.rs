@@ -2,7 +2,7 @@
 
 use super::message::Message;
 use super::timers::Timer;
-use super::{Event, Node, PersistToken};
+use super::{Class, Event, Node, PersistToken};
 use crate::base::{Digest, Height, Mono, PublicKey, Table, WriteBatch};
 use crate::hypermesh::ordering::{ConsensusMessage, Input, Output as EngineOutput};
 use crate::state::Executed;
@@ -16,17 +16,24 @@ use core::time::Duration;
 /// A block may be this much ahead of this node's clock before its verdict is put off.
 pub(super) const BLOCK_MS_AHEAD_MAX: u64 = 500;
 
+/// This many of the last messages of a height are kept for peers that are linked late: a round's are three.
+const SENT_COUNT_MAX: usize = 8;
+
 /// Where ordering stands.
 #[derive(Default)]
 pub(super) struct Ordering {
     /// Whether the next height has begun.
     pub(super) started: bool,
+    /// Whether what follows from the last block is still being seen to: the next height waits for that.
+    pub(super) settling: bool,
     /// Whether the heartbeat has run out since the last block.
     pub(super) heartbeat_due: bool,
     /// The number of the next log entry.
     wal_next: u64,
     /// The write that holds the last log entry.
     wal_token: PersistToken,
+    /// What was sent last in the height under way: a peer that is linked only now has not got it.
+    sent: VecDeque<Arc<[u8]>>,
     /// Outcomes of blocks that were built or checked at the height under way, by block.
     pub(super) executed: BTreeMap<Digest, Executed>,
     /// Blocks from the future, which wait for their time.
@@ -56,7 +63,7 @@ impl Node {
 
     /// Begins the next height if there is reason to: work to order, others who began it, or the heartbeat.
     pub(super) fn consider_start(&mut self) {
-        if self.ordering.started {
+        if self.ordering.started || self.ordering.settling {
             return;
         }
         let others = self.engine.later_messages_from() > self.state.validators().tolerated_faults();
@@ -137,7 +144,7 @@ impl Node {
             EngineOutput::PeerBehind { peer, height } => self.serve_block(peer, height),
             EngineOutput::Fault(fault) => match fault.peer() {
                 Some(peer) => self.outbox.event(Event::PeerFault { peer, reason: fault.to_string() }),
-                None => self.outbox.event(Event::StoreFault { reason: fault.to_string() }),
+                None => self.outbox.event(Event::Broken { reason: fault.to_string() }),
             },
         }
     }
@@ -148,6 +155,19 @@ impl Node {
         let token = self.ordering.wal_token;
         for to in self.peers() {
             let output = super::Output::Send { to, class: message.class(), message: bytes.clone() };
+            self.outbox.after(token, output);
+        }
+        if self.ordering.sent.len() == SENT_COUNT_MAX {
+            self.ordering.sent.pop_front();
+        }
+        self.ordering.sent.push_back(bytes);
+    }
+
+    /// Sends a peer that was not linked what it has missed of the height under way.
+    pub(super) fn repeat_to(&mut self, peer: PublicKey) {
+        let token = self.ordering.wal_token;
+        for message in self.ordering.sent.clone() {
+            let output = super::Output::Send { to: peer, class: Class::Consensus, message };
             self.outbox.after(token, output);
         }
     }
@@ -172,6 +192,7 @@ impl Node {
         self.ordering.started = false;
         self.ordering.heartbeat_due = false;
         self.ordering.wal_next = 0;
+        self.ordering.sent.clear();
         self.ordering.executed.clear();
         self.ordering.deferred.clear();
         self.timers.cancel_engine();

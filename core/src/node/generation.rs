@@ -211,7 +211,6 @@ impl Node {
                 self.outbox.event(Event::GenerationAborted { attempt: *attempt, reason });
             }
         }
-        self.keep_confirmations(committed);
         self.continue_generation();
     }
 

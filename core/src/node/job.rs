@@ -118,17 +118,18 @@ pub(super) struct Jobs {
 }
 
 impl Node {
-    pub(super) fn run(&mut self, purpose: Purpose, job: Job) {
+    pub(super) fn run(&mut self, purpose: Purpose, job: Job) -> JobId {
         self.jobs.last += 1;
         let id = JobId(self.jobs.last);
         self.jobs.under_way.insert(id, purpose);
         self.outbox.run(id, job);
+        id
     }
 
     pub(super) fn on_job(&mut self, id: JobId, outcome: JobOutcome) {
         match (self.jobs.under_way.remove(&id), outcome) {
             (Some(Purpose::Ticket { beacon }), JobOutcome::Ticket(ticket)) => self.on_ticket(beacon, ticket),
-            (Some(Purpose::Set), JobOutcome::Set(set)) => self.on_proof_set(*set),
+            (Some(Purpose::Set), JobOutcome::Set(set)) => self.on_proof_set(id, *set),
             (Some(Purpose::PeerBatch { from }), JobOutcome::Batch(checked)) => {
                 self.on_checked_batch(from, checked)
             }

@@ -44,7 +44,7 @@ pub(super) enum Message {
     /// The sender holds no commitments of the receiver's any more: hand out new ones.
     WantCommitments,
     /// Commitments for the receiver to use as coordinator.
-    Commitments(Vec<CommitmentOffer>),
+    Commitments(CommitmentsOffered),
     /// Asks for signature shares.
     Shares(ShareRequests),
     /// Signature shares.
@@ -58,6 +58,14 @@ pub(super) enum Message {
 pub(super) struct SyncedBlock {
     pub(super) block: Vec<u8>,
     pub(super) certificate: CommitCertificate,
+}
+
+/// Commitments of the sender's.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct CommitmentsOffered {
+    /// Whether all that the receiver held of them is void: the sender has destroyed the nonces.
+    pub(super) anew: bool,
+    pub(super) offers: Vec<CommitmentOffer>,
 }
 
 /// Tasks to sign, and for each the commitments to use. The bytes are not sent: each signer derives them.
@@ -115,7 +123,7 @@ impl Node {
             Message::Block(block) => self.on_synced_block(from, block),
             Message::Round2(package) => self.on_round2(from, package),
             Message::WantCommitments => self.on_want_commitments(from),
-            Message::Commitments(offers) => self.on_commitments(from, offers),
+            Message::Commitments(offered) => self.on_commitments(from, offered),
             Message::Shares(requests) => self.on_share_requests(from, requests),
             Message::SignedShares(shares) => self.on_signed_shares(from, shares),
             Message::Signature(signature) => self.on_task_signature(from, signature),

@@ -98,9 +98,10 @@ impl Node {
         let names = self.state.rows::<NameOwner>(Vec::new()).count() as u64;
         self.count("trustchain", "names_total", names);
         self.load_signing()?;
+        // First of all, so that nothing begins a height before the log of votes has been heeded.
+        self.begin_ordering(wal);
         self.continue_generation();
         self.renew_ticket();
-        self.begin_ordering(wal);
         self.publish();
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::message::Message;
 use super::{Event, Node};
 use crate::base::{Digest, PublicKey};
 use crate::hypermesh::proof::Diligence;
-use crate::state::{Batch, BatchFault, CheckedBatch, Member, SystemOperation};
+use crate::state::{Batch, BatchFault, CheckedBatch, Inadmissible, Member, SystemOperation};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -19,6 +19,8 @@ const SYSTEM_PER_VALIDATOR_MAX: usize = 16;
 pub(super) struct Pool {
     /// By member: the batch under its next number.
     pub(super) batches: BTreeMap<PublicKey, Arc<CheckedBatch>>,
+    /// By member: a batch under a later number, whose turn comes when this node has the blocks before it.
+    early: BTreeMap<PublicKey, Arc<CheckedBatch>>,
     /// By id.
     pub(super) system: BTreeMap<Digest, SystemOperation>,
 }
@@ -44,7 +46,8 @@ impl Node {
         });
         if wanted && !known {
             let genesis = self.state.genesis_hash();
-            self.run(Purpose::PeerBatch { from }, Job::CheckBatch { genesis, batch: Box::new(batch) });
+            let _job =
+                self.run(Purpose::PeerBatch { from }, Job::CheckBatch { genesis, batch: Box::new(batch) });
         }
     }
 
@@ -70,7 +73,18 @@ impl Node {
                 self.pool.batches.insert(batch.batch.member, batch);
                 self.consider_start();
             }
+            // Whoever sent it has applied a block that is still on its way to this node.
+            Err(Inadmissible::Sequence { given, next }) if given > next => {
+                self.pool.early.insert(batch.batch.member, batch);
+            }
             Err(_) => self.count("hypermesh", "batches_refused_total", 1),
+        }
+    }
+
+    /// Takes in what came too early, after a block.
+    pub(super) fn pool_early(&mut self) {
+        for (_, batch) in core::mem::take(&mut self.pool.early) {
+            self.pool_batch(batch);
         }
     }
 

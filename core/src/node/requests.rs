@@ -102,16 +102,17 @@ impl Node {
             return self.outbox.respond(id, Err(fault));
         };
         let waiting = self.signing.certificates.entry(serial).or_default();
-        if waiting.len() >= WAITING_PER_TASK_MAX {
+        if waiting.requests.len() >= WAITING_PER_TASK_MAX {
             let fault = ApiFault::unavailable("too many requests wait for this certificate: try again");
             return self.outbox.respond(id, Err(fault));
         }
-        waiting.push(id);
-        self.recall(Task::Leaf(serial));
+        waiting.requests.push(id);
         let mut tasks = alloc::vec![Task::Leaf(serial)];
         if let Ok(Some((header, _))) = stored_proof(&self.store, certificate.height) {
+            waiting.log_size = Some(header.log_size);
             tasks.push(Task::Checkpoint(header.log_size));
         }
+        self.recall(Task::Leaf(serial));
         self.signing.fresh.extend(tasks);
     }
 
@@ -164,7 +165,7 @@ impl Node {
         };
         for serial in ready {
             let Some(issued) = self.issued(serial, &chain) else { continue };
-            for id in self.signing.certificates.remove(&serial).unwrap_or_default() {
+            for id in self.signing.certificates.remove(&serial).unwrap_or_default().requests {
                 self.respond_durably(id, Ok(Response::IssueCertificate(issued.clone())));
             }
         }

@@ -2,16 +2,18 @@
 //! signer it gives shares for bytes that it derived itself.
 
 use super::commit::Committed;
-use super::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX, TaskSignature};
+use super::message::{
+    CommitmentsOffered, Message, ShareRequests, SharesSigned, TASK_COUNT_MAX, TaskSignature,
+};
 use super::task::Task;
 use super::timers::Timer;
 use super::{Event, Node, OpenFault, RequestId};
 use crate::base::{Digest, Mono, PublicKey, Reader as _, Signature, Table, WriteBatch};
 use crate::hypermesh::committee::{
-    CommitmentOffer, CommitmentPool, Committee, KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare,
+    CommitmentPool, Committee, KeyPurpose, Progress, ShareFault, ShareRequest, SignRefusal, SignedShare,
     Signer, SigningSession, outstanding_count_max,
 };
-use crate::state::{ActiveCommittee, SystemAction, SystemOperation, Validator, cosigner_name};
+use crate::state::{ActiveCommittee, Block, SystemAction, SystemOperation, Validator, cosigner_name};
 use crate::trustchain::ca::SerialNumber;
 use crate::trustchain::ct::{Cosigner, NoteSignature, SignedCheckpoint};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -46,7 +48,7 @@ pub(super) struct Signing {
     /// Requests for blocks that this node has not applied yet.
     waiting: Vec<(PublicKey, ShareRequests)>,
     /// Who waits for a certificate or a checkpoint.
-    pub(super) certificates: BTreeMap<SerialNumber, Vec<RequestId>>,
+    pub(super) certificates: BTreeMap<SerialNumber, CertificateWaited>,
     pub(super) checkpoints: BTreeMap<u64, Vec<RequestId>>,
     /// Finished signatures: the root's and the issuing certificate's, and those that someone waits for.
     pub(super) finished: BTreeMap<Task, Signature>,
@@ -55,6 +57,14 @@ pub(super) struct Signing {
     /// The validators' signed confirmations of the committee's keys.
     pub(super) confirmations: BTreeMap<PublicKey, SystemOperation>,
     active_since: Mono,
+}
+
+/// Who waits for a certificate.
+#[derive(Default)]
+pub(super) struct CertificateWaited {
+    pub(super) requests: Vec<RequestId>,
+    /// The checkpoint that the answer needs, by the log's size.
+    pub(super) log_size: Option<u64>,
 }
 
 struct Session {
@@ -102,25 +112,24 @@ impl Node {
         self.signing.active_since = self.now.mono;
         let holds_shares = self.signing.signer.is_some();
         self.outbox.event(Event::CommitteeActive { height: active.height, holds_shares });
+        // Those whose keys were active first asked in vain, and those whose will be later ask again.
         for peer in self.connected.clone() {
             self.ask_for_commitments(peer);
+            self.offer_commitments(peer, true);
         }
-        self.offer_commitments(me);
+        self.offer_commitments(me, false);
         self.timers.start(Timer::Signing, self.now.mono);
     }
 
-    /// Keeps the confirmations that a block carries: a trust bundle needs them.
-    pub(super) fn keep_confirmations(&mut self, committed: &Committed) {
-        let mut writes = WriteBatch::default();
-        for operation in &committed.block.body.system {
+    /// Keeps the confirmations that a block carries, because a trust bundle needs them. They become durable
+    /// together with the block: it is the only time that this node sees them.
+    pub(super) fn keep_confirmations(&mut self, block: &Block, writes: &mut WriteBatch) {
+        for operation in &block.body.system {
             if let SystemAction::GenerationConfirm { attempt, .. } = &operation.action {
                 let key = confirmation_key(*attempt, &operation.validator);
                 writes.put(Table::Signed, key, crate::base::encode(operation));
                 self.signing.confirmations.insert(operation.validator, operation.clone());
             }
-        }
-        if !writes.is_empty() {
-            let _token = self.persist(writes);
         }
     }
 
@@ -146,15 +155,16 @@ impl Node {
     }
 
     pub(super) fn on_want_commitments(&mut self, coordinator: PublicKey) {
-        if let Some(signer) = &mut self.signing.signer {
-            signer.forget(&coordinator);
-        }
-        self.offer_commitments(coordinator);
+        self.offer_commitments(coordinator, true);
     }
 
-    /// Fills up what a coordinator holds of this node's commitments, if it is running low.
-    fn offer_commitments(&mut self, coordinator: PublicKey) {
+    /// Fills up what a coordinator holds of this node's commitments, if it is running low; or voids what it
+    /// holds and begins anew.
+    fn offer_commitments(&mut self, coordinator: PublicKey, anew: bool) {
         let Some(signer) = &mut self.signing.signer else { return };
+        if anew {
+            signer.forget(&coordinator);
+        }
         let mut offers = Vec::new();
         for purpose in KeyPurpose::ALL {
             if signer.outstanding_count(&coordinator, purpose) * 2 > outstanding_count_max(purpose) {
@@ -167,16 +177,20 @@ impl Node {
         if offers.is_empty() {
             return;
         }
+        let offered = CommitmentsOffered { anew, offers };
         if coordinator == self.identity.public() {
-            self.on_commitments(coordinator, offers);
+            self.on_commitments(coordinator, offered);
         } else {
-            self.send(coordinator, &Message::Commitments(offers));
+            self.send(coordinator, &Message::Commitments(offered));
         }
     }
 
-    pub(super) fn on_commitments(&mut self, from: PublicKey, offers: Vec<CommitmentOffer>) {
+    pub(super) fn on_commitments(&mut self, from: PublicKey, offered: CommitmentsOffered) {
         let Some(committee) = self.signing.committee.clone() else { return };
-        for offer in offers {
+        if offered.anew {
+            self.signing.stock.forget(&from);
+        }
+        for offer in offered.offers {
             if let Err(fault) = self.signing.stock.accept_offer(&committee, from, offer) {
                 self.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() });
             }
@@ -206,9 +220,7 @@ impl Node {
             }
             match self.begin_session(*task) {
                 Some(session) => self.ask(*task, session, &mut requests),
-                None => {
-                    self.signing.starved.insert(*task);
-                }
+                None => self.starve(*task),
             }
         }
         self.send_requests(requests);
@@ -269,7 +281,7 @@ impl Node {
         if !own.is_empty() {
             let signed = self.sign_shares(me, own);
             self.on_signed_shares(me, signed);
-            self.offer_commitments(me);
+            self.offer_commitments(me, false);
         }
     }
 
@@ -307,7 +319,7 @@ impl Node {
             }
             Err(fault) => {
                 let reason = fault.to_string();
-                self.outbox.event(Event::StoreFault { reason });
+                self.outbox.event(Event::Broken { reason });
             }
         }
     }
@@ -329,10 +341,14 @@ impl Node {
                 self.ask(task, session, &mut requests);
                 self.send_requests(requests);
             }
-            Err(_) => {
-                self.signing.starved.insert(task);
-            }
+            Err(_) => self.starve(task),
         }
+    }
+
+    /// Notes that a task waits for commitments, and sees to it that they are asked for.
+    fn starve(&mut self, task: Task) {
+        self.signing.starved.insert(task);
+        self.timers.start(Timer::Signing, self.now.mono.after(SIGNER_TIMEOUT));
     }
 
     pub(super) fn on_signing_timeout(&mut self) {
@@ -344,15 +360,25 @@ impl Node {
         late.into_iter().for_each(|task| self.retry(task));
         let starved: Vec<Task> = core::mem::take(&mut self.signing.starved).into_iter().collect();
         if !starved.is_empty() {
-            // What this node believes that it holds of the others' commitments may be stale.
-            let me = self.identity.public();
-            self.offer_commitments(me);
+            self.feed(&starved);
             self.start_tasks(&starved);
         }
         self.consider_authority();
         let busy = !self.signing.sessions.is_empty() || !self.signing.starved.is_empty();
         if busy || (self.signing.committee.is_some() && !self.has_authority()) {
             self.timers.start(Timer::Signing, now.after(SIGNER_TIMEOUT));
+        }
+    }
+
+    /// Asks for commitments those of whom none are left: an offer may have been lost.
+    fn feed(&mut self, starved: &[Task]) {
+        let me = self.identity.public();
+        self.offer_commitments(me, false);
+        for peer in self.connected.clone() {
+            let empty = |task: &Task| self.signing.stock.held_count(&peer, task.purpose()) == 0;
+            if starved.iter().any(empty) {
+                self.ask_for_commitments(peer);
+            }
         }
     }
 
@@ -436,7 +462,7 @@ impl Node {
         if !signed.shares.is_empty() {
             self.send(coordinator, &Message::SignedShares(signed));
         }
-        self.offer_commitments(coordinator);
+        self.offer_commitments(coordinator, false);
     }
 
     /// Shares for the tasks whose bytes this node can derive itself, and cosignatures for the checkpoints.
@@ -454,6 +480,8 @@ impl Node {
             let Some(signer) = &mut self.signing.signer else { continue };
             match signer.sign(&coordinator, &request, &message, &self.identity) {
                 Ok(share) => signed.shares.push(share),
+                // The request crossed the offer that voided its commitments: nobody's fault.
+                Err(SignRefusal::UnknownNonce) => continue,
                 Err(refusal) => {
                     let reason = refusal.to_string();
                     self.outbox.event(Event::PeerFault { peer: coordinator, reason });
@@ -513,7 +541,8 @@ impl Node {
     pub(super) fn forget_finished(&mut self) {
         let signing = &mut self.signing;
         let newest = signing.cosignatures.keys().rev().nth(CHECKPOINTS_KEPT).copied().unwrap_or_default();
-        let waited = |size: &u64| signing.checkpoints.contains_key(size);
+        let needed: BTreeSet<u64> = signing.certificates.values().filter_map(|held| held.log_size).collect();
+        let waited = |size: &u64| signing.checkpoints.contains_key(size) || needed.contains(size);
         signing.cosignatures.retain(|size, _| *size > newest || waited(size));
         let certificates = &signing.certificates;
         let cosignatures = &signing.cosignatures;

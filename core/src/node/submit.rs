@@ -4,12 +4,12 @@
 //! the next.
 
 use super::commit::Committed;
-use super::job::{Job, ProofOrder, Purpose};
+use super::job::{Job, JobId, ProofOrder, Purpose};
 use super::message::Message;
 use super::timers::Timer;
 use super::{Node, RequestId};
 use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
-use crate::base::{Digest, PublicKey, Sequence, UnixMillis, encode};
+use crate::base::{Digest, PublicKey, Sequence, encode};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
@@ -56,6 +56,8 @@ struct Outstanding {
     sequence: Sequence,
     beacon_index: u64,
     operations: Vec<CheckedOperation>,
+    /// The job that makes its proofs.
+    proving: JobId,
     /// The batch, once its proofs are made.
     batch: Option<Arc<CheckedBatch>>,
 }
@@ -141,8 +143,9 @@ impl Node {
             difficulty: usable.difficulty,
             identity: self.identity.clone(),
         });
-        self.submission.outstanding = Some(Outstanding { sequence, beacon_index, operations, batch: None });
-        self.run(Purpose::Set, Job::ProveSet { order });
+        let proving = self.run(Purpose::Set, Job::ProveSet { order });
+        self.submission.outstanding =
+            Some(Outstanding { sequence, beacon_index, operations, proving, batch: None });
     }
 
     fn gather(&mut self) -> Vec<CheckedOperation> {
@@ -159,9 +162,13 @@ impl Node {
         operations
     }
 
-    pub(super) fn on_proof_set(&mut self, proofs: FourProofSet) {
+    pub(super) fn on_proof_set(&mut self, job: JobId, proofs: FourProofSet) {
         let (genesis, member) = (self.state.genesis_hash(), self.identity.public());
-        let Some(outstanding) = &mut self.submission.outstanding else { return };
+        // Proofs for a batch that was given up in the meantime fit no other.
+        let Some(outstanding) = self.submission.outstanding.as_mut().filter(|held| held.proving == job)
+        else {
+            return;
+        };
         let batch = Batch {
             genesis,
             member,
@@ -192,10 +199,11 @@ impl Node {
     /// Sends the outstanding batch again, or makes it anew if its beacon has passed.
     pub(super) fn resume_submission(&mut self) {
         match self.submission.outstanding.take() {
-            Some(Outstanding { batch: Some(batch), operations, sequence, beacon_index }) => {
+            Some(Outstanding { batch: Some(batch), operations, sequence, beacon_index, proving }) => {
                 let time = self.wall().max(self.state.time());
                 if self.state.admit(&batch, time, Diligence::StopAtFirst).is_ok() {
-                    let kept = Outstanding { batch: Some(batch.clone()), operations, sequence, beacon_index };
+                    let held = Some(batch.clone());
+                    let kept = Outstanding { batch: held, operations, sequence, beacon_index, proving };
                     self.submission.outstanding = Some(kept);
                     self.send_batch(batch);
                 } else {
@@ -227,7 +235,7 @@ impl Node {
                 let (done, left): (Vec<_>, Vec<_>) = outstanding
                     .operations
                     .into_iter()
-                    .partition(|operation| self.is_settled(operation, committed.block.header.time));
+                    .partition(|operation| self.is_settled(operation, &committed.receipts));
                 for operation in &done {
                     if let Some(receipt) = self.state.get::<Receipt>(&operation.id) {
                         self.settle(&receipt);
@@ -245,9 +253,10 @@ impl Node {
         self.consider_batch();
     }
 
-    fn is_settled(&self, operation: &CheckedOperation, time: UnixMillis) -> bool {
-        let expired = operation.operation.body.expires < time;
-        expired || self.state.get::<Receipt>(&operation.id).is_some()
+    /// Whether an operation has its receipt. One that came too late has it in its block alone.
+    fn is_settled(&self, operation: &CheckedOperation, receipts: &[Receipt]) -> bool {
+        let stands = self.state.get::<Receipt>(&operation.id).is_some();
+        stands || receipts.iter().any(|receipt| receipt.operation == operation.id)
     }
 
     fn settle(&mut self, receipt: &Receipt) {

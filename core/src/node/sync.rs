@@ -36,6 +36,7 @@ impl Node {
         self.send(peer, &Message::Height(self.state.height()));
         self.ask_for_commitments(peer);
         self.send_authority(peer);
+        self.repeat_to(peer);
         let me = self.identity.public();
         let own = self.pool.system.values().filter(|operation| operation.validator == me);
         for operation in own.cloned().collect::<Vec<_>>() {

@@ -49,7 +49,7 @@ impl Node {
                 member: self.identity.public(),
                 parameters: self.state.genesis_document().profile.proofs(),
             };
-            self.run(Purpose::Ticket { beacon: beacon.index }, job);
+            let _job = self.run(Purpose::Ticket { beacon: beacon.index }, job);
         }
     }
 

@@ -89,7 +89,9 @@ impl State {
         let refusal = || Refusal::SpiffeTrustDomain { zone: zone.clone() };
         let rest = id.strip_prefix("spiffe://").ok_or_else(refusal)?;
         let (domain, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let domain: DomainName = domain.parse().map_err(|_| refusal())?;
+        // The text as it is: a verifier compares trust domains byte by byte.
+        let parsed = domain.parse().ok().filter(|parsed: &DomainName| parsed.as_str() == domain);
+        let domain = parsed.ok_or_else(refusal)?;
         if domain != *zone {
             return self.require_owner(&domain, owner);
         }
@@ -97,6 +99,17 @@ impl State {
         let whole = first.parse::<DomainName>().ok().filter(|name| name.is_within(zone));
         let name = whole.or_else(|| zone.child(first).ok()).ok_or_else(refusal)?;
         self.require_owner(&name, owner)
+    }
+
+    /// Refuses to publish keys at names that have been given to another owner, or that are aliases.
+    fn require_publishable(&self, tlsa: &[DomainName], owner: PublicKey) -> Result<(), Refusal> {
+        for name in tlsa {
+            self.require_owner(name, owner)?;
+            if self.get::<RecordSet>(&(name.clone(), RecordType::Cname)).is_some() {
+                return Err(Refusal::Cname { name: name.clone() });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -117,6 +130,9 @@ impl Draft {
         if moment.time.plus(lifetime_ms) > issuer_ends {
             return Err(Refusal::OutlivesIssuer { issuer_ends });
         }
+        let owner = operation.operation.body.owner;
+        let tlsa = tlsa_names(&request.names, &issue.services);
+        self.state().require_publishable(&tlsa, owner)?;
         let serial = SerialNumber::from_operation(&operation.id.0);
         let validity = Validity::leaf(moment.time, lifetime_ms, &issuer.issuing_validity);
         let tbs = issuer.leaf_tbs(request, &LeafParameters { serial, validity }).map_err(unfit)?;
@@ -124,7 +140,7 @@ impl Draft {
         let entry = LogEntry { timestamp: moment.time, issuer_key_hash: issuer.issuing_key_hash(), tbs };
         let leaf_index = self.append(entry.encode());
         let certificate = Certificate {
-            owner: operation.operation.body.owner,
+            owner,
             operation: operation.id,
             names: request.names.clone(),
             precertificate,
@@ -132,7 +148,7 @@ impl Draft {
             height: moment.height,
             not_before: validity.not_before,
             not_after: validity.not_after,
-            tlsa: tlsa_names(&request.names, &issue.services),
+            tlsa,
             subject_key: Digest(Sha256::digest(request.subject_key.spki_der()).into()),
         };
         self.record(serial, &certificate);

@@ -13,10 +13,15 @@ pub const BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const BLOCK_BATCH_COUNT_MAX: usize = 64;
 /// The most operations in one block, over all its batches.
 pub const BLOCK_OPERATION_COUNT_MAX: usize = 4096;
+/// Room in a block for its header and the lengths of its lists.
+pub(super) const BLOCK_FRAME_BYTES_MAX: usize = 1024;
+/// No block is later: 2999-12-31T23:59:59Z. Certificates can write times up to the year 9999, and theirs end up
+/// to ten years after their block's.
+pub const BLOCK_TIME_MAX: UnixMillis = UnixMillis(32_503_679_999_000);
 /// The format that this code reads and writes.
 pub const BLOCK_VERSION: u16 = 1;
 
-const _: () = assert!(BATCH_BYTES_MAX < BLOCK_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX + BLOCK_FRAME_BYTES_MAX < BLOCK_BYTES_MAX);
 
 const HEADER: Domain = Domain::new("hypermesh v1 block header");
 const BODY: Domain = Domain::new("hypermesh v1 block body");
@@ -34,7 +39,7 @@ pub struct Header {
     pub height: Height,
     /// The parent header's hash; zero at height 1.
     pub parent: Digest,
-    /// Later than the parent's.
+    /// Later than the parent's, and no later than [`BLOCK_TIME_MAX`].
     pub time: UnixMillis,
     /// Who built the block.
     pub proposer: PublicKey,

@@ -1,12 +1,14 @@
 //! What a block does to the state, and whether it may.
 
+use super::block::BLOCK_FRAME_BYTES_MAX;
 use super::chain::Changes;
 use super::perform::perform;
 use super::{
-    BLOCK_BATCH_COUNT_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_VERSION, Block, Body, CheckedBatch,
-    CheckedOperation, Draft, Header, Member, Receipt, SYSTEM_OPERATION_COUNT_MAX, State, SystemOperation,
+    BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Block,
+    Body, CheckedBatch, CheckedOperation, Draft, Header, Member, Receipt, SYSTEM_OPERATION_COUNT_MAX, State,
+    SystemOperation,
 };
-use crate::base::{Digest, Height, PublicKey, Sequence, UnixMillis};
+use crate::base::{Digest, Height, PublicKey, Sequence, UnixMillis, encode};
 use crate::caesar::{Ledger, Movement, Place, Reason, STAKE_MINIMUM, reward};
 use crate::hypermesh::ordering::{CertificateFault, CommitCertificate};
 use crate::hypermesh::proof::{Diligence, Expectation, ProofRejection};
@@ -191,24 +193,31 @@ impl State {
         self.draft().apply_system(operation, &operation.validator, moment)
     }
 
-    /// Builds the next block, leaving out what may not be in it.
+    /// Builds the next block, leaving out what may not be in it and what would make it longer than
+    /// [`BLOCK_BYTES_MAX`]. System operations come first: the mesh runs on them.
     #[must_use]
     pub fn build(&self, candidate: Candidate) -> (Block, Executed) {
         let Candidate { time, proposer, batches, system, parent_commit } = candidate;
         let moment = Moment { height: self.height().next(), time };
         let mut draft = self.draft();
         draft.reward(parent_commit.as_ref());
+        let mut room = BLOCK_BYTES_MAX - BLOCK_FRAME_BYTES_MAX;
+        room = room.saturating_sub(encode(&parent_commit).len());
         let mut body = Body { parent_commit, ..Body::default() };
         for operation in system {
-            let room = body.system.len() < SYSTEM_OPERATION_COUNT_MAX;
-            if room && draft.apply_system(&operation, &proposer, moment) {
+            let bytes = encode(&operation).len();
+            let fits = bytes <= room && body.system.len() < SYSTEM_OPERATION_COUNT_MAX;
+            if fits && draft.apply_system(&operation, &proposer, moment) {
+                room -= bytes;
                 body.system.push(operation);
             }
         }
         let mut included = Included::default();
         let mut receipts = Vec::new();
         for batch in batches {
-            if draft.include(&batch, moment, &mut included, &mut receipts).is_ok() {
+            let fits = batch.bytes <= room;
+            if fits && draft.include(&batch, moment, &mut included, &mut receipts).is_ok() {
+                room -= batch.bytes;
                 body.batches.push(batch.batch.clone());
             }
         }
@@ -224,7 +233,12 @@ impl State {
     ///
     /// # Errors
     /// If the block is invalid.
+    ///
+    /// # Panics
+    /// If `batches` are others than the body's.
     pub fn execute(&self, block: &Block, batches: &[Arc<CheckedBatch>]) -> Result<Executed, BlockFault> {
+        let given = batches.iter().map(|checked| &checked.batch);
+        assert!(given.eq(&block.body.batches), "a block is executed with its own batches");
         self.check_header(block)?;
         self.check_parent_commit(block.body.parent_commit.as_ref())?;
         let moment = Moment { height: block.header.height, time: block.header.time };
@@ -256,7 +270,7 @@ impl State {
         if header.height != self.height().next() {
             return wrong("height");
         }
-        if header.time <= self.time() {
+        if header.time <= self.time() || header.time > BLOCK_TIME_MAX {
             return wrong("time");
         }
         if !self.validators().contains(&header.proposer) {

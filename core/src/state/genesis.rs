@@ -1,11 +1,12 @@
 //! Genesis: what the operators agreed on before the first block. Its hash names the mesh.
 
-use super::SetRecords;
-use crate::base::{Digest, Domain, MicroCaesar, Profile, PublicKey, UnixMillis};
+use super::zone::is_reserved_label;
+use super::{BLOCK_TIME_MAX, SetRecords};
+use crate::base::{Digest, Domain, MicroCaesar, Profile, PublicKey, UnixMillis, encode};
 use crate::hypermesh::ordering::ValidatorSet;
 use crate::trustchain::DomainName;
-use crate::trustchain::dns::RecordType;
-use alloc::collections::BTreeSet;
+use crate::trustchain::dns::{RecordType, check_name};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -20,6 +21,12 @@ pub const VALIDATOR_COUNT_MIN: usize = 4;
 pub const GENESIS_BYTES_MAX: usize = 1024 * 1024;
 /// The most characters in a mesh's or a node's name.
 pub const LABEL_BYTES_MAX: usize = 63;
+/// The most characters in the zone: the TLSA name of a node with the longest name fits below it.
+pub const ZONE_BYTES_MAX: usize = 128;
+/// The most reverse zones: each costs every look-up of a name.
+pub const REVERSE_ZONE_COUNT_MAX: usize = 16;
+
+const _: () = assert!("_65535._udp.".len() + LABEL_BYTES_MAX + 1 + ZONE_BYTES_MAX <= 253);
 
 const ID: Domain = Domain::new("hypermesh v1 genesis");
 
@@ -35,7 +42,7 @@ pub struct Genesis {
     pub time: UnixMillis,
     /// The zone that the mesh answers for and issues names in.
     pub zone: DomainName,
-    /// Reverse zones that the mesh answers for too.
+    /// Reverse zones that the mesh answers for too; none within another, or within the zone.
     pub reverse_zones: Vec<DomainName>,
     /// Who decides, in ascending order of keys.
     pub validators: Vec<GenesisValidator>,
@@ -101,6 +108,27 @@ pub struct GenesisName {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenesisFault {
+    /// Its encoding is too long.
+    #[error("genesis takes {bytes} bytes where at most {GENESIS_BYTES_MAX} are allowed")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// A time after which no block can be made.
+    #[error("genesis is of {time}, and no block can be later than {BLOCK_TIME_MAX}")]
+    Time {
+        /// The time.
+        time: UnixMillis,
+    },
+    /// A zone that names do not fit below, or zones one within the other.
+    #[error(
+        "zone {zone}: it takes at most {ZONE_BYTES_MAX} characters, and with it at most \
+         {REVERSE_ZONE_COUNT_MAX} reverse zones, none of them within another or within the zone"
+    )]
+    Zone {
+        /// The zone at fault.
+        zone: DomainName,
+    },
     /// Too few or too many validators.
     #[error(
         "genesis lists {count} validators: it takes from {VALIDATOR_COUNT_MIN} to {VALIDATOR_COUNT_MAX}, and 3f+1 to tolerate f"
@@ -131,8 +159,8 @@ pub enum GenesisFault {
         /// What it needs.
         minimum: MicroCaesar,
     },
-    /// A name that is no label, or that two nodes share.
-    #[error("{name:?} must be a label of a-z, 0-9 and hyphen that no other node bears")]
+    /// A name that is no label, that two nodes share, or that the mesh keeps for a service.
+    #[error("{name:?} must be a label of a-z, 0-9 and hyphen that no other node and no service bears")]
     Label {
         /// The name.
         name: String,
@@ -144,6 +172,12 @@ pub enum GenesisFault {
         name: DomainName,
         /// The zone.
         zone: DomainName,
+    },
+    /// A name that belongs to the mesh itself.
+    #[error("{name} is the mesh's own: it cannot be given to anybody")]
+    Reserved {
+        /// The name.
+        name: DomainName,
     },
     /// Records that break a rule, or stand at a name that genesis gives to nobody.
     #[error("records of type {record_type} at {name}: {reason}")]
@@ -204,21 +238,52 @@ impl Genesis {
         if !(VALIDATOR_COUNT_MIN..=VALIDATOR_COUNT_MAX).contains(&count) {
             return Err(GenesisFault::ValidatorCount { count });
         }
+        let bytes = encode(self).len();
+        if bytes > GENESIS_BYTES_MAX {
+            return Err(GenesisFault::TooLong { bytes });
+        }
+        if self.time >= BLOCK_TIME_MAX {
+            return Err(GenesisFault::Time { time: self.time });
+        }
         ascending("validators", self.validators.iter().map(|validator| validator.member.key))?;
         ascending("members", self.members.iter().map(|member| member.key))?;
         ascending("accounts", self.accounts.iter().map(|account| account.owner))?;
+        self.check_zones()?;
         self.check_labels()?;
         self.check_members()?;
+        self.check_owners()?;
         self.check_names()?;
+        self.check_records()?;
         self.supply().map(|_| ())
     }
 
+    fn check_zones(&self) -> Result<(), GenesisFault> {
+        let fault = |zone: &DomainName| Err(GenesisFault::Zone { zone: zone.clone() });
+        if self.zone.as_str().len() > ZONE_BYTES_MAX {
+            return fault(&self.zone);
+        }
+        if let Some(excess) = self.reverse_zones.get(REVERSE_ZONE_COUNT_MAX) {
+            return fault(excess);
+        }
+        let mut seen = Vec::from([&self.zone]);
+        for zone in &self.reverse_zones {
+            if seen.iter().any(|other| zone.is_within(other) || other.is_within(zone)) {
+                return fault(zone);
+            }
+            seen.push(zone);
+        }
+        Ok(())
+    }
+
     fn check_labels(&self) -> Result<(), GenesisFault> {
+        let fault = |name: &String| Err(GenesisFault::Label { name: name.clone() });
+        if !is_label(&self.network) {
+            return fault(&self.network);
+        }
         let mut seen = BTreeSet::new();
-        let networks = core::iter::once(&self.network);
-        let mut labels = networks.chain(self.validators.iter().map(|validator| &validator.name));
-        let bad = labels.find(|label| !is_label(label) || !seen.insert(label.as_str()));
-        bad.map_or(Ok(()), |name| Err(GenesisFault::Label { name: name.clone() }))
+        let mut names = self.validators.iter().map(|validator| &validator.name);
+        let bad = names.find(|name| !is_label(name) || is_reserved_label(name) || !seen.insert(*name));
+        bad.map_or(Ok(()), fault)
     }
 
     fn check_members(&self) -> Result<(), GenesisFault> {
@@ -237,26 +302,55 @@ impl Genesis {
         Ok(())
     }
 
-    fn check_names(&self) -> Result<(), GenesisFault> {
-        let mut seen = BTreeSet::new();
-        let bad = self.names.iter().find(|entry| {
-            !entry.name.is_within(&self.zone) || entry.name == self.zone || !seen.insert(&entry.name)
-        });
-        if let Some(entry) = bad {
-            return Err(GenesisFault::Name { name: entry.name.clone(), zone: self.zone.clone() });
-        }
-        self.records.iter().try_for_each(|records| self.check_records(records))
+    /// Whoever owns something must be able to sign for it.
+    fn check_owners(&self) -> Result<(), GenesisFault> {
+        let accounts = self.accounts.iter().map(|account| account.owner);
+        let mut owners = accounts.chain(self.names.iter().map(|entry| entry.owner));
+        let bad = owners.find(|key| key.check().is_err());
+        bad.map_or(Ok(()), |key| Err(GenesisFault::Key { key }))
     }
 
-    fn check_records(&self, set: &SetRecords) -> Result<(), GenesisFault> {
-        let fault = |reason: String| GenesisFault::Records {
-            name: set.name.clone(),
-            record_type: set.record_type,
-            reason,
-        };
-        set.check().map_err(|reason| fault(reason.to_string()))?;
-        let owned = self.names.iter().any(|entry| set.name.is_within(&entry.name));
-        if owned { Ok(()) } else { Err(fault("the name belongs to nobody".to_string())) }
+    fn check_names(&self) -> Result<(), GenesisFault> {
+        let mut seen = BTreeSet::new();
+        for GenesisName { name, .. } in &self.names {
+            if !name.is_within(&self.zone) || *name == self.zone || !seen.insert(name) {
+                return Err(GenesisFault::Name { name: name.clone(), zone: self.zone.clone() });
+            }
+            if self.is_of_the_mesh(name) {
+                return Err(GenesisFault::Reserved { name: name.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The rules that operations set records by.
+    fn check_records(&self) -> Result<(), GenesisFault> {
+        let names: BTreeSet<&DomainName> = self.names.iter().map(|entry| &entry.name).collect();
+        let mut types: BTreeMap<&DomainName, Vec<RecordType>> = BTreeMap::new();
+        for set in &self.records {
+            let SetRecords { name, record_type, .. } = set;
+            let fault = |reason: &dyn ToString| {
+                let reason = reason.to_string();
+                Err(GenesisFault::Records { name: name.clone(), record_type: *record_type, reason })
+            };
+            if let Err(reason) = set.check() {
+                return fault(&reason);
+            }
+            let ancestors = core::iter::successors(Some(name.clone()), DomainName::parent);
+            if !ancestors.into_iter().any(|ancestor| names.contains(&ancestor)) {
+                return fault(&"the name belongs to nobody");
+            }
+            let types = types.entry(name).or_default();
+            if types.contains(record_type) {
+                return fault(&"they are set twice");
+            }
+            types.push(*record_type);
+            // No name that is somebody's is the top of a zone.
+            if let Err(reason) = check_name(false, types) {
+                return fault(&reason);
+            }
+        }
+        Ok(())
     }
 }
 

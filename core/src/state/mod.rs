@@ -23,22 +23,26 @@ mod system_apply;
 mod tree;
 mod zone;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use authority::{ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name};
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch, batch_root};
 pub use block::{
-    BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_VERSION, Block, Body, Header,
+    BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Block,
+    Body, Header,
 };
 pub use chain::{Changes, Draft, State};
 pub use execute::{BlockFault, Candidate, Executed, Inadmissible};
 pub use genesis::{
     GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisFault, GenesisMember, GenesisName, GenesisValidator,
-    LABEL_BYTES_MAX, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN,
+    LABEL_BYTES_MAX, REVERSE_ZONE_COUNT_MAX, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, ZONE_BYTES_MAX,
 };
 pub use operation::{
     Action, CertificateProfile, CheckedOperation, InvalidServicePort, IssueCertificate, LEAF_SECONDS_DEFAULT,
     LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,
     OperationFault, OperationId, Protocol, RegisterName, SERVICE_PORT_COUNT_MAX, ServicePort, SetRecords,
-    Transfer,
+    TLSA_COUNT_MAX, Transfer,
 };
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
 pub use row::{

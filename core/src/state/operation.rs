@@ -16,6 +16,9 @@ pub const OPERATION_MS_LIFE_MAX: u64 = 60 * 60 * 1000;
 pub const OPERATION_BYTES_MAX: usize = 64 * 1024;
 /// The most ports that one certificate publishes TLSA records for.
 pub const SERVICE_PORT_COUNT_MAX: usize = 16;
+/// The most TLSA records that one certificate publishes: one for each of its DNS names at each of its ports.
+/// Without a bound, a request of 4 KB could write 512.
+pub const TLSA_COUNT_MAX: usize = 64;
 /// The shortest life of a leaf certificate.
 pub const LEAF_SECONDS_MIN: u32 = 5 * 60;
 /// The longest life of a leaf certificate: 90 days.
@@ -94,7 +97,7 @@ pub struct IssueCertificate {
     pub profile: CertificateProfile,
     /// How long it lives, from [`LEAF_SECONDS_MIN`] to [`LEAF_SECONDS_MAX`].
     pub lifetime_seconds: u32,
-    /// Where the names' services listen: a TLSA record is published for each.
+    /// Where the names' services listen, in ascending order: a TLSA record is published for each.
     pub services: Vec<ServicePort>,
 }
 
@@ -217,9 +220,18 @@ pub enum OperationFault {
         /// What was asked for.
         seconds: u32,
     },
-    /// Too many ports, or one twice.
-    #[error("at most {SERVICE_PORT_COUNT_MAX} different service ports may be listed")]
+    /// Too many ports, or ports that are not in ascending order, each once.
+    #[error("at most {SERVICE_PORT_COUNT_MAX} service ports may be listed, in ascending order, each once")]
     Services,
+    /// Too many TLSA records to publish.
+    #[error(
+        "{records} TLSA records, one for each DNS name and port, where at most {TLSA_COUNT_MAX} are allowed: \
+         ask for several certificates"
+    )]
+    TooManyTlsa {
+        /// How many there would be.
+        records: usize,
+    },
     /// Records that break a rule of the names.
     #[error("records: {0}")]
     Records(#[from] RecordFault),
@@ -337,7 +349,12 @@ impl IssueCertificate {
         if self.services.len() > SERVICE_PORT_COUNT_MAX || !ascending {
             return Err(OperationFault::Services);
         }
-        Ok(CertificateRequest::from_csr(&self.csr)?)
+        let request = CertificateRequest::from_csr(&self.csr)?;
+        let records = request.names.dns().len() * self.services.len();
+        if records > TLSA_COUNT_MAX {
+            return Err(OperationFault::TooManyTlsa { records });
+        }
+        Ok(request)
     }
 }
 

@@ -134,8 +134,8 @@ pub enum Refusal {
         /// The name.
         name: DomainName,
     },
-    /// A type of record that the mesh itself writes.
-    #[error("records of this type at {name} are written by the mesh")]
+    /// A name of the mesh itself, or records that the mesh itself writes.
+    #[error("{name} is the mesh's own, or records of this type there are written by the mesh")]
     Reserved {
         /// The name.
         name: DomainName,

@@ -3,8 +3,8 @@
 use super::execute::Moment;
 use super::row::Published;
 use super::{
-    ABORT_REASON_BYTES_MAX, ActiveCommittee, Beacon, Certificate, Draft, Due, Generation, Receipt,
-    SystemAction, SystemOperation, Validator,
+    ABORT_REASON_BYTES_MAX, ActiveCommittee, BLOCK_OPERATION_COUNT_MAX, Beacon, Certificate, Draft, Due,
+    Generation, Receipt, SystemAction, SystemOperation, Validator,
 };
 use crate::base::{Digest, Domain, PublicKey, UnixMillis};
 use crate::hypermesh::committee::{CommitteeKeys, Round1, derive_keys};
@@ -14,8 +14,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-/// At most this many things fall due in one block; the rest wait for the next.
-const DUE_COUNT_MAX: usize = 4096;
+/// At most this many things fall due in one block; the rest wait for the next. An operation makes two at most,
+/// its receipt's and its certificate's, so no backlog grows however full the blocks are.
+const DUE_COUNT_MAX: usize = 2 * BLOCK_OPERATION_COUNT_MAX;
 
 const NEXT_BEACON: Domain = Domain::new("hypermesh v1 next beacon");
 
@@ -112,7 +113,8 @@ impl Draft {
             ActiveCommittee { attempt, keys: keys.clone(), height: moment.height, time: moment.time };
         self.put(&(), &committee);
         self.remove::<Generation>(&());
-        let entry = self.state().issuing_entry().expect("an active committee has an issuing certificate");
+        let entry = self.state().issuing_entry();
+        let entry = entry.expect("a checked genesis and a block before the last time make a certificate");
         self.append(entry);
     }
 

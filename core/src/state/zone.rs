@@ -13,22 +13,38 @@ use alloc::vec::Vec;
 
 /// The services that every node exposes; each is found at `_stoq._udp.SERVICE.ZONE`.
 pub const SERVICES: [&str; 3] = ["trustchain", "hypermesh", "caesar"];
+/// Labels below the zone that belong to nobody besides: by custom they mean the zone's own servers.
+const RESERVED_LABELS: [&str; 1] = ["ns"];
 
 impl State {
-    /// Whether a name is one that the mesh itself answers for: a node's, a service's, or one with an underscore
-    /// directly below the zone.
+    /// Whether a name is one that the mesh itself answers for: see [`Genesis::is_of_the_mesh`].
     #[must_use]
     pub fn is_of_the_mesh(&self, name: &DomainName) -> bool {
-        let genesis = self.genesis_document();
-        let zone = &genesis.zone;
-        if !name.is_within(zone) {
+        self.genesis_document().is_of_the_mesh(name)
+    }
+}
+
+impl Genesis {
+    /// Whether a name is one that the mesh itself answers for: the zone, a node's, a service's, one with an
+    /// underscore directly below the zone, or one below any of those but the zone.
+    #[must_use]
+    pub fn is_of_the_mesh(&self, name: &DomainName) -> bool {
+        if !name.is_within(&self.zone) {
             return false;
         }
-        let depth = zone.labels().count();
+        let depth = self.zone.labels().count();
         let first = name.labels().rev().nth(depth).unwrap_or_default();
-        let node = genesis.validators.iter().any(|validator| validator.name == first);
-        node || SERVICES.contains(&first) || first.is_empty() || first.starts_with('_') || first == "ns"
+        let node = self.validators.iter().any(|validator| validator.name == first);
+        node || is_reserved_label(first)
     }
+}
+
+/// Whether a label directly below the zone is the mesh's own, whatever its nodes are called.
+pub(super) fn is_reserved_label(label: &str) -> bool {
+    SERVICES.contains(&label)
+        || RESERVED_LABELS.contains(&label)
+        || label.is_empty()
+        || label.starts_with('_')
 }
 
 impl Draft {

@@ -4,7 +4,9 @@ use super::armour::{armour, unarmour};
 use crate::base::{Digest, PublicKey, decode, encode};
 use crate::hypermesh::committee::{CommitteeKeys, KeyPurpose};
 use crate::state::{Genesis, GenesisFault, SystemAction, SystemOperation, VALIDATOR_COUNT_MAX};
-use crate::trustchain::ca::{CertificateFault, SignedCertificate, take_apart};
+use crate::trustchain::ca::{
+    Anchor as RootAnchor, CertificateFault, ChainCheck, ChainFault, ChainStep, SignedCertificate, take_apart,
+};
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,6 +17,15 @@ use serde::{Deserialize, Serialize};
 pub const TRUST_BUNDLE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The label of its PEM armour.
 pub const TRUST_PEM_LABEL: &str = "HYPERMESH TRUST BUNDLE";
+
+/// What must be so of the root and the issuing certificate, whatever the time.
+const AUTHORITY_STEPS: [ChainStep; 5] = [
+    ChainStep::RootAnchored,
+    ChainStep::RootSignature,
+    ChainStep::RootProfile,
+    ChainStep::IssuingSignature,
+    ChainStep::IssuingProfile,
+];
 
 /// What a client anchors its trust in.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -68,6 +79,14 @@ pub enum BundleFault {
     /// The issuing certificate is for another key.
     #[error("the issuing certificate is not for the committee's issuing key")]
     Issuing,
+    /// The root or the issuing certificate is not the committee's.
+    #[error("it does not hold that {step}: {fault}")]
+    Chain {
+        /// What should be so.
+        step: ChainStep,
+        /// Why it is not.
+        fault: ChainFault,
+    },
 }
 
 /// What a bundle anchors, once it has been checked.
@@ -123,7 +142,32 @@ impl TrustBundle {
         if issuing.subject_key.ed25519() != Some(issuing_key) {
             return Err(BundleFault::Issuing);
         }
+        self.check_authorities(root_key, &root, &issuing)?;
         Ok(Anchor { genesis_hash, root_key, issuing_key, log_key, root, issuing })
+    }
+
+    /// The root is the committee's and the issuing certificate is under it. When they hold is not asked: that
+    /// is judged with each certificate, at its instant.
+    fn check_authorities(
+        &self,
+        root_key: PublicKey,
+        root: &SignedCertificate,
+        issuing: &SignedCertificate,
+    ) -> Result<(), BundleFault> {
+        let check = ChainCheck {
+            // There is no leaf yet: the steps about it are passed over below.
+            leaf: issuing,
+            issuing,
+            root,
+            anchor: &RootAnchor { root_key, zone: self.genesis.zone.clone() },
+            now: self.genesis.time,
+            expected: None,
+        };
+        let report = check.run();
+        let mut steps = report.steps().iter().filter(|(step, _)| AUTHORITY_STEPS.contains(step));
+        steps.try_for_each(|(step, outcome)| {
+            outcome.clone().map_err(|fault| BundleFault::Chain { step: *step, fault })
+        })
     }
 
     /// The keys that every genesis validator confirmed with its signature.

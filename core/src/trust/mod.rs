@@ -11,6 +11,9 @@ mod checkpoint;
 mod proof_file;
 mod verify;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use bundle::{BundleFault, InvalidBundle, TRUST_BUNDLE_BYTES_MAX, TRUST_PEM_LABEL, TrustBundle};
 pub use checkpoint::{CheckedCheckpoint, CheckpointRefusal};
 pub use proof_file::{CertificateProof, InvalidProof, PROOF_BYTES_MAX, PROOF_PEM_LABEL};

@@ -245,9 +245,8 @@ fn checkpoint(
     consensus: &ConsensusProof,
     proof: &CertificateProof,
 ) -> Result<Vec<String>, String> {
-    let checked = bundle
-        .verify_checkpoint_with(anchor, &proof.checkpoint)
-        .map_err(|refusal| refusal.to_string())?;
+    let checked =
+        bundle.verify_checkpoint_with(anchor, &proof.checkpoint).map_err(|refusal| refusal.to_string())?;
     let header = &consensus.header;
     if checked.head != (TreeHead { size: header.log_size, root: header.log_root }) {
         return Err("the checkpoint is of another log than the certificate's header".to_string());

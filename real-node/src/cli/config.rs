@@ -1,18 +1,50 @@
 //! `hypermesh config …`.
 
 use crate::failure::{Exit, Failure};
+use crate::genesis_file::read_genesis;
+use crate::node_config::NodeConfigFile;
 use crate::output::Output;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 /// What `hypermesh config` can do.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {}
+pub enum ConfigCommand {
+    /// Check a node's configuration (node.toml), and the genesis that it names if that is there
+    Validate(ValidateArgs),
+}
+
+/// Which configuration to check.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// The configuration
+    file: PathBuf,
+}
 
 /// Runs a command.
 ///
 /// # Errors
 /// If it fails.
 pub fn run(command: ConfigCommand, output: Output) -> Result<(), Failure> {
-    let _ = (output, Exit::Failed);
-    match command {}
+    let ConfigCommand::Validate(ValidateArgs { file }) = command;
+    let config = NodeConfigFile::read(&file)?;
+    let genesis = config.genesis.exists().then(|| read_genesis(&config.genesis)).transpose()?;
+    let other = genesis
+        .as_ref()
+        .filter(|genesis| (&genesis.network, genesis.profile) != (&config.network, config.profile));
+    if let Some(other) = other {
+        let message = format!(
+            "{}: network and profile are {} and {}, those of the genesis it names are {} and {}",
+            file.display(),
+            config.network,
+            config.profile,
+            other.network,
+            other.profile
+        );
+        return Err(Failure::new(Exit::Input, message));
+    }
+    output.print(&config, |config| match genesis {
+        Some(genesis) => format!("{}: valid, of the mesh {}", file.display(), genesis.hash()),
+        None => format!("{}: valid; {} is not there yet", file.display(), config.genesis.display()),
+    })
 }

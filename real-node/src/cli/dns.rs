@@ -1,19 +1,159 @@
-//! `hypermesh dns …`.
+//! `hypermesh dns …`: names and their records.
 
 use super::Global;
+use super::caesar::settled;
+use crate::client::{done, session};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use hypermesh_core::api::{DnsAnswer, DnsRequest, RegisterNameRequest, SetRecordsRequest};
+use hypermesh_core::base::PublicKey;
+use hypermesh_core::state::{Action, RegisterName, SetRecords};
+use hypermesh_core::trustchain::DomainName;
+use hypermesh_core::trustchain::dns::{NamedRecordSet, Outcome, RecordData, RecordSet, RecordType};
 
 /// What `hypermesh dns` can do.
 #[derive(Debug, Subcommand)]
-pub enum DnsCommand {}
+pub enum DnsCommand {
+    /// Register a name directly below the zone, or any name below one of yours
+    Register {
+        /// The name
+        name: DomainName,
+        /// Whose it becomes, as a public key; the context's own if none is given
+        #[arg(long, value_name = "KEY")]
+        owner: Option<PublicKey>,
+    },
+    /// Set or remove the records of one type at a name
+    Set(SetArgs),
+    /// Ask the mesh for a name's records
+    Lookup {
+        /// The name
+        name: DomainName,
+        /// The type of records
+        #[arg(value_name = "TYPE", default_value = "AAAA")]
+        record_type: RecordType,
+    },
+}
+
+/// What to set.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// The name
+    pub name: DomainName,
+    /// The type of records
+    #[arg(value_name = "TYPE")]
+    pub record_type: RecordType,
+    /// The records, each as in a zone file, such as `2001:db8::7` or `"0 5 8443 web.demo.hypermesh"`
+    #[arg(value_name = "VALUE", required_unless_present = "remove", allow_hyphen_values = true)]
+    pub values: Vec<String>,
+    /// Remove the records
+    #[arg(long, conflicts_with = "values")]
+    pub remove: bool,
+    /// How long resolvers may keep the records, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = TTL_SECONDS_DEFAULT)]
+    pub ttl: u32,
+}
+
+/// How long resolvers may keep records unless something else is asked for.
+const TTL_SECONDS_DEFAULT: u32 = 300;
 
 /// Runs a command.
 ///
 /// # Errors
 /// If it fails.
 pub fn run(command: DnsCommand, global: &Global, output: Output) -> Result<(), Failure> {
-    let _ = (global, output, Exit::Failed);
-    match command {}
+    match command {
+        DnsCommand::Register { name, owner } => register(name, owner, global, output),
+        DnsCommand::Set(args) => set(args, global, output),
+        DnsCommand::Lookup { name, record_type } => lookup(name, record_type, global, output),
+    }
+}
+
+fn register(
+    name: DomainName,
+    owner: Option<PublicKey>,
+    global: &Global,
+    output: Output,
+) -> Result<(), Failure> {
+    let receipt = session(global, "waiting for the name to be registered", async |client| {
+        let owner = owner.unwrap_or(client.secret().public());
+        let action = Action::RegisterName(RegisterName { name: name.clone(), owner });
+        let operation = client.operation(action)?;
+        done(client.call(&RegisterNameRequest { operation }).await?)
+    })?;
+    output.print(&receipt, |receipt| format!("registered {name} {}", settled(receipt)))
+}
+
+fn set(args: SetArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let SetArgs { name, record_type, values, remove, ttl } = args;
+    let records = if remove { None } else { Some(record_set(record_type, &values, ttl)?) };
+    let receipt = session(global, "waiting for the records to be set", async |client| {
+        let action = Action::SetRecords(SetRecords { name: name.clone(), record_type, records });
+        let operation = client.operation(action)?;
+        done(client.call(&SetRecordsRequest { operation }).await?)
+    })?;
+    let what = if remove { "removed" } else { "set" };
+    output.print(&receipt, |receipt| format!("{what} {record_type} of {name} {}", settled(receipt)))
+}
+
+/// The records that were typed. A record of several fields may be typed without quotes, if it is the only one.
+fn record_set(record_type: RecordType, values: &[String], ttl: u32) -> Result<RecordSet, Failure> {
+    let each: Result<Vec<RecordData>, _> =
+        values.iter().map(|value| RecordData::parse(record_type, value)).collect();
+    let data = each.or_else(|fault| match RecordData::parse(record_type, &values.join(" ")) {
+        Ok(data) => Ok(vec![data]),
+        Err(_) => Err(Failure::new(Exit::Usage, fault)),
+    })?;
+    RecordSet::new(ttl, data).map_err(|fault| Failure::new(Exit::Usage, fault))
+}
+
+fn lookup(name: DomainName, record_type: RecordType, global: &Global, output: Output) -> Result<(), Failure> {
+    let answer = session(global, "asking for the records", async |client| {
+        client.call(&DnsRequest { name: name.clone(), record_type }).await
+    })?;
+    let absent = match answer.outcome {
+        Outcome::Found => return output.print(&answer, answer_text),
+        Outcome::NoData => format!("{name} has no {record_type} records"),
+        Outcome::NoSuchName => format!("{name} does not exist"),
+        _ => format!("{name} lies in no zone of this mesh"),
+    };
+    if output.json {
+        output.print(&answer, answer_text)?;
+    }
+    Err(Failure::new(Exit::NotFound, format!("{absent} (at height {})", answer.height)))
+}
+
+/// The records as a zone file has them.
+fn answer_text(answer: &DnsAnswer) -> String {
+    answer.answers.iter().flat_map(lines).collect()
+}
+
+fn lines(NamedRecordSet { name, set }: &NamedRecordSet) -> impl Iterator<Item = String> {
+    set.data.iter().map(move |data| format!("{name}. {} IN {} {data}\n", set.ttl_seconds, data.record_type()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn several_records_and_one_of_several_words_are_both_understood() {
+        let two = record_set(RecordType::Aaaa, &values(&["2001:db8::2", "2001:db8::1"]), 60).unwrap();
+        assert_eq!(two.data.len(), 2);
+        let quoted = record_set(RecordType::Srv, &values(&["0 5 8443 web.demo.hypermesh"]), 60).unwrap();
+        let words = record_set(RecordType::Srv, &values(&["0", "5", "8443", "web.demo.hypermesh"]), 60);
+        assert_eq!(words, Ok(quoted));
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_with_an_example() {
+        let failure = record_set(RecordType::Aaaa, &values(&["192.0.2.1"]), 60).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.message.contains("2001:db8::7"), "{failure}");
+        assert!(record_set(RecordType::Txt, &values(&["hello"]), 0).is_err());
+    }
 }

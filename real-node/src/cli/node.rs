@@ -1,19 +1,248 @@
 //! `hypermesh node …`.
 
 use super::Global;
+use crate::client::read_context;
+use crate::context::Bootstrap;
+use crate::data::NodeFolder;
 use crate::failure::{Exit, Failure};
+use crate::genesis_file::ValidatorFile;
+use crate::init_node::initialise;
+use crate::moment;
+use crate::node_config::NodeConfigFile;
 use crate::output::Output;
-use clap::Subcommand;
+use crate::plot_progress::PlotBars;
+use crate::probe::Probe;
+use crate::{logs, run_node};
+use clap::{Args, Subcommand};
+use hypermesh_core::api::NodeStatus;
+use hypermesh_core::base::{Profile, PublicKey};
+use serde::Serialize;
+use std::fmt::Write;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::runtime::Builder;
 
 /// What `hypermesh node` can do.
 #[derive(Debug, Subcommand)]
-pub enum NodeCommand {}
+pub enum NodeCommand {
+    /// Make a node: its key, its plot, and what it contributes to genesis
+    Init(InitArgs),
+    /// Run a node until SIGINT or SIGTERM
+    Run(RunArgs),
+    /// Show how a node is, or every node of the context
+    Status(StatusArgs),
+}
+
+/// How to make a node.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The node's folder
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The node's name, a label: it will answer to NAME.ZONE
+    #[arg(long)]
+    name: String,
+    /// The mesh's name, a label: the plot is bound to it
+    #[arg(long)]
+    network: String,
+    /// The parameters: production (a plot of 1 GiB, which takes long to make) or devnet
+    #[arg(long, default_value = "production")]
+    profile: Profile,
+    /// Where to listen for STOQ, over UDP
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    listen: SocketAddrV6,
+    /// Where the other nodes find this one, if not where it listens
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    address: Option<SocketAddrV6>,
+    /// Where to listen for plain DNS, over UDP and TCP
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    dns: Option<SocketAddrV6>,
+    /// Where genesis will lie, relative to the folder
+    #[arg(long, value_name = "FILE", default_value = "genesis.json")]
+    genesis: PathBuf,
+}
+
+/// How to run a node.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The node's folder
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Log one JSON object a line
+    #[arg(long)]
+    log_json: bool,
+    /// Stop when the process that started this one ends
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
+/// Which node to look at.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The node's folder; without it, the nodes of the context are asked
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// How a node is, or why it did not say.
+#[derive(Debug, Serialize)]
+struct NodeReport {
+    address: SocketAddrV6,
+    key: PublicKey,
+    /// The process, where the node's folder is at hand and says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<NodeStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
 
 /// Runs a command.
 ///
 /// # Errors
 /// If it fails.
 pub fn run(command: NodeCommand, global: &Global, output: Output) -> Result<(), Failure> {
-    let _ = (global, output, Exit::Failed);
-    match command {}
+    match command {
+        NodeCommand::Init(args) => init(args, output),
+        NodeCommand::Run(args) => run_node(&args),
+        NodeCommand::Status(args) => status(args, global, output),
+    }
 }
+
+fn init(args: InitArgs, output: Output) -> Result<(), Failure> {
+    let InitArgs { data_dir, name, network, profile, listen, address, dns, genesis } = args;
+    let config = NodeConfigFile { name, network, profile, listen, dns, genesis };
+    let folder = NodeFolder::new(data_dir);
+    let mut bar = PlotBars::default().add(&config.name);
+    let made = initialise(&folder, &config, address.unwrap_or(listen), &mut |progress| bar.show(progress))?;
+    output.print(&made, |made| described(made, &folder))
+}
+
+fn described(made: &ValidatorFile, folder: &NodeFolder) -> String {
+    format!(
+        "name           {}\naddress        {}\nkey            {}\nplot root      {}\nreveal anchor  {}\n\n\
+         Give {} to whoever makes genesis (hypermesh genesis new); put the genesis that comes back where {} says.",
+        made.name,
+        made.address,
+        made.key,
+        made.plot_root,
+        made.reveal_anchor,
+        folder.validator().display(),
+        folder.config().display(),
+    )
+}
+
+fn run_node(args: &RunArgs) -> Result<(), Failure> {
+    logs::start(args.log_json);
+    if args.with_parent {
+        end_with_parent()?;
+    }
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
+    runtime.block_on(run_node::run(&NodeFolder::new(&args.data_dir)))
+}
+
+/// Has the kernel stop this process when the one that started it ends, whatever ends it.
+#[cfg(target_os = "linux")]
+fn end_with_parent() -> Result<(), Failure> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+        .map_err(|error| Failure::new(Exit::Failed, format!("--with-parent: {error}")))
+}
+
+/// Elsewhere a child stays when its parent is killed; its pid file says where it is.
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent() -> Result<(), Failure> {
+    Ok(())
+}
+
+fn status(args: StatusArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let (nodes, process) = match args.data_dir {
+        Some(path) => {
+            let folder = NodeFolder::new(path);
+            (vec![of_folder(&folder)?], folder.process())
+        }
+        None => (read_context(global)?.bootstrap, None),
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
+    let timeout = Duration::from_secs(global.timeout).min(STATUS_TIMEOUT);
+    let reports = runtime.block_on(ask(&nodes, process, timeout))?;
+    output.print(&reports, |reports| table(reports))?;
+    if reports.iter().any(|report| report.status.is_some()) {
+        return Ok(());
+    }
+    let message = "no node answered: is it running? (`hypermesh node run --data-dir DIR` starts it)";
+    Err(Failure::new(Exit::Unreachable, message))
+}
+
+/// Where the node of a folder answers, seen from this machine.
+fn of_folder(folder: &NodeFolder) -> Result<Bootstrap, Failure> {
+    let mut address = folder.read_config()?.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv6Addr::LOCALHOST);
+    }
+    Ok(Bootstrap { address, key: folder.read_identity()?.public() })
+}
+
+async fn ask(
+    nodes: &[Bootstrap],
+    process: Option<u32>,
+    timeout: Duration,
+) -> Result<Vec<NodeReport>, Failure> {
+    let probe = Probe::new()?;
+    let mut reports = Vec::new();
+    for (node, answer) in nodes.iter().zip(probe.status_of_all(nodes, timeout).await) {
+        let (status, error) = match answer {
+            Ok(status) => (Some(status), None),
+            Err(failure) => (None, Some(failure.message)),
+        };
+        reports.push(NodeReport { address: node.address, key: node.key, process, status, error });
+    }
+    probe.close().await;
+    Ok(reports)
+}
+
+fn table(reports: &[NodeReport]) -> String {
+    let mut text = String::new();
+    for report in reports {
+        let line = match (&report.status, &report.error) {
+            (Some(status), _) => described_status(report, status),
+            (None, error) => format!("{}  {}\n", report.address, error.as_deref().unwrap_or_default()),
+        };
+        text.push_str(&line);
+    }
+    text
+}
+
+fn described_status(report: &NodeReport, status: &NodeStatus) -> String {
+    let ready = if status.ready { "ready" } else { "not ready" };
+    let mut text = format!("{} at {}: {ready}\n", status.name, report.address);
+    let process = report.process.map(|process| process.to_string());
+    let rows = [
+        ("process", process.unwrap_or_default()),
+        ("network", format!("{} ({})", status.network, status.profile)),
+        ("genesis", status.genesis.to_string()),
+        ("key", status.node.to_string()),
+        ("height", format!("{} at {}", status.height, moment::text(status.time))),
+        (
+            "validators",
+            format!("{} of {} linked, {} decide", status.connected, status.validators, status.quorum),
+        ),
+        ("committee", status.committee.clone()),
+        ("certificates", format!("{}, log of {} entries", status.certificates, status.log_size)),
+        ("names", status.names.to_string()),
+        ("beacon", status.beacon.to_string()),
+        ("position", status.position.clone()),
+    ];
+    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        writeln!(text, "  {name:<13} {value}").expect("writing into a string does not fail");
+    }
+    text
+}
+
+fn no_runtime(error: std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot start a runtime: {error}"))
+}
+
+/// A node that runs answers in milliseconds.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,19 +1,246 @@
-//! `hypermesh rpc …`.
+//! `hypermesh rpc …`: any method of any service.
 
 use super::Global;
+use crate::client::{failure_of, session};
 use crate::failure::{Exit, Failure};
+use crate::file;
 use crate::output::Output;
 use clap::Subcommand;
+use hypermesh_core::api::{
+    CaesarMethodsRequest, HypermeshMethodsRequest, REQUEST_BYTES_MAX, Request, TrustchainMethodsRequest,
+};
+use hypermesh_core::state::SERVICES;
+use serde::Serialize;
+use std::path::Path;
+use stoq::{Client, Expect, Peer, Ping};
 
 /// What `hypermesh rpc` can do.
 #[derive(Debug, Subcommand)]
-pub enum RpcCommand {}
+pub enum RpcCommand {
+    /// List the methods that services offer
+    List {
+        /// Which service; all if none is given
+        service: Option<String>,
+    },
+    /// Call a method; the answer is JSON
+    #[command(after_help = CALL_EXAMPLES)]
+    Call {
+        /// Service and method, as two words or as service/method, and the request as JSON (`-` reads it
+        /// from standard input; `{}` if none is given)
+        #[arg(required = true, num_args = 1..=3, value_names = ["SERVICE", "METHOD", "JSON"], allow_hyphen_values = true)]
+        words: Vec<String>,
+        /// The request as JSON, for those who like it named
+        #[arg(long, value_name = "JSON")]
+        json_body: Option<String>,
+    },
+    /// Measure the way to nodes, and say what protects it
+    Ping {
+        /// Which node, by name, key or address; all validators if none is given
+        node: Option<String>,
+    },
+}
+
+const CALL_EXAMPLES: &str = r#"Examples:
+  hypermesh rpc call trustchain resolve_dns '{"name":"web.demo.hypermesh","record_type":"AAAA"}'
+  hypermesh rpc call hypermesh/consensus/status
+  hypermesh rpc call caesar fees"#;
 
 /// Runs a command.
 ///
 /// # Errors
 /// If it fails.
 pub fn run(command: RpcCommand, global: &Global, output: Output) -> Result<(), Failure> {
-    let _ = (global, output, Exit::Failed);
-    match command {}
+    match command {
+        RpcCommand::List { service } => list(service.as_deref(), global, output),
+        RpcCommand::Call { words, json_body } => {
+            let request = typed_request(words, json_body)?;
+            let response =
+                session(global, "waiting for the answer", async |client| client.call_raw(&request).await)?;
+            Output { json: true }.print(&response, |_| String::new())
+        }
+        RpcCommand::Ping { node } => ping(node.as_deref(), global, output),
+    }
+}
+
+fn list(service: Option<&str>, global: &Global, output: Output) -> Result<(), Failure> {
+    let wanted: Vec<&str> =
+        SERVICES.into_iter().filter(|name| service.is_none_or(|service| service == *name)).collect();
+    if let (Some(service), true) = (service, wanted.is_empty()) {
+        let message = format!("there is no service {service:?}: there are {}", SERVICES.join(", "));
+        return Err(Failure::new(Exit::NotFound, message));
+    }
+    let lists = session(global, "asking the services", async |client| {
+        let mut lists = Vec::new();
+        for service in wanted {
+            let methods = match service {
+                "trustchain" => client.call(&TrustchainMethodsRequest {}).await?,
+                "hypermesh" => client.call(&HypermeshMethodsRequest {}).await?,
+                _ => client.call(&CaesarMethodsRequest {}).await?,
+            };
+            lists.push((service.to_owned(), methods));
+        }
+        Ok(lists)
+    })?;
+    output.print(&lists, |lists| {
+        let rows = lists.iter().flat_map(|(service, list)| {
+            list.methods.iter().map(move |(name, request, response)| {
+                format!("{:<44} {request} -> {response}\n", format!("{service}/{name}"))
+            })
+        });
+        rows.collect()
+    })
+}
+
+/// The request that was typed.
+fn typed_request(words: Vec<String>, named_body: Option<String>) -> Result<Request, Failure> {
+    let usage = |message: String| Failure::new(Exit::Usage, message);
+    let (method, body) = split_words(words, named_body).map_err(usage)?;
+    let body = match body.as_str() {
+        "-" => file::read_text(Path::new("-"), JSON_BYTES_MAX)?,
+        _ => body,
+    };
+    let (service, name) = method;
+    let mut json = serde_json::Deserializer::from_str(&body);
+    let request = Request::deserialize(&service, &name, &mut json)
+        .and_then(|request| json.end().map(|()| request))
+        .map_err(|error| usage(format!("{service}/{name}: {error}")))?;
+    Ok(request)
+}
+
+type ServiceAndMethod = (String, String);
+
+/// Service, method and body from what was typed: `SERVICE METHOD [JSON]` or `SERVICE/METHOD [JSON]`.
+fn split_words(
+    mut words: Vec<String>,
+    named_body: Option<String>,
+) -> Result<(ServiceAndMethod, String), String> {
+    let is_body = |word: &String| word == "-" || word.trim_start().starts_with(['{', '[', '"']);
+    let last = if words.len() > 1 { words.pop_if(|word| is_body(word)) } else { None };
+    let body = match (last, named_body) {
+        (Some(_), Some(_)) => return Err("the request was given twice: once is enough".to_owned()),
+        (one, other) => one.or(other).unwrap_or_else(|| "{}".to_owned()),
+    };
+    let split =
+        |word: &str| word.split_once('/').map(|(service, name)| (service.to_owned(), name.to_owned()));
+    let method = match words.as_slice() {
+        [service, name] => Some((service.clone(), name.clone())),
+        [word] => split(word),
+        _ => None,
+    };
+    let method = method.ok_or_else(|| {
+        "expected a service, a method and a request in JSON: `hypermesh rpc list` shows the methods"
+            .to_owned()
+    })?;
+    Ok((method, body))
+}
+
+/// A node to ping, and what came of it.
+#[derive(Serialize)]
+struct Pinged {
+    name: String,
+    addr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ping: Option<Ping>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+fn ping(node: Option<&str>, global: &Global, output: Output) -> Result<(), Failure> {
+    let pinged = session(global, "waiting for the nodes", async |client| {
+        let mut pinged = Vec::new();
+        for validator in &client.genesis().validators {
+            let (key, address) = (validator.member.key, validator.address);
+            let is_it = |node: &str| {
+                node == validator.name
+                    || node == format!("{}.{}", validator.name, client.genesis().zone)
+                    || node == key.to_string()
+                    || node == address.to_string()
+            };
+            if node.is_none_or(is_it) {
+                let peer = Peer { addr: address, expect: Expect::Key(key) };
+                pinged.push(ping_one(client.stoq(), &validator.name, &peer, client.timeout()).await);
+            }
+        }
+        Ok(pinged)
+    })?;
+    let (asked, silent) = (pinged.len(), pinged.iter().filter(|pinged| pinged.ping.is_none()).count());
+    if let (Some(node), 0) = (node, asked) {
+        let message = format!("no validator is {node:?}: name one, its key or its address, or none for all");
+        return Err(Failure::new(Exit::NotFound, message));
+    }
+    output.print(&pinged, |pinged| pinged.iter().map(ping_line).collect())?;
+    match silent {
+        0 => Ok(()),
+        _ => Err(Failure::new(Exit::Unreachable, format!("{silent} of {asked} nodes did not answer"))),
+    }
+}
+
+async fn ping_one(stoq: &Client, name: &str, peer: &Peer, timeout: std::time::Duration) -> Pinged {
+    let (name, addr) = (name.to_owned(), peer.addr.to_string());
+    match stoq.ping(peer, timeout.min(PING_TIMEOUT)).await {
+        Ok(ping) => Pinged { name, addr, ping: Some(ping), error: None },
+        Err(error) => Pinged { name, addr, ping: None, error: Some(failure_of(&error).message) },
+    }
+}
+
+fn ping_line(pinged: &Pinged) -> String {
+    let Pinged { name, addr, ping, error } = pinged;
+    match ping {
+        Some(ping) => {
+            let negotiated = |part: &Option<String>| part.clone().unwrap_or_else(|| "negotiated".to_owned());
+            format!(
+                "{name} {addr} round trip {:.3} ms, path {:.3} ms, {}, {}, {}\n",
+                milliseconds(ping.round_trip_us),
+                milliseconds(ping.path_us),
+                ping.protocol,
+                negotiated(&ping.cipher_suite),
+                negotiated(&ping.key_exchange),
+            )
+        }
+        None => format!("{name} {addr} {}\n", error.as_deref().unwrap_or("no answer")),
+    }
+}
+
+fn milliseconds(micros: u64) -> f64 {
+    std::time::Duration::from_micros(micros).as_secs_f64() * 1000.0
+}
+
+/// How long one node has to answer a ping.
+const PING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
+/// The longest request as JSON, in which a byte takes two characters and more.
+const JSON_BYTES_MAX: usize = 4 * REQUEST_BYTES_MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(words: &[&str], named: Option<&str>) -> Result<(ServiceAndMethod, String), String> {
+        split_words(words.iter().map(ToString::to_string).collect(), named.map(ToString::to_string))
+    }
+
+    #[test]
+    fn methods_are_understood_as_people_type_them() {
+        let status = || ("hypermesh".to_owned(), "consensus/status".to_owned());
+        assert_eq!(split(&["hypermesh", "consensus/status"], None), Ok((status(), "{}".into())));
+        assert_eq!(split(&["hypermesh/consensus/status"], None), Ok((status(), "{}".into())));
+        assert_eq!(split(&["hypermesh/consensus/status", "-"], None), Ok((status(), "-".into())));
+        let body = r#"{"height":1}"#;
+        assert_eq!(split(&["hypermesh", "consensus/status", body], None), Ok((status(), body.into())));
+        assert_eq!(split(&["hypermesh", "consensus/status"], Some(body)), Ok((status(), body.into())));
+        assert!(split(&["hypermesh"], None).is_err());
+        assert!(split(&["hypermesh", "consensus/status", body], Some(body)).is_err());
+    }
+
+    #[test]
+    fn a_typed_request_is_one_of_its_methods_type_and_nothing_else() {
+        let typed = |body: &str| {
+            typed_request(vec!["trustchain/resolve_dns".into(), body.into()], None)
+                .map(|request| request.method())
+        };
+        let method = typed(r#"{"name":"web.demo.hypermesh","record_type":"AAAA"}"#).unwrap();
+        assert_eq!((method.service, method.name), ("trustchain", "resolve_dns"));
+        for body in [r#"{"name":"web"}"#, r#"{"name":"web","record_type":"AAAA"} x"#, "{"] {
+            assert_eq!(typed(body).unwrap_err().exit, Exit::Usage, "{body}");
+        }
+    }
 }

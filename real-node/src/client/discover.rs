@@ -41,10 +41,7 @@ impl MeshClient {
             let answer = self.resolve(server.target.clone(), RecordType::Aaaa).await?;
             targets.extend(records(&answer).filter_map(address).map(|ip| Target {
                 name: server.target.to_string(),
-                peer: Peer {
-                    addr: SocketAddrV6::new(ip, server.port, 0, 0),
-                    expect: Expect::Key(key),
-                },
+                peer: Peer { addr: SocketAddrV6::new(ip, server.port, 0, 0), expect: Expect::Key(key) },
             }));
         }
         if targets.is_empty() { Err(unknown()) } else { Ok(targets) }

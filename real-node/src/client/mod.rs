@@ -15,8 +15,8 @@ mod walk;
 
 pub use fault::failure_of;
 pub use operation::{OPERATION_MS_LIFE, done};
-pub use session::session;
 pub(crate) use session::read_context;
+pub use session::session;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -177,7 +177,9 @@ async fn fetch_genesis(
             let message = format!("it is of the mesh with genesis {found}, the context is of {expected}");
             return Err(Failure::new(Exit::Input, message));
         }
-        genesis.check().map_err(|fault| Failure::new(Exit::Input, format!("its genesis is none: {fault}")))?;
+        genesis
+            .check()
+            .map_err(|fault| Failure::new(Exit::Input, format!("its genesis is none: {fault}")))?;
         Ok(genesis)
     })
     .await

@@ -16,8 +16,9 @@ impl MeshClient {
     /// # Errors
     /// If the operating system gives no random bytes.
     pub fn operation(&self, action: Action) -> Result<Operation, Failure> {
-        let nonce = getrandom::u64()
-            .map_err(|error| Failure::new(Exit::Failed, format!("the operating system's randomness: {error}")))?;
+        let nonce = getrandom::u64().map_err(|error| {
+            Failure::new(Exit::Failed, format!("the operating system's randomness: {error}"))
+        })?;
         let body = OperationBody {
             genesis: self.genesis.hash(),
             owner: self.secret.public(),

@@ -152,4 +152,3 @@ impl Trail {
 const STAGGER: Duration = Duration::from_millis(250);
 /// How long a node has to say that it is there.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
-

@@ -1,40 +1,53 @@
-//! Nobody is blamed unjustly: where every node is honest, none finds another, or its own store, at fault.
+//! Nobody is blamed unjustly: no node finds an honest one, or its own store, at fault.
 
 use super::Violation;
 use crate::world::Place;
+use hypermesh_core::base::PublicKey;
 use hypermesh_core::node::Event;
+use std::collections::BTreeSet;
 
-/// Watches what nodes say of one another, in worlds where all are honest.
-pub struct EvidenceCheck;
+/// Watches what nodes say of one another.
+#[derive(Default)]
+pub struct EvidenceCheck {
+    /// Those who lie: they may be blamed.
+    liars: BTreeSet<PublicKey>,
+}
 
 impl EvidenceCheck {
+    /// Allows a node to be blamed from now on.
+    pub fn corrupt(&mut self, node: PublicKey) {
+        self.liars.insert(node);
+    }
+
     /// Looks at something that a node told.
     ///
     /// # Errors
     /// If it blames someone.
     pub fn on_event(&self, place: Place, event: &Event) -> Result<(), Violation> {
-        let blames = matches!(
-            event,
-            Event::Equivocation(_)
-                | Event::Culprit { .. }
-                | Event::InvalidBlock { .. }
-                | Event::StoreFault { .. }
-        );
-        if blames {
-            return Err(Violation::new("evidence", format!("node-{} says {event:?}", place + 1)));
+        let just = match event {
+            Event::Equivocation(evidence) => self.liars.contains(&evidence.offender()),
+            Event::Culprit { validator, .. } => self.liars.contains(validator),
+            Event::InvalidBlock { proposer, .. } => self.liars.contains(proposer),
+            Event::StoreFault { .. } | Event::Broken { .. } => false,
+            _ => true,
+        };
+        if just {
+            return Ok(());
         }
-        Ok(())
+        Err(Violation::new("evidence", format!("node-{} says {event:?}", place + 1)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hypermesh_core::base::PublicKey;
 
     #[test]
     fn it_fires_when_an_honest_node_is_blamed() {
         let culprit = Event::Culprit { validator: PublicKey([1; 32]), reason: "bad share".to_string() };
-        assert_eq!(EvidenceCheck.on_event(0, &culprit).unwrap_err().check, "evidence");
+        let mut check = EvidenceCheck::default();
+        assert_eq!(check.on_event(0, &culprit).unwrap_err().check, "evidence");
+        check.corrupt(PublicKey([1; 32]));
+        assert_eq!(check.on_event(0, &culprit), Ok(()));
     }
 }

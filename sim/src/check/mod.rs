@@ -14,7 +14,7 @@ pub use supply::SupplyCheck;
 
 use crate::world::Place;
 use hypermesh_core::api::View;
-use hypermesh_core::base::Height;
+use hypermesh_core::base::{Height, PublicKey};
 use hypermesh_core::node::Event;
 use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
@@ -53,10 +53,15 @@ impl Checks {
         Self {
             fork: ForkCheck::default(),
             supply: SupplyCheck::new(genesis),
-            evidence: EvidenceCheck,
+            evidence: EvidenceCheck::default(),
             log: LogCheck::default(),
             seen: BTreeMap::new(),
         }
+    }
+
+    /// Takes note that a node lies from now on.
+    pub fn corrupt(&mut self, node: PublicKey) {
+        self.evidence.corrupt(node);
     }
 
     /// Looks at something that a node told.

@@ -1,7 +1,7 @@
 //! A node's clocks: the simulator's, the wall clock a little wrong.
 
-use crate::world::wall;
-use hypermesh_core::base::{Mono, Now};
+use crate::world::WORLD_BEGINS;
+use hypermesh_core::base::{Mono, Now, UnixMillis};
 use std::time::Duration;
 use stoq::Clock;
 use tokio::time::Instant;
@@ -37,3 +37,10 @@ impl Clock for SimClock {
         Now { mono: Mono(0).after(elapsed), wall }
     }
 }
+
+/// What the world's true clock says. Genesis was agreed on a moment before the world begins.
+pub(super) fn wall(at: Mono) -> UnixMillis {
+    WORLD_BEGINS.plus(MS_SINCE_GENESIS + at.0 / 1000)
+}
+
+const MS_SINCE_GENESIS: u64 = 1000;

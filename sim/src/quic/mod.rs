@@ -26,7 +26,8 @@ pub use options::Options;
 pub use plan::{Plan, Report, Step, run};
 pub use record::Answer;
 
-use crate::world::{Cast, Owner, Place, RunFault, WORLD_BEGINS, wall};
+use crate::world::{Cast, Owner, Place, RunFault, WORLD_BEGINS};
+use clock::wall;
 use host::{CLIENT_ADDRESS, ClientHost, Common, NodeHost, Question};
 use hypermesh_core::api::{Request, View};
 use hypermesh_core::base::{Digest, Mono, SecretKey, UnixMillis};

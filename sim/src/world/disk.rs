@@ -22,6 +22,13 @@ struct Contents {
 }
 
 impl Disk {
+    /// Another disk with what this one holds durably.
+    pub(super) fn copy(&self) -> Self {
+        let durable = self.lock().durable.clone();
+        let contents = Contents { visible: durable.clone(), durable, pending: VecDeque::new() };
+        Self(Arc::new(Mutex::new(contents)))
+    }
+
     /// Takes a write: reads see it from now on.
     pub(crate) fn write(&self, token: PersistToken, batch: WriteBatch) {
         let mut contents = self.lock();

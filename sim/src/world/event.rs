@@ -1,5 +1,6 @@
 //! What is to happen, in order of time, and of when it was arranged where the time is the same; and how it does.
 
+use super::lie;
 use super::machine::Incarnation;
 use super::network::{Epoch, Link, Place};
 use super::trace::{self, Entry};
@@ -163,6 +164,9 @@ impl World {
             Output::Send { to, class, message } => {
                 let Some(target) = self.places.get(&to).copied() else { return };
                 let link = Link { source: place, target };
+                let identity = &machine.validator.member.identity;
+                let told = machine.lie.and_then(|lie| lie::tell(lie, identity, &message));
+                let message = told.map_or(message, Arc::from);
                 if let Some((arrival, epoch)) = self.network.send(at, link, class) {
                     self.heap.push(arrival, Happening::Message { link, epoch, message });
                 }

@@ -2,6 +2,7 @@
 
 use super::cast::Validator;
 use super::disk::Disk;
+use super::lie::Lie;
 use super::options::Options;
 use super::random::{Random, Stream};
 use hypermesh_core::base::{Mono, Now, UnixMillis};
@@ -19,8 +20,12 @@ pub(super) struct Machine {
     pub(super) disk: Disk,
     pub(super) incarnation: Incarnation,
     pub(super) node: Option<Node>,
+    /// How the node lies, if it does.
+    pub(super) lie: Option<Lie>,
     /// When the node began: its timers count from then.
     began: Mono,
+    /// What the true wall clock said when the world began.
+    world_begins: UnixMillis,
     /// The wall clock's error: this much is added, and `skew_ms_max` taken away.
     skew_ms: u64,
     skew_ms_max: u64,
@@ -33,7 +38,13 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(seed: u64, place: usize, validator: Validator, options: &Options) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        place: usize,
+        validator: Validator,
+        options: &Options,
+        world_begins: UnixMillis,
+    ) -> Self {
         let owner = place as u64;
         let stream = |purpose| Random::new(Stream { seed, purpose, owner, incarnation: 0 });
         Self {
@@ -41,7 +52,9 @@ impl Machine {
             disk: Disk::default(),
             incarnation: Incarnation::default(),
             node: None,
+            lie: None,
             began: Mono(0),
+            world_begins,
             skew_ms: stream("clock").below(2 * options.skew_ms_max + 1),
             skew_ms_max: options.skew_ms_max,
             disk_busy_until: Mono(0),
@@ -91,7 +104,18 @@ impl Machine {
 
     /// What the machine's wall clock says.
     pub(super) fn wall(&self, at: Mono) -> UnixMillis {
-        super::wall(at).plus(self.skew_ms).minus(self.skew_ms_max)
+        self.world_begins.plus(at.0 / 1000).plus(self.skew_ms).minus(self.skew_ms_max)
+    }
+
+    /// Sets the wall clock wrong by so much, forward.
+    pub(super) const fn set_clock(&mut self, ahead_ms: u64) {
+        self.skew_ms = self.skew_ms_max + ahead_ms;
+    }
+
+    /// Gives the machine the disk of a node that lived before, once.
+    pub(super) fn inherit(&mut self, disk: &Disk) {
+        self.disk = disk.copy();
+        self.incarnation.0 += 1;
     }
 
     /// When the node wants to be called, in the world's time.

@@ -10,6 +10,7 @@
 mod cast;
 mod disk;
 mod event;
+mod lie;
 mod machine;
 mod network;
 mod operations;
@@ -22,9 +23,10 @@ mod tests;
 
 pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
 pub use disk::Disk;
+pub use lie::Lie;
 pub use network::{Link, NetworkOptions, Place};
 pub use operations::{Owner, certificate_request};
-pub use options::Options;
+pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
 pub use trace::Trace;
 pub(crate) use trace::{Entry, describe};
@@ -37,7 +39,7 @@ use hypermesh_core::node::{Event, Node, RequestId};
 use machine::Machine;
 use network::Network;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// Why a run did not come to its end.
@@ -84,6 +86,8 @@ pub struct World {
     seed: u64,
     options: Options,
     cast: Cast,
+    /// What the true wall clock said when the world began.
+    begins: UnixMillis,
     now: Mono,
     heap: Heap,
     machines: Vec<Machine>,
@@ -97,23 +101,28 @@ pub struct World {
     violation: Option<Violation>,
 }
 
-/// What the world's true clock says.
-pub(crate) fn wall(at: Mono) -> UnixMillis {
-    WORLD_BEGINS.plus(1000 + at.0 / 1000)
-}
-
 impl World {
     /// A world out of a seed, in which every node has just been started.
     #[must_use]
     pub fn new(seed: u64, options: Options) -> Self {
         let cast = Cast::new(options.nodes);
-        let machines: Vec<Machine> = (0..)
+        let disks = match options.start {
+            Start::Empty => Vec::new(),
+            Start::Ready => ready_disks(options.nodes),
+        };
+        // Whoever inherits a disk lives after those who wrote it.
+        let begins = WORLD_BEGINS.plus(if disks.is_empty() { 1_000 } else { 60_000 });
+        let mut machines: Vec<Machine> = (0..)
             .zip(cast.validators.clone())
-            .map(|(place, validator)| Machine::new(seed, place, validator, &options))
+            .map(|(place, validator)| Machine::new(seed, place, validator, &options, begins))
             .collect();
+        for (machine, disk) in machines.iter_mut().zip(&disks) {
+            machine.inherit(disk);
+        }
         let mut world = Self {
             seed,
             options,
+            begins,
             now: Mono(0),
             heap: Heap::default(),
             places: cast.keys().zip(0..).collect(),
@@ -128,7 +137,7 @@ impl World {
             cast,
         };
         for place in 0..world.machines.len() {
-            world.start(place).expect("a node starts on an empty disk");
+            world.start(place).expect("a node starts on an empty disk, and on one that it left in order");
         }
         world
     }
@@ -199,6 +208,21 @@ impl World {
         self.partition(&vec![0; self.machines.len()]);
     }
 
+    /// Sets a node's wall clock so much ahead of the true one.
+    pub fn set_clock(&mut self, place: Place, ahead: Duration) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        machine.set_clock(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX));
+        self.trace.say(self.now, place, &|| format!("has a clock that is {ahead:?} ahead"));
+    }
+
+    /// Makes a node lie from now on. The checks no longer hold it for honest.
+    pub fn corrupt(&mut self, place: Place, lie: Lie) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        machine.lie = Some(lie);
+        self.checks.corrupt(machine.validator.member.identity.public());
+        self.trace.say(self.now, place, &|| format!("lies from now on: {lie:?}"));
+    }
+
     /// Loses so many messages of a thousand from now on.
     pub const fn lose(&mut self, per_mille: u64) {
         self.network.set_loss(per_mille);
@@ -260,8 +284,8 @@ impl World {
 
     /// What the true wall clock says.
     #[must_use]
-    pub fn wall(&self) -> UnixMillis {
-        wall(self.now)
+    pub const fn wall(&self) -> UnixMillis {
+        self.begins.plus(self.now.0 / 1000)
     }
 
     /// Who takes part.
@@ -273,7 +297,12 @@ impl World {
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        Owner { key: key.clone(), genesis: self.cast.genesis_hash(), time: self.wall() }
+        Owner {
+            key: key.clone(),
+            genesis: self.cast.genesis_hash(),
+            time: self.wall(),
+            life_ms: operations::OPERATION_MS_LIFE,
+        }
     }
 
     /// A node's view, if it runs.
@@ -342,4 +371,20 @@ impl World {
             .collect::<Vec<_>>()
             .join("; ")
     }
+}
+
+/// The disks of a calm mesh that has just generated its keys, made once for each number of nodes.
+fn ready_disks(nodes: usize) -> Vec<Disk> {
+    static MADE: OnceLock<Mutex<BTreeMap<usize, Vec<Disk>>>> = OnceLock::new();
+    let mut made = MADE.get_or_init(Mutex::default).lock().expect("a calm mesh generates its keys");
+    let disks = made.entry(nodes).or_insert_with(|| {
+        let mut world = World::new(0, Options { nodes, start: Start::Empty, ..Options::default() });
+        let patience = Duration::from_secs(60);
+        world
+            .run_until("all nodes ready", patience, World::is_ready)
+            .expect("a calm mesh generates its keys");
+        world.run_for(Duration::from_millis(500)).expect("a calm mesh keeps its promises");
+        world.machines.iter().map(|machine| machine.disk.copy()).collect()
+    });
+    disks.iter().map(Disk::copy).collect()
 }

@@ -14,7 +14,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 
 /// How long an operation may wait, in milliseconds.
-const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
+pub(super) const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
 /// What comes before the seed in the PKCS#8 form of an Ed25519 key (RFC 8410 §7).
 const PKCS8_PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
@@ -27,6 +27,8 @@ pub struct Owner {
     pub genesis: Digest,
     /// When the owner asks.
     pub time: UnixMillis,
+    /// How long an operation may wait, in milliseconds.
+    pub life_ms: u64,
 }
 
 impl Owner {
@@ -64,6 +66,13 @@ impl Owner {
         Request::Transfer(TransferRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
+    /// The same owner, whose operations may wait only so long.
+    #[must_use]
+    pub fn in_a_hurry(mut self, life: core::time::Duration) -> Self {
+        self.life_ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
     /// The body of an operation of this owner's.
     #[must_use]
     pub fn body(&self, nonce: u64, action: Action) -> OperationBody {
@@ -71,7 +80,7 @@ impl Owner {
             genesis: self.genesis,
             owner: self.key.public(),
             nonce,
-            expires: self.time.plus(OPERATION_MS_LIFE),
+            expires: self.time.plus(self.life_ms),
             action,
         }
     }

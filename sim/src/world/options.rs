@@ -3,11 +3,23 @@
 use super::network::NetworkOptions;
 use super::random::Span;
 
+/// Where a world begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With empty disks: the mesh generates its keys first.
+    Empty,
+    /// With the disks of a mesh that generated its keys in a calm world, once for each number of nodes.
+    #[default]
+    Ready,
+}
+
 /// How a world is. What happens within these bounds follows from the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// How many validators there are.
     pub nodes: usize,
+    /// Where the world begins.
+    pub start: Start,
     /// The links between them.
     pub network: NetworkOptions,
     /// How long a write takes to become durable.
@@ -24,6 +36,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             nodes: 4,
+            start: Start::default(),
             network: NetworkOptions {
                 latency: Span::us(500, 5_000),
                 loss_per_mille: 0,

@@ -22,7 +22,7 @@ fn print_on(world: &World, outcome: &Result<(), RunFault>) {
 
 #[test]
 fn a_mesh_generates_its_keys_and_issues_a_certificate_that_verifies_offline() {
-    let mut world = World::new(1, Options { keep_lines: true, ..Options::default() });
+    let mut world = World::new(1, Options { keep_lines: true, start: Start::Empty, ..Options::default() });
     let outcome = world.run_until("all nodes ready", PATIENCE, World::is_ready);
     print_on(&world, &outcome);
     outcome.unwrap();

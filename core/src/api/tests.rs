@@ -1,0 +1,636 @@
+//! The table of methods, the encodings of requests and responses, and the answers from a view.
+
+use super::*;
+use crate::base::{
+    Digest, Height, LeafIndex, MicroCaesar, PublicKey, SecretKey, Sequence, UnixMillis, decode, encode,
+};
+use crate::caesar::ISSUE_FEE;
+use crate::hypermesh::proof::{ProofKind, SpaceProof, Statement, TimeProof};
+use crate::state::tests::kit::*;
+use crate::state::{Batch, Certificate, ConsensusProof, Member, Operation, SERVICES, batch_root};
+use crate::trust::tests::{certified, signed_with};
+use crate::trustchain::ca::SerialNumber;
+use crate::trustchain::ct::{TreeHead, verify_consistency, verify_inclusion};
+use crate::trustchain::dns::{Outcome, RecordType};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use proptest::prelude::*;
+
+fn serial() -> SerialNumber {
+    certified().serial
+}
+
+fn operation() -> Operation {
+    Mesh::new().operation(&alice(), transfer(&bob(), 5))
+}
+
+fn batch(mesh: &mut Mesh) -> Batch {
+    let operation = mesh.operation(&alice(), transfer(&bob(), 5));
+    mesh.batch(&mesh.validators[0], vec![operation])
+}
+
+/// A request for every method.
+fn requests() -> Vec<Request> {
+    let (owner, operation) = (alice().public(), operation());
+    let batch = batch(&mut Mesh::new());
+    let statement = Statement {
+        genesis: batch.genesis,
+        member: batch.member,
+        sequence: batch.sequence,
+        batch_root: batch.root(),
+        beacon_index: 0,
+    };
+    let proofs = batch.proofs.clone();
+    let requirements = ConsensusRequirements::default();
+    let list = CertificateListRequest { owner: Some(owner), name: None, after: Some(serial()), limit: 5 };
+    let dns = DnsRequest { name: name("given.demo.hypermesh"), record_type: RecordType::Aaaa };
+    vec![
+        Request::IssueCertificate(IssueCertificateRequest { operation: operation.clone() }),
+        Request::GetCertificate(CertificateRequestBySerial { serial_number: serial() }),
+        Request::ValidateCertificate(ValidateCertificateRequest { certificate_der: vec![1, 2, 3] }),
+        Request::ListCertificates(list),
+        Request::TrustBundle(TrustBundleRequest {}),
+        Request::RegisterName(RegisterNameRequest { operation: operation.clone() }),
+        Request::SetRecords(SetRecordsRequest { operation: operation.clone() }),
+        Request::ResolveDns(dns),
+        Request::LogCheckpoint(CheckpointRequest {}),
+        Request::LogEntry(LogEntryRequest { index: LeafIndex(1) }),
+        Request::LogInclusion(InclusionRequest { index: LeafIndex(1), size: None }),
+        Request::LogConsistency(ConsistencyRequest { old: 1, new: Some(2) }),
+        Request::TrustchainHealth(TrustchainHealthRequest {}),
+        Request::TrustchainMetrics(TrustchainMetricsRequest {}),
+        Request::TrustchainMethods(TrustchainMethodsRequest {}),
+        Request::ValidateBatch(ValidateBatchRequest { batch, requirements }),
+        Request::ValidateProofs(ValidateProofsRequest { statement, proofs }),
+        Request::Genesis(GenesisRequest {}),
+        Request::Header(HeaderRequest { height: Some(Height(3)) }),
+        Request::Member(MemberRequest { member: owner }),
+        Request::Status(StatusRequest {}),
+        Request::HypermeshHealth(HypermeshHealthRequest {}),
+        Request::HypermeshMetrics(HypermeshMetricsRequest {}),
+        Request::HypermeshMethods(HypermeshMethodsRequest {}),
+        Request::Balance(BalanceRequest { owner }),
+        Request::Transfer(TransferRequest { operation }),
+        Request::Fees(FeesRequest {}),
+        Request::CaesarHealth(CaesarHealthRequest {}),
+        Request::CaesarMetrics(CaesarMetricsRequest {}),
+        Request::CaesarMethods(CaesarMethodsRequest {}),
+    ]
+}
+
+fn status() -> NodeStatus {
+    NodeStatus {
+        network: "test".to_string(),
+        genesis: Digest([1; 32]),
+        profile: "sim".to_string(),
+        node: alice().public(),
+        name: "node-1".to_string(),
+        height: Height(1),
+        time: BEGIN,
+        validators: 4,
+        connected: 3,
+        quorum: 3,
+        committee: "active since height 2".to_string(),
+        ready: true,
+        certificates: 1,
+        names: 2,
+        log_size: 3,
+        beacon: 4,
+        position: POSITION_NOT_ATTESTED.to_string(),
+    }
+}
+
+fn view(mesh: &Mesh) -> View {
+    let commit = mesh.commit(mesh.state.height());
+    View { state: mesh.state.clone(), commit, status: status(), counters: Arc::new(BTreeMap::new()) }
+}
+
+fn answer(mesh: &Mesh, request: &Request) -> Result<Response, ApiFault> {
+    read(&view(mesh), request, mesh.state.time()).expect("a view can answer it")
+}
+
+#[test]
+fn every_method_has_the_name_that_it_was_promised_under() {
+    let has = |service: &str, name: &str| {
+        METHODS.iter().any(|method| (method.service, method.name) == (service, name))
+    };
+    for name in ["issue_certificate", "validate_certificate", "resolve_dns", "health", "metrics"] {
+        assert!(has("trustchain", name), "{name}");
+    }
+    for name in ["consensus/validate_certificate", "consensus/validate_proofs", "health", "metrics"] {
+        assert!(has("hypermesh", name), "{name}");
+    }
+    for name in ["balance", "transfer", "health", "metrics"] {
+        assert!(has("caesar", name), "{name}");
+    }
+    let unique: BTreeSet<_> = METHODS.iter().map(|method| (method.service, method.name)).collect();
+    assert_eq!(unique.len(), METHODS.len());
+    for service in SERVICES {
+        assert!(has(service, "health") && has(service, "metrics") && has(service, "methods"));
+    }
+    assert!(METHODS.iter().all(|method| SERVICES.contains(&method.service)));
+}
+
+#[test]
+fn a_request_of_every_method_travels_and_comes_back() {
+    let requests = requests();
+    let methods: Vec<_> = requests.iter().map(Request::method).collect();
+    assert_eq!(methods, METHODS, "one request for each method, in order");
+    for request in requests {
+        let Method { service, name, .. } = request.method();
+        let bytes = request.encode();
+        assert_eq!(Request::decode(service, name, &bytes), Ok(request.clone()));
+        let longer = [&bytes[..], &[0]].concat();
+        let fault = Request::decode(service, name, &longer).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::InvalidArgument, "{service}/{name}");
+        if let Some((_, shorter)) = bytes.split_last() {
+            assert!(Request::decode(service, name, shorter).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_request_is_written_by_people_as_well() {
+    let json = serde_json::json!({ "owner": alice().public() });
+    let request = Request::deserialize("caesar", "balance", json).unwrap();
+    assert_eq!(request, Request::Balance(BalanceRequest { owner: alice().public() }));
+    let request = Request::deserialize("hypermesh", "consensus/status", serde_json::json!({})).unwrap();
+    assert_eq!(request, Request::Status(StatusRequest {}));
+    let fault = Request::deserialize("caesar", "mint", serde_json::json!({})).unwrap_err();
+    assert!(fault.to_string().contains("caesar/methods"), "{fault}");
+}
+
+#[test]
+fn a_method_that_is_not_there_is_said_to_be_so() {
+    let fault = Request::decode("trustchain", "forge", &[]).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unimplemented);
+    assert_eq!(
+        fault.message,
+        "service trustchain has no method forge: ask trustchain/methods for those it has"
+    );
+    let fault = Request::decode("bank", "health", &[]).unwrap_err();
+    assert_eq!(fault.message, "there is no service bank: there are trustchain, hypermesh, caesar");
+    assert_eq!(Response::decode("bank", "health", &[]).unwrap_err().kind, FaultKind::Unimplemented);
+}
+
+#[test]
+fn a_request_holds_its_length_at_the_limit_and_one_past_it() {
+    let of = |bytes: usize| {
+        let request = ValidateCertificateRequest { certificate_der: vec![0; bytes - 4] };
+        Request::decode("trustchain", "validate_certificate", &encode(&request))
+    };
+    assert!(of(REQUEST_BYTES_MAX).is_ok());
+    let fault = of(REQUEST_BYTES_MAX + 1).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::InvalidArgument);
+    assert!(fault.message.contains("bytes where at most"), "{fault}");
+}
+
+/// A response of every method: what a view answers, and the rest by hand.
+fn responses() -> Vec<(Method, Response)> {
+    let certified = certified();
+    let mesh = &certified.mesh;
+    let receipt = Mesh::new().carry_one(&alice(), transfer(&bob(), 5));
+    let issued = IssuedCertificate {
+        serial_number: serial(),
+        certificate_der: certified.der.clone(),
+        certificate_pem: "a".to_string(),
+        chain_pem: "b".to_string(),
+        root_pem: "c".to_string(),
+        proof_pem: certified.proof.to_pem(),
+        height: Height(3),
+        leaf_index: LeafIndex(1),
+        not_after: BEGIN,
+        fee: ISSUE_FEE,
+    };
+    let header = mesh.blocks[0].header.clone();
+    let by_hand = |request: &Request| match request {
+        Request::IssueCertificate(_) => Response::IssueCertificate(issued.clone()),
+        Request::GetCertificate(_) => Response::GetCertificate(issued.clone()),
+        Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),
+        Request::RegisterName(_) => Response::RegisterName(receipt.clone()),
+        Request::SetRecords(_) => Response::SetRecords(receipt.clone()),
+        Request::Transfer(_) => Response::Transfer(receipt.clone()),
+        Request::LogCheckpoint(_) => {
+            let (note, root) = (certified.proof.checkpoint.clone(), Digest([1; 32]));
+            Response::LogCheckpoint(CheckpointNote { note, size: 3, root })
+        }
+        Request::LogEntry(_) => {
+            Response::LogEntry(LogEntry { index: LeafIndex(0), entry: mesh.entries[0].clone() })
+        }
+        Request::Header(_) => {
+            let commit = mesh.commit(Height(1)).unwrap();
+            Response::Header(BlockProof { header: header.clone(), commit })
+        }
+        Request::ValidateBatch(_) => Response::ValidateBatch(ConsensusValidationResult::Valid {
+            proof_hash: Digest([1; 32]),
+            height: Some(Height(3)),
+            receipts: vec![receipt.clone()],
+        }),
+        Request::Member(_) => {
+            let request = Request::Member(MemberRequest { member: mesh.member.public() });
+            answer(mesh, &request).unwrap()
+        }
+        other => answer(mesh, other).unwrap(),
+    };
+    requests().iter().map(|request| (request.method(), by_hand(request))).collect()
+}
+
+#[test]
+fn a_response_of_every_method_travels_and_comes_back() {
+    for (Method { service, name, .. }, response) in responses() {
+        let bytes = response.encode();
+        assert_eq!(Response::decode(service, name, &bytes), Ok(response.clone()), "{service}/{name}");
+        let longer = [&bytes[..], &[0]].concat();
+        assert!(Response::decode(service, name, &longer).is_err());
+        assert!(serde_json::to_string(&response).is_ok(), "{service}/{name}");
+    }
+}
+
+#[test]
+fn a_call_picks_its_own_response() {
+    let response = answer(&Mesh::new(), &Request::Fees(FeesRequest {})).unwrap();
+    let fees = <FeesRequest as Call>::response(response.clone()).unwrap();
+    assert_eq!(fees.issue, ISSUE_FEE);
+    assert_eq!(<BalanceRequest as Call>::response(response), None);
+    assert_eq!(<FeesRequest as Call>::METHOD.response, "FeeSchedule");
+}
+
+#[test]
+fn what_only_a_node_can_answer_a_view_leaves_to_it() {
+    let mesh = Mesh::new();
+    let left = requests().into_iter().filter(|request| read(&view(&mesh), request, BEGIN).is_none());
+    let left: Vec<_> = left.map(|request| request.method().name).collect();
+    assert_eq!(
+        left,
+        [
+            "issue_certificate",
+            "get_certificate",
+            "trust_bundle",
+            "register_name",
+            "set_records",
+            "log_checkpoint",
+            "log_entry",
+            "consensus/validate_certificate",
+            "consensus/header",
+            "transfer",
+        ]
+    );
+}
+
+// --- opinions ---
+
+fn named(result: &ConsensusValidationResult) -> &[ProofKind] {
+    match result {
+        ConsensusValidationResult::Invalid { failed_proofs, reason } => {
+            assert!(!reason.is_empty());
+            failed_proofs
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_good_batch_is_valid_and_changes_nothing() {
+    let mut mesh = Mesh::new();
+    let batch = batch(&mut mesh);
+    let root = mesh.state.root();
+    let result = check_batch(&mesh.state, &batch);
+    assert!(matches!(result, ConsensusValidationResult::Valid { height: None, .. }), "{result:?}");
+    let request = ValidateBatchRequest { batch: batch.clone(), requirements: ConsensusRequirements::Checked };
+    let answered = answer(&mesh, &Request::ValidateBatch(request)).unwrap();
+    assert_eq!(answered, Response::ValidateBatch(result.clone()));
+    assert_eq!(mesh.state.root(), root);
+    let statement = mesh.checked(batch.clone()).statement();
+    let request = ValidateProofsRequest { statement, proofs: batch.proofs };
+    let answered = answer(&mesh, &Request::ValidateProofs(request)).unwrap();
+    assert_eq!(answered, Response::ValidateProofs(result));
+}
+
+#[test]
+fn each_broken_proof_is_named_and_no_other() {
+    let mut mesh = Mesh::new();
+    let good = batch(&mut mesh);
+    let broken = |change: &dyn Fn(&mut Batch)| {
+        let mut batch = good.clone();
+        change(&mut batch);
+        let result = check_batch(&mesh.state, &batch);
+        let statement = mesh.checked(batch.clone()).statement();
+        let request = ValidateProofsRequest { statement, proofs: batch.proofs };
+        let answered = answer(&mesh, &Request::ValidateProofs(request)).unwrap();
+        assert_eq!(answered, Response::ValidateProofs(result.clone()));
+        named(&result).to_vec()
+    };
+    let named_ticket = Digest([9; 32]);
+    assert_eq!(broken(&|batch| batch.proofs.stake_proof.signature.0[40] ^= 1), [ProofKind::Stake]);
+    // What binds a ticket or the work is changed in transit: signature and work are then over something else.
+    let space = broken(&|batch| batch.proofs.space_proof = SpaceProof::Ticket(named_ticket));
+    assert_eq!(space.first(), Some(&ProofKind::Space));
+    let time = broken(&|batch| batch.proofs.time_proof = TimeProof::Ticket(named_ticket));
+    assert_eq!(time.last(), Some(&ProofKind::Time));
+    let work = broken(&|batch| batch.proofs.work_proof.nonces = [u64::MAX; 16]);
+    assert!(
+        work.contains(&ProofKind::Work)
+            && !work.contains(&ProofKind::Space)
+            && !work.contains(&ProofKind::Time)
+    );
+}
+
+#[test]
+fn a_proof_that_its_own_member_got_wrong_is_named_alone() {
+    use crate::base::Profile;
+    use crate::hypermesh::proof::{prove_set, prove_ticket};
+    let mut mesh = Mesh::new();
+    let member = mesh.validators[0].clone();
+    let operation = mesh.operation(&alice(), transfer(&bob(), 5));
+    let beacon = mesh.state.beacon();
+    let statement = Statement {
+        genesis: mesh.genesis_hash(),
+        member: member.public(),
+        sequence: Sequence(0),
+        batch_root: batch_root([operation.id()]),
+        beacon_index: 0,
+    };
+    let parameters = Profile::Sim.proofs();
+    let ticket =
+        |plot_of: &SecretKey| prove_ticket(mesh.plot(plot_of), &beacon.value, &member.public(), &parameters);
+    let judge = |ticket: &crate::hypermesh::proof::Ticket, difficulty, signer: &SecretKey| {
+        let proofs = prove_set(ticket, true, &statement, &beacon.value, difficulty, signer);
+        let operations = vec![operation.clone()];
+        let batch = Batch {
+            genesis: statement.genesis,
+            member: statement.member,
+            sequence: statement.sequence,
+            beacon_index: 0,
+            operations,
+            proofs,
+        };
+        check_batch(&mesh.state, &batch)
+    };
+    let good = ticket(&member);
+    let difficulty = beacon.difficulty;
+    assert!(matches!(judge(&good, difficulty, &member), ConsensusValidationResult::Valid { .. }));
+    assert_eq!(named(&judge(&ticket(&mesh.validators[1]), difficulty, &member)), [ProofKind::Space]);
+    assert_eq!(named(&judge(&good, difficulty, &mesh.validators[1])), [ProofKind::Stake]);
+    assert_eq!(named(&judge(&good, 1, &member)), [ProofKind::Work]);
+    let mut late = good.clone();
+    late.time.root.0[0] ^= 1;
+    assert_eq!(named(&judge(&late, difficulty, &member)), [ProofKind::Time]);
+}
+
+#[test]
+fn what_is_wrong_besides_the_proofs_is_said_and_no_proof_is_blamed() {
+    let mut mesh = Mesh::new();
+    let good = batch(&mut mesh);
+    let reason = |result: ConsensusValidationResult| match result {
+        ConsensusValidationResult::Invalid { failed_proofs, reason } if failed_proofs.is_empty() => reason,
+        other => panic!("{other:?}"),
+    };
+    let check = |batch: &Batch| reason(check_batch(&mesh.state, batch));
+    assert!(check(&Batch { genesis: Digest::ZERO, ..good.clone() }).contains("another mesh"));
+    assert!(check(&Batch { operations: vec![], ..good.clone() }).contains("0 operations"));
+    assert!(check(&Batch { member: alice().public(), ..good.clone() }).contains("not a member"));
+    assert!(check(&Batch { sequence: Sequence(4), ..good.clone() }).contains("number 4"));
+    assert!(check(&Batch { beacon_index: 7, ..good.clone() }).contains("beacon 7"));
+    let operation = mesh.operation(&pauper(), transfer(&bob(), 5));
+    let poor = mesh.batch(&mesh.validators[0], vec![operation]);
+    assert!(reason(check_batch(&mesh.state, &poor)).contains("holds 0"));
+
+    let statement = mesh.checked(good.clone()).statement();
+    let proofs = |statement: Statement| {
+        let request = ValidateProofsRequest { statement, proofs: good.proofs.clone() };
+        match answer(&mesh, &Request::ValidateProofs(request)) {
+            Ok(Response::ValidateProofs(result)) => reason(result),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(proofs(Statement { genesis: Digest::ZERO, ..statement }).contains("another mesh"));
+    assert!(proofs(Statement { member: alice().public(), ..statement }).contains("not a member"));
+    assert!(proofs(Statement { beacon_index: 7, ..statement }).contains("beacon 7"));
+}
+
+// --- certificates ---
+
+fn validate(mesh: &Mesh, der: &[u8], wall: UnixMillis) -> CertificateState {
+    let request = Request::ValidateCertificate(ValidateCertificateRequest { certificate_der: der.to_vec() });
+    match read(&view(mesh), &request, wall) {
+        Some(Ok(Response::ValidateCertificate(state))) => state,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_certificate_is_valid_out_of_its_time_unknown_or_of_somebody_else() {
+    let certified = certified();
+    let (mesh, der) = (&certified.mesh, &certified.der);
+    let row: Certificate = mesh.state.get(&certified.serial).unwrap();
+    let CertificateState::Valid { certificate } = validate(mesh, der, mesh.state.time()) else { panic!() };
+    assert_eq!((certificate.serial_number, certificate.owner), (certified.serial, alice().public()));
+    assert_eq!((certificate.not_after, certificate.leaf_index), (row.not_after, row.leaf_index));
+    let valid = |wall| matches!(validate(mesh, der, wall), CertificateState::Valid { .. });
+    let out = |wall| matches!(validate(mesh, der, wall), CertificateState::OutOfTime { .. });
+    assert!(valid(row.not_before) && out(row.not_before.minus(1)));
+    assert!(valid(row.not_after.plus(999)) && out(row.not_after.plus(1000)));
+
+    let foreign = |der: &[u8]| matches!(validate(mesh, der, BEGIN), CertificateState::NotOfThisMesh { .. });
+    assert!(foreign(b"junk") && foreign(&certified.bundle.root_der));
+    for position in (0..der.len()).step_by(7) {
+        let mut der = der.clone();
+        der[position] ^= 1;
+        assert!(foreign(&der), "byte {position}");
+    }
+    assert!(matches!(validate(&Mesh::new(), der, BEGIN), CertificateState::NotOfThisMesh { .. }));
+
+    // Signed by the committee's shares, and never approved: with a serial number of its own, or a borrowed one.
+    let header = mesh.blocks[0].header.clone();
+    let proof = ConsensusProof { header, leaf_index: LeafIndex(0), inclusion: Vec::new() };
+    for serial in [SerialNumber::from_operation(&Digest([5; 32])), certified.serial] {
+        let stolen = signed_with(mesh, &stolen_tbs(mesh, serial), &proof);
+        assert!(matches!(validate(mesh, &stolen, mesh.state.time()), CertificateState::Unknown { .. }));
+    }
+}
+
+fn stolen_tbs(mesh: &Mesh, serial: SerialNumber) -> Vec<u8> {
+    use crate::trustchain::ca::{CertificateRequest, LeafParameters, Validity};
+    let issuer = mesh.state.issuer().unwrap();
+    let request = CertificateRequest::from_csr(&csr(&bob(), &["given.demo.hypermesh"])).unwrap();
+    let validity = Validity::leaf(mesh.state.time(), 3_600_000, &issuer.issuing_validity);
+    issuer.leaf_tbs(&request, &LeafParameters { serial, validity }).unwrap()
+}
+
+fn list(mesh: &Mesh, request: CertificateListRequest) -> CertificateList {
+    match answer(mesh, &Request::ListCertificates(request)) {
+        Ok(Response::ListCertificates(list)) => list,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn certificates_are_listed_page_by_page_and_by_owner_and_name() {
+    let mut mesh = Mesh::active();
+    mesh.done(&alice(), register("bob.demo.hypermesh", &bob()));
+    for _ in 0..3 {
+        mesh.done(&alice(), issue(&["given.demo.hypermesh"]));
+    }
+    mesh.done(&bob(), issue(&["bob.demo.hypermesh"]));
+    let all = CertificateListRequest { owner: None, name: None, after: None, limit: 1000 };
+    let everything = list(&mesh, all.clone());
+    assert_eq!((everything.certificates.len(), everything.next), (4, None));
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = list(&mesh, CertificateListRequest { after, limit: 2, ..all.clone() });
+        pages.extend(page.certificates);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, everything.certificates);
+    assert!(pages.is_sorted_by_key(|certificate| certificate.serial_number));
+    let of = |owner: Option<PublicKey>, name: Option<&str>| {
+        let name = name.map(|text| text.parse().unwrap());
+        list(&mesh, CertificateListRequest { owner, name, ..all.clone() }).certificates.len()
+    };
+    assert_eq!((of(Some(bob().public()), None), of(Some(alice().public()), None)), (1, 3));
+    assert_eq!((of(None, Some("given.demo.hypermesh")), of(None, Some("demo.hypermesh"))), (3, 0));
+    let none = list(&mesh, CertificateListRequest { limit: 0, ..all });
+    assert_eq!(none.certificates.len(), 1, "a page has one at least");
+}
+
+#[test]
+fn the_log_proves_itself() {
+    let mesh = &certified().mesh;
+    let size = mesh.state.log().size();
+    let inclusion = |index, size| answer(mesh, &Request::LogInclusion(InclusionRequest { index, size }));
+    for index in 0..size {
+        let Ok(Response::LogInclusion(proof)) = inclusion(LeafIndex(index), None) else { panic!() };
+        let leaf = mesh.state.log().leaf_hash(LeafIndex(index)).unwrap();
+        let head = TreeHead { size: proof.size, root: proof.root };
+        assert_eq!((proof.size, proof.root), (size, mesh.state.log().root()));
+        assert_eq!(verify_inclusion(&leaf, LeafIndex(index), &proof.path, &head), Ok(()));
+    }
+    let kind = |outcome: Result<Response, ApiFault>| outcome.unwrap_err().kind;
+    assert_eq!(kind(inclusion(LeafIndex(size), None)), FaultKind::NotFound);
+    assert_eq!(kind(inclusion(LeafIndex(0), Some(size + 1))), FaultKind::NotFound);
+    assert_eq!(kind(inclusion(LeafIndex(0), Some(0))), FaultKind::NotFound);
+    let consistency = |old, new| answer(mesh, &Request::LogConsistency(ConsistencyRequest { old, new }));
+    let Ok(Response::LogConsistency(proof)) = consistency(1, None) else { panic!() };
+    let head = |size| TreeHead { size, root: mesh.state.log().root_at(size).unwrap() };
+    assert_eq!(verify_consistency(&head(1), &head(size), &proof.path), Ok(()));
+    assert_eq!(kind(consistency(size + 1, None)), FaultKind::NotFound);
+    assert_eq!(kind(consistency(0, Some(u64::MAX))), FaultKind::NotFound);
+}
+
+#[test]
+fn a_member_learns_what_its_next_batch_has_to_be() {
+    let mut mesh = Mesh::new();
+    let member = mesh.validators[0].public();
+    let ask = |mesh: &Mesh, member| match answer(mesh, &Request::Member(MemberRequest { member })) {
+        Ok(Response::Member(state)) => Ok(state),
+        Ok(other) => panic!("{other:?}"),
+        Err(fault) => Err(fault.kind),
+    };
+    let before = ask(&mesh, member).unwrap();
+    assert_eq!((before.next_sequence, before.ticket), (Sequence(0), None));
+    assert_eq!(before.beacon.ticket_deadline, BEGIN.plus(8_000));
+    mesh.carry_one(&alice(), transfer(&bob(), 5));
+    let after = ask(&mesh, member).unwrap();
+    let row: Member = mesh.state.get(&member).unwrap();
+    assert_eq!((after.next_sequence, after.ticket), (Sequence(1), row.tickets.get(&0).copied()));
+    assert!(after.ticket.is_some());
+    assert_eq!(after.position, "not attested");
+    assert_eq!(ask(&mesh, alice().public()).err(), Some(FaultKind::NotFound));
+}
+
+#[test]
+fn balances_fees_and_names_are_told() {
+    let mut mesh = Mesh::new();
+    mesh.done(&alice(), transfer(&bob(), 5));
+    let balance = |owner| match answer(&mesh, &Request::Balance(BalanceRequest { owner })) {
+        Ok(Response::Balance(balance)) => balance,
+        other => panic!("{other:?}"),
+    };
+    let told = balance(bob().public());
+    assert_eq!(
+        (told.balance, told.stake, told.height),
+        (MicroCaesar(FUNDS.0 + 5), MicroCaesar(0), Height(1))
+    );
+    assert_eq!(balance(mesh.member.public()).stake, crate::caesar::STAKE_MINIMUM);
+    assert_eq!(balance(pauper().public()).balance, MicroCaesar(0));
+    let Ok(Response::Fees(fees)) = answer(&mesh, &Request::Fees(FeesRequest {})) else { panic!() };
+    assert_eq!(u128::from(fees.supply.0), mesh.state.supply());
+    let dns = DnsRequest { name: name("given.demo.hypermesh"), record_type: RecordType::Aaaa };
+    let Ok(Response::ResolveDns(found)) = answer(&mesh, &Request::ResolveDns(dns)) else { panic!() };
+    assert_eq!((found.outcome, found.height, found.time), (Outcome::Found, Height(1), mesh.state.time()));
+    let Ok(Response::Genesis(genesis)) = answer(&mesh, &Request::Genesis(GenesisRequest {})) else {
+        panic!()
+    };
+    assert_eq!(genesis.hash(), mesh.genesis_hash());
+}
+
+#[test]
+fn health_says_what_is_missing() {
+    let mesh = Mesh::new();
+    let health = |change: &dyn Fn(&mut NodeStatus), request: Request| {
+        let mut view = view(&mesh);
+        change(&mut view.status);
+        match read(&view, &request, BEGIN) {
+            Some(Ok(Response::TrustchainHealth(health) | Response::CaesarHealth(health))) => {
+                (health.serving, health.detail)
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let trustchain = || Request::TrustchainHealth(TrustchainHealthRequest {});
+    assert_eq!(health(&|_| (), trustchain()), (true, "ok".to_string()));
+    let (serving, detail) = health(&|status| status.connected = 2, trustchain());
+    assert!(!serving && detail.contains("linked with 2 validators, 3 are needed"), "{detail}");
+    let (serving, detail) = health(&|status| status.ready = false, trustchain());
+    assert!(!serving && detail.contains("active since height 2"), "{detail}");
+    let caesar = Request::CaesarHealth(CaesarHealthRequest {});
+    assert!(health(&|status| status.ready = false, caesar).0, "the ledger needs no committee");
+}
+
+#[test]
+fn a_service_lists_its_own_methods() {
+    let request = Request::CaesarMethods(CaesarMethodsRequest {});
+    let Ok(Response::CaesarMethods(list)) = answer(&Mesh::new(), &request) else { panic!() };
+    let names: Vec<String> = list.methods.into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["balance", "transfer", "fees", "health", "metrics", "methods"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn requests_from_outside_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in any::<usize>()) {
+        let mesh = &certified().mesh;
+        let view = view(mesh);
+        for Method { service, name, .. } in METHODS {
+            if let Ok(request) = Request::decode(service, name, &bytes) {
+                prop_assert_eq!(request.encode(), bytes.clone());
+                let _answer = read(&view, &request, BEGIN);
+            }
+            let _response = Response::decode(service, name, &bytes);
+        }
+        let request = &requests()[at % METHODS.len()];
+        let mut edited = request.encode();
+        for (position, byte) in edited.iter_mut().zip(&bytes).skip(at % 50).step_by(37) {
+            *position ^= byte;
+        }
+        let Method { service, name, .. } = request.method();
+        if let Ok(request) = Request::decode(service, name, &edited) {
+            let _answer = read(&view, &request, BEGIN);
+        }
+    }
+}
+
+#[test]
+fn a_fault_travels() {
+    let fault = ApiFault::precondition("not yet");
+    assert_eq!(decode::<ApiFault>(&encode(&fault), 64), Ok(fault.clone()));
+    assert_eq!(serde_json::to_value(&fault).unwrap()["kind"], "failed_precondition");
+}

@@ -1,0 +1,324 @@
+//! Encodings that other versions must reproduce, pinned, and bytes from outside, which never panic.
+
+use super::kit::*;
+use crate::base::{
+    Digest, Domain, Height, LeafIndex, MicroCaesar, PublicKey, SecretKey, Sequence, decode, encode,
+};
+use crate::state::*;
+use crate::trust::{CertificateProof, TrustBundle};
+use crate::trustchain::ca::{SerialNumber, SubjectNames};
+use crate::trustchain::dns::{RecordData, RecordSet, RecordType};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use core::fmt::Write as _;
+use proptest::prelude::*;
+
+const GOLDEN: Domain = Domain::new("hypermesh v1 test");
+
+fn key(seed: u8) -> PublicKey {
+    SecretKey::from_seed([seed; 32]).public()
+}
+
+fn body(action: Action) -> OperationBody {
+    OperationBody { genesis: Digest([7; 32]), owner: key(1), nonce: 3, expires: BEGIN, action }
+}
+
+fn actions() -> Vec<(&'static str, Action)> {
+    let issue = IssueCertificate {
+        csr: vec![0x30, 0x03, 1, 2, 3],
+        profile: CertificateProfile::Endpoint,
+        lifetime_seconds: 3600,
+        services: vec![HTTPS, ServicePort { port: 853, protocol: Protocol::Udp }],
+    };
+    vec![
+        ("attest", Action::Attest),
+        ("issue", Action::IssueCertificate(issue)),
+        ("register", register("a.demo.hypermesh", &bob())),
+        ("set records", set("a.demo.hypermesh", vec![RecordData::Txt(vec!["x".into()])])),
+        ("remove records", clear("a.demo.hypermesh", RecordType::Txt)),
+        ("transfer", transfer(&bob(), 9)),
+    ]
+}
+
+fn header() -> Header {
+    let digest = |byte| Digest([byte; 32]);
+    Header {
+        version: BLOCK_VERSION,
+        genesis: digest(1),
+        height: Height(2),
+        parent: digest(3),
+        time: BEGIN,
+        proposer: key(4),
+        body_root: digest(5),
+        state_root: digest(6),
+        log_size: 7,
+        log_root: digest(8),
+        validators_hash: digest(9),
+        beacon: digest(10),
+        parent_commit: digest(11),
+    }
+}
+
+fn receipt(outcome: Outcome) -> Receipt {
+    let operation = OperationId(Digest([1; 32]));
+    Receipt { operation, owner: key(1), height: Height(5), time: BEGIN, fee: MicroCaesar(10), outcome }
+}
+
+fn refusals() -> Vec<Refusal> {
+    let at = || name("a.demo.hypermesh");
+    let zone = || name("demo.hypermesh");
+    let owner = key(2);
+    vec![
+        Refusal::Expired { expires: BEGIN, time: BEGIN.plus(1) },
+        Refusal::ExpiresTooLate { expires: BEGIN, time: BEGIN.plus(1) },
+        Refusal::Funds { owner, balance: MicroCaesar(1), needed: MicroCaesar(2) },
+        Refusal::NotOwner { name: at(), owner },
+        Refusal::NotRegistered { name: at() },
+        Refusal::AlreadyRegistered { name: at(), owner },
+        Refusal::OutsideZone { name: at(), zone: zone() },
+        Refusal::Cname { name: at() },
+        Refusal::Reserved { name: at() },
+        Refusal::SpiffeTrustDomain { zone: zone() },
+        Refusal::Address { address: "2001:db8::1".parse().unwrap() },
+        Refusal::NoCommittee,
+        Refusal::OutlivesIssuer { issuer_ends: BEGIN },
+        Refusal::Unfit { reason: "why".to_string() },
+        Refusal::NotMember { owner },
+    ]
+}
+
+fn row<R: Row>(found: &mut Vec<(String, Digest)>, kind: &str, row_key: &R::Key, row: &R) {
+    let key = [&[R::TAG][..], &R::key_bytes(row_key)].concat();
+    found.push((alloc::format!("row {kind}"), GOLDEN.hash(&[&key, &encode(row)])));
+}
+
+fn rows(found: &mut Vec<(String, Digest)>) {
+    let (digest, serial) = (Digest([1; 32]), SerialNumber::from_operation(&Digest([2; 32])));
+    let at = name("web.demo.hypermesh");
+    row(found, "account", &key(1), &Account { balance: MicroCaesar(5) });
+    let tickets = BTreeMap::from([(3, digest)]);
+    let member = Member { plot_root: digest, stake: MicroCaesar(6), next_sequence: Sequence(7), tickets };
+    row(found, "member", &key(1), &member);
+    let address = "[2001:db8::1]:4433".parse().unwrap();
+    row(found, "validator", &key(1), &Validator { name: "node-1".to_string(), address, reveal: digest });
+    row(found, "name", &at, &NameOwner { owner: key(1), since: Height(8) });
+    row(found, "records", &(at.clone(), RecordType::Aaaa), &aaaa("2001:db8::1"));
+    let certificate = Certificate {
+        owner: key(1),
+        operation: OperationId(digest),
+        names: SubjectNames::new(vec![at.clone()], vec![], None).unwrap(),
+        precertificate: digest,
+        leaf_index: LeafIndex(9),
+        height: Height(8),
+        not_before: BEGIN,
+        not_after: BEGIN.plus(1),
+        tlsa: vec![at.clone()],
+        subject_key: digest,
+    };
+    row(found, "certificate", &serial, &certificate);
+    row(found, "receipt", &OperationId(digest), &receipt(Outcome::Done(Effect::Attested)));
+    row(
+        found,
+        "due receipt",
+        &(BEGIN, Due::Receipt(OperationId(digest))),
+        &Due::Receipt(OperationId(digest)),
+    );
+    row(found, "due certificate", &(BEGIN, Due::Certificate(serial)), &Due::Certificate(serial));
+    let beacon = Beacon {
+        index: 4,
+        value: digest,
+        time: BEGIN,
+        previous: Some((Digest::ZERO, BEGIN)),
+        reveals: BTreeMap::from([(key(1), digest)]),
+        difficulty: 64,
+        previous_difficulty: 65,
+        operations: 66,
+    };
+    row(found, "beacon", &(), &beacon);
+    row(found, "reserve", &(), &Reserve { balance: MicroCaesar(5) });
+    let generation = Generation {
+        attempt: 1,
+        begun: BEGIN,
+        round1: BTreeMap::new(),
+        keys: None,
+        confirmed: BTreeSet::from([key(1)]),
+        aborted: Some((key(2), "why".to_string())),
+    };
+    row(found, "generation", &(), &generation);
+    let mesh = Mesh::active();
+    row(found, "committee", &(), &mesh.state.committee().unwrap());
+    row(found, "published", &at, &Published { keys: vec![(serial, digest)] });
+}
+
+fn found() -> Vec<(String, Digest)> {
+    let mut found = Vec::new();
+    for (kind, action) in actions() {
+        found.push((alloc::format!("operation {kind}"), body(action.clone()).id().0));
+        found.push((
+            alloc::format!("encoded {kind}"),
+            GOLDEN.hash_of(&body(action).sign(&SecretKey::from_seed([1; 32]))),
+        ));
+    }
+    found.push(("header".to_string(), header().hash()));
+    found.push(("genesis".to_string(), genesis().hash()));
+    let ids = (1..=5).map(|byte| OperationId(Digest([byte; 32])));
+    found.push(("batch root of five".to_string(), batch_root(ids)));
+    let mut mesh = Mesh::new();
+    found.push(("first state".to_string(), mesh.state.root()));
+    found.push(("first beacon".to_string(), mesh.state.beacon().value));
+    let operation = body(transfer(&bob(), 9)).sign(&SecretKey::from_seed([1; 32]));
+    let batch = mesh.batch(&mesh.validators[0], vec![operation]);
+    found.push(("batch".to_string(), batch.id()));
+    let operation = mesh.operation(&alice(), transfer(&bob(), 9));
+    mesh.carry(vec![operation]);
+    mesh.pass(1000);
+    let block = mesh.blocks.last().unwrap();
+    found.push(("block".to_string(), GOLDEN.hash(&[&block.to_bytes()])));
+    found.push(("block header".to_string(), block.header.hash()));
+    let effects = [
+        Effect::Attested,
+        Effect::CertificateApproved {
+            serial: SerialNumber::from_operation(&Digest([2; 32])),
+            leaf_index: LeafIndex(9),
+            precertificate: Digest([3; 32]),
+        },
+        Effect::NameRegistered,
+        Effect::RecordsSet,
+        Effect::Transferred,
+    ];
+    let outcomes = effects.into_iter().map(Outcome::Done).chain(refusals().into_iter().map(Outcome::Refused));
+    let receipts: Vec<Receipt> = outcomes.map(receipt).collect();
+    found.push(("receipts".to_string(), GOLDEN.hash_of(&receipts)));
+    let system = SystemOperation::sign(
+        Digest([7; 32]),
+        SystemAction::Reveal(Digest([8; 32])),
+        &SecretKey::from_seed([1; 32]),
+    );
+    found.push(("system operation".to_string(), GOLDEN.hash_of(&system)));
+    let proof =
+        ConsensusProof { header: header(), leaf_index: LeafIndex(3), inclusion: vec![Digest([4; 32])] };
+    found.push(("consensus proof".to_string(), GOLDEN.hash_of(&proof)));
+    rows(&mut found);
+    let active = Mesh::active();
+    let first = active.entries.first().unwrap();
+    found.push(("issuing entry".to_string(), GOLDEN.hash(&[first])));
+    found
+}
+
+#[test]
+fn what_is_hashed_and_stored_is_pinned() {
+    let mut text = String::new();
+    for (kind, digest) in found() {
+        writeln!(text, "{kind}: {digest}").unwrap();
+    }
+    assert_eq!(text, include_str!("golden.txt"), "found:\n{text}");
+}
+
+#[test]
+fn no_two_kinds_of_row_share_a_key() {
+    let tags = [
+        Account::TAG,
+        Member::TAG,
+        Validator::TAG,
+        NameOwner::TAG,
+        RecordSet::TAG,
+        Certificate::TAG,
+        Receipt::TAG,
+        Due::TAG,
+        Beacon::TAG,
+        Reserve::TAG,
+        Generation::TAG,
+        ActiveCommittee::TAG,
+        Published::TAG,
+    ];
+    assert_eq!(tags.into_iter().collect::<BTreeSet<_>>().len(), tags.len());
+}
+
+#[test]
+fn a_receipt_says_what_happened_in_words_that_scripts_read() {
+    let text = serde_json::to_string(&receipt(Outcome::Refused(Refusal::NoCommittee))).unwrap();
+    assert!(text.contains(r#""outcome":{"refused":"no_committee"}"#), "{text}");
+    for refusal in refusals() {
+        let text = serde_json::to_string(&receipt(Outcome::Refused(refusal.clone()))).unwrap();
+        let again: Receipt = serde_json::from_str(&text).unwrap();
+        assert_eq!(again.outcome, Outcome::Refused(refusal.clone()));
+        assert!(!refusal.to_string().is_empty());
+    }
+}
+
+#[test]
+fn genesis_goes_to_people_and_back() {
+    let text = serde_json::to_string_pretty(&genesis()).unwrap();
+    assert_eq!(serde_json::from_str::<Genesis>(&text).unwrap(), genesis());
+    let more = text.replacen('{', "{\"surprise\": 1,", 1);
+    assert!(serde_json::from_str::<Genesis>(&more).is_err());
+}
+
+/// Bytes that are nearly those of a value, or nothing of the kind.
+fn hostile(good: &[u8], edits: &[(usize, u8)], cut: usize) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    for (position, value) in edits {
+        let position = position % bytes.len();
+        bytes[position] = *value;
+    }
+    bytes.truncate(cut % (2 * bytes.len()));
+    bytes
+}
+
+/// What decodes is what was encoded.
+fn decodes<T: BorshSerialize + BorshDeserialize>(bytes: &[u8]) -> Option<T> {
+    let value = decode::<T>(bytes, BLOCK_BYTES_MAX).ok()?;
+    assert_eq!(encode(&value), bytes);
+    Some(value)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn bytes_from_outside_never_panic(
+        edits in prop::collection::vec((any::<usize>(), any::<u8>()), 0..4), cut in any::<usize>(),
+    ) {
+        let mut mesh = Mesh::active();
+        let operation = mesh.operation(&alice(), issue(&["given.demo.hypermesh"]));
+        let batch = mesh.batch(&mesh.validators[0], vec![operation.clone()]);
+        let genesis_hash = mesh.genesis_hash();
+        if let Some(operation) = decodes::<Operation>(&hostile(&encode(&operation), &edits, cut)) {
+            let _verdict = operation.check(&genesis_hash);
+        }
+        if let Some(batch) = decodes::<Batch>(&hostile(&encode(&batch), &edits, cut))
+            && let Ok(checked) = batch.check(&genesis_hash)
+        {
+            let _verdict = mesh.state.admit(&checked, mesh.state.time(), crate::hypermesh::proof::Diligence::NameAll);
+        }
+        let block = mesh.blocks.last().unwrap();
+        let bytes = hostile(&block.to_bytes(), &edits, cut);
+        prop_assert_eq!(Block::identify(&bytes).is_some(), Block::from_bytes(&bytes).is_some());
+        if let Some(genesis) = decodes::<Genesis>(&hostile(&encode(&genesis()), &edits, cut))
+            && genesis.check().is_ok()
+        {
+            let _state = State::genesis(alloc::sync::Arc::new(genesis));
+        }
+        if let Some(system) = decodes::<SystemOperation>(&hostile(&encode(&mesh.confirmations[0]), &edits, cut)) {
+            prop_assert!(!mesh.state.accepts(&system));
+        }
+        let _bundle = decodes::<TrustBundle>(&hostile(&encode(&mesh.confirmations), &edits, cut));
+        let commit = mesh.commit(Height(1)).unwrap();
+        let _proof = decodes::<CertificateProof>(&hostile(&encode(&commit), &edits, cut));
+    }
+
+    #[test]
+    fn junk_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        decodes::<Operation>(&bytes);
+        decodes::<Batch>(&bytes);
+        decodes::<Block>(&bytes);
+        decodes::<Genesis>(&bytes);
+        decodes::<SystemOperation>(&bytes);
+        decodes::<TrustBundle>(&bytes);
+        decodes::<CertificateProof>(&bytes);
+        decodes::<ConsensusProof>(&bytes);
+    }
+}

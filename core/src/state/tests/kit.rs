@@ -1,0 +1,538 @@
+//! A mesh of four validators in one process: real plots, real proofs, real key generation, real signatures.
+//! What a network would carry is handed over by hand.
+
+use crate::base::{
+    Digest, Entropy, Height, MicroCaesar, Profile, PublicKey, SecretKey, Signature, UnixMillis,
+};
+use crate::hypermesh::committee::{
+    CommitmentPool, Committee, KeyGeneration, KeyPurpose, KeyShares, Progress, Signer, SigningSession,
+};
+use crate::hypermesh::ordering::{CommitCertificate, CommitSignature, Round, Vote, VoteKind};
+use crate::hypermesh::proof::{Plot, Plotter, Statement, plot_key, prove_set, prove_ticket};
+use crate::hypermesh::reveal_link;
+use crate::state::*;
+use crate::trustchain::DomainName;
+use crate::trustchain::dns::{RecordData, RecordSet, RecordType};
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::{Ipv6Addr, SocketAddrV6};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use std::sync::OnceLock;
+
+/// Genesis time, 2026-11-30T00:53:20Z.
+pub(crate) const BEGIN: UnixMillis = UnixMillis(1_796_000_000_000);
+/// Links in each validator's chain of reveals.
+const REVEALS: usize = 64;
+/// What the funded accounts hold at first.
+pub(crate) const FUNDS: MicroCaesar = MicroCaesar(1000 * MicroCaesar::ONE.0);
+
+/// Bytes from a seed.
+pub(crate) struct Seeded(ChaCha20Rng);
+
+impl Seeded {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(ChaCha20Rng::seed_from_u64(seed))
+    }
+}
+
+impl Entropy for Seeded {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        self.0.fill_bytes(buffer);
+    }
+}
+
+/// The mesh, with everybody's secrets.
+#[derive(Clone)]
+pub(crate) struct Mesh {
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) state: State,
+    /// The validators, in the order of their keys.
+    pub(crate) validators: Vec<SecretKey>,
+    /// A member that is no validator.
+    pub(crate) member: SecretKey,
+    plots: Arc<BTreeMap<PublicKey, Plot>>,
+    /// By validator, its chain of reveals, the anchor last.
+    pub(crate) reveals: Arc<BTreeMap<PublicKey, Vec<Digest>>>,
+    /// Every block so far.
+    pub(crate) blocks: Vec<Block>,
+    /// Every log entry so far.
+    pub(crate) entries: Vec<Vec<u8>>,
+    /// The rows as a store would hold them.
+    pub(crate) rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What key generation left with each validator.
+    pub(crate) shares: BTreeMap<PublicKey, KeyShares>,
+    pub(crate) confirmations: Vec<SystemOperation>,
+    nonce: u64,
+}
+
+pub(crate) fn name(text: &str) -> DomainName {
+    text.parse().unwrap()
+}
+
+pub(crate) fn alice() -> SecretKey {
+    SecretKey::from_seed([101; 32])
+}
+
+pub(crate) fn bob() -> SecretKey {
+    SecretKey::from_seed([102; 32])
+}
+
+/// Someone with nothing.
+pub(crate) fn pauper() -> SecretKey {
+    SecretKey::from_seed([103; 32])
+}
+
+fn keys() -> (Vec<SecretKey>, SecretKey) {
+    let mut validators: Vec<_> = (1..=4).map(|seed| SecretKey::from_seed([seed; 32])).collect();
+    validators.sort_by_key(SecretKey::public);
+    (validators, SecretKey::from_seed([5; 32]))
+}
+
+fn plot_of(member: &PublicKey) -> Plot {
+    Plotter::new(Profile::Sim.proofs().space, plot_key("test", Profile::Sim, member)).finish()
+}
+
+fn chain_of(validator: &SecretKey) -> Vec<Digest> {
+    core::iter::successors(Some(Digest(*validator.seed())), |link| Some(reveal_link(link)))
+        .take(REVEALS)
+        .collect()
+}
+
+/// A genesis from which a mesh can start.
+pub(crate) fn genesis() -> Genesis {
+    static GENESIS: OnceLock<Genesis> = OnceLock::new();
+    GENESIS.get_or_init(make_genesis).clone()
+}
+
+fn make_genesis() -> Genesis {
+    let (validators, member) = keys();
+    let stake = crate::caesar::STAKE_MINIMUM;
+    let membership = |key: PublicKey| GenesisMember { key, plot_root: plot_of(&key).root(), stake };
+    let validator = |(number, secret): (u16, &SecretKey)| GenesisValidator {
+        name: alloc::format!("node-{number}"),
+        member: membership(secret.public()),
+        address: SocketAddrV6::new(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number), 4433, 0, 0),
+        reveal_anchor: *chain_of(secret).last().unwrap(),
+    };
+    let mut accounts: Vec<_> = [alice(), bob(), validators[0].clone()]
+        .map(|owner| GenesisAccount { owner: owner.public(), balance: FUNDS })
+        .into();
+    accounts.sort_by_key(|account| account.owner);
+    Genesis {
+        network: "test".to_string(),
+        profile: Profile::Sim,
+        time: BEGIN,
+        zone: name("demo.hypermesh"),
+        reverse_zones: vec![name("8.b.d.0.1.0.0.2.ip6.arpa")],
+        validators: (1..).zip(&validators).map(validator).collect(),
+        members: vec![membership(member.public())],
+        accounts,
+        reserve: MicroCaesar(1_000_000 * MicroCaesar::ONE.0),
+        names: vec![GenesisName { name: name("given.demo.hypermesh"), owner: alice().public() }],
+        records: vec![SetRecords {
+            name: name("given.demo.hypermesh"),
+            record_type: RecordType::Aaaa,
+            records: Some(aaaa("2001:db8::10")),
+        }],
+    }
+}
+
+pub(crate) fn records(data: Vec<RecordData>) -> RecordSet {
+    RecordSet::new(300, data).unwrap()
+}
+
+pub(crate) fn aaaa(address: &str) -> RecordSet {
+    records(vec![RecordData::Aaaa(address.parse().unwrap())])
+}
+
+impl Mesh {
+    /// A mesh before its first block.
+    pub(crate) fn new() -> Self {
+        static NEW: OnceLock<Mesh> = OnceLock::new();
+        NEW.get_or_init(Self::make).clone()
+    }
+
+    /// A mesh whose committee is active.
+    pub(crate) fn active() -> Self {
+        static ACTIVE: OnceLock<Mesh> = OnceLock::new();
+        let make = || {
+            let mut mesh = Self::new();
+            mesh.generate_keys();
+            mesh
+        };
+        ACTIVE.get_or_init(make).clone()
+    }
+
+    fn make() -> Self {
+        Self::of(genesis())
+    }
+
+    /// The mesh of another genesis with the same members.
+    pub(crate) fn of(genesis: Genesis) -> Self {
+        let genesis = Arc::new(genesis);
+        assert_eq!(genesis.check(), Ok(()));
+        let (validators, member) = keys();
+        let members = validators.iter().chain([&member]).map(SecretKey::public);
+        let (state, changes) = State::genesis(Arc::clone(&genesis));
+        let mut mesh = Self {
+            plots: Arc::new(members.map(|key| (key, plot_of(&key))).collect()),
+            reveals: Arc::new(validators.iter().map(|key| (key.public(), chain_of(key))).collect()),
+            genesis,
+            state,
+            validators,
+            member,
+            blocks: Vec::new(),
+            entries: Vec::new(),
+            rows: BTreeMap::new(),
+            shares: BTreeMap::new(),
+            confirmations: Vec::new(),
+            nonce: 0,
+        };
+        mesh.store(changes);
+        mesh
+    }
+
+    fn store(&mut self, changes: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>) {
+        for (key, value) in changes {
+            match value {
+                Some(value) => self.rows.insert(key, value.to_vec()),
+                None => self.rows.remove(&key),
+            };
+        }
+    }
+
+    pub(crate) fn genesis_hash(&self) -> Digest {
+        self.state.genesis_hash()
+    }
+
+    // --- blocks ---
+
+    /// The precommits of these validators for a header.
+    pub(crate) fn precommits(&self, header: &Header, signers: &[SecretKey]) -> CommitCertificate {
+        let sign = |key: &SecretKey| {
+            let vote = Vote {
+                kind: VoteKind::Precommit,
+                height: header.height,
+                round: Round(0),
+                value_id: Some(header.hash()),
+                validator: key.public(),
+            };
+            let signature = vote.sign(&self.genesis_hash(), key).signature;
+            CommitSignature { validator: key.public(), signature }
+        };
+        CommitCertificate {
+            height: header.height,
+            round: Round(0),
+            value_id: header.hash(),
+            signatures: signers.iter().map(sign).collect(),
+        }
+    }
+
+    /// The precommits of a quorum for the block at a height.
+    pub(crate) fn commit(&self, height: Height) -> Option<CommitCertificate> {
+        let index = usize::try_from(height.0.checked_sub(1)?).unwrap();
+        Some(self.precommits(&self.blocks[index].header, &self.validators[..3]))
+    }
+
+    /// An empty next block, a second after its parent.
+    pub(crate) fn candidate(&self) -> Candidate {
+        Candidate {
+            time: self.state.time().plus(1000),
+            proposer: self.validators[0].public(),
+            batches: Vec::new(),
+            system: Vec::new(),
+            parent_commit: self.commit(self.state.height()),
+        }
+    }
+
+    /// Builds the next block, executes it as the other validators do, and makes it the last.
+    pub(crate) fn advance(&mut self, candidate: Candidate) -> Vec<Receipt> {
+        let batches = candidate.batches.clone();
+        let (block, built) = self.state.build(candidate);
+        assert_eq!(block.body.batches.len(), batches.len(), "a batch was left out");
+        let executed = self.state.execute(&block, &batches).unwrap();
+        assert_eq!(executed.state.head(), built.state.head());
+        assert_eq!(executed.receipts, built.receipts);
+        assert_eq!(executed.changes, built.changes);
+        assert_eq!(Block::from_bytes(&block.to_bytes()).as_ref(), Some(&block));
+        assert_eq!(executed.state.supply(), u128::from(self.genesis.supply().unwrap().0));
+        self.store(executed.changes);
+        self.entries.extend(executed.entries);
+        self.blocks.push(block);
+        self.state = executed.state;
+        executed.receipts
+    }
+
+    /// A block with system operations.
+    pub(crate) fn advance_system(&mut self, system: Vec<SystemOperation>) {
+        let count = system.len();
+        self.advance(Candidate { system, ..self.candidate() });
+        assert_eq!(self.blocks.last().unwrap().body.system.len(), count, "a system operation was left out");
+    }
+
+    /// An empty block this much after its parent.
+    pub(crate) fn pass(&mut self, milliseconds: u64) {
+        let time = self.state.time().plus(milliseconds);
+        self.advance(Candidate { time, ..self.candidate() });
+    }
+
+    // --- operations and batches ---
+
+    /// An owner's operation, which holds for a minute.
+    pub(crate) fn operation(&mut self, owner: &SecretKey, action: Action) -> Operation {
+        let expires = self.state.time().plus(60_000);
+        self.operation_until(owner, action, expires)
+    }
+
+    pub(crate) fn operation_until(
+        &mut self,
+        owner: &SecretKey,
+        action: Action,
+        expires: UnixMillis,
+    ) -> Operation {
+        self.nonce += 1;
+        let genesis = self.genesis_hash();
+        OperationBody { genesis, owner: owner.public(), nonce: self.nonce, expires, action }.sign(owner)
+    }
+
+    /// A member's plot.
+    pub(crate) fn plot(&self, member: &SecretKey) -> &Plot {
+        &self.plots[&member.public()]
+    }
+
+    /// A member's next batch, with its ticket in full unless that stands in the state.
+    pub(crate) fn batch(&self, member: &SecretKey, operations: Vec<Operation>) -> Batch {
+        let row: Member = self.state.get(&member.public()).unwrap();
+        let beacon = self.state.beacon();
+        let full = !row.tickets.contains_key(&beacon.index);
+        self.prove(member, row.next_sequence, beacon.index, full, operations)
+    }
+
+    /// A batch with four good proofs under this number and beacon.
+    pub(crate) fn prove(
+        &self,
+        member: &SecretKey,
+        sequence: crate::base::Sequence,
+        beacon_index: u64,
+        full: bool,
+        operations: Vec<Operation>,
+    ) -> Batch {
+        let key = member.public();
+        let beacon = self.state.beacon();
+        let (value, difficulty) = match beacon.previous {
+            Some((value, _)) if beacon_index < beacon.index => (value, beacon.previous_difficulty),
+            _ => (beacon.value, beacon.difficulty),
+        };
+        let statement = Statement {
+            genesis: self.genesis_hash(),
+            member: key,
+            sequence,
+            batch_root: batch_root(operations.iter().map(Operation::id)),
+            beacon_index,
+        };
+        let ticket = prove_ticket(&self.plots[&key], &value, &key, &Profile::Sim.proofs());
+        let proofs = prove_set(&ticket, full, &statement, &value, difficulty, member);
+        Batch { genesis: self.genesis_hash(), member: key, sequence, beacon_index, operations, proofs }
+    }
+
+    pub(crate) fn checked(&self, batch: Batch) -> Arc<CheckedBatch> {
+        Arc::new(batch.check(&self.genesis_hash()).unwrap())
+    }
+
+    /// Has the first validator carry operations into a block. Its ticket is on chain in time, or the next
+    /// beacon is waited for.
+    pub(crate) fn carry(&mut self, operations: Vec<Operation>) -> Vec<Receipt> {
+        let carrier = self.validators[0].clone();
+        self.await_ticket_time(&carrier);
+        let batch = self.checked(self.batch(&carrier, operations));
+        self.advance(Candidate { batches: vec![batch], ..self.candidate() })
+    }
+
+    /// Lets time pass until a member's ticket may be in the next block, if it is not on chain.
+    pub(crate) fn await_ticket_time(&mut self, member: &SecretKey) {
+        let beacon = self.state.beacon();
+        let row: Member = self.state.get(&member.public()).unwrap();
+        let late = self.state.time().plus(1000).since(beacon.time) > Profile::Sim.ticket_ms_deadline();
+        if late && !row.tickets.contains_key(&beacon.index) {
+            self.pass(Profile::Sim.beacon_ms_period());
+        }
+    }
+
+    /// Carries out one operation.
+    pub(crate) fn carry_one(&mut self, owner: &SecretKey, action: Action) -> Receipt {
+        self.await_ticket_time(&self.validators[0].clone());
+        let operation = self.operation(owner, action);
+        self.carry(vec![operation]).remove(0)
+    }
+
+    /// What becomes of one operation.
+    pub(crate) fn outcome(&mut self, owner: &SecretKey, action: Action) -> Outcome {
+        self.carry_one(owner, action).outcome
+    }
+
+    /// Carries out what must succeed.
+    pub(crate) fn done(&mut self, owner: &SecretKey, action: Action) -> Effect {
+        match self.outcome(owner, action) {
+            Outcome::Done(effect) => effect,
+            Outcome::Refused(refusal) => panic!("refused: {refusal}"),
+        }
+    }
+
+    /// Carries out what must be refused.
+    pub(crate) fn refused(&mut self, owner: &SecretKey, action: Action) -> Refusal {
+        match self.outcome(owner, action) {
+            Outcome::Refused(refusal) => refusal,
+            Outcome::Done(effect) => panic!("done: {effect:?}"),
+        }
+    }
+
+    // --- the committee ---
+
+    /// A validator's word.
+    pub(crate) fn say(&self, validator: &SecretKey, action: SystemAction) -> SystemOperation {
+        SystemOperation::sign(self.genesis_hash(), action, validator)
+    }
+
+    /// Runs the key generation, its first and third rounds on chain, in two blocks.
+    pub(crate) fn generate_keys(&mut self) {
+        let attempt = self.state.generation().attempt;
+        let session = self.state.generation_session(attempt);
+        let mut entropy = Seeded::new(u64::from(attempt));
+        let mut parts = BTreeMap::new();
+        let mut system = Vec::new();
+        for validator in &self.validators {
+            let key = validator.public();
+            let (part, package) = KeyGeneration::begin(session.clone(), key, &mut entropy).unwrap();
+            parts.insert(key, part);
+            system.push(self.say(validator, SystemAction::GenerationRound1 { attempt, package }));
+        }
+        self.advance_system(system);
+        let round1 = self.state.generation().round1;
+        let mut dealt = Vec::new();
+        for (from, part) in &mut parts {
+            let packages = part.receive_round1(&round1).unwrap().packages;
+            dealt.extend(packages.into_iter().map(|(to, package)| (*from, to, package)));
+        }
+        let mut keys = None;
+        for (from, to, package) in dealt {
+            let generated = parts.get_mut(&to).unwrap().receive_round2(from, package).unwrap();
+            if let Some(generated) = generated {
+                self.shares.insert(to, generated.shares);
+                keys = Some(generated.keys);
+            }
+        }
+        let keys = keys.unwrap();
+        let confirm = |validator: &SecretKey| {
+            self.say(validator, SystemAction::GenerationConfirm { attempt, keys: keys.clone() })
+        };
+        self.confirmations = self.validators.iter().map(confirm).collect();
+        self.advance_system(self.confirmations.clone());
+        assert!(self.state.committee().is_some());
+    }
+
+    /// The committee's signature, made with shares of the threshold.
+    pub(crate) fn sign(&self, purpose: KeyPurpose, message: &[u8]) -> Signature {
+        let committee = Arc::new(Committee::new(self.state.committee().unwrap().keys).unwrap());
+        let mut entropy = Seeded::new(11);
+        let coordinator = self.validators[0].public();
+        let mut pool = CommitmentPool::new();
+        let mut signers = BTreeMap::new();
+        for validator in &self.validators {
+            let me = validator.public();
+            let shares = &self.shares[&me];
+            let mut signer = Signer::new(me, Arc::clone(&committee), shares, &mut entropy).unwrap();
+            let offer = signer.offer(coordinator, purpose, &mut entropy).unwrap();
+            pool.accept_offer(&committee, me, offer).unwrap();
+            signers.insert(me, signer);
+        }
+        let preference = committee.validators();
+        let mut session =
+            SigningSession::begin(committee, purpose, message.to_vec(), &preference, &mut pool).unwrap();
+        for validator in &self.validators {
+            let signer = signers.get_mut(&validator.public()).unwrap();
+            let request = session.request().clone();
+            let Ok(share) = signer.sign(&coordinator, &request, message, validator) else { continue };
+            if let Progress::Signed(signature) = session.receive(share).unwrap() {
+                return signature;
+            }
+        }
+        panic!("too few shares");
+    }
+}
+
+// --- certificate requests ---
+
+struct RequestKey<'a>(&'a SecretKey, PublicKey);
+
+impl rcgen::PublicKeyData for RequestKey<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        &self.1.0
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_ED25519
+    }
+}
+
+impl rcgen::SigningKey for RequestKey<'_> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(self.0.sign_bytes(message).0.to_vec())
+    }
+}
+
+/// A PKCS#10 request of this key for DNS names, addresses and URIs, told apart by their form.
+pub(crate) fn csr(key: &SecretKey, names: &[&str]) -> Vec<u8> {
+    let mut params = rcgen::CertificateParams::default();
+    params.subject_alt_names = names
+        .iter()
+        .map(|text| match text.parse() {
+            Ok(address) => rcgen::SanType::IpAddress(address),
+            Err(_) if text.contains("://") => rcgen::SanType::URI((*text).try_into().unwrap()),
+            Err(_) => rcgen::SanType::DnsName((*text).try_into().unwrap()),
+        })
+        .collect();
+    params.serialize_request(&RequestKey(key, key.public())).unwrap().der().to_vec()
+}
+
+/// The key that certificates in tests are for.
+pub(crate) fn subject() -> SecretKey {
+    SecretKey::from_seed([111; 32])
+}
+
+pub(crate) const HTTPS: ServicePort = ServicePort { port: 443, protocol: Protocol::Tcp };
+
+/// A request for a day's certificate with these names, and TLSA at 443/tcp.
+pub(crate) fn issue(names: &[&str]) -> Action {
+    issue_for(&subject(), names)
+}
+
+pub(crate) fn issue_for(key: &SecretKey, names: &[&str]) -> Action {
+    Action::IssueCertificate(IssueCertificate {
+        csr: csr(key, names),
+        profile: CertificateProfile::Endpoint,
+        lifetime_seconds: LEAF_SECONDS_DEFAULT,
+        services: vec![HTTPS],
+    })
+}
+
+pub(crate) fn register(text: &str, owner: &SecretKey) -> Action {
+    Action::RegisterName(RegisterName { name: name(text), owner: owner.public() })
+}
+
+pub(crate) fn transfer(to: &SecretKey, amount: u64) -> Action {
+    Action::Transfer(Transfer { to: to.public(), amount: MicroCaesar(amount) })
+}
+
+pub(crate) fn set(text: &str, data: Vec<RecordData>) -> Action {
+    let records = records(data);
+    let record_type = records.record_type().unwrap();
+    Action::SetRecords(SetRecords { name: name(text), record_type, records: Some(records) })
+}
+
+pub(crate) fn clear(text: &str, record_type: RecordType) -> Action {
+    Action::SetRecords(SetRecords { name: name(text), record_type, records: None })
+}

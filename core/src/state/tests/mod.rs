@@ -1,0 +1,11 @@
+//! The state, tried by behaviour. `kit` has the mesh that they run on.
+
+mod blocks;
+mod certificates;
+mod encoding;
+mod genesis;
+pub(crate) mod kit;
+mod names;
+mod operations;
+mod running;
+mod zone;

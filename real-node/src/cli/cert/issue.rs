@@ -1,0 +1,237 @@
+//! `hypermesh cert issue` and `hypermesh cert renew`.
+//!
+//! What the asked node answers is verified before it is written: chain, approval, log, and who approved it,
+//! against a trust bundle that follows from the context's genesis.
+
+use super::super::{Global, trust};
+use super::folder::{
+    CERTIFICATE_FILE, CHAIN_FILE, Folder, PORT_DEFAULT, PROOF_FILE, ROOT_FILE, Renewal, is_for, read_request,
+};
+use super::key::{self, KeyType};
+use crate::amount::Amount;
+use crate::client::{MeshClient, session};
+use crate::failure::{Exit, Failure};
+use crate::moment;
+use crate::output::Output;
+use clap::Args;
+use hypermesh_core::api::{IssueCertificateRequest, IssuedCertificate};
+use hypermesh_core::base::{Height, LeafIndex, MicroCaesar, UnixMillis};
+use hypermesh_core::state::{Action, CertificateProfile, IssueCertificate, ServicePort};
+use hypermesh_core::trust::{CertificateProof, TrustBundle, Verification, verify_certificate};
+use hypermesh_core::trustchain::DomainName;
+use hypermesh_core::trustchain::ca::{
+    CertificateRequest, PemLabel, SerialNumber, SubjectNames, pem, take_apart,
+};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What to issue.
+#[derive(Debug, Args)]
+pub struct IssueArgs {
+    /// The name to certify, for a key that is made here
+    #[arg(required_unless_present = "csr", conflicts_with = "csr")]
+    pub name: Option<DomainName>,
+    /// A certificate request (PKCS#10, PEM or DER), as `openssl req` writes it
+    #[arg(long, value_name = "FILE")]
+    pub csr: Option<PathBuf>,
+    /// The folder for the certificate and what belongs to it
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Another name, IPv6 address or SPIFFE ID to certify
+    #[arg(long, conflicts_with = "csr")]
+    pub san: Vec<String>,
+    /// A port that the name's service listens on: a TLSA record is published for it
+    #[arg(long, value_name = "PORT/PROTOCOL", default_value = PORT_DEFAULT)]
+    pub port: Vec<ServicePort>,
+    /// How long the certificate lives
+    #[arg(long, default_value = "24h", value_parser = moment::parse_seconds)]
+    pub lifetime: u32,
+    /// The kind of key to make
+    #[arg(long, value_enum, default_value_t = KeyType::P256, conflicts_with = "csr")]
+    pub key_type: KeyType,
+    /// Replace files of another certificate, and make a new key
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What to renew.
+#[derive(Debug, Args)]
+pub struct RenewArgs {
+    /// The folder that `cert issue` wrote
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// How long the new certificate lives; as long as the old one unless given
+    #[arg(long, value_parser = moment::parse_seconds)]
+    pub lifetime: Option<u32>,
+    /// A port that the name's service listens on; those of the old one unless given
+    #[arg(long, value_name = "PORT/PROTOCOL")]
+    pub port: Vec<ServicePort>,
+}
+
+/// What is printed about an issued certificate.
+#[derive(Serialize)]
+struct IssuedReport {
+    names: SubjectNames,
+    serial_number: SerialNumber,
+    height: Height,
+    leaf_index: LeafIndex,
+    fee: MicroCaesar,
+    not_after: UnixMillis,
+    approved_by: Vec<String>,
+    certificate: PathBuf,
+}
+
+/// Issues a certificate.
+pub(super) fn issue(args: IssueArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let folder = Folder::new(&args.out);
+    let (csr, request) = match (&args.csr, &args.name) {
+        (Some(path), _) => {
+            let (csr, request) = read_request(path)?;
+            admit(&folder, &request, args.force)?;
+            (csr, request)
+        }
+        (None, Some(name)) => request_for_own_key(&folder, name.clone(), &args)?,
+        (None, None) => return Err(Failure::new(Exit::Usage, "give a name or --csr")),
+    };
+    let ports = args.port.iter().map(ToString::to_string).collect();
+    let renewal = Renewal { lifetime_seconds: args.lifetime, ports };
+    obtain(&folder, csr, &request, &renewal, global, output)
+}
+
+/// Renews a certificate.
+pub(super) fn renew(args: RenewArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let folder = Folder::new(&args.folder);
+    let current = folder.certificate()?;
+    let (csr, request) = match folder.has_request() {
+        true => folder.request()?,
+        false => {
+            let missing = "it holds neither request.pem nor key.pem: issue the certificate anew";
+            let path = args.folder.display();
+            let key_pem =
+                folder.key()?.ok_or_else(|| Failure::new(Exit::Input, format!("{path}: {missing}")))?;
+            let hypermesh_core::trustchain::ca::CertificateRole::Leaf(names) = &current.role else {
+                return Err(Failure::new(Exit::Input, format!("{path}: cert.pem is of an authority")));
+            };
+            signed_request(&key_pem, names)?
+        }
+    };
+    if !is_for(&current, &request) {
+        let message =
+            format!("{}: cert.pem and the request are of different keys or names", args.folder.display());
+        return Err(Failure::new(Exit::Input, message));
+    }
+    let mut renewal = folder.renewal()?;
+    renewal.lifetime_seconds = args.lifetime.unwrap_or(renewal.lifetime_seconds);
+    if !args.port.is_empty() {
+        renewal.ports = args.port.iter().map(ToString::to_string).collect();
+    }
+    obtain(&folder, csr, &request, &renewal, global, output)
+}
+
+/// A request with the key in the folder, or with a new one that is put there.
+fn request_for_own_key(
+    folder: &Folder,
+    name: DomainName,
+    args: &IssueArgs,
+) -> Result<(Vec<u8>, CertificateRequest), Failure> {
+    let names = key::names(name, &args.san)?;
+    let present = if args.force { None } else { folder.key()? };
+    let is_new = present.is_none();
+    let key_pem = present.map_or_else(|| key::new_key(args.key_type), Ok)?;
+    let (csr, request) = signed_request(&key_pem, &names)?;
+    admit(folder, &request, args.force)?;
+    if is_new {
+        // Before anything is asked for, so that no certificate can be issued for a key that is then lost.
+        folder.write_key(&key_pem)?;
+    }
+    Ok((csr, request))
+}
+
+fn signed_request(key_pem: &str, names: &SubjectNames) -> Result<(Vec<u8>, CertificateRequest), Failure> {
+    let csr = key::request(&key::load(key_pem)?, names)?;
+    let request = CertificateRequest::from_csr(&csr).map_err(|fault| Failure::new(Exit::Input, fault))?;
+    Ok((csr, request))
+}
+
+fn admit(folder: &Folder, request: &CertificateRequest, force: bool) -> Result<(), Failure> {
+    if force { Ok(()) } else { folder.admit(request) }
+}
+
+/// Asks for the certificate, verifies what comes, writes it, and says so in one line.
+fn obtain(
+    folder: &Folder,
+    csr: Vec<u8>,
+    request: &CertificateRequest,
+    renewal: &Renewal,
+    global: &Global,
+    output: Output,
+) -> Result<(), Failure> {
+    let action = Action::IssueCertificate(IssueCertificate {
+        csr: csr.clone(),
+        profile: CertificateProfile::default(),
+        lifetime_seconds: renewal.lifetime_seconds,
+        services: renewal.services()?,
+    });
+    let (issued, bundle) = session(global, "waiting for the certificate", async |client| {
+        let issued = ask(client, action).await?;
+        Ok((issued, trust::fetch(client).await?))
+    })?;
+    let (proof, verification) = verified(&issued, request, &bundle)?;
+    folder.write_request(&csr, renewal)?;
+    folder.write(ROOT_FILE, &pem(PemLabel::Certificate, &bundle.root_der))?;
+    folder.write(CHAIN_FILE, &pem(PemLabel::Certificate, &bundle.issuing_der))?;
+    folder.write(PROOF_FILE, &proof.to_pem())?;
+    folder.write(CERTIFICATE_FILE, &pem(PemLabel::Certificate, &issued.certificate_der))?;
+    let report = IssuedReport {
+        names: request.names.clone(),
+        serial_number: issued.serial_number,
+        height: issued.height,
+        leaf_index: issued.leaf_index,
+        fee: issued.fee,
+        not_after: issued.not_after,
+        approved_by: verification.approved_by,
+        certificate: folder.path(CERTIFICATE_FILE),
+    };
+    output.print(&report, report_line)
+}
+
+async fn ask(client: &MeshClient, action: Action) -> Result<IssuedCertificate, Failure> {
+    let operation = client.operation(action)?;
+    client.call(&IssueCertificateRequest { operation }).await
+}
+
+/// The proof that came with a certificate, once both hold and are of what was asked for.
+fn verified(
+    issued: &IssuedCertificate,
+    request: &CertificateRequest,
+    bundle: &TrustBundle,
+) -> Result<(CertificateProof, Verification), Failure> {
+    let refused = |reason: &dyn std::fmt::Display| {
+        Failure::new(Exit::NotValid, format!("the node gave a certificate that does not hold: {reason}"))
+    };
+    let certificate = take_apart(&issued.certificate_der).map_err(|fault| refused(&fault))?;
+    if !is_for(&certificate, request) || certificate.serial != issued.serial_number {
+        return Err(refused(&"it is not of the key, the names and the serial number asked for"));
+    }
+    let proof = CertificateProof::from_pem(&issued.proof_pem).map_err(|invalid| refused(&invalid))?;
+    // A clock that lags behind the mesh's must not turn a good certificate away.
+    let at = moment::now().max(certificate.validity.not_before);
+    let verification = verify_certificate(bundle, &issued.certificate_der, Some(&proof), None, at);
+    match verification.checks.iter().find(|check| !check.passed) {
+        Some(failed) => Err(refused(&failed.detail)),
+        None => Ok((proof, verification)),
+    }
+}
+
+fn report_line(report: &IssuedReport) -> String {
+    format!(
+        "issued {} until {}: serial {}, height {}, log index {}, fee {}, in {}",
+        report.names,
+        moment::text(report.not_after),
+        report.serial_number,
+        report.height,
+        report.leaf_index,
+        Amount(report.fee),
+        report.certificate.display(),
+    )
+}

@@ -1,0 +1,126 @@
+//! `hypermesh cert verify`: offline, check by check.
+
+use super::super::trust;
+use super::folder::PROOF_FILE;
+use crate::failure::{Exit, Failure};
+use crate::file;
+use crate::moment;
+use crate::output::Output;
+use clap::Args;
+use hypermesh_core::base::UnixMillis;
+use hypermesh_core::trust::{CertificateProof, CheckName, PROOF_BYTES_MAX, Verification, verify_certificate};
+use hypermesh_core::trustchain::DomainName;
+use hypermesh_core::trustchain::ca::{PEM_BYTES_MAX, PemLabel, from_pem, pem};
+use std::path::{Path, PathBuf};
+
+/// What to verify, and against what.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The certificate, PEM or DER
+    #[arg(value_name = "CERT")]
+    pub certificate: PathBuf,
+    /// The trust bundle, as `hypermesh trust export` wrote it: from a place that you trust
+    #[arg(long, value_name = "FILE")]
+    pub trust: PathBuf,
+    /// Who approved it; cert.proof beside the certificate unless given
+    #[arg(long, value_name = "FILE", conflicts_with = "without_proof")]
+    pub proof: Option<PathBuf>,
+    /// Do without the proof of who approved it: the committee's signature alone then vouches for that
+    #[arg(long)]
+    pub without_proof: bool,
+    /// The name that the certificate is used for
+    #[arg(long)]
+    pub name: Option<DomainName>,
+    /// The moment to verify it at, as in 2026-11-22T18:00:00Z; now unless given
+    #[arg(long, value_name = "MOMENT", value_parser = moment::parse)]
+    pub at: Option<UnixMillis>,
+}
+
+/// Verifies a certificate.
+pub(super) fn run(args: &VerifyArgs, output: Output) -> Result<(), Failure> {
+    let bundle = trust::read(&args.trust)?;
+    let der = read_certificate(&args.certificate)?;
+    let proof = if args.without_proof { None } else { Some(read_proof(args)?) };
+    let at = args.at.unwrap_or_else(moment::now);
+    let verification = verify_certificate(&bundle, &der, proof.as_ref(), args.name.as_ref(), at);
+    output.print(&verification, |verification| {
+        let mut text = verification_text(verification);
+        if args.without_proof && verification.valid {
+            text.push_str(WITHOUT_PROOF);
+        }
+        text
+    })?;
+    match verification.checks.iter().find(|check| !check.passed) {
+        None => Ok(()),
+        Some(failed) => {
+            let message = format!("{} is not valid: {}", args.certificate.display(), failed.detail);
+            Err(Failure::new(Exit::NotValid, message))
+        }
+    }
+}
+
+fn verification_text(verification: &Verification) -> String {
+    let verdict = |passed| if passed { "ok" } else { "failed" };
+    let line = |name: CheckName, passed, detail: &str| {
+        format!("{:<12} {:<7} {detail}\n", check_name(name), verdict(passed))
+    };
+    verification.checks.iter().map(|check| line(check.name, check.passed, &check.detail)).collect()
+}
+
+const fn check_name(name: CheckName) -> &'static str {
+    match name {
+        CheckName::Bundle => "trust bundle",
+        CheckName::Form => "form",
+        CheckName::Chain => "chain",
+        CheckName::Time => "time",
+        CheckName::Names => "names",
+        CheckName::Approved => "approved",
+        CheckName::Logged => "logged",
+        CheckName::Quorum => "precommits",
+        CheckName::Checkpoint => "checkpoint",
+        _ => "other",
+    }
+}
+
+/// The certificate's DER. PEM is taken in its one form, so that a changed bit shows wherever it stands.
+fn read_certificate(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = file::read(path, PEM_BYTES_MAX)?;
+    let invalid = |reason: &dyn std::fmt::Display| {
+        Failure::new(Exit::NotValid, format!("{} is not valid: {reason}", path.display()))
+    };
+    let begins = bytes.windows(PEM_BEGIN.len()).any(|window| window == PEM_BEGIN);
+    // DER begins with a SEQUENCE; anything else is meant as text.
+    if !begins && bytes.first() == Some(&DER_SEQUENCE) {
+        return Ok(bytes);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| invalid(&"neither PEM nor DER"))?.replace("\r\n", "\n");
+    let der = from_pem(PemLabel::Certificate, &text).map_err(|fault| invalid(&fault))?;
+    let canonical = pem(PemLabel::Certificate, &der);
+    match canonical.trim_end_matches('\n') == text.strip_suffix('\n').unwrap_or(&text) {
+        true => Ok(der),
+        false => Err(invalid(&"the file holds more than one certificate's PEM, or was altered")),
+    }
+}
+
+fn read_proof(args: &VerifyArgs) -> Result<CertificateProof, Failure> {
+    let beside = || args.certificate.with_file_name(PROOF_FILE);
+    let path = args.proof.clone().unwrap_or_else(beside);
+    if !path.exists() {
+        let message = format!(
+            "{} is missing: it says which validators approved the certificate; to do without, say --without-proof",
+            path.display()
+        );
+        return Err(Failure::new(Exit::Input, message));
+    }
+    let invalid = |reason: &dyn std::fmt::Display| {
+        Failure::new(Exit::NotValid, format!("{} is not valid: {reason}", path.display()))
+    };
+    let bytes = file::read(&path, 2 * PROOF_BYTES_MAX)?;
+    let text = String::from_utf8(bytes).map_err(|_| invalid(&"not a text"))?;
+    CertificateProof::from_pem(&text).map_err(|fault| invalid(&fault))
+}
+
+const WITHOUT_PROOF: &str = "without a proof file only the committee's signature vouches for approval and logging: \
+     whoever stole enough key shares could have made it\n";
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+const DER_SEQUENCE: u8 = 0x30;

@@ -1,0 +1,258 @@
+//! The files that a mesh begins with: `validator.json`, what each operator contributes, and `genesis.json`,
+//! what they all agree on.
+//!
+//! Both are JSON for people to read and compare. What names the mesh is the hash of the genesis's canonical
+//! encoding, so white space and order of keys do not matter. That a plot root is of a plot, and that the
+//! validators' operators are who they say, nothing here checks: that is what operators meet for.
+
+use crate::failure::{Exit, Failure};
+use crate::file::{self, Access, read_text};
+use hypermesh_core::base::{Digest, MicroCaesar, Profile, PublicKey, UnixMillis, encode};
+use hypermesh_core::state::{
+    GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisMember, GenesisName, GenesisValidator, SetRecords,
+};
+use hypermesh_core::trustchain::DomainName;
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::net::SocketAddrV6;
+use std::path::Path;
+
+/// The most bytes in a `validator.json`.
+pub const VALIDATOR_FILE_BYTES_MAX: usize = 16 * 1024;
+/// The most bytes in a `genesis.json`: JSON takes more room than the encoding.
+pub const GENESIS_FILE_BYTES_MAX: usize = 4 * GENESIS_BYTES_MAX;
+
+/// What an operator contributes to genesis. Nothing in it is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidatorFile {
+    /// The mesh that the plot was made for.
+    pub network: String,
+    /// The parameters that the plot was made with.
+    pub profile: Profile,
+    /// The node's name, a label.
+    pub name: String,
+    /// Its identity.
+    pub key: PublicKey,
+    /// The root of its plot.
+    pub plot_root: Digest,
+    /// The last link of its hash chain of beacon reveals.
+    pub reveal_anchor: Digest,
+    /// Where the others find it.
+    pub address: SocketAddrV6,
+}
+
+/// What operators agree on, before it is put in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenesisPlan {
+    /// The mesh's name.
+    pub network: String,
+    /// The zone it answers for.
+    pub zone: DomainName,
+    /// Reverse zones it answers for too.
+    pub reverse_zones: Vec<DomainName>,
+    /// The parameters.
+    pub profile: Profile,
+    /// No block is earlier.
+    pub time: UnixMillis,
+    /// Who decides.
+    pub validators: Vec<ValidatorFile>,
+    /// What each of them has at stake.
+    pub stake: MicroCaesar,
+    /// What is in whose account.
+    pub accounts: Vec<GenesisAccount>,
+    /// What rewards are paid out of at first.
+    pub reserve: MicroCaesar,
+    /// Names that belong to someone from the start.
+    pub names: Vec<GenesisName>,
+    /// Records at those names.
+    pub records: Vec<SetRecords>,
+}
+
+impl ValidatorFile {
+    /// Reads a `validator.json`.
+    ///
+    /// # Errors
+    /// If it is missing or malformed, with line and column.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        read_json(path, VALIDATOR_FILE_BYTES_MAX)
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// If the disk does not allow it.
+    pub fn write(&self, path: &Path) -> Result<(), Failure> {
+        write_json(path, self)
+    }
+}
+
+impl GenesisPlan {
+    /// Puts the plan in order and checks it.
+    ///
+    /// # Errors
+    /// If a validator plotted for another mesh, or no mesh can start from it.
+    pub fn build(self) -> Result<Genesis, Failure> {
+        let fault = |what: &dyn Display| Failure::new(Exit::Input, format!("genesis: {what}"));
+        let other = self
+            .validators
+            .iter()
+            .find(|validator| validator.network != self.network || validator.profile != self.profile);
+        if let Some(ValidatorFile { name, network, profile, .. }) = other {
+            return Err(fault(&format!(
+                "validator {name} plotted for network {network} and profile {profile}, not for {} and {}: \
+                 its plot cannot be used here",
+                self.network, self.profile
+            )));
+        }
+        let stake = self.stake;
+        let validator = |file: ValidatorFile| GenesisValidator {
+            name: file.name,
+            member: GenesisMember { key: file.key, plot_root: file.plot_root, stake },
+            address: file.address,
+            reveal_anchor: file.reveal_anchor,
+        };
+        let mut validators: Vec<_> = self.validators.into_iter().map(validator).collect();
+        validators.sort_by_key(|validator| validator.member.key);
+        let mut accounts = self.accounts;
+        accounts.sort_by_key(|account| account.owner);
+        let genesis = Genesis {
+            network: self.network,
+            profile: self.profile,
+            time: self.time,
+            zone: self.zone,
+            reverse_zones: self.reverse_zones,
+            validators,
+            members: Vec::new(),
+            accounts,
+            reserve: self.reserve,
+            names: self.names,
+            records: self.records,
+        };
+        check(&genesis).map_err(|reason| fault(&reason))?;
+        Ok(genesis)
+    }
+}
+
+/// Reads a `genesis.json` and checks it.
+///
+/// # Errors
+/// If it is missing, malformed (with line and column), or no mesh can start from it.
+pub fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
+    let genesis = read_json(path, GENESIS_FILE_BYTES_MAX)?;
+    check(&genesis).map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", path.display())))?;
+    Ok(genesis)
+}
+
+/// Writes a `genesis.json`.
+///
+/// # Errors
+/// If the disk does not allow it.
+pub fn write_genesis(path: &Path, genesis: &Genesis) -> Result<(), Failure> {
+    write_json(path, genesis)
+}
+
+fn check(genesis: &Genesis) -> Result<(), String> {
+    let bytes = encode(genesis).len();
+    if bytes > GENESIS_BYTES_MAX {
+        return Err(format!("{bytes} bytes where a genesis has at most {GENESIS_BYTES_MAX}"));
+    }
+    genesis.check().map_err(|fault| fault.to_string())
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path, bytes_max: usize) -> Result<T, Failure> {
+    let text = read_text(path, bytes_max)?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Failure> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", path.display())))?;
+    text.push('\n');
+    file::write(path, text.as_bytes(), Access::Public)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hypermesh_core::base::SecretKey;
+
+    fn validator(number: u8) -> ValidatorFile {
+        ValidatorFile {
+            network: "demo".into(),
+            profile: Profile::Sim,
+            name: format!("node-{number}"),
+            key: SecretKey::from_seed([number; 32]).public(),
+            plot_root: Digest([number; 32]),
+            reveal_anchor: Digest([number; 32]),
+            address: format!("[::1]:{}", 7400 + u16::from(number)).parse().unwrap(),
+        }
+    }
+
+    fn plan() -> GenesisPlan {
+        GenesisPlan {
+            network: "demo".into(),
+            zone: "hypermesh".parse().unwrap(),
+            reverse_zones: vec!["d.f.ip6.arpa".parse().unwrap()],
+            profile: Profile::Sim,
+            time: UnixMillis(1_800_000_000_000),
+            validators: (1..=4).map(validator).collect(),
+            stake: MicroCaesar(10_000 * MicroCaesar::ONE.0),
+            accounts: (9..=12)
+                .map(|number| GenesisAccount {
+                    owner: SecretKey::from_seed([number; 32]).public(),
+                    balance: MicroCaesar(7),
+                })
+                .collect(),
+            reserve: MicroCaesar::ONE,
+            names: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_order_of_contributions_does_not_matter() {
+        let mut turned = plan();
+        turned.validators.reverse();
+        turned.accounts.reverse();
+        assert_eq!(plan().build().unwrap().hash(), turned.build().unwrap().hash());
+    }
+
+    #[test]
+    fn a_genesis_reads_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("genesis.json");
+        let genesis = plan().build().unwrap();
+        write_genesis(&path, &genesis).unwrap();
+        assert_eq!(read_genesis(&path).unwrap(), genesis);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("\"reserve\"", "\"reserves\"")).unwrap();
+        let error = read_genesis(&path).unwrap_err().message;
+        assert!(error.contains("unknown field `reserves`") && error.contains("line "), "{error}");
+    }
+
+    #[test]
+    fn a_validator_that_plotted_for_another_mesh_is_named() {
+        for (network, profile) in [("other", Profile::Sim), ("demo", Profile::Devnet)] {
+            let mut plan = plan();
+            plan.validators[2].network = network.into();
+            plan.validators[2].profile = profile;
+            let error = plan.build().unwrap_err();
+            assert!(error.message.contains("node-3"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_no_mesh_can_start_from_is_refused_when_made_and_when_read() {
+        let mut three = plan();
+        three.validators.pop();
+        assert!(three.build().unwrap_err().message.contains("3 validators"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("genesis.json");
+        let mut genesis = plan().build().unwrap();
+        genesis.validators.reverse();
+        write_genesis(&path, &genesis).unwrap();
+        assert!(read_genesis(&path).unwrap_err().message.contains("ascending order"));
+    }
+}

@@ -1,0 +1,27 @@
+//! Logs on standard error, for people or as JSON, one object a line.
+
+use std::io::IsTerminal;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
+/// Chooses what is logged, in the form of `tracing`'s filters: `debug`, `info,stoq=trace`.
+pub const LOG_VARIABLE: &str = "HYPERMESH_LOG";
+
+/// Begins to log. A second call changes nothing.
+pub fn start(json: bool) {
+    let mut filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .with_env_var(LOG_VARIABLE)
+        .from_env_lossy();
+    // It warns of every malformed query, which anyone may send.
+    if let Ok(quiet) = "hickory_proto=error".parse() {
+        filter = filter.add_directive(quiet);
+    }
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    let started = if json { logs.json().flatten_event(true).try_init() } else { logs.try_init() };
+    // Someone else logs already, as in tests.
+    started.unwrap_or_default();
+}

@@ -1,0 +1,75 @@
+//! Asking single nodes how they are, each by its own address and key.
+
+use crate::client::failure_of;
+use crate::context::Bootstrap;
+use crate::data::SystemEntropy;
+use crate::failure::{Exit, Failure};
+use hypermesh_core::api::{Call, NodeStatus, RESPONSE_BYTES_MAX, StatusRequest};
+use hypermesh_core::base::{SecretKey, decode, encode};
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::time::Duration;
+use stoq::{CallOptions, Client, ClientConfig, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
+use tokio::task::JoinSet;
+
+/// Asks nodes how they are, under a key of its own that lasts as long as it does. Clones share connections.
+#[derive(Clone)]
+pub struct Probe {
+    endpoint: Endpoint,
+    client: Client,
+}
+
+impl Probe {
+    /// A probe. Must be called from within a tokio runtime.
+    ///
+    /// # Errors
+    /// If this machine has no IPv6.
+    pub fn new() -> Result<Self, Failure> {
+        let env = Env::real(Identity::new(SecretKey::generate(&mut SystemEntropy)));
+        let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+        let endpoint = Endpoint::bind(env, any, TransportConfig::default())
+            .map_err(|error| Failure::new(Exit::Failed, format!("{error}: is IPv6 enabled?")))?;
+        let client = Client::new(&endpoint, ClientConfig { attempts_max: 1, ..ClientConfig::default() });
+        Ok(Self { endpoint, client })
+    }
+
+    /// How a node is.
+    ///
+    /// # Errors
+    /// If it does not answer in time, or is another.
+    pub async fn status(&self, node: &Bootstrap, timeout: Duration) -> Result<NodeStatus, Failure> {
+        let peer = Peer { addr: node.address, expect: Expect::Key(node.key) };
+        let method = StatusRequest::METHOD;
+        let body = encode(&StatusRequest {});
+        let options = CallOptions::once(timeout);
+        let answer = self.client.call(&peer, method.service, method.name, body, options).await;
+        let answer = answer.map_err(|error| failure_of(&error))?;
+        decode(&answer, RESPONSE_BYTES_MAX).map_err(|fault| {
+            Failure::new(
+                Exit::Failed,
+                format!("its status is malformed ({fault}): is it of the same version?"),
+            )
+        })
+    }
+
+    /// How each of these nodes is, asked all at once; in their order.
+    pub async fn status_of_all(
+        &self,
+        nodes: &[Bootstrap],
+        timeout: Duration,
+    ) -> Vec<Result<NodeStatus, Failure>> {
+        let mut asked = JoinSet::new();
+        for (place, node) in nodes.iter().enumerate() {
+            let (probe, node) = (self.clone(), node.clone());
+            asked.spawn(async move { (place, probe.status(&node, timeout).await) });
+        }
+        let mut answers = asked.join_all().await;
+        answers.sort_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    /// Tells the nodes that this probe is gone.
+    pub async fn close(self) {
+        drop(self.client);
+        self.endpoint.close().await;
+    }
+}

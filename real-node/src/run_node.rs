@@ -1,0 +1,207 @@
+//! Running a node: from its folder to a driver that turns it, until it is told to stop.
+
+use crate::data::{NodeFolder, PidFile};
+use crate::failure::{Exit, Failure};
+use crate::genesis_file::read_genesis;
+use crate::listeners::DnsService;
+use crate::node_config::NodeConfigFile;
+use crate::plot::PlotFolder;
+use crate::store::RedbStore;
+use hypermesh_core::api::View;
+use hypermesh_core::base::{Now, SecretKey};
+use hypermesh_core::hypermesh::RevealChain;
+use hypermesh_core::hypermesh::ordering::Timeouts;
+use hypermesh_core::hypermesh::proof::Plot;
+use hypermesh_core::node::{Event, Node, NodeConfig};
+use hypermesh_core::state::Genesis;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use stoq::{CoreEntropy, Driver, DriverConfig, Env, Identity, ThreadWorkers};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// How long a node may take to stop: what was handed out is made durable first.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a node reads from its folder before it starts.
+struct Loaded {
+    genesis: Genesis,
+    identity: SecretKey,
+    plot: Plot,
+    reveals: RevealChain,
+    store: RedbStore,
+}
+
+/// A node that runs.
+pub struct RunningNode {
+    driver: Driver,
+    dns: Option<DnsService>,
+    /// Kept last: the folder is free once everything else has stopped.
+    _mark: PidFile,
+}
+
+/// Runs the node of a folder until SIGINT or SIGTERM.
+///
+/// # Errors
+/// If it cannot start, or its store fails.
+pub async fn run(folder: &NodeFolder) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(Exit::Failed, format!("signals: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut node = RunningNode::start(folder).await?;
+    tokio::select! {
+        biased;
+        _ = interrupt.recv() => tracing::info!("stopping: interrupted"),
+        _ = terminate.recv() => tracing::info!("stopping: told to"),
+        outcome = node.driver.stopped() => {
+            let reason = outcome.err().unwrap_or_else(|| "it was stopped from within".into());
+            return Err(Failure::new(Exit::Failed, format!("the node stopped: {reason}")));
+        }
+    }
+    node.stop().await
+}
+
+impl RunningNode {
+    /// Starts the node of a folder. Must be called from within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the folder is in use or incomplete, an address is taken, or what it holds does not fit together.
+    pub async fn start(folder: &NodeFolder) -> Result<Self, Failure> {
+        let config = folder.read_config()?;
+        let mark = PidFile::create(&folder.pid())?;
+        let dns = match config.dns {
+            Some(address) => Some(DnsService::bind(address.into()).await.map_err(failure)?),
+            None => None,
+        };
+        let listen = config.listen;
+        let loading = {
+            let folder = folder.clone();
+            move || load(&folder, &config)
+        };
+        let loaded = tokio::task::spawn_blocking(loading).await.map_err(failure)??;
+        let env = Env::real(Identity::new(loaded.identity.clone()));
+        let node = NodeConfig {
+            genesis: Arc::new(loaded.genesis),
+            identity: loaded.identity,
+            plot: Arc::new(loaded.plot),
+            reveals: loaded.reveals,
+            entropy: Box::new(CoreEntropy(Arc::clone(&env.entropy))),
+            reader: Box::new(loaded.store.reader()),
+            timeouts: Timeouts::default(),
+        };
+        let clock = Arc::clone(&env.clock);
+        let node = Node::open(clock.now(), node)
+            .map_err(|fault| Failure::new(Exit::Input, format!("{}: {fault}", folder.path().display())))?;
+        let workers = Arc::new(ThreadWorkers::new(Box::new(loaded.store)));
+        let driver = DriverConfig { env, listen, node, workers, observer: Arc::new(tell) };
+        let driver = Driver::start(driver).map_err(failure)?;
+        let dns = dns.map(|listener| DnsService::start(listener, driver.views(), clock));
+        announce(&driver, dns.as_ref());
+        Ok(Self { driver, dns, _mark: mark })
+    }
+
+    /// The driver that turns the node.
+    #[must_use]
+    pub const fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    /// Stops the node, once everything that it has handed out is durable.
+    ///
+    /// # Errors
+    /// If the store fails, or it takes too long.
+    pub async fn stop(self) -> Result<(), Failure> {
+        if let Some(dns) = self.dns {
+            dns.stop().await;
+        }
+        let stopped = tokio::time::timeout(STOP_TIMEOUT, self.driver.stop()).await;
+        let late = |_| Failure::new(Exit::Failed, format!("not stopped within {STOP_TIMEOUT:?}"));
+        stopped.map_err(late)?.map_err(|reason| Failure::new(Exit::Failed, reason))?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Reads what the node needs. The plot and the chain of reveals take a processor each for a moment.
+fn load(folder: &NodeFolder, config: &NodeConfigFile) -> Result<Loaded, Failure> {
+    let identity = folder.read_identity()?;
+    let genesis = read_genesis(&config.genesis)?;
+    if (&genesis.network, genesis.profile) != (&config.network, config.profile) {
+        let message = format!(
+            "{}: network {} and profile {} are not those of {}: {} and {}",
+            folder.config().display(),
+            config.network,
+            config.profile,
+            config.genesis.display(),
+            genesis.network,
+            genesis.profile
+        );
+        return Err(Failure::new(Exit::Input, message));
+    }
+    let store = RedbStore::open(&folder.store()).map_err(failure)?;
+    let plot = PlotFolder::new(folder.plot(), &config.network, config.profile, &identity.public());
+    let (plot, reveals) = thread::scope(|scope| {
+        let reveals = scope.spawn(|| RevealChain::new(identity.seed()));
+        (plot.load(), reveals.join().expect("hashing does not panic"))
+    });
+    Ok(Loaded { genesis, identity, plot: plot?, reveals, store })
+}
+
+fn announce(driver: &Driver, dns: Option<&DnsService>) {
+    let view = driver.view();
+    let status = &view.status;
+    tracing::info!(
+        name = status.name,
+        key = %status.node,
+        network = status.network,
+        genesis = %status.genesis,
+        height = status.height.0,
+        stoq = driver.local_addr().map(|address| address.to_string()).unwrap_or_default(),
+        dns = dns.map(|dns| dns.address().to_string()).unwrap_or_default(),
+        "running"
+    );
+    tokio::spawn(announce_ready(driver.views()));
+}
+
+/// Tells once when the node can issue.
+async fn announce_ready(mut views: watch::Receiver<Arc<View>>) {
+    // An error says that the node stops before it is ready.
+    if let Ok(view) = views.wait_for(|view| view.status.ready).await {
+        tracing::info!(height = view.status.height.0, "ready");
+    }
+}
+
+/// Writes events to the log.
+fn tell(event: &Event, _now: Now) {
+    match event {
+        Event::Committed { height, operations: 0, .. } => tracing::debug!(height = height.0, "committed"),
+        Event::Committed { height, operations, .. } => {
+            tracing::info!(height = height.0, operations, "committed");
+        }
+        Event::Durable { height } => tracing::debug!(height = height.0, "durable"),
+        Event::Refused { operation, reason } => tracing::info!(?operation, reason, "refused"),
+        Event::Issued { serial, height } => tracing::info!(%serial, height = height.0, "issued"),
+        Event::GenerationBegan { attempt } => tracing::info!(attempt, "generating the committee's keys"),
+        Event::GenerationAborted { attempt, reason } => {
+            tracing::warn!(attempt, reason, "key generation given up");
+        }
+        Event::CommitteeActive { height, holds_shares } => {
+            tracing::info!(height = height.0, holds_shares, "the committee's keys are active");
+        }
+        Event::Culprit { validator, reason } => tracing::warn!(%validator, reason, "a bad signature share"),
+        Event::Equivocation(evidence) => tracing::error!(?evidence, "a validator contradicts itself"),
+        Event::PeerFault { peer, reason } => tracing::warn!(%peer, reason, "a peer is at fault"),
+        Event::InvalidBlock { height, proposer, reason } => {
+            tracing::warn!(height = height.0, %proposer, reason, "an invalid block was proposed");
+        }
+        Event::Broken { reason } => tracing::error!(reason, "this cannot happen unless more than f are faulty"),
+        Event::StoreFault { reason } => tracing::error!(reason, "the store failed"),
+        Event::TicketStands { beacon } => tracing::debug!(beacon, "the ticket stands"),
+        other => tracing::debug!(event = ?other, "event"),
+    }
+}
+
+fn failure(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Failed, error)
+}

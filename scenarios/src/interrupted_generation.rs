@@ -1,0 +1,32 @@
+//! A node restarts while the keys are being generated. What it had in memory is gone, so the attempt is given up
+//! and the next one succeeds.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure};
+use hypermesh_core::node::Event;
+use hypermesh_sim::world::{RunFault, Start, World};
+use std::time::Duration;
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "interrupted-generation",
+    shows: "a restart in the middle of key generation aborts the attempt, and a new one succeeds",
+    start: Start::Empty,
+    play,
+};
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    let victim = stage.any_place();
+    // Its commitments stand on chain, so its secrets matter; nobody has confirmed yet.
+    stage.wait("the victim's commitments on chain", |world| {
+        world.view(victim).is_some_and(|view| view.state.generation().round1.contains_key(&view.status.node))
+    })?;
+    stage.world.crash(victim);
+    let pause = Duration::from_micros(stage.random.below(3_000_000));
+    stage.world.run_for(pause)?;
+    stage.world.start(victim)?;
+    stage.wait("all nodes ready", World::is_ready)?;
+    let aborted = |(_, _, event): &(_, _, Event)| matches!(event, Event::GenerationAborted { .. });
+    ensure(stage.world.events().iter().any(aborted), "the attempt was not given up")?;
+    stage.begin()?;
+    stage.issue(victim).map(|_| ())
+}

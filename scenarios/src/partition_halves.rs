@@ -1,0 +1,43 @@
+//! The network falls into two halves, neither of which is a quorum; then it heals.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure};
+use hypermesh_sim::world::{RunFault, Start, World};
+use std::time::Duration;
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "partition-halves",
+    shows: "two halves decide nothing while they are apart, and everything that was asked once they are together",
+    start: Start::Ready,
+    play,
+};
+
+/// What was decided in the instant of the division is still told within this time.
+const SETTLES: Duration = Duration::from_secs(2);
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    stage.issue(0)?;
+    let before = stage.ask_certificate(0);
+    let pause = Duration::from_micros(stage.random.below(40_000));
+    stage.world.run_for(pause)?;
+    stage.world.partition(&[0, 0, 1, 1]);
+    stage.world.run_for(SETTLES)?;
+    let height = highest(&stage.world);
+    let asked = [stage.ask_certificate(1), stage.ask_certificate(2)];
+    let apart = Duration::from_millis(1_000 + stage.random.below(20_000));
+    stage.world.run_for(apart)?;
+    ensure(highest(&stage.world) == height, "half a mesh decided a block")?;
+    let unanswered = asked.iter().all(|one| stage.world.answer(one.id).is_none());
+    ensure(unanswered, "half a mesh answered an operation")?;
+    stage.world.heal();
+    stage.certificate(&before)?;
+    for one in &asked {
+        stage.certificate(one)?;
+    }
+    stage.wait("all nodes ready again", World::is_ready)
+}
+
+fn highest(world: &World) -> Option<hypermesh_core::base::Height> {
+    world.views().map(|view| view.state.height()).max()
+}

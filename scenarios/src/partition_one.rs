@@ -1,0 +1,36 @@
+//! One node is cut off from the three others; then it comes back.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure};
+use hypermesh_sim::world::{RunFault, Start, World};
+use std::time::Duration;
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "partition-one",
+    shows: "three nodes go on without the fourth, which catches up and then answers what it was asked meanwhile",
+    start: Start::Ready,
+    play,
+};
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    let lonely = stage.any_place();
+    let mut sides = [0_u8; 4];
+    if let Some(side) = sides.get_mut(lonely) {
+        *side = 1;
+    }
+    stage.world.partition(&sides);
+    let waiting = stage.ask_certificate(lonely);
+    for _ in 0..2 {
+        for place in (0..4).filter(|place| *place != lonely) {
+            stage.issue(place)?;
+        }
+    }
+    let apart = Duration::from_millis(stage.random.below(30_000));
+    stage.world.run_for(apart)?;
+    ensure(stage.world.answer(waiting.id).is_none(), "a node alone answered an operation")?;
+    stage.world.heal();
+    stage.certificate(&waiting)?;
+    stage.wait("all nodes ready again", World::is_ready)?;
+    stage.issue(lonely).map(|_| ())
+}

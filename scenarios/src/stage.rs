@@ -1,0 +1,182 @@
+//! What scenarios have in common: a mesh that is ready, owners who ask, answers that are checked.
+
+use hypermesh_core::api::{
+    ApiFault, CertificateRequestBySerial, IssuedCertificate, Request, Response, TrustBundleRequest,
+};
+use hypermesh_core::base::SecretKey;
+use hypermesh_core::node::RequestId;
+use hypermesh_core::state::Receipt;
+use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
+use hypermesh_core::trustchain::ca::SerialNumber;
+use hypermesh_sim::world::{Owner, Place, Random, RunFault, World, name};
+use std::time::Duration;
+
+/// How long a mesh may take to generate its keys, and anything else that is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The name that the client asks certificates for.
+pub(crate) const NAME: &str = "web.demo.hypermesh";
+
+/// A world, and what a scenario does in it.
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) random: Random,
+    nonce: u64,
+    bundle: Option<TrustBundle>,
+}
+
+/// A request that was sent, and can be sent again.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) id: RequestId,
+    pub(crate) request: Request,
+}
+
+impl Stage {
+    pub(crate) const fn new(world: World, random: Random) -> Self {
+        Self { world, random, nonce: 0, bundle: None }
+    }
+
+    /// Lets the mesh generate its keys and fetches the trust bundle.
+    pub(crate) fn begin(&mut self) -> Result<(), RunFault> {
+        self.wait("all nodes ready", World::is_ready)?;
+        for place in 0..self.world.cast().validators.len() {
+            let asked = self.ask(place, Request::TrustBundle(TrustBundleRequest {}));
+            let bundle = match self.answer(&asked)? {
+                Ok(Response::TrustBundle(bundle)) => bundle,
+                other => return Err(unexpected("a trust bundle", &other)),
+            };
+            let fault = |fault| format!("the trust bundle of node-{} anchors nothing: {fault}", place + 1);
+            bundle.check().map_err(|reason| RunFault::Unexpected(fault(reason)))?;
+            self.bundle = Some(bundle);
+        }
+        Ok(())
+    }
+
+    /// Lets the nodes that run come to the same height and checks what can only be checked then.
+    pub(crate) fn end(&mut self) -> Result<(), RunFault> {
+        self.wait("the nodes at one height", |world| {
+            let mut heights = world.views().map(|view| view.state.height());
+            let first = heights.next();
+            heights.all(|height| Some(height) == first)
+        })?;
+        self.world.finish()
+    }
+
+    /// Runs until something is so.
+    pub(crate) fn wait(&mut self, what: &str, is_so: impl FnMut(&World) -> bool) -> Result<(), RunFault> {
+        self.world.run_until(what, PATIENCE, is_so)
+    }
+
+    // --- asking ---
+
+    /// The client, who owns `demo.hypermesh`.
+    pub(crate) fn client(&self) -> Owner {
+        self.owner(&self.world.cast().client)
+    }
+
+    pub(crate) fn owner(&self, key: &SecretKey) -> Owner {
+        self.world.owner(key)
+    }
+
+    /// A number that was not drawn before.
+    pub(crate) const fn nonce(&mut self) -> u64 {
+        self.nonce += 1;
+        self.nonce
+    }
+
+    /// A node, by chance.
+    pub(crate) fn any_place(&mut self) -> Place {
+        let count = self.world.cast().validators.len();
+        usize::try_from(self.random.below(count as u64)).unwrap_or_default()
+    }
+
+    pub(crate) fn ask(&mut self, place: Place, request: Request) -> Asked {
+        let id = self.world.request(place, request.clone());
+        Asked { id, request }
+    }
+
+    /// Asks a node for a certificate.
+    pub(crate) fn ask_certificate(&mut self, place: Place) -> Asked {
+        let nonce = self.nonce();
+        let request = self.client().issue(nonce, &[NAME]);
+        self.ask(place, request)
+    }
+
+    // --- answers ---
+
+    pub(crate) fn answer(&mut self, asked: &Asked) -> Result<Result<Response, ApiFault>, RunFault> {
+        self.wait("an answer", |world| world.answer(asked.id).is_some())?;
+        let answer = self.world.answer(asked.id).map(|answer| answer.response.clone());
+        answer.ok_or_else(|| RunFault::Unexpected("an answer that came is gone".to_string()))
+    }
+
+    /// The certificate that was asked for, verified offline.
+    pub(crate) fn certificate(&mut self, asked: &Asked) -> Result<IssuedCertificate, RunFault> {
+        match self.answer(asked)? {
+            Ok(Response::IssueCertificate(issued)) => self.verify(&issued).map(|()| issued),
+            other => Err(unexpected("a certificate", &other)),
+        }
+    }
+
+    /// Asks a node for a certificate and waits for it.
+    pub(crate) fn issue(&mut self, place: Place) -> Result<IssuedCertificate, RunFault> {
+        let asked = self.ask_certificate(place);
+        self.certificate(&asked)
+    }
+
+    /// Asks a node for a certificate that was issued.
+    pub(crate) fn fetch(
+        &mut self,
+        place: Place,
+        serial: SerialNumber,
+    ) -> Result<IssuedCertificate, RunFault> {
+        let request = CertificateRequestBySerial { serial_number: serial };
+        let asked = self.ask(place, Request::GetCertificate(request));
+        self.certificate(&asked)
+    }
+
+    /// The receipt of an operation that is no certificate.
+    pub(crate) fn receipt(&mut self, asked: &Asked) -> Result<Receipt, RunFault> {
+        match self.answer(asked)? {
+            Ok(
+                Response::RegisterName(receipt) | Response::SetRecords(receipt) | Response::Transfer(receipt),
+            ) => Ok(receipt),
+            other => Err(unexpected("a receipt", &other)),
+        }
+    }
+
+    /// The refusal of an operation.
+    pub(crate) fn refusal(&mut self, asked: &Asked) -> Result<ApiFault, RunFault> {
+        match self.answer(asked)? {
+            Err(fault) => Ok(fault),
+            other => Err(unexpected("a refusal", &other)),
+        }
+    }
+
+    fn verify(&self, issued: &IssuedCertificate) -> Result<(), RunFault> {
+        let fault = |what: String| Err(RunFault::Unexpected(what));
+        let Some(bundle) = &self.bundle else { return fault("there is no trust bundle yet".to_string()) };
+        let Ok(proof) = CertificateProof::from_pem(&issued.proof_pem) else {
+            return fault("the proof beside a certificate is none".to_string());
+        };
+        let (der, wall) = (&issued.certificate_der, self.world.wall());
+        let verification = verify_certificate(bundle, der, Some(&proof), Some(&name(NAME)), wall);
+        if verification.valid {
+            return Ok(());
+        }
+        fault(format!("a certificate does not verify: {:?}", verification.checks.last()))
+    }
+}
+
+fn unexpected(wanted: &str, got: &Result<Response, ApiFault>) -> RunFault {
+    let got = match got {
+        Ok(response) => format!("another response: {} bytes", response.encode().len()),
+        Err(fault) => fault.to_string(),
+    };
+    RunFault::Unexpected(format!("{wanted} was expected, and this came: {got}"))
+}
+
+/// Fails a scenario unless something holds.
+pub(crate) fn ensure(holds: bool, otherwise: &str) -> Result<(), RunFault> {
+    if holds { Ok(()) } else { Err(RunFault::Unexpected(otherwise.to_string())) }
+}

@@ -1,0 +1,68 @@
+//! An owner registers a name, is paid by another, sets records, and gets a certificate for the name.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure};
+use hypermesh_core::api::{DnsRequest, Request, Response};
+use hypermesh_core::base::MicroCaesar;
+use hypermesh_core::caesar::{Place as Purse, TRANSFER_FEE};
+use hypermesh_core::state::SetRecords;
+use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
+use hypermesh_sim::world::{RunFault, Start, name};
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "transfer-and-names",
+    shows: "a name is registered, its records set at one node and read at all, and an amount moved, to the millionth",
+    start: Start::Ready,
+    play,
+};
+
+const AMOUNT: MicroCaesar = MicroCaesar(5_000_000);
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    let client = stage.client();
+    let poor = stage.world.cast().poor.public();
+    let purse = |stage: &Stage, owner| {
+        stage.world.view(0).map(|view| view.state.balance(Purse::Account(owner))).unwrap_or_default()
+    };
+    let before = purse(stage, client.key.public());
+    let nonce = stage.nonce();
+    let asked = stage.ask(1, client.transfer(nonce, poor, AMOUNT));
+    stage.receipt(&asked)?;
+    settle(stage)?;
+    ensure(purse(stage, poor) == AMOUNT, "the amount did not arrive")?;
+    let left = before.checked_sub(AMOUNT).and_then(|left| left.checked_sub(TRANSFER_FEE));
+    ensure(Some(purse(stage, client.key.public())) == left, "the sender paid another amount")?;
+
+    let service = name("shop.hypermesh");
+    let nonce = stage.nonce();
+    let asked = stage.ask(2, client.register(nonce, service.clone(), client.key.public()));
+    stage.receipt(&asked)?;
+    // Another node may be a block behind, and then does not know the name yet.
+    settle(stage)?;
+    let address = "fd00::10".parse().map_err(|_| RunFault::Unexpected("no address".to_string()))?;
+    let records = RecordSet::new(300, vec![RecordData::Aaaa(address)]).ok();
+    let nonce = stage.nonce();
+    let set = SetRecords { name: service.clone(), record_type: RecordType::Aaaa, records: records.clone() };
+    let asked = stage.ask(3, client.set(nonce, set));
+    stage.receipt(&asked)?;
+    settle(stage)?;
+    for place in 0..4 {
+        let request = DnsRequest { name: service.clone(), record_type: RecordType::Aaaa };
+        let asked = stage.ask(place, Request::ResolveDns(request));
+        let Ok(Response::ResolveDns(answer)) = stage.answer(&asked)? else {
+            return Err(RunFault::Unexpected("names do not resolve".to_string()));
+        };
+        let resolved = answer.answers.first().map(|named| named.set.clone());
+        ensure(resolved == records, "a node gives other records")?;
+    }
+    Ok(())
+}
+
+/// Waits until every node has what one of them has answered.
+fn settle(stage: &mut Stage) -> Result<(), RunFault> {
+    let highest = stage.world.views().map(|view| view.state.height()).max();
+    stage.wait("all nodes at the height of the first", |world| {
+        world.views().all(|view| Some(view.state.height()) >= highest)
+    })
+}

@@ -1,0 +1,62 @@
+//! Nodes that lie: they run the honest code, and what they send is changed on its way out, signed anew with
+//! their own key.
+
+use hypermesh_core::base::{Digest, Domain, SecretKey, Signature, decode, encode};
+use hypermesh_core::hypermesh::committee::SignedShare;
+use hypermesh_core::node::MESSAGE_BYTES_MAX;
+
+/// How a node lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lie {
+    /// It sends signature shares that do not hold, and puts its name to them.
+    BadShares,
+}
+
+/// What a coordinator gets from a signer: shares, and cosignatures by size of the log.
+type SharesSigned = (Vec<SignedShare>, Vec<(u64, Signature)>);
+
+/// The first byte of the message that carries signature shares.
+const SIGNED_SHARES: u8 = 10;
+const SHARE: Domain = Domain::new("hypermesh v1 committee signature share");
+
+/// What a liar sends in place of an honest message; `None` where it leaves that as it is.
+pub(super) fn tell(lie: Lie, identity: &SecretKey, message: &[u8]) -> Option<Vec<u8>> {
+    match (lie, message.split_first()?) {
+        (Lie::BadShares, (&SIGNED_SHARES, rest)) => {
+            let (mut shares, cosignatures): SharesSigned = decode(rest, MESSAGE_BYTES_MAX).ok()?;
+            shares.iter_mut().for_each(|share| spoil(share, identity));
+            Some([&[SIGNED_SHARES], encode(&(shares, cosignatures)).as_slice()].concat())
+        }
+        _ => None,
+    }
+}
+
+/// Another scalar than the one that was asked for, with a signature that holds.
+fn spoil(share: &mut SignedShare, identity: &SecretKey) {
+    share.share[0] ^= 1;
+    let Digest(session) = share.session;
+    share.signature = identity.sign(&SHARE.hash(&[&session, share.signer.as_bytes(), &share.share]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spoiled_share_still_bears_its_signers_name() {
+        let identity = SecretKey::from_seed([3; 32]);
+        let share = SignedShare {
+            session: Digest([1; 32]),
+            signer: identity.public(),
+            share: [2; 32],
+            signature: Signature([0; 64]),
+        };
+        let honest: SharesSigned = (vec![share.clone()], Vec::new());
+        let message = [&[SIGNED_SHARES], encode(&honest).as_slice()].concat();
+        let told = tell(Lie::BadShares, &identity, &message).unwrap();
+        let (shares, _): SharesSigned = decode(&told[1..], MESSAGE_BYTES_MAX).unwrap();
+        assert_ne!(shares[0].share, share.share);
+        assert_eq!(shares[0].verify(), Ok(()));
+    }
+}
