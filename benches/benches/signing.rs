@@ -1,5 +1,7 @@
 //! Threshold signatures: every party's work for one, in one thread.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use hypermesh_core::base::{Digest, Entropy, PublicKey, SecretKey};
 use hypermesh_core::hypermesh::committee::{

@@ -32,7 +32,7 @@ struct Session {
 }
 
 /// Measures, prints the table, and says whether every target of the user's is met.
-pub fn run(quick: bool, json: bool) -> Result<ExitCode, String> {
+pub(crate) fn run(quick: bool, json: bool) -> Result<ExitCode, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let figures = runtime.block_on(measure(if quick { 1 } else { 10 }))?;
@@ -151,7 +151,7 @@ impl Session {
     }
 
     fn operation(&self, nonce: u64, name: &str) -> Result<Operation, String> {
-        let owner = Owner { key: self.key.clone(), genesis: self.genesis, time: wall() };
+        let owner = Owner::new(self.key.clone(), self.genesis, wall());
         match owner.issue(nonce, &[name]) {
             Request::IssueCertificate(request) => Ok(request.operation),
             _ => Err("an owner asked for something else".into()),

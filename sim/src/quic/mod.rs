@@ -232,7 +232,7 @@ impl QuicWorld {
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        Owner { key: key.clone(), genesis: self.cast.genesis_hash(), time: self.wall() }
+        Owner::new(key.clone(), self.cast.genesis_hash(), self.wall())
     }
 
     /// A node's view, if it runs.
