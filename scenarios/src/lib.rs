@@ -17,6 +17,7 @@ mod old_certificate;
 mod partition_halves;
 mod partition_one;
 mod power_loss;
+mod quic;
 mod refused_operations;
 mod repeat_elsewhere;
 mod stage;
@@ -26,6 +27,8 @@ mod wrong_clock;
 use hypermesh_core::base::{Digest, Mono};
 use hypermesh_sim::world::{Options, Random, RunFault, Start, Stream, World};
 use stage::Stage;
+
+pub use quic::{QUIC_SCENARIOS, QuicScenario};
 
 /// Something that nodes are put through.
 #[derive(Clone, Copy)]
