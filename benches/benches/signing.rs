@@ -1,5 +1,7 @@
 //! Threshold signatures: every party's work for one, in one thread.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use hypermesh_core::base::{Digest, Entropy, PublicKey, SecretKey};
 use hypermesh_core::hypermesh::committee::{
@@ -75,9 +77,14 @@ impl Signers {
             offer.commitments.truncate(1);
             pool.accept_offer(&self.committee, *key, offer).unwrap();
         }
-        let mut session =
-            SigningSession::begin(self.committee.clone(), KeyPurpose::Root, message.to_vec(), &order, &mut pool)
-                .unwrap();
+        let mut session = SigningSession::begin(
+            self.committee.clone(),
+            KeyPurpose::Root,
+            message.to_vec(),
+            &order,
+            &mut pool,
+        )
+        .unwrap();
         let request = session.request().clone();
         let mut signed = false;
         for key in session.signers().copied().collect::<Vec<_>>() {

@@ -1,5 +1,7 @@
 //! What a node does with its state: blocks, names, certificates.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use hypermesh_core::api::{Request, Response, ValidateCertificateRequest, View, read};
 use hypermesh_core::base::{Sequence, decode, encode};

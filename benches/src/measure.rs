@@ -4,8 +4,9 @@ use hypermesh::context::{CONTEXT_VARIABLE, Context, read_key};
 use hypermesh::plot::PlotFolder;
 use hypermesh_benches::{Figure, heading};
 use hypermesh_core::api::{
-    Call, ConsensusRequirements, ConsensusValidationResult, DnsRequest, GenesisRequest, IssueCertificateRequest, IssuedCertificate,
-    MemberRequest, RESPONSE_BYTES_MAX, Request, ValidateBatchRequest, ValidateCertificateRequest,
+    Call, ConsensusRequirements, ConsensusValidationResult, DnsRequest, GenesisRequest,
+    IssueCertificateRequest, IssuedCertificate, MemberRequest, RESPONSE_BYTES_MAX, Request,
+    ValidateBatchRequest, ValidateCertificateRequest,
 };
 use hypermesh_core::base::{Digest, MicroCaesar, Profile, SecretKey, Sequence, UnixMillis, decode, encode};
 use hypermesh_core::hypermesh::proof::{
@@ -31,7 +32,7 @@ struct Session {
 }
 
 /// Measures, prints the table, and says whether every target of the user's is met.
-pub fn run(quick: bool, json: bool) -> Result<ExitCode, String> {
+pub(crate) fn run(quick: bool, json: bool) -> Result<ExitCode, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let figures = runtime.block_on(measure(if quick { 1 } else { 10 }))?;
@@ -40,7 +41,10 @@ pub fn run(quick: bool, json: bool) -> Result<ExitCode, String> {
     } else {
         println!("{}", heading());
         figures.iter().for_each(|figure| println!("{}", figure.row()));
-        println!("\nfour validators and this client share {} processors; stores are synced to disk", processors());
+        println!(
+            "\nfour validators and this client share {} processors; stores are synced to disk",
+            processors()
+        );
     }
     let met = figures.iter().all(|figure| figure.is_met() != Some(false));
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -63,7 +67,8 @@ async fn measure(scale: usize) -> Result<Vec<Figure>, String> {
     let trustchain = TrustChain::open(&session).await?;
     let (checked, committed) = (ConsensusRequirements::Checked, ConsensusRequirements::Committed);
     figures.push(trustchain.validate("consensus/validate_certificate, Checked", checked, 50 * scale).await?);
-    figures.push(trustchain.validate("consensus/validate_certificate, Committed", committed, 20 * scale).await?);
+    figures
+        .push(trustchain.validate("consensus/validate_certificate, Committed", committed, 20 * scale).await?);
     eprintln!("measuring issuance by 100 at once");
     figures.push(session.issue_at_once(100, 2 * scale).await?);
     Ok(figures)
@@ -146,7 +151,7 @@ impl Session {
     }
 
     fn operation(&self, nonce: u64, name: &str) -> Result<Operation, String> {
-        let owner = Owner { key: self.key.clone(), genesis: self.genesis, time: wall() };
+        let owner = Owner::new(self.key.clone(), self.genesis, wall());
         match owner.issue(nonce, &[name]) {
             Request::IssueCertificate(request) => Ok(request.operation),
             _ => Err("an owner asked for something else".into()),

@@ -41,11 +41,7 @@ impl<'a> TrustChain<'a> {
     }
 
     fn operation(&self, nonce: u64, name: &str) -> Operation {
-        let owner = Owner {
-            key: self.mesh.cast.client.clone(),
-            genesis: self.mesh.cast.genesis_hash(),
-            time: wall(),
-        };
+        let owner = Owner::new(self.mesh.cast.client.clone(), self.mesh.cast.genesis_hash(), wall());
         match owner.issue(nonce, &[name]) {
             hypermesh_core::api::Request::IssueCertificate(request) => request.operation,
             other => panic!("asked for {other:?}"),

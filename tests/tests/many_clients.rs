@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 async fn issue(mesh: &LocalMesh, node: usize, nonce: u64, name: &str) -> IssuedCertificate {
     let key = mesh.cast.client.clone();
-    let owner = Owner { key: key.clone(), genesis: mesh.cast.genesis_hash(), time: wall() };
+    let owner = Owner::new(key.clone(), mesh.cast.genesis_hash(), wall());
     let Request::IssueCertificate(request) = owner.issue(nonce, &[name]) else {
         panic!("asked for something else")
     };
@@ -26,7 +26,7 @@ async fn a_hundred_clients_at_once_are_all_answered_and_none_twice() {
     let asked = (0..CLIENTS).map(|number| {
         let node = usize::try_from(number % 4).unwrap();
         let key = mesh.cast.client.clone();
-        let owner = Owner { key: key.clone(), genesis: mesh.cast.genesis_hash(), time: wall() };
+        let owner = Owner::new(key.clone(), mesh.cast.genesis_hash(), wall());
         let Request::IssueCertificate(request) = owner.issue(number, &[&format!("c{number}.demo.hypermesh")])
         else {
             panic!("asked for something else")

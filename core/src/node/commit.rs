@@ -23,7 +23,7 @@ impl Node {
             Err(reason) => {
                 // A quorum decided what this node finds invalid: more than f are faulty, or this node is. It must
                 // not follow, and it must say so.
-                self.outbox.event(Event::StoreFault { reason });
+                self.outbox.event(Event::Broken { reason });
                 return;
             }
         };

@@ -144,7 +144,7 @@ impl Node {
             EngineOutput::PeerBehind { peer, height } => self.serve_block(peer, height),
             EngineOutput::Fault(fault) => match fault.peer() {
                 Some(peer) => self.outbox.event(Event::PeerFault { peer, reason: fault.to_string() }),
-                None => self.outbox.event(Event::StoreFault { reason: fault.to_string() }),
+                None => self.outbox.event(Event::Broken { reason: fault.to_string() }),
             },
         }
     }

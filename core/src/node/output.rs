@@ -151,6 +151,11 @@ pub enum Event {
         /// How.
         reason: String,
     },
+    /// What cannot happen unless more than f validators are faulty, or this node is: it must be looked into.
+    Broken {
+        /// What happened.
+        reason: String,
+    },
     /// The member's ticket stands in the state: it can submit.
     TicketStands {
         /// The beacon that it is for.

@@ -319,7 +319,7 @@ impl Node {
             }
             Err(fault) => {
                 let reason = fault.to_string();
-                self.outbox.event(Event::StoreFault { reason });
+                self.outbox.event(Event::Broken { reason });
             }
         }
     }

@@ -28,7 +28,7 @@ impl EvidenceCheck {
             Event::Equivocation(evidence) => self.liars.contains(&evidence.offender()),
             Event::Culprit { validator, .. } => self.liars.contains(validator),
             Event::InvalidBlock { proposer, .. } => self.liars.contains(proposer),
-            Event::StoreFault { .. } => false,
+            Event::StoreFault { .. } | Event::Broken { .. } => false,
             _ => true,
         };
         if just {

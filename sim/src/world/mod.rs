@@ -29,6 +29,7 @@ pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
 pub use trace::Trace;
+pub(crate) use trace::{Entry, describe};
 
 use crate::check::{Checks, Violation};
 use event::{Happening, Heap};
@@ -296,12 +297,7 @@ impl World {
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        Owner {
-            key: key.clone(),
-            genesis: self.cast.genesis_hash(),
-            time: self.wall(),
-            life_ms: operations::OPERATION_MS_LIFE,
-        }
+        Owner::new(key.clone(), self.cast.genesis_hash(), self.wall())
     }
 
     /// A node's view, if it runs.

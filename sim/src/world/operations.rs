@@ -32,6 +32,12 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// An owner whose operations may wait as long as a real client's.
+    #[must_use]
+    pub const fn new(key: SecretKey, genesis: Digest, time: UnixMillis) -> Self {
+        Self { key, genesis, time, life_ms: OPERATION_MS_LIFE }
+    }
+
     /// Asks for a certificate for these names, whose key follows from the nonce.
     #[must_use]
     pub fn issue(&self, nonce: u64, names: &[&str]) -> Request {
