@@ -135,6 +135,12 @@ impl MeshClient {
         self.timeout
     }
 
+    /// The same client, with another limit for each call.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
     /// What was counted so far: requests, outcomes, latencies.
     #[must_use]
     pub fn metrics(&self) -> ClientMetrics {

@@ -5,7 +5,7 @@ use crate::cli::Global;
 use crate::context::{CONTEXT_VARIABLE, Context};
 use crate::failure::{Exit, Failure};
 use crate::progress::while_waiting;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs `work` with a client of the context's mesh, all within the command's time.
 ///
@@ -23,7 +23,9 @@ pub fn session<T>(
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start a runtime: {error}")))?;
     let timeout = Duration::from_secs(global.timeout);
     let whole = async {
+        let begun = Instant::now();
         let client = MeshClient::connect(&context, timeout).await?;
+        let client = client.with_timeout(timeout.saturating_sub(begun.elapsed()));
         let outcome = work(&client).await;
         client.close().await;
         outcome
