@@ -1,7 +1,7 @@
 //! Blocks: built and executed alike, and every wrong one refused by name.
 
 use super::kit::*;
-use crate::base::{Digest, Height, Profile, SecretKey, Sequence, UnixMillis};
+use crate::base::{Digest, Height, Profile, SecretKey, Sequence, UnixMillis, decode};
 use crate::hypermesh::ordering::CertificateFault;
 use crate::hypermesh::proof::{ProofKind, SpaceProof, TimeProof};
 use crate::state::*;
@@ -372,6 +372,30 @@ fn bytes_that_are_no_block_or_whose_header_belongs_to_another_body_are_refused()
     let mut other = block;
     other.body.parent_commit.as_mut().unwrap().signatures.pop();
     assert_eq!(Block::from_bytes(&other.to_bytes()), None);
+}
+
+#[test]
+fn a_bit_flipped_anywhere_in_a_block_makes_it_invalid_whatever_its_hashes_are_mended_to() {
+    let (mesh, block, _) = scene();
+    let bytes = block.to_bytes();
+    let mut executed = 0;
+    for position in 0..bytes.len() {
+        let mut bytes = bytes.clone();
+        bytes[position] ^= 1 << (position % 8);
+        let Ok(mut other) = decode::<Block>(&bytes, BLOCK_BYTES_MAX) else { continue };
+        other.header.body_root = other.body.root();
+        other.header.parent_commit = other.body.parent_commit_hash();
+        if other == block {
+            continue;
+        }
+        let checked = other.body.batches.iter().map(|batch| batch.clone().check(&mesh.genesis_hash()));
+        let Ok(checked) = checked.map(|batch| batch.map(Arc::new)).collect::<Result<Vec<_>, _>>() else {
+            continue;
+        };
+        executed += 1;
+        assert!(mesh.state.execute(&other, &checked).is_err(), "byte {position}");
+    }
+    assert!(executed > bytes.len() / 2);
 }
 
 #[test]
