@@ -74,7 +74,7 @@ fn batch(stage: &mut Stage, state: &MemberState, ticket: &Ticket, full: bool) ->
         genesis: client.genesis,
         member: member.public(),
         sequence: state.next_sequence,
-        batch_root: batch_root([operation.id()].into_iter()),
+        batch_root: batch_root([operation.id()]),
         beacon_index: state.beacon.index,
     };
     let (beacon, difficulty) = (&state.beacon.value, state.beacon.difficulty);
