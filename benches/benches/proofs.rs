@@ -1,7 +1,9 @@
 //! Four proofs: making and checking them, cold, by ticket, and 64 at once.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hypermesh_core::base::{Digest, Entropy, MicroCaesar, Profile, PublicKey, SecretKey, Sequence, decode, encode};
+use hypermesh_core::base::{
+    Digest, Entropy, MicroCaesar, Profile, PublicKey, SecretKey, Sequence, decode, encode,
+};
 use hypermesh_core::hypermesh::proof::{
     Diligence, Expectation, FourProofSet, Plot, Plotter, Statement, Submission, Ticket, plot_key, prove_set,
     prove_ticket, verify_many,

@@ -75,9 +75,14 @@ impl Signers {
             offer.commitments.truncate(1);
             pool.accept_offer(&self.committee, *key, offer).unwrap();
         }
-        let mut session =
-            SigningSession::begin(self.committee.clone(), KeyPurpose::Root, message.to_vec(), &order, &mut pool)
-                .unwrap();
+        let mut session = SigningSession::begin(
+            self.committee.clone(),
+            KeyPurpose::Root,
+            message.to_vec(),
+            &order,
+            &mut pool,
+        )
+        .unwrap();
         let request = session.request().clone();
         let mut signed = false;
         for key in session.signers().copied().collect::<Vec<_>>() {

@@ -29,7 +29,9 @@ impl Figure {
         times.sort_unstable();
         let at = |part: f64| {
             let index = (times.len() as f64 * part) as usize;
-            times.get(index.min(times.len().saturating_sub(1))).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+            times
+                .get(index.min(times.len().saturating_sub(1)))
+                .map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
         };
         let rate = times.len() as f64 / wall.as_secs_f64();
         let samples = times.len();
@@ -53,7 +55,8 @@ impl Figure {
     /// The figure as a row of the table.
     #[must_use]
     pub fn row(&self) -> String {
-        let target = |target: Option<f64>| target.map_or("–".to_string(), |target| format!("≤ {target} ms"));
+        let target =
+            |target: Option<f64>| target.map_or("–".to_string(), |target| format!("≤ {target} ms"));
         let met = |target: Option<f64>| match target {
             Some(target) if self.p50_ms <= target => "MET",
             Some(_) => "MISSED",

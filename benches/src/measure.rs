@@ -4,8 +4,9 @@ use hypermesh::context::{CONTEXT_VARIABLE, Context, read_key};
 use hypermesh::plot::PlotFolder;
 use hypermesh_benches::{Figure, heading};
 use hypermesh_core::api::{
-    Call, ConsensusRequirements, ConsensusValidationResult, DnsRequest, GenesisRequest, IssueCertificateRequest, IssuedCertificate,
-    MemberRequest, RESPONSE_BYTES_MAX, Request, ValidateBatchRequest, ValidateCertificateRequest,
+    Call, ConsensusRequirements, ConsensusValidationResult, DnsRequest, GenesisRequest,
+    IssueCertificateRequest, IssuedCertificate, MemberRequest, RESPONSE_BYTES_MAX, Request,
+    ValidateBatchRequest, ValidateCertificateRequest,
 };
 use hypermesh_core::base::{Digest, MicroCaesar, Profile, SecretKey, Sequence, UnixMillis, decode, encode};
 use hypermesh_core::hypermesh::proof::{
@@ -40,7 +41,10 @@ pub fn run(quick: bool, json: bool) -> Result<ExitCode, String> {
     } else {
         println!("{}", heading());
         figures.iter().for_each(|figure| println!("{}", figure.row()));
-        println!("\nfour validators and this client share {} processors; stores are synced to disk", processors());
+        println!(
+            "\nfour validators and this client share {} processors; stores are synced to disk",
+            processors()
+        );
     }
     let met = figures.iter().all(|figure| figure.is_met() != Some(false));
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -63,7 +67,8 @@ async fn measure(scale: usize) -> Result<Vec<Figure>, String> {
     let trustchain = TrustChain::open(&session).await?;
     let (checked, committed) = (ConsensusRequirements::Checked, ConsensusRequirements::Committed);
     figures.push(trustchain.validate("consensus/validate_certificate, Checked", checked, 50 * scale).await?);
-    figures.push(trustchain.validate("consensus/validate_certificate, Committed", committed, 20 * scale).await?);
+    figures
+        .push(trustchain.validate("consensus/validate_certificate, Committed", committed, 20 * scale).await?);
     eprintln!("measuring issuance by 100 at once");
     figures.push(session.issue_at_once(100, 2 * scale).await?);
     Ok(figures)

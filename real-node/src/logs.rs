@@ -13,9 +13,10 @@ pub fn start(json: bool) {
         .with_default_directive(LevelFilter::INFO.into())
         .with_env_var(LOG_VARIABLE)
         .from_env_lossy();
-    // It warns of every malformed query, which anyone may send.
-    if let Ok(quiet) = "hickory_proto=error".parse() {
-        filter = filter.add_directive(quiet);
+    for quiet in QUIET {
+        if let Ok(quiet) = quiet.parse() {
+            filter = filter.add_directive(quiet);
+        }
     }
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -25,3 +26,6 @@ pub fn start(json: bool) {
     // Someone else logs already, as in tests.
     started.unwrap_or_default();
 }
+
+/// The first warns of every malformed query, which anyone may send; the second tells of every vote.
+const QUIET: [&str; 2] = ["hickory_proto=error", "arc_malachitebft_core_consensus=warn"];

@@ -195,7 +195,9 @@ fn tell(event: &Event, _now: Now) {
         Event::InvalidBlock { height, proposer, reason } => {
             tracing::warn!(height = height.0, %proposer, reason, "an invalid block was proposed");
         }
-        Event::Broken { reason } => tracing::error!(reason, "this cannot happen unless more than f are faulty"),
+        Event::Broken { reason } => {
+            tracing::error!(reason, "this cannot happen unless more than f are faulty")
+        }
         Event::StoreFault { reason } => tracing::error!(reason, "the store failed"),
         Event::TicketStands { beacon } => tracing::debug!(beacon, "the ticket stands"),
         other => tracing::debug!(event = ?other, "event"),

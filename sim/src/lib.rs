@@ -1,8 +1,10 @@
 //! The worlds in which nodes are tried: every fault from a seed, on the code that ships.
 //!
 //! [`world`] is an event heap over [`Node`](hypermesh_core::node::Node)s, without async, sockets or threads.
+//! [`quic`] runs them behind the driver that ships, on the real QUIC over a simulated network.
 //! [`check`] watches what the nodes do and says when a promise is broken. The same seed gives the same run,
 //! to the byte, in every process and build.
 
 pub mod check;
+pub mod quic;
 pub mod world;

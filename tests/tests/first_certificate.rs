@@ -85,7 +85,10 @@ fn the_first_certificate_is_issued_logged_named_and_verified_by_everyone() {
     assert!(read("srv.txt").contains("443 web.demo.hypermesh."), "{}", read("srv.txt"));
     let key = run(
         "bash",
-        &["-c", "openssl x509 -in ed25519/cert.pem -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum"],
+        &[
+            "-c",
+            "openssl x509 -in ed25519/cert.pem -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum",
+        ],
         path,
     );
     let hash = key.split_whitespace().next().unwrap().to_uppercase();
@@ -161,7 +164,8 @@ fn rustls_both_ways(path: &Path) {
         .to_vec();
     let key = PrivateKeyDer::from_pem_file(path.join("ed25519.key")).unwrap();
     let roots = Arc::new(roots);
-    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
     let server = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .unwrap()

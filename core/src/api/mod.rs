@@ -31,8 +31,9 @@ pub use status::{
 pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState,
     CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,
-    InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LogEntry, LogEntryRequest,
-    LogProof, RegisterNameRequest, SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
+    InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX,
+    LogEntry, LogEntryRequest, LogProof, RegisterNameRequest, SetRecordsRequest, TrustBundleRequest,
+    ValidateCertificateRequest,
 };
 
 /// The most bytes in an encoded request: a batch and its surroundings.

@@ -112,15 +112,20 @@ fn list(state: &State, request: &CertificateListRequest) -> CertificateList {
         request.owner.is_none_or(|owner| owner == row.owner)
             && request.name.as_ref().is_none_or(|name| row.names.dns().contains(name))
     };
-    let rows = state.rows::<Certificate>(Vec::new()).filter_map(|(key, row)| {
-        let serial = SerialNumber::from_bytes(&key).ok()?;
-        (request.after.is_none_or(|after| serial > after) && wanted(&row)).then(|| summary(serial, row))
-    });
-    let mut certificates: Vec<CertificateSummary> = rows.take(limit + 1).collect();
-    let more = certificates.len() > limit;
-    certificates.truncate(limit);
-    let next = certificates.last().filter(|_| more).map(|last| last.serial_number);
-    CertificateList { certificates, next }
+    let mut certificates = Vec::new();
+    let mut last = None;
+    let rows = state.rows_after::<Certificate>(request.after.as_ref());
+    let rows = rows.filter_map(|(key, row)| Some((SerialNumber::from_bytes(&key).ok()?, row)));
+    for (looked_at, (serial, row)) in rows.enumerate() {
+        if certificates.len() == limit || looked_at == LIST_SCAN_COUNT_MAX {
+            return CertificateList { certificates, next: last };
+        }
+        last = Some(serial);
+        if wanted(&row) {
+            certificates.push(summary(serial, row));
+        }
+    }
+    CertificateList { certificates, next: None }
 }
 
 fn resolve(state: &State, request: &DnsRequest) -> DnsAnswer {

@@ -501,6 +501,30 @@ fn certificates_are_listed_page_by_page_and_by_owner_and_name() {
 }
 
 #[test]
+fn a_list_looks_at_so_many_certificates_for_a_page_and_goes_on_from_there() {
+    let mesh = &certified().mesh;
+    let template: Certificate = mesh.state.get(&certified().serial).unwrap();
+    let mut draft = mesh.state.draft();
+    for number in 0..LIST_SCAN_COUNT_MAX as u64 {
+        let serial =
+            SerialNumber::from_operation(&crate::base::Domain::new("hypermesh v1 test").hash_of(&number));
+        draft.put(&serial, &template);
+    }
+    let ask = |after| {
+        let owner = Some(bob().public());
+        let request = CertificateListRequest { owner, name: None, after, limit: 10 };
+        let view = View { state: draft.state().clone(), ..view(mesh) };
+        match read(&view, &Request::ListCertificates(request), BEGIN) {
+            Some(Ok(Response::ListCertificates(list))) => list,
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = ask(None);
+    assert!(first.certificates.is_empty() && first.next.is_some());
+    assert_eq!(ask(first.next).next, None);
+}
+
+#[test]
 fn the_log_proves_itself() {
     let mesh = &certified().mesh;
     let size = mesh.state.log().size();

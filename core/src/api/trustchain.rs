@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 /// The most certificates in one page of a list.
 pub const LIST_COUNT_MAX: u32 = 1000;
+/// The most certificates that are looked at for one page, so that no request costs more than that, however
+/// many there are.
+pub const LIST_SCAN_COUNT_MAX: usize = 10_000;
 
 macro_rules! message {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
@@ -138,11 +141,12 @@ message! {
 }
 
 message! {
-    /// A page of certificates.
+    /// A page of certificates. It may be short, or empty, though there is a next one: see
+    /// [`LIST_SCAN_COUNT_MAX`].
     CertificateList {
         /// The certificates.
         certificates: Vec<CertificateSummary>,
-        /// Where the next page begins, if there is one.
+        /// The last one that was looked at, if there are more: ask for those after it.
         next: Option<SerialNumber>,
     }
 }

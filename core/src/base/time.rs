@@ -68,10 +68,38 @@ impl UnixMillis {
     }
 }
 
+/// As people read it: RFC 3339, in UTC, in whole seconds, with three decimals where they matter. Past the year
+/// 9999, where RFC 3339 ends, the number.
 impl fmt::Display for UnixMillis {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, formatter)
+        let (seconds, millis) = (self.seconds(), self.0 % 1000);
+        let (year, month, day) = civil(seconds / DAY_SECONDS);
+        if year > 9999 {
+            return fmt::Display::fmt(&self.0, formatter);
+        }
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if millis > 0 {
+            write!(formatter, ".{millis:03}")?;
+        }
+        formatter.write_str("Z")
     }
+}
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar: each era of 400 years has the same
+/// 146,097 days, and years that begin in March have their leap day last.
+const fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era;
+    (if month <= 2 { year + 1 } else { year }, month, day)
 }
 
 /// What time it is, by both clocks. Handed to every `handle_*` of a node.
@@ -81,4 +109,27 @@ pub struct Now {
     pub mono: Mono,
     /// For timestamps.
     pub wall: UnixMillis,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn moments_read_as_dates() {
+        let cases = [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (1_795_371_221_917, "2026-11-22T18:13:41.917Z"),
+            (4_107_542_399_000, "2100-02-28T23:59:59Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+            (253_402_300_799_000, "9999-12-31T23:59:59Z"),
+            (253_402_300_800_000, "253402300800000"),
+            (u64::MAX, "18446744073709551615"),
+        ];
+        for (millis, text) in cases {
+            assert_eq!(UnixMillis(millis).to_string(), text);
+        }
+    }
 }

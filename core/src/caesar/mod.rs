@@ -149,6 +149,15 @@ mod tests {
     }
 
     #[test]
+    fn a_movement_of_nothing_leaves_no_trace() {
+        let mut book = Book::default();
+        let movement =
+            Movement { source: place(1), target: place(2), amount: MicroCaesar::ZERO, reason: Reason::Fee };
+        assert_eq!(book.carry_out(movement), Ok(()));
+        assert!(book.0.is_empty());
+    }
+
+    #[test]
     fn a_movement_of_all_is_made_and_of_one_more_is_refused() {
         let mut book = Book::default();
         book.set_balance(Place::Reserve, MicroCaesar(5));

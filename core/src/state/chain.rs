@@ -14,6 +14,7 @@ use crate::trustchain::ct::MerkleTree;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Bound;
 use rpds::RedBlackTreeMapSync;
 
 const FIRST_BEACON: Domain = Domain::new("hypermesh v1 first beacon");
@@ -155,6 +156,16 @@ impl State {
         self.rows
             .range(start..)
             .take_while(move |(key, _)| key.starts_with(&end))
+            .map(|(key, bytes)| (key.get(1..).unwrap_or_default().to_vec(), decode_row(bytes)))
+    }
+
+    /// The rows of a kind behind `after`, or all of them, in order, with their key bytes.
+    pub fn rows_after<R: Row>(&self, after: Option<&R::Key>) -> impl Iterator<Item = (Vec<u8>, R)> {
+        let all = Bound::Included(alloc::vec![R::TAG]);
+        let start = after.map_or(all, |key| Bound::Excluded(row_key::<R>(key)));
+        self.rows
+            .range((start, Bound::Unbounded))
+            .take_while(|(key, _)| key.first() == Some(&R::TAG))
             .map(|(key, bytes)| (key.get(1..).unwrap_or_default().to_vec(), decode_row(bytes)))
     }
 

@@ -104,7 +104,7 @@ impl Note {
             origin: "demo.hypermesh/test/log".into(),
             head,
             log: KeyPurpose::Log,
-            cosigners: [0, 1, 2].into(),
+            cosigners: [0, 1, 2, 3].into(),
         }
     }
 }
@@ -198,6 +198,42 @@ fn a_bit_flipped_anywhere_in_the_proof_file_fails() {
         );
     }
     assert!(decoded > bytes.len() / 2);
+}
+
+#[test]
+fn a_bit_flipped_anywhere_in_a_files_armour_fails() {
+    let certified = certified();
+    let pem = certified.proof.to_pem().into_bytes();
+    // The end of the last line may be missing, and is the only thing that may.
+    for position in 0..pem.len() - 1 {
+        let mut pem = pem.clone();
+        pem[position] ^= 1 << (position % 8);
+        let Ok(text) = String::from_utf8(pem) else { continue };
+        let Ok(proof) = CertificateProof::from_pem(&text) else { continue };
+        assert!(!verify(&certified.der, Some(&proof)).valid, "byte {position}");
+    }
+    let bundle = certified.bundle.to_pem();
+    assert_eq!(TrustBundle::from_pem(&bundle).as_ref(), Ok(&certified.bundle));
+    assert_eq!(TrustBundle::from_pem(&certified.proof.to_pem()), Err(InvalidBundle));
+}
+
+#[test]
+fn a_checkpoint_is_checked_on_its_own_as_well() {
+    let Certified { mesh, serial, bundle, proof, .. } = certified();
+    let (header, _) = approval(mesh, *serial);
+    let checked = bundle.verify_checkpoint(&proof.checkpoint).unwrap();
+    assert_eq!((checked.head, checked.unknown_lines), (Note::of(&header).head, 0));
+    assert_eq!(checked.cosigned.len(), 4);
+    let with = |change: &dyn Fn(&mut Note)| {
+        let mut note = Note::of(&header);
+        change(&mut note);
+        bundle.verify_checkpoint(&checkpoint(mesh, &note)).unwrap_err()
+    };
+    let few = with(&|note| note.cosigners = [0, 1].into());
+    assert_eq!(few, CheckpointRefusal::Quorum { cosigned: 2, quorum: 3 });
+    let other = with(&|note| note.origin = "demo.hypermesh/other/log".into());
+    assert!(matches!(other, CheckpointRefusal::Origin { .. }));
+    assert!(matches!(with(&|note| note.log = KeyPurpose::Issuing), CheckpointRefusal::Checkpoint(_)));
 }
 
 #[test]
@@ -410,7 +446,7 @@ fn a_checkpoint_is_of_this_log_at_this_size_signed_by_its_key_and_a_quorum() {
         verify(der, Some(&proof))
     };
     assert!(with(&|_| ()).valid);
-    assert!(with(&|note| note.cosigners = [3, 2, 1, 0].into()).valid);
+    assert!(with(&|note| note.cosigners = [3, 1, 0].into()).valid);
     let wrong = |change: &dyn Fn(&mut Note)| assert_eq!(failed(&with(change)), CheckName::Checkpoint);
     wrong(&|note| note.cosigners = [0, 1].into());
     wrong(&|note| note.cosigners = [0, 1, 1, 0].into());
@@ -447,7 +483,8 @@ fn proof_files_go_to_disk_and_back() {
         [pem.as_str(), &pem].concat(),
         [pem.as_str(), "x"].concat(),
         pem.replacen('A', "-", 1),
-        " ".repeat(2 * PROOF_BYTES_MAX + 1),
+        " ".repeat(4 * PROOF_BYTES_MAX),
+        [" ", pem.as_str()].concat(),
     ] {
         assert_eq!(CertificateProof::from_pem(&wrong), Err(InvalidProof));
     }

@@ -7,10 +7,12 @@ use crate::file;
 use crate::output::Output;
 use clap::Subcommand;
 use hypermesh_core::api::{
-    CaesarMethodsRequest, HypermeshMethodsRequest, REQUEST_BYTES_MAX, Request, TrustchainMethodsRequest,
+    CaesarMethodsRequest, HypermeshMethodsRequest, METHODS, REQUEST_BYTES_MAX, Request,
+    TrustchainMethodsRequest,
 };
 use hypermesh_core::state::SERVICES;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use stoq::{Client, Expect, Peer, Ping};
 
@@ -27,7 +29,7 @@ pub enum RpcCommand {
     Call {
         /// Service and method, as two words or as service/method, and the request as JSON (`-` reads it
         /// from standard input; `{}` if none is given)
-        #[arg(required = true, num_args = 1..=3, value_names = ["SERVICE", "METHOD", "JSON"], allow_hyphen_values = true)]
+        #[arg(required = true, num_args = 1..=3, value_names = ["SERVICE", "METHOD", "JSON"])]
         words: Vec<String>,
         /// The request as JSON, for those who like it named
         #[arg(long, value_name = "JSON")]
@@ -70,14 +72,14 @@ fn list(service: Option<&str>, global: &Global, output: Output) -> Result<(), Fa
         return Err(Failure::new(Exit::NotFound, message));
     }
     let lists = session(global, "asking the services", async |client| {
-        let mut lists = Vec::new();
+        let mut lists = BTreeMap::new();
         for service in wanted {
             let methods = match service {
                 "trustchain" => client.call(&TrustchainMethodsRequest {}).await?,
                 "hypermesh" => client.call(&HypermeshMethodsRequest {}).await?,
                 _ => client.call(&CaesarMethodsRequest {}).await?,
             };
-            lists.push((service.to_owned(), methods));
+            lists.insert(service, methods);
         }
         Ok(lists)
     })?;
@@ -100,6 +102,11 @@ fn typed_request(words: Vec<String>, named_body: Option<String>) -> Result<Reque
         _ => body,
     };
     let (service, name) = method;
+    if !METHODS.iter().any(|method| method.service == service && method.name == name) {
+        let message =
+            format!("there is no method {service}/{name}: `hypermesh rpc list` shows those there are");
+        return Err(Failure::new(Exit::NotFound, message));
+    }
     let mut json = serde_json::Deserializer::from_str(&body);
     let request = Request::deserialize(&service, &name, &mut json)
         .and_then(|request| json.end().map(|()| request))
@@ -229,6 +236,12 @@ mod tests {
         assert_eq!(split(&["hypermesh", "consensus/status"], Some(body)), Ok((status(), body.into())));
         assert!(split(&["hypermesh"], None).is_err());
         assert!(split(&["hypermesh", "consensus/status", body], Some(body)).is_err());
+    }
+
+    #[test]
+    fn a_method_that_is_not_there_is_not_found() {
+        let failure = typed_request(vec!["trustchain".into(), "nothing".into()], None).unwrap_err();
+        assert_eq!(failure.exit, Exit::NotFound);
     }
 
     #[test]

@@ -30,14 +30,14 @@ impl Disk {
     }
 
     /// Takes a write: reads see it from now on.
-    pub(super) fn write(&self, token: PersistToken, batch: WriteBatch) {
+    pub(crate) fn write(&self, token: PersistToken, batch: WriteBatch) {
         let mut contents = self.lock();
         apply(&mut contents.visible, &batch);
         contents.pending.push_back((token, batch));
     }
 
     /// Makes all writes up to this one durable.
-    pub(super) fn sync(&self, token: PersistToken) {
+    pub(crate) fn sync(&self, token: PersistToken) {
         let mut contents = self.lock();
         while contents.pending.front().is_some_and(|(held, _)| *held <= token) {
             let Some((_, batch)) = contents.pending.pop_front() else { return };
@@ -46,7 +46,7 @@ impl Disk {
     }
 
     /// Loses what is not durable. Says how many writes that were.
-    pub(super) fn crash(&self) -> usize {
+    pub(crate) fn crash(&self) -> usize {
         let mut contents = self.lock();
         contents.visible = contents.durable.clone();
         let lost = contents.pending.len();

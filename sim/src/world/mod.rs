@@ -29,6 +29,7 @@ pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
 pub use trace::Trace;
+pub(crate) use trace::{Entry, describe};
 
 use crate::check::{Checks, Violation};
 use event::{Happening, Heap};

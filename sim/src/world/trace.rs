@@ -15,22 +15,22 @@ pub struct Trace {
 }
 
 /// Something that happened to a node, or that it did.
-pub(super) struct Entry<'a> {
-    pub(super) at: Mono,
-    pub(super) place: Place,
+pub(crate) struct Entry<'a> {
+    pub(crate) at: Mono,
+    pub(crate) place: Place,
     /// What it is: one word for each kind.
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
     /// All of it, in bytes.
-    pub(super) content: &'a [u8],
+    pub(crate) content: &'a [u8],
 }
 
 impl Trace {
-    pub(super) fn new(keep_lines: bool) -> Self {
+    pub(crate) fn new(keep_lines: bool) -> Self {
         let hasher = blake3::Hasher::new_derive_key(CONTEXT);
         Self { hasher, count: 0, lines: keep_lines.then(Vec::new) }
     }
 
-    pub(super) fn note(&mut self, entry: &Entry<'_>) {
+    pub(crate) fn note(&mut self, entry: &Entry<'_>) {
         self.count += 1;
         self.hasher.update(&entry.at.0.to_le_bytes());
         self.hasher.update(&(entry.place as u64).to_le_bytes());
@@ -40,7 +40,7 @@ impl Trace {
         }
     }
 
-    pub(super) fn say(&mut self, at: Mono, place: Place, words: &dyn Fn() -> String) {
+    pub(crate) fn say(&mut self, at: Mono, place: Place, words: &dyn Fn() -> String) {
         let Some(lines) = &mut self.lines else { return };
         let mut line = String::new();
         let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
@@ -69,7 +69,7 @@ impl Trace {
 }
 
 /// An output in bytes, and in words if it is worth a line.
-pub(super) fn describe(output: &Output) -> (&'static str, Vec<u8>, Option<String>) {
+pub(crate) fn describe(output: &Output) -> (&'static str, Vec<u8>, Option<String>) {
     match output {
         Output::Persist { token, batch } => ("persist", persisted(*token, batch), None),
         Output::Send { to, class, message } => {

@@ -401,7 +401,8 @@ impl Mesh {
     pub(crate) fn generate_keys(&mut self) {
         let attempt = self.state.generation().attempt;
         let session = self.state.generation_session(attempt);
-        let mut entropy = Seeded::new(u64::from(attempt));
+        // Another mesh and another attempt have other keys.
+        let mut entropy = Seeded::new(u64::from(attempt) + 1000 * self.genesis.time.since(BEGIN));
         let mut parts = BTreeMap::new();
         let mut system = Vec::new();
         for validator in &self.validators {

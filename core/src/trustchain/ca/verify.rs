@@ -104,13 +104,13 @@ pub enum ChainFault {
         reason: &'static str,
     },
     /// Before its time.
-    #[error("not valid before {not_before} (ms since 1970): check this machine's clock")]
+    #[error("not valid before {not_before}: check this machine's clock")]
     NotYetValid {
         /// The first instant.
         not_before: UnixMillis,
     },
     /// After its time.
-    #[error("expired at {not_after} (ms since 1970): renew it")]
+    #[error("expired at {not_after}: renew it")]
     Expired {
         /// The last instant.
         not_after: UnixMillis,

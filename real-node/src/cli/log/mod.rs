@@ -7,7 +7,7 @@ use crate::client::{MeshClient, session};
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access};
 use crate::output::Output;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use hypermesh_core::api::{
     CertificateRequestBySerial, CheckpointNote, CheckpointRequest, ConsistencyRequest, InclusionRequest,
     LogEntryRequest,
@@ -48,7 +48,7 @@ pub enum LogCommand {
 
 /// What to prove.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["serial", "index", "consistency"])]
+#[command(group = ArgGroup::new("what").required(true).args(["serial", "index", "consistency"]))]
 pub struct ProveArgs {
     /// That the certificate with this serial number is in the log
     #[arg(long, value_name = "SERIAL")]
@@ -188,6 +188,10 @@ async fn prove_consistency(
     bundle: &TrustBundle,
 ) -> Result<LogProofFile, Failure> {
     let (old, new) = (head_at(client, old).await?, head_at(client, new).await?);
+    if old.size > new.size {
+        let message = format!("a log of {} entries does not come before one of {}", old.size, new.size);
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let (note, _) = signed_checkpoint(client, bundle).await?;
     let proof = client.call(&ConsistencyRequest { old: old.size, new: Some(new.size) }).await?;
     let to_checkpoint = ConsistencyRequest { old: new.size, new: Some(note.size) };

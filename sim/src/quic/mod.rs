@@ -1,0 +1,324 @@
+//! Nodes on the real QUIC and TLS, over a simulated network.
+//!
+//! Each node runs behind the driver that ships, on a host of its own: quinn's and rustls' code, streams, links,
+//! calls with deadlines, connections that are lost and made again. Only what [`stoq::Env`] holds is the
+//! simulator's: the network, the clocks, the randomness; and the disk and threads behind it. All of it follows
+//! from the seed, so the same seed gives the same datagrams, to the byte, in every process and build.
+//!
+//! What is not tried here that [`world`](crate::world) tries: dishonest nodes, and as many seeds. Here time
+//! advances in ticks of a millisecond, on every host, whether anything happens or not.
+
+mod clock;
+mod device;
+mod entropy;
+mod host;
+mod options;
+mod plan;
+mod record;
+mod socket;
+mod suite;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+pub use options::Options;
+pub use plan::{Plan, Report, Step, run};
+pub use record::Answer;
+
+use crate::world::{Cast, Owner, Place, RunFault, WORLD_BEGINS};
+use clock::wall;
+use host::{CLIENT_ADDRESS, ClientHost, Common, NodeHost, Question};
+use hypermesh_core::api::{Request, View};
+use hypermesh_core::base::{Digest, Mono, SecretKey, UnixMillis};
+use hypermesh_core::node::{Event, RequestId};
+use record::Record;
+use std::net::{IpAddr, SocketAddrV6};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, UNIX_EPOCH};
+use stoq::{Expect, Peer};
+use tokio::sync::mpsc;
+use turmoil::{IpVersion, Sim};
+
+/// Bursts of a busy validator fit in.
+const UDP_DATAGRAMS_MAX: usize = 4096;
+/// No run is as long.
+const SIMULATED_MAX: Duration = Duration::from_secs(1_000_000);
+
+/// Nodes on QUIC, a client that asks them, and the world around them.
+pub struct QuicWorld {
+    sim: Sim<'static>,
+    cast: Cast,
+    hosts: Vec<Arc<NodeHost>>,
+    /// Which nodes are not down.
+    running: Vec<bool>,
+    record: Record,
+    loss_per_mille: Arc<AtomicU64>,
+    questions: mpsc::UnboundedSender<Question>,
+    requests: u64,
+}
+
+impl QuicWorld {
+    /// A world out of a seed, in which every node has just been started.
+    #[must_use]
+    pub fn new(seed: u64, options: Options) -> Self {
+        let cast = Cast::new(options.nodes);
+        let record = Record::new(&cast.genesis, options.keep_lines);
+        let loss_per_mille = Arc::new(AtomicU64::new(options.loss_per_mille));
+        let common = Common {
+            seed,
+            options,
+            genesis: cast.genesis.clone(),
+            record: record.clone(),
+            loss_per_mille: loss_per_mille.clone(),
+        };
+        let mut sim = simulation(seed, &options);
+        let hosts: Vec<Arc<NodeHost>> = (0..)
+            .zip(&cast.validators)
+            .map(|(place, validator)| Arc::new(NodeHost::new(common.clone(), place, validator.clone())))
+            .collect();
+        for host in &hosts {
+            let running = host.clone();
+            sim.host(ip(host.address()), move || running.clone().run());
+        }
+        let (questions, received) = mpsc::unbounded_channel();
+        let identity = cast.client.clone();
+        let client = ClientHost { common, place: hosts.len(), identity, questions: received };
+        sim.client(CLIENT_ADDRESS, client.run());
+        let running = vec![true; hosts.len()];
+        Self { sim, cast, hosts, running, record, loss_per_mille, questions, requests: 0 }
+    }
+
+    // --- what scenarios do ---
+
+    /// Has the client ask a node. It tries again, for half a minute.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn request(&mut self, place: Place, request: Request) -> RequestId {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        let addr = self.hosts[place].address();
+        let expect = Expect::Key(self.cast.validators[place].member.identity.public());
+        let question = Question { id, peer: Peer { addr, expect }, request };
+        // A client that has ended answers nothing, and whoever waits for its answer finds out.
+        drop(self.questions.send(question));
+        id
+    }
+
+    /// Stops a node without warning, not even to its peers. What was not durable is lost.
+    pub fn crash(&mut self, place: Place) {
+        let Some(running) = self.running.get_mut(place) else { return };
+        if !std::mem::take(running) {
+            return;
+        }
+        let host = &self.hosts[place];
+        self.sim.crash(ip(host.address()));
+        host.end();
+        let lost = host.device.crash();
+        let words = format!("crashes and loses {lost} writes");
+        self.record.note(self.now(), place, "crash", &(lost as u64).to_le_bytes(), &words);
+    }
+
+    /// Starts a node that is down.
+    pub fn start(&mut self, place: Place) {
+        let Some(running) = self.running.get_mut(place) else { return };
+        if std::mem::replace(running, true) {
+            return;
+        }
+        self.sim.bounce(ip(self.hosts[place].address()));
+        self.record.note(self.now(), place, "start", &[], "starts");
+    }
+
+    /// Divides the nodes: datagrams pass only between those on one side. One side for each node, by its place.
+    /// The client reaches all.
+    ///
+    /// # Panics
+    /// If there is not one side for each node.
+    pub fn partition(&mut self, sides: &[u8]) {
+        assert_eq!(sides.len(), self.hosts.len(), "each node is on a side");
+        for (place, (one, side)) in self.hosts.iter().zip(sides).enumerate() {
+            for (other, other_side) in self.hosts.iter().zip(sides).skip(place + 1) {
+                let (one, other) = (ip(one.address()), ip(other.address()));
+                if side == other_side {
+                    self.sim.repair(one, other);
+                } else {
+                    self.sim.partition(one, other);
+                }
+            }
+        }
+        self.record.note(self.now(), 0, "partition", sides, &format!("the network divides: {sides:?}"));
+    }
+
+    /// Ends a partition.
+    pub fn heal(&mut self) {
+        self.partition(&vec![0; self.hosts.len()]);
+    }
+
+    /// Loses so many datagrams of a thousand from now on.
+    pub fn lose(&mut self, per_mille: u64) {
+        self.loss_per_mille.store(per_mille, Relaxed);
+    }
+
+    // --- running ---
+
+    /// Runs until something is so, and for `within` at most.
+    ///
+    /// # Errors
+    /// If that does not come about, or a promise is broken on the way.
+    pub fn run_until(
+        &mut self,
+        what: &str,
+        within: Duration,
+        mut is_so: impl FnMut(&Self) -> bool,
+    ) -> Result<(), RunFault> {
+        let end = self.now().after(within);
+        while !is_so(self) {
+            if self.now() >= end {
+                return Err(RunFault::Stalled { what: what.to_string(), within, state: self.describe() });
+            }
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Runs for a while.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub fn run_for(&mut self, duration: Duration) -> Result<(), RunFault> {
+        let end = self.now().after(duration);
+        while self.now() < end {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Lets a millisecond pass.
+    fn step(&mut self) -> Result<(), RunFault> {
+        self.sim.step().map_err(|error| RunFault::Unexpected(format!("a node ended: {error}")))?;
+        for (place, host) in self.hosts.iter().enumerate() {
+            if let Some(view) = host.view() {
+                self.record.view(place, &view);
+            }
+        }
+        match self.record.lock().violation.clone() {
+            Some(violation) => Err(violation.into()),
+            None => Ok(()),
+        }
+    }
+
+    // --- what there is to see ---
+
+    /// The time, since the world began.
+    #[must_use]
+    pub fn now(&self) -> Mono {
+        Mono(0).after(self.sim.elapsed())
+    }
+
+    /// What the true wall clock says.
+    #[must_use]
+    pub fn wall(&self) -> UnixMillis {
+        wall(self.now())
+    }
+
+    /// Who takes part.
+    #[must_use]
+    pub const fn cast(&self) -> &Cast {
+        &self.cast
+    }
+
+    /// Someone who asks now.
+    #[must_use]
+    pub fn owner(&self, key: &SecretKey) -> Owner {
+        Owner { key: key.clone(), genesis: self.cast.genesis_hash(), time: self.wall() }
+    }
+
+    /// A node's view, if it runs.
+    #[must_use]
+    pub fn view(&self, place: Place) -> Option<Arc<View>> {
+        self.hosts.get(place)?.view()
+    }
+
+    /// The views of all nodes that run.
+    pub fn views(&self) -> impl Iterator<Item = Arc<View>> {
+        self.hosts.iter().filter_map(|host| host.view())
+    }
+
+    /// The answer to a request, if it has come.
+    #[must_use]
+    pub fn answer(&self, id: RequestId) -> Option<Answer> {
+        self.record.lock().answers.get(&id).cloned()
+    }
+
+    /// What the nodes told, in order.
+    #[must_use]
+    pub fn events(&self) -> Vec<(Mono, Place, Event)> {
+        self.record.lock().events.clone()
+    }
+
+    /// The hash of every datagram and event so far.
+    #[must_use]
+    pub fn trace(&self) -> Digest {
+        self.record.lock().trace.hash()
+    }
+
+    /// What happened, a line each, if that was asked for.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.record.lock().trace.lines().to_vec()
+    }
+
+    /// How many datagrams were sent.
+    #[must_use]
+    pub fn datagrams(&self) -> u64 {
+        self.record.lock().datagrams
+    }
+
+    /// Whether every node that is not down can issue.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let mut running = self.hosts.iter().zip(&self.running).filter(|(_, running)| **running);
+        running.all(|(host, _)| host.view().is_some_and(|view| view.status.ready))
+    }
+
+    /// Checks what can only be checked at the end.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub fn finish(&self) -> Result<(), RunFault> {
+        let views: Vec<Arc<View>> = self.views().collect();
+        Ok(self.record.finish(&views)?)
+    }
+
+    fn describe(&self) -> String {
+        let one = |(number, host): (usize, &Arc<NodeHost>)| match host.view() {
+            Some(view) => {
+                let status = &view.status;
+                let ready = if status.ready { ", ready" } else { "" };
+                let (height, connected) = (status.height, status.connected);
+                format!("node-{number} at height {height}, {connected} linked, {}{ready}", status.committee)
+            }
+            None => format!("node-{number} is down"),
+        };
+        (1..).zip(&self.hosts).map(one).collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn simulation(seed: u64, options: &Options) -> Sim<'static> {
+    turmoil::Builder::new()
+        .rng_seed(seed)
+        .ip_version(IpVersion::V6)
+        .epoch(UNIX_EPOCH + Duration::from_millis(WORLD_BEGINS.0))
+        .simulation_duration(SIMULATED_MAX)
+        .tick_duration(Duration::from_millis(1))
+        .min_message_latency(options.latency)
+        .max_message_latency(options.latency)
+        .udp_capacity(UDP_DATAGRAMS_MAX)
+        .build()
+}
+
+const fn ip(address: SocketAddrV6) -> IpAddr {
+    IpAddr::V6(*address.ip())
+}

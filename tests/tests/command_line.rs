@@ -1,0 +1,265 @@
+//! The command line against a mesh: what the README promises, as typed there, by the shipped binary; and what
+//! it wrote, changed bit by bit, verified offline.
+
+use hypermesh::context::{Bootstrap, Context};
+use hypermesh_core::base::UnixMillis;
+use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
+use hypermesh_core::trustchain::ca::{PemLabel, from_pem, pem};
+use hypermesh_tests::{LocalMesh, wall};
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A folder in which the owner of `demo.hypermesh` types commands.
+struct Desk {
+    mesh: LocalMesh,
+    folder: TempDir,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let mesh = LocalMesh::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let bootstrap = mesh
+            .cast
+            .genesis
+            .validators
+            .iter()
+            .map(|validator| Bootstrap { address: validator.address, key: validator.member.key });
+        let context = Context {
+            genesis: mesh.cast.genesis_hash(),
+            key_file: "owner.key".into(),
+            bootstrap: bootstrap.collect(),
+            dns: Vec::new(),
+        };
+        let seed: String = mesh.cast.client.seed().iter().map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(folder.path().join("owner.key"), seed).unwrap();
+        std::fs::write(folder.path().join("context.toml"), context.to_toml().unwrap()).unwrap();
+        Self { mesh, folder }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Runs `hypermesh` with these words, and gives its exit code and what it wrote to both outputs.
+    fn run(&self, words: &[&str]) -> (i32, String) {
+        run(Command::new(env!("CARGO_BIN_EXE_hypermesh-under-test")).args(words), self.folder.path())
+    }
+
+    /// Runs `hypermesh`, which has to succeed, and gives its standard output.
+    #[track_caller]
+    fn succeed(&self, words: &[&str]) -> String {
+        let (code, text) = self.run(words);
+        assert_eq!(code, 0, "{words:?}: {text}");
+        text
+    }
+
+    /// Runs `hypermesh`, which has to fail with this exit code, saying this.
+    #[track_caller]
+    fn fail(&self, words: &[&str], exit: i32, says: &str) {
+        let (code, text) = self.run(words);
+        assert!(code == exit && text.contains(says), "{words:?}: {code} {text}");
+    }
+
+    #[track_caller]
+    fn openssl(&self, words: &[&str]) -> String {
+        let (code, text) = run(Command::new("openssl").args(words), self.folder.path());
+        assert_eq!(code, 0, "openssl {words:?}: {text}");
+        text
+    }
+}
+
+fn run(command: &mut Command, folder: &Path) -> (i32, String) {
+    let command = command.current_dir(folder).env("HYPERMESH_CONTEXT", folder.join("context.toml"));
+    let Output { status, stdout, stderr } = command.output().expect("the command starts");
+    let text = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (status.code().unwrap_or(-1), text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_names_log_and_ledger_work_as_typed() {
+    let mut desk = Desk::new().await;
+    desk.openssl(&[
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-384",
+        "-nodes",
+        "-keyout",
+        "web.key",
+        "-out",
+        "web.csr",
+        "-subj",
+        "/",
+        "-addext",
+        "subjectAltName=DNS:web.demo.hypermesh",
+    ]);
+    let issued = desk.succeed(&["cert", "issue", "--csr", "web.csr", "--out", "web/"]);
+    assert!(
+        issued.starts_with("issued web.demo.hypermesh until ") && issued.lines().count() == 1,
+        "{issued}"
+    );
+    let verified = desk.openssl(&[
+        "verify",
+        "-x509_strict",
+        "-CAfile",
+        "web/root.pem",
+        "-untrusted",
+        "web/chain.pem",
+        "web/cert.pem",
+    ]);
+    assert!(verified.contains("web/cert.pem: OK"), "{verified}");
+    desk.succeed(&["trust", "export", "--out", "mesh.trust"]);
+    let checks = desk.succeed(&["cert", "verify", "--trust", "mesh.trust", "web/cert.pem"]);
+    for word in ["chain", "time", "names", "approved", "logged", "precommits", "checkpoint", "node-"] {
+        assert!(checks.contains(word), "{word} in {checks}");
+    }
+    certificates(&desk);
+    names(&desk);
+    log(&desk);
+    ledger_and_calls(&desk);
+    desk.mesh.stop().await;
+    // Offline is offline: the mesh is gone, and no context is asked for.
+    desk.succeed(&[
+        "cert",
+        "verify",
+        "--trust",
+        "mesh.trust",
+        "web/cert.pem",
+        "--name",
+        "web.demo.hypermesh",
+    ]);
+    desk.fail(&["--timeout", "4", "caesar", "balance"], 4, "no node gave an answer");
+}
+
+fn certificates(desk: &Desk) {
+    desk.succeed(&["cert", "issue", "api.demo.hypermesh", "--out", "api", "--port", "8443/tcp"]);
+    desk.openssl(&["pkey", "-in", "api/key.pem", "-noout", "-check"]);
+    let key = desk.read("api/key.pem");
+    let first = desk.read("api/cert.pem");
+    desk.succeed(&["cert", "renew", "api"]);
+    assert!(desk.read("api/key.pem") == key && desk.read("api/cert.pem") != first, "the same key, anew");
+    let tlsa = desk.succeed(&["dns", "lookup", "_8443._tcp.api.demo.hypermesh", "TLSA"]);
+    assert!(tlsa.contains("TLSA 3 1 1 "), "{tlsa}");
+    desk.fail(&["cert", "issue", "x.demo.hypermesh", "--out", "api"], 3, "--force");
+    desk.fail(&["cert", "issue", "--csr", "web.csr", "--out", "api"], 3, "--force");
+    assert_eq!(desk.read("api/key.pem"), key);
+    desk.fail(&["cert", "issue", "x.other.hypermesh", "--out", "x"], 5, "belongs to");
+    desk.fail(&["cert", "issue", "--csr", "web.key", "--out", "x"], 3, "web.key");
+    let listed = desk.succeed(&["cert", "list", "--mine"]);
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    desk.fail(
+        &["cert", "verify", "--trust", "mesh.trust", "web/cert.pem", "--at", "2036-01-01T00:00:00Z"],
+        7,
+        "expired",
+    );
+    desk.fail(
+        &["cert", "verify", "--trust", "mesh.trust", "web/cert.pem", "--proof", "api/cert.proof"],
+        7,
+        "proof file is of the certificate",
+    );
+    std::fs::copy(desk.path("web/cert.pem"), desk.path("alone.pem")).unwrap();
+    desk.fail(&["cert", "verify", "--trust", "mesh.trust", "alone.pem"], 3, "--without-proof");
+    let alone = desk.succeed(&["cert", "verify", "--trust", "mesh.trust", "alone.pem", "--without-proof"]);
+    assert!(alone.contains("only the committee's signature vouches"), "{alone}");
+}
+
+fn names(desk: &Desk) {
+    desk.succeed(&["dns", "set", "web.demo.hypermesh", "AAAA", "2001:db8::7", "fd00::1"]);
+    let found = desk.succeed(&["dns", "lookup", "web.demo.hypermesh"]);
+    assert!(found.contains("IN AAAA 2001:db8::7") && found.contains("IN AAAA fd00::1"), "{found}");
+    desk.succeed(&["dns", "set", "web.demo.hypermesh", "AAAA", "--remove"]);
+    desk.fail(&["dns", "lookup", "web.demo.hypermesh"], 6, "AAAA");
+    desk.succeed(&["dns", "register", "shop.hypermesh"]);
+    desk.fail(&["dns", "register", "shop.hypermesh"], 5, "already registered");
+    desk.fail(&["dns", "lookup", "nobody.demo.hypermesh"], 6, "does not exist");
+    desk.fail(&["dns", "set", "web.demo.hypermesh", "AAAA", "192.0.2.1"], 2, "for example");
+}
+
+fn log(desk: &Desk) {
+    let checkpoint = desk.succeed(&["log", "checkpoint", "--out", "checkpoint"]);
+    assert!(checkpoint.contains("cosigned by node-"), "{checkpoint}");
+    desk.succeed(&["log", "verify", "checkpoint", "--trust", "mesh.trust"]);
+    desk.succeed(&["log", "prove", "--index", "1", "--out", "inclusion.json"]);
+    desk.succeed(&["log", "verify", "inclusion.json", "--trust", "mesh.trust"]);
+    desk.succeed(&["log", "prove", "--consistency", "1", "3", "--out", "consistency.json"]);
+    desk.succeed(&["log", "verify", "consistency.json", "--trust", "mesh.trust"]);
+    let changed = desk.read("inclusion.json").replace("\"index\": 1", "\"index\": 2");
+    std::fs::write(desk.path("changed.json"), changed).unwrap();
+    desk.fail(&["log", "verify", "changed.json", "--trust", "mesh.trust"], 7, "does not lead to the root");
+    desk.fail(&["log", "prove", "--index", "99"], 6, "no entry 99");
+}
+
+fn ledger_and_calls(desk: &Desk) {
+    let other: String = desk.mesh.cast.poor.public().to_string();
+    desk.succeed(&["caesar", "transfer", &other, "12.5"]);
+    assert!(desk.succeed(&["caesar", "balance", &other]).starts_with("12.5 Caesar"));
+    desk.fail(&["caesar", "transfer", &other, "99999999"], 5, "are needed");
+    desk.fail(&["caesar", "transfer", &other, "0.0000001"], 2, "six decimals");
+    let request = r#"{"name":"node-1.hypermesh","record_type":"AAAA"}"#;
+    for words in [
+        vec!["rpc", "call", "trustchain", "resolve_dns", request],
+        vec!["rpc", "call", "trustchain/resolve_dns", request, "--json"],
+        vec!["rpc", "call", "trustchain", "resolve_dns", "--json-body", request],
+    ] {
+        assert!(desk.succeed(&words).contains("\"::1\""));
+    }
+    desk.fail(&["rpc", "call", "trustchain", "nothing"], 6, "no method");
+    assert!(desk.succeed(&["rpc", "list"]).contains("hypermesh/consensus/validate_proofs"));
+    let pinged = desk.succeed(&["rpc", "ping"]);
+    assert!(pinged.lines().count() == 4 && pinged.contains("X25519MLKEM768"), "{pinged}");
+    desk.fail(&["rpc", "ping", "nobody"], 6, "no validator");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_flipped_bit_anywhere_is_refused() {
+    let mut desk = Desk::new().await;
+    desk.succeed(&["cert", "issue", "web.demo.hypermesh", "--out", "web"]);
+    desk.succeed(&["trust", "export", "--out", "mesh.trust"]);
+    desk.mesh.stop().await;
+    let files = [desk.read("mesh.trust"), desk.read("web/cert.pem"), desk.read("web/cert.proof")];
+    let at = wall();
+    assert_eq!(verdict(&files, at), Ok(()));
+    for (which, step) in [(0, BUNDLE_BIT_STEP), (1, 1), (2, 1)] {
+        for bit in (0..files[which].len() * 8).step_by(step) {
+            let mut bytes = files[which].clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let Ok(changed) = String::from_utf8(bytes) else { continue };
+            let mut files = files.clone();
+            files[which] = changed;
+            assert!(
+                verdict(&files, at).is_err(),
+                "bit {bit} of file {which} was flipped and nothing said so"
+            );
+        }
+    }
+    // The binary says it too, with the reason and its exit code.
+    let mut altered = from_pem(PemLabel::Certificate, &files[1]).unwrap();
+    *altered.last_mut().unwrap() ^= 1;
+    std::fs::write(desk.path("web/cert.pem"), pem(PemLabel::Certificate, &altered)).unwrap();
+    desk.fail(&["cert", "verify", "--trust", "mesh.trust", "web/cert.pem"], 7, "is not valid");
+}
+
+/// What is made of a trust bundle, a certificate and a proof, each the text of its file.
+fn verdict([bundle, certificate, proof]: &[String; 3], at: UnixMillis) -> Result<(), String> {
+    let bundle = TrustBundle::from_pem(bundle).map_err(|error| error.to_string())?;
+    let der = from_pem(PemLabel::Certificate, certificate).map_err(|error| error.to_string())?;
+    if pem(PemLabel::Certificate, &der) != *certificate {
+        return Err("altered".to_owned());
+    }
+    let proof = CertificateProof::from_pem(proof).map_err(|error| error.to_string())?;
+    let verification = verify_certificate(&bundle, &der, Some(&proof), None, at);
+    let failed = verification.checks.into_iter().find(|check| !check.passed);
+    failed.map_or(Ok(()), |check| Err(check.detail))
+}
+
+/// The bundle is long, and checking it takes a signature check for each validator: not every bit is tried, and
+/// the step is prime, so that each place in a byte is.
+const BUNDLE_BIT_STEP: usize = 7;
