@@ -5,6 +5,7 @@
 
 mod bad_shares;
 mod calm_issuance;
+mod chaos;
 mod crash_and_restart;
 mod dead_signer;
 mod expired_while_apart;
@@ -76,6 +77,7 @@ pub const SCENARIOS: &[Scenario] = &[
     old_certificate::SCENARIO,
     member_batch::SCENARIO,
     wrong_clock::SCENARIO,
+    chaos::SCENARIO,
 ];
 
 /// The scenario with this name.
@@ -129,7 +131,7 @@ mod tests {
     scenarios! {
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links interrupted_generation
-        generation_power_loss expired_while_apart old_certificate member_batch wrong_clock
+        generation_power_loss expired_while_apart old_certificate member_batch wrong_clock chaos
     }
 
     #[test]
