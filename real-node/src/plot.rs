@@ -20,7 +20,8 @@ use hypermesh_core::base::{Profile, PublicKey};
 use hypermesh_core::hypermesh::proof::{Label, Plot, PlotKey, Plotter, Progress, SpaceParameters, plot_key};
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Labels of a step: two mebibytes.
@@ -68,6 +69,7 @@ impl PlotFolder {
     /// If the folder holds a plot of another key, or the disk fails.
     pub fn load_or_make(&self, tell: &mut dyn FnMut(Progress)) -> Result<Plot, Failure> {
         if self.labels_file().exists() {
+            self.remove_layers(0..self.parameters.layers())?;
             return self.load();
         }
         make_private_folder(&self.path)?;
@@ -85,17 +87,13 @@ impl PlotFolder {
             let progress = plotter.advance(self.step_labels);
             let layer = plotter.layer();
             self.append(layer, plotter.newly_filled())?;
-            if let Some(passed) = layer.checked_sub(2) {
-                remove(&self.layer_file(passed))?;
-            }
+            self.remove_layers(0..layer.saturating_sub(1))?;
             tell(progress);
         }
         let last = plotter.layer();
         let moved = std::fs::rename(self.layer_file(last), self.labels_file());
         moved.and_then(|()| sync_folder(Some(&self.path))).map_err(|error| fault(&self.path, &error))?;
-        if let Some(before) = last.checked_sub(1) {
-            remove(&self.layer_file(before))?;
-        }
+        self.remove_layers(0..last)?;
         Ok(plotter.finish())
     }
 
@@ -147,6 +145,17 @@ impl PlotFolder {
         Ok(labels.to_vec())
     }
 
+    /// Removes the files of layers that are not needed any more, where there are any.
+    fn remove_layers(&self, layers: Range<u32>) -> Result<(), Failure> {
+        for path in layers.map(|layer| self.layer_file(layer)) {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(fault(&path, &error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn check_key(&self) -> Result<(), Failure> {
         let path = self.key_file();
         let found = file::read_text(&path, KEY_FILE_BYTES_MAX)?;
@@ -168,13 +177,6 @@ impl PlotFolder {
 
     fn layer_file(&self, layer: u32) -> PathBuf {
         self.path.join(format!("layer-{layer:02}.part"))
-    }
-}
-
-fn remove(path: &Path) -> Result<(), Failure> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(fault(path, &error)),
-        _ => Ok(()),
     }
 }
 

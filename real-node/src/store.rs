@@ -81,8 +81,11 @@ impl RedbStore {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         drop(options.open(path).map_err(|error| device(&error))?);
         let mut builder = Database::builder();
-        let database =
-            builder.set_cache_size(CACHE_BYTES).create(path).map_err(|error| opening(path, error))?;
+        builder.set_cache_size(CACHE_BYTES).set_repair_callback(|repair| {
+            let percent = (100.0 * repair.progress()).round();
+            tracing::info!(percent, "checking the store, which was not closed cleanly");
+        });
+        let database = builder.create(path).map_err(|error| opening(path, error))?;
         make_tables(&database).map_err(|error| device(&error))?;
         // The file's own entry in its folder must survive a loss of power too.
         sync_folder(path.parent()).map_err(|error| device(&error))?;

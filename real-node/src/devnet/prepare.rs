@@ -11,12 +11,11 @@ use crate::moment;
 use crate::node_config::NodeConfigFile;
 use crate::plot_progress::PlotBars;
 use hypermesh_core::base::{MicroCaesar, Profile, PublicKey};
-use hypermesh_core::state::{Genesis, GenesisAccount, GenesisName, SetRecords};
+use hypermesh_core::state::{Genesis, GenesisAccount, GenesisName, GenesisValidator, SetRecords};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, reverse_name};
 use std::net::Ipv6Addr;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// The mesh's name.
@@ -126,10 +125,7 @@ fn records() -> Vec<SetRecords> {
 fn write_context(folder: &DevnetFolder, genesis: &Genesis) -> Result<(), Failure> {
     let mut nodes: Vec<_> = genesis.validators.iter().collect();
     nodes.sort_by_key(|node| node.address.port());
-    let bootstrap = |node: &&_| {
-        let node: &hypermesh_core::state::GenesisValidator = node;
-        Bootstrap { address: node.address, key: node.member.key }
-    };
+    let bootstrap = |node: &&GenesisValidator| Bootstrap { address: node.address, key: node.member.key };
     let key_file = folder.owner_key();
     let context = Context {
         genesis: genesis.hash(),

@@ -36,8 +36,11 @@ fn a_plot_is_made_once_and_read_from_then_on() {
     let made = folder.load_or_make(&mut |progress| last = Some(progress)).unwrap();
     assert!(last.unwrap().is_complete());
     assert_eq!(files(&folder), BTreeSet::from(["plot.key".to_owned(), "plot.labels".to_owned()]));
+    // As an interruption at the very end leaves it.
+    std::fs::write(folder.layer_file(1), [0; LABEL_BYTES]).unwrap();
     let read = folder.load_or_make(&mut |_| panic!("it is made already")).unwrap();
     assert_eq!(read.root(), made.root());
+    assert_eq!(files(&folder).len(), 2);
     let whole = Plotter::new(folder.parameters, folder.key).finish();
     assert_eq!(whole.root(), made.root());
 }
