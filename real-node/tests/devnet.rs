@@ -1,5 +1,6 @@
 //! The mesh of real processes that a newcomer starts: it comes up, runs a command, notices the loss and the
 //! return of a node, stops cleanly, and resumes with everything it had.
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::{Ipv6Addr, TcpListener, UdpSocket};

@@ -5,6 +5,7 @@
 
 mod bad_shares;
 mod calm_issuance;
+mod chaos;
 mod crash_and_restart;
 mod dead_signer;
 mod expired_while_apart;
@@ -17,6 +18,7 @@ mod old_certificate;
 mod partition_halves;
 mod partition_one;
 mod power_loss;
+mod quic;
 mod refused_operations;
 mod repeat_elsewhere;
 mod stage;
@@ -26,6 +28,8 @@ mod wrong_clock;
 use hypermesh_core::base::{Digest, Mono};
 use hypermesh_sim::world::{Options, Random, RunFault, Start, Stream, World};
 use stage::Stage;
+
+pub use quic::{QUIC_SCENARIOS, QuicScenario};
 
 /// Something that nodes are put through.
 #[derive(Clone, Copy)]
@@ -73,6 +77,7 @@ pub const SCENARIOS: &[Scenario] = &[
     old_certificate::SCENARIO,
     member_batch::SCENARIO,
     wrong_clock::SCENARIO,
+    chaos::SCENARIO,
 ];
 
 /// The scenario with this name.
@@ -126,7 +131,7 @@ mod tests {
     scenarios! {
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links interrupted_generation
-        generation_power_loss expired_while_apart old_certificate member_batch wrong_clock
+        generation_power_loss expired_while_apart old_certificate member_batch wrong_clock chaos
     }
 
     #[test]

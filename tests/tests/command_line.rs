@@ -2,6 +2,8 @@
 //! it wrote, changed bit by bit, verified offline.
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for shipped code")]
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use hypermesh::context::{Bootstrap, Context};
 use hypermesh_core::base::UnixMillis;
 use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};

@@ -1,6 +1,8 @@
 //! The user's own tests: a HyperMesh consensus service is started, and a TrustChain client with a member's key
 //! asks it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use hypermesh_core::api::{
     ConsensusRequirements, ConsensusValidationResult, MemberRequest, MemberState, ValidateBatchRequest,
     ValidateProofsRequest,

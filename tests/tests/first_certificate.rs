@@ -1,7 +1,7 @@
 //! The first certificate, as a newcomer sees it: real processes, and openssl, certtool, dig and rustls as
 //! judges. One devnet serves all the checks; it is started with the shipped command line and ends by itself.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
 use std::process::{Command, Output};

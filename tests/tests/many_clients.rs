@@ -1,5 +1,7 @@
 //! A hundred clients at once, and a mesh that stops and starts again.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use hypermesh_core::api::{
     CertificateListRequest, IssuedCertificate, LIST_COUNT_MAX, Request, StatusRequest, TrustBundleRequest,
 };

@@ -1,5 +1,7 @@
 //! A thief has everything that one node keeps, and makes no certificate with it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use hypermesh::store::RedbStore;
 use hypermesh_core::base::{Reader, Table, decode};
 use hypermesh_core::hypermesh::committee::{

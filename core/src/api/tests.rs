@@ -522,6 +522,14 @@ fn a_list_looks_at_so_many_certificates_for_a_page_and_goes_on_from_there() {
     let first = ask(None);
     assert!(first.certificates.is_empty() && first.next.is_some());
     assert_eq!(ask(first.next).next, None);
+
+    let all = CertificateListRequest { owner: None, name: None, after: None, limit: u32::MAX };
+    let view = View { state: draft.state().clone(), ..view(mesh) };
+    let Some(Ok(Response::ListCertificates(page))) = read(&view, &Request::ListCertificates(all), BEGIN)
+    else {
+        panic!()
+    };
+    assert_eq!(page.certificates.len(), LIST_COUNT_MAX as usize);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use super::timers::Timer;
 use super::{Event, Node, OpenFault, RequestId};
 use crate::base::{Digest, Mono, PublicKey, Reader as _, Signature, Table, WriteBatch};
 use crate::hypermesh::committee::{
-    CommitmentPool, Committee, KeyPurpose, Progress, ShareFault, ShareRequest, SignRefusal, SignedShare,
-    Signer, SigningSession, outstanding_count_max,
+    CommitmentPool, Committee, KeyPurpose, OFFER_COMMITMENT_COUNT_MAX, Progress, ShareFault, ShareRequest,
+    SignRefusal, SignedShare, Signer, SigningSession, outstanding_count_max,
 };
 use crate::state::{ActiveCommittee, Block, SystemAction, SystemOperation, Validator, cosigner_name};
 use crate::trustchain::ca::SerialNumber;
@@ -115,9 +115,9 @@ impl Node {
         // Those whose keys were active first asked in vain, and those whose will be later ask again.
         for peer in self.connected.clone() {
             self.ask_for_commitments(peer);
-            self.offer_commitments(peer, true);
+            self.offer_anew(peer);
         }
-        self.offer_commitments(me, false);
+        self.offer_commitments(me, false, 0);
         self.timers.start(Timer::Signing, self.now.mono);
     }
 
@@ -155,22 +155,29 @@ impl Node {
     }
 
     pub(super) fn on_want_commitments(&mut self, coordinator: PublicKey) {
-        self.offer_commitments(coordinator, true);
+        self.offer_anew(coordinator);
     }
 
-    /// Fills up what a coordinator holds of this node's commitments, if it is running low; or voids what it
-    /// holds and begins anew.
-    fn offer_commitments(&mut self, coordinator: PublicKey, anew: bool) {
+    /// Voids what a coordinator holds of this node's commitments, and gives it others.
+    fn offer_anew(&mut self, coordinator: PublicKey) {
         let Some(signer) = &mut self.signing.signer else { return };
-        if anew {
-            signer.forget(&coordinator);
-        }
+        signer.forget(&coordinator);
+        self.offer_commitments(coordinator, true, 0);
+    }
+
+    /// Fills up what a coordinator holds of this node's commitments, if it is running low, the more the more it
+    /// has just spent: making them takes long, and most coordinators need few.
+    fn offer_commitments(&mut self, coordinator: PublicKey, anew: bool, spent: usize) {
+        let Some(signer) = &mut self.signing.signer else { return };
         let mut offers = Vec::new();
         for purpose in KeyPurpose::ALL {
-            if signer.outstanding_count(&coordinator, purpose) * 2 > outstanding_count_max(purpose) {
+            let wanted = outstanding_count_max(purpose).min(OFFER_COMMITMENT_COUNT_MAX + 2 * spent);
+            if signer.outstanding_count(&coordinator, purpose) * 2 > wanted {
                 continue;
             }
-            while let Some(offer) = signer.offer(coordinator, purpose, self.entropy.as_mut()) {
+            while signer.outstanding_count(&coordinator, purpose) < wanted
+                && let Some(offer) = signer.offer(coordinator, purpose, self.entropy.as_mut())
+            {
                 offers.push(offer);
             }
         }
@@ -279,9 +286,10 @@ impl Node {
             }
         }
         if !own.is_empty() {
+            let spent = own.len();
             let signed = self.sign_shares(me, own);
             self.on_signed_shares(me, signed);
-            self.offer_commitments(me, false);
+            self.offer_commitments(me, false, spent);
         }
     }
 
@@ -373,7 +381,7 @@ impl Node {
     /// Asks for commitments those of whom none are left: an offer may have been lost.
     fn feed(&mut self, starved: &[Task]) {
         let me = self.identity.public();
-        self.offer_commitments(me, false);
+        self.offer_commitments(me, false, starved.len());
         for peer in self.connected.clone() {
             let empty = |task: &Task| self.signing.stock.held_count(&peer, task.purpose()) == 0;
             if starved.iter().any(empty) {
@@ -458,11 +466,12 @@ impl Node {
             }
             return;
         }
+        let spent = requests.requests.len();
         let signed = self.sign_shares(coordinator, requests.requests);
         if !signed.shares.is_empty() {
             self.send(coordinator, &Message::SignedShares(signed));
         }
-        self.offer_commitments(coordinator, false);
+        self.offer_commitments(coordinator, false, spent);
     }
 
     /// Shares for the tasks whose bytes this node can derive itself, and cosignatures for the checkpoints.

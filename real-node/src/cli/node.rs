@@ -167,12 +167,11 @@ fn status(args: StatusArgs, global: &Global, output: Output) -> Result<(), Failu
     let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
     let timeout = Duration::from_secs(global.timeout).min(STATUS_TIMEOUT);
     let reports = runtime.block_on(ask(&nodes, process, timeout))?;
-    output.print(&reports, |reports| table(reports))?;
     if reports.iter().any(|report| report.status.is_some()) {
-        return Ok(());
+        return output.print(&reports, |reports| table(reports));
     }
-    let message = "no node answered: is it running? (`hypermesh node run --data-dir DIR` starts it)";
-    Err(Failure::new(Exit::Unreachable, message))
+    let advice = "is it running? (`hypermesh node run --data-dir DIR` starts it)";
+    Err(Failure::new(Exit::Unreachable, format!("no node answered\n{}{advice}", table(&reports))))
 }
 
 /// Where the node of a folder answers, seen from this machine.

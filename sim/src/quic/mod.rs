@@ -26,7 +26,7 @@ pub use options::Options;
 pub use plan::{Plan, Report, Step, run};
 pub use record::Answer;
 
-use crate::world::{Cast, Owner, Place, RunFault, WORLD_BEGINS};
+use crate::world::{Cast, OPERATION_MS_LIFE, Owner, Place, RunFault, WORLD_BEGINS};
 use clock::wall;
 use host::{CLIENT_ADDRESS, ClientHost, Common, NodeHost, Question};
 use hypermesh_core::api::{Request, View};
@@ -232,7 +232,8 @@ impl QuicWorld {
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        Owner::new(key.clone(), self.cast.genesis_hash(), self.wall())
+        let (genesis, time) = (self.cast.genesis_hash(), self.wall());
+        Owner { key: key.clone(), genesis, time, life_ms: OPERATION_MS_LIFE }
     }
 
     /// A node's view, if it runs.
@@ -262,6 +263,12 @@ impl QuicWorld {
     #[must_use]
     pub fn trace(&self) -> Digest {
         self.record.lock().trace.hash()
+    }
+
+    /// How many things happened: what the hash is over.
+    #[must_use]
+    pub fn happenings(&self) -> u64 {
+        self.record.lock().trace.count()
     }
 
     /// What happened, a line each, if that was asked for.

@@ -94,7 +94,9 @@ pub struct Report {
     /// The hash of every datagram (when, from where, to where, how long, which bytes), of everything that the
     /// nodes told, and of every answer.
     pub trace: Digest,
-    /// How many datagrams were sent.
+    /// How many things happened: what the hash is over.
+    pub happenings: u64,
+    /// How many of them are datagrams.
     pub datagrams: u64,
     /// How long it took, in the world's time.
     pub simulated: Mono,
@@ -113,6 +115,7 @@ pub fn run(seed: u64, plan: &Plan) -> Report {
     Report {
         seed,
         trace: world.trace(),
+        happenings: world.happenings(),
         datagrams: world.datagrams(),
         simulated: world.now(),
         lines: world.lines(),

@@ -25,6 +25,7 @@ pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
 pub use disk::Disk;
 pub use lie::Lie;
 pub use network::{Link, NetworkOptions, Place};
+pub(crate) use operations::OPERATION_MS_LIFE;
 pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
@@ -297,7 +298,12 @@ impl World {
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        Owner::new(key.clone(), self.cast.genesis_hash(), self.wall())
+        Owner {
+            key: key.clone(),
+            genesis: self.cast.genesis_hash(),
+            time: self.wall(),
+            life_ms: OPERATION_MS_LIFE,
+        }
     }
 
     /// A node's view, if it runs.

@@ -14,7 +14,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 
 /// How long an operation may wait, in milliseconds.
-pub(super) const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
+pub(crate) const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
 /// What comes before the seed in the PKCS#8 form of an Ed25519 key (RFC 8410 §7).
 const PKCS8_PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 

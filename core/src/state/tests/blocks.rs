@@ -1,7 +1,7 @@
 //! Blocks: built and executed alike, and every wrong one refused by name.
 
 use super::kit::*;
-use crate::base::{Digest, Height, Profile, Sequence, UnixMillis};
+use crate::base::{Digest, Height, Profile, SecretKey, Sequence, UnixMillis, decode};
 use crate::hypermesh::ordering::CertificateFault;
 use crate::hypermesh::proof::{ProofKind, SpaceProof, TimeProof};
 use crate::state::*;
@@ -241,6 +241,58 @@ fn a_batch_holds_1024_operations_and_not_one_more() {
 }
 
 #[test]
+fn a_batch_holds_its_length_at_the_limit_and_one_past_it() {
+    let mut mesh = Mesh::new();
+    let Action::IssueCertificate(template) = issue(&["given.demo.hypermesh"]) else { unreachable!() };
+    let mut filler = |bytes: usize| {
+        let issue = IssueCertificate { csr: vec![0; bytes], ..template.clone() };
+        mesh.operation(&alice(), Action::IssueCertificate(issue))
+    };
+    let mut operations: Vec<_> = (0..50).map(|_| filler(60_000)).collect();
+    operations.push(filler(0));
+    let batch = Mesh::new().batch(&Mesh::new().member, operations);
+    let short = BATCH_BYTES_MAX - crate::base::encode(&batch).len();
+    let check = |bytes: usize| {
+        let mut batch = batch.clone();
+        let Action::IssueCertificate(last) = &mut batch.operations[50].body.action else { unreachable!() };
+        last.csr = vec![0; bytes];
+        batch.check(&Mesh::new().genesis_hash()).err().unwrap()
+    };
+    // Within its length it is looked into, and what is in it is no request.
+    assert!(matches!(check(short), BatchFault::Operation { position: 0, .. }));
+    assert_eq!(check(short + 1), BatchFault::TooLong { bytes: BATCH_BYTES_MAX + 1 });
+}
+
+#[test]
+fn a_block_holds_64_batches_and_not_one_more() {
+    let mut genesis = genesis();
+    let template = genesis.members[0].clone();
+    let members: Vec<_> = (0..=BLOCK_BATCH_COUNT_MAX)
+        .map(|number| SecretKey::from_seed([u8::try_from(150 + number).unwrap(); 32]))
+        .collect();
+    let membership = |secret: &SecretKey| {
+        let (key, plot_root) = (secret.public(), plot_of(&secret.public()).root());
+        GenesisMember { key, plot_root, ..template.clone() }
+    };
+    genesis.members = members.iter().map(membership).collect();
+    genesis.members.sort_by_key(|member| member.key);
+    let mut mesh = Mesh::of(genesis);
+    let batches: Vec<_> = members
+        .iter()
+        .map(|member| {
+            let operation = mesh.operation(member, Action::Attest);
+            mesh.checked(mesh.batch(member, vec![operation]))
+        })
+        .collect();
+    let (mut block, _) = mesh.state.build(Candidate { batches: batches.clone(), ..mesh.candidate() });
+    assert_eq!(block.body.batches.len(), BLOCK_BATCH_COUNT_MAX);
+    block.body.batches.push(batches[BLOCK_BATCH_COUNT_MAX].batch.clone());
+    let full = BlockFault::Batch { position: BLOCK_BATCH_COUNT_MAX, reason: Inadmissible::Full };
+    assert_eq!(fault(&mesh, &block, &batches), full);
+    mesh.advance(Candidate { batches: batches[..BLOCK_BATCH_COUNT_MAX].to_vec(), ..mesh.candidate() });
+}
+
+#[test]
 fn a_block_holds_4096_operations_and_not_one_more() {
     let mut mesh = Mesh::new();
     let members: Vec<_> = mesh.validators.iter().chain([&mesh.member]).cloned().collect();
@@ -320,6 +372,30 @@ fn bytes_that_are_no_block_or_whose_header_belongs_to_another_body_are_refused()
     let mut other = block;
     other.body.parent_commit.as_mut().unwrap().signatures.pop();
     assert_eq!(Block::from_bytes(&other.to_bytes()), None);
+}
+
+#[test]
+fn a_bit_flipped_anywhere_in_a_block_makes_it_invalid_whatever_its_hashes_are_mended_to() {
+    let (mesh, block, _) = scene();
+    let bytes = block.to_bytes();
+    let mut executed = 0;
+    for position in 0..bytes.len() {
+        let mut bytes = bytes.clone();
+        bytes[position] ^= 1 << (position % 8);
+        let Ok(mut other) = decode::<Block>(&bytes, BLOCK_BYTES_MAX) else { continue };
+        other.header.body_root = other.body.root();
+        other.header.parent_commit = other.body.parent_commit_hash();
+        if other == block {
+            continue;
+        }
+        let checked = other.body.batches.iter().map(|batch| batch.clone().check(&mesh.genesis_hash()));
+        let Ok(checked) = checked.map(|batch| batch.map(Arc::new)).collect::<Result<Vec<_>, _>>() else {
+            continue;
+        };
+        executed += 1;
+        assert!(mesh.state.execute(&other, &checked).is_err(), "byte {position}");
+    }
+    assert!(executed > bytes.len() / 2);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn keys() -> (Vec<SecretKey>, SecretKey) {
     (validators, SecretKey::from_seed([5; 32]))
 }
 
-fn plot_of(member: &PublicKey) -> Plot {
+pub(crate) fn plot_of(member: &PublicKey) -> Plot {
     Plotter::new(Profile::Sim.proofs().space, plot_key("test", Profile::Sim, member)).finish()
 }
 
@@ -176,10 +176,9 @@ impl Mesh {
         let genesis = Arc::new(genesis);
         assert_eq!(genesis.check(), Ok(()));
         let (validators, member) = keys();
-        let members = validators.iter().chain([&member]).map(SecretKey::public);
         let (state, changes) = State::genesis(Arc::clone(&genesis));
         let mut mesh = Self {
-            plots: Arc::new(members.map(|key| (key, plot_of(&key))).collect()),
+            plots: Arc::new(genesis.all_members().map(|member| (member.key, plot_of(&member.key))).collect()),
             reveals: Arc::new(validators.iter().map(|key| (key.public(), chain_of(key))).collect()),
             genesis,
             state,

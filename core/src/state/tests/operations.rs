@@ -412,5 +412,9 @@ proptest! {
             let count = operations.len();
             prop_assert_eq!(mesh.carry(operations).len(), count);
         }
+        let log = crate::trustchain::ct::MerkleTree::new();
+        let head = mesh.state.head().cloned();
+        let restored = State::restore(mesh.genesis.clone(), head, mesh.rows.clone(), log);
+        prop_assert_eq!(restored.root(), mesh.state.root(), "what the store holds makes the same root");
     }
 }

@@ -184,7 +184,35 @@ fn the_difficulty_follows_the_load_and_the_last_one_holds_for_the_last_beacon() 
     assert_eq!(mesh.state.beacon().difficulty, floor);
 }
 
+#[test]
+fn what_falls_due_at_once_beyond_measure_waits_for_the_next_block() {
+    let mut draft = Mesh::new().state.draft();
+    let most = 2 * BLOCK_OPERATION_COUNT_MAX;
+    for number in 0..=most as u64 {
+        let id = OperationId(Domain::new("hypermesh v1 test").hash_of(&number));
+        draft.schedule(BEGIN, Due::Receipt(id));
+    }
+    let waiting = |draft: &Draft| draft.state().rows::<Due>(Vec::new()).count();
+    draft.settle_dues(BEGIN);
+    assert_eq!(waiting(&draft), most + 1, "what is due at a time is due after it");
+    draft.settle_dues(BEGIN.plus(1));
+    assert_eq!(waiting(&draft), 1);
+    draft.settle_dues(BEGIN.plus(1));
+    assert_eq!(waiting(&draft), 0);
+}
+
 // --- key generation ---
+
+#[test]
+fn a_system_operation_holds_its_length_at_the_limit_and_one_past_it() {
+    let mesh = Mesh::new();
+    let frame = crate::base::encode(&abort(&mesh, 0, vec![], "")).len();
+    let signed = |bytes: usize| {
+        let operation = abort(&mesh, 0, vec![], &"x".repeat(bytes - frame));
+        operation.is_signed(&mesh.genesis_hash())
+    };
+    assert!(signed(SYSTEM_OPERATION_BYTES_MAX) && !signed(SYSTEM_OPERATION_BYTES_MAX + 1));
+}
 
 fn round1(mesh: &Mesh, validator: &SecretKey, seed: u64) -> SystemOperation {
     let attempt = mesh.state.generation().attempt;
