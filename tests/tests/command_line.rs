@@ -1,6 +1,6 @@
 //! The command line against a mesh: what the README promises, as typed there, by the shipped binary; and what
 //! it wrote, changed bit by bit, verified offline.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use hypermesh::context::{Bootstrap, Context};
