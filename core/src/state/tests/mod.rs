@@ -1,5 +1,6 @@
 //! The state, tried by behaviour. `kit` has the mesh that they run on.
 
+mod actions;
 mod blocks;
 mod certificates;
 mod encoding;

@@ -1,0 +1,316 @@
+//! The table of methods, and the encodings of requests and responses.
+
+mod answers;
+
+use super::*;
+use crate::base::{
+    Digest, Height, LeafIndex, MicroCaesar, PublicKey, SecretKey, Sequence, UnixMillis, decode, encode,
+};
+use crate::caesar::ISSUE_FEE;
+use crate::hypermesh::proof::{ProofKind, SpaceProof, Statement, TimeProof};
+use crate::state::tests::kit::*;
+use crate::state::{Batch, Certificate, ConsensusProof, Member, Operation, SERVICES, batch_root};
+use crate::trust::tests::{certified, signed_with};
+use crate::trustchain::ca::SerialNumber;
+use crate::trustchain::ct::{TreeHead, verify_consistency, verify_inclusion};
+use crate::trustchain::dns::{Outcome, RecordType};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use proptest::prelude::*;
+
+fn serial() -> SerialNumber {
+    certified().serial
+}
+
+fn operation() -> Operation {
+    Mesh::new().operation(&alice(), transfer(&bob(), 5))
+}
+
+fn batch(mesh: &mut Mesh) -> Batch {
+    let operation = mesh.operation(&alice(), transfer(&bob(), 5));
+    mesh.batch(&mesh.validators[0], vec![operation])
+}
+
+/// A request for every method.
+fn requests() -> Vec<Request> {
+    let (owner, operation) = (alice().public(), operation());
+    let batch = batch(&mut Mesh::new());
+    let statement = Statement {
+        genesis: batch.genesis,
+        member: batch.member,
+        sequence: batch.sequence,
+        batch_root: batch.root(),
+        beacon_index: 0,
+    };
+    let proofs = batch.proofs.clone();
+    let requirements = ConsensusRequirements::default();
+    let list = CertificateListRequest { owner: Some(owner), name: None, after: Some(serial()), limit: 5 };
+    let dns = DnsRequest { name: name("given.demo.hypermesh"), record_type: RecordType::Aaaa };
+    vec![
+        Request::IssueCertificate(IssueCertificateRequest { operation: operation.clone() }),
+        Request::GetCertificate(CertificateRequestBySerial { serial_number: serial() }),
+        Request::ValidateCertificate(ValidateCertificateRequest { certificate_der: vec![1, 2, 3] }),
+        Request::ListCertificates(list),
+        Request::TrustBundle(TrustBundleRequest {}),
+        Request::RegisterName(RegisterNameRequest { operation: operation.clone() }),
+        Request::SetRecords(SetRecordsRequest { operation: operation.clone() }),
+        Request::ResolveDns(dns),
+        Request::LogCheckpoint(CheckpointRequest {}),
+        Request::LogEntry(LogEntryRequest { index: LeafIndex(1) }),
+        Request::LogInclusion(InclusionRequest { index: LeafIndex(1), size: None }),
+        Request::LogConsistency(ConsistencyRequest { old: 1, new: Some(2) }),
+        Request::TrustchainHealth(TrustchainHealthRequest {}),
+        Request::TrustchainMetrics(TrustchainMetricsRequest {}),
+        Request::TrustchainMethods(TrustchainMethodsRequest {}),
+        Request::ValidateBatch(ValidateBatchRequest { batch, requirements }),
+        Request::ValidateProofs(ValidateProofsRequest { statement, proofs }),
+        Request::Genesis(GenesisRequest {}),
+        Request::Header(HeaderRequest { height: Some(Height(3)) }),
+        Request::Member(MemberRequest { member: owner }),
+        Request::Status(StatusRequest {}),
+        Request::HypermeshHealth(HypermeshHealthRequest {}),
+        Request::HypermeshMetrics(HypermeshMetricsRequest {}),
+        Request::HypermeshMethods(HypermeshMethodsRequest {}),
+        Request::Balance(BalanceRequest { owner }),
+        Request::Transfer(TransferRequest { operation }),
+        Request::Fees(FeesRequest {}),
+        Request::CaesarHealth(CaesarHealthRequest {}),
+        Request::CaesarMetrics(CaesarMetricsRequest {}),
+        Request::CaesarMethods(CaesarMethodsRequest {}),
+    ]
+}
+
+fn status() -> NodeStatus {
+    NodeStatus {
+        network: "test".to_string(),
+        genesis: Digest([1; 32]),
+        profile: "sim".to_string(),
+        node: alice().public(),
+        name: "node-1".to_string(),
+        height: Height(1),
+        time: BEGIN,
+        validators: 4,
+        connected: 3,
+        quorum: 3,
+        committee: "active since height 2".to_string(),
+        ready: true,
+        certificates: 1,
+        names: 2,
+        log_size: 3,
+        beacon: 4,
+        position: POSITION_NOT_ATTESTED.to_string(),
+    }
+}
+
+fn view(mesh: &Mesh) -> View {
+    let commit = mesh.commit(mesh.state.height());
+    View { state: mesh.state.clone(), commit, status: status(), counters: Arc::new(BTreeMap::new()) }
+}
+
+fn answer(mesh: &Mesh, request: &Request) -> Result<Response, ApiFault> {
+    read(&view(mesh), request, mesh.state.time()).expect("a view can answer it")
+}
+
+#[test]
+fn every_method_has_the_name_that_it_was_promised_under() {
+    let has = |service: &str, name: &str| {
+        METHODS.iter().any(|method| (method.service, method.name) == (service, name))
+    };
+    for name in ["issue_certificate", "validate_certificate", "resolve_dns", "health", "metrics"] {
+        assert!(has("trustchain", name), "{name}");
+    }
+    for name in ["consensus/validate_certificate", "consensus/validate_proofs", "health", "metrics"] {
+        assert!(has("hypermesh", name), "{name}");
+    }
+    for name in ["balance", "transfer", "health", "metrics"] {
+        assert!(has("caesar", name), "{name}");
+    }
+    let unique: BTreeSet<_> = METHODS.iter().map(|method| (method.service, method.name)).collect();
+    assert_eq!(unique.len(), METHODS.len());
+    for service in SERVICES {
+        assert!(has(service, "health") && has(service, "metrics") && has(service, "methods"));
+    }
+    assert!(METHODS.iter().all(|method| SERVICES.contains(&method.service)));
+}
+
+#[test]
+fn a_request_of_every_method_travels_and_comes_back() {
+    let requests = requests();
+    let methods: Vec<_> = requests.iter().map(Request::method).collect();
+    assert_eq!(methods, METHODS, "one request for each method, in order");
+    for request in requests {
+        let Method { service, name, .. } = request.method();
+        let bytes = request.encode();
+        assert_eq!(Request::decode(service, name, &bytes), Ok(request.clone()));
+        let longer = [&bytes[..], &[0]].concat();
+        let fault = Request::decode(service, name, &longer).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::InvalidArgument, "{service}/{name}");
+        if let Some((_, shorter)) = bytes.split_last() {
+            assert!(Request::decode(service, name, shorter).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_request_is_written_by_people_as_well() {
+    let json = serde_json::json!({ "owner": alice().public() });
+    let request = Request::deserialize("caesar", "balance", json).unwrap();
+    assert_eq!(request, Request::Balance(BalanceRequest { owner: alice().public() }));
+    let request = Request::deserialize("hypermesh", "consensus/status", serde_json::json!({})).unwrap();
+    assert_eq!(request, Request::Status(StatusRequest {}));
+    let fault = Request::deserialize("caesar", "mint", serde_json::json!({})).unwrap_err();
+    assert!(fault.to_string().contains("caesar/methods"), "{fault}");
+}
+
+#[test]
+fn a_method_that_is_not_there_is_said_to_be_so() {
+    let fault = Request::decode("trustchain", "forge", &[]).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unimplemented);
+    assert_eq!(
+        fault.message,
+        "service trustchain has no method forge: ask trustchain/methods for those it has"
+    );
+    let fault = Request::decode("bank", "health", &[]).unwrap_err();
+    assert_eq!(fault.message, "there is no service bank: there are trustchain, hypermesh, caesar");
+    assert_eq!(Response::decode("bank", "health", &[]).unwrap_err().kind, FaultKind::Unimplemented);
+}
+
+#[test]
+fn a_request_holds_its_length_at_the_limit_and_one_past_it() {
+    let of = |bytes: usize| {
+        let request = ValidateCertificateRequest { certificate_der: vec![0; bytes - 4] };
+        Request::decode("trustchain", "validate_certificate", &encode(&request))
+    };
+    assert!(of(REQUEST_BYTES_MAX).is_ok());
+    let fault = of(REQUEST_BYTES_MAX + 1).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::InvalidArgument);
+    assert!(fault.message.contains("bytes where at most"), "{fault}");
+}
+
+/// A response of every method: what a view answers, and the rest by hand.
+fn responses() -> Vec<(Method, Response)> {
+    let certified = certified();
+    let mesh = &certified.mesh;
+    let receipt = Mesh::new().carry_one(&alice(), transfer(&bob(), 5));
+    let issued = IssuedCertificate {
+        serial_number: serial(),
+        certificate_der: certified.der.clone(),
+        certificate_pem: "a".to_string(),
+        chain_pem: "b".to_string(),
+        root_pem: "c".to_string(),
+        proof_pem: certified.proof.to_pem(),
+        height: Height(3),
+        leaf_index: LeafIndex(1),
+        not_after: BEGIN,
+        fee: ISSUE_FEE,
+    };
+    let header = mesh.blocks[0].header.clone();
+    let by_hand = |request: &Request| match request {
+        Request::IssueCertificate(_) => Response::IssueCertificate(issued.clone()),
+        Request::GetCertificate(_) => Response::GetCertificate(issued.clone()),
+        Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),
+        Request::RegisterName(_) => Response::RegisterName(receipt.clone()),
+        Request::SetRecords(_) => Response::SetRecords(receipt.clone()),
+        Request::Transfer(_) => Response::Transfer(receipt.clone()),
+        Request::LogCheckpoint(_) => {
+            let (note, root) = (certified.proof.checkpoint.clone(), Digest([1; 32]));
+            Response::LogCheckpoint(CheckpointNote { note, size: 3, root })
+        }
+        Request::LogEntry(_) => {
+            Response::LogEntry(LogEntry { index: LeafIndex(0), entry: mesh.entries[0].clone() })
+        }
+        Request::Header(_) => {
+            let commit = mesh.commit(Height(1)).unwrap();
+            Response::Header(BlockProof { header: header.clone(), commit })
+        }
+        Request::ValidateBatch(_) => Response::ValidateBatch(ConsensusValidationResult::Valid {
+            proof_hash: Digest([1; 32]),
+            height: Some(Height(3)),
+            receipts: vec![receipt.clone()],
+        }),
+        Request::Member(_) => {
+            let request = Request::Member(MemberRequest { member: mesh.member.public() });
+            answer(mesh, &request).unwrap()
+        }
+        other => answer(mesh, other).unwrap(),
+    };
+    requests().iter().map(|request| (request.method(), by_hand(request))).collect()
+}
+
+#[test]
+fn a_response_of_every_method_travels_and_comes_back() {
+    for (Method { service, name, .. }, response) in responses() {
+        let bytes = response.encode();
+        assert_eq!(Response::decode(service, name, &bytes), Ok(response.clone()), "{service}/{name}");
+        let longer = [&bytes[..], &[0]].concat();
+        assert!(Response::decode(service, name, &longer).is_err());
+        assert!(serde_json::to_string(&response).is_ok(), "{service}/{name}");
+    }
+}
+
+#[test]
+fn a_call_picks_its_own_response() {
+    let response = answer(&Mesh::new(), &Request::Fees(FeesRequest {})).unwrap();
+    let fees = <FeesRequest as Call>::response(response.clone()).unwrap();
+    assert_eq!(fees.issue, ISSUE_FEE);
+    assert_eq!(<BalanceRequest as Call>::response(response), None);
+    assert_eq!(<FeesRequest as Call>::METHOD.response, "FeeSchedule");
+}
+
+#[test]
+fn what_only_a_node_can_answer_a_view_leaves_to_it() {
+    let mesh = Mesh::new();
+    let left = requests().into_iter().filter(|request| read(&view(&mesh), request, BEGIN).is_none());
+    let left: Vec<_> = left.map(|request| request.method().name).collect();
+    assert_eq!(
+        left,
+        [
+            "issue_certificate",
+            "get_certificate",
+            "trust_bundle",
+            "register_name",
+            "set_records",
+            "log_checkpoint",
+            "log_entry",
+            "consensus/validate_certificate",
+            "consensus/header",
+            "transfer",
+        ]
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn requests_from_outside_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in any::<usize>()) {
+        let mesh = &certified().mesh;
+        let view = view(mesh);
+        for Method { service, name, .. } in METHODS {
+            if let Ok(request) = Request::decode(service, name, &bytes) {
+                prop_assert_eq!(request.encode(), bytes.clone());
+                let _answer = read(&view, &request, BEGIN);
+            }
+            let _response = Response::decode(service, name, &bytes);
+        }
+        let request = &requests()[at % METHODS.len()];
+        let mut edited = request.encode();
+        for (position, byte) in edited.iter_mut().zip(&bytes).skip(at % 50).step_by(37) {
+            *position ^= byte;
+        }
+        let Method { service, name, .. } = request.method();
+        if let Ok(request) = Request::decode(service, name, &edited) {
+            let _answer = read(&view, &request, BEGIN);
+        }
+    }
+}
+
+#[test]
+fn a_fault_travels() {
+    let fault = ApiFault::precondition("not yet");
+    assert_eq!(decode::<ApiFault>(&encode(&fault), 64), Ok(fault.clone()));
+    assert_eq!(serde_json::to_value(&fault).unwrap()["kind"], "failed_precondition");
+}
