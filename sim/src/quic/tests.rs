@@ -95,3 +95,27 @@ fn the_same_seed_gives_the_same_datagrams_and_events_and_another_seed_others() {
     assert_eq!(once, again);
     assert_ne!(once.trace, run(8, &plan).trace);
 }
+
+#[test]
+fn runs_on_several_threads_at_once_do_not_touch_each_other() {
+    let calm = plan(&[Step::AwaitReady, Step::Issue { place: 0, bundle: 1 }]);
+    let runs: Vec<_> = (0..2)
+        .map(|_| {
+            let calm = calm.clone();
+            std::thread::spawn(move || run(9, &calm))
+        })
+        .collect();
+    let runs: Vec<Report> = runs.into_iter().map(|run| run.join().unwrap()).collect();
+    assert_eq!(runs[0], runs[1]);
+}
+
+#[test]
+fn what_does_not_come_about_is_a_fault_that_says_how_the_nodes_are() {
+    let mut world = QuicWorld::new(1, Options::default());
+    world.partition(&[0, 0, 1, 1]);
+    let fault = world.run_until("all nodes ready", Duration::from_secs(3), QuicWorld::is_ready).unwrap_err();
+    assert!(
+        matches!(&fault, RunFault::Stalled { state, .. } if state.contains("node-4 at height 0")),
+        "{fault}"
+    );
+}
