@@ -412,9 +412,14 @@ mod tests {
         assert_eq!(inside.to_string(), "n0.demo.hypermesh, n1.demo.hypermesh, spiffe://demo.hypermesh/a");
         let other_domain = SubjectNames::new(vec!["evil.example".parse().unwrap()], vec![], None).unwrap();
         assert!(matches!(other_domain.within(&zone), Err(NameFault::OutsideZone { .. })));
-        let below = Some("spiffe://sub.demo.hypermesh/a".to_string());
-        let other_trust = SubjectNames::new(vec![], vec![], below).unwrap();
-        assert!(matches!(other_trust.within(&zone), Err(NameFault::OutsideZone { .. })));
+        let trusting = |uri: &str| SubjectNames::new(vec![], vec![], Some(uri.to_string())).unwrap();
+        assert_eq!(trusting("spiffe://sub.demo.hypermesh/a").within(&zone), Ok(()));
+        for outside in ["spiffe://hypermesh/a", "spiffe://xdemo.hypermesh/a", "spiffe://evil.example/a"] {
+            assert!(
+                matches!(trusting(outside).within(&zone), Err(NameFault::OutsideZone { .. })),
+                "{outside}"
+            );
+        }
     }
 
     #[test]
