@@ -1,8 +1,8 @@
 //! An event heap over nodes. No async, no ticks: time jumps from one event to the next.
 //!
-//! A [`World`] drives [`Node`](hypermesh_core::node::Node)s exactly as their contract says: hand in what
+//! A [`World`] drives [`Node`]s exactly as their contract says: hand in what
 //! happened, poll until there is nothing more, carry out each output in order. It supplies what the core
-//! leaves to its driver: links ([`network`]), a disk that loses what was not durable ([`Disk`]), clocks that
+//! leaves to its driver: links, a disk that loses what was not durable ([`Disk`]), clocks that
 //! are wrong, threads that are slow, and randomness, all out of one seed.
 //!
 //! What is not tried here: the encoding on the wire, QUIC, real files. That is for whole-system tests.
