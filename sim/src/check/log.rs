@@ -62,3 +62,25 @@ impl LogCheck {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{Options, Start, World};
+    use std::time::Duration;
+
+    #[test]
+    fn it_fires_when_a_node_shows_another_log_than_before() {
+        let state = |seed| {
+            let mut world = World::new(seed, Options { start: Start::Empty, ..Options::default() });
+            world.run_until("all nodes ready", Duration::from_secs(20), World::is_ready).unwrap();
+            world.view(0).unwrap().state.clone()
+        };
+        // Each seed generates other keys, so its log begins with another issuing certificate.
+        let (one, other) = (state(1), state(2));
+        let mut check = LogCheck::default();
+        assert_eq!(check.on_state(0, &one), Ok(()));
+        assert_eq!(check.on_state(0, &one), Ok(()));
+        assert_eq!(check.on_state(0, &other).unwrap_err().check, "log");
+    }
+}
