@@ -1,0 +1,212 @@
+//! As coordinator: gathers shares for what is asked of this node, from other signers where some fail.
+
+use super::{SIGNER_TIMEOUT, Session};
+use crate::base::{PublicKey, Signature, Table, WriteBatch};
+use crate::hypermesh::committee::{Progress, ShareFault, ShareRequest, SignedShare, SigningSession};
+use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX, TaskSignature};
+use crate::node::task::Task;
+use crate::node::timers::Timer;
+use crate::node::{Event, Node};
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+impl Node {
+    /// Begins what was asked for in this step, so that one message to each signer carries all of it.
+    pub(in crate::node) fn start_fresh(&mut self) {
+        if self.signing.fresh.is_empty() {
+            return;
+        }
+        let tasks: Vec<Task> = core::mem::take(&mut self.signing.fresh).into_iter().collect();
+        self.start_tasks(&tasks);
+        self.answer_waiting();
+    }
+
+    /// Begins to gather signatures for tasks that have none and are not under way.
+    pub(in crate::node) fn start_tasks(&mut self, tasks: &[Task]) {
+        let mut requests: BTreeMap<PublicKey, Vec<(Task, ShareRequest)>> = BTreeMap::new();
+        for task in tasks {
+            if self.signing.finished.contains_key(task) || self.signing.sessions.contains_key(task) {
+                continue;
+            }
+            match self.begin_session(*task) {
+                Some(session) => self.ask(*task, session, &mut requests),
+                None => self.starve(*task),
+            }
+        }
+        self.send_requests(requests);
+    }
+
+    pub(super) fn begin_session(&mut self, task: Task) -> Option<SigningSession> {
+        let committee = self.signing.committee.clone()?;
+        let message = match self.derive(task) {
+            Ok(message) => message?,
+            Err(fault) => {
+                self.store_fault(&fault);
+                return None;
+            }
+        };
+        let preference = self.preference();
+        SigningSession::begin(committee, task.purpose(), message, &preference, &mut self.signing.stock).ok()
+    }
+
+    /// Whom to ask first: this node itself, then its peers that are linked, in turn with the height.
+    pub(super) fn preference(&self) -> Vec<PublicKey> {
+        let mut peers: Vec<PublicKey> = self.connected.iter().copied().collect();
+        if let Some(turn) =
+            usize::try_from(self.state.height().0).ok().and_then(|height| height.checked_rem(peers.len()))
+        {
+            peers.rotate_left(turn);
+        }
+        let others = self.peers().filter(|peer| !self.connected.contains(peer));
+        core::iter::once(self.identity.public()).chain(peers).chain(others).collect()
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        task: Task,
+        session: SigningSession,
+        requests: &mut BTreeMap<PublicKey, Vec<(Task, ShareRequest)>>,
+    ) {
+        for signer in session.signers() {
+            requests.entry(*signer).or_default().push((task, session.request().clone()));
+        }
+        self.signing.tasks.insert(session.session(), task);
+        self.signing.sessions.insert(task, Session { session, begun: self.now.mono });
+        self.timers.start(Timer::Signing, self.now.mono.after(SIGNER_TIMEOUT));
+    }
+
+    pub(super) fn send_requests(&mut self, requests: BTreeMap<PublicKey, Vec<(Task, ShareRequest)>>) {
+        let height = self.state.height();
+        let me = self.identity.public();
+        let mut own = Vec::new();
+        for (signer, requests) in requests {
+            if signer == me {
+                own = requests;
+                continue;
+            }
+            for chunk in requests.chunks(TASK_COUNT_MAX) {
+                self.send(signer, &Message::Shares(ShareRequests { height, requests: chunk.to_vec() }));
+            }
+        }
+        if !own.is_empty() {
+            let spent = own.len();
+            let signed = self.sign_shares(me, own);
+            self.on_signed_shares(me, signed);
+            self.offer_commitments(me, false, spent);
+        }
+    }
+
+    pub(in crate::node) fn on_signed_shares(&mut self, from: PublicKey, signed: SharesSigned) {
+        for (size, signature) in signed.cosignatures.into_iter().take(TASK_COUNT_MAX) {
+            self.take_cosignature(from, size, signature);
+        }
+        for share in signed.shares.into_iter().take(TASK_COUNT_MAX) {
+            if share.signer == from {
+                self.take_share(share);
+            }
+        }
+        self.answer_waiting();
+    }
+
+    pub(super) fn take_share(&mut self, share: SignedShare) {
+        let Some(task) = self.signing.tasks.get(&share.session).copied() else { return };
+        let Some(held) = self.signing.sessions.get_mut(&task) else { return };
+        match held.session.receive(share) {
+            Ok(Progress::Waiting) => {}
+            Ok(Progress::Signed(signature)) => {
+                self.end_session(task);
+                self.finish_task(task, signature);
+            }
+            Err(ShareFault::BadShares { evidence }) => {
+                let culprits = held.session.culprits().clone();
+                for validator in culprits {
+                    let reason = alloc::format!(
+                        "sent a bad signature share, which it signed; {} in all",
+                        evidence.len()
+                    );
+                    self.outbox.event(Event::Culprit { validator, reason });
+                }
+                self.retry(task);
+            }
+            Err(fault) => {
+                let reason = fault.to_string();
+                self.outbox.event(Event::Broken { reason });
+            }
+        }
+    }
+
+    pub(super) fn end_session(&mut self, task: Task) -> Option<Session> {
+        let held = self.signing.sessions.remove(&task)?;
+        self.signing.tasks.remove(&held.session.session());
+        Some(held)
+    }
+
+    /// Asks other signers: those asked before were silent or lied.
+    pub(super) fn retry(&mut self, task: Task) {
+        let Some(mut held) = self.end_session(task) else { return };
+        self.count("hypermesh", "signing_retries_total", 1);
+        let preference = self.preference();
+        match held.session.retry(&preference, &mut self.signing.stock) {
+            Ok(session) => {
+                let mut requests = BTreeMap::new();
+                self.ask(task, session, &mut requests);
+                self.send_requests(requests);
+            }
+            Err(_) => self.starve(task),
+        }
+    }
+
+    /// Notes that a task waits for commitments, and sees to it that they are asked for.
+    pub(super) fn starve(&mut self, task: Task) {
+        self.signing.starved.insert(task);
+        self.timers.start(Timer::Signing, self.now.mono.after(SIGNER_TIMEOUT));
+    }
+
+    pub(in crate::node) fn on_signing_timeout(&mut self) {
+        let now = self.now.mono;
+        let late = |held: &&Task| {
+            self.signing.sessions.get(held).is_some_and(|session| now.since(session.begun) >= SIGNER_TIMEOUT)
+        };
+        let late: Vec<Task> = self.signing.sessions.keys().filter(late).copied().collect();
+        late.into_iter().for_each(|task| self.retry(task));
+        let starved: Vec<Task> = core::mem::take(&mut self.signing.starved).into_iter().collect();
+        if !starved.is_empty() {
+            self.feed(&starved);
+            self.start_tasks(&starved);
+        }
+        self.consider_authority();
+        let busy = !self.signing.sessions.is_empty() || !self.signing.starved.is_empty();
+        if busy || (self.signing.committee.is_some() && !self.has_authority()) {
+            self.timers.start(Timer::Signing, now.after(SIGNER_TIMEOUT));
+        }
+    }
+
+    /// Asks for commitments those of whom none are left: an offer may have been lost.
+    pub(super) fn feed(&mut self, starved: &[Task]) {
+        let me = self.identity.public();
+        self.offer_commitments(me, false, starved.len());
+        for peer in self.connected.clone() {
+            let empty = |task: &Task| self.signing.stock.held_count(&peer, task.purpose()) == 0;
+            if starved.iter().any(empty) {
+                self.ask_for_commitments(peer);
+            }
+        }
+    }
+
+    pub(super) fn finish_task(&mut self, task: Task, signature: Signature) {
+        self.signing.starved.remove(&task);
+        self.signing.finished.insert(task, signature);
+        let mut writes = WriteBatch::default();
+        writes.put(Table::Signed, task.key(), signature.0);
+        let _token = self.persist(writes);
+        if matches!(task, Task::Root | Task::Issuing) {
+            self.broadcast(&Message::Signature(TaskSignature { task, signature }));
+            self.publish();
+        }
+        if let Task::Leaf(serial) = task {
+            self.count("trustchain", "certificates_signed_total", 1);
+            self.outbox.event(Event::Issued { serial, height: self.state.height() });
+        }
+    }
+}

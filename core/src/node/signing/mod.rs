@@ -1,0 +1,163 @@
+//! Threshold signing, both sides: as coordinator this node gathers shares for what its clients wait for; as
+//! signer it gives shares for bytes that it derived itself.
+
+mod authority;
+mod checkpoint;
+mod commitments;
+mod coordinator;
+mod signer;
+
+use crate::base::{Digest, Mono, PublicKey, Reader as _, Signature, Table, WriteBatch};
+use crate::hypermesh::committee::{CommitmentPool, Committee, Signer, SigningSession};
+use crate::node::commit::Committed;
+use crate::node::message::ShareRequests;
+use crate::node::task::Task;
+use crate::node::timers::Timer;
+use crate::node::{Event, Node, OpenFault, RequestId};
+use crate::state::{ActiveCommittee, Block, SystemAction, SystemOperation};
+use crate::trustchain::ca::SerialNumber;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Signers that have not answered after this long are passed over for others.
+const SIGNER_TIMEOUT: Duration = Duration::from_millis(300);
+/// How many finished checkpoints are kept in memory.
+const CHECKPOINTS_KEPT: usize = 64;
+
+/// Signing, as coordinator and as signer.
+#[derive(Default)]
+pub(in crate::node) struct Signing {
+    pub(in crate::node) committee: Option<Arc<Committee>>,
+    signer: Option<Signer>,
+    stock: CommitmentPool,
+    /// Sessions under way, by task.
+    sessions: BTreeMap<Task, Session>,
+    /// Their tasks, by the name that the shares bear.
+    tasks: BTreeMap<Digest, Task>,
+    /// Tasks that were asked for in the step under way; they are begun together at its end.
+    pub(in crate::node) fresh: BTreeSet<Task>,
+    /// Tasks that wait for commitments.
+    starved: BTreeSet<Task>,
+    /// Requests for blocks that this node has not applied yet.
+    waiting: Vec<(PublicKey, ShareRequests)>,
+    /// Who waits for a certificate or a checkpoint.
+    pub(in crate::node) certificates: BTreeMap<SerialNumber, CertificateWaited>,
+    pub(in crate::node) checkpoints: BTreeMap<u64, Vec<RequestId>>,
+    /// Finished signatures: the root's and the issuing certificate's, and those that someone waits for.
+    pub(in crate::node) finished: BTreeMap<Task, Signature>,
+    /// Cosignatures by log size and validator.
+    cosignatures: BTreeMap<u64, BTreeMap<PublicKey, Signature>>,
+    /// The validators' signed confirmations of the committee's keys.
+    pub(in crate::node) confirmations: BTreeMap<PublicKey, SystemOperation>,
+    active_since: Mono,
+}
+
+/// Who waits for a certificate.
+#[derive(Default)]
+pub(in crate::node) struct CertificateWaited {
+    pub(in crate::node) requests: Vec<RequestId>,
+    /// The checkpoint that the answer needs, by the log's size.
+    pub(in crate::node) log_size: Option<u64>,
+}
+
+struct Session {
+    session: SigningSession,
+    begun: Mono,
+}
+
+impl Node {
+    /// Picks up what was signed before a restart.
+    pub(in crate::node) fn load_signing(&mut self) -> Result<(), OpenFault> {
+        let Some(committee) = self.state.committee() else { return Ok(()) };
+        for validator in self.state.validators().as_slice().to_vec() {
+            let key = confirmation_key(committee.attempt, &validator);
+            if let Some(row) = self.store.get(Table::Signed, &key)? {
+                let damaged = OpenFault::Damaged { what: "confirmation of the committee's keys" };
+                let operation = crate::base::decode(&row, row.len()).map_err(|_| damaged)?;
+                self.signing.confirmations.insert(validator, operation);
+            }
+        }
+        self.activate(&committee);
+        for task in [Task::Root, Task::Issuing] {
+            self.load_signature(task)?;
+        }
+        Ok(())
+    }
+
+    fn load_signature(&mut self, task: Task) -> Result<(), OpenFault> {
+        if let Some(row) = self.store.get(Table::Signed, &task.key())? {
+            let damaged = OpenFault::Damaged { what: "signature" };
+            let signature = Signature(row.try_into().map_err(|_| damaged)?);
+            self.signing.finished.insert(task, signature);
+        }
+        Ok(())
+    }
+
+    /// Begins to sign with the committee's keys.
+    fn activate(&mut self, active: &ActiveCommittee) {
+        let Ok(committee) = Committee::new(active.keys.clone()) else { return };
+        let committee = Arc::new(committee);
+        let shares = self.stored_shares(active.attempt).map(|(_, shares)| shares);
+        let me = self.identity.public();
+        self.signing.signer =
+            shares.and_then(|shares| Signer::new(me, committee.clone(), &shares, self.entropy.as_mut()).ok());
+        self.signing.committee = Some(committee);
+        self.signing.active_since = self.now.mono;
+        let holds_shares = self.signing.signer.is_some();
+        self.outbox.event(Event::CommitteeActive { height: active.height, holds_shares });
+        // Those whose keys were active first asked in vain, and those whose will be later ask again.
+        for peer in self.connected.clone() {
+            self.ask_for_commitments(peer);
+            self.offer_anew(peer);
+        }
+        self.offer_commitments(me, false, 0);
+        self.timers.start(Timer::Signing, self.now.mono);
+    }
+
+    /// Keeps the confirmations that a block carries, because a trust bundle needs them. They become durable
+    /// together with the block: it is the only time that this node sees them.
+    pub(in crate::node) fn keep_confirmations(&mut self, block: &Block, writes: &mut WriteBatch) {
+        for operation in &block.body.system {
+            if let SystemAction::GenerationConfirm { attempt, .. } = &operation.action {
+                let key = confirmation_key(*attempt, &operation.validator);
+                writes.put(Table::Signed, key, crate::base::encode(operation));
+                self.signing.confirmations.insert(operation.validator, operation.clone());
+            }
+        }
+    }
+
+    pub(in crate::node) fn signing_after(&mut self, committed: &Committed) {
+        if self.signing.committee.is_none()
+            && let Some(active) = self.state.committee()
+        {
+            self.activate(&active);
+        }
+        let waiting = core::mem::take(&mut self.signing.waiting);
+        for (coordinator, requests) in waiting {
+            self.on_share_requests(coordinator, requests);
+        }
+        let _height = committed.height;
+    }
+
+    /// Forgets finished signatures that nobody waits for any more.
+    pub(in crate::node) fn forget_finished(&mut self) {
+        let signing = &mut self.signing;
+        let newest = signing.cosignatures.keys().rev().nth(CHECKPOINTS_KEPT).copied().unwrap_or_default();
+        let needed: BTreeSet<u64> = signing.certificates.values().filter_map(|held| held.log_size).collect();
+        let waited = |size: &u64| signing.checkpoints.contains_key(size) || needed.contains(size);
+        signing.cosignatures.retain(|size, _| *size > newest || waited(size));
+        let certificates = &signing.certificates;
+        let cosignatures = &signing.cosignatures;
+        signing.finished.retain(|task, _| match task {
+            Task::Root | Task::Issuing => true,
+            Task::Leaf(serial) => certificates.contains_key(serial),
+            Task::Checkpoint(size) => cosignatures.contains_key(size),
+        });
+    }
+}
+
+fn confirmation_key(attempt: u32, validator: &PublicKey) -> Vec<u8> {
+    [b"confirmation/".as_slice(), &attempt.to_be_bytes(), &validator.0].concat()
+}
