@@ -1,6 +1,8 @@
 //! What the whole-system tests stand on: a mesh of four nodes in this process, on real QUIC over IPv6 loopback,
 //! with real stores in a temporary folder.
 
+pub mod thief;
+
 use hypermesh::store::RedbStore;
 use hypermesh_core::api::Call;
 use hypermesh_core::base::{Entropy, PublicKey, SecretKey, UnixMillis, decode, encode};
