@@ -1,5 +1,7 @@
 //! `hypermesh node …`.
 
+mod backup;
+
 use super::Global;
 use crate::client::read_context;
 use crate::context::Bootstrap;
@@ -39,6 +41,10 @@ pub enum NodeCommand {
     Status(StatusArgs),
     /// Show what a node counted, as OpenMetrics text
     Metrics(MetricsArgs),
+    /// Write a node's key, key shares, configuration and genesis into an encrypted file
+    Backup(backup::BackupArgs),
+    /// Make a node's folder again from its backup
+    Restore(backup::RestoreArgs),
 }
 
 /// How to make a node.
@@ -127,6 +133,8 @@ pub fn run(command: NodeCommand, global: &Global, output: Output) -> Result<(), 
         NodeCommand::Run(args) => run_node(&args),
         NodeCommand::Status(args) => status(args, global, output),
         NodeCommand::Metrics(args) => metrics(&args, global, output),
+        NodeCommand::Backup(args) => backup::backup(&args, output),
+        NodeCommand::Restore(args) => backup::restore(&args, output),
     }
 }
 
