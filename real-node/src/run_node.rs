@@ -182,6 +182,10 @@ fn tell(event: &Event, _now: Now) {
         Event::Durable { height } => tracing::debug!(height = height.0, "durable"),
         Event::Refused { operation, reason } => tracing::info!(?operation, reason, "refused"),
         Event::Issued { serial, height } => tracing::info!(%serial, height = height.0, "issued"),
+        Event::IssuingRenewed { number, not_after } => {
+            tracing::info!(number, %not_after, "the issuing certificate is renewed");
+        }
+        Event::RevocationListSigned { number } => tracing::info!(number, "a new revocation list"),
         Event::GenerationBegan { attempt } => tracing::info!(attempt, "generating the committee's keys"),
         Event::GenerationAborted { attempt, reason } => {
             tracing::warn!(attempt, reason, "key generation given up");

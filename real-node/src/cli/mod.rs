@@ -57,7 +57,7 @@ pub enum Command {
     /// Check a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Issue, renew, verify and list certificates
+    /// Issue, renew, revoke, verify and list certificates
     #[command(subcommand)]
     Cert(cert::CertCommand),
     /// Export what clients need to verify certificates offline
@@ -98,7 +98,7 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Node(command) => node::run(command, &global, output),
         Command::Genesis(command) => genesis::run(command, output),
         Command::Config(command) => config::run(command, output),
-        Command::Cert(command) => cert::run(command, &global, output),
+        Command::Cert(command) => return cert::run(command, &global, output),
         Command::Trust(command) => trust::run(command, &global, output),
         Command::Dns(command) => dns::run(command, &global, output),
         Command::Log(command) => log::run(command, &global, output),
