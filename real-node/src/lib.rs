@@ -1,6 +1,7 @@
 //! The `hypermesh` binary as a library, so that tests run the very code that ships.
 
 pub mod amount;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod context;
@@ -17,9 +18,11 @@ pub mod mesh_tls;
 pub mod moment;
 pub mod node_config;
 pub mod output;
+pub mod passphrase;
 pub mod plot;
 pub mod plot_progress;
 pub mod probe;
 pub mod progress;
 pub mod run_node;
+pub mod share_files;
 pub mod store;

@@ -1,5 +1,9 @@
 //! What the whole-system tests stand on: a mesh of four nodes in this process, on real QUIC over IPv6 loopback,
-//! with real stores in a temporary folder.
+//! with real stores in a temporary folder; a mesh of four [processes]; and [load] that writes down what was
+//! acknowledged.
+
+pub mod load;
+pub mod processes;
 
 pub mod thief;
 

@@ -1,5 +1,7 @@
 //! `hypermesh node …`.
 
+mod backup;
+
 use super::Global;
 use crate::client::read_context;
 use crate::context::Bootstrap;
@@ -32,6 +34,10 @@ pub enum NodeCommand {
     Run(RunArgs),
     /// Show how a node is, or every node of the context
     Status(StatusArgs),
+    /// Write a node's key, key shares, configuration and genesis into an encrypted file
+    Backup(backup::BackupArgs),
+    /// Make a node's folder again from its backup
+    Restore(backup::RestoreArgs),
 }
 
 /// How to make a node.
@@ -108,6 +114,8 @@ pub fn run(command: NodeCommand, global: &Global, output: Output) -> Result<(), 
         NodeCommand::Init(args) => init(args, output),
         NodeCommand::Run(args) => run_node(&args),
         NodeCommand::Status(args) => status(args, global, output),
+        NodeCommand::Backup(args) => backup::backup(&args, output),
+        NodeCommand::Restore(args) => backup::restore(&args, output),
     }
 }
 
