@@ -88,6 +88,9 @@ impl Node {
         {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::FailedPrecondition, refusal)));
         }
+        if let Some(fault) = self.quorum_missing() {
+            return self.outbox.respond(request, Err(fault));
+        }
         if self.submission.queue.len() >= OPERATION_QUEUE_MAX {
             let message =
                 alloc::format!("{OPERATION_QUEUE_MAX} operations are waiting here: try again in a second");
@@ -96,6 +99,16 @@ impl Node {
         self.submission.waiting.insert(checked.id, alloc::vec![(request, want)]);
         self.submission.queue.push_back(checked);
         self.consider_batch();
+    }
+
+    /// Refuses what waits to be ordered. The operations stay: they may still be.
+    pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
+        let waiting = core::mem::take(&mut self.submission.waiting).into_values().flatten();
+        let foreign = core::mem::take(&mut self.submission.foreign).into_values();
+        let requests = waiting.map(|(request, _)| request).chain(foreign.map(|batch| batch.request));
+        for request in requests.collect::<Vec<_>>() {
+            self.outbox.respond(request, Err(fault.clone()));
+        }
     }
 
     /// Puts an operation of this node's own before the mesh.
@@ -315,6 +328,9 @@ impl Node {
             let reason =
                 "another batch of this member comes first: submit that, or use its number".to_string();
             return respond(self, ConsensusValidationResult::Pending { reason });
+        }
+        if let Some(fault) = self.quorum_missing() {
+            return self.outbox.respond(request, Err(fault));
         }
         let time = self.wall().max(self.state.time());
         let proof_hash = match self.state.admit(&checked, time, Diligence::NameAll) {

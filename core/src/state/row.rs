@@ -49,7 +49,15 @@ row!(Beacon, 9, (), |_unit| Vec::new());
 row!(Reserve, 10, (), |_unit| Vec::new());
 row!(Generation, 11, (), |_unit| Vec::new());
 row!(ActiveCommittee, 12, (), |_unit| Vec::new());
+row!(Attendance, 20, (), |_unit| Vec::new());
 row!(Published, 13, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
+
+/// When each validator was last seen to vote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Attendance {
+    /// By validator: the highest height whose commit certificate, in the block after it, holds its precommit.
+    pub last: BTreeMap<PublicKey, Height>,
+}
 
 /// An account.
 #[derive(

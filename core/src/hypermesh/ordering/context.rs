@@ -3,7 +3,7 @@
 //! An address is the public key itself, a value is a whole block, and nobody weighs more than one vote.
 
 use super::timers::Timeouts;
-use super::validators::ValidatorSet;
+use super::roster::Roster;
 use super::vote::Round;
 use crate::base::{Digest, Height, PublicKey, SecretKey, Signature};
 use alloc::sync::Arc;
@@ -63,7 +63,7 @@ impl mt::Context for MeshContext {
     type ProposalPart = NoPart;
     type Proposal = CoreProposal;
     type Validator = PublicKey;
-    type ValidatorSet = ValidatorSet;
+    type ValidatorSet = Roster;
     type Timeouts = Timeouts;
     type Value = Value;
     type Vote = CoreVote;
@@ -72,7 +72,7 @@ impl mt::Context for MeshContext {
 
     fn select_proposer<'a>(
         &self,
-        validators: &'a ValidatorSet,
+        validators: &'a Roster,
         height: Height,
         round: mt::Round,
     ) -> &'a PublicKey {
@@ -144,7 +144,7 @@ impl mt::Validator<MeshContext> for PublicKey {
     }
 }
 
-impl mt::ValidatorSet<MeshContext> for ValidatorSet {
+impl mt::ValidatorSet<MeshContext> for Roster {
     fn count(&self) -> usize {
         self.as_slice().len()
     }

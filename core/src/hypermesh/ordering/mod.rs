@@ -23,7 +23,10 @@ mod later;
 mod message;
 mod outbox;
 mod receive;
+mod recall;
 mod recovery;
+mod roster;
+mod said;
 mod signer;
 mod timers;
 mod validators;
@@ -41,8 +44,11 @@ pub use message::{
     RoundCertificateKind, RoundVote, ValueBytes,
 };
 pub use outbox::Output;
+pub use roster::Roster;
+pub use said::{LastSaid, SAID_PER_VALIDATOR_MAX, Said};
 pub use timers::Timeouts;
 pub use validators::{InvalidValidatorSet, VALIDATORS_MAX, ValidatorSet};
+pub use wal::said_in_log;
 pub use vote::{ProposalHeader, Round, SignedProposalHeader, SignedVote, Vote, VoteKind};
 
 #[cfg(test)]
