@@ -46,7 +46,8 @@ fn refused_then_answered(
     let asked = stage.ask(victim, request());
     let fault = stage.refusal(&asked)?;
     ensure(fault.kind == FaultKind::DataLoss, &format!("refused for another reason: {fault}"))?;
-    stage.wait("the row repaired", |world| world.disk(victim).is_some_and(|disk| disk.rotten_count() == 0))?;
+    stage
+        .wait("the row repaired", |world| world.disk(victim).is_some_and(|disk| disk.rotten_count() == 0))?;
     let again = stage.ask(victim, request());
     let elsewhere = stage.ask((victim + 1) % 4, request());
     let (here, there) = (stage.answer(&again)?, stage.answer(&elsewhere)?);

@@ -27,8 +27,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let Some(view) = stage.world.view(victim) else { return Ok(()) };
     let height = view.state.height().next();
     let others: Vec<Place> = (0..4).filter(|place| *place != victim).collect();
-    let (block, certificate) =
-        forged_block(stage.world.cast(), &others, &view.state, view.commit.clone());
+    let (block, certificate) = forged_block(stage.world.cast(), &others, &view.state, view.commit.clone());
     stage.world.inject(liar, victim, serve_block(height, block, certificate));
     let broken = |event: &Event| matches!(event, Event::Broken { .. });
     stage.wait("the node stops", |world| tells(world, victim, broken))?;
@@ -39,7 +38,10 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let stands = after.as_ref().is_some_and(|after| after.state.height() == view.state.height());
     ensure(stands, "the node followed")?;
     let told = after.map(|after| (after.status.voting.clone(), after.status.ready));
-    ensure(told.is_some_and(|(voting, ready)| voting.contains("stopped") && !ready), "its status does not say so")?;
+    ensure(
+        told.is_some_and(|(voting, ready)| voting.contains("stopped") && !ready),
+        "its status does not say so",
+    )?;
     ensure(stage.resolves(victim)?, "it does not answer any more")?;
     stage.world.crash(victim);
     (0..4).filter(|place| *place != victim).try_for_each(|place| stage.world.start(place))?;

@@ -29,7 +29,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         Ok(_) => false,
     });
     // Whoever was told that quorum is missing asks again, too late.
-    let asked = if refused { stage.ask(lonely, asked.request) } else { asked };
+    let asked = if refused { stage.ask_again(lonely, asked)? } else { asked };
     let fault = stage.refusal(&asked)?;
     ensure(fault.message.contains("expired"), &format!("refused for another reason: {fault}"))?;
     stage.issue(lonely).map(|_| ())

@@ -36,7 +36,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     };
     stage.world.heal();
     // Whoever was told that quorum is missing asks again.
-    let waiting = if refused { stage.ask(lonely, waiting.request) } else { waiting };
+    let waiting = if refused { stage.ask_again(lonely, waiting)? } else { waiting };
     stage.certificate(&waiting)?;
     stage.wait("all nodes ready again", World::is_ready)?;
     stage.issue(lonely).map(|_| ())

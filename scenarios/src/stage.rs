@@ -1,7 +1,8 @@
 //! What scenarios have in common: a mesh that is ready, owners who ask, answers that are checked.
 
 use hypermesh_core::api::{
-    ApiFault, CertificateRequestBySerial, DnsRequest, IssuedCertificate, Request, Response, TrustBundleRequest,
+    ApiFault, CertificateRequestBySerial, DnsRequest, IssuedCertificate, Request, Response,
+    TrustBundleRequest,
 };
 use hypermesh_core::base::SecretKey;
 use hypermesh_core::node::{Event, RequestId};
@@ -120,6 +121,14 @@ impl Stage {
         Asked { id, request }
     }
 
+    /// Asks a node again once it is linked with a quorum.
+    pub(crate) fn ask_again(&mut self, place: Place, asked: Asked) -> Result<Asked, RunFault> {
+        self.wait("a quorum linked", |world| {
+            world.view(place).is_some_and(|view| view.status.connected >= view.status.quorum)
+        })?;
+        Ok(self.ask(place, asked.request))
+    }
+
     /// Asks a node for a certificate.
     pub(crate) fn ask_certificate(&mut self, place: Place) -> Asked {
         let nonce = self.nonce();
@@ -136,14 +145,9 @@ impl Stage {
             self.issue(place)?;
             timed.slowest = timed.slowest.max(self.world.now().since(asked_at));
         }
-        timed.mean = self.world.now().since(began).checked_div(u32::try_from(count).unwrap_or(1)).unwrap_or_default();
+        timed.mean =
+            self.world.now().since(began).checked_div(u32::try_from(count).unwrap_or(1)).unwrap_or_default();
         Ok(timed)
-    }
-
-    /// How long three issuances at these take on average, in microseconds.
-    pub(crate) fn time_issuances(&mut self, places: &[Place]) -> Result<u64, RunFault> {
-        let timed = self.issue_in_turn(places, 3)?;
-        Ok(u64::try_from(timed.mean.as_micros()).unwrap_or(u64::MAX))
     }
 
     /// Whether a node resolves the client's name.

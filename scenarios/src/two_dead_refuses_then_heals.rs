@@ -33,7 +33,9 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let began = stage.world.now();
     for one in &asked {
         match stage.answer(one)? {
-            Err(fault) => ensure(fault.message.contains("quorum"), &format!("refused for another reason: {fault}"))?,
+            Err(fault) => {
+                ensure(fault.message.contains("quorum"), &format!("refused for another reason: {fault}"))?
+            }
             // The first may have been decided before the second node died.
             Ok(_) => {}
         }

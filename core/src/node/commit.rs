@@ -30,7 +30,8 @@ impl Node {
     /// so it votes no more, says so, and goes on serving what it has.
     pub(super) fn stop(&mut self, certificate: &CommitCertificate, reason: &str) {
         let height = certificate.height;
-        let reason = alloc::format!("a quorum decided block {height}, which this node finds invalid: {reason}");
+        let reason =
+            alloc::format!("a quorum decided block {height}, which this node finds invalid: {reason}");
         self.ordering.stopped = Some(reason.clone());
         self.end_height();
         self.timers.cancel(Timer::Heartbeat);

@@ -203,7 +203,9 @@ impl Node {
                 alloc::format!("abstains through height {through}: its log of votes is not whole")
             }
             (missing, _) => {
-                alloc::format!("waits until {missing} more validators say what it voted for before it started")
+                alloc::format!(
+                    "waits until {missing} more validators say what it voted for before it started"
+                )
             }
         }
     }

@@ -1,10 +1,10 @@
 //! Starting: a new mesh from genesis, or a node that was here before from what it kept.
 
-use super::{
-    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, quorum, recall, repair, serve,
-    signing, store, submit, sync, ticket, timers,
-};
 use super::rebuild::{Rebuilt, rebuild};
+use super::{
+    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, quorum, recall, repair,
+    serve, signing, store, submit, sync, ticket, timers,
+};
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
     Digest, Height, Now, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode, encode,

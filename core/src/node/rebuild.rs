@@ -23,7 +23,11 @@ pub(super) struct Rebuilt {
 ///
 /// # Errors
 /// If the device fails.
-pub(super) fn rebuild(genesis: &Arc<Genesis>, reader: &dyn Reader, head: Height) -> Result<Rebuilt, ReadError> {
+pub(super) fn rebuild(
+    genesis: &Arc<Genesis>,
+    reader: &dyn Reader,
+    head: Height,
+) -> Result<Rebuilt, ReadError> {
     let (mut state, mut rows) = State::genesis(Arc::clone(genesis));
     let mut commit = None;
     let mut writes = WriteBatch::default();
@@ -45,7 +49,11 @@ pub(super) fn rebuild(genesis: &Arc<Genesis>, reader: &dyn Reader, head: Height)
 }
 
 /// A stored block with its certificate, if both are whole and a quorum decided it.
-fn whole_block(reader: &dyn Reader, state: &State, height: Height) -> Result<Option<CheckedBlock>, ReadError> {
+fn whole_block(
+    reader: &dyn Reader,
+    state: &State,
+    height: Height,
+) -> Result<Option<CheckedBlock>, ReadError> {
     let read = || -> Result<Option<SyncedBlock>, ReadError> {
         let Some(block) = stored_block(reader, height)? else { return Ok(None) };
         let proof = stored_proof(reader, height)?;

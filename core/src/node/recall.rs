@@ -12,7 +12,9 @@ use super::message::Message;
 use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::PublicKey;
-use crate::hypermesh::ordering::{ConsensusMessage, Input, LastSaid, SAID_PER_VALIDATOR_MAX, Said, said_in_log};
+use crate::hypermesh::ordering::{
+    ConsensusMessage, Input, LastSaid, SAID_PER_VALIDATOR_MAX, Said, said_in_log,
+};
 use crate::state::BLOCK_BYTES_MAX;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;

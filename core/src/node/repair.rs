@@ -40,7 +40,9 @@ impl Node {
         let number = <[u8; 8]>::try_from(key).ok().map(u64::from_be_bytes);
         let room = self.repair.blocks.len() + self.repair.entries.len() < REPAIR_COUNT_MAX;
         let fresh = match (table, number) {
-            (Table::Blocks | Table::Commits, Some(height)) if room => self.repair.blocks.insert(Height(height)),
+            (Table::Blocks | Table::Commits, Some(height)) if room => {
+                self.repair.blocks.insert(Height(height))
+            }
             (Table::LogEntries, Some(index)) if room => self.repair.entries.insert(LeafIndex(index)),
             (Table::Blocks | Table::Commits | Table::LogEntries, _) => return,
             _ => {
@@ -53,7 +55,8 @@ impl Node {
         };
         if fresh {
             let (table, number) = (table.name(), number.unwrap_or_default());
-            let reason = alloc::format!("row {number} of table {table} is damaged: it is fetched from a peer");
+            let reason =
+                alloc::format!("row {number} of table {table} is damaged: it is fetched from a peer");
             self.outbox.event(Event::StoreFault { reason });
             self.ask_repairs();
         }
@@ -67,7 +70,8 @@ impl Node {
         let peers: Vec<PublicKey> = self.connected.iter().copied().collect();
         let Some(turn) = self.repair.turn.checked_rem(peers.len()) else { return };
         let Some(peer) = peers.get(turn).copied() else { return };
-        let blocks = self.repair.blocks.iter().map(|height| Message::Fetch(Fetch { first: *height, count: 1 }));
+        let blocks =
+            self.repair.blocks.iter().map(|height| Message::Fetch(Fetch { first: *height, count: 1 }));
         let entries = self.repair.entries.iter().map(|index| Message::FetchEntry(*index));
         for message in blocks.chain(entries).collect::<Vec<_>>() {
             self.send(peer, &message);
@@ -103,7 +107,8 @@ impl Node {
             return;
         }
         if self.state.log().leaf_hash(index) != Some(ct::leaf_hash(&entry)) {
-            let reason = alloc::format!("sent another entry {index} of the log than the one that stands in it");
+            let reason =
+                alloc::format!("sent another entry {index} of the log than the one that stands in it");
             return self.outbox.event(Event::PeerFault { peer: from, reason });
         }
         let mut writes = WriteBatch::default();

@@ -1,11 +1,11 @@
 //! Blocks and log entries for peers that miss them, bounded for each peer: one answer is one message, so many bytes
 //! a second and no more, and one question waits while they are spent. All of it is bulk: votes never wait for it.
 
+use super::Node;
 use super::message::{Blocks, Entry, Fetch, Message, SyncedBlock};
 use super::open::{stored_block, stored_proof};
 use super::sync::FETCH_BLOCK_COUNT_MAX;
 use super::timers::Timer;
-use super::Node;
 use crate::base::{Height, LeafIndex, Mono, PublicKey, ReadError, Table};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -53,7 +53,8 @@ impl Node {
 
     pub(super) fn on_serve(&mut self) {
         let waiting = self.serving.peers.iter_mut();
-        let waiting: Vec<_> = waiting.filter_map(|(peer, served)| Some((*peer, served.waiting.take()?))).collect();
+        let waiting: Vec<_> =
+            waiting.filter_map(|(peer, served)| Some((*peer, served.waiting.take()?))).collect();
         for (peer, fetch) in waiting {
             self.on_fetch(peer, fetch);
         }

@@ -80,6 +80,9 @@ impl Node {
         if let Some(receipt) = self.state.get::<Receipt>(&checked.id) {
             return self.answer(request, want, &receipt);
         }
+        if let Some(fault) = self.quorum_missing() {
+            return self.outbox.respond(request, Err(fault));
+        }
         if let Some(waiting) = self.submission.waiting.get_mut(&checked.id) {
             waiting.push((request, want));
             return;
@@ -87,9 +90,6 @@ impl Node {
         if let Some(Outcome::Refused(refusal)) = self.state.rehearse(&checked).map(|receipt| receipt.outcome)
         {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::FailedPrecondition, refusal)));
-        }
-        if let Some(fault) = self.quorum_missing() {
-            return self.outbox.respond(request, Err(fault));
         }
         if self.submission.queue.len() >= OPERATION_QUEUE_MAX {
             let message =
@@ -103,7 +103,8 @@ impl Node {
 
     /// Refuses what waits to be ordered. The operations stay: they may still be.
     pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
-        let waiting = core::mem::take(&mut self.submission.waiting).into_values().flatten();
+        // That they are on their way is remembered: whoever asks again does not put them there twice.
+        let waiting = self.submission.waiting.values_mut().flat_map(core::mem::take);
         let foreign = core::mem::take(&mut self.submission.foreign).into_values();
         let requests = waiting.map(|(request, _)| request).chain(foreign.map(|batch| batch.request));
         for request in requests.collect::<Vec<_>>() {

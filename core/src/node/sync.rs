@@ -137,7 +137,8 @@ impl Node {
             return self.timers.cancel(Timer::Sync);
         }
         let now = self.now.mono;
-        let since = self.sync.behind_since.filter(|(height, _)| *height == next).map_or(now, |(_, since)| since);
+        let since =
+            self.sync.behind_since.filter(|(height, _)| *height == next).map_or(now, |(_, since)| since);
         self.sync.behind_since = Some((next, since));
         let due = since.after(GRACE);
         if highest == next && now < due {
@@ -158,7 +159,8 @@ impl Node {
         }
         let next = self.next_height();
         let window = next.0..next.0.saturating_add(WINDOW_BLOCK_COUNT_MAX);
-        let covered = |height: Height| held.contains_key(&height) || under_way().any(|one| one.covers(height));
+        let covered =
+            |height: Height| held.contains_key(&height) || under_way().any(|one| one.covers(height));
         let first = window.clone().map(Height).find(|height| !covered(*height))?;
         if *held_bytes > HELD_BYTES_MAX && first != next {
             return None;

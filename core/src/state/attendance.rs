@@ -34,6 +34,14 @@ impl State {
         if turn.is_multiple_of(PLAIN_TURN_PERIOD) {
             return validators.into();
         }
+        Roster::new(validators, self.absent())
+    }
+
+    /// Who has not been seen to vote for a while, the longest absent first; whether a quorum is left or not.
+    #[must_use]
+    pub fn absent(&self) -> Vec<PublicKey> {
+        let validators = self.validators();
+        let turn_heights = validators.count() as u64;
         let attendance = self.attendance();
         let newest = self.height().0.saturating_sub(1);
         let absent_before = newest.saturating_sub(ABSENT_AFTER_TURNS * turn_heights);
@@ -45,7 +53,7 @@ impl State {
             .filter(|(seen, _)| seen.0 < absent_before)
             .collect();
         absent.sort_unstable();
-        Roster::new(validators, absent.into_iter().map(|(_, key)| key))
+        absent.into_iter().map(|(_, key)| key).collect()
     }
 
     /// When each validator was last seen to vote.

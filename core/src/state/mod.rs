@@ -48,8 +48,8 @@ pub use operation::{
 };
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
 pub use row::{
-    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Generation, Member, NameOwner, Published, Reserve,
-    Row, Validator,
+    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Generation, Member, NameOwner, Published,
+    Reserve, Row, Validator,
 };
 pub use system::{
     ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,

@@ -13,15 +13,47 @@ use std::sync::Arc;
 
 /// Something that is to happen.
 pub(super) enum Happening {
-    Message { link: Link, epoch: Epoch, message: Arc<[u8]> },
-    Request { place: Place, id: RequestId, request: Box<Request> },
-    Persisted { place: Place, life: Incarnation, token: PersistToken },
+    Message {
+        link: Link,
+        epoch: Epoch,
+        message: Arc<[u8]>,
+    },
+    Request {
+        place: Place,
+        id: RequestId,
+        request: Box<Request>,
+    },
+    Persisted {
+        place: Place,
+        life: Incarnation,
+        token: PersistToken,
+    },
     /// A hasty disk has what it said long ago that it had.
-    Settled { place: Place, life: Incarnation, token: PersistToken },
-    Job { place: Place, life: Incarnation, id: JobId, outcome: Box<JobOutcome> },
-    Alarm { place: Place, life: Incarnation },
-    LinkMade { place: Place, other: Place, lives: (Incarnation, Incarnation) },
-    LinkLost { place: Place, life: Incarnation, other: Place },
+    Settled {
+        place: Place,
+        life: Incarnation,
+        token: PersistToken,
+    },
+    Job {
+        place: Place,
+        life: Incarnation,
+        id: JobId,
+        outcome: Box<JobOutcome>,
+    },
+    Alarm {
+        place: Place,
+        life: Incarnation,
+    },
+    LinkMade {
+        place: Place,
+        other: Place,
+        lives: (Incarnation, Incarnation),
+    },
+    LinkLost {
+        place: Place,
+        life: Incarnation,
+        other: Place,
+    },
 }
 
 /// What is to happen, in order.
@@ -179,7 +211,8 @@ impl World {
                 let Some(target) = self.places.get(&to).copied() else { return };
                 let link = Link { source: place, target };
                 let identity = &machine.validator.member.identity;
-                if let Err(violation) = self.checks.on_send(place, identity.public(), &machine.disk, &message) {
+                if let Err(violation) = self.checks.on_send(place, identity.public(), &machine.disk, &message)
+                {
                     self.violation.get_or_insert(violation);
                 }
                 let message = match machine.lie.map(|lie| lie::tell(lie, identity, &message)) {

@@ -2,8 +2,8 @@
 //!
 //! An address is the public key itself, a value is a whole block, and nobody weighs more than one vote.
 
-use super::timers::Timeouts;
 use super::roster::Roster;
+use super::timers::Timeouts;
 use super::vote::Round;
 use crate::base::{Digest, Height, PublicKey, SecretKey, Signature};
 use alloc::sync::Arc;
@@ -70,12 +70,7 @@ impl mt::Context for MeshContext {
     type Extension = ();
     type SigningScheme = Ed25519;
 
-    fn select_proposer<'a>(
-        &self,
-        validators: &'a Roster,
-        height: Height,
-        round: mt::Round,
-    ) -> &'a PublicKey {
+    fn select_proposer<'a>(&self, validators: &'a Roster, height: Height, round: mt::Round) -> &'a PublicKey {
         validators.proposer_ref(height, Round(round.as_u32().unwrap_or(0)))
     }
 

@@ -161,14 +161,8 @@ impl Engine {
             value_payload: ValuePayload::ProposalAndParts,
             enabled: true,
         };
-        let state = State::new(
-            MeshContext,
-            height,
-            roster.clone(),
-            params,
-            CORE_QUEUE_HEIGHTS,
-            CORE_QUEUE_INPUTS,
-        );
+        let state =
+            State::new(MeshContext, height, roster.clone(), params, CORE_QUEUE_HEIGHTS, CORE_QUEUE_INPUTS);
         Self {
             state,
             host: Host::new(config, height),

@@ -22,8 +22,8 @@ mod host;
 mod later;
 mod message;
 mod outbox;
-mod receive;
 mod recall;
+mod receive;
 mod recovery;
 mod roster;
 mod said;
@@ -48,8 +48,8 @@ pub use roster::Roster;
 pub use said::{LastSaid, SAID_PER_VALIDATOR_MAX, Said};
 pub use timers::Timeouts;
 pub use validators::{InvalidValidatorSet, VALIDATORS_MAX, ValidatorSet};
-pub use wal::said_in_log;
 pub use vote::{ProposalHeader, Round, SignedProposalHeader, SignedVote, Vote, VoteKind};
+pub use wal::said_in_log;
 
 #[cfg(test)]
 mod tests;

@@ -69,7 +69,9 @@ impl Engine {
     /// dropped with each block, and this must not be dropped with it.
     #[must_use]
     pub fn abstention_entry(&self, height: Height) -> Option<Vec<u8>> {
-        self.abstains_through().filter(|through| *through >= height).map(|through| abstention(height, through))
+        self.abstains_through()
+            .filter(|through| *through >= height)
+            .map(|through| abstention(height, through))
     }
 
     /// The certificate of the height that was just decided, with the precommits that came after the decision.

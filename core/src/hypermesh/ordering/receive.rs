@@ -100,8 +100,8 @@ impl Engine {
             }
             ConsensusMessage::Proposal(proposal) => {
                 let header = proposal.signed.header;
-                let counts = self.is_validator(&header.proposer)
-                    && header.proposer != self.host.signer.public();
+                let counts =
+                    self.is_validator(&header.proposer) && header.proposer != self.host.signer.public();
                 if counts && self.check_proposal(&proposal, known.as_ref()) {
                     self.later.add_proposal(proposal);
                 }

@@ -142,7 +142,8 @@ mod tests {
     fn the_last_vote_and_the_last_proposal_are_kept_and_no_more() {
         let mut last = LastSaid::default();
         let precommit = vote(3, 1, VoteKind::Precommit);
-        let others = [vote(3, 1, VoteKind::Prevote), vote(3, 0, VoteKind::Precommit), vote(2, 9, VoteKind::Prevote)];
+        let others =
+            [vote(3, 1, VoteKind::Prevote), vote(3, 0, VoteKind::Precommit), vote(2, 9, VoteKind::Prevote)];
         last.note(others[1]);
         last.note(precommit);
         others.into_iter().for_each(|earlier| last.note(earlier));

@@ -5,8 +5,8 @@
 
 use super::context::{MeshContext, Value};
 use super::convert::{core_round, round};
-use super::said::Said;
 use super::message::{MESSAGE_EXTRA_BYTES_MAX, PolkaCertificate, Proposal, ValueBytes};
+use super::said::Said;
 use super::vote::{Round, SignedProposalHeader, SignedVote};
 use crate::base::{Digest, Height, PublicKey, decode, encode};
 use alloc::collections::BTreeMap;
