@@ -163,6 +163,31 @@ pub enum Event {
         /// How.
         reason: String,
     },
+    /// A row of this node's own store was damaged, and is whole again.
+    Repaired {
+        /// What it holds.
+        what: String,
+    },
+    /// This node is catching up, or has.
+    Syncing {
+        /// How far it is.
+        height: Height,
+        /// How many blocks it is behind, as far as it can know; none if it has caught up.
+        behind: u64,
+    },
+    /// This node does not know all that it has signed, because its log of votes was lost, damaged or rolled back:
+    /// it neither votes nor proposes until that is past.
+    Abstains {
+        /// The last height at which it does not.
+        through: Height,
+        /// How it knows.
+        reason: String,
+    },
+    /// This node abstained, and votes again.
+    VotesAgain {
+        /// From this height on.
+        height: Height,
+    },
     /// What cannot happen unless more than f validators are faulty, or this node is: it must be looked into.
     Broken {
         /// What happened.

@@ -58,6 +58,9 @@ impl Node {
         {
             peers.rotate_left(turn);
         }
+        // One that is linked and far behind cannot derive what it is to sign.
+        let absent = self.state.absent();
+        peers.sort_by_key(|peer| absent.contains(peer));
         let others = self.peers().filter(|peer| !self.connected.contains(peer));
         core::iter::once(self.identity.public()).chain(peers).chain(others).collect()
     }

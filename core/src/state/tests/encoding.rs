@@ -107,6 +107,7 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     let (digest, serial) = (Digest([1; 32]), SerialNumber::from_operation(&Digest([2; 32])));
     let at = name("web.demo.hypermesh");
     row(found, "account", &key(1), &Account { balance: MicroCaesar(5) });
+    row(found, "attendance", &(), &Attendance { last: BTreeMap::from([(key(1), Height(4))]) });
     let tickets = BTreeMap::from([(3, digest)]);
     let member = Member { plot_root: digest, stake: MicroCaesar(6), next_sequence: Sequence(7), tickets };
     row(found, "member", &key(1), &member);
