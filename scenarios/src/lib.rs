@@ -3,12 +3,14 @@
 //! A scenario is played in a [`World`] out of a seed. Those that pass do so at every seed; when one does not,
 //! the seed is all it takes to see it again.
 
+mod absent_in_generation;
 mod bad_shares;
 mod calm_issuance;
 mod chaos;
 mod crash_and_restart;
 mod dead_signer;
 mod expired_while_apart;
+mod flapping_link;
 mod generation_power_loss;
 mod hundred_at_once;
 mod interrupted_generation;
@@ -20,9 +22,11 @@ mod partition_one;
 mod power_loss;
 mod quic;
 mod refused_operations;
+mod repair_with_a_lying_helper;
 mod repeat_elsewhere;
 mod stage;
 mod transfer_and_names;
+mod wiped_disk;
 mod wrong_clock;
 
 use hypermesh_core::base::{Digest, Mono};
@@ -71,8 +75,12 @@ pub const SCENARIOS: &[Scenario] = &[
     partition_halves::SCENARIO,
     partition_one::SCENARIO,
     lossy_links::SCENARIO,
+    flapping_link::SCENARIO,
     interrupted_generation::SCENARIO,
     generation_power_loss::SCENARIO,
+    absent_in_generation::SCENARIO,
+    wiped_disk::SCENARIO,
+    repair_with_a_lying_helper::SCENARIO,
     expired_while_apart::SCENARIO,
     old_certificate::SCENARIO,
     member_batch::SCENARIO,
@@ -130,8 +138,9 @@ mod tests {
 
     scenarios! {
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
-        power_loss dead_signer bad_shares partition_halves partition_one lossy_links interrupted_generation
-        generation_power_loss expired_while_apart old_certificate member_batch wrong_clock chaos
+        power_loss dead_signer bad_shares partition_halves partition_one lossy_links flapping_link interrupted_generation
+        generation_power_loss absent_in_generation wiped_disk
+        repair_with_a_lying_helper expired_while_apart old_certificate member_batch wrong_clock chaos
     }
 
     #[test]

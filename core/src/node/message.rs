@@ -4,7 +4,7 @@ use super::Node;
 use super::task::Task;
 use crate::base::Signature;
 use crate::base::{DecodeError, Height, PublicKey, decode, encode};
-use crate::hypermesh::committee::{CommitmentOffer, Round2, ShareRequest, SignedShare};
+use crate::hypermesh::committee::{BlindedShares, CommitmentOffer, Round2, ShareRequest, SignedShare};
 use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX};
 use crate::state::{BLOCK_BYTES_MAX, Batch, SystemOperation};
 use alloc::vec::Vec;
@@ -51,6 +51,10 @@ pub(super) enum Message {
     SignedShares(SharesSigned),
     /// A signature that the whole mesh shares: on the root or the issuing certificate.
     Signature(TaskSignature),
+    /// A helper's summands for another helper of a repair, for the receiver alone.
+    RepairDeltas(BlindedShares),
+    /// A helper's sum for the validator whose shares are repaired, for the receiver alone.
+    RepairSum(BlindedShares),
 }
 
 /// A decided block, and the proof that it was.
@@ -91,6 +95,13 @@ pub(super) struct TaskSignature {
     pub(super) signature: Signature,
 }
 
+impl ShareRequests {
+    /// How many bytes it takes, encoded.
+    pub(super) fn bytes(&self) -> usize {
+        borsh::object_length(self).expect("counting bytes does not fail")
+    }
+}
+
 impl Message {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode(bytes, MESSAGE_BYTES_MAX)
@@ -127,6 +138,8 @@ impl Node {
             Message::Shares(requests) => self.on_share_requests(from, requests),
             Message::SignedShares(shares) => self.on_signed_shares(from, shares),
             Message::Signature(signature) => self.on_task_signature(from, signature),
+            Message::RepairDeltas(package) => self.on_repair_deltas(from, package),
+            Message::RepairSum(package) => self.on_repair_sum(from, package),
         }
     }
 

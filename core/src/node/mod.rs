@@ -24,6 +24,7 @@ mod open;
 mod output;
 mod pool;
 mod proposal;
+mod repair;
 mod requests;
 mod signing;
 mod store;
@@ -72,6 +73,7 @@ pub struct Node {
     submission: submit::Submission,
     tickets: ticket::Tickets,
     generation: generation::GenerationPart,
+    repair: repair::RepairPart,
     signing: signing::Signing,
     sync: sync::Sync,
 }
@@ -181,6 +183,7 @@ impl Node {
             timers::Timer::Submission => self.on_submission_timeout(),
             timers::Timer::Signing => self.on_signing_timeout(),
             timers::Timer::Generation => self.on_generation_timeout(),
+            timers::Timer::Repair => self.on_repair_timeout(),
             timers::Timer::Sync => self.on_sync_timeout(),
         }
     }

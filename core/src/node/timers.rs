@@ -18,6 +18,8 @@ pub(super) enum Timer {
     Signing,
     /// A key generation makes no progress: send again, or give it up.
     Generation,
+    /// A repair of key shares makes no progress: send again, or ask others.
+    Repair,
     /// A peer did not send the block that was asked for: ask another.
     Sync,
 }

@@ -17,6 +17,7 @@ mod genesis;
 mod operation;
 mod perform;
 mod receipt;
+mod repair;
 mod row;
 mod system;
 mod system_apply;
@@ -45,6 +46,7 @@ pub use operation::{
     TLSA_COUNT_MAX, Transfer,
 };
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
+pub use repair::{OpenRepair, REPAIR_COUNT_MAX, REPAIR_MS_MAX, RepairAction, RepairOutcome, Repairs};
 pub use row::{
     Account, ActiveCommittee, Beacon, Certificate, Due, Generation, Member, NameOwner, Published, Reserve,
     Row, Validator,

@@ -11,13 +11,26 @@ use hypermesh_core::node::MESSAGE_BYTES_MAX;
 pub enum Lie {
     /// It sends signature shares that do not hold, and puts its name to them.
     BadShares,
+    /// It sends no private shares in key generation.
+    NoPrivateShares,
+    /// It sends sums that do not hold to whoever asks for repair of its key shares.
+    BadRepairSums,
+    /// It sends summands that do not hold to the other helpers of a repair.
+    BadRepairDeltas,
 }
 
 /// What a coordinator gets from a signer: shares, and cosignatures by size of the log.
 type SharesSigned = (Vec<SignedShare>, Vec<(u64, Signature)>);
 
+/// The first byte of the message that carries private shares of key generation.
+const ROUND2: u8 = 6;
+/// A message that does no harm, in place of one that is withheld.
+const WANT_COMMITMENTS: u8 = 7;
 /// The first byte of the message that carries signature shares.
 const SIGNED_SHARES: u8 = 10;
+/// The first byte of the messages that carry a helper's part in a repair: to other helpers, and to the asker.
+const REPAIR_DELTAS: u8 = 12;
+const REPAIR_SUM: u8 = 13;
 const SHARE: Domain = Domain::new("hypermesh v1 committee signature share");
 
 /// What a liar sends in place of an honest message; `None` where it leaves that as it is.
@@ -27,6 +40,14 @@ pub(super) fn tell(lie: Lie, identity: &SecretKey, message: &[u8]) -> Option<Vec
             let (mut shares, cosignatures): SharesSigned = decode(rest, MESSAGE_BYTES_MAX).ok()?;
             shares.iter_mut().for_each(|share| spoil(share, identity));
             Some([&[SIGNED_SHARES], encode(&(shares, cosignatures)).as_slice()].concat())
+        }
+        (Lie::NoPrivateShares, (&ROUND2, _)) => Some(vec![WANT_COMMITMENTS]),
+        (Lie::BadRepairDeltas, (&REPAIR_DELTAS, _)) | (Lie::BadRepairSums, (&REPAIR_SUM, _)) => {
+            // The last scalar's lowest byte: still below the group's order.
+            let mut told = message.to_vec();
+            let position = told.len().checked_sub(32)?;
+            *told.get_mut(position)? ^= 1;
+            Some(told)
         }
         _ => None,
     }
