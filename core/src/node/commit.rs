@@ -53,7 +53,7 @@ impl Node {
     fn after_commit(&mut self, committed: &Committed) {
         self.generation_after(committed);
         self.signing_after(committed);
-        self.repair_after(committed);
+        self.share_repair_after(committed);
         self.submission_after(committed);
         self.renew_ticket();
         self.pool_early();

@@ -24,8 +24,8 @@ mod open;
 mod output;
 mod pool;
 mod proposal;
-mod repair;
 mod requests;
+mod share_repair;
 mod signing;
 mod store;
 mod submit;
@@ -73,7 +73,7 @@ pub struct Node {
     submission: submit::Submission,
     tickets: ticket::Tickets,
     generation: generation::GenerationPart,
-    repair: repair::RepairPart,
+    share_repair: share_repair::ShareRepairPart,
     signing: signing::Signing,
     sync: sync::Sync,
 }
@@ -183,7 +183,7 @@ impl Node {
             timers::Timer::Submission => self.on_submission_timeout(),
             timers::Timer::Signing => self.on_signing_timeout(),
             timers::Timer::Generation => self.on_generation_timeout(),
-            timers::Timer::Repair => self.on_repair_timeout(),
+            timers::Timer::ShareRepair => self.on_share_repair_timeout(),
             timers::Timer::Sync => self.on_sync_timeout(),
         }
     }

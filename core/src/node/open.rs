@@ -1,8 +1,8 @@
 //! Starting: a new mesh from genesis, or a node that was here before from what it kept.
 
 use super::{
-    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, repair, signing, store,
-    submit, sync, ticket, timers,
+    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, share_repair, signing,
+    store, submit, sync, ticket, timers,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -85,7 +85,7 @@ impl Node {
             submission: submit::Submission::default(),
             tickets: ticket::Tickets::default(),
             generation: generation::GenerationPart::default(),
-            repair: repair::RepairPart::default(),
+            share_repair: share_repair::ShareRepairPart::default(),
             signing: signing::Signing::default(),
             sync: sync::Sync::default(),
         };
@@ -102,7 +102,7 @@ impl Node {
         // First of all, so that nothing begins a height before the log of votes has been heeded.
         self.begin_ordering(wal);
         self.continue_generation();
-        self.continue_repair();
+        self.continue_share_repair();
         self.renew_ticket();
         self.publish();
         Ok(())

@@ -19,7 +19,7 @@ pub(super) enum Timer {
     /// A key generation makes no progress: send again, or give it up.
     Generation,
     /// A repair of key shares makes no progress: send again, or ask others.
-    Repair,
+    ShareRepair,
     /// A peer did not send the block that was asked for: ask another.
     Sync,
 }

@@ -31,7 +31,7 @@ const BLAME_OF_THE_CAUGHT: u32 = 1 << 16;
 
 /// This node's part in repairs.
 #[derive(Default)]
-pub(super) struct RepairPart {
+pub(super) struct ShareRepairPart {
     helping: Option<Helping>,
     asking: Option<Asking>,
     /// Whom this node would rather not ask again, the more the less.
@@ -53,7 +53,7 @@ struct Asking {
 
 impl Node {
     /// Does what a repair asks of this node, after a block or a while.
-    pub(super) fn continue_repair(&mut self) {
+    pub(super) fn continue_share_repair(&mut self) {
         let Some(committee) = self.signing.committee.clone() else { return };
         let repairs = self.state.repairs();
         let open = repairs.open.as_ref();
@@ -62,21 +62,21 @@ impl Node {
             (Some(open), Some(session)) if session.helpers().contains(&self.identity.public()) => {
                 self.help(&committee, open, session);
             }
-            _ => self.repair.helping = None,
+            _ => self.share_repair.helping = None,
         }
         if self.holds_shares() {
-            self.repair.asking = None;
+            self.share_repair.asking = None;
         } else {
             self.seek_repair(&committee, &repairs, session);
         }
-        if self.repair.helping.is_some() || self.repair.asking.is_some() {
-            self.timers.start(Timer::Repair, self.now.mono.after(REPEAT_AFTER));
+        if self.share_repair.helping.is_some() || self.share_repair.asking.is_some() {
+            self.timers.start(Timer::ShareRepair, self.now.mono.after(REPEAT_AFTER));
         }
     }
 
     /// Says again what may have been lost.
-    pub(super) fn on_repair_timeout(&mut self) {
-        if let Some(helping) = &self.repair.helping {
+    pub(super) fn on_share_repair_timeout(&mut self) {
+        if let Some(helping) = &self.share_repair.helping {
             let validator = helping.helper.session().validator();
             let sum = helping.sum.clone();
             let helper = self.identity.public();
@@ -91,7 +91,7 @@ impl Node {
                 _ => {}
             }
         }
-        self.continue_repair();
+        self.continue_share_repair();
     }
 
     // --- as helper ---
@@ -99,7 +99,7 @@ impl Node {
     fn help(&mut self, committee: &Arc<Committee>, open: &OpenRepair, session: &RepairSession) {
         let me = self.identity.public();
         let on_chain = open.commitments.get(&me);
-        let mine = self.repair.helping.as_ref().filter(|helping| helping.helper.session() == session);
+        let mine = self.share_repair.helping.as_ref().filter(|helping| helping.helper.session() == session);
         match (mine, on_chain) {
             (Some(helping), Some(commitments)) if helping.helper.commitments() != commitments => {
                 self.give_up_repair(open, me, "restarted while it helped");
@@ -123,7 +123,7 @@ impl Node {
         });
         match helper {
             Some(helper) => {
-                self.repair.helping = Some(Helping { helper, sum: None });
+                self.share_repair.helping = Some(Helping { helper, sum: None });
                 self.commit_to_repair(open);
             }
             None => self.give_up_repair(open, me, "holds no share of its own"),
@@ -131,14 +131,14 @@ impl Node {
     }
 
     fn commit_to_repair(&mut self, open: &OpenRepair) {
-        let Some(helping) = &self.repair.helping else { return };
+        let Some(helping) = &self.share_repair.helping else { return };
         let commitments = helping.helper.commitments().clone();
         let action = RepairAction::Commit { validator: open.validator, number: open.number, commitments };
         self.say(SystemAction::Repair(action));
     }
 
     fn send_deltas(&mut self) {
-        let Some(helping) = &self.repair.helping else { return };
+        let Some(helping) = &self.share_repair.helping else { return };
         for (to, package) in helping.helper.deltas().collect::<Vec<_>>() {
             self.send(to, &Message::RepairDeltas(package));
         }
@@ -148,7 +148,7 @@ impl Node {
         // What comes before this node has everyone's commitments is sent again.
         let Some(open) = self.state.repairs().open.filter(OpenRepair::is_committed) else { return };
         let Some(committed) = open.commitments.get(&from) else { return };
-        let Some(helping) = &mut self.repair.helping else { return };
+        let Some(helping) = &mut self.share_repair.helping else { return };
         match helping.helper.receive(from, package, committed) {
             Ok(None) => {}
             Ok(Some(sum)) => {
@@ -164,7 +164,7 @@ impl Node {
     }
 
     fn give_up_repair(&mut self, open: &OpenRepair, accused: PublicKey, reason: &str) {
-        self.repair.helping = None;
+        self.share_repair.helping = None;
         let mut reason = String::from(reason);
         while reason.len() > ABORT_REASON_BYTES_MAX {
             reason.pop();
@@ -181,13 +181,14 @@ impl Node {
         let now = self.now.mono;
         match repairs.open.as_ref().zip(session).filter(|(open, _)| open.validator == me) {
             Some((open, session)) => {
-                let known = self.repair.asking.as_ref().is_some_and(|asking| asking.number == open.number);
+                let known =
+                    self.share_repair.asking.as_ref().is_some_and(|asking| asking.number == open.number);
                 if !known {
                     let helpers = open.helpers.clone();
-                    self.repair.asking =
+                    self.share_repair.asking =
                         Some(Asking { number: open.number, helpers, since: now, part: None });
                 }
-                let Some(asking) = &mut self.repair.asking else { return };
+                let Some(asking) = &mut self.share_repair.asking else { return };
                 if asking.part.is_none() && open.is_committed() {
                     asking.part = RepairAsker::new(session, committee.clone(), &open.commitments);
                 }
@@ -201,12 +202,12 @@ impl Node {
     }
 
     fn blame_the_silent(&mut self, open: &OpenRepair) {
-        let missing = match self.repair.asking.take().and_then(|asking| asking.part) {
+        let missing = match self.share_repair.asking.take().and_then(|asking| asking.part) {
             Some(part) => part.missing(),
             None => open.helpers.iter().filter(|key| !open.commitments.contains_key(key)).copied().collect(),
         };
         for key in missing {
-            *self.repair.blame.entry(key).or_default() += 1;
+            *self.share_repair.blame.entry(key).or_default() += 1;
         }
     }
 
@@ -221,14 +222,14 @@ impl Node {
             return;
         }
         let now = self.now.mono;
-        let said = self.repair.asking.as_ref().filter(|asking| {
+        let said = self.share_repair.asking.as_ref().filter(|asking| {
             asking.number == number && asking.part.is_none() && now.since(asking.since) < REPAIR_TIMEOUT
         });
         let helpers = match said {
             Some(asking) => asking.helpers.clone(),
             None => {
                 let Some(helpers) = self.choose_helpers(committee, number) else { return };
-                self.repair.asking =
+                self.share_repair.asking =
                     Some(Asking { number, helpers: helpers.clone(), since: now, part: None });
                 helpers
             }
@@ -243,7 +244,7 @@ impl Node {
         let turn = usize::try_from(number).ok()?.checked_rem(others.len())?;
         others.rotate_left(turn);
         others.sort_by_key(|key| {
-            (self.repair.blame.get(key).copied().unwrap_or_default(), !self.connected.contains(key))
+            (self.share_repair.blame.get(key).copied().unwrap_or_default(), !self.connected.contains(key))
         });
         let mut chosen = others.get(..committee.threshold())?.to_vec();
         chosen.sort();
@@ -251,7 +252,7 @@ impl Node {
     }
 
     pub(super) fn on_repair_sum(&mut self, from: PublicKey, package: BlindedShares) {
-        let Some(asking) = &mut self.repair.asking else { return };
+        let Some(asking) = &mut self.share_repair.asking else { return };
         let Some(part) = &mut asking.part else { return };
         match part.receive(from, package) {
             Ok(None) => {}
@@ -259,9 +260,9 @@ impl Node {
             Err(fault @ RepairFault::Accused { .. }) => {
                 let reason = alloc::format!("spoils the repair of key shares: {fault}");
                 self.outbox.event(Event::Culprit { validator: from, reason });
-                let blame = self.repair.blame.entry(from).or_default();
+                let blame = self.share_repair.blame.entry(from).or_default();
                 *blame = blame.saturating_add(BLAME_OF_THE_CAUGHT);
-                self.repair.asking = None;
+                self.share_repair.asking = None;
                 if let Some(open) = self.state.repairs().open {
                     self.give_up_repair(&open, from, &fault.to_string());
                 }
@@ -276,7 +277,7 @@ impl Node {
 
     /// The shares are stored before the repair is called done: who says so can sign.
     fn on_repaired(&mut self, shares: KeyShares) {
-        let Some(asking) = self.repair.asking.take() else { return };
+        let Some(asking) = self.share_repair.asking.take() else { return };
         let Some(active) = self.state.committee() else { return };
         let row = StoredShares { keys: active.keys.clone(), shares };
         let mut writes = WriteBatch::default();
@@ -290,7 +291,7 @@ impl Node {
         self.activate(&active);
     }
 
-    pub(super) fn repair_after(&mut self, committed: &Committed) {
+    pub(super) fn share_repair_after(&mut self, committed: &Committed) {
         for operation in &committed.block.body.system {
             let SystemAction::Repair(action) = &operation.action else { continue };
             match action {
@@ -304,7 +305,7 @@ impl Node {
                 }
             }
         }
-        self.continue_repair();
+        self.continue_share_repair();
     }
 
     fn on_repair_ended(&mut self, by: PublicKey, request: (PublicKey, u32), outcome: &RepairOutcome) {
@@ -315,9 +316,9 @@ impl Node {
             RepairOutcome::GivenUp { accused, reason } => {
                 let both = accused.iter().chain(core::iter::once(&by));
                 if validator == me && by != me {
-                    self.repair.asking = None;
+                    self.share_repair.asking = None;
                     for key in both.filter(|key| **key != me) {
-                        *self.repair.blame.entry(*key).or_default() += 1;
+                        *self.share_repair.blame.entry(*key).or_default() += 1;
                     }
                 }
                 let accused: Vec<String> = accused.iter().map(ToString::to_string).collect();
