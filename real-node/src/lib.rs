@@ -14,6 +14,7 @@ pub mod genesis_file;
 pub mod init_node;
 pub mod listeners;
 pub mod logs;
+pub mod mesh_tls;
 pub mod moment;
 pub mod node_config;
 pub mod open_metrics;

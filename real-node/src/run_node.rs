@@ -201,6 +201,12 @@ fn tell(event: &Event, _now: Now) {
         Event::Issued { serial, height } => {
             tracing::info!(target: AUDIT, %serial, height = height.0, "issued");
         }
+        Event::IssuingRenewed { number, not_after } => {
+            tracing::info!(target: AUDIT, number, %not_after, "the issuing certificate is renewed");
+        }
+        Event::RevocationListSigned { number } => {
+            tracing::info!(target: AUDIT, number, "a new revocation list");
+        }
         Event::GenerationBegan { attempt } => tracing::info!(attempt, "generating the committee's keys"),
         Event::GenerationAborted { attempt, reason } => {
             tracing::warn!(attempt, reason, "key generation given up");

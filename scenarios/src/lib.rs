@@ -7,11 +7,14 @@ mod bad_shares;
 mod calm_issuance;
 mod chaos;
 mod crash_and_restart;
+mod crl_is_renewed_each_period;
 mod dead_signer;
+mod expired_certificate_loses_its_tlsa;
 mod expired_while_apart;
 mod generation_power_loss;
 mod hundred_at_once;
 mod interrupted_generation;
+mod issuing_certificate_renews_itself;
 mod lossy_links;
 mod member_batch;
 mod old_certificate;
@@ -21,6 +24,7 @@ mod power_loss;
 mod quic;
 mod refused_operations;
 mod repeat_elsewhere;
+mod revocation_reaches_every_node;
 mod stage;
 mod transfer_and_names;
 mod wrong_clock;
@@ -77,6 +81,10 @@ pub const SCENARIOS: &[Scenario] = &[
     old_certificate::SCENARIO,
     member_batch::SCENARIO,
     wrong_clock::SCENARIO,
+    revocation_reaches_every_node::SCENARIO,
+    crl_is_renewed_each_period::SCENARIO,
+    expired_certificate_loses_its_tlsa::SCENARIO,
+    issuing_certificate_renews_itself::SCENARIO,
     chaos::SCENARIO,
 ];
 
@@ -132,6 +140,8 @@ mod tests {
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links interrupted_generation
         generation_power_loss expired_while_apart old_certificate member_batch wrong_clock chaos
+        revocation_reaches_every_node crl_is_renewed_each_period expired_certificate_loses_its_tlsa
+        issuing_certificate_renews_itself
     }
 
     #[test]

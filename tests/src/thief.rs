@@ -176,7 +176,8 @@ fn identifier(
 
 /// The authority as its own certificates describe it.
 fn issuer(bundle: &TrustBundle) -> Result<Issuer, Nothing> {
-    let (root, issuing) = (take_apart(&bundle.root_der)?, take_apart(&bundle.issuing_der)?);
+    let newest = bundle.issuing_ders.last().ok_or("the bundle has no issuing certificate")?;
+    let (root, issuing) = (take_apart(&bundle.root_der)?, take_apart(&newest.0)?);
     let key =
         |certificate: &SignedCertificate| certificate.subject_key.ed25519().ok_or("not an Ed25519 authority");
     Ok(Issuer {

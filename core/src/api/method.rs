@@ -142,6 +142,8 @@ methods! {
     "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate;
     "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState;
     "trustchain" "list_certificates" ListCertificates(CertificateListRequest) -> CertificateList;
+    "trustchain" "revoke_certificate" RevokeCertificate(RevokeCertificateRequest) -> Receipt;
+    "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedList;
     "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
     "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt;
     "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt;

@@ -66,7 +66,7 @@ pub enum Command {
     /// Make and show owners' keys
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Issue, renew, verify and list certificates
+    /// Issue, renew, revoke, verify and list certificates
     #[command(subcommand)]
     Cert(cert::CertCommand),
     /// Export what clients need to verify certificates offline
@@ -113,7 +113,7 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Config(command) => config::run(command, output),
         Command::Context(command) => context::run(command, &global, output),
         Command::Key(command) => key::run(&command, output),
-        Command::Cert(command) => cert::run(command, &global, output),
+        Command::Cert(command) => return cert::run(command, &global, output),
         Command::Trust(command) => trust::run(command, &global, output),
         Command::Dns(command) => dns::run(command, &global, output),
         Command::Log(command) => log::run(command, &global, output),

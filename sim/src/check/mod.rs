@@ -5,11 +5,13 @@
 mod evidence;
 mod fork;
 mod log;
+mod revocation;
 mod supply;
 
 pub use evidence::EvidenceCheck;
 pub use fork::ForkCheck;
 pub use log::LogCheck;
+pub use revocation::RevocationCheck;
 pub use supply::SupplyCheck;
 
 use crate::world::Place;
@@ -42,6 +44,7 @@ pub struct Checks {
     supply: SupplyCheck,
     evidence: EvidenceCheck,
     log: LogCheck,
+    revocation: RevocationCheck,
     /// The height of each node that was checked last.
     seen: BTreeMap<Place, Height>,
 }
@@ -55,6 +58,7 @@ impl Checks {
             supply: SupplyCheck::new(genesis),
             evidence: EvidenceCheck::default(),
             log: LogCheck::default(),
+            revocation: RevocationCheck::default(),
             seen: BTreeMap::new(),
         }
     }
@@ -83,7 +87,8 @@ impl Checks {
             return Ok(());
         }
         self.supply.on_state(place, &view.state)?;
-        self.log.on_state(place, &view.state)
+        self.log.on_state(place, &view.state)?;
+        self.revocation.on_state(place, &view.state)
     }
 
     /// Looks at what can only be looked at in the end.
