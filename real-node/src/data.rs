@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 /// | `node.toml` | its [configuration](crate::node_config) |
 /// | `validator.json` | what goes into genesis |
 /// | `plot/` | its plot |
-/// | `store.redb` | its blocks, state and key shares |
+/// | `store.redb` | its blocks, state and log of votes |
+/// | `store.shares/` | its [key shares](crate::share_files) |
 /// | `node.pid` | the process that runs, or ran, here |
 /// | `node.log` | what it said, under a devnet |
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,6 +50,8 @@ pub fn read_text(path: &Path, bytes_max: usize) -> Result<String, Failure> {
 /// If the disk or the permissions do not allow it.
 pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), Failure> {
     let temporary = temporary_beside(path);
+    // A process of this number that was killed may have left one; in a container the number is always the same.
+    drop(fs::remove_file(&temporary));
     let outcome = write_whole(&temporary, bytes, access)
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| File::open(folder_of(path))?.sync_all());
@@ -68,6 +70,11 @@ pub fn make_folder(path: &Path) -> Result<(), Failure> {
     fs::create_dir_all(path).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot make folder {}: {error}", path.display()))
     })
+}
+
+/// A failure of the disk or of permissions at this path.
+pub(crate) fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Exit::Failed, format!("{}: {error}", path.display()))
 }
 
 fn write_whole(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {

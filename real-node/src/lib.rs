@@ -1,6 +1,7 @@
 //! The `hypermesh` binary as a library, so that tests run the very code that ships.
 
 pub mod amount;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod context;
@@ -13,12 +14,17 @@ pub mod genesis_file;
 pub mod init_node;
 pub mod listeners;
 pub mod logs;
+pub mod mesh_tls;
 pub mod moment;
 pub mod node_config;
+pub mod open_metrics;
 pub mod output;
+pub mod passphrase;
 pub mod plot;
 pub mod plot_progress;
 pub mod probe;
 pub mod progress;
 pub mod run_node;
+pub mod service_manager;
+pub mod share_files;
 pub mod store;

@@ -53,8 +53,10 @@ impl PlotFolder {
     /// If it is not made yet, or is of another key.
     pub fn load(&self) -> Result<Plot, Failure> {
         if !self.labels_file().exists() {
-            let message =
-                format!("{} holds no whole plot: `hypermesh node init` makes it", self.path.display());
+            let message = format!(
+                "{} holds no whole plot: `hypermesh node init` makes it, or `node restore` begun again",
+                self.path.display()
+            );
             return Err(Failure::new(Exit::Input, message));
         }
         self.check_key()?;

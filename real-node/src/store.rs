@@ -1,7 +1,8 @@
 //! The store on disk: a redb database whose tables and rows the core lays out.
 //!
 //! One write transaction, synced once, carries all batches that wait, so either all of them survive a loss of
-//! power or none. Reads see what was committed; the core itself remembers what it has handed out and is not
+//! power or none. Key shares are the exception: they are [files](crate::share_files) beside the database, written before
+//! what is committed together with them. Reads see what was committed; the core itself remembers what it has handed out and is not
 //! durable yet. redb checks its pages when it opens a file that was not closed cleanly; whether the rows fit
 //! together, [`Node::open`](hypermesh_core::node::Node::open) finds out.
 
@@ -9,6 +10,7 @@
 mod tests;
 
 use crate::data::sync_folder;
+use crate::share_files::ShareFiles;
 use hypermesh_core::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
 use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition};
 use std::fmt::Display;
@@ -36,7 +38,7 @@ pub enum StoreError {
     /// The file is no store, or its pages contradict each other.
     #[error(
         "store {path} is damaged: {reason}; restore the folder from a backup, or remove this file and let the node fetch \
-         the blocks again (its key shares are lost with it)",
+         the blocks again (its key shares lie beside it and stay)",
         path = path.display()
     )]
     Damaged {
@@ -58,17 +60,18 @@ pub enum StoreError {
 /// A node's store. The driver's storage thread has it; the node has a [`RedbReader`] of it.
 pub struct RedbStore {
     database: Arc<Database>,
+    shares: ShareFiles,
 }
 
 /// Reads of a store, in transactions of their own.
 #[derive(Clone)]
 pub struct RedbReader {
     database: Arc<Database>,
+    shares: ShareFiles,
 }
 
 impl RedbStore {
-    /// Opens a store, and makes an empty one if there is none. Only its owner can read the file: it holds key
-    /// shares.
+    /// Opens a store, and makes an empty one if there is none. Only its owner can read the file.
     ///
     /// # Errors
     /// If another process has it, it is damaged, or the device fails.
@@ -89,19 +92,22 @@ impl RedbStore {
         make_tables(&database).map_err(|error| device(&error))?;
         // The file's own entry in its folder must survive a loss of power too.
         sync_folder(path.parent()).map_err(|error| device(&error))?;
-        Ok(Self { database: Arc::new(database) })
+        let shares = ShareFiles::beside(path);
+        move_shares(&database, &shares).map_err(|reason| device(&reason))?;
+        Ok(Self { database: Arc::new(database), shares })
     }
 
     /// A reader that sees all that is committed at the time of each read.
     #[must_use]
     pub fn reader(&self) -> RedbReader {
-        RedbReader { database: Arc::clone(&self.database) }
+        RedbReader { database: Arc::clone(&self.database), shares: self.shares.clone() }
     }
 
     fn write(&self, batches: &[WriteBatch]) -> Result<(), redb::Error> {
         let transaction = self.database.begin_write()?;
         // A table is opened once for each run of writes to it, and must be closed before it is cleared.
-        let mut writes = batches.iter().flat_map(WriteBatch::writes).peekable();
+        let writes = batches.iter().flat_map(WriteBatch::writes);
+        let mut writes = writes.filter(|write| table_of(write) != Table::Shares).peekable();
         while let Some(table) = writes.peek().copied().map(table_of) {
             if writes.next_if(|write| matches!(write, Write::Clear { .. })).is_some() {
                 transaction.delete_table(definition(table))?;
@@ -125,7 +131,9 @@ impl RedbStore {
 
 impl stoq::Storage for RedbStore {
     fn commit(&mut self, batches: Vec<WriteBatch>) -> Result<(), String> {
-        self.write(&batches).map_err(|error| format!("the store cannot be written: {error}"))
+        let failed = |error: &dyn Display| format!("the store cannot be written: {error}");
+        self.shares.apply(&batches).map_err(|error| failed(&error))?;
+        self.write(&batches).map_err(|error| failed(&error))
     }
 }
 
@@ -148,11 +156,18 @@ impl RedbReader {
 
 impl Reader for RedbReader {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        self.row(table, key).map_err(|error| reading(table, &error))
+        match table {
+            Table::Shares => self.shares.get(key).map_err(|failure| share_reading(&failure)),
+            table => self.row(table, key).map_err(|error| reading(table, &error)),
+        }
     }
 
     fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
-        self.rows(table, start, rows_max).map_err(|error| reading(table, &error))
+        if table != Table::Shares {
+            return self.rows(table, start, rows_max).map_err(|error| reading(table, &error));
+        }
+        let rows = self.shares.rows().map_err(|failure| share_reading(&failure))?;
+        Ok(rows.into_iter().filter(|(key, _)| key.as_slice() >= start).take(rows_max).collect())
     }
 }
 
@@ -178,6 +193,33 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// Takes key shares out of a database that was written when they lay there.
+fn move_shares(database: &Database, shares: &ShareFiles) -> Result<(), String> {
+    let failed = |error: redb::Error| error.to_string();
+    let take = || -> Result<Vec<Row>, redb::Error> {
+        let open = database.begin_read()?.open_table(definition(Table::Shares))?;
+        let rows = open
+            .range::<&[u8]>(..)?
+            .map(|row| row.map(|(key, row)| (key.value().to_vec(), row.value().to_vec())));
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    let rows = take().map_err(failed)?;
+    for (key, row) in &rows {
+        shares.put(key, row).map_err(|failure| failure.message)?;
+    }
+    let clear = || -> Result<(), redb::Error> {
+        let transaction = database.begin_write()?;
+        transaction.delete_table(definition(Table::Shares))?;
+        transaction.open_table(definition(Table::Shares))?;
+        Ok(transaction.commit()?)
+    };
+    if rows.is_empty() { Ok(()) } else { clear().map_err(failed) }
+}
+
+fn share_reading(failure: &crate::failure::Failure) -> ReadError {
+    ReadError::Device { table: Table::Shares, reason: failure.message.clone() }
 }
 
 fn opening(path: &Path, error: DatabaseError) -> StoreError {

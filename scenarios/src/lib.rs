@@ -8,14 +8,17 @@ mod bad_shares;
 mod calm_issuance;
 mod chaos;
 mod crash_and_restart;
+mod crl_is_renewed_each_period;
 mod damaged_block_is_fetched_again;
 mod dead_proposer_is_skipped;
 mod dead_signer;
 mod deceived_node_stops;
+mod expired_certificate_loses_its_tlsa;
 mod expired_while_apart;
 mod generation_power_loss;
 mod hundred_at_once;
 mod interrupted_generation;
+mod issuing_certificate_renews_itself;
 mod lossy_links;
 mod lost_wal_abstains;
 mod member_batch;
@@ -29,6 +32,7 @@ mod quic;
 mod refused_operations;
 mod repeat_elsewhere;
 mod restored_old_disk_abstains;
+mod revocation_reaches_every_node;
 mod rubbish_sync_peer_is_dropped;
 mod stage;
 mod transfer_and_names;
@@ -87,6 +91,10 @@ pub const SCENARIOS: &[Scenario] = &[
     old_certificate::SCENARIO,
     member_batch::SCENARIO,
     wrong_clock::SCENARIO,
+    revocation_reaches_every_node::SCENARIO,
+    crl_is_renewed_each_period::SCENARIO,
+    expired_certificate_loses_its_tlsa::SCENARIO,
+    issuing_certificate_renews_itself::SCENARIO,
     chaos::SCENARIO,
     away_ten_thousand_blocks::SCENARIO,
     rubbish_sync_peer_is_dropped::SCENARIO,
@@ -154,6 +162,8 @@ mod tests {
         generation_power_loss expired_while_apart old_certificate member_batch wrong_clock chaos
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
+        revocation_reaches_every_node crl_is_renewed_each_period expired_certificate_loses_its_tlsa
+        issuing_certificate_renews_itself
     }
 
     #[test]

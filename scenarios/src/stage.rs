@@ -1,14 +1,14 @@
 //! What scenarios have in common: a mesh that is ready, owners who ask, answers that are checked.
 
 use hypermesh_core::api::{
-    ApiFault, CertificateRequestBySerial, DnsRequest, IssuedCertificate, Request, Response,
-    TrustBundleRequest,
+    ApiFault, CertificateRequestBySerial, CertificateState, DnsRequest, IssuedCertificate, Request, Response,
+    RevocationListRequest, TrustBundleRequest, ValidateCertificateRequest, read,
 };
-use hypermesh_core::base::SecretKey;
+use hypermesh_core::base::{SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
 use hypermesh_core::state::Receipt;
 use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
-use hypermesh_core::trustchain::ca::SerialNumber;
+use hypermesh_core::trustchain::ca::{RevocationList, SerialNumber};
 use hypermesh_core::trustchain::dns::RecordType;
 use hypermesh_sim::world::{Disk, Owner, Place, Random, RunFault, World, name};
 use std::time::Duration;
@@ -54,14 +54,7 @@ impl Stage {
     pub(crate) fn begin(&mut self) -> Result<(), RunFault> {
         self.wait("all nodes ready", World::is_ready)?;
         for place in 0..self.world.cast().validators.len() {
-            let asked = self.ask(place, Request::TrustBundle(TrustBundleRequest {}));
-            let bundle = match self.answer(&asked)? {
-                Ok(Response::TrustBundle(bundle)) => bundle,
-                other => return Err(unexpected("a trust bundle", &other)),
-            };
-            let fault = |fault| format!("the trust bundle of node-{} anchors nothing: {fault}", place + 1);
-            bundle.check().map_err(|reason| RunFault::Unexpected(fault(reason)))?;
-            self.bundle = Some(bundle);
+            self.fetch_bundle(place)?;
         }
         Ok(())
     }
@@ -91,6 +84,72 @@ impl Stage {
     /// Runs until something is so.
     pub(crate) fn wait(&mut self, what: &str, is_so: impl FnMut(&World) -> bool) -> Result<(), RunFault> {
         self.world.run_until(what, PATIENCE, is_so)
+    }
+
+    /// Stops all nodes for so long, and starts them again: a way through idle years that takes no time.
+    pub(crate) fn sleep(&mut self, duration: Duration) -> Result<(), RunFault> {
+        // What is under way becomes durable.
+        self.world.run_for(Duration::from_secs(1))?;
+        let places = 0..self.world.cast().validators.len();
+        places.clone().for_each(|place| self.world.crash(place));
+        self.world.run_for(duration)?;
+        for place in places {
+            self.world.start(place)?;
+        }
+        self.wait("all nodes ready", World::is_ready)
+    }
+
+    /// Sleeps until the true clock says so; not at all if it does.
+    pub(crate) fn sleep_until(&mut self, moment: UnixMillis) -> Result<(), RunFault> {
+        match moment.since(self.world.wall()) {
+            0 => Ok(()),
+            left => self.sleep(Duration::from_millis(left)),
+        }
+    }
+
+    /// Fetches a node's trust bundle, and goes by it from now on.
+    pub(crate) fn fetch_bundle(&mut self, place: Place) -> Result<TrustBundle, RunFault> {
+        let asked = self.ask(place, Request::TrustBundle(TrustBundleRequest {}));
+        let bundle = match self.answer(&asked)? {
+            Ok(Response::TrustBundle(bundle)) => bundle,
+            other => return Err(unexpected("a trust bundle", &other)),
+        };
+        let fault = |fault| format!("the trust bundle of node-{} anchors nothing: {fault}", place + 1);
+        bundle.check().map_err(|reason| RunFault::Unexpected(fault(reason)))?;
+        self.bundle = Some(bundle.clone());
+        Ok(bundle)
+    }
+
+    /// A node's revocation list with at least this number, checked against the trust bundle.
+    pub(crate) fn revocation_list(
+        &mut self,
+        place: Place,
+        at_least: Option<u64>,
+    ) -> Result<RevocationList, RunFault> {
+        let asked = self.ask(place, Request::GetRevocationList(RevocationListRequest { at_least }));
+        let published = match self.answer(&asked)? {
+            Ok(Response::GetRevocationList(list)) => list,
+            other => return Err(unexpected("a revocation list", &other)),
+        };
+        let fault = |what: String| RunFault::Unexpected(format!("the list of node-{}: {what}", place + 1));
+        let bundle = self.bundle.as_ref().ok_or_else(|| fault("there is no trust bundle yet".to_string()))?;
+        let checked = bundle.verify_revocation_list(&published.crl_der);
+        let checked = checked.map_err(|refusal| fault(refusal.to_string()))?;
+        if checked.has_run_out(self.world.wall()) || checked.list().number < at_least.unwrap_or_default() {
+            return Err(fault(format!("number {} is an old one", checked.list().number)));
+        }
+        Ok(checked.list().clone())
+    }
+
+    /// What a node says of a certificate.
+    pub(crate) fn status(&mut self, place: Place, der: &[u8]) -> Result<CertificateState, RunFault> {
+        let request = ValidateCertificateRequest { certificate_der: der.to_vec() };
+        let view = self.world.view(place);
+        let view = view.ok_or_else(|| RunFault::Unexpected(format!("node-{} is down", place + 1)))?;
+        match read(&view, &Request::ValidateCertificate(request), self.world.wall()) {
+            Some(Ok(Response::ValidateCertificate(state))) => Ok(state),
+            _ => Err(RunFault::Unexpected("a node has no opinion on a certificate".to_string())),
+        }
     }
 
     // --- asking ---
@@ -204,7 +263,10 @@ impl Stage {
     pub(crate) fn receipt(&mut self, asked: &Asked) -> Result<Receipt, RunFault> {
         match self.answer(asked)? {
             Ok(
-                Response::RegisterName(receipt) | Response::SetRecords(receipt) | Response::Transfer(receipt),
+                Response::RegisterName(receipt)
+                | Response::SetRecords(receipt)
+                | Response::Transfer(receipt)
+                | Response::RevokeCertificate(receipt),
             ) => Ok(receipt),
             other => Err(unexpected("a receipt", &other)),
         }

@@ -7,10 +7,8 @@
 use frost_ed25519::keys::{KeyPackage, SigningShare, VerifyingShare, reconstruct};
 use frost_ed25519::{Identifier, SigningKey, VerifyingKey};
 use hypermesh::data::SystemEntropy;
-use hypermesh::store::RedbStore;
-use hypermesh_core::base::{
-    Digest, Domain, Entropy as _, PublicKey, Reader as _, Signature, Table, decode, encode,
-};
+use hypermesh::share_files::ShareFiles;
+use hypermesh_core::base::{Digest, Domain, Entropy as _, PublicKey, Signature, decode, encode};
 use hypermesh_core::hypermesh::committee::{CommitteeKeys, KeyPurpose};
 use hypermesh_core::state::{ConsensusProof, Header};
 use hypermesh_core::trust::{CertificateProof, TrustBundle};
@@ -50,10 +48,10 @@ pub struct Forgery {
 }
 
 impl Loot {
-    /// The shares in these stores.
+    /// The shares beside these stores.
     ///
     /// # Errors
-    /// If a store cannot be read or holds no shares.
+    /// If they cannot be read, or there are none.
     pub fn take(stores: &[impl AsRef<Path>]) -> Result<Self, Nothing> {
         let mut found = None;
         let mut shares = BTreeMap::new();
@@ -147,13 +145,11 @@ const DAY_MS: u64 = 24 * 3_600_000;
 
 type Scalars = BTreeMap<KeyPurpose, [u8; 32]>;
 
-/// The newest shares in a store, opened as a copy so that the original is left alone.
-fn shares_in(path: &Path) -> Result<(CommitteeKeys, Scalars), Nothing> {
-    let folder = tempfile::tempdir()?;
-    let copy = folder.path().join("copy.redb");
-    std::fs::copy(path, &copy).map_err(|error| format!("{}: {error}", path.display()))?;
-    let rows = RedbStore::open(&copy)?.reader().range(Table::Shares, &[], 16)?;
-    let (_, row) = rows.last().ok_or_else(|| format!("{} holds no key shares", path.display()))?;
+/// The newest shares beside a store.
+fn shares_in(store: &Path) -> Result<(CommitteeKeys, Scalars), Nothing> {
+    let files = ShareFiles::beside(store);
+    let rows = files.rows()?;
+    let (_, row) = rows.last().ok_or_else(|| format!("{} holds no key shares", files.folder().display()))?;
     let (keys, shares): (Vec<u8>, Vec<u8>) = decode(row, row.len())?;
     let (_, scalars): (Digest, Scalars) = decode(&shares, shares.len())?;
     Ok((decode(&keys, CommitteeKeys::BYTES_MAX)?, scalars))
@@ -180,7 +176,8 @@ fn identifier(
 
 /// The authority as its own certificates describe it.
 fn issuer(bundle: &TrustBundle) -> Result<Issuer, Nothing> {
-    let (root, issuing) = (take_apart(&bundle.root_der)?, take_apart(&bundle.issuing_der)?);
+    let newest = bundle.issuing_ders.last().ok_or("the bundle has no issuing certificate")?;
+    let (root, issuing) = (take_apart(&bundle.root_der)?, take_apart(&newest.0)?);
     let key =
         |certificate: &SignedCertificate| certificate.subject_key.ed25519().ok_or("not an Ed25519 authority");
     Ok(Issuer {

@@ -3,11 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use hypermesh::store::RedbStore;
+use hypermesh::share_files::ShareFiles;
 use hypermesh_core::api::{Request, TrustBundleRequest};
-use hypermesh_core::base::{Reader, Table, decode};
 use hypermesh_core::hypermesh::committee::{
-    CommitmentPool, Committee, CommitteeKeys, KeyPurpose, KeyShares, Signer, SigningSession,
+    CommitmentPool, Committee, KeyPurpose, Signer, SigningSession, StoredShares,
 };
 use hypermesh_core::trust::{CertificateProof, CheckName, Verification, verify_certificate};
 use hypermesh_core::trustchain::ca::CertificateRequest;
@@ -23,17 +22,11 @@ async fn a_whole_copy_of_one_nodes_disk_makes_no_certificate() {
     let mut mesh = LocalMesh::start().await;
     mesh.stop().await;
     let victim = &mesh.cast.validators[0];
-    let original = mesh.folder.path().join(format!("{}.redb", victim.name));
-    let copy = mesh.folder.path().join("stolen.redb");
-    std::fs::copy(original, &copy).unwrap();
-
-    let store = RedbStore::open(&copy).unwrap();
-    let rows = store.reader().range(Table::Shares, &[], 16).unwrap();
+    let files = ShareFiles::beside(&mesh.folder.path().join(format!("{}.redb", victim.name)));
+    let rows = files.rows().unwrap();
     let (_, row) = rows.last().expect("the node keeps its shares");
-    let (keys, shares): (Vec<u8>, Vec<u8>) = decode(row, row.len()).unwrap();
-    let keys: CommitteeKeys = decode(&keys, CommitteeKeys::BYTES_MAX).unwrap();
+    let StoredShares { keys, shares } = StoredShares::from_bytes(row).unwrap();
     let committee = Arc::new(Committee::new(keys).unwrap());
-    let shares = KeyShares::from_bytes(&shares).unwrap();
 
     // The thief is a whole signer, with the victim's voting key too.
     let me = victim.member.identity.public();

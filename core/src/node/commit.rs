@@ -119,6 +119,9 @@ impl Node {
                 }
                 Outcome::Done(Effect::NameRegistered) => self.count("trustchain", "names_total", 1),
                 Outcome::Done(Effect::Transferred) => self.count("caesar", "transfers_total", 1),
+                Outcome::Done(Effect::CertificateRevoked { .. }) => {
+                    self.count("trustchain", "revocations_total", 1)
+                }
                 Outcome::Done(_) => {}
                 Outcome::Refused(refusal) => {
                     self.count("hypermesh", "operations_refused_total", 1);

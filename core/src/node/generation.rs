@@ -5,9 +5,9 @@ use super::commit::Committed;
 use super::message::Message;
 use super::timers::Timer;
 use super::{Event, Node, PersistToken};
-use crate::base::{Height, PublicKey, Reader as _, Table, WriteBatch, decode, encode};
+use crate::base::{Height, PublicKey, Reader as _, Table, WriteBatch};
 use crate::hypermesh::committee::{
-    CommitteeKeys, Generated, GenerationFault, KeyGeneration, KeyShares, Round1, Round2,
+    CommitteeKeys, Generated, GenerationFault, KeyGeneration, KeyShares, Round1, Round2, StoredShares,
 };
 use crate::state::{ABORT_REASON_BYTES_MAX, Generation, SystemAction, SystemOperation};
 use alloc::collections::BTreeMap;
@@ -154,8 +154,8 @@ impl Node {
         let keys = generated.keys;
         attempt.confirmed = Some(keys.clone());
         let mut writes = WriteBatch::default();
-        let row = encode(&(encode(&keys), generated.shares.to_bytes().to_vec()));
-        writes.put(Table::Shares, shares_key(number), row);
+        let row = StoredShares { keys: keys.clone(), shares: generated.shares };
+        writes.put(Table::Shares, shares_key(number), row.to_bytes().to_vec());
         let token = self.persist(writes);
         self.say_after(token, SystemAction::GenerationConfirm { attempt: number, keys });
     }
@@ -197,9 +197,8 @@ impl Node {
                 return None;
             }
         };
-        let (keys, shares): (Vec<u8>, Vec<u8>) = decode(&row, row.len()).ok()?;
-        let keys = decode(&keys, CommitteeKeys::BYTES_MAX).ok()?;
-        Some((keys, KeyShares::from_bytes(&shares).ok()?))
+        let StoredShares { keys, shares } = StoredShares::from_bytes(&row).ok()?;
+        Some((keys, shares))
     }
 
     pub(super) fn generation_after(&mut self, committed: &Committed) {

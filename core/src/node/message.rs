@@ -49,7 +49,7 @@ pub(super) enum Message {
     Shares(ShareRequests),
     /// Signature shares.
     SignedShares(SharesSigned),
-    /// A signature that the whole mesh shares: on the root or the issuing certificate.
+    /// A signature that the whole mesh shares: on the root, an issuing certificate, or a revocation list.
     Signature(TaskSignature),
     /// Asks for what the receiver holds of the sender's own votes.
     WantSaid,

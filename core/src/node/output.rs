@@ -102,6 +102,18 @@ pub enum Event {
         /// The block that approved it.
         height: Height,
     },
+    /// A block fixed and logged a new issuing certificate, because two thirds of the last one's life are over.
+    IssuingRenewed {
+        /// Its number; the first was 0.
+        number: u32,
+        /// Its last moment.
+        not_after: UnixMillis,
+    },
+    /// This node has a new revocation list, signed.
+    RevocationListSigned {
+        /// Its number.
+        number: u64,
+    },
     /// A key generation began.
     GenerationBegan {
         /// Its number.

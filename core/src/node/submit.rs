@@ -13,7 +13,7 @@ use crate::base::{Digest, PublicKey, Sequence, encode};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
-    Operation, OperationBody, OperationId, Outcome, Receipt, batch_root,
+    Operation, OperationBody, OperationId, Outcome, Receipt, Refusal, batch_root,
 };
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -40,6 +40,7 @@ pub(super) enum Want {
     Registered,
     Set,
     Transferred,
+    Revoked,
 }
 
 /// Operations on their way.
@@ -87,8 +88,7 @@ impl Node {
             waiting.push((request, want));
             return;
         }
-        if let Some(Outcome::Refused(refusal)) = self.state.rehearse(&checked).map(|receipt| receipt.outcome)
-        {
+        if let Some(refusal) = self.foreseen_refusal(&checked) {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::FailedPrecondition, refusal)));
         }
         if self.submission.queue.len() >= OPERATION_QUEUE_MAX {
@@ -110,6 +110,20 @@ impl Node {
         for request in requests.collect::<Vec<_>>() {
             self.outbox.respond(request, Err(fault.clone()));
         }
+    }
+
+    /// Why an operation would be refused, if it would be, by the next block. Where the last one is old, because the mesh
+    /// stood still, its time says nothing about how far ahead an expiry lies: this node's clock does.
+    fn foreseen_refusal(&self, operation: &CheckedOperation) -> Option<Refusal> {
+        let refusal = |time| match self.state.rehearse(operation, time)?.outcome {
+            Outcome::Refused(refusal) => Some(refusal),
+            Outcome::Done(_) => None,
+        };
+        let last = self.state.time();
+        refusal(last).and_then(|foreseen| match foreseen {
+            Refusal::ExpiresTooLate { .. } => refusal(self.wall().max(last)),
+            other => Some(other),
+        })
     }
 
     /// Puts an operation of this node's own before the mesh.
@@ -300,6 +314,9 @@ impl Node {
             }
             (Want::Set, _) => self.respond_durably(request, Ok(Response::SetRecords(receipt.clone()))),
             (Want::Transferred, _) => self.respond_durably(request, Ok(Response::Transfer(receipt.clone()))),
+            (Want::Revoked, _) => {
+                self.respond_durably(request, Ok(Response::RevokeCertificate(receipt.clone())))
+            }
         }
     }
 

@@ -179,10 +179,10 @@ impl State {
         })
     }
 
-    /// What would become of an operation in the next block; `None` for one that has its receipt.
+    /// What would become of an operation in the next block, if that had this time; `None` for one that has its receipt.
     #[must_use]
-    pub fn rehearse(&self, operation: &CheckedOperation) -> Option<Receipt> {
-        let moment = Moment { height: self.height().next(), time: self.time() };
+    pub fn rehearse(&self, operation: &CheckedOperation, time: UnixMillis) -> Option<Receipt> {
+        let moment = Moment { height: self.height().next(), time };
         perform(&mut self.draft(), operation, moment)
     }
 
@@ -390,7 +390,8 @@ impl Draft {
     }
 
     fn conclude(mut self, moment: Moment, receipts: Vec<Receipt>) -> Executed {
-        self.settle_dues(moment.time);
+        self.settle_dues(moment);
+        self.fix_revocation_list(moment);
         self.renew_beacon(moment.time);
         let (state, changes, entries) = self.finish();
         Executed { state, receipts, entries, changes }

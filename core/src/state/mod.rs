@@ -18,6 +18,7 @@ mod genesis;
 mod operation;
 mod perform;
 mod receipt;
+mod revocation;
 mod row;
 mod system;
 mod system_apply;
@@ -43,13 +44,13 @@ pub use genesis::{
 pub use operation::{
     Action, CertificateProfile, CheckedOperation, InvalidServicePort, IssueCertificate, LEAF_SECONDS_DEFAULT,
     LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,
-    OperationFault, OperationId, Protocol, RegisterName, SERVICE_PORT_COUNT_MAX, ServicePort, SetRecords,
-    TLSA_COUNT_MAX, Transfer,
+    OperationFault, OperationId, Protocol, RegisterName, RevokeCertificate, SERVICE_PORT_COUNT_MAX,
+    ServicePort, SetRecords, TLSA_COUNT_MAX, Transfer,
 };
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
 pub use row::{
-    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Generation, Member, NameOwner, Published,
-    Reserve, Row, Validator,
+    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Generation, IssuingCertificate, Member,
+    NameOwner, Published, Reserve, Revocation, RevocationListHead, Revoked, Row, Validator,
 };
 pub use system::{
     ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,

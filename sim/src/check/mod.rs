@@ -7,6 +7,7 @@ mod durability;
 mod evidence;
 mod fork;
 mod log;
+mod revocation;
 mod supply;
 
 pub use abstention::AbstentionCheck;
@@ -14,6 +15,7 @@ pub use durability::DurabilityCheck;
 pub use evidence::EvidenceCheck;
 pub use fork::ForkCheck;
 pub use log::LogCheck;
+pub use revocation::RevocationCheck;
 pub use supply::SupplyCheck;
 
 use crate::world::{Disk, Place};
@@ -48,6 +50,7 @@ pub struct Checks {
     log: LogCheck,
     durability: DurabilityCheck,
     abstention: AbstentionCheck,
+    revocation: RevocationCheck,
     /// The height of each node that was checked last.
     seen: BTreeMap<Place, Height>,
 }
@@ -63,6 +66,7 @@ impl Checks {
             log: LogCheck::default(),
             durability: DurabilityCheck::default(),
             abstention: AbstentionCheck::default(),
+            revocation: RevocationCheck::default(),
             seen: BTreeMap::new(),
         }
     }
@@ -121,7 +125,8 @@ impl Checks {
             return Ok(());
         }
         self.supply.on_state(place, &view.state)?;
-        self.log.on_state(place, &view.state)
+        self.log.on_state(place, &view.state)?;
+        self.revocation.on_state(place, &view.state)
     }
 
     /// Looks at what can only be looked at in the end.

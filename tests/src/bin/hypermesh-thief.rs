@@ -12,9 +12,9 @@ use std::path::PathBuf;
 /// judge it with `openssl verify` and `hypermesh cert verify`.
 #[derive(Parser)]
 struct Arguments {
-    /// A stolen node's store (`store.redb`); once for each
-    #[arg(long = "store", value_name = "FILE", required = true)]
-    stores: Vec<PathBuf>,
+    /// A stolen node's key shares (`store.shares`); once for each
+    #[arg(long = "shares", value_name = "DIR", required = true)]
+    shares: Vec<PathBuf>,
     /// The mesh's trust bundle, which is public
     #[arg(long, value_name = "FILE")]
     trust: PathBuf,
@@ -32,7 +32,7 @@ struct Arguments {
 fn main() -> Result<(), Nothing> {
     let arguments = Arguments::parse();
     let read = |path: &PathBuf| read_to_string(path).map_err(|error| format!("{}: {error}", path.display()));
-    let loot = Loot::take(&arguments.stores)?;
+    let loot = Loot::take(&arguments.shares)?;
     let bundle = TrustBundle::from_pem(&read(&arguments.trust)?)?;
     let genuine = from_pem(PemLabel::Certificate, &read(&arguments.like.join("cert.pem"))?)?;
     let proof = CertificateProof::from_pem(&read(&arguments.like.join("cert.proof"))?)?;

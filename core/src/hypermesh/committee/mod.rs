@@ -49,6 +49,6 @@ pub use keys::{
 };
 pub use purpose::KeyPurpose;
 pub use request::{NamedCommitment, ShareRequest, SignedShare, message_digest};
-pub use shares::{InvalidShares, KeyShares};
+pub use shares::{InvalidShares, KeyShares, StoredShares};
 pub use signer::{COORDINATOR_COUNT_MAX, SignRefusal, Signer};
 pub use transcript::{DealerCommitment, Round1, Session, derive_keys};

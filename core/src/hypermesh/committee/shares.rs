@@ -1,9 +1,9 @@
 //! A validator's shares of the four keys, and the row that keeps them in the node's store.
 
 use super::KeyPurpose;
-use super::keys::Committee;
+use super::keys::{Committee, CommitteeKeys};
 use super::secret::{SecretScalar, encode_secret};
-use crate::base::{Digest, PublicKey};
+use crate::base::{Digest, PublicKey, decode, encode};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -85,6 +85,14 @@ impl KeyShares {
         self.committee
     }
 
+    /// Checks that these are the shares of `me` in this committee: each against its public half.
+    ///
+    /// # Errors
+    /// If they are not; see [`InvalidShares`].
+    pub fn check(&self, committee: &Committee, me: &PublicKey) -> Result<(), InvalidShares> {
+        self.packages(committee, me).map(|_| ())
+    }
+
     /// The shares as FROST wants them, each checked against the public share that the committee confirmed.
     pub(super) fn packages(
         &self,
@@ -115,6 +123,42 @@ impl KeyShares {
             let public = *group.package.verifying_key();
             KeyPackage::new(*identifier, share, *confirmed, public, committee.keys().threshold)
         })
+    }
+}
+
+/// The row that a node keeps of an attempt at key generation: what is public of it, and its own shares.
+#[derive(Clone, Debug)]
+pub struct StoredShares {
+    /// The public outcome, so that the shares can be checked without the chain.
+    pub keys: CommitteeKeys,
+    /// The shares. Secret.
+    pub shares: KeyShares,
+}
+
+impl StoredShares {
+    /// More bytes than any row takes: a bound for decoding.
+    pub const BYTES_MAX: usize = 4 + CommitteeKeys::BYTES_MAX + 4 + KeyShares::BYTES_MAX;
+
+    /// The row. Secret.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let row = (encode(&self.keys), Zeroizing::new(self.shares.to_bytes().to_vec()));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4 + row.0.len() + 4 + row.1.len()));
+        bytes.extend_from_slice(&encode(&row.0));
+        bytes.extend_from_slice(&Zeroizing::new(encode(&*row.1)));
+        bytes
+    }
+
+    /// The row that [`StoredShares::to_bytes`] wrote. Whose shares they are, [`KeyShares::check`] tells.
+    ///
+    /// # Errors
+    /// If the bytes are no such row.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidShares> {
+        let malformed = |_| InvalidShares::Malformed;
+        let (keys, shares): (Vec<u8>, Vec<u8>) = decode(bytes, Self::BYTES_MAX).map_err(malformed)?;
+        let shares = Zeroizing::new(shares);
+        let keys = decode(&keys, CommitteeKeys::BYTES_MAX).map_err(malformed)?;
+        Ok(Self { keys, shares: KeyShares::from_bytes(&shares)? })
     }
 }
 
