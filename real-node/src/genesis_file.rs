@@ -91,7 +91,8 @@ impl GenesisPlan {
     /// Puts the plan in order and checks it.
     ///
     /// # Errors
-    /// If a validator plotted for another mesh, or no mesh can start from it.
+    /// If a validator plotted for another mesh, two contributed the same, one cannot be found by the others,
+    /// or no mesh can start from it.
     pub fn build(self) -> Result<Genesis, Failure> {
         let fault = |what: &dyn Display| Failure::new(Exit::Input, format!("genesis: {what}"));
         let other = self
@@ -105,6 +106,7 @@ impl GenesisPlan {
                 self.network, self.profile
             )));
         }
+        check_contributions(&self.validators).map_err(|reason| fault(&reason))?;
         let stake = self.stake;
         let validator = |file: ValidatorFile| GenesisValidator {
             name: file.name,
@@ -131,6 +133,85 @@ impl GenesisPlan {
         };
         check(&genesis).map_err(|reason| fault(&reason))?;
         Ok(genesis)
+    }
+}
+
+/// Refuses an address at which no other machine finds a node.
+///
+/// # Errors
+/// With what is wrong.
+pub fn check_dialable(address: SocketAddrV6) -> Result<(), &'static str> {
+    let ip = address.ip();
+    match () {
+        () if address.port() == 0 => Err("port 0 is none that others could find"),
+        () if ip.is_unspecified() => {
+            Err("that is every address of a machine, and none that others could find")
+        }
+        () if ip.is_multicast() => Err("that is no address of one machine"),
+        () if ip.is_unicast_link_local() => Err("that holds on one link only, and there with a zone"),
+        () if ip.to_ipv4_mapped().is_some() => Err("that is IPv4, and STOQ is IPv6"),
+        () => Ok(()),
+    }
+}
+
+/// Refuses contributions of which two are the same in what must differ, or that cannot find each other.
+fn check_contributions(validators: &[ValidatorFile]) -> Result<(), String> {
+    for (place, one) in validators.iter().enumerate() {
+        check_dialable(one.address)
+            .map_err(|reason| format!("validator {} at {}: {reason}", one.name, one.address))?;
+        for other in validators.iter().skip(place + 1) {
+            let what = match () {
+                () if one.key == other.key => "key: one file was given twice, or a folder was copied",
+                () if one.name == other.name => "name: one of their operators must choose another",
+                () if one.address == other.address => "address: each needs one of its own",
+                () => continue,
+            };
+            return Err(format!("validators {} and {} have the same {what}", one.name, other.name));
+        }
+    }
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        validators.iter().partition(|validator| validator.address.ip().is_loopback());
+    match (here.first(), elsewhere.first()) {
+        (Some(here), Some(elsewhere)) => Err(format!(
+            "validator {} is at {}, where {} would find itself: its operator must give an address that the \
+             others can dial",
+            here.name, here.address, elsewhere.name
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a genesis that does not list what this node contributed.
+///
+/// # Errors
+/// With what is missing or different.
+pub fn check_own(genesis: &Genesis, own: &ValidatorFile) -> Result<(), String> {
+    let listed = genesis.validators.iter().find(|validator| validator.member.key == own.key);
+    let Some(listed) = listed else {
+        let names: Vec<&str> = genesis.validators.iter().map(|validator| validator.name.as_str()).collect();
+        return Err(format!(
+            "genesis does not list this node ({}, key {}), but {}: whoever made it was not given this node's \
+             validator.json, or it is another mesh's",
+            own.name,
+            own.key,
+            names.join(", ")
+        ));
+    };
+    let differs = |what: &str, listed: &dyn Display, own: &dyn Display| {
+        Err(format!(
+            "genesis has {what} {listed} for this node, which contributed {own}: it must be made again"
+        ))
+    };
+    match () {
+        () if listed.name != own.name => differs("name", &listed.name, &own.name),
+        () if listed.address != own.address => differs("address", &listed.address, &own.address),
+        () if listed.member.plot_root != own.plot_root => {
+            differs("plot root", &listed.member.plot_root, &own.plot_root)
+        }
+        () if listed.reveal_anchor != own.reveal_anchor => {
+            differs("reveal anchor", &listed.reveal_anchor, &own.reveal_anchor)
+        }
+        () => Ok(()),
     }
 }
 
@@ -240,6 +321,43 @@ mod tests {
             plan.validators[2].profile = profile;
             let error = plan.build().unwrap_err();
             assert!(error.message.contains("node-3"), "{error}");
+        }
+    }
+
+    #[test]
+    fn contributions_that_cannot_stand_beside_each_other_are_named() {
+        let refused = |change: fn(&mut Vec<ValidatorFile>)| {
+            let mut plan = plan();
+            change(&mut plan.validators);
+            plan.build().unwrap_err().message
+        };
+        let twice = refused(|validators| validators[3] = validators[1].clone());
+        assert!(twice.contains("node-2 and node-2 have the same key"), "{twice}");
+        let name = refused(|validators| validators[3].name = "node-1".into());
+        assert!(name.contains("node-1 and node-1 have the same name"), "{name}");
+        let address = refused(|validators| validators[3].address = validators[0].address);
+        assert!(address.contains("node-1 and node-4 have the same address"), "{address}");
+        let away = refused(|validators| validators[2].address = "[2001:db8::3]:7400".parse().unwrap());
+        assert!(away.contains("node-1 is at [::1]:7401, where node-3 would find itself"), "{away}");
+        let any = refused(|validators| validators[2].address = "[::]:7400".parse().unwrap());
+        assert!(any.contains("validator node-3 at [::]:7400"), "{any}");
+    }
+
+    #[test]
+    fn a_genesis_without_this_nodes_own_contribution_is_refused() {
+        let genesis = plan().build().unwrap();
+        assert_eq!(check_own(&genesis, &validator(2)), Ok(()));
+        let stranger = check_own(&genesis, &validator(5)).unwrap_err();
+        assert!(stranger.contains("does not list this node (node-5"), "{stranger}");
+        let other = Digest([99; 32]);
+        for (own, expected) in [
+            (ValidatorFile { name: "other".into(), ..validator(2) }, "name"),
+            (ValidatorFile { address: "[::1]:9".parse().unwrap(), ..validator(2) }, "address"),
+            (ValidatorFile { plot_root: other, ..validator(2) }, "plot root"),
+            (ValidatorFile { reveal_anchor: other, ..validator(2) }, "reveal anchor"),
+        ] {
+            let refused = check_own(&genesis, &own).unwrap_err();
+            assert!(refused.starts_with(&format!("genesis has {expected} ")), "{refused}");
         }
     }
 

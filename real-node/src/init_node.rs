@@ -5,7 +5,7 @@
 use crate::data::{NodeFolder, read_or_create_key};
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access};
-use crate::genesis_file::ValidatorFile;
+use crate::genesis_file::{ValidatorFile, check_dialable};
 use crate::node_config::NodeConfigFile;
 use crate::plot::PlotFolder;
 use hypermesh_core::base::Digest;
@@ -70,13 +70,10 @@ fn write_config(folder: &NodeFolder, config: &NodeConfigFile) -> Result<(), Fail
 }
 
 fn check_address(address: SocketAddrV6) -> Result<(), Failure> {
-    if address.ip().is_unspecified() || address.ip().is_multicast() || address.port() == 0 {
-        let message = format!(
-            "{address} is no address at which others find this node: give the one they shall dial with --address"
-        );
-        return Err(Failure::new(Exit::Usage, message));
-    }
-    Ok(())
+    check_dialable(address).map_err(|reason| {
+        let advice = "give the one that the others shall dial with --address";
+        Failure::new(Exit::Usage, format!("{address}: {reason}: {advice}"))
+    })
 }
 
 #[cfg(test)]
@@ -92,6 +89,8 @@ mod tests {
             listen: "[::1]:7401".parse().unwrap(),
             dns: None,
             genesis: "genesis.json".into(),
+            metrics_file: None,
+            peers: std::collections::BTreeMap::new(),
         }
     }
 
@@ -114,7 +113,8 @@ mod tests {
     fn an_address_that_nobody_can_dial_is_refused_before_anything_is_made() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = NodeFolder::new(temporary.path().join("node-1"));
-        for address in ["[::]:7401", "[::1]:0", "[ff02::1]:7401"] {
+        for address in ["[::]:7401", "[::1]:0", "[ff02::1]:7401", "[fe80::1]:7401", "[::ffff:192.0.2.1]:7401"]
+        {
             let refused = initialise(&folder, &config(), address.parse().unwrap(), &mut |_| {}).unwrap_err();
             assert_eq!(refused.exit, Exit::Usage);
         }

@@ -7,6 +7,10 @@
 //! listen = "[::1]:7401"       # STOQ, UDP
 //! dns = "[::1]:7501"          # plain DNS, UDP and TCP; without it there is none
 //! genesis = "../genesis.json" # relative to this file
+//! metrics_file = "node.prom"  # OpenMetrics text for node_exporter; without it there is none
+//!
+//! [peers]                     # validators that have moved since genesis, if they do not find us themselves
+//! node-3 = "[2001:db8::33]:7400"
 //! ```
 //!
 //! It is read once, at the start.
@@ -14,9 +18,12 @@
 use crate::data::NodeFolder;
 use crate::failure::{Exit, Failure};
 use crate::file::read_text;
-use hypermesh_core::base::Profile;
+use crate::genesis_file::check_dialable;
+use hypermesh_core::base::{Profile, PublicKey};
+use hypermesh_core::state::Genesis;
 use hypermesh_core::trustchain::DomainName;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +47,12 @@ pub struct NodeConfigFile {
     pub dns: Option<SocketAddrV6>,
     /// The file of the genesis.
     pub genesis: PathBuf,
+    /// The file to keep metrics in, if any: for node_exporter's textfile collector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_file: Option<PathBuf>,
+    /// Where validators are that are not where genesis says, by name. A hint: who answers must hold the key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peers: BTreeMap<String, SocketAddrV6>,
 }
 
 impl NodeConfigFile {
@@ -51,7 +64,9 @@ impl NodeConfigFile {
         let text = read_text(path, CONFIG_BYTES_MAX)?;
         let mut config = Self::parse(&text)
             .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", path.display())))?;
-        config.genesis = path.parent().unwrap_or(Path::new(".")).join(&config.genesis);
+        let folder = path.parent().unwrap_or(Path::new("."));
+        config.genesis = folder.join(&config.genesis);
+        config.metrics_file = config.metrics_file.map(|file| folder.join(file));
         Ok(config)
     }
 
@@ -73,6 +88,19 @@ impl NodeConfigFile {
         toml::to_string(self).map_err(|error| Failure::new(Exit::Failed, format!("node.toml: {error}")))
     }
 
+    /// Where validators are that are not where genesis says, by key.
+    ///
+    /// # Errors
+    /// If genesis has no validator of a name.
+    pub fn moved(&self, genesis: &Genesis) -> Result<BTreeMap<PublicKey, SocketAddrV6>, String> {
+        let moved = self.peers.iter().map(|(name, address)| {
+            let known = genesis.validators.iter().find(|validator| validator.name == *name);
+            let unknown = || format!("peers: genesis has no validator {name}");
+            Ok((known.ok_or_else(unknown)?.member.key, *address))
+        });
+        moved.collect()
+    }
+
     fn check(&self) -> Result<(), String> {
         for (key, label) in [("name", &self.name), ("network", &self.network)] {
             check_label(label).map_err(|reason| format!("{key}: {reason}"))?;
@@ -81,6 +109,9 @@ impl NodeConfigFile {
             if address.is_some_and(|address| address.port() == 0) {
                 return Err(format!("{key}: port 0 is none that others could find: choose one"));
             }
+        }
+        for (name, address) in &self.peers {
+            check_dialable(*address).map_err(|reason| format!("peers: {name} at {address}: {reason}"))?;
         }
         match self.dns {
             Some(dns) if dns.port() == self.listen.port() => {

@@ -4,8 +4,12 @@ use crate::client::failure_of;
 use crate::context::Bootstrap;
 use crate::data::SystemEntropy;
 use crate::failure::{Exit, Failure};
-use hypermesh_core::api::{Call, NodeStatus, RESPONSE_BYTES_MAX, StatusRequest};
+use hypermesh_core::api::{
+    CaesarMetricsRequest, Call, Counters, HypermeshMetricsRequest, NodeStatus, RESPONSE_BYTES_MAX,
+    StatusRequest, TrustchainMetricsRequest,
+};
 use hypermesh_core::base::{SecretKey, decode, encode};
+use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
 use stoq::{CallOptions, Client, ClientConfig, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
@@ -37,17 +41,40 @@ impl Probe {
     /// # Errors
     /// If it does not answer in time, or is another.
     pub async fn status(&self, node: &Bootstrap, timeout: Duration) -> Result<NodeStatus, Failure> {
+        self.ask(node, &StatusRequest {}, timeout).await
+    }
+
+    /// What a node counted, by service.
+    ///
+    /// # Errors
+    /// As [`Self::status`].
+    pub async fn counters(
+        &self,
+        node: &Bootstrap,
+        timeout: Duration,
+    ) -> Result<BTreeMap<String, Counters>, Failure> {
+        let trustchain = self.ask(node, &TrustchainMetricsRequest {}, timeout).await?;
+        let hypermesh = self.ask(node, &HypermeshMetricsRequest {}, timeout).await?;
+        let caesar = self.ask(node, &CaesarMetricsRequest {}, timeout).await?;
+        let named = [("trustchain", trustchain), ("hypermesh", hypermesh), ("caesar", caesar)];
+        Ok(named.into_iter().map(|(service, metrics)| (service.to_owned(), metrics.counters)).collect())
+    }
+
+    async fn ask<C: Call>(
+        &self,
+        node: &Bootstrap,
+        request: &C,
+        timeout: Duration,
+    ) -> Result<C::Response, Failure> {
         let peer = Peer { addr: node.address, expect: Expect::Key(node.key) };
-        let method = StatusRequest::METHOD;
-        let body = encode(&StatusRequest {});
+        let method = C::METHOD;
         let options = CallOptions::once(timeout);
-        let answer = self.client.call(&peer, method.service, method.name, body, options).await;
+        let answer = self.client.call(&peer, method.service, method.name, encode(request), options).await;
         let answer = answer.map_err(|error| failure_of(&error))?;
         decode(&answer, RESPONSE_BYTES_MAX).map_err(|fault| {
-            Failure::new(
-                Exit::Failed,
-                format!("its status is malformed ({fault}): is it of the same version?"),
-            )
+            let name = method.name;
+            let message = format!("its answer to {name} is malformed ({fault}): is it of the same version?");
+            Failure::new(Exit::Failed, message)
         })
     }
 

@@ -4,16 +4,21 @@ use crate::data::{NodeFolder, PidFile};
 use crate::failure::{Exit, Failure};
 use crate::genesis_file::read_genesis;
 use crate::listeners::DnsService;
+use crate::logs::AUDIT;
 use crate::node_config::NodeConfigFile;
+use crate::open_metrics::MetricsFile;
 use crate::plot::PlotFolder;
+use crate::service_manager::Reports;
 use crate::store::RedbStore;
 use hypermesh_core::api::View;
-use hypermesh_core::base::{Now, SecretKey};
+use hypermesh_core::base::{Now, PublicKey, SecretKey};
 use hypermesh_core::hypermesh::RevealChain;
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::hypermesh::proof::Plot;
 use hypermesh_core::node::{Event, Node, NodeConfig};
 use hypermesh_core::state::Genesis;
+use std::collections::BTreeMap;
+use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -31,12 +36,15 @@ struct Loaded {
     plot: Plot,
     reveals: RevealChain,
     store: RedbStore,
+    moved: BTreeMap<PublicKey, SocketAddrV6>,
 }
 
 /// A node that runs.
 pub struct RunningNode {
     driver: Driver,
     dns: Option<DnsService>,
+    metrics: Option<MetricsFile>,
+    reports: Reports,
     /// Kept last: the folder is free once everything else has stopped.
     _mark: PidFile,
 }
@@ -74,7 +82,7 @@ impl RunningNode {
             Some(address) => Some(DnsService::bind(address.into()).await.map_err(failure)?),
             None => None,
         };
-        let listen = config.listen;
+        let (listen, metrics_file) = (config.listen, config.metrics_file.clone());
         let loading = {
             let folder = folder.clone();
             move || load(&folder, &config)
@@ -94,11 +102,14 @@ impl RunningNode {
         let node = Node::open(clock.now(), node)
             .map_err(|fault| Failure::new(Exit::Input, format!("{}: {fault}", folder.path().display())))?;
         let workers = Arc::new(ThreadWorkers::new(Box::new(loaded.store)));
-        let driver = DriverConfig { env, listen, node, workers, observer: Arc::new(tell) };
+        let (moved, observer) = (loaded.moved, Arc::new(tell));
+        let driver = DriverConfig { env, listen, moved, node, workers, observer };
         let driver = Driver::start(driver).map_err(failure)?;
         let dns = dns.map(|listener| DnsService::start(listener, driver.views(), clock));
+        let metrics = metrics_file.map(|file| MetricsFile::start(file, driver.views()));
         announce(&driver, dns.as_ref());
-        Ok(Self { driver, dns, _mark: mark })
+        let reports = Reports::start(driver.pulse(), driver.views());
+        Ok(Self { driver, dns, metrics, reports, _mark: mark })
     }
 
     /// The driver that turns the node.
@@ -112,13 +123,15 @@ impl RunningNode {
     /// # Errors
     /// If the store fails, or it takes too long.
     pub async fn stop(self) -> Result<(), Failure> {
+        self.reports.stop();
+        drop(self.metrics);
         if let Some(dns) = self.dns {
             dns.stop().await;
         }
         let stopped = tokio::time::timeout(STOP_TIMEOUT, self.driver.stop()).await;
         let late = |_| Failure::new(Exit::Failed, format!("not stopped within {STOP_TIMEOUT:?}"));
         stopped.map_err(late)?.map_err(|reason| Failure::new(Exit::Failed, reason))?;
-        tracing::info!("stopped");
+        tracing::info!(target: AUDIT, "stopped");
         Ok(())
     }
 }
@@ -139,19 +152,23 @@ fn load(folder: &NodeFolder, config: &NodeConfigFile) -> Result<Loaded, Failure>
         );
         return Err(Failure::new(Exit::Input, message));
     }
+    let moved = config
+        .moved(&genesis)
+        .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", folder.config().display())))?;
     let store = RedbStore::open(&folder.store()).map_err(failure)?;
     let plot = PlotFolder::new(folder.plot(), &config.network, config.profile, &identity.public());
     let (plot, reveals) = thread::scope(|scope| {
         let reveals = scope.spawn(|| RevealChain::new(identity.seed()));
         (plot.load(), reveals.join().expect("hashing does not panic"))
     });
-    Ok(Loaded { genesis, identity, plot: plot?, reveals, store })
+    Ok(Loaded { genesis, identity, plot: plot?, reveals, store, moved })
 }
 
 fn announce(driver: &Driver, dns: Option<&DnsService>) {
     let view = driver.view();
     let status = &view.status;
     tracing::info!(
+        target: AUDIT,
         name = status.name,
         key = %status.node,
         network = status.network,
@@ -180,25 +197,46 @@ fn tell(event: &Event, _now: Now) {
             tracing::info!(height = height.0, operations, "committed");
         }
         Event::Durable { height } => tracing::debug!(height = height.0, "durable"),
-        Event::Refused { operation, reason } => tracing::info!(?operation, reason, "refused"),
-        Event::Issued { serial, height } => tracing::info!(%serial, height = height.0, "issued"),
+        Event::Refused { operation, reason } => tracing::info!(target: AUDIT, ?operation, reason, "refused"),
+        Event::Issued { serial, height } => {
+            tracing::info!(target: AUDIT, %serial, height = height.0, "issued");
+        }
+        Event::IssuingRenewed { number, not_after } => {
+            tracing::info!(target: AUDIT, number, %not_after, "the issuing certificate is renewed");
+        }
+        Event::RevocationListSigned { number } => {
+            tracing::info!(target: AUDIT, number, "a new revocation list");
+        }
         Event::GenerationBegan { attempt } => tracing::info!(attempt, "generating the committee's keys"),
         Event::GenerationAborted { attempt, reason } => {
             tracing::warn!(attempt, reason, "key generation given up");
         }
         Event::CommitteeActive { height, holds_shares } => {
-            tracing::info!(height = height.0, holds_shares, "the committee's keys are active");
+            tracing::info!(target: AUDIT, height = height.0, holds_shares, "the committee's keys are active");
         }
-        Event::Culprit { validator, reason } => tracing::warn!(%validator, reason, "a bad signature share"),
-        Event::Equivocation(evidence) => tracing::error!(?evidence, "a validator contradicts itself"),
-        Event::PeerFault { peer, reason } => tracing::warn!(%peer, reason, "a peer is at fault"),
+        Event::Culprit { validator, reason } => {
+            tracing::warn!(target: AUDIT, %validator, reason, "a bad signature share")
+        }
+        Event::Equivocation(evidence) => {
+            tracing::error!(target: AUDIT, ?evidence, "a validator contradicts itself")
+        }
+        Event::PeerFault { peer, reason } => {
+            tracing::warn!(target: AUDIT, %peer, reason, "a peer is at fault")
+        }
         Event::InvalidBlock { height, proposer, reason } => {
-            tracing::warn!(height = height.0, %proposer, reason, "an invalid block was proposed");
+            tracing::warn!(target: AUDIT, height = height.0, %proposer, reason, "an invalid block was proposed");
         }
         Event::Broken { reason } => {
             tracing::error!(reason, "this cannot happen unless more than f are faulty")
         }
         Event::StoreFault { reason } => tracing::error!(reason, "the store failed"),
+        Event::Repaired { what } => tracing::warn!(what, "repaired"),
+        Event::Syncing { height, behind: 0 } => tracing::info!(height = height.0, "caught up"),
+        Event::Syncing { height, behind } => tracing::info!(height = height.0, behind, "catching up"),
+        Event::Abstains { through, reason } => {
+            tracing::error!(through = through.0, reason, "this node abstains");
+        }
+        Event::VotesAgain { height } => tracing::warn!(height = height.0, "this node votes again"),
         Event::TicketStands { beacon } => tracing::debug!(beacon, "the ticket stands"),
         other => tracing::debug!(event = ?other, "event"),
     }

@@ -1,14 +1,16 @@
 //! What scenarios have in common: a mesh that is ready, owners who ask, answers that are checked.
 
 use hypermesh_core::api::{
-    ApiFault, CertificateRequestBySerial, IssuedCertificate, Request, Response, TrustBundleRequest,
+    ApiFault, CertificateRequestBySerial, CertificateState, DnsRequest, IssuedCertificate, Request, Response,
+    RevocationListRequest, TrustBundleRequest, ValidateCertificateRequest, read,
 };
-use hypermesh_core::base::SecretKey;
-use hypermesh_core::node::RequestId;
+use hypermesh_core::base::{SecretKey, UnixMillis};
+use hypermesh_core::node::{Event, RequestId};
 use hypermesh_core::state::Receipt;
 use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
-use hypermesh_core::trustchain::ca::SerialNumber;
-use hypermesh_sim::world::{Owner, Place, Random, RunFault, World, name};
+use hypermesh_core::trustchain::ca::{RevocationList, SerialNumber};
+use hypermesh_core::trustchain::dns::RecordType;
+use hypermesh_sim::world::{Disk, Owner, Place, Random, RunFault, World, name};
 use std::time::Duration;
 
 /// How long a mesh may take to generate its keys, and anything else that is waited for.
@@ -22,6 +24,18 @@ pub(crate) struct Stage {
     pub(crate) random: Random,
     nonce: u64,
     bundle: Option<TrustBundle>,
+}
+
+/// How long issuances took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timed {
+    pub(crate) mean: Duration,
+    pub(crate) slowest: Duration,
+}
+
+/// Whether a node has told something like this.
+pub(crate) fn tells(world: &World, place: Place, like: impl Fn(&Event) -> bool) -> bool {
+    world.events().iter().any(|(_, at, event)| *at == place && like(event))
 }
 
 /// A request that was sent, and can be sent again.
@@ -40,14 +54,7 @@ impl Stage {
     pub(crate) fn begin(&mut self) -> Result<(), RunFault> {
         self.wait("all nodes ready", World::is_ready)?;
         for place in 0..self.world.cast().validators.len() {
-            let asked = self.ask(place, Request::TrustBundle(TrustBundleRequest {}));
-            let bundle = match self.answer(&asked)? {
-                Ok(Response::TrustBundle(bundle)) => bundle,
-                other => return Err(unexpected("a trust bundle", &other)),
-            };
-            let fault = |fault| format!("the trust bundle of node-{} anchors nothing: {fault}", place + 1);
-            bundle.check().map_err(|reason| RunFault::Unexpected(fault(reason)))?;
-            self.bundle = Some(bundle);
+            self.fetch_bundle(place)?;
         }
         Ok(())
     }
@@ -62,9 +69,87 @@ impl Stage {
         self.world.finish()
     }
 
+    /// Stops all nodes between two blocks, when all of them have the last.
+    pub(crate) fn stop_in_step(&mut self) -> Result<(), RunFault> {
+        let heads = |world: &World| {
+            let mut heads = (0..4).map(|place| world.disk(place).map(Disk::durable_digest));
+            let first = heads.next();
+            heads.all(|head| Some(head) == first)
+        };
+        self.wait("the disks at one height", heads)?;
+        (0..4).for_each(|place| self.world.crash(place));
+        Ok(())
+    }
+
     /// Runs until something is so.
     pub(crate) fn wait(&mut self, what: &str, is_so: impl FnMut(&World) -> bool) -> Result<(), RunFault> {
         self.world.run_until(what, PATIENCE, is_so)
+    }
+
+    /// Stops all nodes for so long, and starts them again: a way through idle years that takes no time.
+    pub(crate) fn sleep(&mut self, duration: Duration) -> Result<(), RunFault> {
+        // What is under way becomes durable.
+        self.world.run_for(Duration::from_secs(1))?;
+        let places = 0..self.world.cast().validators.len();
+        places.clone().for_each(|place| self.world.crash(place));
+        self.world.run_for(duration)?;
+        for place in places {
+            self.world.start(place)?;
+        }
+        self.wait("all nodes ready", World::is_ready)
+    }
+
+    /// Sleeps until the true clock says so; not at all if it does.
+    pub(crate) fn sleep_until(&mut self, moment: UnixMillis) -> Result<(), RunFault> {
+        match moment.since(self.world.wall()) {
+            0 => Ok(()),
+            left => self.sleep(Duration::from_millis(left)),
+        }
+    }
+
+    /// Fetches a node's trust bundle, and goes by it from now on.
+    pub(crate) fn fetch_bundle(&mut self, place: Place) -> Result<TrustBundle, RunFault> {
+        let asked = self.ask(place, Request::TrustBundle(TrustBundleRequest {}));
+        let bundle = match self.answer(&asked)? {
+            Ok(Response::TrustBundle(bundle)) => bundle,
+            other => return Err(unexpected("a trust bundle", &other)),
+        };
+        let fault = |fault| format!("the trust bundle of node-{} anchors nothing: {fault}", place + 1);
+        bundle.check().map_err(|reason| RunFault::Unexpected(fault(reason)))?;
+        self.bundle = Some(bundle.clone());
+        Ok(bundle)
+    }
+
+    /// A node's revocation list with at least this number, checked against the trust bundle.
+    pub(crate) fn revocation_list(
+        &mut self,
+        place: Place,
+        at_least: Option<u64>,
+    ) -> Result<RevocationList, RunFault> {
+        let asked = self.ask(place, Request::GetRevocationList(RevocationListRequest { at_least }));
+        let published = match self.answer(&asked)? {
+            Ok(Response::GetRevocationList(list)) => list,
+            other => return Err(unexpected("a revocation list", &other)),
+        };
+        let fault = |what: String| RunFault::Unexpected(format!("the list of node-{}: {what}", place + 1));
+        let bundle = self.bundle.as_ref().ok_or_else(|| fault("there is no trust bundle yet".to_string()))?;
+        let checked = bundle.verify_revocation_list(&published.crl_der);
+        let checked = checked.map_err(|refusal| fault(refusal.to_string()))?;
+        if checked.has_run_out(self.world.wall()) || checked.list().number < at_least.unwrap_or_default() {
+            return Err(fault(format!("number {} is an old one", checked.list().number)));
+        }
+        Ok(checked.list().clone())
+    }
+
+    /// What a node says of a certificate.
+    pub(crate) fn status(&mut self, place: Place, der: &[u8]) -> Result<CertificateState, RunFault> {
+        let request = ValidateCertificateRequest { certificate_der: der.to_vec() };
+        let view = self.world.view(place);
+        let view = view.ok_or_else(|| RunFault::Unexpected(format!("node-{} is down", place + 1)))?;
+        match read(&view, &Request::ValidateCertificate(request), self.world.wall()) {
+            Some(Ok(Response::ValidateCertificate(state))) => Ok(state),
+            _ => Err(RunFault::Unexpected("a node has no opinion on a certificate".to_string())),
+        }
     }
 
     // --- asking ---
@@ -95,11 +180,50 @@ impl Stage {
         Asked { id, request }
     }
 
+    /// Asks a node again once it is linked with a quorum.
+    pub(crate) fn ask_again(&mut self, place: Place, asked: Asked) -> Result<Asked, RunFault> {
+        self.wait("a quorum linked", |world| {
+            world.view(place).is_some_and(|view| view.status.connected >= view.status.quorum)
+        })?;
+        Ok(self.ask(place, asked.request))
+    }
+
     /// Asks a node for a certificate.
     pub(crate) fn ask_certificate(&mut self, place: Place) -> Asked {
         let nonce = self.nonce();
         let request = self.client().issue(nonce, &[NAME]);
         self.ask(place, request)
+    }
+
+    /// Asks each of these in turn for a certificate, a block for each, and says how long that took.
+    pub(crate) fn issue_in_turn(&mut self, places: &[Place], count: u64) -> Result<Timed, RunFault> {
+        let mut timed = Timed::default();
+        let began = self.world.now();
+        for place in (0..count).zip(places.iter().cycle()).map(|(_, place)| *place) {
+            let asked_at = self.world.now();
+            self.issue(place)?;
+            timed.slowest = timed.slowest.max(self.world.now().since(asked_at));
+        }
+        timed.mean =
+            self.world.now().since(began).checked_div(u32::try_from(count).unwrap_or(1)).unwrap_or_default();
+        Ok(timed)
+    }
+
+    /// Whether a node resolves the client's name.
+    pub(crate) fn resolves(&mut self, place: Place) -> Result<bool, RunFault> {
+        let name = name(NAME);
+        let asked = self.ask(place, Request::ResolveDns(DnsRequest { name, record_type: RecordType::Tlsa }));
+        Ok(matches!(self.answer(&asked)?, Ok(Response::ResolveDns(_))))
+    }
+
+    /// How often a node has told something like this.
+    pub(crate) fn told(&self, place: Place, like: impl Fn(&Event) -> bool) -> usize {
+        self.world.events().iter().filter(|(_, at, event)| *at == place && like(event)).count()
+    }
+
+    /// Puts a line into what the runner prints with `--trace`.
+    pub(crate) fn note(&mut self, what: &str) {
+        self.world.say(what);
     }
 
     // --- answers ---
@@ -139,7 +263,10 @@ impl Stage {
     pub(crate) fn receipt(&mut self, asked: &Asked) -> Result<Receipt, RunFault> {
         match self.answer(asked)? {
             Ok(
-                Response::RegisterName(receipt) | Response::SetRecords(receipt) | Response::Transfer(receipt),
+                Response::RegisterName(receipt)
+                | Response::SetRecords(receipt)
+                | Response::Transfer(receipt)
+                | Response::RevokeCertificate(receipt),
             ) => Ok(receipt),
             other => Err(unexpected("a receipt", &other)),
         }

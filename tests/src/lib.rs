@@ -1,5 +1,13 @@
 //! What the whole-system tests stand on: a mesh of four nodes in this process, on real QUIC over IPv6 loopback,
-//! with real stores in a temporary folder.
+//! with real stores in a temporary folder; a mesh of four [processes]; and [load] that writes down what was
+//! acknowledged.
+
+pub mod load;
+pub mod processes;
+
+pub mod hosts;
+pub mod pages;
+pub mod thief;
 
 use hypermesh::store::RedbStore;
 use hypermesh_core::api::Call;
@@ -8,13 +16,14 @@ use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig};
 use hypermesh_core::state::{Genesis, GenesisValidator};
 use hypermesh_sim::world::{Cast, Validator};
+use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use stoq::{
     CallError, CallOptions, Client, ClientConfig, CoreEntropy, Driver, DriverConfig, Endpoint, Env, Expect,
-    Identity, Peer, ThreadWorkers, TransportConfig,
+    Identity, Observer, Peer, ThreadWorkers, TransportConfig,
 };
 use tempfile::TempDir;
 
@@ -28,6 +37,7 @@ pub struct LocalMesh {
     /// Their stores.
     pub folder: TempDir,
     drivers: Vec<Driver>,
+    observer: Observer,
 }
 
 impl LocalMesh {
@@ -36,11 +46,19 @@ impl LocalMesh {
     /// # Panics
     /// If a node does not start.
     pub async fn start() -> Self {
+        Self::start_observed(Arc::new(|_, _| ())).await
+    }
+
+    /// Starts four nodes as [`Self::start`] does, and tells what happens to them, from within their tasks.
+    ///
+    /// # Panics
+    /// If a node does not start.
+    pub async fn start_observed(observer: Observer) -> Self {
         let mut cast = Cast::new(4);
         let genesis = on_loopback(&cast.genesis);
         cast.genesis = Arc::new(genesis);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut mesh = Self { cast, folder, drivers: Vec::new() };
+        let mut mesh = Self { cast, folder, drivers: Vec::new(), observer };
         mesh.resume().await;
         mesh
     }
@@ -52,7 +70,8 @@ impl LocalMesh {
     pub async fn resume(&mut self) {
         for (validator, listed) in self.cast.validators.iter().zip(&self.cast.genesis.validators) {
             let path = self.folder.path().join(format!("{}.redb", validator.name));
-            self.drivers.push(start(&self.cast.genesis, validator, listed, &path));
+            let observer = self.observer.clone();
+            self.drivers.push(start(&self.cast.genesis, validator, listed, &path, observer));
         }
         for driver in &self.drivers {
             driver.views().wait_for(|view| view.status.ready).await.expect("a node runs until it is stopped");
@@ -125,7 +144,13 @@ pub fn wall() -> UnixMillis {
     UnixMillis(u64::try_from(since.expect("it is after 1970").as_millis()).expect("milliseconds fit 64 bits"))
 }
 
-fn start(genesis: &Arc<Genesis>, validator: &Validator, listed: &GenesisValidator, path: &Path) -> Driver {
+fn start(
+    genesis: &Arc<Genesis>,
+    validator: &Validator,
+    listed: &GenesisValidator,
+    path: &Path,
+    observer: Observer,
+) -> Driver {
     let identity = validator.member.identity.clone();
     let env = Env::real(Identity::new(identity.clone()));
     let store = RedbStore::open(path).expect("the store opens");
@@ -141,7 +166,8 @@ fn start(genesis: &Arc<Genesis>, validator: &Validator, listed: &GenesisValidato
     };
     let node = Node::open(env.clock.now(), config).expect("the node opens");
     let workers = Arc::new(ThreadWorkers::new(Box::new(store)));
-    let config = DriverConfig { env, listen: listed.address, node, workers, observer: Arc::new(|_, _| ()) };
+    let (listen, moved) = (listed.address, BTreeMap::new());
+    let config = DriverConfig { env, listen, moved, node, workers, observer };
     Driver::start(config).expect("the node's port is free")
 }
 

@@ -3,85 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use hypermesh::context::{Bootstrap, Context};
+mod desk;
+
+use desk::Desk;
 use hypermesh_core::base::UnixMillis;
 use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
 use hypermesh_core::trustchain::ca::{PemLabel, from_pem, pem};
-use hypermesh_tests::{LocalMesh, wall};
-use std::path::Path;
-use std::process::{Command, Output};
-use tempfile::TempDir;
-
-/// A folder in which the owner of `demo.hypermesh` types commands.
-struct Desk {
-    mesh: LocalMesh,
-    folder: TempDir,
-}
-
-impl Desk {
-    async fn new() -> Self {
-        let mesh = LocalMesh::start().await;
-        let folder = tempfile::tempdir().unwrap();
-        let bootstrap = mesh
-            .cast
-            .genesis
-            .validators
-            .iter()
-            .map(|validator| Bootstrap { address: validator.address, key: validator.member.key });
-        let context = Context {
-            genesis: mesh.cast.genesis_hash(),
-            key_file: "owner.key".into(),
-            bootstrap: bootstrap.collect(),
-            dns: Vec::new(),
-        };
-        let seed: String = mesh.cast.client.seed().iter().map(|byte| format!("{byte:02x}")).collect();
-        std::fs::write(folder.path().join("owner.key"), seed).unwrap();
-        std::fs::write(folder.path().join("context.toml"), context.to_toml().unwrap()).unwrap();
-        Self { mesh, folder }
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    /// Runs `hypermesh` with these words, and gives its exit code and what it wrote to both outputs.
-    fn run(&self, words: &[&str]) -> (i32, String) {
-        run(Command::new(env!("CARGO_BIN_EXE_hypermesh-under-test")).args(words), self.folder.path())
-    }
-
-    /// Runs `hypermesh`, which has to succeed, and gives its standard output.
-    #[track_caller]
-    fn succeed(&self, words: &[&str]) -> String {
-        let (code, text) = self.run(words);
-        assert_eq!(code, 0, "{words:?}: {text}");
-        text
-    }
-
-    /// Runs `hypermesh`, which has to fail with this exit code, saying this.
-    #[track_caller]
-    fn fail(&self, words: &[&str], exit: i32, says: &str) {
-        let (code, text) = self.run(words);
-        assert!(code == exit && text.contains(says), "{words:?}: {code} {text}");
-    }
-
-    #[track_caller]
-    fn openssl(&self, words: &[&str]) -> String {
-        let (code, text) = run(Command::new("openssl").args(words), self.folder.path());
-        assert_eq!(code, 0, "openssl {words:?}: {text}");
-        text
-    }
-}
-
-fn run(command: &mut Command, folder: &Path) -> (i32, String) {
-    let command = command.current_dir(folder).env("HYPERMESH_CONTEXT", folder.join("context.toml"));
-    let Output { status, stdout, stderr } = command.output().expect("the command starts");
-    let text = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    (status.code().unwrap_or(-1), text)
-}
+use hypermesh_tests::wall;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_names_log_and_ledger_work_as_typed() {

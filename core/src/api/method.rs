@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::base::{decode, encode};
-use crate::state::{Genesis, Receipt};
+use crate::state::{Genesis, Operation, Receipt};
 use crate::trust::TrustBundle;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -142,6 +142,8 @@ methods! {
     "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate;
     "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState;
     "trustchain" "list_certificates" ListCertificates(CertificateListRequest) -> CertificateList;
+    "trustchain" "revoke_certificate" RevokeCertificate(RevokeCertificateRequest) -> Receipt;
+    "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedList;
     "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
     "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt;
     "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt;
@@ -168,6 +170,20 @@ methods! {
     "caesar" "health" CaesarHealth(CaesarHealthRequest) -> Health;
     "caesar" "metrics" CaesarMetrics(CaesarMetricsRequest) -> Metrics;
     "caesar" "methods" CaesarMethods(CaesarMethodsRequest) -> MethodList;
+}
+
+impl Request {
+    /// The operation that it brings, if it brings one.
+    #[must_use]
+    pub const fn operation(&self) -> Option<&Operation> {
+        match self {
+            Self::IssueCertificate(request) => Some(&request.operation),
+            Self::RegisterName(request) => Some(&request.operation),
+            Self::SetRecords(request) => Some(&request.operation),
+            Self::Transfer(request) => Some(&request.operation),
+            _ => None,
+        }
+    }
 }
 
 fn no_such_method(service: &str, name: &str) -> ApiFault {

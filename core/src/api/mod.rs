@@ -29,11 +29,11 @@ pub use status::{
     NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
 };
 pub use trustchain::{
-    CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState,
+    CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,
     CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,
     InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX,
-    LogEntry, LogEntryRequest, LogProof, RegisterNameRequest, SetRecordsRequest, TrustBundleRequest,
-    ValidateCertificateRequest,
+    LogEntry, LogEntryRequest, LogProof, PublishedList, RegisterNameRequest, RevocationListRequest,
+    RevokeCertificateRequest, SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
 };
 
 /// The most bytes in an encoded request: a batch and its surroundings.

@@ -37,7 +37,7 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
         Request::ValidateCertificate(request) => {
             Ok(Response::ValidateCertificate(certificate_state(state, &request.certificate_der, wall)))
         }
-        Request::ListCertificates(request) => Ok(Response::ListCertificates(list(state, request))),
+        Request::ListCertificates(request) => Ok(Response::ListCertificates(list(state, request, wall))),
         Request::ResolveDns(request) => Ok(Response::ResolveDns(resolve(state, request))),
         Request::LogInclusion(request) => inclusion(state, request).map(Response::LogInclusion),
         Request::LogConsistency(request) => consistency(state, request).map(Response::LogConsistency),
@@ -86,10 +86,13 @@ fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> Certificate
         return CertificateState::Unknown { reason };
     }
     let summary = summary(certificate.serial, row);
-    if certificate.validity.contains(wall) {
-        CertificateState::Valid { certificate: summary }
-    } else {
-        CertificateState::OutOfTime { certificate: summary }
+    match summary.status(wall) {
+        CertificateStatus::Revoked => CertificateState::Revoked { certificate: summary },
+        CertificateStatus::Expired => CertificateState::Expired { certificate: summary },
+        CertificateStatus::Valid if certificate.validity.contains(wall) => {
+            CertificateState::Valid { certificate: summary }
+        }
+        CertificateStatus::Valid => CertificateState::NotYetValid { certificate: summary },
     }
 }
 
@@ -103,14 +106,19 @@ fn summary(serial_number: SerialNumber, row: Certificate) -> CertificateSummary 
         height: row.height,
         leaf_index: row.leaf_index,
         operation: row.operation,
+        issued: row.issued,
+        revocation: row.revocation,
     }
 }
 
-fn list(state: &State, request: &CertificateListRequest) -> CertificateList {
+fn list(state: &State, request: &CertificateListRequest, wall: UnixMillis) -> CertificateList {
     let limit = request.limit.clamp(1, LIST_COUNT_MAX) as usize;
-    let wanted = |row: &Certificate| {
-        request.owner.is_none_or(|owner| owner == row.owner)
-            && request.name.as_ref().is_none_or(|name| row.names.dns().contains(name))
+    let wanted = |found: &CertificateSummary| {
+        request.owner.is_none_or(|owner| owner == found.owner)
+            && request.name.as_ref().is_none_or(|name| found.names.dns().contains(name))
+            && request.status.is_none_or(|status| status == found.status(wall))
+            && request.expires_before.is_none_or(|moment| found.not_after < moment)
+            && request.issued_after.is_none_or(|moment| found.issued > moment)
     };
     let mut certificates = Vec::new();
     let mut last = None;
@@ -121,8 +129,9 @@ fn list(state: &State, request: &CertificateListRequest) -> CertificateList {
             return CertificateList { certificates, next: last };
         }
         last = Some(serial);
-        if wanted(&row) {
-            certificates.push(summary(serial, row));
+        let found = summary(serial, row);
+        if wanted(&found) {
+            certificates.push(found);
         }
     }
     CertificateList { certificates, next: None }
@@ -166,7 +175,7 @@ pub fn check_batch(state: &State, batch: &Batch) -> ConsensusValidationResult {
         Ok(proof_hash) => proof_hash,
         Err(reason) => return refused(&reason),
     };
-    let receipts = batch.operations.iter().filter_map(|operation| state.rehearse(operation));
+    let receipts = batch.operations.iter().filter_map(|operation| state.rehearse(operation, state.time()));
     let refusal = receipts.map(|receipt| receipt.outcome).find_map(|outcome| match outcome {
         Outcome::Refused(refusal) => Some(refusal),
         Outcome::Done(_) => None,

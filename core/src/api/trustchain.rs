@@ -1,7 +1,7 @@
 //! TrustChain's requests and responses: certificates, names, the log.
 
 use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, UnixMillis};
-use crate::state::{Operation, OperationId};
+use crate::state::{Operation, OperationId, Revocation};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{SerialNumber, SubjectNames};
 use crate::trustchain::dns::{NamedRecordSet, Outcome, RecordType};
@@ -87,8 +87,18 @@ pub enum CertificateState {
         /// What is known of it.
         certificate: CertificateSummary,
     },
-    /// As above, but its time has run out, or has not begun.
-    OutOfTime {
+    /// As above, but it was revoked, whether in its time or past it. The summary says when and why.
+    Revoked {
+        /// What is known of it.
+        certificate: CertificateSummary,
+    },
+    /// As above, but its time has run out.
+    Expired {
+        /// What is known of it.
+        certificate: CertificateSummary,
+    },
+    /// As above, but its time has not begun: the asking or the asked clock is behind.
+    NotYetValid {
         /// What is known of it.
         certificate: CertificateSummary,
     },
@@ -123,16 +133,52 @@ message! {
         leaf_index: LeafIndex,
         /// The operation that asked for it.
         operation: OperationId,
+        /// The time of the block that approved it.
+        issued: UnixMillis,
+        /// When and why it was revoked, if it was.
+        revocation: Option<Revocation>,
+    }
+}
+
+/// What has become of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CertificateStatus {
+    /// Neither of the others.
+    Valid,
+    /// It was revoked, whether in its time or past it.
+    Revoked,
+    /// Its time has run out, and it was not revoked.
+    Expired,
+}
+
+impl CertificateSummary {
+    /// What has become of it at this moment.
+    #[must_use]
+    pub const fn status(&self, at: UnixMillis) -> CertificateStatus {
+        match self.revocation {
+            Some(_) => CertificateStatus::Revoked,
+            None if at.seconds() > self.not_after.seconds() => CertificateStatus::Expired,
+            None => CertificateStatus::Valid,
+        }
     }
 }
 
 message! {
     /// Asks for a page of certificates, in order of their serial numbers.
+    #[derive(Default)]
     CertificateListRequest {
         /// Only this owner's.
         owner: Option<PublicKey>,
         /// Only those for this name.
         name: Option<DomainName>,
+        /// Only those of which this has become, by the asked node's clock.
+        status: Option<CertificateStatus>,
+        /// Only those that end before this moment.
+        expires_before: Option<UnixMillis>,
+        /// Only those that were issued after this moment.
+        issued_after: Option<UnixMillis>,
         /// Only those after this serial number.
         after: Option<SerialNumber>,
         /// At most this many, and at most [`LIST_COUNT_MAX`].
@@ -148,6 +194,38 @@ message! {
         certificates: Vec<CertificateSummary>,
         /// The last one that was looked at, if there are more: ask for those after it.
         next: Option<SerialNumber>,
+    }
+}
+
+message! {
+    /// Revokes a certificate, for good. Answered when that is committed.
+    RevokeCertificateRequest {
+        /// The signed operation: of the certificate's owner, or of the owner of a DNS name that it bears.
+        operation: Operation,
+    }
+}
+
+message! {
+    /// Asks for the newest revocation list that is signed.
+    RevocationListRequest {
+        /// Wait for the list with this number, or one after it, to be signed: the number in the receipt of a
+        /// revocation.
+        at_least: Option<u64>,
+    }
+}
+
+message! {
+    /// A revocation list (RFC 5280 §5), signed by the issuing key.
+    PublishedList {
+        /// Its number.
+        number: u64,
+        /// When it was made: a block's time.
+        this_update: UnixMillis,
+        /// When there is a newer one at the latest.
+        next_update: UnixMillis,
+        /// The list, DER.
+        #[serde(with = "hex::serde")]
+        crl_der: Vec<u8>,
     }
 }
 

@@ -15,6 +15,8 @@ pub const REGISTER_FEE: MicroCaesar = MicroCaesar(100_000);
 pub const RECORDS_FEE: MicroCaesar = MicroCaesar(1_000);
 /// What a transfer costs.
 pub const TRANSFER_FEE: MicroCaesar = MicroCaesar(1_000);
+/// What revoking a certificate costs.
+pub const REVOKE_FEE: MicroCaesar = MicroCaesar(1_000);
 /// Each block pays this part of the reserve to those whose precommits decided its parent.
 pub const REWARD_DIVISOR: u64 = 10_000_000;
 

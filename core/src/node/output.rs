@@ -102,6 +102,18 @@ pub enum Event {
         /// The block that approved it.
         height: Height,
     },
+    /// A block fixed and logged a new issuing certificate, because two thirds of the last one's life are over.
+    IssuingRenewed {
+        /// Its number; the first was 0.
+        number: u32,
+        /// Its last moment.
+        not_after: UnixMillis,
+    },
+    /// This node has a new revocation list, signed.
+    RevocationListSigned {
+        /// Its number.
+        number: u64,
+    },
     /// A key generation began.
     GenerationBegan {
         /// Its number.
@@ -171,6 +183,31 @@ pub enum Event {
     StoreFault {
         /// How.
         reason: String,
+    },
+    /// A row of this node's own store was damaged, and is whole again.
+    Repaired {
+        /// What it holds.
+        what: String,
+    },
+    /// This node is catching up, or has.
+    Syncing {
+        /// How far it is.
+        height: Height,
+        /// How many blocks it is behind, as far as it can know; none if it has caught up.
+        behind: u64,
+    },
+    /// This node does not know all that it has signed, because its log of votes was lost, damaged or rolled back:
+    /// it neither votes nor proposes until that is past.
+    Abstains {
+        /// The last height at which it does not.
+        through: Height,
+        /// How it knows.
+        reason: String,
+    },
+    /// This node abstained, and votes again.
+    VotesAgain {
+        /// From this height on.
+        height: Height,
     },
     /// What cannot happen unless more than f validators are faulty, or this node is: it must be looked into.
     Broken {

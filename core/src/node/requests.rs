@@ -7,15 +7,15 @@ use super::{Node, RequestId};
 use crate::api::{
     ApiFault, BlockProof, CheckpointNote, IssuedCertificate, LogEntry, Request, Response, read,
 };
-use crate::base::{Height, Reader as _};
+use crate::base::{Height, Reader as _, UnixMillis};
 use crate::state::{Action, Certificate, Operation, Receipt};
-use crate::trust::{CertificateProof, TrustBundle};
+use crate::trust::{CertificateProof, IssuingDer, TrustBundle};
 use crate::trustchain::ca::{PemLabel, SerialNumber, certificate_der, pem};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The most requests that wait for one certificate or checkpoint.
-const WAITING_PER_TASK_MAX: usize = 1024;
+pub(super) const WAITING_PER_TASK_MAX: usize = 1024;
 
 impl Node {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request) {
@@ -41,6 +41,12 @@ impl Node {
                     matches!(action, Action::Transfer(_))
                 });
             }
+            Request::RevokeCertificate(request) => {
+                self.submit_if(id, Want::Revoked, request.operation, |action| {
+                    matches!(action, Action::RevokeCertificate(_))
+                });
+            }
+            Request::GetRevocationList(request) => self.want_revocation_list(id, request.at_least),
             Request::ValidateBatch(request) => self.submit_foreign(id, request.batch),
             Request::GetCertificate(request) => self.want_certificate(id, request.serial_number),
             Request::LogCheckpoint(_) => self.want_checkpoint(id),
@@ -83,7 +89,7 @@ impl Node {
         }
     }
 
-    fn not_ready(&self) -> ApiFault {
+    pub(super) fn not_ready(&self) -> ApiFault {
         ApiFault::unavailable(alloc::format!("the mesh cannot sign yet: {}", self.committee_status()))
     }
 
@@ -91,6 +97,16 @@ impl Node {
         let absent = || ApiFault::not_found(alloc::format!("there is no block {height} here"));
         let (header, commit) = stored_proof(&self.store, height)?.ok_or_else(absent)?;
         Ok(BlockProof { header, commit })
+    }
+
+    /// Refuses those who wait for signatures, which take a quorum too.
+    pub(super) fn refuse_unsigned(&mut self, fault: &ApiFault) {
+        let certificates = core::mem::take(&mut self.signing.certificates).into_values();
+        let checkpoints = core::mem::take(&mut self.signing.checkpoints).into_values();
+        let requests = certificates.flat_map(|waited| waited.requests).chain(checkpoints.flatten());
+        for request in requests.collect::<Vec<_>>() {
+            self.outbox.respond(request, Err(fault.clone()));
+        }
     }
 
     // --- certificates ---
@@ -151,6 +167,7 @@ impl Node {
             }
         }
         self.answer_certificates();
+        self.answer_revocation_lists();
         self.forget_finished();
     }
 
@@ -160,22 +177,37 @@ impl Node {
         if ready.is_empty() {
             return;
         }
-        let Some(chain) = self.authority_pem(Task::Issuing).zip(self.authority_pem(Task::Root)) else {
-            return;
-        };
+        let Some(root) = self.authority_pem(Task::Root) else { return };
+        let chains = self.signed_issuing();
         for serial in ready {
-            let Some(issued) = self.issued(serial, &chain) else { continue };
+            let Some(issued) = self.issued(serial, &root, &chains) else { continue };
             for id in self.signing.certificates.remove(&serial).unwrap_or_default().requests {
                 self.respond_durably(id, Ok(Response::IssueCertificate(issued.clone())));
             }
         }
     }
 
-    /// A certificate with all that proves it, once all of that is there. `chain` is the issuing certificate's and
-    /// the root's PEM.
-    fn issued(&self, serial: SerialNumber, chain: &(String, String)) -> Option<IssuedCertificate> {
+    /// The last moments of the issuing certificates that are signed, and their DER, oldest first.
+    fn signed_issuing(&self) -> Vec<(UnixMillis, Vec<u8>)> {
+        let newest = self.state.newest_issuing();
+        let signed = |number| {
+            let der = self.authority_der(Task::Issuing(number))?;
+            Some((self.state.issuer_at(number)?.issuing_validity.not_after, der))
+        };
+        newest.into_iter().flat_map(|newest| 0..=newest).filter_map(signed).collect()
+    }
+
+    /// A certificate with all that proves it, once all of that is there: also an issuing certificate that does not
+    /// end before it.
+    fn issued(
+        &self,
+        serial: SerialNumber,
+        root_pem: &str,
+        issuing: &[(UnixMillis, Vec<u8>)],
+    ) -> Option<IssuedCertificate> {
         let signature = self.signing.finished.get(&Task::Leaf(serial))?;
         let certificate = self.state.get::<Certificate>(&serial)?;
+        let (_, chain) = issuing.iter().rev().find(|(ends, _)| *ends >= certificate.not_after)?;
         let (header, commit) = stored_proof(&self.store, certificate.height).ok()??;
         let checkpoint = self.checkpoint_note(header.log_size)?;
         let tbs = self.derive(Task::Leaf(serial)).ok()??;
@@ -187,8 +219,8 @@ impl Node {
             serial_number: serial,
             certificate_pem: pem(PemLabel::Certificate, &der),
             certificate_der: der,
-            chain_pem: chain.0.clone(),
-            root_pem: chain.1.clone(),
+            chain_pem: pem(PemLabel::Certificate, chain),
+            root_pem: root_pem.into(),
             proof_pem: proof.to_pem(),
             height: certificate.height,
             leaf_index: certificate.leaf_index,
@@ -213,7 +245,7 @@ impl Node {
             genesis: self.state.genesis_document().as_ref().clone(),
             confirmations: self.signing.confirmations.values().filter(confirms).cloned().collect(),
             root_der: self.authority_der(Task::Root)?,
-            issuing_der: self.authority_der(Task::Issuing)?,
+            issuing_ders: self.signed_issuing().into_iter().map(|(_, der)| IssuingDer(der)).collect(),
         })
     }
 

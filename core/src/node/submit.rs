@@ -13,7 +13,7 @@ use crate::base::{Digest, PublicKey, Sequence, encode};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
-    Operation, OperationBody, OperationId, Outcome, Receipt, batch_root,
+    Operation, OperationBody, OperationId, Outcome, Receipt, Refusal, batch_root,
 };
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -40,6 +40,7 @@ pub(super) enum Want {
     Registered,
     Set,
     Transferred,
+    Revoked,
 }
 
 /// Operations on their way.
@@ -80,12 +81,14 @@ impl Node {
         if let Some(receipt) = self.state.get::<Receipt>(&checked.id) {
             return self.answer(request, want, &receipt);
         }
+        if let Some(fault) = self.quorum_missing() {
+            return self.outbox.respond(request, Err(fault));
+        }
         if let Some(waiting) = self.submission.waiting.get_mut(&checked.id) {
             waiting.push((request, want));
             return;
         }
-        if let Some(Outcome::Refused(refusal)) = self.state.rehearse(&checked).map(|receipt| receipt.outcome)
-        {
+        if let Some(refusal) = self.foreseen_refusal(&checked) {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::FailedPrecondition, refusal)));
         }
         if self.submission.queue.len() >= OPERATION_QUEUE_MAX {
@@ -96,6 +99,31 @@ impl Node {
         self.submission.waiting.insert(checked.id, alloc::vec![(request, want)]);
         self.submission.queue.push_back(checked);
         self.consider_batch();
+    }
+
+    /// Refuses what waits to be ordered. The operations stay: they may still be.
+    pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
+        // That they are on their way is remembered: whoever asks again does not put them there twice.
+        let waiting = self.submission.waiting.values_mut().flat_map(core::mem::take);
+        let foreign = core::mem::take(&mut self.submission.foreign).into_values();
+        let requests = waiting.map(|(request, _)| request).chain(foreign.map(|batch| batch.request));
+        for request in requests.collect::<Vec<_>>() {
+            self.outbox.respond(request, Err(fault.clone()));
+        }
+    }
+
+    /// Why an operation would be refused, if it would be, by the next block. Where the last one is old, because the mesh
+    /// stood still, its time says nothing about how far ahead an expiry lies: this node's clock does.
+    fn foreseen_refusal(&self, operation: &CheckedOperation) -> Option<Refusal> {
+        let refusal = |time| match self.state.rehearse(operation, time)?.outcome {
+            Outcome::Refused(refusal) => Some(refusal),
+            Outcome::Done(_) => None,
+        };
+        let last = self.state.time();
+        refusal(last).and_then(|foreseen| match foreseen {
+            Refusal::ExpiresTooLate { .. } => refusal(self.wall().max(last)),
+            other => Some(other),
+        })
     }
 
     /// Puts an operation of this node's own before the mesh.
@@ -286,6 +314,9 @@ impl Node {
             }
             (Want::Set, _) => self.respond_durably(request, Ok(Response::SetRecords(receipt.clone()))),
             (Want::Transferred, _) => self.respond_durably(request, Ok(Response::Transfer(receipt.clone()))),
+            (Want::Revoked, _) => {
+                self.respond_durably(request, Ok(Response::RevokeCertificate(receipt.clone())))
+            }
         }
     }
 
@@ -315,6 +346,9 @@ impl Node {
             let reason =
                 "another batch of this member comes first: submit that, or use its number".to_string();
             return respond(self, ConsensusValidationResult::Pending { reason });
+        }
+        if let Some(fault) = self.quorum_missing() {
+            return self.outbox.respond(request, Err(fault));
         }
         let time = self.wall().max(self.state.time());
         let proof_hash = match self.state.admit(&checked, time, Diligence::NameAll) {

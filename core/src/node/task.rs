@@ -6,7 +6,7 @@ use crate::base::{LeafIndex, ReadError, Reader as _, Table, encode};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::state::{Certificate, ConsensusProof};
 use crate::trustchain::ca::{SerialNumber, with_proof};
-use crate::trustchain::ct::{Checkpoint, LogEntry, TreeHead};
+use crate::trustchain::ct::{self, Checkpoint, LogEntry, TreeHead};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -15,22 +15,29 @@ use borsh::{BorshDeserialize, BorshSerialize};
 pub(super) enum Task {
     /// The root certificate.
     Root,
-    /// The issuing certificate.
-    Issuing,
+    /// The issuing certificate of this number.
+    Issuing(u32),
     /// A leaf certificate, with its consensus proof.
     Leaf(SerialNumber),
     /// A checkpoint of the log at this size.
     Checkpoint(u64),
+    /// The revocation list of this number.
+    RevocationList(u64),
 }
 
 impl Task {
     /// Under which key it is signed.
     pub(super) const fn purpose(self) -> KeyPurpose {
         match self {
-            Self::Root | Self::Issuing => KeyPurpose::Root,
-            Self::Leaf(_) => KeyPurpose::Issuing,
+            Self::Root | Self::Issuing(_) => KeyPurpose::Root,
+            Self::Leaf(_) | Self::RevocationList(_) => KeyPurpose::Issuing,
             Self::Checkpoint(_) => KeyPurpose::Log,
         }
+    }
+
+    /// Whether the whole mesh shares one signature on it. Other tasks are whoever's that waits for them.
+    pub(super) const fn is_shared(self) -> bool {
+        matches!(self, Self::Root | Self::Issuing(_) | Self::RevocationList(_))
     }
 
     /// The key of its finished signature in the store.
@@ -44,9 +51,10 @@ impl Node {
     pub(super) fn derive(&self, task: Task) -> Result<Option<Vec<u8>>, ReadError> {
         Ok(match task {
             Task::Root => self.state.root_tbs(),
-            Task::Issuing => self.state.issuing_tbs(),
+            Task::Issuing(number) => self.state.issuing_tbs(number),
             Task::Leaf(serial) => self.leaf_bytes(serial)?,
             Task::Checkpoint(size) => self.checkpoint(size).map(|checkpoint| checkpoint.body().into_bytes()),
+            Task::RevocationList(number) => self.revocation_list_bytes(number),
         })
     }
 
@@ -72,6 +80,13 @@ impl Node {
 
     /// A log entry's bytes.
     pub(super) fn log_entry(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, ReadError> {
-        self.store.get(Table::LogEntries, &index.0.to_be_bytes())
+        let key = index.0.to_be_bytes();
+        let entry = self.store.get(Table::LogEntries, &key)?;
+        let stands = |entry: &Vec<u8>| self.state.log().leaf_hash(index) == Some(ct::leaf_hash(entry));
+        if entry.as_ref().is_some_and(|entry| !stands(entry)) {
+            self.store.note_damage(Table::LogEntries, &key);
+            return Err(ReadError::Damaged { table: Table::LogEntries });
+        }
+        Ok(entry)
     }
 }

@@ -4,7 +4,8 @@
 use super::execute::Moment;
 use super::row::Published;
 use super::{
-    Certificate, CheckedOperation, Draft, Due, Effect, IssueCertificate, Refusal, ServicePort, State,
+    Certificate, CheckedOperation, Draft, Due, Effect, IssueCertificate, IssuingCertificate, Refusal,
+    ServicePort, State,
 };
 use crate::base::{Digest, LeafIndex, PublicKey};
 use crate::hypermesh::committee::KeyPurpose;
@@ -25,7 +26,14 @@ impl State {
     /// Who issues, and for how long: known once the committee's keys are active.
     #[must_use]
     pub fn issuer(&self) -> Option<Issuer> {
+        self.issuer_at(self.newest_issuing()?)
+    }
+
+    /// The issuer with the issuing certificate of this number.
+    #[must_use]
+    pub fn issuer_at(&self, number: u32) -> Option<Issuer> {
         let committee = self.committee()?;
+        let certificate = self.get::<IssuingCertificate>(&number)?;
         let genesis = self.genesis_document();
         let root_validity = Validity::root(committee.time);
         Some(Issuer {
@@ -34,8 +42,15 @@ impl State {
             root_key: committee.keys.public(KeyPurpose::Root)?,
             root_validity,
             issuing_key: committee.keys.public(KeyPurpose::Issuing)?,
-            issuing_validity: Validity::issuing(committee.time, &root_validity),
+            issuing_validity: Validity::issuing(certificate.time, &root_validity),
         })
+    }
+
+    /// The number of the newest issuing certificate, once the committee's keys are active.
+    #[must_use]
+    pub fn newest_issuing(&self) -> Option<u32> {
+        let (key, _) = self.rows::<IssuingCertificate>(Vec::new()).last()?;
+        key.try_into().ok().map(u32::from_be_bytes)
     }
 
     /// The root certificate's to-be-signed bytes.
@@ -44,24 +59,18 @@ impl State {
         self.issuer()?.root_tbs(self.authority_serial("root certificate")).ok()
     }
 
-    /// The issuing certificate's to-be-signed bytes.
+    /// The to-be-signed bytes of the issuing certificate of this number.
     #[must_use]
-    pub fn issuing_tbs(&self) -> Option<Vec<u8>> {
-        self.issuer()?.issuing_tbs(self.authority_serial("issuing certificate")).ok()
+    pub fn issuing_tbs(&self, number: u32) -> Option<Vec<u8>> {
+        let which = match number {
+            0 => "issuing certificate".to_string(),
+            _ => alloc::format!("issuing certificate {number}"),
+        };
+        self.issuer_at(number)?.issuing_tbs(self.authority_serial(&which)).ok()
     }
 
     fn authority_serial(&self, which: &str) -> SerialNumber {
         SerialNumber::from_operation(&AUTHORITY_SERIAL.hash(&[&self.genesis_hash().0, which.as_bytes()]))
-    }
-
-    /// The log entry of the issuing certificate: its to-be-signed bytes under the root's key.
-    #[must_use]
-    pub(super) fn issuing_entry(&self) -> Option<Vec<u8>> {
-        let committee = self.committee()?;
-        let tbs = self.issuing_tbs()?;
-        let entry =
-            LogEntry { timestamp: committee.time, issuer_key_hash: self.issuer()?.root_key_hash(), tbs };
-        Some(entry.encode())
     }
 
     /// Refuses names that are not this owner's to have certified.
@@ -116,6 +125,33 @@ impl State {
 const AUTHORITY_SERIAL: crate::base::Domain = crate::base::Domain::new("hypermesh v1 authority serial");
 
 impl Draft {
+    /// Fixes and logs the next issuing certificate, and notes when it is to be renewed: at two thirds of its life, as
+    /// long as the root allows the next a longer one.
+    pub(super) fn renew_issuing(&mut self, moment: Moment) {
+        let Moment { height, time } = moment;
+        let (before, number) = match (self.state().issuer(), self.state().newest_issuing()) {
+            (Some(issuer), Some(number)) => (Some(issuer), number + 1),
+            _ => (None, 0),
+        };
+        let lasts_longer = |issuer: &Issuer| {
+            let next = Validity::issuing(time, &issuer.root_validity);
+            next.not_after > issuer.issuing_validity.not_after
+        };
+        if before.is_some_and(|issuer| !lasts_longer(&issuer)) {
+            // The root ends first: another certificate would not outlast the one that stands.
+            return;
+        }
+        let leaf_index = LeafIndex(self.state().log().size());
+        self.put(&number, &IssuingCertificate { height, time, leaf_index });
+        let tbs = self.state().issuing_tbs(number);
+        let issuer = self.state().issuer();
+        let (tbs, issuer) =
+            tbs.zip(issuer).expect("a checked genesis and a block before the last time make a certificate");
+        let entry = LogEntry { timestamp: time, issuer_key_hash: issuer.root_key_hash(), tbs };
+        self.append(entry.encode());
+        self.schedule(issuer.issuing_validity.renewal_due(), Due::Issuing);
+    }
+
     /// Approves a certificate: fixes its bytes, appends its log entry, publishes its keys.
     pub(super) fn approve(
         &mut self,
@@ -150,6 +186,8 @@ impl Draft {
             not_after: validity.not_after,
             tlsa,
             subject_key: Digest(Sha256::digest(request.subject_key.spki_der()).into()),
+            issued: moment.time,
+            revocation: None,
         };
         self.record(serial, &certificate);
         Ok(Effect::CertificateApproved { serial, leaf_index, precertificate })
@@ -165,8 +203,17 @@ impl Draft {
         self.schedule(certificate.not_after, Due::Certificate(serial));
     }
 
+    /// Takes away the TLSA records of a certificate that holds no longer.
+    pub(super) fn unpublish(&mut self, serial: &SerialNumber, certificate: &Certificate) {
+        for name in &certificate.tlsa {
+            let Some(mut published) = self.state().get::<Published>(name) else { continue };
+            published.keys.retain(|(holder, _)| holder != serial);
+            self.put_published(name, published);
+        }
+    }
+
     /// Sets a TLSA record set to the newest keys that are published at its name.
-    pub(super) fn put_published(&mut self, name: &DomainName, mut published: Published) {
+    fn put_published(&mut self, name: &DomainName, mut published: Published) {
         let excess = published.keys.len().saturating_sub(RECORDS_PER_SET_MAX);
         published.keys.drain(..excess);
         let key = (name.clone(), RecordType::Tlsa);

@@ -38,6 +38,8 @@ pub struct Draft {
     changes: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
     /// Log entries that were appended, in order.
     pub(super) entries: Vec<Vec<u8>>,
+    /// Why there is to be a new revocation list, if there is.
+    pub(super) list: super::revocation::ListDue,
 }
 
 /// Rows that changed, by key; `None` where one was removed.
@@ -222,7 +224,12 @@ impl State {
     /// Opens a draft of the next state.
     #[must_use]
     pub fn draft(&self) -> Draft {
-        Draft { base: self.clone(), changes: BTreeMap::new(), entries: Vec::new() }
+        Draft {
+            base: self.clone(),
+            changes: BTreeMap::new(),
+            entries: Vec::new(),
+            list: super::revocation::ListDue::default(),
+        }
     }
 
     /// This state, with the header of the block that made it.

@@ -8,6 +8,7 @@
 //!
 //! No clock is read here. Validity is a function of the parent state and the block alone.
 
+mod attendance;
 mod authority;
 mod batch;
 mod block;
@@ -18,6 +19,7 @@ mod operation;
 mod perform;
 mod receipt;
 mod repair;
+mod revocation;
 mod row;
 mod system;
 mod system_apply;
@@ -27,6 +29,7 @@ mod zone;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use attendance::{ABSENT_AFTER_TURNS, PLAIN_TURN_PERIOD};
 pub use authority::{ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name};
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch, batch_root};
 pub use block::{
@@ -42,14 +45,14 @@ pub use genesis::{
 pub use operation::{
     Action, CertificateProfile, CheckedOperation, InvalidServicePort, IssueCertificate, LEAF_SECONDS_DEFAULT,
     LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,
-    OperationFault, OperationId, Protocol, RegisterName, SERVICE_PORT_COUNT_MAX, ServicePort, SetRecords,
-    TLSA_COUNT_MAX, Transfer,
+    OperationFault, OperationId, Protocol, RegisterName, RevokeCertificate, SERVICE_PORT_COUNT_MAX,
+    ServicePort, SetRecords, TLSA_COUNT_MAX, Transfer,
 };
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
 pub use repair::{OpenRepair, REPAIR_COUNT_MAX, REPAIR_MS_MAX, RepairAction, RepairOutcome, Repairs};
 pub use row::{
-    Account, ActiveCommittee, Beacon, Certificate, Due, Generation, Member, NameOwner, Published, Reserve,
-    Row, Validator,
+    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Generation, IssuingCertificate, Member,
+    NameOwner, Published, Reserve, Revocation, RevocationListHead, Revoked, Row, Validator,
 };
 pub use system::{
     ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,

@@ -2,7 +2,9 @@
 
 use crate::base::{Digest, Domain, MicroCaesar, PublicKey, SecretKey, Signature, UnixMillis};
 use crate::trustchain::DomainName;
-use crate::trustchain::ca::{CSR_BYTES_MAX, CertificateRequest, RequestFault};
+use crate::trustchain::ca::{
+    CSR_BYTES_MAX, CertificateRequest, RequestFault, RevocationReason, SerialNumber,
+};
 use crate::trustchain::dns::{RecordFault, RecordSet, RecordType, TlsaProtocol};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -85,6 +87,8 @@ pub enum Action {
     SetRecords(SetRecords),
     /// Move an amount to another account.
     Transfer(Transfer),
+    /// Revoke a certificate, for good.
+    RevokeCertificate(RevokeCertificate),
 }
 
 /// What a certificate is asked with.
@@ -183,6 +187,15 @@ pub struct Transfer {
     pub to: PublicKey,
     /// How much, above zero.
     pub amount: MicroCaesar,
+}
+
+/// Which certificate is to be revoked, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct RevokeCertificate {
+    /// Its serial number. Its owner may revoke it, and whoever owns a DNS name that it bears.
+    pub serial_number: SerialNumber,
+    /// Why.
+    pub reason: RevocationReason,
 }
 
 /// An operation that may not be in a block at all.
@@ -318,12 +331,13 @@ impl Action {
             Self::RegisterName(_) => "register_name",
             Self::SetRecords(_) => "set_records",
             Self::Transfer(_) => "transfer",
+            Self::RevokeCertificate(_) => "revoke_certificate",
         }
     }
 
     fn check(&self) -> Result<Option<CertificateRequest>, OperationFault> {
         match self {
-            Self::Attest => Ok(None),
+            Self::Attest | Self::RevokeCertificate(_) => Ok(None),
             Self::IssueCertificate(issue) => issue.check().map(Some),
             Self::RegisterName(register) => {
                 register.owner.check().map_err(|_| OperationFault::Key { key: register.owner })?;

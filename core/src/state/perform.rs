@@ -10,7 +10,8 @@ use super::{
 };
 use crate::base::{MicroCaesar, PublicKey};
 use crate::caesar::{
-    ISSUE_FEE, Ledger, LedgerFault, Movement, Place, RECORDS_FEE, REGISTER_FEE, Reason, TRANSFER_FEE,
+    ISSUE_FEE, Ledger, LedgerFault, Movement, Place, RECORDS_FEE, REGISTER_FEE, REVOKE_FEE, Reason,
+    TRANSFER_FEE,
 };
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{RecordSet, RecordType, check_name};
@@ -25,6 +26,7 @@ pub(super) const fn fee(action: &Action) -> MicroCaesar {
         Action::RegisterName(_) => REGISTER_FEE,
         Action::SetRecords(_) => RECORDS_FEE,
         Action::Transfer(_) => TRANSFER_FEE,
+        Action::RevokeCertificate(_) => REVOKE_FEE,
     }
 }
 
@@ -92,6 +94,7 @@ fn act(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Resul
         Action::RegisterName(register) => register_name(draft, body.owner, register, moment),
         Action::SetRecords(set) => set_records(draft, body.owner, set),
         Action::Transfer(transfer) => move_amount(draft, body.owner, transfer),
+        Action::RevokeCertificate(revoke) => draft.revoke(body.owner, revoke, moment),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What became of an operation.
 
-use super::OperationId;
+use super::{OperationId, Revocation};
 use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, UnixMillis};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SerialNumber;
@@ -57,6 +57,13 @@ pub enum Effect {
     RecordsSet,
     /// An amount was moved.
     Transferred,
+    /// A certificate is revoked. Asked for again, also for another reason, it says what stands since the first time.
+    CertificateRevoked {
+        /// Its serial number.
+        serial: SerialNumber,
+        /// When and why.
+        revocation: Revocation,
+    },
 }
 
 /// Why a well-formed operation did not happen.
@@ -174,5 +181,37 @@ pub enum Refusal {
     NotMember {
         /// Who tried.
         owner: PublicKey,
+    },
+    /// No certificate has this serial number.
+    #[error("no certificate has the serial number {serial}: `hypermesh cert list` shows those that have")]
+    NoCertificate {
+        /// The number.
+        serial: SerialNumber,
+    },
+    /// The certificate is not this owner's to revoke.
+    #[error(
+        "the certificate {serial} belongs to {owner}: they can revoke it, or the owner of a name that it bears"
+    )]
+    NotCertificateOwner {
+        /// Which.
+        serial: SerialNumber,
+        /// Whose it is.
+        owner: PublicKey,
+    },
+    /// The certificate has expired.
+    #[error("the certificate {serial} expired at {not_after}: nobody accepts it any more")]
+    CertificateExpired {
+        /// Which.
+        serial: SerialNumber,
+        /// Its last moment.
+        not_after: UnixMillis,
+    },
+    /// There is no more room in the revocation list.
+    #[error(
+        "{entries} certificates are revoked, and a list takes no more: try again when some of them have expired"
+    )]
+    RevocationListFull {
+        /// How many there are.
+        entries: u32,
     },
 }

@@ -4,7 +4,7 @@ use super::{OperationId, Receipt};
 use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, Sequence, UnixMillis};
 use crate::hypermesh::committee::{CommitteeKeys, Round1};
 use crate::trustchain::DomainName;
-use crate::trustchain::ca::{SerialNumber, SubjectNames};
+use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
 use crate::trustchain::dns::{RecordSet, RecordType, TreeKey};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -50,6 +50,17 @@ row!(Reserve, 10, (), |_unit| Vec::new());
 row!(Generation, 11, (), |_unit| Vec::new());
 row!(ActiveCommittee, 12, (), |_unit| Vec::new());
 row!(Published, 13, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
+row!(IssuingCertificate, 14, u32, |number| number.to_be_bytes().to_vec());
+row!(Revoked, 15, SerialNumber, |serial| serial.as_bytes().to_vec());
+row!(RevocationListHead, 16, (), |_unit| Vec::new());
+row!(Attendance, 20, (), |_unit| Vec::new());
+
+/// When each validator was last seen to vote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Attendance {
+    /// By validator: the highest height whose commit certificate, in the block after it, holds its precommit.
+    pub last: BTreeMap<PublicKey, Height>,
+}
 
 /// An account.
 #[derive(
@@ -125,6 +136,56 @@ pub struct Certificate {
     pub tlsa: Vec<DomainName>,
     /// The SHA-256 of its subject public key info, which those records carry.
     pub subject_key: Digest,
+    /// The time of the block that approved it.
+    pub issued: UnixMillis,
+    /// When and why it was revoked, if it was. Once set, it never changes.
+    pub revocation: Option<Revocation>,
+}
+
+/// When and why a certificate was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Revocation {
+    /// The time of the block that revoked it.
+    pub at: UnixMillis,
+    /// Why.
+    pub reason: RevocationReason,
+    /// The number of the first revocation list that it stands in.
+    pub list: u64,
+}
+
+/// A certificate that stands in the revocation list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The time of the block that revoked it.
+    pub at: UnixMillis,
+    /// Why.
+    pub reason: RevocationReason,
+    /// Its last moment, after which it leaves the list.
+    pub not_after: UnixMillis,
+}
+
+/// The newest revocation list. Its entries are the [`Revoked`] rows, so the two change in one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct RevocationListHead {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The time of the block that fixed it.
+    pub this_update: UnixMillis,
+    /// When the last list was fixed that came because of the time, and not because of a revocation.
+    pub scheduled: UnixMillis,
+    /// How many entries it has.
+    pub entries: u32,
+}
+
+/// An issuing certificate, by its number from 0. The key is the same in all of them: the committee's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct IssuingCertificate {
+    /// The block that fixed and logged it.
+    pub height: Height,
+    /// That block's time, from which its life counts.
+    pub time: UnixMillis,
+    /// Its place in the log.
+    pub leaf_index: LeafIndex,
 }
 
 /// The keys that a TLSA name publishes, by certificate, oldest first.
@@ -141,6 +202,10 @@ pub enum Due {
     Receipt(OperationId),
     /// A certificate has expired: its TLSA records go.
     Certificate(SerialNumber),
+    /// The period is over: there is a new revocation list.
+    RevocationList,
+    /// Two thirds of the issuing certificate's life are over: there is a new one.
+    Issuing,
 }
 
 /// The unpredictable value that proofs are bound to, and what the next one is made of.

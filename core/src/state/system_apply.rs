@@ -1,7 +1,6 @@
 //! What happens by the validators' word and by time alone: key generation, beacons, and what falls due.
 
 use super::execute::Moment;
-use super::row::Published;
 use super::{
     ABORT_REASON_BYTES_MAX, ActiveCommittee, BLOCK_OPERATION_COUNT_MAX, Beacon, Certificate, Draft, Due,
     Generation, Receipt, SystemAction, SystemOperation, Validator,
@@ -114,9 +113,8 @@ impl Draft {
             ActiveCommittee { attempt, keys: keys.clone(), height: moment.height, time: moment.time };
         self.put(&(), &committee);
         self.remove::<Generation>(&());
-        let entry = self.state().issuing_entry();
-        let entry = entry.expect("a checked genesis and a block before the last time make a certificate");
-        self.append(entry);
+        self.renew_issuing(moment);
+        self.list.scheduled = true;
     }
 
     fn begin_again(&mut self, generation: &Generation, by: PublicKey, reason: String, moment: Moment) {
@@ -156,7 +154,8 @@ impl Draft {
     }
 
     /// Lets happen what has fallen due before this block.
-    pub(super) fn settle_dues(&mut self, time: UnixMillis) {
+    pub(super) fn settle_dues(&mut self, moment: Moment) {
+        let time = moment.time;
         let dues: Vec<(UnixMillis, Due)> = self
             .state()
             .rows::<Due>(Vec::new())
@@ -171,22 +170,14 @@ impl Draft {
                 Due::Receipt(id) => self.remove::<Receipt>(id),
                 Due::Certificate(serial) => {
                     let certificate = self.state().get::<Certificate>(serial);
-                    for name in certificate.iter().flat_map(|certificate| &certificate.tlsa) {
-                        self.unpublish(name, serial);
+                    if let Some(certificate) = certificate {
+                        self.unpublish(serial, &certificate);
                     }
                 }
+                Due::RevocationList => self.list.scheduled = true,
+                Due::Issuing => self.renew_issuing(moment),
             }
             self.remove::<Due>(&(at, due));
         }
-    }
-
-    fn unpublish(
-        &mut self,
-        name: &crate::trustchain::DomainName,
-        serial: &crate::trustchain::ca::SerialNumber,
-    ) {
-        let Some(mut published) = self.state().get::<Published>(name) else { return };
-        published.keys.retain(|(holder, _)| holder != serial);
-        self.put_published(name, published);
     }
 }

@@ -1,11 +1,12 @@
 //! The trust bundle: from genesis to the keys that sign.
 
 use super::armour::{armour, unarmour};
-use crate::base::{Digest, PublicKey, decode, encode};
+use crate::base::{Digest, PublicKey, UnixMillis, decode, encode};
 use crate::hypermesh::committee::{CommitteeKeys, KeyPurpose};
 use crate::state::{Genesis, GenesisFault, SystemAction, SystemOperation, VALIDATOR_COUNT_MAX};
 use crate::trustchain::ca::{
-    Anchor as RootAnchor, CertificateFault, ChainCheck, ChainFault, ChainStep, SignedCertificate, take_apart,
+    Anchor as RootAnchor, CertificateFault, ChainCheck, ChainFault, ChainStep, SignedCertificate, Validity,
+    take_apart,
 };
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// The most bytes in an encoded trust bundle.
 pub const TRUST_BUNDLE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The most issuing certificates in a trust bundle: a root's ten years see some fifteen.
+pub const ISSUING_COUNT_MAX: usize = 64;
 /// The label of its PEM armour.
 pub const TRUST_PEM_LABEL: &str = "HYPERMESH TRUST BUNDLE";
 
@@ -37,10 +40,14 @@ pub struct TrustBundle {
     /// The root certificate, DER.
     #[serde(with = "hex::serde")]
     pub root_der: Vec<u8>,
-    /// The issuing certificate, DER.
-    #[serde(with = "hex::serde")]
-    pub issuing_der: Vec<u8>,
+    /// The issuing certificates, DER, oldest first: each is for the same key and takes over from the one before.
+    pub issuing_ders: Vec<IssuingDer>,
 }
+
+/// An issuing certificate, DER.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IssuingDer(#[serde(with = "hex::serde")] pub Vec<u8>);
 
 /// A text that is no trust bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +83,12 @@ pub enum BundleFault {
         /// For what.
         purpose: KeyPurpose,
     },
+    /// No issuing certificate, or too many.
+    #[error("it has {count} issuing certificates: it must have from 1 to {ISSUING_COUNT_MAX}")]
+    IssuingCount {
+        /// How many it has.
+        count: usize,
+    },
     /// The issuing certificate is for another key.
     #[error("the issuing certificate is not for the committee's issuing key")]
     Issuing,
@@ -97,7 +110,23 @@ pub(super) struct Anchor {
     pub(super) issuing_key: PublicKey,
     pub(super) log_key: PublicKey,
     pub(super) root: SignedCertificate,
-    pub(super) issuing: SignedCertificate,
+    /// Oldest first, at least one.
+    pub(super) issuing: Vec<SignedCertificate>,
+}
+
+impl Anchor {
+    /// The issuing certificate to judge a certificate under, at an instant: the newest that holds then, and does not
+    /// end before it. Where there is none, the newest, so that it can be said what is wrong.
+    pub(super) fn issuing_for(&self, validity: &Validity, at: UnixMillis) -> Option<&SignedCertificate> {
+        let outlasts = |issuing: &&SignedCertificate| validity.ends_within(&issuing.validity);
+        let newest_first = || self.issuing.iter().rev();
+        let holds = |issuing: &&SignedCertificate| issuing.validity.contains(at);
+        newest_first()
+            .filter(outlasts)
+            .find(holds)
+            .or_else(|| newest_first().find(outlasts))
+            .or_else(|| self.issuing.last())
+    }
 }
 
 impl TrustBundle {
@@ -138,12 +167,37 @@ impl TrustBundle {
         let (root_key, issuing_key) = (key(KeyPurpose::Root)?, key(KeyPurpose::Issuing)?);
         let log_key = key(KeyPurpose::Log)?;
         let root = apart("root", &self.root_der)?;
-        let issuing = apart("issuing", &self.issuing_der)?;
-        if issuing.subject_key.ed25519() != Some(issuing_key) {
-            return Err(BundleFault::Issuing);
+        let count = self.issuing_ders.len();
+        if !(1..=ISSUING_COUNT_MAX).contains(&count) {
+            return Err(BundleFault::IssuingCount { count });
         }
-        self.check_authorities(root_key, &root, &issuing)?;
+        let mut issuing = Vec::with_capacity(count);
+        for IssuingDer(der) in &self.issuing_ders {
+            let certificate = apart("issuing", der)?;
+            if certificate.subject_key.ed25519() != Some(issuing_key) {
+                return Err(BundleFault::Issuing);
+            }
+            self.check_authorities(root_key, &root, &certificate)?;
+            issuing.push(certificate);
+        }
         Ok(Anchor { genesis_hash, root_key, issuing_key, log_key, root, issuing })
+    }
+
+    /// Takes in an issuing certificate that came later than the bundle, such as lies beside a certificate. The bundle
+    /// anchors it: it has to be for the committee's issuing key, and signed by its root's.
+    ///
+    /// # Errors
+    /// If the bundle does not anchor it, or anchors nothing itself.
+    pub fn take_in(&mut self, issuing_der: &[u8]) -> Result<(), BundleFault> {
+        let der = IssuingDer(issuing_der.to_vec());
+        if self.issuing_ders.contains(&der) {
+            return Ok(());
+        }
+        let mut extended = self.clone();
+        extended.issuing_ders.push(der);
+        extended.check()?;
+        *self = extended;
+        Ok(())
     }
 
     /// The root is the committee's and the issuing certificate is under it. When they hold is not asked: that

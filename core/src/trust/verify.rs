@@ -38,6 +38,8 @@ pub enum CheckName {
     Quorum,
     /// The log key signed, and a quorum cosigned, a checkpoint with that log root.
     Checkpoint,
+    /// It is not revoked, by a revocation list.
+    Revocation,
 }
 
 /// A check and what came of it.
@@ -152,10 +154,11 @@ fn chain(
     now: UnixMillis,
 ) -> Vec<(ChainStep, Option<String>)> {
     let root_key = anchor.root_key;
+    let issuing = anchor.issuing_for(&leaf.validity, now).unwrap_or(&anchor.root);
     let expected = name.cloned().map(ExpectedName::Dns);
     let check = ChainCheck {
         leaf,
-        issuing: &anchor.issuing,
+        issuing,
         root: &anchor.root,
         anchor: &RootAnchor { root_key, zone: bundle.genesis.zone.clone() },
         now,

@@ -90,6 +90,8 @@ fn init(folder: &TempDir, network: &str, number: u16) -> ValidatorFile {
         listen: format!("[::1]:{}", 7400 + number).parse().unwrap(),
         dns: None,
         genesis: "../genesis.json".into(),
+        metrics_file: None,
+        peers: BTreeMap::new(),
     };
     let node = NodeFolder::new(folder.path().join(&config.name));
     initialise(&node, &config, config.listen, &mut |_| {}).unwrap()

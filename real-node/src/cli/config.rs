@@ -1,11 +1,12 @@
 //! `hypermesh config …`.
 
+use crate::data::NodeFolder;
 use crate::failure::{Exit, Failure};
-use crate::genesis_file::read_genesis;
+use crate::genesis_file::{ValidatorFile, check_own, read_genesis};
 use crate::node_config::NodeConfigFile;
 use crate::output::Output;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `hypermesh config` can do.
 #[derive(Debug, Subcommand)]
@@ -42,6 +43,12 @@ pub fn run(command: ConfigCommand, output: Output) -> Result<(), Failure> {
             other.profile
         );
         return Err(Failure::new(Exit::Input, message));
+    }
+    let own = NodeFolder::new(file.parent().unwrap_or(Path::new("."))).validator();
+    if let (Some(genesis), true) = (&genesis, own.exists()) {
+        check_own(genesis, &ValidatorFile::read(&own)?)
+            .and_then(|()| config.moved(genesis).map(drop))
+            .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", file.display())))?;
     }
     output.print(&config, |config| match genesis {
         Some(genesis) => format!("{}: valid, of the mesh {}", file.display(), genesis.hash()),

@@ -3,12 +3,15 @@
 pub mod caesar;
 pub mod cert;
 pub mod config;
+pub mod context;
 pub mod devnet;
 pub mod dns;
 pub mod genesis;
+pub mod key;
 pub mod log;
 pub mod node;
 pub mod rpc;
+pub mod shell;
 pub mod trust;
 
 use crate::failure::Failure;
@@ -57,7 +60,13 @@ pub enum Command {
     /// Check a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Issue, renew, verify and list certificates
+    /// Make the context of a client
+    #[command(subcommand)]
+    Context(context::ContextCommand),
+    /// Make and show owners' keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Issue, renew, revoke, verify and list certificates
     #[command(subcommand)]
     Cert(cert::CertCommand),
     /// Export what clients need to verify certificates offline
@@ -75,6 +84,10 @@ pub enum Command {
     /// Call any method of any service
     #[command(subcommand)]
     Rpc(rpc::RpcCommand),
+    /// Write completions for a shell
+    Completions(shell::CompletionsArgs),
+    /// Write the manual, for man
+    Man(shell::ManArgs),
 }
 
 /// Runs the command line of this process.
@@ -98,12 +111,19 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Node(command) => node::run(command, &global, output),
         Command::Genesis(command) => genesis::run(command, output),
         Command::Config(command) => config::run(command, output),
-        Command::Cert(command) => cert::run(command, &global, output),
+        Command::Context(command) => context::run(command, &global, output),
+        Command::Key(command) => key::run(&command, output),
+        Command::Cert(command) => return cert::run(command, &global, output),
         Command::Trust(command) => trust::run(command, &global, output),
         Command::Dns(command) => dns::run(command, &global, output),
         Command::Log(command) => log::run(command, &global, output),
         Command::Caesar(command) => caesar::run(command, &global, output),
         Command::Rpc(command) => rpc::run(command, &global, output),
+        Command::Completions(args) => {
+            shell::completions(&args);
+            Ok(())
+        }
+        Command::Man(args) => shell::manual(&args),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

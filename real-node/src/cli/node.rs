@@ -9,21 +9,26 @@ use crate::data::NodeFolder;
 use crate::failure::{Exit, Failure};
 use crate::genesis_file::ValidatorFile;
 use crate::init_node::initialise;
+use crate::logs::{self, LogFormat};
 use crate::moment;
 use crate::node_config::NodeConfigFile;
+use crate::open_metrics;
 use crate::output::Output;
 use crate::plot_progress::PlotBars;
 use crate::probe::Probe;
-use crate::{logs, run_node};
+use crate::progress::while_waiting;
+use crate::run_node;
 use clap::{Args, Subcommand};
 use hypermesh_core::api::NodeStatus;
 use hypermesh_core::base::{Profile, PublicKey};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::Builder;
+use tokio::time::{Instant, sleep};
 
 /// What `hypermesh node` can do.
 #[derive(Debug, Subcommand)]
@@ -34,6 +39,8 @@ pub enum NodeCommand {
     Run(RunArgs),
     /// Show how a node is, or every node of the context
     Status(StatusArgs),
+    /// Show what a node counted, as OpenMetrics text
+    Metrics(MetricsArgs),
     /// Write a node's key, key shares, configuration and genesis into an encrypted file
     Backup(backup::BackupArgs),
     /// Make a node's folder again from its backup
@@ -75,9 +82,9 @@ pub struct RunArgs {
     /// The node's folder
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
-    /// Log one JSON object a line
-    #[arg(long)]
-    log_json: bool,
+    /// What the log looks like
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    log_format: LogFormat,
     /// Stop when the process that started this one ends
     #[arg(long, hide = true)]
     with_parent: bool,
@@ -89,6 +96,17 @@ pub struct StatusArgs {
     /// The node's folder; without it, the nodes of the context are asked
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Wait until every node that is asked can issue, for as long as --timeout says
+    #[arg(long)]
+    until_ready: bool,
+}
+
+/// Whose metrics to show.
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    /// The node's folder
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
 }
 
 /// How a node is, or why it did not say.
@@ -114,6 +132,7 @@ pub fn run(command: NodeCommand, global: &Global, output: Output) -> Result<(), 
         NodeCommand::Init(args) => init(args, output),
         NodeCommand::Run(args) => run_node(&args),
         NodeCommand::Status(args) => status(args, global, output),
+        NodeCommand::Metrics(args) => metrics(&args, global, output),
         NodeCommand::Backup(args) => backup::backup(&args, output),
         NodeCommand::Restore(args) => backup::restore(&args, output),
     }
@@ -121,7 +140,8 @@ pub fn run(command: NodeCommand, global: &Global, output: Output) -> Result<(), 
 
 fn init(args: InitArgs, output: Output) -> Result<(), Failure> {
     let InitArgs { data_dir, name, network, profile, listen, address, dns, genesis } = args;
-    let config = NodeConfigFile { name, network, profile, listen, dns, genesis };
+    let (peers, metrics_file) = (BTreeMap::new(), None);
+    let config = NodeConfigFile { name, network, profile, listen, dns, genesis, metrics_file, peers };
     let folder = NodeFolder::new(data_dir);
     let mut bar = PlotBars::default().add(&config.name);
     let made = initialise(&folder, &config, address.unwrap_or(listen), &mut |progress| bar.show(progress))?;
@@ -143,7 +163,7 @@ fn described(made: &ValidatorFile, folder: &NodeFolder) -> String {
 }
 
 fn run_node(args: &RunArgs) -> Result<(), Failure> {
-    logs::start(args.log_json);
+    logs::start(args.log_format);
     if args.with_parent {
         end_with_parent()?;
     }
@@ -173,13 +193,35 @@ fn status(args: StatusArgs, global: &Global, output: Output) -> Result<(), Failu
         None => (read_context(global)?.bootstrap, None),
     };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
-    let timeout = Duration::from_secs(global.timeout).min(STATUS_TIMEOUT);
-    let reports = runtime.block_on(ask(&nodes, process, timeout))?;
+    let whole = Duration::from_secs(global.timeout);
+    let timeout = whole.min(STATUS_TIMEOUT);
+    let reports = if args.until_ready {
+        runtime.block_on(while_waiting("waiting until all are ready", until_ready(&nodes, process, whole)))?
+    } else {
+        runtime.block_on(ask(&nodes, process, timeout))?
+    };
     if reports.iter().any(|report| report.status.is_some()) {
         return output.print(&reports, |reports| table(reports));
     }
     let advice = "is it running? (`hypermesh node run --data-dir DIR` starts it)";
     Err(Failure::new(Exit::Unreachable, format!("no node answered\n{}{advice}", table(&reports))))
+}
+
+fn metrics(args: &MetricsArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let node = of_folder(&NodeFolder::new(&args.data_dir))?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
+    let timeout = Duration::from_secs(global.timeout).min(STATUS_TIMEOUT);
+    let (status, services) = runtime.block_on(async {
+        let probe = Probe::new()?;
+        let status = probe.status(&node, timeout).await?;
+        let services = probe.counters(&node, timeout).await?;
+        probe.close().await;
+        Ok::<_, Failure>((status, services))
+    })?;
+    output.print(&services, |services| {
+        let services = services.iter().map(|(service, counters)| (service.as_str(), counters));
+        open_metrics::text(&status, &services.collect())
+    })
 }
 
 /// Where the node of a folder answers, seen from this machine.
@@ -189,6 +231,27 @@ fn of_folder(folder: &NodeFolder) -> Result<Bootstrap, Failure> {
         address.set_ip(Ipv6Addr::LOCALHOST);
     }
     Ok(Bootstrap { address, key: folder.read_identity()?.public() })
+}
+
+/// Asks until all are ready, or the time is up.
+async fn until_ready(
+    nodes: &[Bootstrap],
+    process: Option<u32>,
+    timeout: Duration,
+) -> Result<Vec<NodeReport>, Failure> {
+    let end = Instant::now() + timeout;
+    loop {
+        let reports = ask(nodes, process, timeout.min(STATUS_TIMEOUT)).await?;
+        let ready = |report: &NodeReport| report.status.as_ref().is_some_and(|status| status.ready);
+        if reports.iter().all(ready) {
+            return Ok(reports);
+        }
+        if Instant::now() >= end {
+            let message = format!("not ready within {} s\n{}", timeout.as_secs(), table(&reports));
+            return Err(Failure::new(Exit::Unreachable, message.trim_end()));
+        }
+        sleep(READY_PERIOD).await;
+    }
 }
 
 async fn ask(
@@ -235,6 +298,8 @@ fn described_status(report: &NodeReport, status: &NodeStatus) -> String {
             "validators",
             format!("{} of {} linked, {} decide", status.connected, status.validators, status.quorum),
         ),
+        ("voting", status.voting.clone()),
+        ("behind", if status.behind == 0 { String::new() } else { format!("{} blocks", status.behind) }),
         ("committee", status.committee.clone()),
         ("certificates", format!("{}, log of {} entries", status.certificates, status.log_size)),
         ("names", status.names.to_string()),
@@ -253,3 +318,5 @@ fn no_runtime(error: std::io::Error) -> Failure {
 
 /// A node that runs answers in milliseconds.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often nodes are asked whether they are ready.
+const READY_PERIOD: Duration = Duration::from_millis(500);

@@ -9,18 +9,21 @@
 
 mod discover;
 mod fault;
+mod genesis;
 mod operation;
 mod session;
 mod walk;
 
 pub use fault::failure_of;
+pub use genesis::genesis_of;
 pub use operation::{OPERATION_MS_LIFE, done};
 pub(crate) use session::read_context;
 pub use session::session;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use hypermesh_core::api::{Call, GenesisRequest, RESPONSE_BYTES_MAX, Request, Response};
+use genesis::fetch_genesis;
+use hypermesh_core::api::{Call, RESPONSE_BYTES_MAX, Request, Response};
 use hypermesh_core::base::{SecretKey, decode, encode};
 use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
@@ -58,7 +61,7 @@ impl MeshClient {
         let config = ClientConfig { attempts_max: ATTEMPTS_MAX, ..ClientConfig::default() };
         let stoq = Client::new(&endpoint, config);
         let bootstrap = Arc::new(Targets::new(bootstrap_targets(context)?));
-        let genesis = fetch_genesis(&stoq, &bootstrap, context, timeout).await?;
+        let genesis = fetch_genesis(&stoq, &bootstrap, context.genesis, timeout).await?;
         Ok(Self { secret, timeout, endpoint, stoq, genesis, bootstrap, services: Mutex::default() })
     }
 
@@ -165,30 +168,6 @@ fn bootstrap_targets(context: &Context) -> Result<Vec<Target>, Failure> {
         true => Err(Failure::new(Exit::Input, "the context lists no bootstrap node: add one")),
         false => Ok(context.bootstrap.iter().map(target).collect()),
     }
-}
-
-/// Genesis from the first bootstrap node that gives the right one.
-async fn fetch_genesis(
-    stoq: &Client,
-    bootstrap: &Targets,
-    context: &Context,
-    timeout: Duration,
-) -> Result<Genesis, Failure> {
-    let method = GenesisRequest::METHOD;
-    let what = (method.service, method.name);
-    walk::walk(stoq, bootstrap, what, &encode(&GenesisRequest {}), timeout, |bytes| {
-        let genesis: Genesis = decode(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))?;
-        let (found, expected) = (genesis.hash(), context.genesis);
-        if found != expected {
-            let message = format!("it is of the mesh with genesis {found}, the context is of {expected}");
-            return Err(Failure::new(Exit::Input, message));
-        }
-        genesis
-            .check()
-            .map_err(|fault| Failure::new(Exit::Input, format!("its genesis is none: {fault}")))?;
-        Ok(genesis)
-    })
-    .await
 }
 
 fn malformed((service, method): (&str, &str), fault: &dyn std::fmt::Display) -> Failure {

@@ -14,6 +14,7 @@ use hypermesh_core::base::{MicroCaesar, Profile, PublicKey};
 use hypermesh_core::state::{Genesis, GenesisAccount, GenesisName, GenesisValidator, SetRecords};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, reverse_name};
+use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -87,6 +88,8 @@ fn node_config(folder: &DevnetFolder, number: u16) -> NodeConfigFile {
         listen: folder.stoq(number),
         dns: Some(folder.dns(number)),
         genesis: "../genesis.json".into(),
+        metrics_file: None,
+        peers: BTreeMap::new(),
     }
 }
 

@@ -14,6 +14,7 @@ use hypermesh_core::base::{Now, SecretKey};
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Event, Node, NodeConfig, RequestId};
 use hypermesh_core::state::Genesis;
+use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -143,7 +144,7 @@ impl NodeHost {
         let record = common.record.clone();
         let observer: Observer = Arc::new(move |event: &Event, _: Now| record.event(now(), place, event));
         let listen = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, self.address().port(), 0, 0);
-        let config = DriverConfig { env, listen, node, workers, observer };
+        let config = DriverConfig { env, listen, moved: BTreeMap::new(), node, workers, observer };
         Driver::start(config).map_err(|error| error.to_string())
     }
 }

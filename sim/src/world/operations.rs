@@ -2,14 +2,16 @@
 
 use super::cast::identity;
 use hypermesh_core::api::{
-    IssueCertificateRequest, RegisterNameRequest, Request, SetRecordsRequest, TransferRequest,
+    IssueCertificateRequest, RegisterNameRequest, Request, RevokeCertificateRequest, SetRecordsRequest,
+    TransferRequest,
 };
 use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::state::{
-    Action, CertificateProfile, IssueCertificate, LEAF_SECONDS_DEFAULT, OperationBody, RegisterName,
-    SetRecords, Transfer,
+    Action, CertificateProfile, IssueCertificate, LEAF_SECONDS_DEFAULT, OperationBody, Protocol,
+    RegisterName, RevokeCertificate, ServicePort, SetRecords, Transfer,
 };
 use hypermesh_core::trustchain::DomainName;
+use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
 use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 
@@ -49,6 +51,28 @@ impl Owner {
         };
         let operation = self.body(nonce, Action::IssueCertificate(issue)).sign(&self.key);
         Request::IssueCertificate(IssueCertificateRequest { operation })
+    }
+
+    /// Asks for a certificate that lives so long, and whose key is published at 443/tcp.
+    #[must_use]
+    pub fn issue_published(&self, nonce: u64, names: &[&str], lifetime_seconds: u32) -> Request {
+        let issue = IssueCertificate {
+            csr: certificate_request(nonce, names),
+            profile: CertificateProfile::Endpoint,
+            lifetime_seconds,
+            services: vec![ServicePort { port: 443, protocol: Protocol::Tcp }],
+        };
+        let operation = self.body(nonce, Action::IssueCertificate(issue)).sign(&self.key);
+        Request::IssueCertificate(IssueCertificateRequest { operation })
+    }
+
+    /// Revokes a certificate.
+    #[must_use]
+    pub fn revoke(&self, nonce: u64, serial_number: SerialNumber, reason: RevocationReason) -> Request {
+        let action = Action::RevokeCertificate(RevokeCertificate { serial_number, reason });
+        Request::RevokeCertificate(RevokeCertificateRequest {
+            operation: self.body(nonce, action).sign(&self.key),
+        })
     }
 
     /// Registers a name for an owner.

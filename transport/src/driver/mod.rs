@@ -4,6 +4,7 @@
 //! done goes out to the links, the store and the workers. Reads never reach it: they are answered from the
 //! view that it publishes, by the task of the call itself.
 
+mod audit;
 mod service;
 mod turn;
 mod workers;
@@ -21,7 +22,7 @@ use service::NodeService;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV6;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use turn::{Incoming, Turning};
 
@@ -39,6 +40,8 @@ pub struct DriverConfig {
     pub env: Env,
     /// Where to listen.
     pub listen: SocketAddrV6,
+    /// Where validators are that are not where genesis says. A hint: who answers must hold the key.
+    pub moved: BTreeMap<PublicKey, SocketAddrV6>,
     /// The node, opened.
     pub node: Node,
     /// What runs jobs and makes writes durable.
@@ -64,17 +67,19 @@ impl Driver {
     /// # Errors
     /// If the address cannot be bound.
     pub fn start(config: DriverConfig) -> Result<Self, BindError> {
-        let DriverConfig { env, listen, node, workers, observer } = config;
+        let DriverConfig { env, listen, moved, node, workers, observer } = config;
         let endpoint = Endpoint::bind(env.clone(), listen, TransportConfig::default())?;
         let (incoming, queue) = mpsc::channel(QUEUE_MAX);
         let (publish, views) = watch::channel(node.view());
-        let peers = addresses(&node.view());
+        let peers = addresses(&node.view(), &moved);
         let validators: BTreeSet<PublicKey> = peers.keys().copied().collect();
         let service = NodeService::new(incoming.clone(), views.clone(), env.clock.clone(), validators);
         let limits =
             ServerLimits { connections_per_key_max: CONNECTIONS_PER_KEY_MAX, ..ServerLimits::default() };
         let server = Server::start(&endpoint, Arc::new(service), limits);
         let links = Links::start(&endpoint, peers, LinkConfig::default(), status_hook(incoming.clone()));
+        let seen = server.clone();
+        links.look_also(Arc::new(move |key| seen.remote_of(key)));
         let turning = Turning::new(node, env.clock, links, workers, incoming.clone(), publish, observer);
         let task = tokio::spawn(turning.run(queue));
         Ok(Self { endpoint, server, views, task, stop: incoming })
@@ -106,6 +111,12 @@ impl Driver {
         &self.endpoint
     }
 
+    /// A way to find out whether the node is being turned.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse { incoming: self.stop.clone() }
+    }
+
     /// What the server counted so far.
     #[must_use]
     pub fn server_metrics(&self) -> ServerMetrics {
@@ -133,10 +144,26 @@ impl Driver {
     }
 }
 
-/// Where the validators listen, by genesis.
-fn addresses(view: &View) -> BTreeMap<PublicKey, SocketAddrV6> {
-    let genesis = view.state.genesis_document();
-    genesis.validators.iter().map(|validator| (validator.member.key, validator.address)).collect()
+/// Tells whether a node is being turned: whether its task takes what comes to it. Outlives the driver.
+#[derive(Clone)]
+pub struct Pulse {
+    incoming: mpsc::Sender<Incoming>,
+}
+
+impl Pulse {
+    /// Waits until the node's task has come round. It takes as long as that takes: for ever, if the task is
+    /// stuck. `false` if there is no task any more.
+    pub async fn beat(&self) -> bool {
+        let (turned, answer) = oneshot::channel();
+        self.incoming.send(Incoming::Beat { turned }).await.is_ok() && answer.await.is_ok()
+    }
+}
+
+/// Where the validators listen: by genesis, unless they have moved.
+fn addresses(view: &View, moved: &BTreeMap<PublicKey, SocketAddrV6>) -> BTreeMap<PublicKey, SocketAddrV6> {
+    let validators = &view.state.genesis_document().validators;
+    let address = |key, address| (key, moved.get(&key).copied().unwrap_or(address));
+    validators.iter().map(|validator| address(validator.member.key, validator.address)).collect()
 }
 
 fn status_hook(incoming: mpsc::Sender<Incoming>) -> crate::OnStatus {

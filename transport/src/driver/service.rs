@@ -1,5 +1,6 @@
 //! What callers see of a node: reads from its view, all else through its queue.
 
+use super::audit::{self, Ending};
 use super::turn::Incoming;
 use crate::{BoxFuture, Call, Class, Clock, Handler, Standing, Status, StatusCode};
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use hypermesh_core::base::PublicKey;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{Instrument as _, Span};
 
 /// The services of a node.
 pub(super) struct NodeService {
@@ -33,10 +35,22 @@ impl NodeService {
         if let Some(answered) = read(&view, &request, self.clock.now().wall) {
             return answered.map(|response| response.encode().into()).map_err(status);
         }
+        let span = audit::span(&call, &request);
+        let asked = async {
+            let ending = Ending::new();
+            let result = self.ask(request).await;
+            ending.told(&result);
+            result
+        };
+        asked.instrument(span).await
+    }
+
+    async fn ask(&self, request: Request) -> Result<Bytes, Status> {
         let (respond, response) = oneshot::channel();
+        let span = Span::current();
         let stopping = || Status::new(StatusCode::Unavailable, "the node is stopping");
         self.incoming
-            .send(Incoming::Request { request: Box::new(request), respond })
+            .send(Incoming::Request { request: Box::new(request), respond, span })
             .await
             .map_err(|_| stopping())?;
         let response = response.await.map_err(|_| stopping())?;

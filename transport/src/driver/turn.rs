@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tracing::Span;
 
 /// How many inputs are handled before the view is published and writes are begun again.
 const BURST_MAX: usize = 64;
@@ -21,7 +22,7 @@ type Respond = oneshot::Sender<Result<Response, ApiFault>>;
 /// What reaches the node.
 pub(super) enum Incoming {
     /// A request that no view answers.
-    Request { request: Box<Request>, respond: Respond },
+    Request { request: Box<Request>, respond: Respond, span: Span },
     /// A message over a link.
     Message { from: PublicKey, bytes: Bytes },
     /// A link was made or lost.
@@ -30,6 +31,8 @@ pub(super) enum Incoming {
     Job { id: JobId, outcome: JobOutcome },
     /// Writes up to this token are durable, or failed.
     Persisted { token: PersistToken, outcome: Result<(), String> },
+    /// Someone wants to know that the node is being turned.
+    Beat { turned: oneshot::Sender<()> },
     /// The node is to stop.
     Stop,
 }
@@ -104,11 +107,14 @@ impl Turning {
     fn take(&mut self, incoming: Incoming) -> Result<(), String> {
         let now = self.clock.now();
         match incoming {
-            Incoming::Request { request, respond } => {
+            Incoming::Request { request, respond, span } => {
+                let _entered = span.entered();
                 self.last_request += 1;
                 let id = RequestId(self.last_request);
                 self.waiting.insert(id, respond);
                 self.node.handle_request(now, id, *request);
+                // What this causes at once is told as its doing.
+                self.collect();
             }
             Incoming::Message { from, bytes } => self.node.handle_message(now, from, &bytes),
             Incoming::Peer { peer, status } => self.node.handle_peer(now, peer, status),
@@ -117,6 +123,10 @@ impl Turning {
                 self.writing = false;
                 outcome?;
                 self.node.handle_persisted(now, token);
+            }
+            Incoming::Beat { turned } => {
+                // Whoever asked may have given up.
+                let _gone = turned.send(());
             }
             Incoming::Stop => self.stopping = true,
         }

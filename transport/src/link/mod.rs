@@ -4,6 +4,10 @@
 //! its own in the other direction. [`Links::send`] never waits. Messages of a class arrive in order; those
 //! that QUIC had taken when a connection was lost are lost, those that still waited are sent over the next
 //! one, none arrives twice. What must not be lost, the node asks for again ([`PeerStatus`] tells it when).
+//!
+//! A peer that does not answer at its address is also dialled where its own connection to this node comes
+//! from ([`Links::look_also`]): so a peer whose address changed is found without anybody's doing. That is
+//! no more than a hint; who answers must hold the peer's key.
 
 mod queue;
 mod worker;
@@ -23,7 +27,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use worker::Link;
@@ -39,6 +43,9 @@ pub enum PeerStatus {
 
 /// What is told when a link comes up or goes down. Called from the link's task; must not wait.
 pub type OnStatus = Arc<dyn Fn(PublicKey, PeerStatus) + Send + Sync>;
+
+/// Where a peer was seen, if it was.
+pub type Whereabouts = Arc<dyn Fn(&PublicKey) -> Option<SocketAddrV6> + Send + Sync>;
 
 /// How links behave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +119,7 @@ struct Inner {
     endpoint: Endpoint,
     config: LinkConfig,
     on_status: OnStatus,
+    whereabouts: Arc<OnceLock<Whereabouts>>,
     peers: Mutex<BTreeMap<PublicKey, Running>>,
 }
 
@@ -137,10 +145,21 @@ impl Links {
         config: LinkConfig,
         on_status: OnStatus,
     ) -> Self {
-        let inner = Inner { endpoint: endpoint.clone(), config, on_status, peers: Mutex::default() };
+        let inner = Inner {
+            endpoint: endpoint.clone(),
+            config,
+            on_status,
+            whereabouts: Arc::default(),
+            peers: Mutex::default(),
+        };
         let links = Self { inner: Arc::new(inner) };
         links.set_peers(peers);
         links
+    }
+
+    /// Says where to look for a peer that does not answer at its address. What was said first, holds.
+    pub fn look_also(&self, whereabouts: Whereabouts) {
+        drop(self.inner.whereabouts.set(whereabouts));
     }
 
     /// Changes who the peers are. Links to those that stay at their address are not touched; those to others
@@ -180,7 +199,7 @@ impl Links {
     }
 
     fn run(&self, key: PublicKey, addr: SocketAddrV6) -> Running {
-        let Inner { endpoint, config, on_status, .. } = &*self.inner;
+        let Inner { endpoint, config, on_status, whereabouts, .. } = &*self.inner;
         let link = Arc::new(Link {
             key,
             addr,
@@ -189,8 +208,14 @@ impl Links {
             connected: AtomicBool::new(false),
             dials: AtomicU64::new(0),
         });
-        let task =
-            tokio::spawn(worker::run(endpoint.clone(), link.clone(), config.clone(), on_status.clone()));
+        let keeper = worker::Keeper {
+            endpoint: endpoint.clone(),
+            link: link.clone(),
+            config: config.clone(),
+            on_status: on_status.clone(),
+            whereabouts: whereabouts.clone(),
+        };
+        let task = tokio::spawn(keeper.run());
         Running { link, task }
     }
 }

@@ -1,7 +1,7 @@
 //! The task that keeps a link to one peer: dials, sends what waits, and dials again.
 
 use super::queue::Queue;
-use super::{LinkConfig, LinkHeader, OnStatus, PeerStatus};
+use super::{LinkConfig, LinkHeader, OnStatus, PeerStatus, Whereabouts};
 use crate::backoff::Backoff;
 use crate::close::Abandon;
 use crate::endpoint::{Connection, Endpoint, Expect, Peer};
@@ -12,8 +12,8 @@ use bytes::BytesMut;
 use hypermesh_core::base::PublicKey;
 use quinn::WriteError;
 use std::net::SocketAddrV6;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use tokio::time::{Instant, sleep};
 
 /// What a link's task shares with [`super::Links`].
@@ -35,28 +35,55 @@ impl Link {
     }
 }
 
-/// Keeps the link until the task is aborted.
-pub(super) async fn run(endpoint: Endpoint, link: Arc<Link>, config: LinkConfig, on_status: OnStatus) {
-    let peer = Peer { addr: link.addr, expect: Expect::Key(link.key) };
-    let mut backoff = Backoff::new(&config.redial);
-    loop {
-        link.dials.fetch_add(1, Relaxed);
-        match endpoint.dial(&peer).await {
-            Ok(connection) => {
-                let since = Instant::now();
-                link.connected.store(true, Relaxed);
-                on_status(link.key, PeerStatus::Connected);
-                carry(&link, &connection).await;
-                link.connected.store(false, Relaxed);
-                on_status(link.key, PeerStatus::Lost);
-                // A peer that takes the connection and drops it at once is not back.
-                if since.elapsed() >= config.redial.longest {
-                    backoff.reset();
+/// What the task of a link works with.
+pub(super) struct Keeper {
+    pub(super) endpoint: Endpoint,
+    pub(super) link: Arc<Link>,
+    pub(super) config: LinkConfig,
+    pub(super) on_status: OnStatus,
+    pub(super) whereabouts: Arc<OnceLock<Whereabouts>>,
+}
+
+impl Keeper {
+    /// Keeps the link until the task is aborted.
+    pub(super) async fn run(self) {
+        let Self { endpoint, link, config, on_status, .. } = &self;
+        let mut backoff = Backoff::new(&config.redial);
+        // Whether to look where the peer was seen, instead of at its address. Changes with each failure.
+        let mut elsewhere = false;
+        loop {
+            link.dials.fetch_add(1, Relaxed);
+            let addr = self.address(elsewhere);
+            match endpoint.dial(&Peer { addr, expect: Expect::Key(link.key) }).await {
+                Ok(connection) => {
+                    let since = Instant::now();
+                    if addr != link.addr {
+                        tracing::info!(peer = %link.key, %addr, known = %link.addr, "a peer has moved");
+                    }
+                    link.connected.store(true, Relaxed);
+                    on_status(link.key, PeerStatus::Connected);
+                    carry(link, &connection).await;
+                    link.connected.store(false, Relaxed);
+                    on_status(link.key, PeerStatus::Lost);
+                    // A peer that takes the connection and drops it at once is not back.
+                    if since.elapsed() >= config.redial.longest {
+                        backoff.reset();
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(peer = %link.key, %error, "no link");
+                    elsewhere = !elsewhere;
                 }
             }
-            Err(error) => tracing::debug!(peer = %link.key, %error, "no link"),
+            sleep(backoff.wait(endpoint.env())).await;
         }
-        sleep(backoff.wait(endpoint.env())).await;
+    }
+
+    /// Where to dial the peer.
+    fn address(&self, elsewhere: bool) -> SocketAddrV6 {
+        let Self { link, whereabouts, .. } = self;
+        let seen = || whereabouts.get().and_then(|whereabouts| whereabouts(&link.key));
+        elsewhere.then(seen).flatten().unwrap_or(link.addr)
     }
 }
 

@@ -20,8 +20,10 @@ pub use metrics::ServerMetrics;
 
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
+use hypermesh_core::base::PublicKey;
 use metrics::Counters;
 use registry::Registry;
+use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
@@ -67,6 +69,13 @@ impl Server {
     pub fn review(&self) {
         let Shared { registry, handler, .. } = &*self.shared;
         lock(registry).review(|key| handler.standing(key));
+    }
+
+    /// Where the newest connection that the holder of this key opened comes from, as long as it stands. A node
+    /// serves and dials on one port, so another node's connection shows where that one can be dialled.
+    #[must_use]
+    pub fn remote_of(&self, key: &PublicKey) -> Option<SocketAddrV6> {
+        lock(&self.shared.registry).remote_of(*key)
     }
 
     /// What was counted so far.

@@ -3,9 +3,10 @@
 use super::handler::Standing;
 use super::limits::ServerLimits;
 use crate::close::Close;
-use crate::endpoint::Connection;
+use crate::endpoint::{Connection, ipv6};
 use hypermesh_core::base::PublicKey;
 use std::collections::BTreeMap;
+use std::net::SocketAddrV6;
 
 /// An open connection's number. They count up, so the lowest is the oldest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +68,13 @@ impl Registry {
                     .connection(&connection.quinn, "the set of validators changed: dial again");
             }
         }
+    }
+
+    /// Where the newest connection of a key comes from at the moment.
+    pub(super) fn remote_of(&self, key: PublicKey) -> Option<SocketAddrV6> {
+        let newest = self.of(key).last()?;
+        let entry = self.open.get(&(key, newest))?;
+        Some(ipv6(entry.connection.quinn.remote_address()))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -143,3 +143,41 @@ async fn one_port_serves_calls_and_links_both_ways() {
         (vec![3].into(), one.local_addr().unwrap())
     );
 }
+
+#[tokio::test]
+async fn a_peer_that_has_moved_is_dialled_where_its_own_connection_comes_from() {
+    let (one, running, node, _events) = serve(ServerLimits::default());
+    let two = endpoint(2);
+    let (other, mut other_events) = super::node();
+    let _other_running = Server::start(&two, other.clone(), ServerLimits::default());
+    node.validators.lock().unwrap().insert(key(2));
+    other.validators.lock().unwrap().insert(key(1));
+    let nobody_there = BTreeMap::from([(key(2), localhost(9))]);
+    let links = Links::start(&one, nobody_there, LinkConfig::default(), Arc::new(|_, _| {}));
+    links.look_also(Arc::new(move |key| running.remote_of(key)));
+    links.send(&key(2), Class::Consensus, vec![1]).unwrap();
+
+    let _from_two = link(&two, one.local_addr().unwrap(), Arc::new(|_, _| {}));
+    assert_eq!(next(&mut other_events).await, Event::Message(key(1), Class::Consensus, vec![1].into()));
+    assert!(links.metrics()[&key(2)].dials > 1, "it was looked for at its address first");
+}
+
+#[tokio::test]
+async fn who_is_seen_elsewhere_must_hold_the_key_of_who_is_looked_for() {
+    let (stranger, _running, _node, mut events) = serve(ServerLimits::default());
+    let from = endpoint(3);
+    let nobody_there = BTreeMap::from([(key(2), localhost(9))]);
+    let (on_status, mut statuses) = statuses();
+    let links = Links::start(&from, nobody_there, LinkConfig::default(), on_status);
+    let at = stranger.local_addr().unwrap();
+    links.look_also(Arc::new(move |_| Some(at)));
+    links.send(&key(2), Class::Consensus, vec![1]).unwrap();
+    // The third attempt is at the address again, so the second was at the stranger's.
+    let dialled = async {
+        while links.metrics()[&key(2)].dials < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, dialled).await.unwrap();
+    assert!(events.try_recv().is_err() && statuses.try_recv().is_err());
+}

@@ -1,6 +1,8 @@
 //! Answers from a view: opinions on batches and proofs, certificates, the log, members, balances, health.
 
 use super::*;
+use crate::state::{Effect, Revocation};
+use crate::trustchain::ca::RevocationReason;
 
 fn named(result: &ConsensusValidationResult) -> &[ProofKind] {
     match result {
@@ -142,7 +144,7 @@ fn validate(mesh: &Mesh, der: &[u8], wall: UnixMillis) -> CertificateState {
 }
 
 #[test]
-fn a_certificate_is_valid_out_of_its_time_unknown_or_of_somebody_else() {
+fn a_certificate_is_valid_revoked_out_of_its_time_unknown_or_of_somebody_else() {
     let certified = certified();
     let (mesh, der) = (&certified.mesh, &certified.der);
     let row: Certificate = mesh.state.get(&certified.serial).unwrap();
@@ -150,9 +152,18 @@ fn a_certificate_is_valid_out_of_its_time_unknown_or_of_somebody_else() {
     assert_eq!((certificate.serial_number, certificate.owner), (certified.serial, alice().public()));
     assert_eq!((certificate.not_after, certificate.leaf_index), (row.not_after, row.leaf_index));
     let valid = |wall| matches!(validate(mesh, der, wall), CertificateState::Valid { .. });
-    let out = |wall| matches!(validate(mesh, der, wall), CertificateState::OutOfTime { .. });
-    assert!(valid(row.not_before) && out(row.not_before.minus(1)));
-    assert!(valid(row.not_after.plus(999)) && out(row.not_after.plus(1000)));
+    let early = |wall| matches!(validate(mesh, der, wall), CertificateState::NotYetValid { .. });
+    let late = |wall| matches!(validate(mesh, der, wall), CertificateState::Expired { .. });
+    assert!(valid(row.not_before) && early(row.not_before.minus(1)));
+    assert!(valid(row.not_after.plus(999)) && late(row.not_after.plus(1000)));
+    // Revoked is revoked, in its time and past it, and says when and why.
+    let mut revoked = mesh.clone();
+    revoked.done(&alice(), revoke(certified.serial, RevocationReason::KeyCompromise));
+    for wall in [row.not_before, row.not_after.plus(1000)] {
+        let CertificateState::Revoked { certificate } = validate(&revoked, der, wall) else { panic!() };
+        let Revocation { at, reason, list } = certificate.revocation.unwrap();
+        assert_eq!((at, reason, list), (revoked.state.time(), RevocationReason::KeyCompromise, 2));
+    }
 
     let foreign = |der: &[u8]| matches!(validate(mesh, der, BEGIN), CertificateState::NotOfThisMesh { .. });
     assert!(foreign(b"junk") && foreign(&certified.bundle.root_der));
@@ -195,7 +206,7 @@ fn certificates_are_listed_page_by_page_and_by_owner_and_name() {
         mesh.done(&alice(), issue(&["given.demo.hypermesh"]));
     }
     mesh.done(&bob(), issue(&["bob.demo.hypermesh"]));
-    let all = CertificateListRequest { owner: None, name: None, after: None, limit: 1000 };
+    let all = CertificateListRequest { limit: 1000, ..CertificateListRequest::default() };
     let everything = list(&mesh, all.clone());
     assert_eq!((everything.certificates.len(), everything.next), (4, None));
     let mut pages = Vec::new();
@@ -221,6 +232,42 @@ fn certificates_are_listed_page_by_page_and_by_owner_and_name() {
 }
 
 #[test]
+fn certificates_are_listed_by_what_became_of_them_and_when() {
+    let mut mesh = Mesh::active();
+    let mut serials = Vec::new();
+    for _ in 0..3 {
+        let Effect::CertificateApproved { serial, .. } =
+            mesh.done(&alice(), issue(&["given.demo.hypermesh"]))
+        else {
+            panic!()
+        };
+        serials.push(serial);
+        mesh.pass(3_600_000);
+    }
+    mesh.done(&alice(), revoke(serials[1], RevocationReason::Superseded));
+    let row = |serial: &SerialNumber| mesh.state.get::<Certificate>(serial).unwrap();
+    let after_the_first = row(&serials[0]).not_after.plus(1000);
+    let all = CertificateListRequest { limit: 1000, ..CertificateListRequest::default() };
+    let found = |request: CertificateListRequest| -> Vec<SerialNumber> {
+        let request = Request::ListCertificates(request);
+        match read(&view(&mesh), &request, after_the_first) {
+            Some(Ok(Response::ListCertificates(list))) => {
+                list.certificates.iter().map(|certificate| certificate.serial_number).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let by = |status| found(CertificateListRequest { status: Some(status), ..all.clone() });
+    assert_eq!(by(CertificateStatus::Expired), [serials[0]]);
+    assert_eq!(by(CertificateStatus::Revoked), [serials[1]]);
+    assert_eq!(by(CertificateStatus::Valid), [serials[2]]);
+    let moment = Some(row(&serials[1]).not_after);
+    assert_eq!(found(CertificateListRequest { expires_before: moment, ..all.clone() }), [serials[0]]);
+    let moment = Some(row(&serials[1]).issued);
+    assert_eq!(found(CertificateListRequest { issued_after: moment, ..all }), [serials[2]]);
+}
+
+#[test]
 fn a_list_looks_at_so_many_certificates_for_a_page_and_goes_on_from_there() {
     let mesh = &certified().mesh;
     let template: Certificate = mesh.state.get(&certified().serial).unwrap();
@@ -232,7 +279,7 @@ fn a_list_looks_at_so_many_certificates_for_a_page_and_goes_on_from_there() {
     }
     let ask = |after| {
         let owner = Some(bob().public());
-        let request = CertificateListRequest { owner, name: None, after, limit: 10 };
+        let request = CertificateListRequest { owner, after, limit: 10, ..CertificateListRequest::default() };
         let view = View { state: draft.state().clone(), ..view(mesh) };
         match read(&view, &Request::ListCertificates(request), BEGIN) {
             Some(Ok(Response::ListCertificates(list))) => list,
@@ -243,7 +290,7 @@ fn a_list_looks_at_so_many_certificates_for_a_page_and_goes_on_from_there() {
     assert!(first.certificates.is_empty() && first.next.is_some());
     assert_eq!(ask(first.next).next, None);
 
-    let all = CertificateListRequest { owner: None, name: None, after: None, limit: u32::MAX };
+    let all = CertificateListRequest { limit: u32::MAX, ..CertificateListRequest::default() };
     let view = View { state: draft.state().clone(), ..view(mesh) };
     let Some(Ok(Response::ListCertificates(page))) = read(&view, &Request::ListCertificates(all), BEGIN)
     else {

@@ -47,13 +47,23 @@ fn requests() -> Vec<Request> {
     };
     let proofs = batch.proofs.clone();
     let requirements = ConsensusRequirements::default();
-    let list = CertificateListRequest { owner: Some(owner), name: None, after: Some(serial()), limit: 5 };
+    let list = CertificateListRequest {
+        owner: Some(owner),
+        name: Some(name("given.demo.hypermesh")),
+        status: Some(CertificateStatus::Revoked),
+        expires_before: Some(BEGIN),
+        issued_after: Some(BEGIN),
+        after: Some(serial()),
+        limit: 5,
+    };
     let dns = DnsRequest { name: name("given.demo.hypermesh"), record_type: RecordType::Aaaa };
     vec![
         Request::IssueCertificate(IssueCertificateRequest { operation: operation.clone() }),
         Request::GetCertificate(CertificateRequestBySerial { serial_number: serial() }),
         Request::ValidateCertificate(ValidateCertificateRequest { certificate_der: vec![1, 2, 3] }),
         Request::ListCertificates(list),
+        Request::RevokeCertificate(RevokeCertificateRequest { operation: operation.clone() }),
+        Request::GetRevocationList(RevocationListRequest { at_least: Some(3) }),
         Request::TrustBundle(TrustBundleRequest {}),
         Request::RegisterName(RegisterNameRequest { operation: operation.clone() }),
         Request::SetRecords(SetRecordsRequest { operation: operation.clone() }),
@@ -95,6 +105,8 @@ fn status() -> NodeStatus {
         validators: 4,
         connected: 3,
         quorum: 3,
+        behind: 0,
+        voting: "yes".to_string(),
         committee: "active since height 2".to_string(),
         ready: true,
         certificates: 1,
@@ -211,6 +223,13 @@ fn responses() -> Vec<(Method, Response)> {
     let by_hand = |request: &Request| match request {
         Request::IssueCertificate(_) => Response::IssueCertificate(issued.clone()),
         Request::GetCertificate(_) => Response::GetCertificate(issued.clone()),
+        Request::RevokeCertificate(_) => Response::RevokeCertificate(receipt.clone()),
+        Request::GetRevocationList(_) => Response::GetRevocationList(PublishedList {
+            number: 3,
+            this_update: BEGIN,
+            next_update: BEGIN.plus(1),
+            crl_der: vec![1, 2, 3],
+        }),
         Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),
         Request::RegisterName(_) => Response::RegisterName(receipt.clone()),
         Request::SetRecords(_) => Response::SetRecords(receipt.clone()),
@@ -270,6 +289,8 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
         [
             "issue_certificate",
             "get_certificate",
+            "revoke_certificate",
+            "get_crl",
             "trust_bundle",
             "register_name",
             "set_records",

@@ -1,35 +1,99 @@
-//! The root and issuing certificates: one signature for the whole mesh, coordinated by one validator in turn.
+//! What the whole mesh shows one signature of: the root and issuing certificates, and revocation lists. One validator
+//! coordinates in turn, so that the mesh shows the same bytes; the next steps in if it does not.
 
-use crate::base::{PublicKey, Table, WriteBatch};
+use crate::base::{Mono, PublicKey, UnixMillis};
 use crate::node::message::{Message, TaskSignature};
 use crate::node::task::Task;
+use crate::node::timers::Timer;
 use crate::node::{Event, Node};
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::time::Duration;
 
-/// The first validator coordinates; each next one steps in after this.
-const AUTHORITY_STEP: Duration = Duration::from_millis(1500);
+/// The validator whose turn it is coordinates; each next one steps in after this.
+const COORDINATOR_STEP: Duration = Duration::from_millis(1500);
+/// A block older than this is one of those that this node missed: what it asks for is most likely signed already.
+const MISSED_MS_AGE: u64 = 10_000;
 
 impl Node {
-    /// Whether both are signed.
+    /// Whether certificates can be shown with a chain: the root is signed, and the newest issuing certificate or the
+    /// one before it. A new one is fixed long before the last one ends, so nothing waits for its signature.
     pub(in crate::node) fn has_authority(&self) -> bool {
-        [Task::Root, Task::Issuing].iter().all(|task| self.signing.finished.contains_key(task))
+        let signed = |task| self.signing.finished.contains_key(&task);
+        let newest = self.state.newest_issuing();
+        let before = newest.and_then(|newest| newest.checked_sub(1));
+        signed(Task::Root) && [newest, before].into_iter().flatten().map(Task::Issuing).any(signed)
     }
 
-    /// One validator coordinates, so that the whole mesh shows the same bytes; the next steps in if it does not.
-    pub(super) fn consider_authority(&mut self) {
-        if self.signing.committee.is_none() || self.has_authority() {
+    /// What the whole mesh shares, as far as the committed state asks for it.
+    fn shared_tasks(&self) -> Vec<Task> {
+        let Some(newest) = self.state.newest_issuing() else { return Vec::new() };
+        let list = self.state.revocation_list_number().map(Task::RevocationList);
+        core::iter::once(Task::Root).chain((0..=newest).map(Task::Issuing)).chain(list).collect()
+    }
+
+    /// Takes note of what a block, of this time, has made wanted, and sees to it that somebody coordinates.
+    pub(super) fn want_shared(&mut self, time: UnixMillis) {
+        if self.signing.committee.is_none() {
             return;
         }
-        let rank = self.state.validators().position(&self.identity.public()).unwrap_or_default();
-        let turn = AUTHORITY_STEP.saturating_mul(u32::try_from(rank).unwrap_or(u32::MAX));
-        if self.now.mono.since(self.signing.active_since) >= turn {
-            self.start_tasks(&[Task::Root, Task::Issuing]);
+        let shared = self.shared_tasks();
+        let now = self.now.mono;
+        self.signing.wanted_since.retain(|task, _| shared.contains(task));
+        for task in shared {
+            if !self.signing.finished.contains_key(&task) {
+                self.signing.wanted_since.entry(task).or_insert(now);
+            }
+        }
+        if self.signing.wanted_since.is_empty() {
+            return;
+        }
+        let missed = self.wall().since(time) > MISSED_MS_AGE;
+        let begin = if missed { now.after(COORDINATOR_STEP) } else { now };
+        self.timers.start(Timer::Signing, begin);
+    }
+
+    /// Begins what is this node's to coordinate by now.
+    pub(super) fn consider_shared(&mut self) {
+        let now = self.now.mono;
+        let is_due = |(task, since): (&Task, &Mono)| {
+            let turn = COORDINATOR_STEP.saturating_mul(self.rank(*task));
+            (now.since(*since) >= turn).then_some(*task)
+        };
+        let due: Vec<Task> = self.signing.wanted_since.iter().filter_map(is_due).collect();
+        self.start_tasks(&due);
+    }
+
+    /// How many validators come before this one in coordinating a task. Numbered tasks go round, so that one validator
+    /// that is dead does not delay them all.
+    fn rank(&self, task: Task) -> u32 {
+        let validators = self.state.validators();
+        let count = validators.count();
+        let position = validators.position(&self.identity.public()).unwrap_or_default();
+        let number = match task {
+            Task::Issuing(number) => u64::from(number),
+            Task::RevocationList(number) => number,
+            _ => 0,
+        };
+        let first = usize::try_from(number % count as u64).unwrap_or_default();
+        u32::try_from((position + count - first) % count).unwrap_or(u32::MAX)
+    }
+
+    /// Tells of a new issuing certificate.
+    pub(super) fn tell_issuing(&mut self) {
+        let newest = self.state.newest_issuing();
+        if newest == self.signing.issuing_told {
+            return;
+        }
+        let before = core::mem::replace(&mut self.signing.issuing_told, newest);
+        if let (Some(_), Some(number), Some(issuer)) = (before, newest, self.state.issuer()) {
+            let not_after = issuer.issuing_validity.not_after;
+            self.outbox.event(Event::IssuingRenewed { number, not_after });
         }
     }
 
     pub(in crate::node) fn send_authority(&mut self, peer: PublicKey) {
-        for task in [Task::Root, Task::Issuing] {
+        for task in self.shared_tasks() {
             if let Some(signature) = self.signing.finished.get(&task).copied() {
                 self.send(peer, &Message::Signature(TaskSignature { task, signature }));
             }
@@ -38,20 +102,22 @@ impl Node {
 
     pub(in crate::node) fn on_task_signature(&mut self, from: PublicKey, given: TaskSignature) {
         let TaskSignature { task, signature } = given;
-        let wanted = matches!(task, Task::Root | Task::Issuing) && !self.signing.finished.contains_key(&task);
+        if !task.is_shared() || self.signing.finished.contains_key(&task) {
+            return;
+        }
         let key =
             self.signing.committee.as_ref().and_then(|committee| committee.keys().public(task.purpose()));
-        let (true, Some(key), Ok(Some(message))) = (wanted, key, self.derive(task)) else { return };
+        let (Some(key), Ok(Some(message))) = (key, self.derive(task)) else {
+            // Most likely of a block that is on its way here.
+            self.signing.early.insert(from, TaskSignature { task, signature });
+            return;
+        };
         if key.verify_bytes(&message, &signature).is_err() {
             let reason = "sent a signature that does not hold".to_string();
             return self.outbox.event(Event::PeerFault { peer: from, reason });
         }
         self.end_session(task);
-        self.signing.starved.remove(&task);
-        self.signing.finished.insert(task, signature);
-        let mut writes = WriteBatch::default();
-        writes.put(Table::Signed, task.key(), signature.0);
-        let _token = self.persist(writes);
+        self.keep_signature(task, signature);
         self.publish();
         self.answer_waiting();
     }

@@ -58,6 +58,9 @@ impl Node {
         {
             peers.rotate_left(turn);
         }
+        // One that is linked and far behind cannot derive what it is to sign.
+        let absent = self.state.absent();
+        peers.sort_by_key(|peer| absent.contains(peer));
         let others = self.peers().filter(|peer| !self.connected.contains(peer));
         core::iter::once(self.identity.public()).chain(peers).chain(others).collect()
     }
@@ -175,9 +178,9 @@ impl Node {
             self.feed(&starved);
             self.start_tasks(&starved);
         }
-        self.consider_authority();
+        self.consider_shared();
         let busy = !self.signing.sessions.is_empty() || !self.signing.starved.is_empty();
-        if busy || (self.signing.committee.is_some() && !self.has_authority()) {
+        if busy || !self.signing.wanted_since.is_empty() {
             self.timers.start(Timer::Signing, now.after(SIGNER_TIMEOUT));
         }
     }
@@ -194,13 +197,22 @@ impl Node {
         }
     }
 
-    pub(super) fn finish_task(&mut self, task: Task, signature: Signature) {
+    /// Keeps a finished signature, on disk too.
+    pub(super) fn keep_signature(&mut self, task: Task, signature: Signature) {
         self.signing.starved.remove(&task);
+        self.signing.wanted_since.remove(&task);
         self.signing.finished.insert(task, signature);
+        if let Task::RevocationList(number) = task {
+            return self.keep_revocation_list(number, &signature);
+        }
         let mut writes = WriteBatch::default();
         writes.put(Table::Signed, task.key(), signature.0);
         let _token = self.persist(writes);
-        if matches!(task, Task::Root | Task::Issuing) {
+    }
+
+    pub(super) fn finish_task(&mut self, task: Task, signature: Signature) {
+        self.keep_signature(task, signature);
+        if task.is_shared() {
             self.broadcast(&Message::Signature(TaskSignature { task, signature }));
             self.publish();
         }

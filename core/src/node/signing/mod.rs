@@ -5,12 +5,14 @@ mod authority;
 mod checkpoint;
 mod commitments;
 mod coordinator;
+mod revocation;
 mod signer;
 mod waiting;
 
 use crate::base::{Digest, Mono, PublicKey, Reader as _, Signature, Table, WriteBatch};
 use crate::hypermesh::committee::{CommitmentPool, Committee, Signer, SigningSession};
 use crate::node::commit::Committed;
+use crate::node::message::TaskSignature;
 use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, Node, OpenFault, RequestId};
@@ -47,13 +49,20 @@ pub(in crate::node) struct Signing {
     /// Who waits for a certificate or a checkpoint.
     pub(in crate::node) certificates: BTreeMap<SerialNumber, CertificateWaited>,
     pub(in crate::node) checkpoints: BTreeMap<u64, Vec<RequestId>>,
-    /// Finished signatures: the root's and the issuing certificate's, and those that someone waits for.
+    /// Finished signatures: those that the whole mesh shares, and those that someone waits for.
     pub(in crate::node) finished: BTreeMap<Task, Signature>,
     /// Cosignatures by log size and validator.
     cosignatures: BTreeMap<u64, BTreeMap<PublicKey, Signature>>,
     /// The validators' signed confirmations of the committee's keys.
     pub(in crate::node) confirmations: BTreeMap<PublicKey, SystemOperation>,
-    active_since: Mono,
+    /// Tasks that the whole mesh shares and that are not signed yet, and since when this node knows of them.
+    wanted_since: BTreeMap<Task, Mono>,
+    /// Signatures for blocks that this node has not applied yet, one of each peer.
+    early: BTreeMap<PublicKey, TaskSignature>,
+    /// The issuing certificate that this node told of last.
+    issuing_told: Option<u32>,
+    /// The revocation lists: what is to be signed, what is, and who waits for it.
+    lists: revocation::Lists,
 }
 
 /// Who waits for a certificate.
@@ -82,10 +91,11 @@ impl Node {
             }
         }
         self.activate(&committee);
-        for task in [Task::Root, Task::Issuing] {
+        let issuing = self.state.newest_issuing().into_iter().flat_map(|newest| 0..=newest);
+        for task in core::iter::once(Task::Root).chain(issuing.map(Task::Issuing)) {
             self.load_signature(task)?;
         }
-        Ok(())
+        self.load_revocation_list()
     }
 
     fn load_signature(&mut self, task: Task) -> Result<(), OpenFault> {
@@ -106,7 +116,7 @@ impl Node {
         self.signing.signer =
             shares.and_then(|shares| Signer::new(me, committee.clone(), &shares, self.entropy.as_mut()).ok());
         self.signing.committee = Some(committee);
-        self.signing.active_since = self.now.mono;
+        self.signing.issuing_told = self.state.newest_issuing();
         let holds_shares = self.signing.signer.is_some();
         self.outbox.event(Event::CommitteeActive { height: active.height, holds_shares });
         // Those whose keys were active first asked in vain, and those whose will be later ask again.
@@ -141,9 +151,15 @@ impl Node {
         {
             self.activate(&active);
         }
+        self.tell_issuing();
+        self.derive_revocation_list();
         for (coordinator, requests) in self.signing.waiting.take(committed.height) {
             self.on_share_requests(coordinator, requests);
         }
+        for (peer, signature) in core::mem::take(&mut self.signing.early) {
+            self.on_task_signature(peer, signature);
+        }
+        self.want_shared(committed.block.header.time);
     }
 
     /// Forgets finished signatures that nobody waits for any more.
@@ -155,8 +171,10 @@ impl Node {
         signing.cosignatures.retain(|size, _| *size > newest || waited(size));
         let certificates = &signing.certificates;
         let cosignatures = &signing.cosignatures;
+        let list = signing.lists.newest_signed();
         signing.finished.retain(|task, _| match task {
-            Task::Root | Task::Issuing => true,
+            Task::Root | Task::Issuing(_) => true,
+            Task::RevocationList(number) => Some(*number) == list,
             Task::Leaf(serial) => certificates.contains_key(serial),
             Task::Checkpoint(size) => cosignatures.contains_key(size),
         });

@@ -3,6 +3,7 @@
 use super::kit::{name, records};
 use crate::base::{MicroCaesar, PublicKey, SecretKey};
 use crate::state::*;
+use crate::trustchain::ca::{RevocationReason, SerialNumber};
 use crate::trustchain::dns::{RecordData, RecordType};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -62,6 +63,10 @@ pub(crate) fn issue_for(key: &SecretKey, names: &[&str]) -> Action {
 
 pub(crate) fn register(text: &str, owner: &SecretKey) -> Action {
     Action::RegisterName(RegisterName { name: name(text), owner: owner.public() })
+}
+
+pub(crate) fn revoke(serial_number: SerialNumber, reason: RevocationReason) -> Action {
+    Action::RevokeCertificate(RevokeCertificate { serial_number, reason })
 }
 
 pub(crate) fn transfer(to: &SecretKey, amount: u64) -> Action {

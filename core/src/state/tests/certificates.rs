@@ -3,7 +3,7 @@
 use super::kit::*;
 use crate::base::{Digest, LeafIndex, SecretKey};
 use crate::state::*;
-use crate::trustchain::ca::{CLOCK_MS_TOLERANCE, SerialNumber, SubjectKey};
+use crate::trustchain::ca::{CLOCK_MS_TOLERANCE, SerialNumber, SubjectKey, Validity};
 use crate::trustchain::ct::LogEntry;
 use crate::trustchain::dns::{RECORDS_PER_SET_MAX, RecordData, RecordSet, RecordType};
 use alloc::vec;
@@ -62,8 +62,49 @@ fn the_issuing_certificate_is_the_logs_first_entry() {
     let entry = LogEntry::decode(&mesh.entries[0]).unwrap();
     let issuer = mesh.state.issuer().unwrap();
     assert_eq!(entry.issuer_key_hash, issuer.root_key_hash());
-    assert_eq!(Some(entry.tbs), mesh.state.issuing_tbs());
+    assert_eq!(Some(entry.tbs), mesh.state.issuing_tbs(0));
     assert_eq!(Mesh::new().state.issuer(), None);
+}
+
+#[test]
+fn the_issuing_certificate_is_renewed_at_two_thirds_of_its_life_and_logged() {
+    let mut mesh = Mesh::active();
+    let first = mesh.state.issuer().unwrap();
+    let due = first.issuing_validity.renewal_due();
+    mesh.pass(due.since(mesh.state.time()));
+    assert_eq!(mesh.state.newest_issuing(), Some(0));
+    let size = mesh.state.log().size();
+    mesh.pass(1);
+    assert_eq!((mesh.state.newest_issuing(), mesh.state.log().size()), (Some(1), size + 1));
+    let second = mesh.state.issuer().unwrap();
+    assert_eq!(second.issuing_key, first.issuing_key, "the key stays the same");
+    assert_eq!(second.issuing_validity, Validity::issuing(mesh.state.time(), &first.root_validity));
+    assert_eq!(mesh.state.issuer_at(0), Some(first.clone()), "what was before can still be derived");
+    let row: IssuingCertificate = mesh.state.get(&1).unwrap();
+    let entry = LogEntry::decode(mesh.entries.last().unwrap()).unwrap();
+    assert_eq!((row.leaf_index, row.time, entry.timestamp), (LeafIndex(size), mesh.state.time(), row.time));
+    assert_eq!(Some(entry.tbs), mesh.state.issuing_tbs(1));
+    assert_ne!(mesh.state.issuing_tbs(0), mesh.state.issuing_tbs(1));
+    // What is issued from now on may end after the first issuing certificate.
+    mesh.pass(first.issuing_validity.not_after.minus(3_600_000).since(mesh.state.time()));
+    mesh.done(&alice(), issue(&[GIVEN]));
+    let row = mesh.state.rows::<Certificate>(Vec::new()).next().unwrap().1;
+    assert!(row.not_after > first.issuing_validity.not_after);
+    assert!(row.not_after <= second.issuing_validity.not_after);
+}
+
+#[test]
+fn issuing_certificates_are_renewed_until_the_root_ends() {
+    let mut mesh = Mesh::active();
+    let root = mesh.state.issuer().unwrap().root_validity;
+    while mesh.state.time() < root.not_after {
+        mesh.pass(60 * 24 * 3_600_000);
+    }
+    let newest = mesh.state.newest_issuing().unwrap();
+    assert!((10..=16).contains(&newest), "{newest} renewals in ten years");
+    assert_eq!(mesh.state.issuer().unwrap().issuing_validity.not_after, root.not_after);
+    let due = mesh.state.rows::<Due>(Vec::new()).filter(|(_, due)| *due == Due::Issuing);
+    assert_eq!(due.count(), 0, "nothing would outlast the root");
 }
 
 #[test]

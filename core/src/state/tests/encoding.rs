@@ -6,7 +6,7 @@ use crate::base::{
 };
 use crate::state::*;
 use crate::trust::{CertificateProof, TrustBundle};
-use crate::trustchain::ca::{SerialNumber, SubjectNames};
+use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
 use crate::trustchain::dns::{RecordData, RecordSet, RecordType};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -40,6 +40,7 @@ fn actions() -> Vec<(&'static str, Action)> {
         ("set records", set("a.demo.hypermesh", vec![RecordData::Txt(vec!["x".into()])])),
         ("remove records", clear("a.demo.hypermesh", RecordType::Txt)),
         ("transfer", transfer(&bob(), 9)),
+        ("revoke", revoke(SerialNumber::from_operation(&Digest([2; 32])), RevocationReason::Superseded)),
     ]
 }
 
@@ -71,6 +72,7 @@ fn refusals() -> Vec<Refusal> {
     let at = || name("a.demo.hypermesh");
     let zone = || name("demo.hypermesh");
     let owner = key(2);
+    let serial = SerialNumber::from_operation(&Digest([2; 32]));
     vec![
         Refusal::Expired { expires: BEGIN, time: BEGIN.plus(1) },
         Refusal::ExpiresTooLate { expires: BEGIN, time: BEGIN.plus(1) },
@@ -87,8 +89,14 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OutlivesIssuer { issuer_ends: BEGIN },
         Refusal::Unfit { reason: "why".to_string() },
         Refusal::NotMember { owner },
+        Refusal::NoCertificate { serial },
+        Refusal::NotCertificateOwner { serial, owner },
+        Refusal::CertificateExpired { serial, not_after: BEGIN },
+        Refusal::RevocationListFull { entries: 3 },
     ]
 }
+
+const REVOCATION: Revocation = Revocation { at: BEGIN, reason: RevocationReason::KeyCompromise, list: 4 };
 
 fn row<R: Row>(found: &mut Vec<(String, Digest)>, kind: &str, row_key: &R::Key, row: &R) {
     let key = [&[R::TAG][..], &R::key_bytes(row_key)].concat();
@@ -99,6 +107,7 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     let (digest, serial) = (Digest([1; 32]), SerialNumber::from_operation(&Digest([2; 32])));
     let at = name("web.demo.hypermesh");
     row(found, "account", &key(1), &Account { balance: MicroCaesar(5) });
+    row(found, "attendance", &(), &Attendance { last: BTreeMap::from([(key(1), Height(4))]) });
     let tickets = BTreeMap::from([(3, digest)]);
     let member = Member { plot_root: digest, stake: MicroCaesar(6), next_sequence: Sequence(7), tickets };
     row(found, "member", &key(1), &member);
@@ -117,6 +126,8 @@ fn rows(found: &mut Vec<(String, Digest)>) {
         not_after: BEGIN.plus(1),
         tlsa: vec![at.clone()],
         subject_key: digest,
+        issued: BEGIN,
+        revocation: Some(REVOCATION),
     };
     row(found, "certificate", &serial, &certificate);
     row(found, "receipt", &OperationId(digest), &receipt(Outcome::Done(Effect::Attested)));
@@ -151,6 +162,14 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     let mesh = Mesh::active();
     row(found, "committee", &(), &mesh.state.committee().unwrap());
     row(found, "published", &at, &Published { keys: vec![(serial, digest)] });
+    let issuing = IssuingCertificate { height: Height(8), time: BEGIN, leaf_index: LeafIndex(9) };
+    row(found, "issuing certificate", &2, &issuing);
+    let revoked = Revoked { at: BEGIN, reason: RevocationReason::Superseded, not_after: BEGIN.plus(1) };
+    row(found, "revoked", &serial, &revoked);
+    let head = RevocationListHead { number: 4, this_update: BEGIN, scheduled: BEGIN, entries: 5 };
+    row(found, "revocation list", &(), &head);
+    row(found, "due list", &(BEGIN, Due::RevocationList), &Due::RevocationList);
+    row(found, "due issuing", &(BEGIN, Due::Issuing), &Due::Issuing);
 }
 
 fn found() -> Vec<(String, Digest)> {
@@ -188,6 +207,10 @@ fn found() -> Vec<(String, Digest)> {
         Effect::NameRegistered,
         Effect::RecordsSet,
         Effect::Transferred,
+        Effect::CertificateRevoked {
+            serial: SerialNumber::from_operation(&Digest([2; 32])),
+            revocation: REVOCATION,
+        },
     ];
     let outcomes = effects.into_iter().map(Outcome::Done).chain(refusals().into_iter().map(Outcome::Refused));
     let receipts: Vec<Receipt> = outcomes.map(receipt).collect();
@@ -233,6 +256,9 @@ fn no_two_kinds_of_row_share_a_key() {
         Generation::TAG,
         ActiveCommittee::TAG,
         Published::TAG,
+        IssuingCertificate::TAG,
+        Revoked::TAG,
+        RevocationListHead::TAG,
     ];
     assert_eq!(tags.into_iter().collect::<BTreeSet<_>>().len(), tags.len());
 }

@@ -1,10 +1,11 @@
 //! The running of the mesh: tickets, beacons, reveals, key generation, rewards.
 
 use super::kit::*;
-use crate::base::{Digest, Domain, MicroCaesar, Profile, SecretKey, Sequence};
+use crate::base::{Digest, Domain, Height, MicroCaesar, Profile, SecretKey, Sequence};
 use crate::caesar::{Place, REWARD_DIVISOR};
 use crate::hypermesh::committee::KeyGeneration;
 use crate::hypermesh::proof::{ProofFault, ProofKind, SpaceProof};
+use crate::state::execute::Moment;
 use crate::state::*;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -192,12 +193,13 @@ fn what_falls_due_at_once_beyond_measure_waits_for_the_next_block() {
         let id = OperationId(Domain::new("hypermesh v1 test").hash_of(&number));
         draft.schedule(BEGIN, Due::Receipt(id));
     }
+    let at = |time| Moment { height: Height(1), time };
     let waiting = |draft: &Draft| draft.state().rows::<Due>(Vec::new()).count();
-    draft.settle_dues(BEGIN);
+    draft.settle_dues(at(BEGIN));
     assert_eq!(waiting(&draft), most + 1, "what is due at a time is due after it");
-    draft.settle_dues(BEGIN.plus(1));
+    draft.settle_dues(at(BEGIN.plus(1)));
     assert_eq!(waiting(&draft), 1);
-    draft.settle_dues(BEGIN.plus(1));
+    draft.settle_dues(at(BEGIN.plus(1)));
     assert_eq!(waiting(&draft), 0);
 }
 

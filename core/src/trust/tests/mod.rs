@@ -1,5 +1,6 @@
 //! A certificate of a real committee, verified offline; and everything that may be wrong with it.
 
+mod revocation;
 mod verify;
 
 use super::*;
@@ -55,7 +56,9 @@ fn bundle_of(mesh: &Mesh) -> TrustBundle {
         genesis: mesh.genesis.as_ref().clone(),
         confirmations: mesh.confirmations.clone(),
         root_der: signed(mesh.state.root_tbs().unwrap()),
-        issuing_der: signed(mesh.state.issuing_tbs().unwrap()),
+        issuing_ders: (0..=mesh.state.newest_issuing().unwrap())
+            .map(|number| IssuingDer(signed(mesh.state.issuing_tbs(number).unwrap())))
+            .collect(),
     }
 }
 

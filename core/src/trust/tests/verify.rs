@@ -168,13 +168,25 @@ fn a_bundle_holds_only_the_committees_own_certificates() {
         with(&|bundle| bundle.root_der = foreign.root_der.clone()),
         Some(BundleFault::Chain { .. })
     ));
-    assert_eq!(with(&|bundle| bundle.issuing_der = foreign.issuing_der.clone()), Some(BundleFault::Issuing));
-    assert_eq!(with(&|bundle| bundle.issuing_der = bundle.root_der.clone()), Some(BundleFault::Issuing));
+    assert_eq!(
+        with(&|bundle| bundle.issuing_ders = foreign.issuing_ders.clone()),
+        Some(BundleFault::Issuing)
+    );
+    let also =
+        |der: &[u8]| with(&|bundle: &mut TrustBundle| bundle.issuing_ders.push(IssuingDer(der.to_vec())));
+    assert_eq!(also(&bundle.root_der), Some(BundleFault::Issuing));
     assert!(matches!(
-        with(&|bundle| bundle.root_der = bundle.issuing_der.clone()),
+        with(&|bundle| bundle.root_der = bundle.issuing_ders[0].0.clone()),
         Some(BundleFault::Chain { .. })
     ));
-    assert_eq!(with(&|bundle| bundle.issuing_der = der.clone()), Some(BundleFault::Issuing));
+    assert_eq!(also(der), Some(BundleFault::Issuing));
+    assert_eq!(also(&bundle.issuing_ders[0].0), None);
+    let count =
+        |count| with(&|bundle| bundle.issuing_ders = alloc::vec![bundle.issuing_ders[0].clone(); count]);
+    assert_eq!((count(1), count(ISSUING_COUNT_MAX)), (None, None));
+    assert_eq!(count(0), Some(BundleFault::IssuingCount { count: 0 }));
+    let more = ISSUING_COUNT_MAX + 1;
+    assert_eq!(count(more), Some(BundleFault::IssuingCount { count: more }));
     assert!(matches!(with(&|bundle| bundle.root_der.clear()), Some(BundleFault::Certificate { .. })));
     assert!(matches!(with(&|bundle| bundle.genesis.validators.clear()), Some(BundleFault::Genesis(_))));
 }
@@ -339,7 +351,7 @@ fn a_checkpoint_is_of_this_log_at_this_size_signed_by_its_key_and_a_quorum() {
 #[test]
 fn authorities_are_no_leaves() {
     let bundle = &certified().bundle;
-    for der in [&bundle.root_der, &bundle.issuing_der] {
+    for der in [&bundle.root_der, &bundle.issuing_ders[0].0] {
         assert_eq!(failed(&verify(der, None)), CheckName::Chain);
     }
     assert_eq!(failed(&verify(&[], None)), CheckName::Form);

@@ -1,5 +1,6 @@
 //! Certificates put together: to-be-signed bytes and signature to DER, DER to PEM and back.
 
+use super::CRL_BYTES_MAX;
 use super::request::PEM_BYTES_MAX;
 use super::take_apart::{CertificateFault, decode_tbs};
 use alloc::string::String;
@@ -28,10 +29,12 @@ pub enum PemLabel {
 #[non_exhaustive]
 pub enum AssembleFault {
     /// Too much text.
-    #[error("the PEM text has {bytes} bytes where at most {PEM_BYTES_MAX} are allowed")]
+    #[error("the PEM text has {bytes} bytes where at most {allowed} are allowed")]
     TooLong {
         /// How many there were.
         bytes: usize,
+        /// How many there may be.
+        allowed: usize,
     },
     /// Not one PEM block.
     #[error("not a PEM block: expected one -----BEGIN {}-----", .expected.text())]
@@ -60,6 +63,15 @@ impl PemLabel {
         }
     }
 
+    /// The longest text with such a block. Base64 takes four characters for three bytes, and a line end for 64.
+    #[must_use]
+    pub const fn text_bytes_max(self) -> usize {
+        match self {
+            Self::Certificate | Self::CertificateRequest => PEM_BYTES_MAX,
+            Self::RevocationList => CRL_BYTES_MAX / 2 * 3,
+        }
+    }
+
     fn is(self, label: &str) -> bool {
         label == self.text() || (self == Self::CertificateRequest && label == "NEW CERTIFICATE REQUEST")
     }
@@ -73,10 +85,15 @@ impl PemLabel {
 pub fn certificate_der(tbs: &[u8], signature: &[u8; 64]) -> Result<Vec<u8>, CertificateFault> {
     let certificate = Certificate {
         tbs_certificate: decode_tbs(tbs)?,
-        signature_algorithm: AlgorithmIdentifierOwned { oid: ID_ED_25519, parameters: None },
+        signature_algorithm: ed25519_algorithm(),
         signature: BitString::from_bytes(signature).map_err(|_| CertificateFault::Malformed)?,
     };
     certificate.to_der().map_err(|_| CertificateFault::Malformed)
+}
+
+/// How X.509 names Ed25519 (RFC 8410 §3).
+pub(super) const fn ed25519_algorithm() -> AlgorithmIdentifierOwned {
+    AlgorithmIdentifierOwned { oid: ID_ED_25519, parameters: None }
 }
 
 /// DER as PEM, in lines of 64 characters.
@@ -91,8 +108,8 @@ pub fn pem(label: PemLabel, der: &[u8]) -> String {
 /// # Errors
 /// If the text is too long, is not one PEM block, or holds something else.
 pub fn from_pem(label: PemLabel, text: &str) -> Result<Vec<u8>, AssembleFault> {
-    if text.len() > PEM_BYTES_MAX {
-        return Err(AssembleFault::TooLong { bytes: text.len() });
+    if text.len() > label.text_bytes_max() {
+        return Err(AssembleFault::TooLong { bytes: text.len(), allowed: label.text_bytes_max() });
     }
     let (found, der) =
         pem_codec::decode_vec(text.as_bytes()).map_err(|_| AssembleFault::Malformed { expected: label })?;

@@ -97,6 +97,12 @@ pub enum BuildFault {
     /// A name outside the zone.
     #[error(transparent)]
     Names(#[from] NameFault),
+    /// More than a revocation list takes.
+    #[error("{entries} certificates are revoked, where a list takes {}", super::REVOKED_COUNT_MAX)]
+    TooManyRevoked {
+        /// How many.
+        entries: usize,
+    },
     /// More than [`TBS_BYTES_MAX`].
     #[error("the certificate would have {bytes} bytes where at most {TBS_BYTES_MAX} are allowed")]
     TooLong {
@@ -130,7 +136,7 @@ impl Issuer {
         if !self.issuing_validity.ends_within(&self.root_validity) {
             return Err(BuildFault::OutlivesIssuer);
         }
-        let params = self.authority(ISSUING_COMMON_NAME, ISSUING_PATH_LENGTH)?;
+        let params = self.issuing_params()?;
         let subject = SubjectKey::from(self.issuing_key);
         self.by_root(params, &subject, &LeafParameters { serial, validity: self.issuing_validity })
     }
@@ -156,8 +162,12 @@ impl Issuer {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let issuer = self.authority(ISSUING_COMMON_NAME, ISSUING_PATH_LENGTH)?;
-        record(&mut params, &request.subject_key, &issuer, self.issuing_key, parameters)
+        record(&mut params, &request.subject_key, &self.issuing_params()?, self.issuing_key, parameters)
+    }
+
+    /// What stands in the issuing certificate, and so in whatever its key signs.
+    pub(super) fn issuing_params(&self) -> Result<CertificateParams, BuildFault> {
+        self.authority(ISSUING_COMMON_NAME, ISSUING_PATH_LENGTH)
     }
 
     /// How a log entry names the root as issuer: [`SubjectKey::spki_hash`] of its key.
@@ -240,29 +250,40 @@ fn record(
     params.not_after = calendar(not_after)?;
     params.serial_number = Some(rcgen::SerialNumber::from_slice(parameters.serial.as_bytes()));
     params.use_authority_key_identifier_extension = true;
-    let recorder = Recorder { key: SubjectKey::from(issuer_key), tbs: RefCell::new(Vec::new()) };
+    let recorder = Recorder::new(issuer_key);
     params.signed_by(subject, &rcgen::Issuer::from_params(issuer, &recorder)).map_err(encoding_fault)?;
-    let tbs = recorder.tbs.take();
+    let tbs = recorder.recorded();
     if tbs.len() > TBS_BYTES_MAX {
         return Err(BuildFault::TooLong { bytes: tbs.len() });
     }
     Ok(tbs)
 }
 
-fn calendar(at: UnixMillis) -> Result<OffsetDateTime, BuildFault> {
+pub(super) fn calendar(at: UnixMillis) -> Result<OffsetDateTime, BuildFault> {
     let seconds = i64::try_from(at.seconds()).ok();
     let instant = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     instant.ok_or(BuildFault::Time { milliseconds: at.0 })
 }
 
-fn encoding_fault(fault: rcgen::Error) -> BuildFault {
+pub(super) fn encoding_fault(fault: rcgen::Error) -> BuildFault {
     BuildFault::Encoding { reason: fault.to_string() }
 }
 
 /// A key without a secret, which keeps what it is asked to sign.
-struct Recorder {
+pub(super) struct Recorder {
     key: SubjectKey,
     tbs: RefCell<Vec<u8>>,
+}
+
+impl Recorder {
+    pub(super) fn new(key: PublicKey) -> Self {
+        Self { key: SubjectKey::from(key), tbs: RefCell::new(Vec::new()) }
+    }
+
+    /// What it was asked to sign.
+    pub(super) fn recorded(&self) -> Vec<u8> {
+        self.tbs.take()
+    }
 }
 
 impl PublicKeyData for Recorder {

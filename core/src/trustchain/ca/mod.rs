@@ -16,6 +16,7 @@ mod key;
 mod names;
 mod proof_extension;
 mod request;
+mod revocation;
 mod serial;
 mod take_apart;
 mod validity;
@@ -30,6 +31,10 @@ pub use key::{KeyFault, SubjectAlgorithm, SubjectKey};
 pub use names::{NAMES_BYTES_MAX, NameFault, SAN_COUNT_MAX, SPIFFE_BYTES_MAX, SubjectNames};
 pub use proof_extension::{PROOF_BYTES_MAX, ProofFault, split, with_proof};
 pub use request::{CSR_BYTES_MAX, CertificateRequest, PEM_BYTES_MAX, RequestFault};
+pub use revocation::{
+    CRL_BYTES_MAX, CRL_MS_LIFETIME, CRL_MS_PERIOD, InvalidReason, REVOKED_COUNT_MAX, RevocationList,
+    RevocationListFault, RevocationReason, RevokedEntry, SignedRevocationList, crl_der, take_apart_crl,
+};
 pub use serial::{InvalidSerial, SerialNumber};
 pub use take_apart::{
     CERTIFICATE_BYTES_MAX, CertificateFault, CertificateRole, SignedCertificate, take_apart,

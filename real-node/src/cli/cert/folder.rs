@@ -4,8 +4,8 @@ use crate::failure::{Exit, Failure};
 use crate::file::{self, Access};
 use hypermesh_core::state::{LEAF_SECONDS_DEFAULT, ServicePort};
 use hypermesh_core::trustchain::ca::{
-    CertificateRequest, CertificateRole, PEM_BYTES_MAX, PemLabel, SignedCertificate, from_pem, pem,
-    take_apart,
+    CertificateRequest, CertificateRole, PEM_BYTES_MAX, PemLabel, SignedCertificate, SubjectKey, from_pem,
+    pem, take_apart,
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,8 @@ pub(super) const ROOT_FILE: &str = "root.pem";
 pub(super) const PROOF_FILE: &str = "cert.proof";
 /// The private key, if it was made here.
 pub(super) const KEY_FILE: &str = "key.pem";
+/// A new private key, until its certificate is there.
+const NEXT_KEY_FILE: &str = "key.next.pem";
 /// The request, for renewal.
 const REQUEST_FILE: &str = "request.pem";
 /// What else a renewal asks for.
@@ -95,6 +97,33 @@ impl Folder {
             true => file::read_text(&path, PEM_BYTES_MAX).map(|text| Some(Zeroizing::new(text))),
             false => Ok(None),
         }
+    }
+
+    /// A new private key that waits for its certificate, PEM.
+    pub(super) fn next_key(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        let path = self.path(NEXT_KEY_FILE);
+        match path.exists() {
+            true => file::read_text(&path, PEM_BYTES_MAX).map(|text| Some(Zeroizing::new(text))),
+            false => Ok(None),
+        }
+    }
+
+    /// Puts a new private key beside the one in use.
+    pub(super) fn write_next_key(&self, key_pem: &str) -> Result<(), Failure> {
+        file::write(&self.path(NEXT_KEY_FILE), key_pem.as_bytes(), Access::Private)
+    }
+
+    /// Puts the new private key in the place of the old one, if it is the one that was certified.
+    pub(super) fn adopt_next_key(&self, certified: &SubjectKey) -> Result<(), Failure> {
+        let Some(key_pem) = self.next_key()? else { return Ok(()) };
+        let key = super::key::load(&key_pem)?;
+        if rcgen::PublicKeyData::der_bytes(&key) != certified.key_bytes() {
+            return Ok(());
+        }
+        let (next, place) = (self.path(NEXT_KEY_FILE), self.path(KEY_FILE));
+        std::fs::rename(&next, &place).map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot put {} in place: {error}", next.display()))
+        })
     }
 
     pub(super) fn write_key(&self, key_pem: &str) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! `hypermesh cert issue` and `hypermesh cert renew`.
+//! `hypermesh cert issue`, and what it has in common with `hypermesh cert renew`.
 //!
 //! What the asked node answers is verified before it is written: chain, approval, log, and who approved it,
 //! against a trust bundle that follows from the context's genesis.
@@ -54,23 +54,9 @@ pub struct IssueArgs {
     pub force: bool,
 }
 
-/// What to renew.
-#[derive(Debug, Args)]
-pub struct RenewArgs {
-    /// The folder that `cert issue` wrote
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-    /// How long the new certificate lives; as long as the old one unless given
-    #[arg(long, value_parser = moment::parse_seconds)]
-    pub lifetime: Option<u32>,
-    /// A port that the name's service listens on; those of the old one unless given
-    #[arg(long, value_name = "PORT/PROTOCOL")]
-    pub port: Vec<ServicePort>,
-}
-
 /// What is printed about an issued certificate.
 #[derive(Serialize)]
-struct IssuedReport {
+pub(super) struct IssuedReport {
     names: SubjectNames,
     serial_number: SerialNumber,
     height: Height,
@@ -95,37 +81,8 @@ pub(super) fn issue(args: IssueArgs, global: &Global, output: Output) -> Result<
     };
     let ports = args.port.iter().map(ToString::to_string).collect();
     let renewal = Renewal { lifetime_seconds: args.lifetime, ports };
-    obtain(&folder, csr, &request, &renewal, global, output)
-}
-
-/// Renews a certificate.
-pub(super) fn renew(args: RenewArgs, global: &Global, output: Output) -> Result<(), Failure> {
-    let folder = Folder::new(&args.folder);
-    let current = folder.certificate()?;
-    let (csr, request) = match folder.has_request() {
-        true => folder.request()?,
-        false => {
-            let missing = "it holds neither request.pem nor key.pem: issue the certificate anew";
-            let path = args.folder.display();
-            let key_pem =
-                folder.key()?.ok_or_else(|| Failure::new(Exit::Input, format!("{path}: {missing}")))?;
-            let hypermesh_core::trustchain::ca::CertificateRole::Leaf(names) = &current.role else {
-                return Err(Failure::new(Exit::Input, format!("{path}: cert.pem is of an authority")));
-            };
-            signed_request(&key_pem, names)?
-        }
-    };
-    if !is_for(&current, &request) {
-        let message =
-            format!("{}: cert.pem and the request are of different keys or names", args.folder.display());
-        return Err(Failure::new(Exit::Input, message));
-    }
-    let mut renewal = folder.renewal()?;
-    renewal.lifetime_seconds = args.lifetime.unwrap_or(renewal.lifetime_seconds);
-    if !args.port.is_empty() {
-        renewal.ports = args.port.iter().map(ToString::to_string).collect();
-    }
-    obtain(&folder, csr, &request, &renewal, global, output)
+    let issued = obtain(&Wanted { folder: &folder, csr, request: &request, renewal: &renewal }, global)?;
+    output.print(&issued, report_line)
 }
 
 /// A request with the key in the folder, or with a new one that is put there.
@@ -147,7 +104,10 @@ fn request_for_own_key(
     Ok((csr, request))
 }
 
-fn signed_request(key_pem: &str, names: &SubjectNames) -> Result<(Vec<u8>, CertificateRequest), Failure> {
+pub(super) fn signed_request(
+    key_pem: &str,
+    names: &SubjectNames,
+) -> Result<(Vec<u8>, CertificateRequest), Failure> {
     let csr = key::request(&key::load(key_pem)?, names)?;
     let request = CertificateRequest::from_csr(&csr).map_err(|fault| Failure::new(Exit::Input, fault))?;
     Ok((csr, request))
@@ -157,15 +117,21 @@ fn admit(folder: &Folder, request: &CertificateRequest, force: bool) -> Result<(
     if force { Ok(()) } else { folder.admit(request) }
 }
 
-/// Asks for the certificate, verifies what comes, writes it, and says so in one line.
-fn obtain(
-    folder: &Folder,
-    csr: Vec<u8>,
-    request: &CertificateRequest,
-    renewal: &Renewal,
-    global: &Global,
-    output: Output,
-) -> Result<(), Failure> {
+/// A certificate that is wanted.
+pub(super) struct Wanted<'a> {
+    /// Where it goes.
+    pub(super) folder: &'a Folder,
+    /// The request, DER.
+    pub(super) csr: Vec<u8>,
+    /// What it asks for.
+    pub(super) request: &'a CertificateRequest,
+    /// What else is asked for.
+    pub(super) renewal: &'a Renewal,
+}
+
+/// Asks for the certificate, verifies what comes, and writes it.
+pub(super) fn obtain(wanted: &Wanted<'_>, global: &Global) -> Result<IssuedReport, Failure> {
+    let Wanted { folder, csr, request, renewal } = wanted;
     let action = Action::IssueCertificate(IssueCertificate {
         csr: csr.clone(),
         profile: CertificateProfile::default(),
@@ -177,12 +143,16 @@ fn obtain(
         Ok((issued, trust::fetch(client).await?))
     })?;
     let (proof, verification) = verified(&issued, request, &bundle)?;
-    folder.write_request(&csr, renewal)?;
+    let newest = bundle.issuing_ders.last();
+    let newest =
+        newest.ok_or_else(|| Failure::new(Exit::NotValid, "the trust bundle has no issuing certificate"))?;
+    folder.adopt_next_key(&request.subject_key)?;
+    folder.write_request(csr, renewal)?;
     folder.write(ROOT_FILE, &pem(PemLabel::Certificate, &bundle.root_der))?;
-    folder.write(CHAIN_FILE, &pem(PemLabel::Certificate, &bundle.issuing_der))?;
+    folder.write(CHAIN_FILE, &pem(PemLabel::Certificate, &newest.0))?;
     folder.write(PROOF_FILE, &proof.to_pem())?;
     folder.write(CERTIFICATE_FILE, &pem(PemLabel::Certificate, &issued.certificate_der))?;
-    let report = IssuedReport {
+    Ok(IssuedReport {
         names: request.names.clone(),
         serial_number: issued.serial_number,
         height: issued.height,
@@ -191,8 +161,7 @@ fn obtain(
         not_after: issued.not_after,
         approved_by: verification.approved_by,
         certificate: folder.path(CERTIFICATE_FILE),
-    };
-    output.print(&report, report_line)
+    })
 }
 
 async fn ask(client: &MeshClient, action: Action) -> Result<IssuedCertificate, Failure> {
@@ -223,7 +192,7 @@ fn verified(
     }
 }
 
-fn report_line(report: &IssuedReport) -> String {
+pub(super) fn report_line(report: &IssuedReport) -> String {
     format!(
         "issued {} until {}: serial {}, height {}, log index {}, fee {}, in {}",
         report.names,

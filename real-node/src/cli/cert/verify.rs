@@ -1,14 +1,17 @@
-//! `hypermesh cert verify`: offline, check by check.
+//! `hypermesh cert verify`: offline, check by check; and by a revocation list, where there is one to go by.
 
-use super::super::trust;
-use super::folder::PROOF_FILE;
+use super::super::{Global, trust};
+use super::folder::{CHAIN_FILE, PROOF_FILE};
+use super::status::{self, Source, Where};
 use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
 use hypermesh_core::base::UnixMillis;
-use hypermesh_core::trust::{CertificateProof, CheckName, PROOF_BYTES_MAX, Verification, verify_certificate};
+use hypermesh_core::trust::{
+    CertificateProof, CheckName, PROOF_BYTES_MAX, TrustBundle, Verification, verify_certificate,
+};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{PEM_BYTES_MAX, PemLabel, from_pem, pem};
 use std::path::{Path, PathBuf};
@@ -34,15 +37,30 @@ pub struct VerifyArgs {
     /// The moment to verify it at, as in 2026-11-22T18:00:00Z; now unless given
     #[arg(long, value_name = "MOMENT", value_parser = moment::parse)]
     pub at: Option<UnixMillis>,
+    /// The revocation list, as `hypermesh cert crl` writes it; the mesh's newest unless given, if the context reaches
+    /// the mesh
+    #[arg(long, value_name = "FILE")]
+    pub crl: Option<PathBuf>,
+    /// Ask no mesh for its revocation list
+    #[arg(long, conflicts_with = "crl")]
+    pub offline: bool,
 }
 
 /// Verifies a certificate.
-pub(super) fn run(args: &VerifyArgs, output: Output) -> Result<(), Failure> {
-    let bundle = trust::read(&args.trust)?;
+pub(super) fn run(args: &VerifyArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let mut bundle = trust::read(&args.trust)?;
     let der = read_certificate(&args.certificate)?;
+    take_in_chain(&mut bundle, args);
     let proof = if args.without_proof { None } else { Some(read_proof(args)?) };
     let at = args.at.unwrap_or_else(moment::now);
-    let verification = verify_certificate(&bundle, &der, proof.as_ref(), args.name.as_ref(), at);
+    let mut verification = verify_certificate(&bundle, &der, proof.as_ref(), args.name.as_ref(), at);
+    if verification.valid {
+        let place = Where { file: args.crl.as_deref(), offline: args.offline };
+        match status::look(&place, &bundle, global)? {
+            Source::List(list, source) => verification.check_revocation(&der, &list, &source, at),
+            Source::None(why) => output.tell(format_args!("revocation was not checked: {why}")),
+        }
+    }
     output.print(&verification, |verification| {
         let mut text = verification_text(verification);
         if args.without_proof && verification.valid {
@@ -56,6 +74,16 @@ pub(super) fn run(args: &VerifyArgs, output: Output) -> Result<(), Failure> {
             let message = format!("{} is not valid: {}", args.certificate.display(), failed.detail);
             Err(Failure::new(Exit::NotValid, message))
         }
+    }
+}
+
+/// Takes in the issuing certificate beside the certificate, which may be newer than the trust bundle. The bundle
+/// decides whether it anchors that; if not, the certificate is judged by what the bundle has.
+fn take_in_chain(bundle: &mut TrustBundle, args: &VerifyArgs) {
+    let path = args.certificate.with_file_name(CHAIN_FILE);
+    let Ok(text) = file::read_text(&path, PEM_BYTES_MAX) else { return };
+    if let Ok(der) = from_pem(PemLabel::Certificate, &text) {
+        drop(bundle.take_in(&der));
     }
 }
 
@@ -78,6 +106,7 @@ const fn check_name(name: CheckName) -> &'static str {
         CheckName::Logged => "logged",
         CheckName::Quorum => "precommits",
         CheckName::Checkpoint => "checkpoint",
+        CheckName::Revocation => "revocation",
         _ => "other",
     }
 }

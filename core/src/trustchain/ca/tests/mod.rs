@@ -4,6 +4,7 @@ mod chain;
 mod hostile;
 mod proof;
 mod request;
+mod revocation;
 
 use super::*;
 use crate::base::{Digest, PublicKey, SecretKey, UnixMillis};

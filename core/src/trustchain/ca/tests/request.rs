@@ -43,7 +43,7 @@ fn pem_gives_what_der_gives() {
     let twice = text.to_string() + text;
     assert!(matches!(CertificateRequest::from_pem(&twice), Err(RequestFault::Pem(_))));
     let long = " ".repeat(PEM_BYTES_MAX + 1);
-    let fault = AssembleFault::TooLong { bytes: PEM_BYTES_MAX + 1 };
+    let fault = AssembleFault::TooLong { bytes: PEM_BYTES_MAX + 1, allowed: PEM_BYTES_MAX };
     assert_eq!(CertificateRequest::from_pem(&long), Err(RequestFault::Pem(fault)));
 }
 

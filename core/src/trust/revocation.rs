@@ -1,0 +1,110 @@
+//! Checking a revocation list against a trust bundle, and a certificate against the list.
+
+use super::bundle::{BundleFault, TrustBundle};
+use super::verify::{Check, CheckName, Verification};
+use crate::base::UnixMillis;
+use crate::trustchain::ca::{
+    RevocationList, RevocationListFault, RevokedEntry, SerialNumber, take_apart, take_apart_crl,
+};
+use alloc::format;
+use alloc::string::ToString;
+use serde::Serialize;
+
+/// A revocation list that the issuing key of a trust bundle signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckedList {
+    list: RevocationList,
+}
+
+/// A revocation list that shows nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListRefusal {
+    /// The bundle itself anchors nothing.
+    #[error("trust bundle: {0}")]
+    Bundle(#[from] BundleFault),
+    /// Not a list, or none of this authority's shape.
+    #[error(transparent)]
+    Form(#[from] RevocationListFault),
+    /// A list of another authority.
+    #[error("the revocation list is of another authority than the trust bundle's")]
+    Issuer,
+    /// The signature does not hold.
+    #[error("the revocation list is not signed by the mesh's issuing key")]
+    Signature,
+}
+
+impl TrustBundle {
+    /// Checks a revocation list, DER: of this mesh's issuing authority, and signed by its key. How old it may be is
+    /// asked when it is used.
+    ///
+    /// # Errors
+    /// With the first of these that does not hold.
+    pub fn verify_revocation_list(&self, der: &[u8]) -> Result<CheckedList, ListRefusal> {
+        let anchor = self.anchor()?;
+        let signed = take_apart_crl(der)?;
+        let same = anchor.issuing.iter().all(|issuing| {
+            issuing.subject_name == signed.issuer_name && issuing.subject_key_id == signed.authority_key_id
+        });
+        if !same {
+            return Err(ListRefusal::Issuer);
+        }
+        if !signed.is_signed_by(&anchor.issuing_key) {
+            return Err(ListRefusal::Signature);
+        }
+        Ok(CheckedList { list: signed.list })
+    }
+}
+
+impl CheckedList {
+    /// What it says.
+    #[must_use]
+    pub const fn list(&self) -> &RevocationList {
+        &self.list
+    }
+
+    /// The entry of a certificate that is revoked at this instant. A list may know of it later than that.
+    #[must_use]
+    pub fn revoked(&self, serial: &SerialNumber, at: UnixMillis) -> Option<&RevokedEntry> {
+        self.list.entry(serial).filter(|entry| entry.at.seconds() <= at.seconds())
+    }
+
+    /// Whether a newer list is there by this instant, so that this one says nothing any more.
+    #[must_use]
+    pub const fn has_run_out(&self, at: UnixMillis) -> bool {
+        at.seconds() > self.list.next_update.seconds()
+    }
+}
+
+impl Verification {
+    /// Adds the check that a certificate is not revoked at this instant, by a list that comes from `source`. Made only
+    /// if everything before it holds.
+    pub fn check_revocation(
+        &mut self,
+        certificate_der: &[u8],
+        list: &CheckedList,
+        source: &str,
+        at: UnixMillis,
+    ) {
+        let Ok(certificate) = take_apart(certificate_der) else { return };
+        if !self.valid {
+            return;
+        }
+        let RevocationList { number, next_update, .. } = list.list;
+        let (passed, detail) = match list.revoked(&certificate.serial, at) {
+            Some(entry) => (false, format!("revoked at {}: {}", entry.at, entry.reason.to_string())),
+            None if list.has_run_out(at) => (
+                false,
+                format!(
+                    "the revocation list {number} from {source} ran out at {next_update}: fetch a new one"
+                ),
+            ),
+            None => (
+                true,
+                format!("not in revocation list {number} from {source}, which holds until {next_update}"),
+            ),
+        };
+        self.valid = passed;
+        self.checks.push(Check { name: CheckName::Revocation, passed, detail });
+    }
+}

@@ -1,0 +1,136 @@
+//! `hypermesh cert revoke` and `hypermesh cert crl`.
+
+use super::super::{Global, trust};
+use super::subject::{self, Subject};
+use crate::client::{MeshClient, done, session};
+use crate::failure::{Exit, Failure};
+use crate::file::{self, Access};
+use crate::moment;
+use crate::output::Output;
+use clap::Args;
+use hypermesh_core::api::{PublishedList, RevocationListRequest, RevokeCertificateRequest};
+use hypermesh_core::base::{Height, MicroCaesar};
+use hypermesh_core::state::{Action, Effect, Outcome, Receipt, Revocation, RevokeCertificate};
+use hypermesh_core::trust::{CheckedList, TrustBundle};
+use hypermesh_core::trustchain::ca::{PemLabel, RevocationReason, SerialNumber, pem};
+use serde::Serialize;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// What to revoke, and why.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// Its serial number, or its file (PEM or DER)
+    #[arg(value_name = "SERIAL|FILE", value_parser = subject::parse)]
+    pub certificate: Subject,
+    /// Why (RFC 5280): unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or
+    /// privilegeWithdrawn
+    #[arg(long)]
+    pub reason: RevocationReason,
+}
+
+/// Where the revocation list goes, and how.
+#[derive(Debug, Args)]
+pub struct CrlArgs {
+    /// As DER, not PEM
+    #[arg(long, conflicts_with = "pem")]
+    pub der: bool,
+    /// As PEM, which it is anyway
+    #[arg(long)]
+    pub pem: bool,
+    /// Where to; standard output if not given
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What is printed about a revocation.
+#[derive(Serialize)]
+pub(super) struct RevokedReport {
+    pub(super) serial_number: SerialNumber,
+    pub(super) revocation: Revocation,
+    height: Height,
+    fee: MicroCaesar,
+}
+
+/// Revokes a certificate.
+pub(super) fn revoke(args: &RevokeArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let serial = args.certificate.serial()?;
+    let report = session(global, "waiting for the revocation", async |client| {
+        let report = ask(client, serial, args.reason).await?;
+        // The mesh signs the list after the block: whoever fetches it next shall find the certificate in it.
+        client.call(&RevocationListRequest { at_least: Some(report.revocation.list) }).await?;
+        Ok(report)
+    })?;
+    if report.revocation.reason != args.reason {
+        output.tell(format_args!("it was revoked before, for another reason, which stays"));
+    }
+    output.print(&report, |report| {
+        let Revocation { at, reason, list } = &report.revocation;
+        format!("revoked {serial} at {}: {reason}, in revocation list {list}", moment::text(*at))
+    })
+}
+
+/// Has a certificate revoked, and says when and why it was.
+pub(super) async fn ask(
+    client: &MeshClient,
+    serial_number: SerialNumber,
+    reason: RevocationReason,
+) -> Result<RevokedReport, Failure> {
+    let action = Action::RevokeCertificate(RevokeCertificate { serial_number, reason });
+    let operation = client.operation(action)?;
+    let receipt = done(client.call(&RevokeCertificateRequest { operation }).await?)?;
+    match receipt {
+        Receipt {
+            outcome: Outcome::Done(Effect::CertificateRevoked { serial, revocation }),
+            height,
+            fee,
+            ..
+        } if serial == serial_number => Ok(RevokedReport { serial_number, revocation, height, fee }),
+        _ => Err(Failure::new(
+            Exit::NotValid,
+            "the node gave a receipt of something else than this revocation",
+        )),
+    }
+}
+
+/// Prints or writes the newest revocation list, once it is checked against the context's mesh.
+pub(super) fn crl(args: &CrlArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let (published, checked) = session(global, "fetching the revocation list", async |client| {
+        let bundle = trust::fetch(client).await?;
+        fetch(client, &bundle).await
+    })?;
+    if output.json {
+        return output.print(checked.list(), |_| String::new());
+    }
+    let bytes = match args.der {
+        true => published.crl_der,
+        false => pem(PemLabel::RevocationList, &published.crl_der).into_bytes(),
+    };
+    let Some(path) = &args.out else {
+        let failed = |error: std::io::Error| Failure::new(Exit::Failed, format!("standard output: {error}"));
+        let mut stdout = std::io::stdout().lock();
+        return stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(failed);
+    };
+    file::write(path, &bytes, Access::Public)?;
+    let (number, entries) = (published.number, checked.list().entries.len());
+    let until = moment::text(published.next_update);
+    output
+        .tell(format_args!("{}: revocation list {number}, {entries} revoked, until {until}", path.display()));
+    Ok(())
+}
+
+/// The mesh's newest revocation list, checked against a trust bundle.
+pub(super) async fn fetch(
+    client: &MeshClient,
+    bundle: &TrustBundle,
+) -> Result<(PublishedList, CheckedList), Failure> {
+    let published = client.call(&RevocationListRequest { at_least: None }).await?;
+    let refused = |reason: &dyn std::fmt::Display| {
+        Failure::new(Exit::NotValid, format!("the node gave a revocation list that does not hold: {reason}"))
+    };
+    let checked = bundle.verify_revocation_list(&published.crl_der).map_err(|refusal| refused(&refusal))?;
+    if checked.list().number != published.number {
+        return Err(refused(&"its number is another than the node says"));
+    }
+    Ok((published, checked))
+}

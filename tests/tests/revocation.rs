@@ -1,0 +1,193 @@
+//! Certificates end: revoked, renewed, replaced, as typed; and openssl, rustls and the command line refuse what is
+//! revoked, and nothing else.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod desk;
+
+use desk::Desk;
+use hypermesh::mesh_tls::MeshTls;
+use hypermesh_core::trust::TrustBundle;
+use hypermesh_core::trustchain::ca::{PemLabel, from_pem, pem, take_apart};
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, Error};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_certificate_is_refused_by_everyone_and_the_one_beside_it_is_not() {
+    let mut desk = Desk::new().await;
+    for name in ["bad", "good"] {
+        desk.succeed(&["cert", "issue", &format!("{name}.demo.hypermesh"), "--out", name]);
+    }
+    desk.succeed(&["trust", "export", "--out", "mesh.trust"]);
+    desk.succeed(&["cert", "crl", "--out", "before.pem"]);
+    assert!(openssl_verifies(&desk, "bad", "before.pem").is_ok());
+
+    let said = desk.succeed(&["cert", "revoke", "bad/cert.pem", "--reason", "keyCompromise"]);
+    assert!(said.contains("keyCompromise") && said.contains("in revocation list 2"), "{said}");
+    let pem_text = desk.succeed(&["cert", "crl", "--pem"]);
+    std::fs::write(desk.path("crl.pem"), &pem_text).unwrap();
+    desk.succeed(&["cert", "crl", "--der", "--out", "crl.der"]);
+    let der = std::fs::read(desk.path("crl.der")).unwrap();
+    assert_eq!(pem(PemLabel::RevocationList, &der), pem_text);
+
+    assert!(openssl_verifies(&desk, "good", "crl.pem").is_ok());
+    let refusal = openssl_verifies(&desk, "bad", "crl.pem").unwrap_err();
+    assert!(refusal.contains("certificate revoked"), "{refusal}");
+    let text = desk.openssl(&["crl", "-inform", "DER", "-in", "crl.der", "-noout", "-text"]);
+    assert!(text.contains("Key Compromise") && text.contains("X509v3 CRL Number"), "{text}");
+    rustls_judges(&desk, &der);
+    the_command_line_judges(&desk);
+    repeats_and_refusals(&desk);
+    // Offline is offline: what can be said without the mesh is said, and what cannot be, too.
+    desk.mesh.stop().await;
+    let verified = desk.succeed(&["cert", "verify", "--trust", "mesh.trust", "good/cert.pem"]);
+    assert!(verified.contains("revocation was not checked"), "{verified}");
+    desk.fail(&["cert", "verify", "--trust", "mesh.trust", "bad/cert.pem", "--crl", "crl.der"], 7, "revoked");
+}
+
+fn openssl_verifies(desk: &Desk, folder: &str, list: &str) -> Result<(), String> {
+    let [root, chain, certificate] = ["root", "chain", "cert"].map(|file| format!("{folder}/{file}.pem"));
+    let words =
+        ["verify", "-x509_strict", "-crl_check", "-CRLfile", list, "-CAfile", &root, "-untrusted", &chain];
+    let output = std::process::Command::new("openssl")
+        .args(words)
+        .arg(&certificate)
+        .current_dir(desk.folder.path())
+        .output()
+        .unwrap();
+    let text =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    if output.status.success() { Ok(()) } else { Err(text) }
+}
+
+/// Both of our rustls verifiers, each with the list.
+fn rustls_judges(desk: &Desk, list: &[u8]) {
+    let bundle = TrustBundle::from_pem(&desk.read("mesh.trust")).unwrap();
+    let tls = MeshTls::new(&bundle, list).unwrap();
+    let (server, client) = (tls.server_verifier().unwrap(), tls.client_verifier().unwrap());
+    let judge = |folder: &str| {
+        let [leaf, issuing] = ["cert", "chain"].map(|file| {
+            let der = from_pem(PemLabel::Certificate, &desk.read(&format!("{folder}/{file}.pem"))).unwrap();
+            CertificateDer::from(der)
+        });
+        let name = ServerName::try_from(format!("{folder}.demo.hypermesh")).unwrap();
+        let (chain, now) = ([issuing], UnixTime::now());
+        let as_server = server.verify_server_cert(&leaf, &chain, &name, &[], now).map(|_| ());
+        let as_client = client.verify_client_cert(&leaf, &chain, now).map(|_| ());
+        [as_server, as_client]
+    };
+    assert_eq!(judge("good"), [Ok(()), Ok(())]);
+    let revoked = || Err(Error::InvalidCertificate(CertificateError::Revoked));
+    assert_eq!(judge("bad"), [revoked(), revoked()]);
+    let mut changed = list.to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    assert!(MeshTls::new(&bundle, &changed).is_err(), "a list that nobody signed makes no verifier");
+}
+
+fn the_command_line_judges(desk: &Desk) {
+    let verify = ["cert", "verify", "--trust", "mesh.trust"];
+    let good = desk.succeed(&[&verify[..], &["good/cert.pem"]].concat());
+    assert!(good.contains("revocation") && good.contains("from the mesh"), "{good}");
+    desk.fail(&[&verify[..], &["bad/cert.pem"]].concat(), 7, "revoked at ");
+    let good = desk.succeed(&[&verify[..], &["good/cert.pem", "--crl", "crl.pem"]].concat());
+    assert!(good.contains("from crl.pem"), "{good}");
+    desk.fail(&[&verify[..], &["bad/cert.pem", "--crl", "crl.pem"]].concat(), 7, "keyCompromise");
+    desk.succeed(&[&verify[..], &["bad/cert.pem", "--crl", "before.pem"]].concat());
+    let offline = desk.succeed(&[&verify[..], &["bad/cert.pem", "--offline"]].concat());
+    assert!(offline.contains("revocation was not checked"), "{offline}");
+
+    let shown = desk.succeed(&["cert", "show", "bad"]);
+    assert!(shown.contains("status       revoked") && shown.contains("keyCompromise"), "{shown}");
+    let serial = serial(desk, "good");
+    assert!(desk.succeed(&["cert", "show", &serial]).contains("status       valid"));
+    let lines = |words: &[&str]| desk.succeed(&[&["cert", "list"], words].concat()).lines().count();
+    assert_eq!(
+        (lines(&["--mine"]), lines(&["--status", "valid"]), lines(&["--status", "revoked"])),
+        (2, 1, 1)
+    );
+    assert!(desk.succeed(&["cert", "list", "--status", "expired"]).contains("no certificates"));
+    assert_eq!(
+        lines(&["--expires-before", "2100-01-01T00:00:00Z", "--issued-after", "2020-01-01T00:00:00Z"]),
+        2
+    );
+    assert!(desk.succeed(&["cert", "list", "--name", "bad.demo.hypermesh"]).contains(" revoked "));
+    let page = desk.succeed(&["cert", "list", "--limit", "1"]);
+    assert!(page.contains("there are more: --after"), "{page}");
+    assert!(desk.succeed(&["cert", "list", "--json"]).contains("\"revocation\""));
+    // The keys of the revoked one went with it.
+    desk.fail(&["dns", "lookup", "_443._tcp.bad.demo.hypermesh", "TLSA"], 6, "");
+    desk.succeed(&["dns", "lookup", "_443._tcp.good.demo.hypermesh", "TLSA"]);
+}
+
+fn serial(desk: &Desk, folder: &str) -> String {
+    let der = from_pem(PemLabel::Certificate, &desk.read(&format!("{folder}/cert.pem"))).unwrap();
+    take_apart(&der).unwrap().serial.to_string()
+}
+
+fn repeats_and_refusals(desk: &Desk) {
+    let again = desk.succeed(&["cert", "revoke", &serial(desk, "bad"), "--reason", "superseded"]);
+    assert!(again.contains("keyCompromise") && again.contains("in revocation list 2"), "{again}");
+    desk.fail(&["cert", "revoke", "good", "--reason", "certificateHold"], 2, "for good");
+    desk.fail(
+        &["cert", "revoke", &format!("01{}", "0".repeat(30)), "--reason", "superseded"],
+        5,
+        "no certificate",
+    );
+    desk.fail(&["cert", "revoke", "absent.pem", "--reason", "superseded"], 3, "absent.pem");
+    // Somebody else's is refused, by the mesh.
+    let seed: String = desk.mesh.cast.other.seed().iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(desk.path("other.key"), seed).unwrap();
+    let context = desk.read("context.toml").replace("owner.key", "other.key");
+    std::fs::write(desk.path("other.toml"), context).unwrap();
+    let words = ["--context", "other.toml", "cert", "revoke", "good", "--reason", "superseded"];
+    desk.fail(&words, 5, "belongs to");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_with_the_same_key_or_a_new_one_and_the_old_one_ends_if_told_to() {
+    let mut desk = Desk::new().await;
+    desk.succeed(&["cert", "issue", "web.demo.hypermesh", "--out", "web"]);
+    desk.succeed(&["trust", "export", "--out", "mesh.trust"]);
+    let needs = |words: &[&str]| desk.run(&[&["cert", "needs-renewal"], words].concat()).0;
+    assert_eq!((needs(&["web"]), needs(&["web/cert.pem", "--expires-in", "25h"])), (1, 0));
+    assert_eq!((needs(&["web", "absent"]), needs(&["web", "--expires-in", "100%"])), (2, 0));
+    assert_eq!((needs(&["web/key.pem"]), needs(&[])), (3, 2));
+
+    let (key, first) = (desk.read("web/key.pem"), serial(&desk, "web"));
+    let said = desk.succeed(&["cert", "renew", "web"]);
+    assert!(said.contains(&first) && said.contains("good until"), "{said}");
+    assert_eq!(desk.read("web/key.pem"), key);
+    assert!(desk.succeed(&["cert", "show", &first]).contains("status       valid"));
+    let second = serial(&desk, "web");
+    let said = desk.succeed(&["cert", "renew", "web", "--new-key", "--key-type", "ed25519", "--revoke-old"]);
+    assert!(said.contains(&second) && said.contains("is revoked"), "{said}");
+    assert!(desk.read("web/key.pem") != key && !desk.path("web/key.next.pem").exists());
+    assert!(desk.succeed(&["cert", "show", &second]).contains("superseded"));
+    desk.succeed(&["cert", "verify", "--trust", "mesh.trust", "web/cert.pem"]);
+    let public = |words: &[&str]| desk.openssl(words);
+    assert_eq!(
+        public(&["pkey", "-in", "web/key.pem", "-pubout"]),
+        public(&["x509", "-in", "web/cert.pem", "-noout", "-pubkey"])
+    );
+    // A key that was made elsewhere stays there.
+    desk.openssl(&[
+        "req",
+        "-new",
+        "-newkey",
+        "ed25519",
+        "-nodes",
+        "-keyout",
+        "own.key",
+        "-out",
+        "own.csr",
+        "-subj",
+        "/",
+        "-addext",
+        "subjectAltName=DNS:own.demo.hypermesh",
+    ]);
+    desk.succeed(&["cert", "issue", "--csr", "own.csr", "--out", "own"]);
+    desk.fail(&["cert", "renew", "own", "--new-key"], 3, "made elsewhere");
+    desk.succeed(&["cert", "renew", "own"]);
+    desk.mesh.stop().await;
+}

@@ -1,0 +1,39 @@
+//! A node whose own task does not turn any more is not alive, whatever else of its process is: so it must not
+//! tell its service manager that it is.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use hypermesh_tests::LocalMesh;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a node that turns may take to come round.
+const TURN_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long anything may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn a_stuck_node_has_no_pulse_and_one_that_turns_again_has() {
+    let shut = Arc::new(AtomicBool::new(false));
+    let gate = shut.clone();
+    // Whoever observes runs within the node's task: while the gate is shut, it stands still.
+    let observer = move |_: &_, _| {
+        while gate.load(Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let mut mesh = LocalMesh::start_observed(Arc::new(observer)).await;
+    let pulse = mesh.node(0).pulse();
+    assert!(timeout(PATIENCE, pulse.beat()).await.unwrap());
+
+    shut.store(true, Relaxed);
+    let stuck = async { while timeout(TURN_TIMEOUT, pulse.beat()).await.is_ok() {} };
+    timeout(PATIENCE, stuck).await.expect("the next block finds the gate shut");
+    shut.store(false, Relaxed);
+    assert!(timeout(PATIENCE, pulse.beat()).await.unwrap(), "it turns again");
+
+    mesh.stop().await;
+    assert!(!timeout(PATIENCE, pulse.beat()).await.unwrap(), "it has ended");
+}

@@ -1,0 +1,65 @@
+//! What is logged of the requests that no view answers: those that change something, or make the node work.
+//!
+//! Each gets a span, so that every line that is logged on its way carries its trace id, and one line with the
+//! target `audit` when it ends: who asked for what from where, and what became of it.
+
+use crate::{Call, Status, StatusCode};
+use bytes::Bytes;
+use hypermesh_core::api::Request;
+use tracing::Span;
+
+/// The span of a request.
+pub(super) fn span(call: &Call, request: &Request) -> Span {
+    let span = tracing::info_span!(
+        "request",
+        trace = hexadecimal(&call.trace_id),
+        idempotency_key = tracing::field::Empty,
+        method = %format_args!("{}/{}", call.service, call.method),
+        caller = %call.caller,
+        remote = %call.remote,
+        operation = tracing::field::Empty,
+        action = tracing::field::Empty,
+    );
+    if let Some(key) = &call.idempotency_key {
+        span.record("idempotency_key", hexadecimal(key));
+    }
+    if let Some(operation) = request.operation() {
+        span.record("operation", tracing::field::display(operation.id()));
+        span.record("action", operation.body.action.name());
+    }
+    span
+}
+
+/// Logs how a request ended. Dropped before that, it logs that nobody waits any more.
+pub(super) struct Ending {
+    ended: bool,
+}
+
+impl Ending {
+    pub(super) const fn new() -> Self {
+        Self { ended: false }
+    }
+
+    pub(super) fn told(mut self, result: &Result<Bytes, Status>) {
+        self.ended = true;
+        match result {
+            Ok(_) => tracing::info!(target: "audit", outcome = StatusCode::Ok.name(), "answered"),
+            Err(status) => {
+                let (outcome, reason) = (status.code().name(), status.message());
+                tracing::info!(target: "audit", outcome, reason, "answered");
+            }
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.ended {
+            tracing::info!(target: "audit", "the caller waits no more: it may yet be done");
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(*bytes))
+}
