@@ -11,6 +11,7 @@ mod discover;
 mod fault;
 mod operation;
 mod session;
+mod several;
 mod walk;
 
 pub use fault::failure_of;
