@@ -104,6 +104,7 @@ fn four_hosts_hold_when_cables_are_pulled_and_addresses_change() {
     a_clients_connection_survives_a_new_address(&mut network);
     a_validator_with_a_new_address_is_found(&network);
     two_that_moved_at_once_are_told_of_each_other(&network);
+    plain_dns_is_asked_over_ipv4(&network);
     lines_of_a_request_carry_its_trace_id(&network);
 }
 
@@ -207,6 +208,19 @@ fn two_that_moved_at_once_are_told_of_each_other(network: &Network) {
     }
     for name in NODES {
         status(network, name, "\"connected\": 4");
+    }
+}
+
+fn plain_dns_is_asked_over_ipv4(network: &Network) {
+    network.add_address("node-2", "192.0.2.2/24");
+    network.add_address("client", "192.0.2.5/24");
+    let host = network.host("node-2");
+    host.succeed(&format!("sed -i '/^dns/s/\\[.*\\]/[::ffff:192.0.2.2]/' {DATA}/node.toml"));
+    stop(network, "node-2");
+    start(network, "node-2");
+    for more in ["", "+tcp"] {
+        let asked = format!("dig @192.0.2.2 api.ops.mesh.example AAAA +short {more} | grep -x 2001:db8::77");
+        network.host("client").until(PATIENCE, &asked);
     }
 }
 

@@ -84,6 +84,7 @@ impl Node {
     fn after_commit(&mut self, committed: &Committed) {
         self.generation_after(committed);
         self.signing_after(committed);
+        self.share_repair_after(committed);
         self.submission_after(committed);
         // A ticket for a beacon that has long passed is of no use.
         if !self.is_far_behind() {

@@ -4,7 +4,7 @@ use super::Node;
 use super::task::Task;
 use crate::base::Signature;
 use crate::base::{DecodeError, Height, LeafIndex, PublicKey, decode, encode};
-use crate::hypermesh::committee::{CommitmentOffer, Round2, ShareRequest, SignedShare};
+use crate::hypermesh::committee::{BlindedShares, CommitmentOffer, Round2, ShareRequest, SignedShare};
 use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, Said};
 use crate::state::{BLOCK_BYTES_MAX, Batch, SystemOperation};
 use alloc::vec::Vec;
@@ -59,6 +59,10 @@ pub(super) enum Message {
     FetchEntry(LeafIndex),
     /// An entry of the certificate log.
     Entry(Entry),
+    /// A helper's summands for another helper of a repair, for the receiver alone.
+    RepairDeltas(BlindedShares),
+    /// A helper's sum for the validator whose shares are repaired, for the receiver alone.
+    RepairSum(BlindedShares),
 }
 
 /// Asks for decided blocks.
@@ -123,6 +127,13 @@ pub(super) struct TaskSignature {
     pub(super) signature: Signature,
 }
 
+impl ShareRequests {
+    /// How many bytes it takes, encoded.
+    pub(super) fn bytes(&self) -> usize {
+        borsh::object_length(self).expect("counting bytes does not fail")
+    }
+}
+
 impl Message {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode(bytes, MESSAGE_BYTES_MAX)
@@ -165,6 +176,8 @@ impl Node {
             Message::Said(said) => self.on_said(from, said),
             Message::FetchEntry(index) => self.on_fetch_entry(from, index),
             Message::Entry(entry) => self.on_entry(from, entry),
+            Message::RepairDeltas(package) => self.on_repair_deltas(from, package),
+            Message::RepairSum(package) => self.on_repair_sum(from, package),
         }
     }
 

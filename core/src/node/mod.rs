@@ -31,6 +31,7 @@ mod recall;
 mod repair;
 mod requests;
 mod serve;
+mod share_repair;
 mod signing;
 mod store;
 mod submit;
@@ -78,6 +79,7 @@ pub struct Node {
     submission: submit::Submission,
     tickets: ticket::Tickets,
     generation: generation::GenerationPart,
+    share_repair: share_repair::ShareRepairPart,
     signing: signing::Signing,
     sync: sync::Sync,
     serving: serve::Serving,
@@ -202,6 +204,7 @@ impl Node {
             timers::Timer::Submission => self.on_submission_timeout(),
             timers::Timer::Signing => self.on_signing_timeout(),
             timers::Timer::Generation => self.on_generation_timeout(),
+            timers::Timer::ShareRepair => self.on_share_repair_timeout(),
             timers::Timer::Sync => self.on_sync_timeout(),
             timers::Timer::Apply => self.on_apply(),
             timers::Timer::Serve => self.on_serve(),

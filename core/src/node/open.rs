@@ -3,7 +3,7 @@
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
     Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, quorum, recall, repair,
-    serve, signing, store, submit, sync, ticket, timers,
+    serve, share_repair, signing, store, submit, sync, ticket, timers,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -86,6 +86,7 @@ impl Node {
             submission: submit::Submission::default(),
             tickets: ticket::Tickets::default(),
             generation: generation::GenerationPart::default(),
+            share_repair: share_repair::ShareRepairPart::default(),
             signing: signing::Signing::default(),
             sync: sync::Sync::default(),
             serving: serve::Serving::default(),
@@ -107,6 +108,7 @@ impl Node {
         self.begin_ordering(wal);
         self.watch_quorum();
         self.continue_generation();
+        self.continue_share_repair();
         self.renew_ticket();
         self.publish();
         Ok(())

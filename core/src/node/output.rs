@@ -133,7 +133,28 @@ pub enum Event {
         /// Whether this node holds its shares.
         holds_shares: bool,
     },
-    /// A validator sent a signature share that does not hold.
+    /// A validator that lost its key shares asked for repair.
+    RepairBegan {
+        /// Whose shares.
+        validator: PublicKey,
+        /// The how many-th of that validator, from 0.
+        number: u32,
+    },
+    /// A repair of key shares is over.
+    RepairEnded {
+        /// Whose shares.
+        validator: PublicKey,
+        /// The how many-th of that validator.
+        number: u32,
+        /// Why it was given up, and who says so; `None` if the shares were repaired.
+        given_up: Option<String>,
+    },
+    /// This node has its key shares again.
+    SharesRepaired {
+        /// The how many-th repair it took, from 0.
+        number: u32,
+    },
+    /// A validator sent a signature share, or its part in a repair, that does not hold.
     Culprit {
         /// Who.
         validator: PublicKey,

@@ -101,17 +101,6 @@ impl Node {
         self.consider_batch();
     }
 
-    /// Refuses what waits to be ordered. The operations stay: they may still be.
-    pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
-        // That they are on their way is remembered: whoever asks again does not put them there twice.
-        let waiting = self.submission.waiting.values_mut().flat_map(core::mem::take);
-        let foreign = core::mem::take(&mut self.submission.foreign).into_values();
-        let requests = waiting.map(|(request, _)| request).chain(foreign.map(|batch| batch.request));
-        for request in requests.collect::<Vec<_>>() {
-            self.outbox.respond(request, Err(fault.clone()));
-        }
-    }
-
     /// Why an operation would be refused, if it would be, by the next block. Where the last one is old, because the mesh
     /// stood still, its time says nothing about how far ahead an expiry lies: this node's clock does.
     fn foreseen_refusal(&self, operation: &CheckedOperation) -> Option<Refusal> {
@@ -124,6 +113,17 @@ impl Node {
             Refusal::ExpiresTooLate { .. } => refusal(self.wall().max(last)),
             other => Some(other),
         })
+    }
+
+    /// Refuses what waits to be ordered. The operations stay: they may still be.
+    pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
+        // That they are on their way is remembered: whoever asks again does not put them there twice.
+        let waiting = self.submission.waiting.values_mut().flat_map(core::mem::take);
+        let foreign = core::mem::take(&mut self.submission.foreign).into_values();
+        let requests = waiting.map(|(request, _)| request).chain(foreign.map(|batch| batch.request));
+        for request in requests.collect::<Vec<_>>() {
+            self.outbox.respond(request, Err(fault.clone()));
+        }
     }
 
     /// Puts an operation of this node's own before the mesh.

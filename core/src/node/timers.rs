@@ -18,6 +18,8 @@ pub(super) enum Timer {
     Signing,
     /// A key generation makes no progress: send again, or give it up.
     Generation,
+    /// A repair of key shares makes no progress: send again, or ask others.
+    ShareRepair,
     /// A peer did not send blocks that were asked for, or one that was passed over may be asked again.
     Sync,
     /// Blocks that have come are waiting to be applied.

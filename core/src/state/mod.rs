@@ -18,6 +18,7 @@ mod genesis;
 mod operation;
 mod perform;
 mod receipt;
+mod repair;
 mod revocation;
 mod row;
 mod system;
@@ -48,6 +49,7 @@ pub use operation::{
     ServicePort, SetRecords, TLSA_COUNT_MAX, Transfer,
 };
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
+pub use repair::{OpenRepair, REPAIR_COUNT_MAX, REPAIR_MS_MAX, RepairAction, RepairOutcome, Repairs};
 pub use row::{
     Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Generation, IssuingCertificate, Member,
     NameOwner, Published, Reserve, Revocation, RevocationListHead, Revoked, Row, Validator,

@@ -46,7 +46,7 @@ pub fn session<T>(
 pub(crate) fn read_context(global: &Global) -> Result<Context, Failure> {
     let missing = || {
         let message = format!(
-            "no context: name its file with --context or in {CONTEXT_VARIABLE}; a devnet writes one into its data folder"
+            "no context: name its file with --context or in {CONTEXT_VARIABLE}; `hypermesh context new` makes one, a devnet writes one into its data folder"
         );
         Failure::new(Exit::Usage, message)
     };

@@ -48,9 +48,9 @@ pub struct Checks {
     supply: SupplyCheck,
     evidence: EvidenceCheck,
     log: LogCheck,
+    revocation: RevocationCheck,
     durability: DurabilityCheck,
     abstention: AbstentionCheck,
-    revocation: RevocationCheck,
     /// The height of each node that was checked last.
     seen: BTreeMap<Place, Height>,
 }
@@ -64,9 +64,9 @@ impl Checks {
             supply: SupplyCheck::new(genesis),
             evidence: EvidenceCheck::default(),
             log: LogCheck::default(),
+            revocation: RevocationCheck::default(),
             durability: DurabilityCheck::default(),
             abstention: AbstentionCheck::default(),
-            revocation: RevocationCheck::default(),
             seen: BTreeMap::new(),
         }
     }

@@ -33,6 +33,19 @@ impl Disk {
         Self(Arc::new(Mutex::new(contents)))
     }
 
+    /// Another disk with what this one holds durably of one table.
+    pub(super) fn only(&self, table: Table) -> Self {
+        let durable: Rows = self
+            .lock()
+            .durable
+            .get_key_value(&table)
+            .map(|(table, rows)| (*table, rows.clone()))
+            .into_iter()
+            .collect();
+        let contents = Contents { visible: durable.clone(), durable, ..Contents::default() };
+        Self(Arc::new(Mutex::new(contents)))
+    }
+
     /// Takes a write: reads see it from now on.
     pub(crate) fn write(&self, token: PersistToken, batch: WriteBatch) {
         let mut contents = self.lock();

@@ -303,7 +303,7 @@ impl World {
         }
     }
 
-    fn tell_link(&mut self, place: Place, other: Place, status: PeerStatus) {
+    pub(super) fn tell_link(&mut self, place: Place, other: Place, status: PeerStatus) {
         let up = self.network.is_up(Link { source: place, target: other });
         if up != (status == PeerStatus::Connected) {
             return;

@@ -12,6 +12,12 @@ use hypermesh_core::node::MESSAGE_BYTES_MAX;
 pub enum Lie {
     /// It sends signature shares that do not hold, and puts its name to them.
     BadShares,
+    /// It sends no private shares in key generation.
+    NoPrivateShares,
+    /// It sends sums that do not hold to whoever asks for repair of its key shares.
+    BadRepairSums,
+    /// It sends summands that do not hold to the other helpers of a repair.
+    BadRepairDeltas,
     /// It answers questions for blocks with blocks that no quorum decided.
     RubbishBlocks,
     /// It claims to have the highest block that there can be.
@@ -39,13 +45,16 @@ type Blocks = (Height, Vec<(Vec<u8>, CommitCertificate)>);
 /// The first bytes of messages.
 const HEIGHT: u8 = 3;
 const BLOCKS: u8 = 5;
+const ROUND2: u8 = 6;
 const SIGNED_SHARES: u8 = 10;
+const REPAIR_DELTAS: u8 = 16;
+const REPAIR_SUM: u8 = 17;
 const SHARE: Domain = Domain::new("hypermesh v1 committee signature share");
 
 /// What a liar makes of an honest message.
 pub(super) fn tell(lie: Lie, identity: &SecretKey, message: &[u8]) -> Told {
     match (lie, message.first()) {
-        (Lie::NoBlocks, Some(&BLOCKS)) => Told::Nothing,
+        (Lie::NoBlocks, Some(&BLOCKS)) | (Lie::NoPrivateShares, Some(&ROUND2)) => Told::Nothing,
         _ => instead(lie, identity, message).map_or(Told::Honestly, Told::Instead),
     }
 }
@@ -57,6 +66,13 @@ fn instead(lie: Lie, identity: &SecretKey, message: &[u8]) -> Option<Vec<u8>> {
             let (mut shares, cosignatures): SharesSigned = decode(rest, MESSAGE_BYTES_MAX).ok()?;
             shares.iter_mut().for_each(|share| spoil(share, identity));
             Some([&[SIGNED_SHARES], encode(&(shares, cosignatures)).as_slice()].concat())
+        }
+        (Lie::BadRepairDeltas, (&REPAIR_DELTAS, _)) | (Lie::BadRepairSums, (&REPAIR_SUM, _)) => {
+            // The last scalar's lowest byte: still below the group's order.
+            let mut told = message.to_vec();
+            let position = told.len().checked_sub(32)?;
+            *told.get_mut(position)? ^= 1;
+            Some(told)
         }
         (Lie::RubbishBlocks, (&BLOCKS, rest)) => {
             let (first, mut blocks): Blocks = decode(rest, MESSAGE_BYTES_MAX).ok()?;

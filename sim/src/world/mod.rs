@@ -38,7 +38,7 @@ use crate::check::{Checks, Violation};
 use event::{Happening, Heap};
 use hypermesh_core::api::{ApiFault, Request, Response, View, read};
 use hypermesh_core::base::{Mono, PublicKey, SecretKey, Table, UnixMillis};
-use hypermesh_core::node::{Class, Event, Node, RequestId};
+use hypermesh_core::node::{Class, Event, Node, PeerStatus, RequestId};
 use machine::Machine;
 use network::Network;
 use std::collections::BTreeMap;
@@ -169,6 +169,32 @@ impl World {
         }
     }
 
+    /// Wipes the disk of a node that is down. Its key and its plot are what its operator can make again.
+    pub fn wipe(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
+            return;
+        };
+        machine.disk = Disk::default();
+        self.checks.excuse_abstention(place);
+        self.trace.say(self.now, place, &|| "loses its disk".to_string());
+    }
+
+    /// Wipes the disk of a node that is down, but for its key shares: those its operator has put back from a backup.
+    pub fn wipe_all_but_shares(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
+            return;
+        };
+        machine.disk = machine.disk.only(Table::Shares);
+        self.checks.excuse_abstention(place);
+        self.trace.say(self.now, place, &|| "loses its disk and gets its key shares back".to_string());
+    }
+
+    /// A world out of the same seed that differs in nothing but the number of nodes.
+    #[must_use]
+    pub fn with_nodes(&self, nodes: usize) -> Self {
+        Self::new(self.seed, Options { nodes, ..self.options })
+    }
+
     /// Starts a node that is down.
     ///
     /// # Errors
@@ -203,6 +229,16 @@ impl World {
                     self.break_link(place, other);
                 }
             }
+        }
+    }
+
+    /// Makes one direction of a link anew, as when a connection that its sender dialled dies and is dialled again:
+    /// what was under way in it is lost and the sender is told; the receiver notices nothing.
+    pub fn flap(&mut self, link: Link) {
+        if self.network.is_up(link) {
+            self.network.set_up(link, false);
+            self.network.set_up(link, true);
+            self.tell_link(link.source, link.target, PeerStatus::Connected);
         }
     }
 
@@ -307,6 +343,13 @@ impl World {
     /// Allows a node to find that a quorum decided what it must not.
     pub fn excuse_broken(&mut self, place: Place) {
         self.checks.excuse_broken(place);
+    }
+
+    /// Makes a node tell the truth from now on. The checks still do not hold it for honest.
+    pub fn reform(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        machine.lie = None;
+        self.trace.say(self.now, place, &|| "tells the truth from now on".to_string());
     }
 
     /// Loses so many messages of a thousand from now on.

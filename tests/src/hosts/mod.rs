@@ -88,6 +88,11 @@ impl Network {
         self.switch.run(&format!("ip link set {name} up"));
     }
 
+    /// Gives a host one more address, with its prefix's length.
+    pub fn add_address(&self, name: &str, address: &str) {
+        self.host(name).network(&format!("ip address add {address} dev eth0"));
+    }
+
     /// Takes a host's address away and gives it another.
     pub fn readdress(&self, name: &str, old: Ipv6Addr, new: Ipv6Addr) {
         self.host(name).network(&format!(

@@ -94,7 +94,7 @@ impl Node {
         }
         if !own.is_empty() {
             let spent = own.len();
-            let signed = self.sign_shares(me, own);
+            let (signed, _unknown) = self.sign_shares(me, own);
             self.on_signed_shares(me, signed);
             self.offer_commitments(me, false, spent);
         }
