@@ -20,5 +20,7 @@ pub mod plot;
 pub mod plot_progress;
 pub mod probe;
 pub mod progress;
+pub mod reload;
 pub mod run_node;
 pub mod store;
+pub mod suggestion;

@@ -21,6 +21,8 @@ pub fn start(json: bool) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A log on a full disk must not end the node: to tell of it on standard error would panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     let started = if json { logs.json().flatten_event(true).try_init() } else { logs.try_init() };
     // Someone else logs already, as in tests.

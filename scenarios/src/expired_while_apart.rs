@@ -2,6 +2,7 @@
 
 use crate::Scenario;
 use crate::stage::{NAME, Stage, ensure};
+use hypermesh_core::api::FaultKind;
 use hypermesh_sim::world::{RunFault, Start};
 use std::time::Duration;
 
@@ -24,7 +25,13 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let asked = stage.ask(lonely, request);
     stage.world.run_for(life + Duration::from_millis(1 + stage.random.below(30_000)))?;
     stage.world.heal();
-    let fault = stage.refusal(&asked)?;
+    let mut fault = stage.refusal(&asked)?;
+    if fault.kind == FaultKind::Unavailable {
+        // It was told for want of a quorum already. It asks again, as it is, when the node is back.
+        stage.wait("the node linked", |world| world.views().all(|view| view.status.connected == 4))?;
+        let again = stage.ask(lonely, asked.request);
+        fault = stage.refusal(&again)?;
+    }
     ensure(fault.message.contains("expired"), &format!("refused for another reason: {fault}"))?;
     stage.issue(lonely).map(|_| ())
 }

@@ -4,6 +4,7 @@
 //! the seed is all it takes to see it again.
 
 mod bad_shares;
+mod behind_is_unsure;
 mod calm_issuance;
 mod chaos;
 mod crash_and_restart;
@@ -19,6 +20,7 @@ mod partition_halves;
 mod partition_one;
 mod power_loss;
 mod quic;
+mod quorum_missing;
 mod refused_operations;
 mod repeat_elsewhere;
 mod stage;
@@ -68,6 +70,8 @@ pub const SCENARIOS: &[Scenario] = &[
     power_loss::SCENARIO,
     dead_signer::SCENARIO,
     bad_shares::SCENARIO,
+    quorum_missing::SCENARIO,
+    behind_is_unsure::SCENARIO,
     partition_halves::SCENARIO,
     partition_one::SCENARIO,
     lossy_links::SCENARIO,

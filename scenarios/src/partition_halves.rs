@@ -1,7 +1,7 @@
 //! The network falls into two halves, neither of which is a quorum; then it heals.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::stage::{Asked, Stage, ensure};
 use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
 
@@ -28,14 +28,23 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let apart = Duration::from_millis(1_000 + stage.random.below(20_000));
     stage.world.run_for(apart)?;
     ensure(highest(&stage.world) == height, "half a mesh decided a block")?;
-    let unanswered = asked.iter().all(|one| stage.world.answer(one.id).is_none());
-    ensure(unanswered, "half a mesh answered an operation")?;
+    let done =
+        asked.iter().any(|one| stage.world.answer(one.id).is_some_and(|answer| answer.response.is_ok()));
+    ensure(!done, "half a mesh did what was asked of it")?;
     stage.world.heal();
-    stage.certificate(&before)?;
-    for one in &asked {
-        stage.certificate(one)?;
+    for one in [&before].into_iter().chain(&asked) {
+        // Who was refused meanwhile, for want of a quorum, asks again as before.
+        let refused = stage.world.answer(one.id).is_some_and(|answer| answer.response.is_err());
+        let again = if refused { patiently(stage, one)? } else { one.clone() };
+        stage.certificate(&again)?;
     }
     stage.wait("all nodes ready again", World::is_ready)
+}
+
+/// Asks a node again that was refused, until it is linked with the others.
+fn patiently(stage: &mut Stage, refused: &Asked) -> Result<Asked, RunFault> {
+    stage.wait("the halves linked", |world| world.views().all(|view| view.status.connected == 4))?;
+    Ok(stage.ask(0, refused.request.clone()))
 }
 
 fn highest(world: &World) -> Option<hypermesh_core::base::Height> {

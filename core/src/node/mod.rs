@@ -24,6 +24,7 @@ mod open;
 mod output;
 mod pool;
 mod proposal;
+mod quorum;
 mod requests;
 mod signing;
 mod store;
@@ -62,6 +63,8 @@ pub struct Node {
     commit: Option<CommitCertificate>,
     view: Arc<View>,
     connected: BTreeSet<PublicKey>,
+    /// Since when too few are.
+    cut_off: Option<Mono>,
     counters: BTreeMap<&'static str, Counters>,
     outbox: output::Outbox,
     timers: timers::Timers,
@@ -95,8 +98,11 @@ impl Node {
     /// Takes a request that [`crate::api::read`] could not answer.
     pub fn handle_request(&mut self, now: Now, id: RequestId, request: crate::api::Request) {
         self.now = now;
-        self.on_request(id, request);
+        if !self.refuse_undecidable(id, &request) {
+            self.on_request(id, request);
+        }
         self.start_fresh();
+        self.watch_quorum();
     }
 
     /// Takes note that a link was made or lost.
@@ -114,6 +120,7 @@ impl Node {
                 self.connected.remove(&peer);
             }
         }
+        self.note_links();
         self.publish();
     }
 
@@ -182,6 +189,7 @@ impl Node {
             timers::Timer::Signing => self.on_signing_timeout(),
             timers::Timer::Generation => self.on_generation_timeout(),
             timers::Timer::Sync => self.on_sync_timeout(),
+            timers::Timer::Quorum => self.on_quorum_timeout(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::state::{
 };
 use crate::trustchain::ct::{self, MerkleTree};
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -75,6 +75,7 @@ impl Node {
             commit,
             view,
             connected: BTreeSet::new(),
+            cut_off: None,
             counters: BTreeMap::new(),
             outbox,
             timers: timers::Timers::default(),
@@ -97,6 +98,7 @@ impl Node {
         self.count("trustchain", "certificates_total", certificates);
         let names = self.state.rows::<NameOwner>(Vec::new()).count() as u64;
         self.count("trustchain", "names_total", names);
+        self.note_links();
         self.load_signing()?;
         // First of all, so that nothing begins a height before the log of votes has been heeded.
         self.begin_ordering(wal);
@@ -110,6 +112,7 @@ impl Node {
     pub(super) fn publish(&mut self) {
         let mut status = blank_status(&self.state, self.identity.public());
         status.connected = self.connected.len() as u64 + 1;
+        status.unreachable = self.unreachable();
         status.committee = self.committee_status();
         status.ready = self.is_ready();
         let count =
@@ -122,6 +125,15 @@ impl Node {
             status,
             counters: Arc::new(self.counters.clone()),
         });
+    }
+
+    /// The names of the validators that are not linked.
+    fn unreachable(&self) -> Vec<String> {
+        let missing = self.peers().filter(|peer| !self.connected.contains(peer));
+        let name = |peer| self.state.get::<Validator>(&peer).map_or_else(|| peer.to_string(), |row| row.name);
+        let mut names: Vec<String> = missing.map(name).collect();
+        names.sort();
+        names
     }
 
     /// Tells of a failed read; the caller goes without what it wanted.
@@ -143,7 +155,10 @@ fn blank_status(state: &State, node: crate::base::PublicKey) -> NodeStatus {
         validators: state.validators().count() as u64,
         connected: 0,
         quorum: state.validators().quorum() as u64,
-        committee: alloc::string::String::new(),
+        unreachable: Vec::new(),
+        age_ms: 0,
+        standstill: None,
+        committee: String::new(),
         ready: false,
         certificates: 0,
         names: 0,

@@ -16,7 +16,7 @@ use crate::state::{
     Operation, OperationBody, OperationId, Outcome, Receipt, batch_root,
 };
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -70,6 +70,29 @@ struct ForeignBatch {
     operations: Vec<OperationId>,
 }
 
+impl Submission {
+    /// Whether anyone waits for an operation.
+    pub(super) fn has_callers(&self) -> bool {
+        !self.waiting.is_empty() || !self.foreign.is_empty()
+    }
+
+    /// Forgets everyone who waits; who that was, and whether their operation was dropped too, because it had not
+    /// left in a batch.
+    pub(super) fn give_up_callers(&mut self) -> Vec<(RequestId, bool)> {
+        let waiting = core::mem::take(&mut self.waiting);
+        let queued: BTreeSet<OperationId> = self.queue.iter().map(|operation| operation.id).collect();
+        self.queue.retain(|operation| !waiting.contains_key(&operation.id));
+        let callers = waiting.into_iter().flat_map(|(operation, callers)| {
+            let dropped = queued.contains(&operation);
+            callers.into_iter().map(move |(request, _)| (request, dropped))
+        });
+        let mut callers: Vec<(RequestId, bool)> = callers.collect();
+        let foreign = core::mem::take(&mut self.foreign).into_values();
+        callers.extend(foreign.map(|batch| (batch.request, false)));
+        callers
+    }
+}
+
 impl Node {
     /// Takes an operation from a client.
     pub(super) fn submit(&mut self, request: RequestId, want: Want, operation: Operation) {
@@ -86,7 +109,11 @@ impl Node {
         }
         if let Some(Outcome::Refused(refusal)) = self.state.rehearse(&checked).map(|receipt| receipt.outcome)
         {
-            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::FailedPrecondition, refusal)));
+            let fault = match self.may_be_behind() {
+                true => self.behind(),
+                false => ApiFault::new(FaultKind::FailedPrecondition, refusal),
+            };
+            return self.outbox.respond(request, Err(fault));
         }
         if self.submission.queue.len() >= OPERATION_QUEUE_MAX {
             let message =

@@ -31,6 +31,13 @@ pub(super) struct Sync {
     turn: usize,
 }
 
+impl Sync {
+    /// How far the others said, or showed, that they are.
+    pub(super) fn heights(&self) -> impl Iterator<Item = (&PublicKey, Height)> {
+        self.heights.iter().map(|(peer, height)| (peer, *height))
+    }
+}
+
 impl Node {
     pub(super) fn on_connected(&mut self, peer: PublicKey) {
         self.send(peer, &Message::Height(self.state.height()));

@@ -20,6 +20,8 @@ pub(super) enum Timer {
     Generation,
     /// A peer did not send the block that was asked for: ask another.
     Sync,
+    /// Requests wait: see whether there is a quorum to wait for.
+    Quorum,
 }
 
 /// Timers by the time at which they fire.
