@@ -6,6 +6,7 @@
 mod absent_in_generation;
 mod away_ten_thousand_blocks;
 mod bad_shares;
+mod behind_is_unsure;
 mod calm_issuance;
 mod chaos;
 mod crash_and_restart;
@@ -31,6 +32,7 @@ mod partition_one;
 mod power_loss;
 mod power_loss_of_all_under_load;
 mod quic;
+mod quorum_missing;
 mod refused_operations;
 mod repair_with_a_lying_helper;
 mod repeat_elsewhere;
@@ -86,6 +88,8 @@ pub const SCENARIOS: &[Scenario] = &[
     power_loss::SCENARIO,
     dead_signer::SCENARIO,
     bad_shares::SCENARIO,
+    quorum_missing::SCENARIO,
+    behind_is_unsure::SCENARIO,
     partition_halves::SCENARIO,
     partition_one::SCENARIO,
     lossy_links::SCENARIO,

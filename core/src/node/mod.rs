@@ -125,6 +125,7 @@ impl Node {
             PeerStatus::Lost => {
                 self.connected.remove(&peer);
                 self.forget_fetch(peer);
+                self.quorum.forget(&peer);
             }
         }
         self.watch_quorum();

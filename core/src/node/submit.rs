@@ -89,7 +89,11 @@ impl Node {
             return;
         }
         if let Some(refusal) = self.foreseen_refusal(&checked) {
-            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::FailedPrecondition, refusal)));
+            let fault = match self.may_be_behind() {
+                true => self.unsure(),
+                false => ApiFault::new(FaultKind::FailedPrecondition, refusal),
+            };
+            return self.outbox.respond(request, Err(fault));
         }
         if self.submission.queue.len() >= OPERATION_QUEUE_MAX {
             let message =

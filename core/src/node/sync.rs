@@ -98,6 +98,7 @@ impl UnderWay {
 
 impl Node {
     pub(super) fn on_peer_height(&mut self, from: PublicKey, height: Height) {
+        self.quorum.hear(from);
         self.hint(from, height);
         self.consider_fetch();
     }

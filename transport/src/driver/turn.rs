@@ -1,6 +1,6 @@
 //! The task that owns the node.
 
-use super::{Observer, Workers};
+use super::{DriverFault, Observer, Workers};
 use crate::{Class, Clock, Links};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, Request, Response, View};
@@ -15,6 +15,9 @@ use tracing::Span;
 
 /// How many inputs are handled before the view is published and writes are begun again.
 const BURST_MAX: usize = 64;
+
+/// How long a node that is to stop goes on for the sake of callers that wait.
+const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// An answer on its way to a caller.
 type Respond = oneshot::Sender<Result<Response, ApiFault>>;
@@ -52,7 +55,8 @@ pub(super) struct Turning {
     unwritten: Vec<WriteBatch>,
     last_token: PersistToken,
     writing: bool,
-    stopping: bool,
+    /// Until when callers may still be answered, once the node is to stop.
+    stop_by: Option<Instant>,
 }
 
 impl Turning {
@@ -78,18 +82,19 @@ impl Turning {
             unwritten: Vec::new(),
             last_token: PersistToken::default(),
             writing: false,
-            stopping: false,
+            stop_by: None,
         }
     }
 
     /// Turns the node until it is to stop and all is durable, or the store fails.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Incoming>) -> Result<(), String> {
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Incoming>) -> Result<(), DriverFault> {
         loop {
             self.carry_out();
-            if self.stopping && !self.writing {
+            if self.may_stop() {
                 return Ok(());
             }
-            let wake = self.node.poll_timeout().map(|at| self.instant(at));
+            let wake =
+                self.node.poll_timeout().map(|at| self.instant(at)).into_iter().chain(self.stop_by).min();
             tokio::select! {
                 biased;
                 Some(incoming) = queue.recv() => {
@@ -104,10 +109,21 @@ impl Turning {
         }
     }
 
-    fn take(&mut self, incoming: Incoming) -> Result<(), String> {
+    /// Whether all is durable, and everyone answered who was worth waiting for.
+    fn may_stop(&self) -> bool {
+        let Some(stop_by) = self.stop_by else { return false };
+        !self.writing && (self.waiting.is_empty() || Instant::now() >= stop_by)
+    }
+
+    fn take(&mut self, incoming: Incoming) -> Result<(), DriverFault> {
         let now = self.clock.now();
         match incoming {
             Incoming::Request { request, respond, span } => {
+                if self.stop_by.is_some() {
+                    // A caller that has gone away does not mind.
+                    let _gone = respond.send(Err(stopping()));
+                    return Ok(());
+                }
                 let _entered = span.entered();
                 self.last_request += 1;
                 let id = RequestId(self.last_request);
@@ -121,14 +137,14 @@ impl Turning {
             Incoming::Job { id, outcome } => self.node.handle_job(now, id, outcome),
             Incoming::Persisted { token, outcome } => {
                 self.writing = false;
-                outcome?;
+                outcome.map_err(|reason| DriverFault::Store { reason })?;
                 self.node.handle_persisted(now, token);
             }
             Incoming::Beat { turned } => {
                 // Whoever asked may have given up.
                 let _gone = turned.send(());
             }
-            Incoming::Stop => self.stopping = true,
+            Incoming::Stop => self.stop_by = Some(Instant::now() + STOP_GRACE),
         }
         self.collect();
         Ok(())
@@ -203,6 +219,11 @@ impl Turning {
     fn instant(&self, at: Mono) -> Instant {
         Instant::now() + at.since(self.clock.now().mono)
     }
+}
+
+/// What a caller is told that comes too late.
+pub(super) fn stopping() -> ApiFault {
+    ApiFault::unavailable("the node is stopping: ask another")
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -26,7 +26,8 @@ use registry::Registry;
 use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use tokio::sync::Semaphore;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
 
 /// A server on an [`Endpoint`]. It runs until the endpoint closes, whether or not this handle is kept.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ struct Shared {
     registry: Mutex<Registry>,
     /// The bytes of requests and responses that may yet be held, in KiB.
     memory: Arc<Semaphore>,
+    /// How many calls are being served, until the caller has all of the answer.
+    under_way: watch::Sender<usize>,
 }
 
 impl Server {
@@ -59,6 +62,7 @@ impl Server {
             limits,
             counters: Counters::default(),
             registry: Mutex::default(),
+            under_way: watch::Sender::new(0),
         });
         tokio::spawn(accept(shared.clone()));
         Self { shared }
@@ -76,6 +80,13 @@ impl Server {
     #[must_use]
     pub fn remote_of(&self, key: &PublicKey) -> Option<SocketAddrV6> {
         lock(&self.shared.registry).remote_of(*key)
+    }
+
+    /// Waits until no call is under way, and every caller has all of its answer; at most so long.
+    pub async fn drained(&self, patience: Duration) {
+        let mut under_way = self.shared.under_way.subscribe();
+        // Late or not, nothing more can be done for those that are left.
+        drop(tokio::time::timeout(patience, under_way.wait_for(|calls| *calls == 0)).await);
     }
 
     /// What was counted so far.
