@@ -177,6 +177,7 @@ mod tests {
         issuing_certificate_renews_itself
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
+        quorum_missing behind_is_unsure
     }
 
     #[test]
