@@ -73,15 +73,18 @@ struct ForeignBatch {
 impl Submission {
     /// Whether anyone waits for an operation.
     pub(super) fn has_callers(&self) -> bool {
-        !self.waiting.is_empty() || !self.foreign.is_empty()
+        self.waiting.values().any(|callers| !callers.is_empty()) || !self.foreign.is_empty()
     }
 
     /// Forgets everyone who waits; who that was, and whether their operation was dropped too, because it had not
-    /// left in a batch.
+    /// left in a batch. One that has left stays known, so that it does not go into a second batch when it is asked
+    /// for again.
     pub(super) fn give_up_callers(&mut self) -> Vec<(RequestId, bool)> {
         let waiting = core::mem::take(&mut self.waiting);
         let queued: BTreeSet<OperationId> = self.queue.iter().map(|operation| operation.id).collect();
         self.queue.retain(|operation| !waiting.contains_key(&operation.id));
+        let left = waiting.keys().filter(|operation| !queued.contains(operation));
+        self.waiting = left.map(|operation| (*operation, Vec::new())).collect();
         let callers = waiting.into_iter().flat_map(|(operation, callers)| {
             let dropped = queued.contains(&operation);
             callers.into_iter().map(move |(request, _)| (request, dropped))
