@@ -1,7 +1,7 @@
 //! What a node counted, as OpenMetrics text (the exposition format of Prometheus): for `hypermesh node metrics`,
 //! and for a file that node_exporter's textfile collector reads.
 //!
-//! A counter's name in a service (`signing_retries`) becomes `hypermesh_SERVICE_signing_retries_total`; what
+//! A counter's name in a service (`signing_retries_total`) becomes `hypermesh_SERVICE_signing_retries_total`; what
 //! the status says becomes gauges.
 
 use crate::failure::Failure;
@@ -75,20 +75,24 @@ pub fn text(status: &NodeStatus, services: &BTreeMap<&str, &Counters>) -> String
     gauge("validators", "How many validators there are.", status.validators);
     gauge("connected", "How many of them this node is linked with, itself included.", status.connected);
     gauge("quorum", "How many it takes to decide.", status.quorum);
+    gauge("behind", "How many blocks the node is behind, as far as it can know.", status.behind);
+    gauge("voting", "Whether the node takes part in deciding.", (status.voting == "yes").into());
     gauge("ready", "Whether the node can issue.", status.ready.into());
     gauge("certificates", "How many certificates were approved.", status.certificates);
     gauge("names", "How many names are registered.", status.names);
     gauge("log_size", "The certificate log's size.", status.log_size);
     for (service, counters) in services {
         for (name, value) in *counters {
-            let name = format!("hypermesh_{service}_{name}");
-            write!(text, "# TYPE {name} counter\n{name}_total {value}\n").expect(IN_MEMORY);
+            let name = format!("hypermesh_{service}_{}", name.strip_suffix(TOTAL).unwrap_or(name));
+            write!(text, "# TYPE {name} counter\n{name}{TOTAL} {value}\n").expect(IN_MEMORY);
         }
     }
     text.push_str("# EOF\n");
     text
 }
 
+/// What the exposition format wants behind every counter's name; the node's own names mostly have it.
+const TOTAL: &str = "_total";
 const IN_MEMORY: &str = "writing into a string does not fail";
 
 #[cfg(test)]
@@ -109,6 +113,8 @@ mod tests {
             validators: 4,
             connected: 3,
             quorum: 3,
+            behind: 2,
+            voting: "yes".into(),
             committee: "active".into(),
             ready: true,
             certificates: 2,
@@ -117,13 +123,15 @@ mod tests {
             beacon: 1,
             position: "not attested".into(),
         };
-        let counters = Counters::from([("blocks".into(), 7), ("operations".into(), 9)]);
+        let counters = Counters::from([("blocks_total".into(), 7), ("operations_total".into(), 9)]);
         let text = text(&status, &BTreeMap::from([("hypermesh", &counters)]));
         for line in [
             "# TYPE hypermesh_height gauge",
             "hypermesh_height 7",
             "hypermesh_block_time_seconds 1800000000",
             "hypermesh_connected 3",
+            "hypermesh_behind 2",
+            "hypermesh_voting 1",
             "hypermesh_ready 1",
             "# TYPE hypermesh_hypermesh_operations counter",
             "hypermesh_hypermesh_operations_total 9",

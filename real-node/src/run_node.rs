@@ -230,6 +230,13 @@ fn tell(event: &Event, _now: Now) {
             tracing::error!(reason, "this cannot happen unless more than f are faulty")
         }
         Event::StoreFault { reason } => tracing::error!(reason, "the store failed"),
+        Event::Repaired { what } => tracing::warn!(what, "repaired"),
+        Event::Syncing { height, behind: 0 } => tracing::info!(height = height.0, "caught up"),
+        Event::Syncing { height, behind } => tracing::info!(height = height.0, behind, "catching up"),
+        Event::Abstains { through, reason } => {
+            tracing::error!(through = through.0, reason, "this node abstains");
+        }
+        Event::VotesAgain { height } => tracing::warn!(height = height.0, "this node votes again"),
         Event::TicketStands { beacon } => tracing::debug!(beacon, "the ticket stands"),
         other => tracing::debug!(event = ?other, "event"),
     }

@@ -24,6 +24,12 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let asked = stage.ask(lonely, request);
     stage.world.run_for(life + Duration::from_millis(1 + stage.random.below(30_000)))?;
     stage.world.heal();
+    let refused = stage.world.answer(asked.id).is_some_and(|answer| match &answer.response {
+        Err(fault) => fault.message.contains("quorum"),
+        Ok(_) => false,
+    });
+    // Whoever was told that quorum is missing asks again, too late.
+    let asked = if refused { stage.ask_again(lonely, asked)? } else { asked };
     let fault = stage.refusal(&asked)?;
     ensure(fault.message.contains("expired"), &format!("refused for another reason: {fault}"))?;
     stage.issue(lonely).map(|_| ())

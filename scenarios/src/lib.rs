@@ -3,30 +3,44 @@
 //! A scenario is played in a [`World`] out of a seed. Those that pass do so at every seed; when one does not,
 //! the seed is all it takes to see it again.
 
+mod absent_in_generation;
+mod away_ten_thousand_blocks;
 mod bad_shares;
 mod calm_issuance;
 mod chaos;
 mod crash_and_restart;
 mod crl_is_renewed_each_period;
+mod damaged_block_is_fetched_again;
+mod dead_proposer_is_skipped;
 mod dead_signer;
+mod deceived_node_stops;
 mod expired_certificate_loses_its_tlsa;
 mod expired_while_apart;
+mod flapping_link;
 mod generation_power_loss;
 mod hundred_at_once;
 mod interrupted_generation;
 mod issuing_certificate_renews_itself;
 mod lossy_links;
+mod lost_wal_abstains;
 mod member_batch;
 mod old_certificate;
+mod one_of_four_dead_issuance_goes_on;
 mod partition_halves;
 mod partition_one;
 mod power_loss;
+mod power_loss_of_all_under_load;
 mod quic;
 mod refused_operations;
+mod repair_with_a_lying_helper;
 mod repeat_elsewhere;
+mod restored_old_disk_abstains;
 mod revocation_reaches_every_node;
+mod rubbish_sync_peer_is_dropped;
 mod stage;
 mod transfer_and_names;
+mod two_dead_refuses_then_heals;
+mod wiped_disk;
 mod wrong_clock;
 
 use hypermesh_core::base::{Digest, Mono};
@@ -75,8 +89,12 @@ pub const SCENARIOS: &[Scenario] = &[
     partition_halves::SCENARIO,
     partition_one::SCENARIO,
     lossy_links::SCENARIO,
+    flapping_link::SCENARIO,
     interrupted_generation::SCENARIO,
     generation_power_loss::SCENARIO,
+    absent_in_generation::SCENARIO,
+    wiped_disk::SCENARIO,
+    repair_with_a_lying_helper::SCENARIO,
     expired_while_apart::SCENARIO,
     old_certificate::SCENARIO,
     member_batch::SCENARIO,
@@ -86,6 +104,16 @@ pub const SCENARIOS: &[Scenario] = &[
     expired_certificate_loses_its_tlsa::SCENARIO,
     issuing_certificate_renews_itself::SCENARIO,
     chaos::SCENARIO,
+    away_ten_thousand_blocks::SCENARIO,
+    rubbish_sync_peer_is_dropped::SCENARIO,
+    dead_proposer_is_skipped::SCENARIO,
+    one_of_four_dead_issuance_goes_on::SCENARIO,
+    two_dead_refuses_then_heals::SCENARIO,
+    restored_old_disk_abstains::SCENARIO,
+    lost_wal_abstains::SCENARIO,
+    damaged_block_is_fetched_again::SCENARIO,
+    power_loss_of_all_under_load::SCENARIO,
+    deceived_node_stops::SCENARIO,
 ];
 
 /// The scenario with this name.
@@ -138,10 +166,13 @@ mod tests {
 
     scenarios! {
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
-        power_loss dead_signer bad_shares partition_halves partition_one lossy_links interrupted_generation
-        generation_power_loss expired_while_apart old_certificate member_batch wrong_clock chaos
+        power_loss dead_signer bad_shares partition_halves partition_one lossy_links flapping_link interrupted_generation
+        generation_power_loss absent_in_generation wiped_disk
+        repair_with_a_lying_helper expired_while_apart old_certificate member_batch wrong_clock chaos
         revocation_reaches_every_node crl_is_renewed_each_period expired_certificate_loses_its_tlsa
         issuing_certificate_renews_itself
+        rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
+        restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
     }
 
     #[test]

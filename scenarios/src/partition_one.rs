@@ -1,7 +1,7 @@
 //! One node is cut off from the three others; then it comes back.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::stage::Stage;
 use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
 
@@ -28,8 +28,15 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     }
     let apart = Duration::from_millis(stage.random.below(30_000));
     stage.world.run_for(apart)?;
-    ensure(stage.world.answer(waiting.id).is_none(), "a node alone answered an operation")?;
+    let answered = stage.world.answer(waiting.id).map(|answer| answer.response.clone());
+    let refused = match answered {
+        None => false,
+        Some(Err(fault)) if fault.message.contains("quorum") => true,
+        Some(_) => return Err(RunFault::Unexpected("a node alone answered an operation".to_string())),
+    };
     stage.world.heal();
+    // Whoever was told that quorum is missing asks again.
+    let waiting = if refused { stage.ask_again(lonely, waiting)? } else { waiting };
     stage.certificate(&waiting)?;
     stage.wait("all nodes ready again", World::is_ready)?;
     stage.issue(lonely).map(|_| ())

@@ -1,15 +1,16 @@
 //! What scenarios have in common: a mesh that is ready, owners who ask, answers that are checked.
 
 use hypermesh_core::api::{
-    ApiFault, CertificateRequestBySerial, CertificateState, IssuedCertificate, Request, Response,
+    ApiFault, CertificateRequestBySerial, CertificateState, DnsRequest, IssuedCertificate, Request, Response,
     RevocationListRequest, TrustBundleRequest, ValidateCertificateRequest, read,
 };
 use hypermesh_core::base::{SecretKey, UnixMillis};
-use hypermesh_core::node::RequestId;
+use hypermesh_core::node::{Event, RequestId};
 use hypermesh_core::state::Receipt;
 use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
 use hypermesh_core::trustchain::ca::{RevocationList, SerialNumber};
-use hypermesh_sim::world::{Owner, Place, Random, RunFault, World, name};
+use hypermesh_core::trustchain::dns::RecordType;
+use hypermesh_sim::world::{Disk, Owner, Place, Random, RunFault, World, name};
 use std::time::Duration;
 
 /// How long a mesh may take to generate its keys, and anything else that is waited for.
@@ -23,6 +24,18 @@ pub(crate) struct Stage {
     pub(crate) random: Random,
     nonce: u64,
     bundle: Option<TrustBundle>,
+}
+
+/// How long issuances took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timed {
+    pub(crate) mean: Duration,
+    pub(crate) slowest: Duration,
+}
+
+/// Whether a node has told something like this.
+pub(crate) fn tells(world: &World, place: Place, like: impl Fn(&Event) -> bool) -> bool {
+    world.events().iter().any(|(_, at, event)| *at == place && like(event))
 }
 
 /// A request that was sent, and can be sent again.
@@ -54,6 +67,18 @@ impl Stage {
             heights.all(|height| Some(height) == first)
         })?;
         self.world.finish()
+    }
+
+    /// Stops all nodes between two blocks, when all of them have the last.
+    pub(crate) fn stop_in_step(&mut self) -> Result<(), RunFault> {
+        let heads = |world: &World| {
+            let mut heads = (0..4).map(|place| world.disk(place).map(Disk::durable_digest));
+            let first = heads.next();
+            heads.all(|head| Some(head) == first)
+        };
+        self.wait("the disks at one height", heads)?;
+        (0..4).for_each(|place| self.world.crash(place));
+        Ok(())
     }
 
     /// Runs until something is so.
@@ -155,11 +180,50 @@ impl Stage {
         Asked { id, request }
     }
 
+    /// Asks a node again once it is linked with a quorum.
+    pub(crate) fn ask_again(&mut self, place: Place, asked: Asked) -> Result<Asked, RunFault> {
+        self.wait("a quorum linked", |world| {
+            world.view(place).is_some_and(|view| view.status.connected >= view.status.quorum)
+        })?;
+        Ok(self.ask(place, asked.request))
+    }
+
     /// Asks a node for a certificate.
     pub(crate) fn ask_certificate(&mut self, place: Place) -> Asked {
         let nonce = self.nonce();
         let request = self.client().issue(nonce, &[NAME]);
         self.ask(place, request)
+    }
+
+    /// Asks each of these in turn for a certificate, a block for each, and says how long that took.
+    pub(crate) fn issue_in_turn(&mut self, places: &[Place], count: u64) -> Result<Timed, RunFault> {
+        let mut timed = Timed::default();
+        let began = self.world.now();
+        for place in (0..count).zip(places.iter().cycle()).map(|(_, place)| *place) {
+            let asked_at = self.world.now();
+            self.issue(place)?;
+            timed.slowest = timed.slowest.max(self.world.now().since(asked_at));
+        }
+        timed.mean =
+            self.world.now().since(began).checked_div(u32::try_from(count).unwrap_or(1)).unwrap_or_default();
+        Ok(timed)
+    }
+
+    /// Whether a node resolves the client's name.
+    pub(crate) fn resolves(&mut self, place: Place) -> Result<bool, RunFault> {
+        let name = name(NAME);
+        let asked = self.ask(place, Request::ResolveDns(DnsRequest { name, record_type: RecordType::Tlsa }));
+        Ok(matches!(self.answer(&asked)?, Ok(Response::ResolveDns(_))))
+    }
+
+    /// How often a node has told something like this.
+    pub(crate) fn told(&self, place: Place, like: impl Fn(&Event) -> bool) -> usize {
+        self.world.events().iter().filter(|(_, at, event)| *at == place && like(event)).count()
+    }
+
+    /// Puts a line into what the runner prints with `--trace`.
+    pub(crate) fn note(&mut self, what: &str) {
+        self.world.say(what);
     }
 
     // --- answers ---

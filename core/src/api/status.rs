@@ -31,6 +31,10 @@ message! {
         connected: u64,
         /// How many it takes to decide.
         quorum: u64,
+        /// How many blocks the node is behind, as far as it can know.
+        behind: u64,
+        /// Whether the node takes part in deciding: `yes`, or why it does not.
+        voting: String,
         /// Whether the committee's keys are active, and if not, how far they are.
         committee: String,
         /// Whether the node can issue: keys active, chain signed, ticket standing.

@@ -1,6 +1,7 @@
 //! What happens when a block is decided: it becomes durable, and everything that waited for it goes on.
 
 use super::open::state_writes;
+use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::{Height, Table};
 use crate::hypermesh::ordering::CommitCertificate;
@@ -20,14 +21,35 @@ impl Node {
     pub(super) fn on_decided(&mut self, value: &Arc<[u8]>, certificate: CommitCertificate) {
         let (block, executed) = match self.outcome(value, &certificate) {
             Ok(outcome) => outcome,
-            Err(reason) => {
-                // A quorum decided what this node finds invalid: more than f are faulty, or this node is. It must
-                // not follow, and it must say so.
-                self.outbox.event(Event::Broken { reason });
-                return;
-            }
+            Err(reason) => return self.stop(&certificate, &reason),
         };
+        self.settle_block(block, value, certificate, executed);
+    }
+
+    /// A quorum decided what this node finds invalid: more than f are faulty, or this node is. It must not follow,
+    /// so it votes no more, says so, and goes on serving what it has.
+    pub(super) fn stop(&mut self, certificate: &CommitCertificate, reason: &str) {
+        let height = certificate.height;
+        let reason =
+            alloc::format!("a quorum decided block {height}, which this node finds invalid: {reason}");
+        self.ordering.stopped = Some(reason.clone());
+        self.end_height();
+        self.timers.cancel(Timer::Heartbeat);
+        self.timers.cancel(Timer::Sync);
+        self.outbox.event(Event::Broken { reason });
+        self.publish();
+    }
+
+    /// Takes a decided block with its outcome: it becomes durable, and everything that waited for it goes on.
+    pub(super) fn settle_block(
+        &mut self,
+        block: Block,
+        value: &Arc<[u8]>,
+        certificate: CommitCertificate,
+        executed: Executed,
+    ) {
         let height = block.header.height;
+        let abstained = self.engine.abstains_through();
         let first_entry = self.state.log().size();
         let mut writes = self.block_writes(&block.header, value, &certificate);
         state_writes(&mut writes, &executed.changes);
@@ -35,17 +57,26 @@ impl Node {
             writes.put(Table::LogEntries, index.to_be_bytes(), entry);
         }
         self.keep_confirmations(&block, &mut writes);
+        let abstention = self.engine.abstention_entry(height.next());
+        if let Some(entry) = &abstention {
+            writes.put(Table::Wal, 0_u64.to_be_bytes(), entry.clone());
+        }
         let token = self.persist(writes);
         self.ordering.settling = true;
         self.state = executed.state;
         self.commit = Some(certificate);
         self.end_height();
+        self.ordering.keep_log(abstention.is_some());
+        self.engine.expect_roster(self.state.roster());
         let committed = Committed { height, receipts: executed.receipts, block };
         self.tell(&committed);
         self.prune_pool();
         self.after_commit(&committed);
         self.publish();
         self.outbox.after(token, super::Output::Event(Event::Durable { height }));
+        if abstained == Some(height) {
+            self.outbox.event(Event::VotesAgain { height: height.next() });
+        }
         self.ordering.settling = false;
         self.consider_start();
     }
@@ -53,8 +84,12 @@ impl Node {
     fn after_commit(&mut self, committed: &Committed) {
         self.generation_after(committed);
         self.signing_after(committed);
+        self.share_repair_after(committed);
         self.submission_after(committed);
-        self.renew_ticket();
+        // A ticket for a beacon that has long passed is of no use.
+        if !self.is_far_behind() {
+            self.renew_ticket();
+        }
         self.pool_early();
         self.sync_after();
     }

@@ -4,11 +4,11 @@ use super::message::Message;
 use super::timers::Timer;
 use super::{Class, Event, Node, PersistToken};
 use crate::base::{Digest, Height, Mono, PublicKey, Table, WriteBatch};
-use crate::hypermesh::ordering::{ConsensusMessage, Input, Output as EngineOutput};
+use crate::hypermesh::ordering::{ConsensusMessage, EngineFault, Input, Output as EngineOutput};
 use crate::state::Executed;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -26,6 +26,8 @@ pub(super) struct Ordering {
     pub(super) started: bool,
     /// Whether what follows from the last block is still being seen to: the next height waits for that.
     pub(super) settling: bool,
+    /// Why this node follows no further, if it does not.
+    pub(super) stopped: Option<String>,
     /// Whether the heartbeat has run out since the last block.
     pub(super) heartbeat_due: bool,
     /// The number of the next log entry.
@@ -40,10 +42,25 @@ pub(super) struct Ordering {
     pub(super) deferred: BTreeMap<Digest, Arc<[u8]>>,
 }
 
+impl Ordering {
+    /// The log of the height that begins is empty, but for what keeps this node from voting, if that stands there.
+    pub(super) fn keep_log(&mut self, abstention: bool) {
+        self.wal_next = u64::from(abstention);
+    }
+}
+
 impl Node {
     pub(super) fn begin_ordering(&mut self, wal: Vec<Vec<u8>>) {
         self.ordering.wal_next = wal.len() as u64;
         self.set_heartbeat();
+        self.begin_recall(wal);
+    }
+
+    /// Goes on from what the log of votes holds, now that it is known whether it holds all.
+    pub(super) fn go_on_from(&mut self, wal: Vec<Vec<u8>>) {
+        if self.is_stopped() {
+            return;
+        }
         if wal.is_empty() {
             self.consider_start();
         } else {
@@ -63,7 +80,8 @@ impl Node {
 
     /// Begins the next height if there is reason to: work to order, others who began it, or the heartbeat.
     pub(super) fn consider_start(&mut self) {
-        if self.ordering.started || self.ordering.settling {
+        let waits = !self.has_recalled() || self.is_stopped();
+        if self.ordering.started || self.ordering.settling || waits {
             return;
         }
         let others = self.engine.later_messages_from() > self.state.validators().tolerated_faults();
@@ -76,16 +94,18 @@ impl Node {
         self.ordering.started = true;
         self.ordering.heartbeat_due = false;
         self.timers.cancel(Timer::Heartbeat);
-        let validators = self.state.validators().clone();
-        self.drive(Input::StartHeight { height: self.state.height().next(), validators, wal });
-    }
-
-    /// Begins the next height because its block is at hand.
-    pub(super) fn start_for_sync(&mut self) {
-        self.start_height(Vec::new());
+        if let Some(fuller) = self.commit.as_ref().and_then(|commit| self.engine.fuller_certificate(commit)) {
+            self.commit = Some(fuller);
+        }
+        let roster = self.state.roster();
+        self.drive(Input::StartHeight { height: self.state.height().next(), roster, wal });
     }
 
     pub(super) fn on_consensus_message(&mut self, from: PublicKey, message: ConsensusMessage) {
+        self.remember_said(from, &message);
+        if self.is_stopped() {
+            return;
+        }
         self.drive(Input::Message { from, message });
         self.consider_start();
         self.consider_fetch();
@@ -144,8 +164,49 @@ impl Node {
             EngineOutput::PeerBehind { peer, height } => self.serve_block(peer, height),
             EngineOutput::Fault(fault) => match fault.peer() {
                 Some(peer) => self.outbox.event(Event::PeerFault { peer, reason: fault.to_string() }),
-                None => self.outbox.event(Event::Broken { reason: fault.to_string() }),
+                None => self.tell_fault(&fault),
             },
+        }
+    }
+
+    /// A fault of no peer's: this node abstains, or something is broken.
+    fn tell_fault(&mut self, fault: &EngineFault) {
+        let reason = fault.to_string();
+        match (fault, self.engine.abstains_through()) {
+            (
+                EngineFault::OwnMessageUnknown { .. }
+                | EngineFault::WalDamaged { .. }
+                | EngineFault::WalDiverged { .. },
+                Some(through),
+            ) => {
+                self.outbox.event(Event::Abstains { through, reason });
+                self.publish();
+            }
+            _ => self.outbox.event(Event::Broken { reason }),
+        }
+    }
+
+    /// Whether this node follows no further.
+    pub(super) const fn is_stopped(&self) -> bool {
+        self.ordering.stopped.is_some()
+    }
+
+    /// Whether this node takes part in deciding, and if not, why.
+    pub(super) fn voting_status(&self) -> String {
+        if let Some(reason) = &self.ordering.stopped {
+            return alloc::format!("stopped: {reason}");
+        }
+        match (self.recall_missing(), self.engine.abstains_through()) {
+            (0, None) if !self.has_quorum() => self.missing_words(),
+            (0, None) => String::from("yes"),
+            (0, Some(through)) => {
+                alloc::format!("abstains through height {through}: its log of votes is not whole")
+            }
+            (missing, _) => {
+                alloc::format!(
+                    "waits until {missing} more validators say what it voted for before it started"
+                )
+            }
         }
     }
 
@@ -192,6 +253,7 @@ impl Node {
         self.ordering.started = false;
         self.ordering.heartbeat_due = false;
         self.ordering.wal_next = 0;
+        self.forget_log();
         self.ordering.sent.clear();
         self.ordering.executed.clear();
         self.ordering.deferred.clear();

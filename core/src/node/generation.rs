@@ -1,11 +1,15 @@
 //! Key generation, as this node takes part in it: round one and the confirmation on chain, round two between
 //! validators. A restart in the middle is an abort, which the node says itself.
+//!
+//! Until everyone's first round is on chain, the attempt waits: nothing is at stake yet, and the status says whose is
+//! missing. From then on there is a limit: a node that lacks someone's private shares gives the attempt up and names
+//! whom it misses; one that has its own, and waits twice as long for others to confirm, names those.
 
 use super::commit::Committed;
 use super::message::Message;
 use super::timers::Timer;
 use super::{Event, Node, PersistToken};
-use crate::base::{Height, PublicKey, Reader as _, Table, WriteBatch};
+use crate::base::{Height, Mono, PublicKey, Reader as _, Table, WriteBatch};
 use crate::hypermesh::committee::{
     CommitteeKeys, Generated, GenerationFault, KeyGeneration, KeyShares, Round1, Round2, StoredShares,
 };
@@ -17,6 +21,11 @@ use core::time::Duration;
 
 /// What was said and not heard is said again after this long.
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
+
+/// Private shares that have not come this long after everyone's first round was on chain are not waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// And so much longer for each validator: the work grows with them.
+const PATIENCE_PER_VALIDATOR: Duration = Duration::from_secs(1);
 
 /// This node's part in the key generation under way.
 #[derive(Default)]
@@ -30,6 +39,8 @@ struct Attempt {
     round1: Round1,
     /// What the others are to get; sent again until they have it.
     round2: BTreeMap<PublicKey, Round2>,
+    /// When the second round began.
+    dealt: Option<Mono>,
     confirmed: Option<CommitteeKeys>,
 }
 
@@ -73,8 +84,29 @@ impl Node {
                 self.say(SystemAction::GenerationConfirm { attempt: number, keys });
             }
             self.send_round2();
+            self.give_up_on_the_absent(&generation);
         }
         self.continue_generation();
+    }
+
+    /// Gives the attempt up if someone has kept everyone waiting for too long.
+    fn give_up_on_the_absent(&mut self, generation: &Generation) {
+        let Some(attempt) = &self.generation.attempt else { return };
+        let Some(dealt) = attempt.dealt else { return };
+        let validators = self.state.validators();
+        let count = u32::try_from(validators.count()).unwrap_or(u32::MAX);
+        let patience = PATIENCE.saturating_add(PATIENCE_PER_VALIDATOR.saturating_mul(count));
+        let waited = self.now.mono.since(dealt);
+        let (accused, what) = if attempt.confirmed.is_none() && waited >= patience {
+            (attempt.generation.missing(), "no private shares came of the accused")
+        } else if waited >= patience.saturating_mul(2) {
+            let silent = validators.as_slice().iter().filter(|key| !generation.confirmed.contains(key));
+            (silent.copied().collect(), "the accused did not confirm the keys")
+        } else {
+            return;
+        };
+        let reason = alloc::format!("{what} within {waited:?}");
+        self.say(SystemAction::GenerationAbort { attempt: attempt.number, accused, reason });
     }
 
     fn begin_generation(&mut self, generation: &Generation) {
@@ -88,6 +120,7 @@ impl Node {
             generation: part,
             round1: round1.clone(),
             round2: BTreeMap::new(),
+            dealt: None,
             confirmed: None,
         });
         self.say(SystemAction::GenerationRound1 { attempt: number, package: round1 });
@@ -119,6 +152,7 @@ impl Node {
         match attempt.generation.receive_round1(&generation.round1) {
             Ok(dealt) => {
                 attempt.round2 = dealt.packages;
+                attempt.dealt = Some(self.now.mono);
                 self.send_round2();
                 if let Some(generated) = dealt.generated {
                     self.on_generated(generated);
@@ -160,7 +194,7 @@ impl Node {
         self.say_after(token, SystemAction::GenerationConfirm { attempt: number, keys });
     }
 
-    fn say_after(&mut self, token: PersistToken, action: SystemAction) {
+    pub(super) fn say_after(&mut self, token: PersistToken, action: SystemAction) {
         let operation = SystemOperation::sign(self.state.genesis_hash(), action, &self.identity);
         let message = Message::System(operation.clone());
         let bytes: alloc::sync::Arc<[u8]> = message.encode().into();
@@ -202,10 +236,15 @@ impl Node {
     }
 
     pub(super) fn generation_after(&mut self, committed: &Committed) {
+        let genesis = self.state.genesis_document().clone();
+        let name = |key: &PublicKey| {
+            let listed = genesis.validators.iter().find(|validator| validator.member.key == *key);
+            listed.map_or_else(|| key.to_string(), |validator| validator.name.clone())
+        };
         for operation in &committed.block.body.system {
             if let SystemAction::GenerationAbort { attempt, accused, reason } = &operation.action {
-                let accused: Vec<String> = accused.iter().map(ToString::to_string).collect();
-                let by = operation.validator;
+                let accused: Vec<String> = accused.iter().map(name).collect();
+                let by = name(&operation.validator);
                 let reason = alloc::format!("{reason} (said by {by}, accused: {})", accused.join(", "));
                 self.outbox.event(Event::GenerationAborted { attempt: *attempt, reason });
             }
@@ -219,7 +258,9 @@ impl Node {
             let Height(height) = committee.height;
             let certificates =
                 if self.has_authority() { "" } else { ", signing the root and issuing certificates" };
-            return alloc::format!("active since height {height}{certificates}");
+            let shares =
+                if self.holds_shares() { "" } else { "; this node lacks its key shares and asks for repair" };
+            return alloc::format!("active since height {height}{certificates}{shares}");
         }
         let generation = self.state.generation();
         let all = self.state.validators().count();
@@ -233,6 +274,11 @@ impl Node {
         let missing = genesis.validators.iter().filter(|validator| !done.contains(&validator.member.key));
         let missing: Vec<&str> = missing.map(|validator| validator.name.as_str()).collect();
         let attempt = generation.attempt;
-        alloc::format!("key generation {attempt}: {step} of {}", missing.join(", "))
+        let before = generation.aborted.map_or_else(String::new, |(by, reason)| {
+            let by = genesis.validators.iter().find(|validator| validator.member.key == by);
+            let by = by.map_or("a validator", |validator| validator.name.as_str());
+            alloc::format!(" (the attempt before was given up by {by}: {reason})")
+        });
+        alloc::format!("key generation {attempt}: {step} of {}{before}", missing.join(", "))
     }
 }

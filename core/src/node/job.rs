@@ -1,14 +1,17 @@
 //! Work that takes long and touches nothing: the driver runs it on another thread, the simulator when it likes.
 
 use super::Node;
-use crate::base::{Digest, PublicKey, SecretKey};
+use super::checked::{CheckedBlock, FetchedBlocks};
+use crate::base::{Digest, Height, PublicKey, SecretKey};
 use crate::hypermesh::proof::{
     FourProofSet, Plot, ProofParameters, Statement, Ticket, prove_set, prove_ticket,
 };
 use crate::state::{Batch, BatchFault, CheckedBatch};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// Names a job until its outcome is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +42,8 @@ pub enum Job {
         /// The batch.
         batch: Box<Batch>,
     },
+    /// Check blocks that a peer sent: certificates and all signatures.
+    CheckBlocks(Box<FetchedBlocks>),
 }
 
 /// What a set of four proofs is to be made of.
@@ -65,6 +70,8 @@ pub enum JobOutcome {
     Set(Box<FourProofSet>),
     /// Of [`Job::CheckBatch`].
     Batch(Result<Arc<CheckedBatch>, BatchFault>),
+    /// Of [`Job::CheckBlocks`].
+    Blocks(Result<Vec<CheckedBlock>, String>),
 }
 
 impl Job {
@@ -81,6 +88,7 @@ impl Job {
                     &ticket, full, &statement, &beacon, difficulty, &identity,
                 )))
             }
+            Self::CheckBlocks(blocks) => JobOutcome::Blocks(blocks.check()),
             Self::CheckBatch { genesis, batch } => JobOutcome::Batch(batch.check(&genesis).map(Arc::new)),
         }
     }
@@ -92,6 +100,7 @@ impl Job {
             Self::ProveTicket { .. } => "prove ticket",
             Self::ProveSet { .. } => "prove set",
             Self::CheckBatch { .. } => "check batch",
+            Self::CheckBlocks(_) => "check blocks",
         }
     }
 }
@@ -108,6 +117,7 @@ pub(super) enum Purpose {
     Ticket { beacon: u64 },
     Set,
     PeerBatch { from: PublicKey },
+    Blocks { from: PublicKey, first: Height },
 }
 
 /// Jobs under way.
@@ -132,6 +142,9 @@ impl Node {
             (Some(Purpose::Set), JobOutcome::Set(set)) => self.on_proof_set(id, *set),
             (Some(Purpose::PeerBatch { from }), JobOutcome::Batch(checked)) => {
                 self.on_checked_batch(from, checked)
+            }
+            (Some(Purpose::Blocks { from, first }), JobOutcome::Blocks(checked)) => {
+                self.on_checked_blocks(from, first, checked)
             }
             _ => {}
         }

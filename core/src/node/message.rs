@@ -3,9 +3,9 @@
 use super::Node;
 use super::task::Task;
 use crate::base::Signature;
-use crate::base::{DecodeError, Height, PublicKey, decode, encode};
-use crate::hypermesh::committee::{CommitmentOffer, Round2, ShareRequest, SignedShare};
-use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX};
+use crate::base::{DecodeError, Height, LeafIndex, PublicKey, decode, encode};
+use crate::hypermesh::committee::{BlindedShares, CommitmentOffer, Round2, ShareRequest, SignedShare};
+use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, Said};
 use crate::state::{BLOCK_BYTES_MAX, Batch, SystemOperation};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -35,10 +35,10 @@ pub(super) enum Message {
     System(SystemOperation),
     /// The height that the sender has decided, on connecting.
     Height(Height),
-    /// Asks for decided blocks from this height on.
-    Fetch(Height),
-    /// A decided block.
-    Block(SyncedBlock),
+    /// Asks for decided blocks.
+    Fetch(Fetch),
+    /// Decided blocks: the answer, or one that the receiver is stuck at.
+    Blocks(Blocks),
     /// Second round of key generation: shares for the receiver alone.
     Round2(Round2),
     /// The sender holds no commitments of the receiver's any more: hand out new ones.
@@ -51,6 +51,42 @@ pub(super) enum Message {
     SignedShares(SharesSigned),
     /// A signature that the whole mesh shares: on the root, an issuing certificate, or a revocation list.
     Signature(TaskSignature),
+    /// Asks for what the receiver holds of the sender's own votes.
+    WantSaid,
+    /// The last vote and proposal of the receiver's own that the sender holds.
+    Said(Vec<Said>),
+    /// Asks for an entry of the certificate log.
+    FetchEntry(LeafIndex),
+    /// An entry of the certificate log.
+    Entry(Entry),
+    /// A helper's summands for another helper of a repair, for the receiver alone.
+    RepairDeltas(BlindedShares),
+    /// A helper's sum for the validator whose shares are repaired, for the receiver alone.
+    RepairSum(BlindedShares),
+}
+
+/// Asks for decided blocks.
+#[derive(Clone, Copy, BorshSerialize, BorshDeserialize)]
+pub(super) struct Fetch {
+    pub(super) first: Height,
+    /// At most so many; the answer has fewer if they are too long, or not there.
+    pub(super) count: u64,
+}
+
+/// Decided blocks.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct Blocks {
+    /// The height that was asked for.
+    pub(super) first: Height,
+    /// From there on, without a gap; none if the sender has not even the first.
+    pub(super) blocks: Vec<SyncedBlock>,
+}
+
+/// An entry of the certificate log.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct Entry {
+    pub(super) index: LeafIndex,
+    pub(super) entry: Vec<u8>,
 }
 
 /// A decided block, and the proof that it was.
@@ -91,6 +127,13 @@ pub(super) struct TaskSignature {
     pub(super) signature: Signature,
 }
 
+impl ShareRequests {
+    /// How many bytes it takes, encoded.
+    pub(super) fn bytes(&self) -> usize {
+        borsh::object_length(self).expect("counting bytes does not fail")
+    }
+}
+
 impl Message {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode(bytes, MESSAGE_BYTES_MAX)
@@ -106,6 +149,8 @@ impl Message {
             | Self::Shares(_)
             | Self::SignedShares(_)
             | Self::WantCommitments
+            | Self::WantSaid
+            | Self::Said(_)
             | Self::Commitments(_) => Class::Consensus,
             _ => Class::Bulk,
         }
@@ -120,13 +165,36 @@ impl Node {
             Message::System(operation) => self.on_system_operation(from, operation),
             Message::Height(height) => self.on_peer_height(from, height),
             Message::Fetch(height) => self.on_fetch(from, height),
-            Message::Block(block) => self.on_synced_block(from, block),
+            Message::Blocks(blocks) => self.on_blocks(from, blocks),
             Message::Round2(package) => self.on_round2(from, package),
             Message::WantCommitments => self.on_want_commitments(from),
             Message::Commitments(offered) => self.on_commitments(from, offered),
             Message::Shares(requests) => self.on_share_requests(from, requests),
             Message::SignedShares(shares) => self.on_signed_shares(from, shares),
             Message::Signature(signature) => self.on_task_signature(from, signature),
+            Message::WantSaid => self.on_want_said(from),
+            Message::Said(said) => self.on_said(from, said),
+            Message::FetchEntry(index) => self.on_fetch_entry(from, index),
+            Message::Entry(entry) => self.on_entry(from, entry),
+            Message::RepairDeltas(package) => self.on_repair_deltas(from, package),
+            Message::RepairSum(package) => self.on_repair_sum(from, package),
+        }
+    }
+
+    /// Tells a peer that was just linked what it has missed, and asks what this node has.
+    pub(super) fn on_connected(&mut self, peer: PublicKey) {
+        self.send(peer, &Message::Height(self.state.height()));
+        self.ask_recall(peer);
+        self.ask_for_commitments(peer);
+        self.send_authority(peer);
+        self.repeat_to(peer);
+        let me = self.identity.public();
+        let own = self.pool.system.values().filter(|operation| operation.validator == me);
+        for operation in own.cloned().collect::<Vec<_>>() {
+            self.send(peer, &Message::System(operation));
+        }
+        if let Some(batch) = self.pool.batches.get(&me).cloned() {
+            self.send(peer, &Message::Batch(batch.batch.clone()));
         }
     }
 

@@ -12,8 +12,9 @@
 //! vote before its log entry, an answer before its block), so that no driver can get that wrong; everything
 //! else flows on. Reads are answered by [`crate::api::read`] from [`Node::view`], which threads may share.
 //!
-//! What is not here: block sync of long absences, changes of the validator set, members that do not validate.
+//! What is not here: changes of the validator set, members that do not validate.
 
+mod checked;
 mod commit;
 mod config;
 mod consensus;
@@ -24,7 +25,13 @@ mod open;
 mod output;
 mod pool;
 mod proposal;
+mod quorum;
+mod rebuild;
+mod recall;
+mod repair;
 mod requests;
+mod serve;
+mod share_repair;
 mod signing;
 mod store;
 mod submit;
@@ -72,8 +79,13 @@ pub struct Node {
     submission: submit::Submission,
     tickets: ticket::Tickets,
     generation: generation::GenerationPart,
+    share_repair: share_repair::ShareRepairPart,
     signing: signing::Signing,
     sync: sync::Sync,
+    serving: serve::Serving,
+    recall: recall::Recall,
+    repair: repair::Repair,
+    quorum: quorum::Quorum,
 }
 
 impl Node {
@@ -89,14 +101,14 @@ impl Node {
                 self.outbox.event(Event::PeerFault { peer: from, reason: alloc::format!("{reason}") })
             }
         }
-        self.start_fresh();
+        self.conclude();
     }
 
     /// Takes a request that [`crate::api::read`] could not answer.
     pub fn handle_request(&mut self, now: Now, id: RequestId, request: crate::api::Request) {
         self.now = now;
         self.on_request(id, request);
-        self.start_fresh();
+        self.conclude();
     }
 
     /// Takes note that a link was made or lost.
@@ -112,8 +124,10 @@ impl Node {
             }
             PeerStatus::Lost => {
                 self.connected.remove(&peer);
+                self.forget_fetch(peer);
             }
         }
+        self.watch_quorum();
         self.publish();
     }
 
@@ -127,7 +141,7 @@ impl Node {
     pub fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome) {
         self.now = now;
         self.on_job(id, outcome);
-        self.start_fresh();
+        self.conclude();
     }
 
     /// Lets happen what was to happen by now.
@@ -136,7 +150,7 @@ impl Node {
         while let Some(timer) = self.timers.pop(now.mono) {
             self.on_timer(timer);
         }
-        self.start_fresh();
+        self.conclude();
     }
 
     /// What is to be done next; `None` when all is.
@@ -162,6 +176,15 @@ impl Node {
         self.identity.public()
     }
 
+    /// What every step ends with.
+    fn conclude(&mut self) {
+        self.start_fresh();
+        if let Some(fault) = self.quorum_missing() {
+            self.refuse_unsigned(&fault);
+        }
+        self.see_to_damage();
+    }
+
     fn peers(&self) -> impl Iterator<Item = PublicKey> + use<> {
         let me = self.identity.public();
         let validators = self.state.validators().clone();
@@ -181,7 +204,13 @@ impl Node {
             timers::Timer::Submission => self.on_submission_timeout(),
             timers::Timer::Signing => self.on_signing_timeout(),
             timers::Timer::Generation => self.on_generation_timeout(),
+            timers::Timer::ShareRepair => self.on_share_repair_timeout(),
             timers::Timer::Sync => self.on_sync_timeout(),
+            timers::Timer::Apply => self.on_apply(),
+            timers::Timer::Serve => self.on_serve(),
+            timers::Timer::Recall => self.on_recall_timeout(),
+            timers::Timer::Repair => self.on_repair_timeout(),
+            timers::Timer::Quorum => self.on_quorum_timeout(),
         }
     }
 }

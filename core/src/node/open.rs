@@ -1,8 +1,9 @@
 //! Starting: a new mesh from genesis, or a node that was here before from what it kept.
 
+use super::rebuild::{Rebuilt, rebuild};
 use super::{
-    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, signing, store, submit,
-    sync, ticket, timers,
+    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, quorum, recall, repair,
+    serve, share_repair, signing, store, submit, sync, ticket, timers,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -39,7 +40,7 @@ impl Node {
         check_place(&genesis, &identity.public(), plot.root(), &reveals.anchor())?;
         let mut outbox = output::Outbox::default();
         let (state, commit) = match stored_head(reader.as_ref(), &genesis_hash)? {
-            Some(head) => restore(Arc::clone(&genesis), reader.as_ref(), head)?,
+            Some(head) => restored(&genesis, reader.as_ref(), head, &mut outbox)?,
             None => {
                 let (state, changes) = State::genesis(Arc::clone(&genesis));
                 let _token = outbox.persist(founding_writes(&genesis_hash, &changes));
@@ -55,9 +56,9 @@ impl Node {
                 value_bytes_max: BLOCK_BYTES_MAX,
             },
             state.height().next(),
-            state.validators().clone(),
+            state.roster(),
         );
-        let wal = read_all(reader.as_ref(), Table::Wal)?.into_iter().map(|(_, entry)| entry).collect();
+        let wal = stored_log(reader.as_ref(), &mut outbox)?;
         let view = Arc::new(View {
             status: blank_status(&state, identity.public()),
             state: state.clone(),
@@ -85,8 +86,13 @@ impl Node {
             submission: submit::Submission::default(),
             tickets: ticket::Tickets::default(),
             generation: generation::GenerationPart::default(),
+            share_repair: share_repair::ShareRepairPart::default(),
             signing: signing::Signing::default(),
             sync: sync::Sync::default(),
+            serving: serve::Serving::default(),
+            recall: recall::Recall::default(),
+            repair: repair::Repair::default(),
+            quorum: quorum::Quorum::default(),
         };
         node.begin(wal)?;
         Ok(node)
@@ -100,7 +106,9 @@ impl Node {
         self.load_signing()?;
         // First of all, so that nothing begins a height before the log of votes has been heeded.
         self.begin_ordering(wal);
+        self.watch_quorum();
         self.continue_generation();
+        self.continue_share_repair();
         self.renew_ticket();
         self.publish();
         Ok(())
@@ -109,9 +117,11 @@ impl Node {
     /// Publishes a new view of the last committed state.
     pub(super) fn publish(&mut self) {
         let mut status = blank_status(&self.state, self.identity.public());
-        status.connected = self.connected.len() as u64 + 1;
+        status.connected = self.linked() as u64;
         status.committee = self.committee_status();
-        status.ready = self.is_ready();
+        status.ready = self.is_ready() && !self.is_stopped() && self.has_quorum();
+        status.behind = self.behind();
+        status.voting = self.voting_status();
         let count =
             |name: &str| self.counters.get("trustchain").and_then(|counters| counters.get(name)).copied();
         status.certificates = count("certificates_total").unwrap_or_default();
@@ -143,6 +153,8 @@ fn blank_status(state: &State, node: crate::base::PublicKey) -> NodeStatus {
         validators: state.validators().count() as u64,
         connected: 0,
         quorum: state.validators().quorum() as u64,
+        behind: 0,
+        voting: alloc::string::String::new(),
         committee: alloc::string::String::new(),
         ready: false,
         certificates: 0,
@@ -204,6 +216,37 @@ pub(super) fn state_writes(batch: &mut WriteBatch, changes: &Changes) {
             Some(value) => batch.put(Table::State, key.clone(), value.to_vec()),
             None => batch.delete(Table::State, key.clone()),
         }
+    }
+}
+
+/// The state as it was stored; made anew from the blocks if it is damaged.
+fn restored(
+    genesis: &Arc<Genesis>,
+    reader: &dyn Reader,
+    head: Height,
+    outbox: &mut output::Outbox,
+) -> Result<(State, Option<CommitCertificate>), OpenFault> {
+    let damage = match restore(Arc::clone(genesis), reader, head) {
+        Err(fault @ (OpenFault::Damaged { .. } | OpenFault::Read(ReadError::Damaged { .. }))) => fault,
+        other => return other,
+    };
+    outbox.event(Event::StoreFault { reason: alloc::format!("{damage} (it is made anew from the blocks)") });
+    let Rebuilt { state, commit, writes } = rebuild(genesis, reader, head)?;
+    let token = outbox.persist(writes);
+    let what = alloc::format!("the state, from {} of {head} blocks", state.height());
+    outbox.after(token, super::Output::Event(Event::Repaired { what }));
+    Ok((state, commit))
+}
+
+/// The log of votes. One that cannot be read counts as one whose entries are damaged: the node abstains.
+fn stored_log(reader: &dyn Reader, outbox: &mut output::Outbox) -> Result<Vec<Vec<u8>>, OpenFault> {
+    match read_all(reader, Table::Wal) {
+        Ok(rows) => Ok(rows.into_iter().map(|(_, entry)| entry).collect()),
+        Err(fault @ ReadError::Damaged { .. }) => {
+            outbox.event(Event::StoreFault { reason: fault.to_string() });
+            Ok(alloc::vec![Vec::new()])
+        }
+        Err(fault) => Err(fault.into()),
     }
 }
 

@@ -133,7 +133,28 @@ pub enum Event {
         /// Whether this node holds its shares.
         holds_shares: bool,
     },
-    /// A validator sent a signature share that does not hold.
+    /// A validator that lost its key shares asked for repair.
+    RepairBegan {
+        /// Whose shares.
+        validator: PublicKey,
+        /// The how many-th of that validator, from 0.
+        number: u32,
+    },
+    /// A repair of key shares is over.
+    RepairEnded {
+        /// Whose shares.
+        validator: PublicKey,
+        /// The how many-th of that validator.
+        number: u32,
+        /// Why it was given up, and who says so; `None` if the shares were repaired.
+        given_up: Option<String>,
+    },
+    /// This node has its key shares again.
+    SharesRepaired {
+        /// The how many-th repair it took, from 0.
+        number: u32,
+    },
+    /// A validator sent a signature share, or its part in a repair, that does not hold.
     Culprit {
         /// Who.
         validator: PublicKey,
@@ -162,6 +183,31 @@ pub enum Event {
     StoreFault {
         /// How.
         reason: String,
+    },
+    /// A row of this node's own store was damaged, and is whole again.
+    Repaired {
+        /// What it holds.
+        what: String,
+    },
+    /// This node is catching up, or has.
+    Syncing {
+        /// How far it is.
+        height: Height,
+        /// How many blocks it is behind, as far as it can know; none if it has caught up.
+        behind: u64,
+    },
+    /// This node does not know all that it has signed, because its log of votes was lost, damaged or rolled back:
+    /// it neither votes nor proposes until that is past.
+    Abstains {
+        /// The last height at which it does not.
+        through: Height,
+        /// How it knows.
+        reason: String,
+    },
+    /// This node abstained, and votes again.
+    VotesAgain {
+        /// From this height on.
+        height: Height,
     },
     /// What cannot happen unless more than f validators are faulty, or this node is: it must be looked into.
     Broken {

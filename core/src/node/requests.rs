@@ -99,6 +99,16 @@ impl Node {
         Ok(BlockProof { header, commit })
     }
 
+    /// Refuses those who wait for signatures, which take a quorum too.
+    pub(super) fn refuse_unsigned(&mut self, fault: &ApiFault) {
+        let certificates = core::mem::take(&mut self.signing.certificates).into_values();
+        let checkpoints = core::mem::take(&mut self.signing.checkpoints).into_values();
+        let requests = certificates.flat_map(|waited| waited.requests).chain(checkpoints.flatten());
+        for request in requests.collect::<Vec<_>>() {
+            self.outbox.respond(request, Err(fault.clone()));
+        }
+    }
+
     // --- certificates ---
 
     /// Answers with a certificate once it is signed. Any node can be asked: it then coordinates.

@@ -4,8 +4,9 @@
 use super::{Node, PersistToken};
 use crate::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 /// A row that is not durable yet; `None` where it was removed.
 struct Fresh {
@@ -18,11 +19,25 @@ pub(super) struct Store {
     reader: Box<dyn Reader>,
     fresh: BTreeMap<(Table, Vec<u8>), Fresh>,
     by_token: BTreeMap<PersistToken, Vec<(Table, Vec<u8>)>>,
+    /// Rows that were found damaged since this was last looked at. Reads are many and their readers only read, so
+    /// it is noted here, whoever meets it.
+    damage: RefCell<BTreeSet<(Table, Vec<u8>)>>,
 }
 
 impl Store {
     pub(super) const fn new(reader: Box<dyn Reader>) -> Self {
-        Self { reader, fresh: BTreeMap::new(), by_token: BTreeMap::new() }
+        let damage = RefCell::new(BTreeSet::new());
+        Self { reader, fresh: BTreeMap::new(), by_token: BTreeMap::new(), damage }
+    }
+
+    /// Notes that a row does not hold what was written.
+    pub(super) fn note_damage(&self, table: Table, key: &[u8]) {
+        self.damage.borrow_mut().insert((table, key.to_vec()));
+    }
+
+    /// The rows that were found damaged since this was last asked.
+    pub(super) fn take_damage(&mut self) -> BTreeSet<(Table, Vec<u8>)> {
+        core::mem::take(self.damage.get_mut())
     }
 
     fn note(&mut self, token: PersistToken, batch: &WriteBatch) {
@@ -54,7 +69,11 @@ impl Reader for Store {
         // The state's rows are read from memory; of what is read here, blocks and entries are written once.
         match self.fresh.get(&(table, key.to_vec())) {
             Some(fresh) => Ok(fresh.value.clone()),
-            None => self.reader.get(table, key),
+            None => self.reader.get(table, key).inspect_err(|fault| {
+                if matches!(fault, ReadError::Damaged { .. }) {
+                    self.note_damage(table, key);
+                }
+            }),
         }
     }
 

@@ -81,6 +81,9 @@ impl Node {
         if let Some(receipt) = self.state.get::<Receipt>(&checked.id) {
             return self.answer(request, want, &receipt);
         }
+        if let Some(fault) = self.quorum_missing() {
+            return self.outbox.respond(request, Err(fault));
+        }
         if let Some(waiting) = self.submission.waiting.get_mut(&checked.id) {
             waiting.push((request, want));
             return;
@@ -110,6 +113,17 @@ impl Node {
             Refusal::ExpiresTooLate { .. } => refusal(self.wall().max(last)),
             other => Some(other),
         })
+    }
+
+    /// Refuses what waits to be ordered. The operations stay: they may still be.
+    pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
+        // That they are on their way is remembered: whoever asks again does not put them there twice.
+        let waiting = self.submission.waiting.values_mut().flat_map(core::mem::take);
+        let foreign = core::mem::take(&mut self.submission.foreign).into_values();
+        let requests = waiting.map(|(request, _)| request).chain(foreign.map(|batch| batch.request));
+        for request in requests.collect::<Vec<_>>() {
+            self.outbox.respond(request, Err(fault.clone()));
+        }
     }
 
     /// Puts an operation of this node's own before the mesh.
@@ -332,6 +346,9 @@ impl Node {
             let reason =
                 "another batch of this member comes first: submit that, or use its number".to_string();
             return respond(self, ConsensusValidationResult::Pending { reason });
+        }
+        if let Some(fault) = self.quorum_missing() {
+            return self.outbox.respond(request, Err(fault));
         }
         let time = self.wall().max(self.state.time());
         let proof_hash = match self.state.admit(&checked, time, Diligence::NameAll) {

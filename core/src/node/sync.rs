@@ -1,143 +1,404 @@
-//! Catching up: a node that missed blocks asks its peers for them, and takes none that a quorum did not decide.
+//! Catching up: a node that missed blocks, a few or ten thousand, fetches them from its peers by itself.
 //!
-//! This is for absences of seconds. Longer ones work too, block by block, without the care for bandwidth and
-//! for peers that serve rubbish that they would deserve.
+//! What a peer says of its height is a hint: it decides whom to ask, and a false one costs a question. Several
+//! peers are asked at once for what comes next, within a window bounded in blocks and bytes. Every block is taken
+//! on a quorum's certificate alone, which is checked, with all signatures in the block, on another thread; then it
+//! is executed like any other. Whoever answers rubbish, claims blocks that it has not, or is silent is passed over
+//! for a while, the longer the more often; its votes go on being heard.
+//!
+//! What is not here: changes of the validator set. Every block is held against the validators of now.
 
-use super::Node;
-use super::message::{Message, SyncedBlock};
-use super::open::{stored_block, stored_proof};
+use super::checked::{CheckedBlock, FetchedBlocks};
+use super::job::{Job, Purpose};
+use super::message::{Blocks, Fetch, Message};
 use super::timers::Timer;
-use crate::base::{Height, PublicKey};
+use super::{Event, Node};
+use crate::base::{Height, Mono, PublicKey};
 use crate::hypermesh::ordering::Input;
-use crate::state::Block;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// The most blocks that are sent for one request.
-const FETCH_BLOCK_COUNT_MAX: u64 = 16;
-/// The most bytes of blocks that are sent for one request.
-const FETCH_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// A peer that has not sent a block after this long is given up for another.
-const FETCH_TIMEOUT: Duration = Duration::from_millis(500);
+/// The most blocks in one answer.
+pub(super) const FETCH_BLOCK_COUNT_MAX: u64 = 64;
+/// At most this many answers are on their way or being checked at a time, one of each peer. Each is one message
+/// of [`super::MESSAGE_BYTES_MAX`] at most.
+const FETCH_COUNT_MAX: usize = 4;
+/// Nothing is asked for that is this many blocks past the next.
+const WINDOW_BLOCK_COUNT_MAX: u64 = 512;
+/// While more bytes of blocks than this wait for one before them, only that one is asked for.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// This many blocks are applied in one go; what else there is to do comes between.
+const APPLY_COUNT_MAX: usize = 32;
+/// A peer that has not answered after this long is silent.
+const FETCH_TIMEOUT: Duration = Duration::from_millis(1000);
+/// A node that is one block behind is about to decide it: it asks only if it has not after this long.
+const GRACE: Duration = Duration::from_millis(50);
+/// How long a silent peer is passed over at first. Doubled with each silence on end, up to the next.
+const SILENCE_MS_REST: u64 = 250;
+const SILENCE_MS_REST_MAX: u64 = 8_000;
+/// How long a peer that sent rubbish is passed over at first. Doubled with each time, up to the next.
+const RUBBISH_MS_REST: u64 = 10_000;
+const RUBBISH_MS_REST_MAX: u64 = 600_000;
+/// A node that is this many blocks behind says so, and again each time it has applied as many as the next.
+const TELL_BLOCK_COUNT_MIN: u64 = 16;
+const TELL_BLOCK_COUNT_STEP: u64 = 1000;
 
-/// Where the others are.
+/// What the peers have, what was asked of them, and what has come and waits for its turn.
 #[derive(Default)]
 pub(super) struct Sync {
-    heights: BTreeMap<PublicKey, Height>,
-    /// The last height that was asked for, and of whom.
-    asked: Option<(PublicKey, Height)>,
-    /// Turns with each request, so that a silent peer is not asked twice in a row.
-    turn: usize,
+    peers: BTreeMap<PublicKey, SyncPeer>,
+    /// Checked blocks above the next.
+    held: BTreeMap<Height, CheckedBlock>,
+    held_bytes: usize,
+    /// The highest block that a quorum is known to have decided.
+    proven: Height,
+    /// Since when the block of this height has been known to be decided elsewhere.
+    behind_since: Option<(Height, Mono)>,
+    /// At which height this node last said that it is catching up.
+    told: Option<Height>,
+    /// Counts questions, so that peers take turns.
+    asked: u64,
+}
+
+#[derive(Default)]
+struct SyncPeer {
+    /// The height that it is thought to have.
+    hint: Height,
+    fetch: Option<UnderWay>,
+    /// Whether a block that it sent unasked is being checked.
+    pushed: bool,
+    /// How often on end it was silent.
+    silences: u32,
+    /// How often it sent rubbish.
+    offences: u32,
+    resting_until: Mono,
+    last_asked: u64,
+}
+
+struct UnderWay {
+    fetch: Fetch,
+    sent: Mono,
+    /// The answer has come and is being checked.
+    checking: bool,
+}
+
+impl UnderWay {
+    fn covers(&self, height: Height) -> bool {
+        height.0.checked_sub(self.fetch.first.0).is_some_and(|past| past < self.fetch.count)
+    }
 }
 
 impl Node {
-    pub(super) fn on_connected(&mut self, peer: PublicKey) {
-        self.send(peer, &Message::Height(self.state.height()));
-        self.ask_for_commitments(peer);
-        self.send_authority(peer);
-        self.repeat_to(peer);
-        let me = self.identity.public();
-        let own = self.pool.system.values().filter(|operation| operation.validator == me);
-        for operation in own.cloned().collect::<Vec<_>>() {
-            self.send(peer, &Message::System(operation));
-        }
-        if let Some(batch) = self.pool.batches.get(&me).cloned() {
-            self.send(peer, &Message::Batch(batch.batch.clone()));
-        }
-    }
-
     pub(super) fn on_peer_height(&mut self, from: PublicKey, height: Height) {
-        self.sync.heights.insert(from, height);
+        self.hint(from, height);
         self.consider_fetch();
     }
 
-    /// Asks for blocks if someone is ahead and nobody is being asked.
-    pub(super) fn consider_fetch(&mut self) {
-        if let Some((peer, height)) = self.engine.highest_seen() {
-            let decided = Height(height.0.saturating_sub(1));
-            let known = self.sync.heights.entry(peer).or_default();
-            *known = (*known).max(decided);
+    fn hint(&mut self, peer: PublicKey, height: Height) {
+        let known = &mut self.sync.peers.entry(peer).or_default().hint;
+        *known = height.max(*known);
+    }
+
+    /// A peer is gone, and with it what it was asked for and all that it claimed.
+    pub(super) fn forget_fetch(&mut self, peer: PublicKey) {
+        if let Some(peer) = self.sync.peers.get_mut(&peer) {
+            (peer.fetch, peer.hint) = (None, Height::GENESIS);
         }
-        if self.sync.asked.is_some() {
+        self.consider_fetch();
+    }
+
+    /// How many blocks this node is behind, as far as it can know: at least one honest validator says so, or a
+    /// certificate.
+    pub(super) fn behind(&self) -> u64 {
+        let mut hints: Vec<Height> = self.sync.peers.values().map(|peer| peer.hint).collect();
+        hints.sort_unstable_by(|one, other| other.cmp(one));
+        let believed = hints.get(self.state.validators().tolerated_faults()).copied().unwrap_or_default();
+        believed.max(self.sync.proven).0.saturating_sub(self.state.height().0)
+    }
+
+    // --- asking ---
+
+    /// Asks for what is missing, as far as somebody is thought to have it.
+    pub(super) fn consider_fetch(&mut self) {
+        if self.is_stopped() {
             return;
+        }
+        let ahead: Vec<(PublicKey, Height)> = self.engine.peers_ahead().collect();
+        for (peer, height) in ahead {
+            self.hint(peer, Height(height.0.saturating_sub(1)));
         }
         let next = self.next_height();
-        let ahead = self.sync.heights.iter().filter(|(_, height)| **height >= next).map(|(peer, _)| *peer);
-        let ahead: Vec<PublicKey> = ahead.collect();
-        let Some(peer) = self.sync.turn.checked_rem(ahead.len()).and_then(|turn| ahead.get(turn).copied())
-        else {
-            return;
+        let highest = self.sync.peers.values().map(|peer| peer.hint).max().unwrap_or_default();
+        if highest < next {
+            self.sync.behind_since = None;
+            return self.timers.cancel(Timer::Sync);
+        }
+        let now = self.now.mono;
+        let since =
+            self.sync.behind_since.filter(|(height, _)| *height == next).map_or(now, |(_, since)| since);
+        self.sync.behind_since = Some((next, since));
+        let due = since.after(GRACE);
+        if highest == next && now < due {
+            return self.timers.start(Timer::Sync, due);
+        }
+        while let Some((peer, fetch)) = self.next_fetch() {
+            self.ask_for(peer, fetch);
+        }
+        self.set_sync_timer();
+    }
+
+    /// Whom to ask for what next; `None` if nobody is to be asked for anything now.
+    fn next_fetch(&self) -> Option<(PublicKey, Fetch)> {
+        let Sync { peers, held, held_bytes, .. } = &self.sync;
+        let under_way = || peers.values().filter_map(|peer| peer.fetch.as_ref());
+        if under_way().count() >= FETCH_COUNT_MAX {
+            return None;
+        }
+        let next = self.next_height();
+        let window = next.0..next.0.saturating_add(WINDOW_BLOCK_COUNT_MAX);
+        let covered =
+            |height: Height| held.contains_key(&height) || under_way().any(|one| one.covers(height));
+        let first = window.clone().map(Height).find(|height| !covered(*height))?;
+        if *held_bytes > HELD_BYTES_MAX && first != next {
+            return None;
+        }
+        let free = |(key, peer): &(&PublicKey, &SyncPeer)| {
+            let rested = peer.resting_until <= self.now.mono;
+            peer.fetch.is_none() && rested && peer.hint >= first && self.connected.contains(*key)
         };
-        self.sync.turn = self.sync.turn.wrapping_add(1);
-        self.sync.asked = Some((peer, next));
-        self.send(peer, &Message::Fetch(next));
-        self.timers.set(Timer::Sync, self.now.mono.after(FETCH_TIMEOUT));
+        let (key, peer) = peers
+            .iter()
+            .filter(free)
+            .min_by_key(|(_, peer)| (peer.offences, peer.silences, peer.last_asked))?;
+        let last = peer.hint.0.min(window.end - 1).min(first.0.saturating_add(FETCH_BLOCK_COUNT_MAX - 1));
+        let run = (first.0..=last).take_while(|height| !covered(Height(*height)));
+        Some((*key, Fetch { first, count: run.count() as u64 }))
+    }
+
+    fn ask_for(&mut self, key: PublicKey, fetch: Fetch) {
+        self.sync.asked += 1;
+        let peer = self.sync.peers.entry(key).or_default();
+        peer.last_asked = self.sync.asked;
+        peer.fetch = Some(UnderWay { fetch, sent: self.now.mono, checking: false });
+        self.send(key, &Message::Fetch(fetch));
+    }
+
+    /// Wakes when an answer is overdue, or when someone who is passed over may be asked again.
+    fn set_sync_timer(&mut self) {
+        let next = self.next_height();
+        let due = |peer: &SyncPeer| match &peer.fetch {
+            Some(one) if one.checking => None,
+            Some(one) => Some(one.sent.after(FETCH_TIMEOUT)),
+            None => (peer.hint >= next && peer.resting_until > self.now.mono).then_some(peer.resting_until),
+        };
+        match self.sync.peers.values().filter_map(due).min() {
+            Some(at) => self.timers.set(Timer::Sync, at),
+            None => self.timers.cancel(Timer::Sync),
+        }
     }
 
     pub(super) fn on_sync_timeout(&mut self) {
-        self.sync.asked = None;
+        let now = self.now.mono;
+        let overdue = |one: &UnderWay| !one.checking && one.sent.after(FETCH_TIMEOUT) <= now;
+        let silent: Vec<PublicKey> = self
+            .sync
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.fetch.as_ref().is_some_and(overdue))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in silent {
+            let Some(peer) = self.sync.peers.get_mut(&key) else { continue };
+            peer.fetch = None;
+            let rest = doubled(SILENCE_MS_REST, peer.silences, SILENCE_MS_REST_MAX);
+            peer.silences = peer.silences.saturating_add(1);
+            self.rest(key, rest, "did not answer a question for blocks");
+        }
         self.consider_fetch();
     }
 
-    pub(super) fn on_fetch(&mut self, from: PublicKey, height: Height) {
-        let last = self.state.height().0.min(height.0.saturating_add(FETCH_BLOCK_COUNT_MAX - 1));
-        let mut room = FETCH_BYTES_MAX;
-        for height in height.0..=last {
-            let Some(block) = self.synced_block(Height(height)) else { return };
-            let Some(left) = room.checked_sub(block.block.len()) else { return };
-            room = left;
-            self.send(from, &Message::Block(block));
-        }
-    }
+    // --- answers ---
 
-    /// Sends a peer the block of the height that it is stuck at.
-    pub(super) fn serve_block(&mut self, peer: PublicKey, height: Height) {
-        if let Some(block) = self.synced_block(height) {
-            self.send(peer, &Message::Block(block));
-        }
-    }
-
-    fn synced_block(&mut self, height: Height) -> Option<SyncedBlock> {
-        let block = stored_block(&self.store, height);
-        let proof = stored_proof(&self.store, height);
-        match (block, proof) {
-            (Ok(block), Ok(proof)) => {
-                let (_, certificate) = proof?;
-                Some(SyncedBlock { block: block?.to_bytes(), certificate })
-            }
-            (Err(fault), _) | (_, Err(fault)) => {
-                self.store_fault(&fault);
-                None
-            }
-        }
-    }
-
-    pub(super) fn on_synced_block(&mut self, from: PublicKey, block: SyncedBlock) {
-        let SyncedBlock { block, certificate } = block;
-        let known = self.sync.heights.entry(from).or_default();
-        *known = (*known).max(certificate.height);
-        let fits = Block::identify(&block) == Some(certificate.value_id)
-            && certificate.height == self.next_height()
-            && certificate.verify(&self.state.genesis_hash(), self.state.validators()).is_ok();
-        if !fits {
+    pub(super) fn on_blocks(&mut self, from: PublicKey, answer: Blocks) {
+        let Blocks { first, blocks } = answer;
+        if self.take_repair(from, first, &blocks) || self.is_stopped() {
             return;
         }
-        if !self.ordering.started {
-            self.start_for_sync();
+        let next = self.next_height();
+        let peer = self.sync.peers.entry(from).or_default();
+        match &mut peer.fetch {
+            Some(one) if one.fetch.first == first && !one.checking => {
+                if blocks.is_empty() {
+                    peer.hint = Height(first.0.saturating_sub(1));
+                    peer.fetch = None;
+                    return self.drop_peer(from, "does not have a block that it claimed to have");
+                }
+                if blocks.len() as u64 > one.fetch.count {
+                    peer.fetch = None;
+                    return self.drop_peer(from, "sent more blocks than it was asked for");
+                }
+                one.checking = true;
+            }
+            // Unasked, because this node is stuck at a height that the peer has decided.
+            _ if blocks.len() == 1 && first == next && !peer.pushed => peer.pushed = true,
+            // Too late, or a repeat.
+            _ => return,
         }
-        self.drive(Input::Synced { value: block.into(), certificate });
+        let validators = self.state.validators().clone();
+        let fetched = FetchedBlocks { genesis: self.state.genesis_hash(), validators, first, blocks };
+        let _job = self.run(Purpose::Blocks { from, first }, Job::CheckBlocks(Box::new(fetched)));
     }
 
-    /// After a block: what was asked for may have come, and more may be missing.
+    pub(super) fn on_checked_blocks(
+        &mut self,
+        from: PublicKey,
+        first: Height,
+        checked: Result<Vec<CheckedBlock>, String>,
+    ) {
+        let peer = self.sync.peers.entry(from).or_default();
+        match &peer.fetch {
+            Some(one) if one.checking && one.fetch.first == first => peer.fetch = None,
+            _ => peer.pushed = false,
+        }
+        match checked {
+            Err(reason) => self.drop_peer(from, &reason),
+            Ok(blocks) => {
+                peer.silences = 0;
+                blocks.into_iter().for_each(|block| self.hold(from, block));
+                self.apply_held();
+                self.consider_fetch();
+            }
+        }
+    }
+
+    /// Keeps a checked block until its turn has come.
+    fn hold(&mut self, from: PublicKey, block: CheckedBlock) {
+        let height = block.certificate.height;
+        self.sync.proven = self.sync.proven.max(height);
+        self.hint(from, height);
+        let next = self.next_height();
+        let wanted = (next.0..next.0.saturating_add(WINDOW_BLOCK_COUNT_MAX)).contains(&height.0);
+        if wanted && !self.sync.held.contains_key(&height) {
+            self.sync.held_bytes += block.bytes();
+            self.sync.held.insert(height, block);
+        }
+    }
+
+    /// A peer that sent what no correct node sends.
+    fn drop_peer(&mut self, key: PublicKey, reason: &str) {
+        let peer = self.sync.peers.entry(key).or_default();
+        let rest = doubled(RUBBISH_MS_REST, peer.offences, RUBBISH_MS_REST_MAX);
+        peer.offences = peer.offences.saturating_add(1);
+        self.rest(key, rest, reason);
+        self.consider_fetch();
+    }
+
+    fn rest(&mut self, key: PublicKey, rest: Duration, reason: &str) {
+        let peer = self.sync.peers.entry(key).or_default();
+        peer.resting_until = self.now.mono.after(rest);
+        let reason = alloc::format!("{reason}: it is not asked for blocks for {} ms", rest.as_millis());
+        self.outbox.event(Event::PeerFault { peer: key, reason });
+    }
+
+    // --- applying ---
+
+    /// Applies what has come in its order, a few blocks at a time.
+    pub(super) fn apply_held(&mut self) {
+        let before = self.state.height();
+        for _ in 0..APPLY_COUNT_MAX {
+            let Some(block) = self.take_held() else { break };
+            if self.is_stopped() {
+                return;
+            }
+            self.tell_progress();
+            self.apply_synced(block);
+        }
+        if self.state.height() > before {
+            let (height, roster) = (self.next_height(), self.state.roster());
+            self.drive(Input::Advance { height, roster });
+            self.tell_progress();
+            self.consider_start();
+        }
+        if self.sync.held.contains_key(&self.next_height()) {
+            self.timers.set(Timer::Apply, Mono(self.now.mono.0 + 1));
+        }
+    }
+
+    fn take_held(&mut self) -> Option<CheckedBlock> {
+        let block = self.sync.held.remove(&self.next_height())?;
+        self.sync.held_bytes -= block.bytes();
+        Some(block)
+    }
+
+    pub(super) fn on_apply(&mut self) {
+        self.apply_held();
+        self.consider_fetch();
+    }
+
+    fn apply_synced(&mut self, block: CheckedBlock) {
+        let CheckedBlock { block, value, batches, certificate } = block;
+        let known = self.ordering.executed.remove(&certificate.value_id);
+        let executed = match (known, batches) {
+            (Some(executed), _) => Ok(executed),
+            (None, Ok(batches)) => self.state.execute(&block, &batches).map_err(|fault| fault.to_string()),
+            (None, Err(reason)) => Err(reason),
+        };
+        match executed {
+            Ok(executed) => self.settle_block(block, &value, certificate, executed),
+            Err(reason) => self.stop(&certificate, &reason),
+        }
+    }
+
+    /// After a block: what waited for it is dropped or comes next, and more may be missing.
     pub(super) fn sync_after(&mut self) {
-        let Some((_, height)) = self.sync.asked else { return self.consider_fetch() };
-        // The rest of what was asked for is on its way; ask on when it has all come.
-        if self.state.height().0 >= height.0.saturating_add(FETCH_BLOCK_COUNT_MAX - 1) {
-            self.sync.asked = None;
+        let next = self.next_height();
+        let later = self.sync.held.split_off(&next);
+        let stale = core::mem::replace(&mut self.sync.held, later);
+        self.sync.held_bytes -= stale.values().map(CheckedBlock::bytes).sum::<usize>();
+        if self.sync.held.is_empty() {
             self.consider_fetch();
         } else {
-            self.timers.set(Timer::Sync, self.now.mono.after(FETCH_TIMEOUT));
+            self.timers.start(Timer::Apply, Mono(self.now.mono.0 + 1));
         }
+    }
+
+    /// Says how far it is, if it is far behind.
+    fn tell_progress(&mut self) {
+        let (height, behind) = (self.state.height(), self.behind());
+        let due = match self.sync.told {
+            None => behind >= TELL_BLOCK_COUNT_MIN,
+            Some(told) => behind == 0 || height.0 - told.0 >= TELL_BLOCK_COUNT_STEP,
+        };
+        if due {
+            self.sync.told = (behind > 0).then_some(height);
+            self.outbox.event(Event::Syncing { height, behind });
+        }
+    }
+
+    /// Whether this node is catching up over a long way, so that what is only of use at the end can wait.
+    pub(super) const fn is_far_behind(&self) -> bool {
+        self.sync.told.is_some()
+    }
+}
+
+/// `first` doubled so many times, `max` at most.
+fn doubled(first_ms: u64, times: u32, max_ms: u64) -> Duration {
+    let factor = 1_u64.checked_shl(times).unwrap_or(u64::MAX);
+    Duration::from_millis(first_ms.saturating_mul(factor).min(max_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_grow_and_have_an_end() {
+        assert_eq!(doubled(250, 0, 8_000), Duration::from_millis(250));
+        assert_eq!(doubled(250, 4, 8_000), Duration::from_millis(4_000));
+        assert_eq!(doubled(250, 5, 8_000), Duration::from_millis(8_000));
+        assert_eq!(doubled(250, u32::MAX, 8_000), Duration::from_millis(8_000));
     }
 }

@@ -6,7 +6,7 @@ use crate::base::{LeafIndex, ReadError, Reader as _, Table, encode};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::state::{Certificate, ConsensusProof};
 use crate::trustchain::ca::{SerialNumber, with_proof};
-use crate::trustchain::ct::{Checkpoint, LogEntry, TreeHead};
+use crate::trustchain::ct::{self, Checkpoint, LogEntry, TreeHead};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -80,6 +80,13 @@ impl Node {
 
     /// A log entry's bytes.
     pub(super) fn log_entry(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, ReadError> {
-        self.store.get(Table::LogEntries, &index.0.to_be_bytes())
+        let key = index.0.to_be_bytes();
+        let entry = self.store.get(Table::LogEntries, &key)?;
+        let stands = |entry: &Vec<u8>| self.state.log().leaf_hash(index) == Some(ct::leaf_hash(entry));
+        if entry.as_ref().is_some_and(|entry| !stands(entry)) {
+            self.store.note_damage(Table::LogEntries, &key);
+            return Err(ReadError::Damaged { table: Table::LogEntries });
+        }
+        Ok(entry)
     }
 }

@@ -18,8 +18,20 @@ pub(super) enum Timer {
     Signing,
     /// A key generation makes no progress: send again, or give it up.
     Generation,
-    /// A peer did not send the block that was asked for: ask another.
+    /// A repair of key shares makes no progress: send again, or ask others.
+    ShareRepair,
+    /// A peer did not send blocks that were asked for, or one that was passed over may be asked again.
     Sync,
+    /// Blocks that have come are waiting to be applied.
+    Apply,
+    /// A peer that has had its share of blocks may have more.
+    Serve,
+    /// Peers have not said what this node voted for: ask again.
+    Recall,
+    /// A quorum has been missing for too long.
+    Quorum,
+    /// A damaged row was not sent: ask another.
+    Repair,
 }
 
 /// Timers by the time at which they fire.

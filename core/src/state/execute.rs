@@ -200,6 +200,7 @@ impl State {
         let Candidate { time, proposer, batches, system, parent_commit } = candidate;
         let moment = Moment { height: self.height().next(), time };
         let mut draft = self.draft();
+        draft.attend(parent_commit.as_ref());
         draft.reward(parent_commit.as_ref());
         let mut room = BLOCK_BYTES_MAX - BLOCK_FRAME_BYTES_MAX;
         room = room.saturating_sub(encode(&parent_commit).len());
@@ -243,6 +244,7 @@ impl State {
         self.check_parent_commit(block.body.parent_commit.as_ref())?;
         let moment = Moment { height: block.header.height, time: block.header.time };
         let mut draft = self.draft();
+        draft.attend(block.body.parent_commit.as_ref());
         draft.reward(block.body.parent_commit.as_ref());
         for (position, operation) in block.body.system.iter().enumerate() {
             if !draft.apply_system(operation, &block.header.proposer, moment) {

@@ -8,6 +8,7 @@
 //!
 //! No clock is read here. Validity is a function of the parent state and the block alone.
 
+mod attendance;
 mod authority;
 mod batch;
 mod block;
@@ -17,6 +18,7 @@ mod genesis;
 mod operation;
 mod perform;
 mod receipt;
+mod repair;
 mod revocation;
 mod row;
 mod system;
@@ -27,6 +29,7 @@ mod zone;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use attendance::{ABSENT_AFTER_TURNS, PLAIN_TURN_PERIOD};
 pub use authority::{ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name};
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch, batch_root};
 pub use block::{
@@ -46,9 +49,10 @@ pub use operation::{
     ServicePort, SetRecords, TLSA_COUNT_MAX, Transfer,
 };
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
+pub use repair::{OpenRepair, REPAIR_COUNT_MAX, REPAIR_MS_MAX, RepairAction, RepairOutcome, Repairs};
 pub use row::{
-    Account, ActiveCommittee, Beacon, Certificate, Due, Generation, IssuingCertificate, Member, NameOwner,
-    Published, Reserve, Revocation, RevocationListHead, Revoked, Row, Validator,
+    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Generation, IssuingCertificate, Member,
+    NameOwner, Published, Reserve, Revocation, RevocationListHead, Revoked, Row, Validator,
 };
 pub use system::{
     ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,

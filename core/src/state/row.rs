@@ -53,6 +53,14 @@ row!(Published, 13, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 row!(IssuingCertificate, 14, u32, |number| number.to_be_bytes().to_vec());
 row!(Revoked, 15, SerialNumber, |serial| serial.as_bytes().to_vec());
 row!(RevocationListHead, 16, (), |_unit| Vec::new());
+row!(Attendance, 20, (), |_unit| Vec::new());
+
+/// When each validator was last seen to vote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Attendance {
+    /// By validator: the highest height whose commit certificate, in the block after it, holds its precommit.
+    pub last: BTreeMap<PublicKey, Height>,
+}
 
 /// An account.
 #[derive(

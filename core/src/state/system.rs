@@ -1,5 +1,6 @@
 //! System operations: what validators say on chain about the running of the mesh, outside the four proofs.
 
+use super::RepairAction;
 use crate::base::{Digest, Domain, PublicKey, SecretKey, Signature};
 use crate::hypermesh::committee::{CommitteeKeys, Round1};
 use alloc::string::String;
@@ -59,6 +60,8 @@ pub enum SystemAction {
         /// In words, for the operators.
         reason: String,
     },
+    /// The repair of a validator's lost key shares.
+    Repair(RepairAction),
 }
 
 impl SystemOperation {

@@ -40,6 +40,7 @@ impl Draft {
             SystemAction::GenerationConfirm { attempt, keys } => {
                 self.confirm(validator, *attempt, keys, moment)
             }
+            SystemAction::Repair(action) => self.apply_repair(validator, action, moment),
             SystemAction::GenerationAbort { attempt, accused, reason } => {
                 let bounded = reason.len() <= ABORT_REASON_BYTES_MAX
                     && accused.iter().all(|key| self.state().validators().contains(key))

@@ -92,7 +92,7 @@ impl Verification {
         }
         let RevocationList { number, next_update, .. } = list.list;
         let (passed, detail) = match list.revoked(&certificate.serial, at) {
-            Some(entry) => (false, format!("revoked at {}: {}", entry.at, entry.reason.to_string())),
+            Some(entry) => (false, format!("revoked at {}: {}", entry.at, entry.reason)),
             None if list.has_run_out(at) => (
                 false,
                 format!(

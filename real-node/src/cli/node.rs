@@ -298,6 +298,8 @@ fn described_status(report: &NodeReport, status: &NodeStatus) -> String {
             "validators",
             format!("{} of {} linked, {} decide", status.connected, status.validators, status.quorum),
         ),
+        ("voting", status.voting.clone()),
+        ("behind", if status.behind == 0 { String::new() } else { format!("{} blocks", status.behind) }),
         ("committee", status.committee.clone()),
         ("certificates", format!("{}, log of {} entries", status.certificates, status.log_size)),
         ("names", status.names.to_string()),

@@ -11,12 +11,26 @@ use std::collections::BTreeSet;
 pub struct EvidenceCheck {
     /// Those who lie: they may be blamed.
     liars: BTreeSet<PublicKey>,
+    /// Those whose stores were damaged: they may complain.
+    damaged: BTreeSet<Place>,
+    /// Those who are deceived by more than f: they may stop.
+    deceived: BTreeSet<Place>,
 }
 
 impl EvidenceCheck {
     /// Allows a node to be blamed from now on.
     pub fn corrupt(&mut self, node: PublicKey) {
         self.liars.insert(node);
+    }
+
+    /// Allows a node to find its store at fault from now on.
+    pub fn excuse_store(&mut self, place: Place) {
+        self.damaged.insert(place);
+    }
+
+    /// Allows a node to find the mesh broken from now on.
+    pub fn excuse_broken(&mut self, place: Place) {
+        self.deceived.insert(place);
     }
 
     /// Looks at something that a node told.
@@ -28,7 +42,8 @@ impl EvidenceCheck {
             Event::Equivocation(evidence) => self.liars.contains(&evidence.offender()),
             Event::Culprit { validator, .. } => self.liars.contains(validator),
             Event::InvalidBlock { proposer, .. } => self.liars.contains(proposer),
-            Event::StoreFault { .. } | Event::Broken { .. } => false,
+            Event::StoreFault { .. } => self.damaged.contains(&place),
+            Event::Broken { .. } => self.deceived.contains(&place),
             _ => true,
         };
         if just {

@@ -2,19 +2,23 @@
 //!
 //! Each checker has a test in which it fires.
 
+mod abstention;
+mod durability;
 mod evidence;
 mod fork;
 mod log;
 mod revocation;
 mod supply;
 
+pub use abstention::AbstentionCheck;
+pub use durability::DurabilityCheck;
 pub use evidence::EvidenceCheck;
 pub use fork::ForkCheck;
 pub use log::LogCheck;
 pub use revocation::RevocationCheck;
 pub use supply::SupplyCheck;
 
-use crate::world::Place;
+use crate::world::{Disk, Place};
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Height, PublicKey};
 use hypermesh_core::node::Event;
@@ -45,6 +49,8 @@ pub struct Checks {
     evidence: EvidenceCheck,
     log: LogCheck,
     revocation: RevocationCheck,
+    durability: DurabilityCheck,
+    abstention: AbstentionCheck,
     /// The height of each node that was checked last.
     seen: BTreeMap<Place, Height>,
 }
@@ -59,6 +65,8 @@ impl Checks {
             evidence: EvidenceCheck::default(),
             log: LogCheck::default(),
             revocation: RevocationCheck::default(),
+            durability: DurabilityCheck::default(),
+            abstention: AbstentionCheck::default(),
             seen: BTreeMap::new(),
         }
     }
@@ -68,12 +76,42 @@ impl Checks {
         self.evidence.corrupt(node);
     }
 
+    /// Takes note that a node's log of votes was lost or rolled back.
+    pub fn excuse_abstention(&mut self, place: Place) {
+        self.abstention.excuse(place);
+    }
+
+    /// Takes note that a row of a node's store is damaged.
+    pub fn excuse_store(&mut self, place: Place) {
+        self.evidence.excuse_store(place);
+    }
+
+    /// Takes note that a node is told of a decision that no honest quorum made.
+    pub fn excuse_broken(&mut self, place: Place) {
+        self.evidence.excuse_broken(place);
+    }
+
+    /// Looks at something that a node sends.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub fn on_send(
+        &mut self,
+        place: Place,
+        sender: PublicKey,
+        disk: &Disk,
+        message: &Arc<[u8]>,
+    ) -> Result<(), Violation> {
+        self.durability.on_send(place, sender, disk, message)
+    }
+
     /// Looks at something that a node told.
     ///
     /// # Errors
     /// If a promise is broken.
     pub fn on_event(&mut self, place: Place, event: &Event) -> Result<(), Violation> {
         self.evidence.on_event(place, event)?;
+        self.abstention.on_event(place, event)?;
         self.fork.on_event(place, event)
     }
 

@@ -1,8 +1,9 @@
-//! A disk: writes are seen at once, are durable only later, in order, and a crash loses those that are not.
+//! A disk: writes are seen at once, are durable only later, in order, and a crash loses those that are not. Rows
+//! may rot: they are then read as damaged, until they are written anew.
 
-use hypermesh_core::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
+use hypermesh_core::base::{Digest, ReadError, Reader, Row, Table, Write, WriteBatch};
 use hypermesh_core::node::PersistToken;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 type Rows = BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>;
@@ -19,13 +20,29 @@ struct Contents {
     durable: Rows,
     /// What is on its way from the one to the other.
     pending: VecDeque<(PersistToken, WriteBatch)>,
+    /// Rows that have rotted.
+    rotten: BTreeSet<(Table, Vec<u8>)>,
 }
 
 impl Disk {
     /// Another disk with what this one holds durably.
-    pub(super) fn copy(&self) -> Self {
+    #[must_use]
+    pub fn copy(&self) -> Self {
         let durable = self.lock().durable.clone();
-        let contents = Contents { visible: durable.clone(), durable, pending: VecDeque::new() };
+        let contents = Contents { visible: durable.clone(), durable, ..Contents::default() };
+        Self(Arc::new(Mutex::new(contents)))
+    }
+
+    /// Another disk with what this one holds durably of one table.
+    pub(super) fn only(&self, table: Table) -> Self {
+        let durable: Rows = self
+            .lock()
+            .durable
+            .get_key_value(&table)
+            .map(|(table, rows)| (*table, rows.clone()))
+            .into_iter()
+            .collect();
+        let contents = Contents { visible: durable.clone(), durable, ..Contents::default() };
         Self(Arc::new(Mutex::new(contents)))
     }
 
@@ -42,6 +59,7 @@ impl Disk {
         while contents.pending.front().is_some_and(|(held, _)| *held <= token) {
             let Some((_, batch)) = contents.pending.pop_front() else { return };
             apply(&mut contents.durable, &batch);
+            contents.rotten.retain(|row| !overwrites(&batch, row));
         }
     }
 
@@ -52,6 +70,59 @@ impl Disk {
         let lost = contents.pending.len();
         contents.pending.clear();
         lost
+    }
+
+    /// Loses a whole table, as it is on the disk.
+    pub(super) fn lose(&self, table: Table) {
+        let mut contents = self.lock();
+        contents.visible.remove(&table);
+        contents.durable.remove(&table);
+    }
+
+    /// Lets a row rot. Says whether there is one.
+    pub(super) fn rot(&self, table: Table, key: &[u8]) -> bool {
+        let mut contents = self.lock();
+        let stands = contents.visible.get(&table).is_some_and(|rows| rows.contains_key(key));
+        if stands {
+            contents.rotten.insert((table, key.to_vec()));
+        }
+        stands
+    }
+
+    /// How many rows are rotten.
+    #[must_use]
+    pub fn rotten_count(&self) -> usize {
+        self.lock().rotten.len()
+    }
+
+    /// The keys of a table, as reads see them.
+    #[must_use]
+    pub fn keys(&self, table: Table) -> Vec<Vec<u8>> {
+        self.lock().visible.get(&table).map(|rows| rows.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// A digest of the last block that the disk holds durably, and of all that led to it.
+    #[must_use]
+    pub fn durable_digest(&self) -> Digest {
+        let head = self.durable(Table::Meta, b"head").unwrap_or_default();
+        let block = self.durable(Table::Blocks, &head).unwrap_or_default();
+        Digest(*blake3::hash(&block).as_bytes())
+    }
+
+    /// The durable row with this key.
+    pub(crate) fn durable(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        self.lock().durable.get(&table)?.get(key).cloned()
+    }
+
+    /// Whether a durable row of a table ends with these bytes, or has them near its beginning.
+    pub(crate) fn holds_durably(&self, table: Table, bytes: &[u8]) -> bool {
+        const NEAR: usize = 512;
+        let contents = self.lock();
+        let mut rows = contents.durable.get(&table).into_iter().flat_map(BTreeMap::values);
+        rows.any(|value| {
+            let beginning = value.get(..NEAR).unwrap_or(value);
+            value.ends_with(bytes) || beginning.windows(bytes.len()).any(|window| window == bytes)
+        })
     }
 
     /// How many rows there are in a table, as reads see it.
@@ -67,14 +138,21 @@ impl Disk {
 
 impl Reader for Disk {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        Ok(self.lock().visible.get(&table).and_then(|rows| rows.get(key)).cloned())
+        let contents = self.lock();
+        if contents.rotten.contains(&(table, key.to_vec())) {
+            return Err(ReadError::Damaged { table });
+        }
+        Ok(contents.visible.get(&table).and_then(|rows| rows.get(key)).cloned())
     }
 
     fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
         let contents = self.lock();
         let Some(rows) = contents.visible.get(&table) else { return Ok(Vec::new()) };
-        let rows = rows.range(start.to_vec()..).take(rows_max);
-        Ok(rows.map(|(key, value)| (key.clone(), value.clone())).collect())
+        let rows: Vec<_> = rows.range(start.to_vec()..).take(rows_max).collect();
+        if rows.iter().any(|(key, _)| contents.rotten.contains(&(table, key.to_vec()))) {
+            return Err(ReadError::Damaged { table });
+        }
+        Ok(rows.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }
 
@@ -92,6 +170,14 @@ fn apply(rows: &mut Rows, batch: &WriteBatch) {
             }
         }
     }
+}
+
+/// Whether a batch sets or removes a row.
+fn overwrites(batch: &WriteBatch, row: &(Table, Vec<u8>)) -> bool {
+    batch.writes().iter().any(|write| match write {
+        Write::Put { table, key, .. } | Write::Delete { table, key } => (table, key) == (&row.0, &row.1),
+        Write::Clear { table } => *table == row.0,
+    })
 }
 
 #[cfg(test)]
@@ -115,6 +201,21 @@ mod tests {
         assert_eq!(disk.crash(), 1);
         assert_eq!(disk.get(Table::Wal, b"b").unwrap(), Some(b"value".to_vec()));
         assert_eq!(disk.get(Table::Wal, b"c").unwrap(), None);
+    }
+
+    #[test]
+    fn a_rotten_row_is_read_as_damaged_until_it_is_durably_written_anew() {
+        let disk = Disk::default();
+        disk.write(PersistToken(1), put(b"a"));
+        disk.sync(PersistToken(1));
+        assert!(disk.rot(Table::Wal, b"a") && !disk.rot(Table::Wal, b"b"));
+        let damaged = ReadError::Damaged { table: Table::Wal };
+        assert_eq!(disk.get(Table::Wal, b"a"), Err(damaged.clone()));
+        assert_eq!(disk.range(Table::Wal, b"", 9), Err(damaged));
+        disk.write(PersistToken(2), put(b"a"));
+        assert_eq!(disk.rotten_count(), 1);
+        disk.sync(PersistToken(2));
+        assert_eq!(disk.get(Table::Wal, b"a"), Ok(Some(b"value".to_vec())));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is to happen, in order of time, and of when it was arranged where the time is the same; and how it does.
 
-use super::lie;
+use super::lie::{self, Told};
 use super::machine::Incarnation;
 use super::network::{Epoch, Link, Place};
 use super::trace::{self, Entry};
@@ -13,13 +13,47 @@ use std::sync::Arc;
 
 /// Something that is to happen.
 pub(super) enum Happening {
-    Message { link: Link, epoch: Epoch, message: Arc<[u8]> },
-    Request { place: Place, id: RequestId, request: Box<Request> },
-    Persisted { place: Place, life: Incarnation, token: PersistToken },
-    Job { place: Place, life: Incarnation, id: JobId, outcome: Box<JobOutcome> },
-    Alarm { place: Place, life: Incarnation },
-    LinkMade { place: Place, other: Place, lives: (Incarnation, Incarnation) },
-    LinkLost { place: Place, life: Incarnation, other: Place },
+    Message {
+        link: Link,
+        epoch: Epoch,
+        message: Arc<[u8]>,
+    },
+    Request {
+        place: Place,
+        id: RequestId,
+        request: Box<Request>,
+    },
+    Persisted {
+        place: Place,
+        life: Incarnation,
+        token: PersistToken,
+    },
+    /// A hasty disk has what it said long ago that it had.
+    Settled {
+        place: Place,
+        life: Incarnation,
+        token: PersistToken,
+    },
+    Job {
+        place: Place,
+        life: Incarnation,
+        id: JobId,
+        outcome: Box<JobOutcome>,
+    },
+    Alarm {
+        place: Place,
+        life: Incarnation,
+    },
+    LinkMade {
+        place: Place,
+        other: Place,
+        lives: (Incarnation, Incarnation),
+    },
+    LinkLost {
+        place: Place,
+        life: Incarnation,
+        other: Place,
+    },
 }
 
 /// What is to happen, in order.
@@ -49,12 +83,17 @@ impl World {
             Happening::Message { link, epoch, message } => self.deliver(link, epoch, &message),
             Happening::Request { place, id, request } => self.ask(place, id, *request),
             Happening::Persisted { place, life, token } if self.is_alive(place, life) => {
-                if let Some(machine) = self.machines.get(place) {
+                if let Some(machine) = self.machines.get(place).filter(|machine| !machine.hasty_disk) {
                     machine.disk.sync(token);
                 }
                 self.handle(place, "persisted", &token.0.to_le_bytes(), |node, now| {
                     node.handle_persisted(now, token);
                 });
+            }
+            Happening::Settled { place, life, token } if self.is_alive(place, life) => {
+                if let Some(machine) = self.machines.get(place) {
+                    machine.disk.sync(token);
+                }
             }
             Happening::Job { place, life, id, outcome } if self.is_alive(place, life) => {
                 self.handle(place, "job", &id.0.to_le_bytes(), |node, now| {
@@ -68,6 +107,7 @@ impl World {
             }
             // Of a life that is over.
             Happening::Persisted { .. }
+            | Happening::Settled { .. }
             | Happening::Job { .. }
             | Happening::Alarm { .. }
             | Happening::LinkLost { .. } => {}
@@ -159,14 +199,27 @@ impl World {
                 // Writes become durable in order, so one waits for the one before.
                 machine.disk_busy_until = machine.disk_busy_until.max(at.after(delay));
                 machine.disk.write(token, batch);
-                self.heap.push(machine.disk_busy_until, Happening::Persisted { place, life, token });
+                let durable_at = machine.disk_busy_until;
+                if machine.hasty_disk {
+                    self.heap.push(durable_at, Happening::Settled { place, life, token });
+                    self.heap.push(at, Happening::Persisted { place, life, token });
+                } else {
+                    self.heap.push(durable_at, Happening::Persisted { place, life, token });
+                }
             }
             Output::Send { to, class, message } => {
                 let Some(target) = self.places.get(&to).copied() else { return };
                 let link = Link { source: place, target };
                 let identity = &machine.validator.member.identity;
-                let told = machine.lie.and_then(|lie| lie::tell(lie, identity, &message));
-                let message = told.map_or(message, Arc::from);
+                if let Err(violation) = self.checks.on_send(place, identity.public(), &machine.disk, &message)
+                {
+                    self.violation.get_or_insert(violation);
+                }
+                let message = match machine.lie.map(|lie| lie::tell(lie, identity, &message)) {
+                    None | Some(Told::Honestly) => message,
+                    Some(Told::Instead(other)) => Arc::from(other),
+                    Some(Told::Nothing) => return,
+                };
                 if let Some((arrival, epoch)) = self.network.send(at, link, class) {
                     self.heap.push(arrival, Happening::Message { link, epoch, message });
                 }
@@ -252,7 +305,7 @@ impl World {
         }
     }
 
-    fn tell_link(&mut self, place: Place, other: Place, status: PeerStatus) {
+    pub(super) fn tell_link(&mut self, place: Place, other: Place, status: PeerStatus) {
         let up = self.network.is_up(Link { source: place, target: other });
         if up != (status == PeerStatus::Connected) {
             return;

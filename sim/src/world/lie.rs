@@ -1,8 +1,9 @@
 //! Nodes that lie: they run the honest code, and what they send is changed on its way out, signed anew with
 //! their own key.
 
-use hypermesh_core::base::{Digest, Domain, SecretKey, Signature, decode, encode};
+use hypermesh_core::base::{Digest, Domain, Height, SecretKey, Signature, decode, encode};
 use hypermesh_core::hypermesh::committee::SignedShare;
+use hypermesh_core::hypermesh::ordering::CommitCertificate;
 use hypermesh_core::node::MESSAGE_BYTES_MAX;
 
 /// How a node lies.
@@ -11,25 +12,86 @@ use hypermesh_core::node::MESSAGE_BYTES_MAX;
 pub enum Lie {
     /// It sends signature shares that do not hold, and puts its name to them.
     BadShares,
+    /// It sends no private shares in key generation.
+    NoPrivateShares,
+    /// It sends sums that do not hold to whoever asks for repair of its key shares.
+    BadRepairSums,
+    /// It sends summands that do not hold to the other helpers of a repair.
+    BadRepairDeltas,
+    /// It answers questions for blocks with blocks that no quorum decided.
+    RubbishBlocks,
+    /// It claims to have the highest block that there can be.
+    FalseHeights,
+    /// It does not answer questions for blocks.
+    NoBlocks,
+}
+
+/// What becomes of an honest message.
+pub(super) enum Told {
+    /// It is sent as it is.
+    Honestly,
+    /// This is sent in its place.
+    Instead(Vec<u8>),
+    /// Nothing is.
+    Nothing,
 }
 
 /// What a coordinator gets from a signer: shares, and cosignatures by size of the log.
 type SharesSigned = (Vec<SignedShare>, Vec<(u64, Signature)>);
 
-/// The first byte of the message that carries signature shares.
+/// Decided blocks with their certificates, from a height on.
+type Blocks = (Height, Vec<(Vec<u8>, CommitCertificate)>);
+
+/// The first bytes of messages.
+const HEIGHT: u8 = 3;
+pub(super) const BLOCKS: u8 = 5;
+const ROUND2: u8 = 6;
 const SIGNED_SHARES: u8 = 10;
+const REPAIR_DELTAS: u8 = 16;
+const REPAIR_SUM: u8 = 17;
 const SHARE: Domain = Domain::new("hypermesh v1 committee signature share");
 
+/// What a liar makes of an honest message.
+pub(super) fn tell(lie: Lie, identity: &SecretKey, message: &[u8]) -> Told {
+    match (lie, message.first()) {
+        (Lie::NoBlocks, Some(&BLOCKS)) | (Lie::NoPrivateShares, Some(&ROUND2)) => Told::Nothing,
+        _ => instead(lie, identity, message).map_or(Told::Honestly, Told::Instead),
+    }
+}
+
 /// What a liar sends in place of an honest message; `None` where it leaves that as it is.
-pub(super) fn tell(lie: Lie, identity: &SecretKey, message: &[u8]) -> Option<Vec<u8>> {
+fn instead(lie: Lie, identity: &SecretKey, message: &[u8]) -> Option<Vec<u8>> {
     match (lie, message.split_first()?) {
         (Lie::BadShares, (&SIGNED_SHARES, rest)) => {
             let (mut shares, cosignatures): SharesSigned = decode(rest, MESSAGE_BYTES_MAX).ok()?;
             shares.iter_mut().for_each(|share| spoil(share, identity));
             Some([&[SIGNED_SHARES], encode(&(shares, cosignatures)).as_slice()].concat())
         }
+        (Lie::BadRepairDeltas, (&REPAIR_DELTAS, _)) | (Lie::BadRepairSums, (&REPAIR_SUM, _)) => {
+            // The last scalar's lowest byte: still below the group's order.
+            let mut told = message.to_vec();
+            let position = told.len().checked_sub(32)?;
+            *told.get_mut(position)? ^= 1;
+            Some(told)
+        }
+        (Lie::RubbishBlocks, (&BLOCKS, rest)) => {
+            let (first, mut blocks): Blocks = decode(rest, MESSAGE_BYTES_MAX).ok()?;
+            // The first bad block follows good ones, if there are any.
+            let (_, certificate) = blocks.last_mut()?;
+            certificate.signatures.pop();
+            certificate.signatures.pop();
+            Some([&[BLOCKS], encode(&(first, blocks)).as_slice()].concat())
+        }
+        (Lie::FalseHeights, (&HEIGHT, _)) => Some([&[HEIGHT], encode(&Height(u64::MAX)).as_slice()].concat()),
         _ => None,
     }
+}
+
+/// A message that serves this block, as if it had been decided.
+#[must_use]
+pub fn serve_block(height: Height, block: Vec<u8>, certificate: CommitCertificate) -> Vec<u8> {
+    let blocks: Blocks = (height, vec![(block, certificate)]);
+    [&[BLOCKS], encode(&blocks).as_slice()].concat()
 }
 
 /// Another scalar than the one that was asked for, with a signature that holds.
@@ -54,7 +116,7 @@ mod tests {
         };
         let honest: SharesSigned = (vec![share.clone()], Vec::new());
         let message = [&[SIGNED_SHARES], encode(&honest).as_slice()].concat();
-        let told = tell(Lie::BadShares, &identity, &message).unwrap();
+        let told = instead(Lie::BadShares, &identity, &message).unwrap();
         let (shares, _): SharesSigned = decode(&told[1..], MESSAGE_BYTES_MAX).unwrap();
         assert_ne!(shares[0].share, share.share);
         assert_eq!(shares[0].verify(), Ok(()));

@@ -20,6 +20,8 @@ pub(super) struct Machine {
     pub(super) disk: Disk,
     pub(super) incarnation: Incarnation,
     pub(super) node: Option<Node>,
+    /// Whether the disk says that a write is durable before it is.
+    pub(super) hasty_disk: bool,
     /// How the node lies, if it does.
     pub(super) lie: Option<Lie>,
     /// When the node began: its timers count from then.
@@ -52,6 +54,7 @@ impl Machine {
             disk: Disk::default(),
             incarnation: Incarnation::default(),
             node: None,
+            hasty_disk: false,
             lie: None,
             began: Mono(0),
             world_begins,

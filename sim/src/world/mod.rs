@@ -8,6 +8,7 @@
 //! What is not tried here: the encoding on the wire, QUIC, real files. That is for whole-system tests.
 
 mod cast;
+mod chain;
 mod disk;
 mod event;
 mod lie;
@@ -22,8 +23,9 @@ mod trace;
 mod tests;
 
 pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
+pub use chain::forged_block;
 pub use disk::Disk;
-pub use lie::Lie;
+pub use lie::{Lie, serve_block};
 pub use network::{Link, NetworkOptions, Place};
 pub(crate) use operations::OPERATION_MS_LIFE;
 pub use operations::{Owner, certificate_request};
@@ -35,8 +37,8 @@ pub(crate) use trace::{Entry, describe};
 use crate::check::{Checks, Violation};
 use event::{Happening, Heap};
 use hypermesh_core::api::{ApiFault, Request, Response, View, read};
-use hypermesh_core::base::{Mono, PublicKey, SecretKey, UnixMillis};
-use hypermesh_core::node::{Event, Node, RequestId};
+use hypermesh_core::base::{Mono, PublicKey, SecretKey, Table, UnixMillis};
+use hypermesh_core::node::{Class, Event, Node, PeerStatus, RequestId};
 use machine::Machine;
 use network::Network;
 use std::collections::BTreeMap;
@@ -167,6 +169,32 @@ impl World {
         }
     }
 
+    /// Wipes the disk of a node that is down. Its key and its plot are what its operator can make again.
+    pub fn wipe(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
+            return;
+        };
+        machine.disk = Disk::default();
+        self.checks.excuse_abstention(place);
+        self.trace.say(self.now, place, &|| "loses its disk".to_string());
+    }
+
+    /// Wipes the disk of a node that is down, but for its key shares: those its operator has put back from a backup.
+    pub fn wipe_all_but_shares(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
+            return;
+        };
+        machine.disk = machine.disk.only(Table::Shares);
+        self.checks.excuse_abstention(place);
+        self.trace.say(self.now, place, &|| "loses its disk and gets its key shares back".to_string());
+    }
+
+    /// A world out of the same seed that differs in nothing but the number of nodes.
+    #[must_use]
+    pub fn with_nodes(&self, nodes: usize) -> Self {
+        Self::new(self.seed, Options { nodes, ..self.options })
+    }
+
     /// Starts a node that is down.
     ///
     /// # Errors
@@ -204,6 +232,16 @@ impl World {
         }
     }
 
+    /// Makes one direction of a link anew, as when a connection that its sender dialled dies and is dialled again:
+    /// what was under way in it is lost and the sender is told; the receiver notices nothing.
+    pub fn flap(&mut self, link: Link) {
+        if self.network.is_up(link) {
+            self.network.set_up(link, false);
+            self.network.set_up(link, true);
+            self.tell_link(link.source, link.target, PeerStatus::Connected);
+        }
+    }
+
     /// Ends a partition.
     pub fn heal(&mut self) {
         self.partition(&vec![0; self.machines.len()]);
@@ -222,6 +260,96 @@ impl World {
         machine.lie = Some(lie);
         self.checks.corrupt(machine.validator.member.identity.public());
         self.trace.say(self.now, place, &|| format!("lies from now on: {lie:?}"));
+    }
+
+    /// Delivers a message to a node as if another, which it is linked with, had sent it.
+    pub fn inject(&mut self, source: Place, target: Place, message: Vec<u8>) {
+        let link = Link { source, target };
+        if let Some((arrival, epoch)) = self.network.send(self.now, link, Class::Bulk) {
+            self.heap.push(arrival, Happening::Message { link, epoch, message: message.into() });
+        }
+    }
+
+    /// Lets a node's disk say from now on that a write is durable before it is. A planted fault: checks must fire.
+    pub fn make_disk_hasty(&mut self, place: Place) {
+        if let Some(machine) = self.machines.get_mut(place) {
+            machine.hasty_disk = true;
+        }
+    }
+
+    /// A node's disk.
+    #[must_use]
+    pub fn disk(&self, place: Place) -> Option<&Disk> {
+        self.machines.get(place).map(|machine| &machine.disk)
+    }
+
+    /// Gives a node that is down a copy of another disk, an older one of its own. It may abstain from now on.
+    pub fn replace_disk(&mut self, place: Place, disk: &Disk) {
+        let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
+            return;
+        };
+        machine.disk = disk.copy();
+        self.checks.excuse_abstention(place);
+        self.trace.say(self.now, place, &|| "has another disk".to_string());
+    }
+
+    /// Lets the chain grow by so many blocks on the disks of these nodes, a quorum, as if they had decided them meanwhile, and
+    /// as much time pass. They are in step, and all nodes are down.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub fn grow(&mut self, places: &[Place], count: u64) -> Result<(), RunFault> {
+        let disks = places.iter().filter_map(|place| self.machines.get(*place)).map(|machine| &machine.disk);
+        let mut grown = None;
+        for disk in disks {
+            let writes = grown.get_or_insert_with(|| chain::grow(&self.cast, places, disk, count));
+            chain::put(disk, writes);
+        }
+        self.trace.say(self.now, 0, &|| format!("the chain grows by {count} blocks at {places:?}"));
+        self.run_for(Duration::from_millis(count.saturating_mul(chain::BLOCK_MS)))
+    }
+
+    /// Loses the log of votes of a node that is down. It may abstain from now on.
+    pub fn lose_log(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
+            return;
+        };
+        machine.disk.lose(Table::Wal);
+        self.checks.excuse_abstention(place);
+        self.trace.say(self.now, place, &|| "has lost its log of votes".to_string());
+    }
+
+    /// Lets a row of a node's disk rot. It may complain of its store from now on. Says whether there is such a row.
+    pub fn rot(&mut self, place: Place, table: Table, key: &[u8]) -> bool {
+        let Some(machine) = self.machines.get_mut(place) else { return false };
+        self.checks.excuse_store(place);
+        if table == Table::Wal {
+            self.checks.excuse_abstention(place);
+        }
+        self.trace.say(self.now, place, &|| format!("has a damaged row in table {}", table.name()));
+        machine.disk.rot(table, key)
+    }
+
+    /// Puts a line of its own among what happened, if that is kept.
+    pub fn say(&mut self, what: &str) {
+        self.trace.say(self.now, 0, &|| format!("(scenario) {what}"));
+    }
+
+    /// Allows a node to abstain from now on.
+    pub fn excuse_abstention(&mut self, place: Place) {
+        self.checks.excuse_abstention(place);
+    }
+
+    /// Allows a node to find that a quorum decided what it must not.
+    pub fn excuse_broken(&mut self, place: Place) {
+        self.checks.excuse_broken(place);
+    }
+
+    /// Makes a node tell the truth from now on. The checks still do not hold it for honest.
+    pub fn reform(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        machine.lie = None;
+        self.trace.say(self.now, place, &|| "tells the truth from now on".to_string());
     }
 
     /// Loses so many messages of a thousand from now on.
@@ -355,9 +483,11 @@ impl World {
             Some(node) => {
                 let status = node.view().status.clone();
                 format!(
-                    "node-{} at height {}, {} linked, {}{}",
+                    "node-{} at height {} ({} behind, voting: {}), {} linked, {}{}",
                     place + 1,
                     status.height,
+                    status.behind,
+                    status.voting,
                     status.connected,
                     status.committee,
                     if status.ready { ", ready" } else { "" }

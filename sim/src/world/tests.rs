@@ -1,4 +1,4 @@
-//! A calm mesh, from an empty disk to a certificate.
+//! A calm mesh, from an empty disk to a certificate; and one whose disks lie.
 
 use super::*;
 use hypermesh_core::api::TrustBundleRequest;
@@ -12,6 +12,14 @@ fn answered(world: &mut World, place: Place, request: Request) -> Result<Respons
     print_on(world, &outcome);
     outcome.unwrap();
     world.answer(id).unwrap().response.clone()
+}
+
+#[test]
+fn a_disk_that_says_too_early_that_it_has_a_vote_is_caught() {
+    let mut world = World::new(1, Options::default());
+    (0..4).for_each(|place| world.make_disk_hasty(place));
+    let fault = world.run_for(Duration::from_secs(5)).unwrap_err();
+    assert!(matches!(&fault, RunFault::Violation(violation) if violation.check == "durability"), "{fault}");
 }
 
 fn print_on(world: &World, outcome: &Result<(), RunFault>) {

@@ -105,6 +105,8 @@ fn status() -> NodeStatus {
         validators: 4,
         connected: 3,
         quorum: 3,
+        behind: 0,
+        voting: "yes".to_string(),
         committee: "active since height 2".to_string(),
         ready: true,
         certificates: 1,

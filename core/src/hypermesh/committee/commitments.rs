@@ -116,14 +116,6 @@ pub enum OfferFault {
         /// How many.
         count: usize,
     },
-    /// More than the quota. The stock stays as it was.
-    #[error("{from} offers more commitments for {purpose} than its quota")]
-    OverQuota {
-        /// The sender.
-        from: PublicKey,
-        /// For what.
-        purpose: KeyPurpose,
-    },
     /// Numbers that do not rise within the offer and over the offers of one incarnation.
     #[error("{from} offers a commitment twice or out of order")]
     Repeated {
@@ -157,6 +149,9 @@ impl CommitmentPool {
     /// Takes an offer that came from `from` over an authenticated channel. A new incarnation of the signer
     /// voids all that is held of the old one, for every purpose. The points are checked when they are used.
     ///
+    /// Beyond the quota the oldest give way. An honest signer goes beyond it only when it has destroyed the nonces of
+    /// old ones and the word of that was lost, so the newest are the ones that are good.
+    ///
     /// # Errors
     /// If the offer breaks a rule; see [`OfferFault`]. The stock then stays as it was.
     pub fn accept_offer(
@@ -179,15 +174,14 @@ impl CommitmentPool {
         if !ids.is_sorted_by(|one, next| one < next) {
             return Err(OfferFault::Repeated { from });
         }
-        if held.map_or(0, |stock| stock.commitments.len()) + count > outstanding_count_max(purpose) {
-            return Err(OfferFault::OverQuota { from, purpose });
-        }
         let Some(last) = ids.last().copied() else { return Err(OfferFault::Count { from, count }) };
         self.stocks.retain(|(signer, _), stock| *signer != from || stock.incarnation == incarnation);
         let fresh = Stock { incarnation, last, commitments: VecDeque::new() };
         let stock = self.stocks.entry((from, purpose)).or_insert(fresh);
         stock.last = last;
         stock.commitments.extend(commitments);
+        let excess = stock.commitments.len().saturating_sub(outstanding_count_max(purpose));
+        stock.commitments.drain(..excess);
         Ok(())
     }
 

@@ -15,8 +15,9 @@
 //!
 //! Everything here is pure: packages go in, packages come out. What it does **not** do: carry packages
 //! (round 2 of key generation needs a confidential, authenticated channel), order round 1 on the chain,
-//! decide which bytes are right to sign, time out the silent, or store shares. Not built yet: handing the
-//! keys to another committee, and repairing the share of a validator that lost its disk.
+//! decide which bytes are right to sign, time out the silent, or store shares. A validator that lost its shares
+//! gets them again from a quorum of others ([`RepairSession`]). Not built yet: handing the keys to another
+//! committee.
 
 mod commitments;
 mod coordinator;
@@ -27,6 +28,7 @@ mod identifier;
 mod keys;
 mod nonces;
 mod purpose;
+mod repair;
 mod request;
 mod secret;
 mod shares;
@@ -48,6 +50,9 @@ pub use keys::{
     Committee, CommitteeKeys, GroupKey, InvalidKeys, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, threshold,
 };
 pub use purpose::KeyPurpose;
+pub use repair::{
+    BlindedShares, InvalidRepair, RepairAsker, RepairCommitments, RepairFault, RepairHelper, RepairSession,
+};
 pub use request::{NamedCommitment, ShareRequest, SignedShare, message_digest};
 pub use shares::{InvalidShares, KeyShares, StoredShares};
 pub use signer::{COORDINATOR_COUNT_MAX, SignRefusal, Signer};

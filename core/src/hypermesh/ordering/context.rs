@@ -2,8 +2,8 @@
 //!
 //! An address is the public key itself, a value is a whole block, and nobody weighs more than one vote.
 
+use super::roster::Roster;
 use super::timers::Timeouts;
-use super::validators::ValidatorSet;
 use super::vote::Round;
 use crate::base::{Digest, Height, PublicKey, SecretKey, Signature};
 use alloc::sync::Arc;
@@ -63,19 +63,14 @@ impl mt::Context for MeshContext {
     type ProposalPart = NoPart;
     type Proposal = CoreProposal;
     type Validator = PublicKey;
-    type ValidatorSet = ValidatorSet;
+    type ValidatorSet = Roster;
     type Timeouts = Timeouts;
     type Value = Value;
     type Vote = CoreVote;
     type Extension = ();
     type SigningScheme = Ed25519;
 
-    fn select_proposer<'a>(
-        &self,
-        validators: &'a ValidatorSet,
-        height: Height,
-        round: mt::Round,
-    ) -> &'a PublicKey {
+    fn select_proposer<'a>(&self, validators: &'a Roster, height: Height, round: mt::Round) -> &'a PublicKey {
         validators.proposer_ref(height, Round(round.as_u32().unwrap_or(0)))
     }
 
@@ -144,7 +139,7 @@ impl mt::Validator<MeshContext> for PublicKey {
     }
 }
 
-impl mt::ValidatorSet<MeshContext> for ValidatorSet {
+impl mt::ValidatorSet<MeshContext> for Roster {
     fn count(&self) -> usize {
         self.as_slice().len()
     }

@@ -9,6 +9,8 @@ use super::host::Host;
 use super::later::LaterMessages;
 use super::message::ConsensusMessage;
 use super::outbox::Output;
+use super::roster::Roster;
+use super::said::Said;
 use super::timers::Timeouts;
 use super::validators::ValidatorSet;
 use super::values::Candidate;
@@ -57,8 +59,8 @@ pub enum Input {
     StartHeight {
         /// The height.
         height: Height,
-        /// Its validators.
-        validators: ValidatorSet,
+        /// Its validators, and the order in which they propose.
+        roster: Roster,
         /// The entries logged for this height before a restart, in order; empty otherwise.
         wal: Vec<Vec<u8>>,
     },
@@ -91,6 +93,17 @@ pub enum Input {
         /// Whether it is valid.
         valid: bool,
     },
+    /// The blocks below this height came another way. The engine forgets the height under way and waits for this
+    /// one, as a new engine does.
+    Advance {
+        /// The height that comes next.
+        height: Height,
+        /// Its validators, and the order in which they propose.
+        roster: Roster,
+    },
+    /// A peer holds this message with this node's own signature. If the log does not hold it, the log was lost or
+    /// rolled back, and this node signs nothing until it is past that height.
+    Own(Said),
     /// A block that others decided, for the height under way. It is validated like any other, and then decided.
     Synced {
         /// The block.
@@ -122,8 +135,10 @@ pub struct Engine {
     pub(super) state: State<MeshContext>,
     pub(super) host: Host,
     pub(super) phase: Phase,
-    pub(super) validators: ValidatorSet,
-    pub(super) next_validators: Option<ValidatorSet>,
+    pub(super) roster: Roster,
+    pub(super) next_roster: Option<Roster>,
+    /// The height that is waited for, where the core has not been told of it yet.
+    pub(super) waits_for: Option<Height>,
     pub(super) later: LaterMessages,
     pub(super) awaiting_value: Option<(Height, Round)>,
     /// The highest height that each validator has sent a message for, where above this node's.
@@ -139,27 +154,22 @@ pub struct Engine {
 impl Engine {
     /// An engine that waits to start `height`, whose validators these are.
     #[must_use]
-    pub fn new(config: EngineConfig, height: Height, validators: ValidatorSet) -> Self {
+    pub fn new(config: EngineConfig, height: Height, roster: Roster) -> Self {
         let params = Params {
             address: config.identity.public(),
             threshold_params: ThresholdParams::default(),
             value_payload: ValuePayload::ProposalAndParts,
             enabled: true,
         };
-        let state = State::new(
-            MeshContext,
-            height,
-            validators.clone(),
-            params,
-            CORE_QUEUE_HEIGHTS,
-            CORE_QUEUE_INPUTS,
-        );
+        let state =
+            State::new(MeshContext, height, roster.clone(), params, CORE_QUEUE_HEIGHTS, CORE_QUEUE_INPUTS);
         Self {
             state,
             host: Host::new(config, height),
             phase: Phase::Waiting,
-            validators,
-            next_validators: None,
+            roster,
+            next_roster: None,
+            waits_for: None,
             later: LaterMessages::default(),
             awaiting_value: None,
             seen: BTreeMap::new(),
@@ -175,7 +185,9 @@ impl Engine {
         self.host.now = now;
         self.host.sender = None;
         match input {
-            Input::StartHeight { height, validators, wal } => self.start_height(height, validators, &wal),
+            Input::StartHeight { height, roster, wal } => self.start_height(height, roster, &wal),
+            Input::Advance { height, roster } => self.advance(height, roster),
+            Input::Own(said) => self.on_own(said),
             Input::Message { from, message } => self.on_message(from, message),
             Input::Timeout { token } => {
                 if let Some(timeout) = self.host.timers.fire(token) {
@@ -190,16 +202,16 @@ impl Engine {
         self.host.outbox.take(&self.host.timers)
     }
 
-    /// Tells the validators of the next height, once they are known, so that their messages are kept even if
+    /// Tells the roster of the next height, once it is known, so that their messages are kept even if
     /// they are no validators now.
-    pub fn expect_validators(&mut self, next: ValidatorSet) {
-        self.next_validators = Some(next);
+    pub fn expect_roster(&mut self, next: Roster) {
+        self.next_roster = Some(next);
     }
 
     /// The height under way, decided, or waited for.
     #[must_use]
     pub fn height(&self) -> Height {
-        self.state.height()
+        self.waits_for.unwrap_or_else(|| self.state.height())
     }
 
     /// The round under way; 0 before the start.
@@ -225,8 +237,8 @@ impl Engine {
 
     /// The validators of the height under way, decided, or waited for.
     #[must_use]
-    pub const fn validators(&self) -> &ValidatorSet {
-        &self.validators
+    pub fn validators(&self) -> &ValidatorSet {
+        &self.roster
     }
 
     /// Whether this node signs nothing at this height, because its log for it is not whole.
@@ -314,8 +326,8 @@ impl Engine {
             return;
         }
         let votes: Vec<SignedVote> = certificate.votes().collect();
-        let quorum = self.validators.quorum();
-        if let Err(fault) = self.host.verifier.votes(&votes, &self.validators, quorum) {
+        let quorum = self.roster.quorum();
+        if let Err(fault) = self.host.verifier.votes(&votes, &self.roster, quorum) {
             self.host.outbox.fault(EngineFault::SyncedBadCertificate { height, fault });
             return;
         }
@@ -369,7 +381,7 @@ impl Engine {
             self.host.outbox.push((&candidate).into());
         }
         let height = self.height();
-        let (state, needed) = (&self.state, self.validators.tolerated_faults() + 1);
+        let (state, needed) = (&self.state, self.roster.tolerated_faults() + 1);
         let endorsed = self.host.values.newly_endorsed(|candidate| is_endorsed(state, candidate, needed));
         for value_id in endorsed {
             self.host.outbox.push(Output::Endorsed { height, value_id });

@@ -9,6 +9,7 @@ use super::engine::EngineConfig;
 use super::fault::EngineFault;
 use super::message::{ConsensusMessage, Proposal, RoundCertificate, RoundCertificateKind};
 use super::outbox::{Outbox, Output};
+use super::said::Said;
 use super::signer::{Signer, Verifier};
 use super::timers::Timers;
 use super::validators::ValidatorSet;
@@ -43,6 +44,8 @@ pub(super) struct Host {
     pub(super) needs: Vec<(Height, Round)>,
     /// While the log is replayed: the digests of this node's messages that it holds.
     pub(super) replaying: Option<BTreeSet<Digest>>,
+    /// Messages of this node's own that peers have shown before the log was read.
+    pub(super) shown: Vec<Said>,
     /// The block that came by sync and is being fed to the core.
     pub(super) synced: Option<Value>,
     /// Set once the height is decided.
@@ -64,6 +67,7 @@ impl Host {
             sender: None,
             needs: Vec::new(),
             replaying: None,
+            shown: Vec::new(),
             synced: None,
             decided: None,
             evidence: None,

@@ -22,8 +22,11 @@ mod host;
 mod later;
 mod message;
 mod outbox;
+mod recall;
 mod receive;
 mod recovery;
+mod roster;
+mod said;
 mod signer;
 mod timers;
 mod validators;
@@ -41,9 +44,12 @@ pub use message::{
     RoundCertificateKind, RoundVote, ValueBytes,
 };
 pub use outbox::Output;
+pub use roster::Roster;
+pub use said::{LastSaid, SAID_PER_VALIDATOR_MAX, Said};
 pub use timers::Timeouts;
 pub use validators::{InvalidValidatorSet, VALIDATORS_MAX, ValidatorSet};
 pub use vote::{ProposalHeader, Round, SignedProposalHeader, SignedVote, Vote, VoteKind};
+pub use wal::said_in_log;
 
 #[cfg(test)]
 mod tests;

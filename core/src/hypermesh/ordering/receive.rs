@@ -4,7 +4,7 @@ use super::engine::{Engine, Phase};
 use super::fault::EngineFault;
 use super::message::{ConsensusMessage, Proposal};
 use super::outbox::Output;
-use super::validators::ValidatorSet;
+use super::roster::Roster;
 use crate::base::{Height, PublicKey};
 use core::cmp::Ordering;
 use malachite_consensus::Input as CoreMessage;
@@ -17,7 +17,7 @@ impl Engine {
         }
         let height = message.height();
         if !self.is_validator(&from) {
-            if self.known_validators(height).is_some() {
+            if self.known_roster(height).is_some() {
                 self.host.outbox.fault(EngineFault::UnknownSender { peer: from });
             }
             return;
@@ -49,15 +49,15 @@ impl Engine {
 
     /// Whether this is a validator of the height under way, or known to be one of the next.
     fn is_validator(&self, key: &PublicKey) -> bool {
-        self.validators.contains(key) || self.next_validators.as_ref().is_some_and(|next| next.contains(key))
+        self.roster.contains(key) || self.next_roster.as_ref().is_some_and(|next| next.contains(key))
     }
 
-    /// The validators of this height, if this node can know them: a block may change those of the next.
-    fn known_validators(&self, height: Height) -> Option<&ValidatorSet> {
+    /// The roster of this height, if this node can know it: a block may change that of the next.
+    fn known_roster(&self, height: Height) -> Option<&Roster> {
         if height == self.height() {
-            return Some(&self.validators);
+            return Some(&self.roster);
         }
-        self.next_validators.as_ref().filter(|_| height == self.next_height())
+        self.next_roster.as_ref().filter(|_| height == self.next_height())
     }
 
     /// A message for the height under way.
@@ -65,15 +65,15 @@ impl Engine {
         match message {
             ConsensusMessage::Vote(vote) | ConsensusMessage::RepeatedVote(vote) => {
                 let validator = vote.vote.validator;
-                if self.validators.contains(&validator) {
+                if self.roster.contains(&validator) {
                     self.feed(CoreMessage::Vote((&vote).into()));
                 } else {
                     self.host.blame(|peer| EngineFault::UnknownValidator { peer, validator });
                 }
             }
             ConsensusMessage::Proposal(proposal) => {
-                let validators = self.validators.clone();
-                if self.check_proposal(&proposal, &validators) {
+                let roster = self.roster.clone();
+                if self.check_proposal(&proposal, Some(&roster)) {
                     self.feed(CoreMessage::Proposal(proposal.into()));
                 }
             }
@@ -86,10 +86,10 @@ impl Engine {
         }
     }
 
-    /// A message for the next height. If its validators are not known yet, those of this one stand in for them,
-    /// and nobody is blamed for the difference.
+    /// A message for the next height. If its roster is not known yet, the validators of this height stand in for
+    /// those of the next, anyone's turn may come first, and nobody is blamed for the difference.
     fn keep(&mut self, message: ConsensusMessage) {
-        let known = self.known_validators(message.height()).cloned();
+        let known = self.known_roster(message.height()).cloned();
         match message {
             ConsensusMessage::Vote(vote) | ConsensusMessage::RepeatedVote(vote) => {
                 let signer = vote.vote.validator;
@@ -100,12 +100,9 @@ impl Engine {
             }
             ConsensusMessage::Proposal(proposal) => {
                 let header = proposal.signed.header;
-                if header.proposer == self.host.signer.public() {
-                    return;
-                }
-                let in_turn = self.validators.proposer(header.height, header.round) == header.proposer;
-                let validators = known.or_else(|| in_turn.then(|| self.validators.clone()));
-                if validators.is_some_and(|validators| self.check_proposal(&proposal, &validators)) {
+                let counts =
+                    self.is_validator(&header.proposer) && header.proposer != self.host.signer.public();
+                if counts && self.check_proposal(&proposal, known.as_ref()) {
                     self.later.add_proposal(proposal);
                 }
             }
@@ -114,12 +111,12 @@ impl Engine {
         }
     }
 
-    /// Checks a proposal's proposer, size, signature and block, and blames the sender.
-    fn check_proposal(&mut self, proposal: &Proposal, validators: &ValidatorSet) -> bool {
+    /// Checks a proposal's proposer, if the roster is known, size, signature and block, and blames the sender.
+    fn check_proposal(&mut self, proposal: &Proposal, roster: Option<&Roster>) -> bool {
         let header = proposal.signed.header;
         let (validator, height) = (header.proposer, header.height);
         let bytes = proposal.value.0.len();
-        if validators.proposer(height, header.round) != validator {
+        if roster.is_some_and(|roster| roster.proposer(height, header.round) != validator) {
             self.host.blame(|peer| EngineFault::NotProposer { peer, validator, height });
             return false;
         }

@@ -10,7 +10,7 @@ use super::host::rebroadcast;
 use super::later::LaterMessages;
 use super::message::ConsensusMessage;
 use super::outbox::Output;
-use super::validators::ValidatorSet;
+use super::roster::Roster;
 use super::vote::{ProposalHeader, Round, Vote};
 use super::wal::CoreInput;
 use crate::base::{Digest, Height};
@@ -22,7 +22,7 @@ use malachite_types::VoteExtensionPolicy;
 
 impl Engine {
     /// Starts a height; `wal` is what was logged for it before a restart.
-    pub(super) fn start_height(&mut self, height: Height, validators: ValidatorSet, wal: &[Vec<u8>]) {
+    pub(super) fn start_height(&mut self, height: Height, roster: Roster, wal: &[Vec<u8>]) {
         let past = match self.phase {
             Phase::Waiting => height < self.height(),
             Phase::Running | Phase::Decided => height <= self.height(),
@@ -32,13 +32,14 @@ impl Engine {
             return;
         }
         let kept = if height == self.next_height() { self.later.take() } else { Vec::new() };
-        self.reset(height, validators.clone());
+        self.reset(height, roster.clone());
         let inputs = self.read_log(height, wal);
         if !inputs.is_empty() {
             self.state.index_wal_entries(inputs.iter());
             self.host.replaying = Some(self.own_messages(&inputs));
         }
-        self.feed(Input::StartHeight(height, validators, false, None, VoteExtensionPolicy::Disabled));
+        self.check_shown(height);
+        self.feed(Input::StartHeight(height, roster, false, None, VoteExtensionPolicy::Disabled));
         if !inputs.is_empty() {
             self.replay(inputs);
         }
@@ -58,10 +59,11 @@ impl Engine {
         }
     }
 
-    fn reset(&mut self, height: Height, validators: ValidatorSet) {
+    fn reset(&mut self, height: Height, roster: Roster) {
         self.phase = Phase::Running;
-        self.validators = validators;
-        self.next_validators = None;
+        self.roster = roster;
+        self.next_roster = None;
+        self.waits_for = None;
         self.awaiting_value = None;
         self.reported.clear();
         self.abstention_logged = None;

@@ -2,8 +2,7 @@
 //!
 //! It does not check that the keys are usable points: that is done where a validator registers.
 
-use super::vote::Round;
-use crate::base::{Digest, Domain, Height, PublicKey};
+use crate::base::{Digest, Domain, PublicKey};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use borsh::io::{Error, ErrorKind, Read, Result as IoResult, Write};
@@ -86,18 +85,6 @@ impl ValidatorSet {
         &self.0
     }
 
-    /// Who proposes in this round of this height: the validators take turns, by (height + round) mod n.
-    #[must_use]
-    pub fn proposer(&self, height: Height, round: Round) -> PublicKey {
-        *self.proposer_ref(height, round)
-    }
-
-    pub(super) fn proposer_ref(&self, height: Height, round: Round) -> &PublicKey {
-        let turn = (u128::from(height.0) + u128::from(round.0)) % self.0.len() as u128;
-        let turn = usize::try_from(turn).expect("less than the number of validators");
-        self.0.get(turn).expect("less than the number of validators, which is never 0")
-    }
-
     /// The fewest votes that decide: more than two thirds.
     #[must_use]
     pub fn quorum(&self) -> usize {
@@ -166,15 +153,6 @@ mod tests {
             assert_eq!((set.quorum(), set.tolerated_faults()), (quorum, faults), "n = {count}");
             assert!(2 * quorum - usize::from(count) > faults);
         }
-    }
-
-    #[test]
-    fn proposers_take_turns_by_height_and_by_round() {
-        let set = ValidatorSet::new(keys(4)).unwrap();
-        let turns: Vec<_> = (0..4).map(|round| set.proposer(Height(1), Round(round))).collect();
-        assert_eq!(turns, [keys(4)[1], keys(4)[2], keys(4)[3], keys(4)[0]]);
-        assert_eq!(set.proposer(Height(2), Round(0)), keys(4)[2]);
-        assert!(set.contains(&set.proposer(Height(u64::MAX), Round(u32::MAX))), "no overflow");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::context::{MeshContext, Value};
 use super::convert::{core_round, round};
 use super::message::{MESSAGE_EXTRA_BYTES_MAX, PolkaCertificate, Proposal, ValueBytes};
+use super::said::Said;
 use super::vote::{Round, SignedProposalHeader, SignedVote};
 use crate::base::{Digest, Height, PublicKey, decode, encode};
 use alloc::collections::BTreeMap;
@@ -117,11 +118,11 @@ impl Journal {
                 replay.damaged = Some(index);
                 break;
             };
-            if record.height != height {
-                continue;
-            }
             if let Entry::Abstained { through } = record.entry {
                 replay.abstained = replay.abstained.max(Some(through));
+                continue;
+            }
+            if record.height != height {
                 continue;
             }
             let Some(input) = self.restore(height, record.entry, identify) else {
@@ -195,6 +196,17 @@ impl Journal {
         self.values.insert(id, bytes.clone());
         Some(Value { id, bytes })
     }
+}
+
+/// What validators said, as far as the entries of a log hold it with their signatures. Damaged entries are passed
+/// over: the engine finds those.
+pub fn said_in_log(entries: &[Vec<u8>], value_bytes_max: usize) -> impl Iterator<Item = Said> + '_ {
+    let bytes_max = value_bytes_max.saturating_add(MESSAGE_EXTRA_BYTES_MAX);
+    entries.iter().filter_map(move |bytes| match decode::<Record>(bytes, bytes_max).ok()?.entry {
+        Entry::Vote(vote) => Some(Said::Vote(vote)),
+        Entry::Proposal { signed, .. } => Some(Said::Proposal(signed)),
+        _ => None,
+    })
 }
 
 /// The entry that keeps a restarted node from signing what it must not.

@@ -58,6 +58,9 @@ impl Node {
         {
             peers.rotate_left(turn);
         }
+        // One that is linked and far behind cannot derive what it is to sign.
+        let absent = self.state.absent();
+        peers.sort_by_key(|peer| absent.contains(peer));
         let others = self.peers().filter(|peer| !self.connected.contains(peer));
         core::iter::once(self.identity.public()).chain(peers).chain(others).collect()
     }
@@ -91,7 +94,7 @@ impl Node {
         }
         if !own.is_empty() {
             let spent = own.len();
-            let signed = self.sign_shares(me, own);
+            let (signed, _unknown) = self.sign_shares(me, own);
             self.on_signed_shares(me, signed);
             self.offer_commitments(me, false, spent);
         }

@@ -7,11 +7,12 @@ mod commitments;
 mod coordinator;
 mod revocation;
 mod signer;
+mod waiting;
 
 use crate::base::{Digest, Mono, PublicKey, Reader as _, Signature, Table, WriteBatch};
 use crate::hypermesh::committee::{CommitmentPool, Committee, Signer, SigningSession};
 use crate::node::commit::Committed;
-use crate::node::message::{ShareRequests, TaskSignature};
+use crate::node::message::TaskSignature;
 use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, Node, OpenFault, RequestId};
@@ -42,7 +43,9 @@ pub(in crate::node) struct Signing {
     /// Tasks that wait for commitments.
     starved: BTreeSet<Task>,
     /// Requests for blocks that this node has not applied yet.
-    waiting: Vec<(PublicKey, ShareRequests)>,
+    waiting: waiting::Waiting,
+    /// When each coordinator was last given new commitments because it named ones that this node does not have.
+    renewed: BTreeMap<PublicKey, Mono>,
     /// Who waits for a certificate or a checkpoint.
     pub(in crate::node) certificates: BTreeMap<SerialNumber, CertificateWaited>,
     pub(in crate::node) checkpoints: BTreeMap<u64, Vec<RequestId>>,
@@ -105,7 +108,7 @@ impl Node {
     }
 
     /// Begins to sign with the committee's keys.
-    fn activate(&mut self, active: &ActiveCommittee) {
+    pub(in crate::node) fn activate(&mut self, active: &ActiveCommittee) {
         let Ok(committee) = Committee::new(active.keys.clone()) else { return };
         let committee = Arc::new(committee);
         let shares = self.stored_shares(active.attempt).map(|(_, shares)| shares);
@@ -123,6 +126,11 @@ impl Node {
         }
         self.offer_commitments(me, false, 0);
         self.timers.start(Timer::Signing, self.now.mono);
+    }
+
+    /// Whether this node can give signature shares.
+    pub(in crate::node) const fn holds_shares(&self) -> bool {
+        self.signing.signer.is_some()
     }
 
     /// Keeps the confirmations that a block carries, because a trust bundle needs them. They become durable
@@ -145,8 +153,7 @@ impl Node {
         }
         self.tell_issuing();
         self.derive_revocation_list();
-        let waiting = core::mem::take(&mut self.signing.waiting);
-        for (coordinator, requests) in waiting {
+        for (coordinator, requests) in self.signing.waiting.take(committed.height) {
             self.on_share_requests(coordinator, requests);
         }
         for (peer, signature) in core::mem::take(&mut self.signing.early) {

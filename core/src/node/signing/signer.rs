@@ -1,5 +1,6 @@
 //! As signer: gives shares for bytes that this node derived itself from committed state, and for no others.
 
+use super::SIGNER_TIMEOUT;
 use crate::base::PublicKey;
 use crate::hypermesh::committee::{ShareRequest, SignRefusal};
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
@@ -8,35 +9,48 @@ use crate::node::{Event, Node};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-/// The most messages that wait for blocks that this node has not applied yet, of one coordinator.
-const WAITING_PER_COORDINATOR_MAX: usize = 64;
-
 impl Node {
     pub(in crate::node) fn on_share_requests(&mut self, coordinator: PublicKey, requests: ShareRequests) {
         if requests.requests.len() > TASK_COUNT_MAX {
             return;
         }
         if requests.height > self.state.height() {
-            let held = self.signing.waiting.iter().filter(|(from, _)| *from == coordinator).count();
-            if held < WAITING_PER_COORDINATOR_MAX {
-                self.signing.waiting.push((coordinator, requests));
-            }
+            // What is not kept is asked for again.
+            let _kept = self.signing.waiting.keep(self.state.height(), coordinator, requests);
             return;
         }
         let spent = requests.requests.len();
-        let signed = self.sign_shares(coordinator, requests.requests);
+        let (signed, unknown) = self.sign_shares(coordinator, requests.requests);
         if !signed.shares.is_empty() {
             self.send(coordinator, &Message::SignedShares(signed));
         }
-        self.offer_commitments(coordinator, false, spent);
+        if unknown && self.may_renew(coordinator) {
+            self.offer_anew(coordinator);
+        } else {
+            self.offer_commitments(coordinator, false, spent);
+        }
     }
 
-    /// Shares for the tasks whose bytes this node can derive itself, and cosignatures for the checkpoints.
+    /// Whether a coordinator that names commitments which this node does not have gets new ones in place of all that
+    /// it holds. Not each time: requests that crossed the new ones would make them void in turn.
+    fn may_renew(&mut self, coordinator: PublicKey) -> bool {
+        let now = self.now.mono;
+        let last = self.signing.renewed.get(&coordinator);
+        let due = last.is_none_or(|last| now.since(*last) >= SIGNER_TIMEOUT);
+        if due {
+            self.signing.renewed.insert(coordinator, now);
+        }
+        due
+    }
+
+    /// Shares for the tasks whose bytes this node can derive itself, and cosignatures for the checkpoints; and whether
+    /// a request named a commitment that this node does not have.
     pub(super) fn sign_shares(
         &mut self,
         coordinator: PublicKey,
         requests: Vec<(Task, ShareRequest)>,
-    ) -> SharesSigned {
+    ) -> (SharesSigned, bool) {
+        let mut unknown = false;
         let mut signed = SharesSigned { shares: Vec::new(), cosignatures: Vec::new() };
         for (task, request) in requests {
             let message = match self.derive(task) {
@@ -50,8 +64,11 @@ impl Node {
             let Some(signer) = &mut self.signing.signer else { continue };
             match signer.sign(&coordinator, &request, &message, &self.identity) {
                 Ok(share) => signed.shares.push(share),
-                // The request crossed the offer that voided its commitments: nobody's fault.
-                Err(SignRefusal::UnknownNonce) => continue,
+                // The request crossed the offer that voided its commitments, or that offer was lost: nobody's fault.
+                Err(SignRefusal::UnknownNonce) => {
+                    unknown = true;
+                    continue;
+                }
                 Err(refusal) => {
                     let reason = refusal.to_string();
                     self.outbox.event(Event::PeerFault { peer: coordinator, reason });
@@ -62,6 +79,6 @@ impl Node {
                 signed.cosignatures.extend(self.cosign(size).map(|signature| (size, signature)));
             }
         }
-        signed
+        (signed, unknown)
     }
 }

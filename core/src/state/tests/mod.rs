@@ -1,6 +1,7 @@
 //! The state, tried by behaviour. `kit` has the mesh that they run on.
 
 mod actions;
+mod attendance;
 mod blocks;
 mod certificates;
 mod encoding;

@@ -37,7 +37,7 @@ fn refused_for(mesh: &mut Mesh, owner: &SecretKey, action: Action, fee: MicroCae
     let validators = mesh.validators.iter().map(SecretKey::public);
     let may: BTreeSet<_> = validators.chain([owner.public()]).collect();
     assert!(accounts.is_subset(&may), "an account that is not the owner's changed");
-    let running = [Member::TAG, Receipt::TAG, Due::TAG, Beacon::TAG, Reserve::TAG];
+    let running = [Member::TAG, Receipt::TAG, Due::TAG, Beacon::TAG, Reserve::TAG, Attendance::TAG];
     assert!(tags.is_subset(&running.into()), "rows of other kinds changed: {tags:?}");
     assert_eq!(mesh.state.log().size(), before.state.log().size());
     match receipt.outcome {

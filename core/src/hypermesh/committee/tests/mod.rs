@@ -3,6 +3,7 @@
 mod encoding;
 mod generation;
 mod offers;
+mod repair;
 mod signing;
 
 use super::*;

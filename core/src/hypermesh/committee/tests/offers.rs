@@ -36,21 +36,37 @@ fn offers_stop_at_the_quota() {
 }
 
 #[test]
-fn a_pool_takes_the_quota_and_not_one_more() {
+fn a_pool_holds_the_quota_and_one_past_it_drops_the_oldest() {
     let mut mesh = Mesh::new(4);
     let me = mesh.validators()[1];
     let root = KeyPurpose::Root;
     let part = mesh.signers.get_mut(&me).unwrap();
     let mut offer = part.offer(mesh.coordinator, root, &mut mesh.entropy).unwrap();
-    let last = *offer.commitments.last().unwrap();
+    let (first, last) = (offer.commitments[0], *offer.commitments.last().unwrap());
     assert_eq!(offer.commitments.len(), outstanding_count_max(root));
     mesh.pool.accept_offer(&mesh.committee, me, offer.clone()).unwrap();
     let refused = mesh.pool.accept_offer(&mesh.committee, me, offer.clone());
     assert_eq!(refused, Err(OfferFault::Repeated { from: me }));
+    assert_eq!(mesh.pool.next(&me, root).unwrap().1, first);
     offer.commitments = alloc::vec![Commitment { id: NonceId(last.id.0 + 1), ..last }];
-    let refused = mesh.pool.accept_offer(&mesh.committee, me, offer);
-    assert_eq!(refused, Err(OfferFault::OverQuota { from: me, purpose: root }));
+    mesh.pool.accept_offer(&mesh.committee, me, offer).unwrap();
     assert_eq!(mesh.pool.held_count(&me, root), outstanding_count_max(root));
+    assert_eq!(mesh.pool.next(&me, root).unwrap().1.id, NonceId(first.id.0 + 1));
+}
+
+#[test]
+fn a_signer_that_forgot_what_it_offered_is_not_asked_for_it_for_long() {
+    let mut mesh = Mesh::new(4);
+    let me = mesh.validators()[1];
+    let root = KeyPurpose::Root;
+    let part = mesh.signers.get_mut(&me).unwrap();
+    let void = part.offer(mesh.coordinator, root, &mut mesh.entropy).unwrap();
+    mesh.pool.accept_offer(&mesh.committee, me, void).unwrap();
+    // Asked again, it forgets; the word of that is lost, the offer that follows is not.
+    part.forget(&mesh.coordinator);
+    let good = part.offer(mesh.coordinator, root, &mut mesh.entropy).unwrap();
+    mesh.pool.accept_offer(&mesh.committee, me, good.clone()).unwrap();
+    assert_eq!(mesh.pool.next(&me, root).unwrap().1, good.commitments[0]);
 }
 
 #[test]

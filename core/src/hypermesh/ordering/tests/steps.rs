@@ -18,7 +18,7 @@ struct Bench {
 impl Bench {
     fn waiting() -> Self {
         let keys = keys(4);
-        let engine = Engine::new(config(&keys[0]), Height(1), validators(&keys));
+        let engine = Engine::new(config(&keys[0]), Height(1), validators(&keys).into());
         Self { keys, engine }
     }
 
@@ -29,8 +29,8 @@ impl Bench {
     }
 
     fn start(&mut self, height: u64, wal: Vec<Vec<u8>>) -> Vec<Output> {
-        let validators = validators(&self.keys);
-        self.engine.step(NOW, Input::StartHeight { height: Height(height), validators, wal })
+        let roster = Roster::from(validators(&self.keys));
+        self.engine.step(NOW, Input::StartHeight { height: Height(height), roster, wal })
     }
 
     fn message(&mut self, from: usize, message: ConsensusMessage) -> Vec<Output> {
@@ -156,8 +156,8 @@ fn log_entries_come_before_messages_and_the_decision_comes_last() {
 #[test]
 fn a_proposal_leaves_before_its_proposers_vote_and_a_certificate_of_known_votes_costs_no_check() {
     let keys = keys(4);
-    let mut engine = Engine::new(config(&keys[1]), Height(1), validators(&keys));
-    let start = Input::StartHeight { height: Height(1), validators: validators(&keys), wal: Vec::new() };
+    let mut engine = Engine::new(config(&keys[1]), Height(1), validators(&keys).into());
+    let start = Input::StartHeight { height: Height(1), roster: validators(&keys).into(), wal: Vec::new() };
     let outputs = engine.step(NOW, start);
     assert!(outputs.contains(&Output::NeedValue { height: Height(1), round: Round(0) }));
     let value = Input::Value { height: Height(1), round: Round(0), value: block(1, 1, true, 0) };
@@ -293,7 +293,7 @@ fn validators_of_the_next_height_are_heard_once_they_are_announced() {
     let input = Input::Message { from: new.public(), message };
     assert_eq!(bench.engine.step(NOW, input.clone()), [], "unknown, but perhaps with reason: not blamed");
     assert_eq!(bench.engine.later_messages_from(), 0);
-    bench.engine.expect_validators(next);
+    bench.engine.expect_roster(next.into());
     assert_eq!(bench.engine.step(NOW, input), []);
     assert_eq!(bench.engine.later_messages_from(), 1);
 }
@@ -376,8 +376,8 @@ fn a_height_is_started_in_order() {
 fn a_built_block_is_proposed_again_after_a_crash_and_never_another() {
     let keys = keys(4);
     let proposer = |wal: Vec<Vec<u8>>| {
-        let mut engine = Engine::new(config(&keys[1]), Height(1), validators(&keys));
-        let start = Input::StartHeight { height: Height(1), validators: validators(&keys), wal };
+        let mut engine = Engine::new(config(&keys[1]), Height(1), validators(&keys).into());
+        let start = Input::StartHeight { height: Height(1), roster: validators(&keys).into(), wal };
         let outputs = engine.step(NOW, start);
         (engine, outputs)
     };
@@ -461,7 +461,7 @@ fn a_validator_that_has_not_seen_its_log_yet_draws_no_conclusion_from_its_own_vo
 fn a_follower_decides_and_never_votes() {
     let keys = keys(4);
     let follower = SecretKey::from_seed([60; 32]);
-    let engine = Engine::new(config(&follower), Height(1), validators(&keys));
+    let engine = Engine::new(config(&follower), Height(1), validators(&keys).into());
     let mut bench = Bench { keys, engine };
     drop(bench.start(1, Vec::new()));
     let steps = bench.run_height(1..4);

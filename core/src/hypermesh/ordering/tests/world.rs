@@ -230,18 +230,18 @@ impl World {
             self.nodes[node].log.clear();
         }
         let height = Height(self.nodes[node].blocks.len() as u64 + 1);
-        let engine = Engine::new(config(&self.keys[node]), height, validators(&self.keys));
+        let engine = Engine::new(config(&self.keys[node]), height, validators(&self.keys).into());
         self.nodes[node].engine = Some(engine);
         self.start(node);
     }
 
     fn start(&mut self, node: usize) {
-        let validators = validators(&self.keys);
+        let roster = Roster::from(validators(&self.keys));
         let wal = self.nodes[node].log.clone();
         let Some(engine) = &self.nodes[node].engine else { return };
         if !engine.is_running() {
             let height = engine.next_height();
-            self.step(node, Input::StartHeight { height, validators, wal });
+            self.step(node, Input::StartHeight { height, roster, wal });
         }
     }
 

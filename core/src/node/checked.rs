@@ -1,0 +1,70 @@
+//! Blocks that peers sent, and the check that costs time: certificates and every signature in them. It is a pure
+//! function, so it runs on another thread.
+
+use super::message::SyncedBlock;
+use crate::base::{Digest, Height};
+use crate::hypermesh::ordering::{CommitCertificate, ValidatorSet};
+use crate::state::{Block, CheckedBatch};
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Blocks as a peer sent them.
+pub struct FetchedBlocks {
+    pub(super) genesis: Digest,
+    pub(super) validators: ValidatorSet,
+    /// The height that the first of them should have.
+    pub(super) first: Height,
+    pub(super) blocks: Vec<SyncedBlock>,
+}
+
+/// A block that a quorum decided.
+pub struct CheckedBlock {
+    pub(super) block: Block,
+    pub(super) value: Arc<[u8]>,
+    /// Its batches, checked. If one of them does not hold, a quorum has decided what it must not.
+    pub(super) batches: Result<Vec<Arc<CheckedBatch>>, String>,
+    pub(super) certificate: CommitCertificate,
+}
+
+impl FetchedBlocks {
+    /// Checks that these are blocks of these heights on which a quorum decided.
+    ///
+    /// # Errors
+    /// In words, if one of them is not: whoever sent it is at fault.
+    pub(super) fn check(self) -> Result<Vec<CheckedBlock>, String> {
+        let Self { genesis, validators, first, blocks } = self;
+        let heights = (first.0..).map(Height);
+        heights.zip(blocks).map(|(height, block)| check(&genesis, &validators, height, block)).collect()
+    }
+}
+
+/// Checks one block that is to have this height.
+pub(super) fn check(
+    genesis: &Digest,
+    validators: &ValidatorSet,
+    height: Height,
+    synced: SyncedBlock,
+) -> Result<CheckedBlock, String> {
+    let SyncedBlock { block: value, certificate } = synced;
+    let block = Block::from_bytes(&value);
+    let block = block.ok_or_else(|| alloc::format!("sent bytes that are no block for height {height}"))?;
+    let fits = certificate.height == height
+        && block.header.height == height
+        && block.header.hash() == certificate.value_id;
+    if !fits {
+        return Err(alloc::format!("sent a block for height {height} that is not the one certified"));
+    }
+    let decided = certificate.verify(genesis, validators);
+    decided.map_err(|fault| alloc::format!("sent a block for height {height} that none decided: {fault}"))?;
+    let batches = block.body.batches.iter().map(|batch| batch.clone().check(genesis).map(Arc::new));
+    let batches = batches.collect::<Result<_, _>>().map_err(|fault| fault.to_string());
+    Ok(CheckedBlock { batches, value: value.into(), block, certificate })
+}
+
+impl CheckedBlock {
+    /// About how much memory it takes: its bytes, and what they decode to.
+    pub(super) fn bytes(&self) -> usize {
+        2 * self.value.len()
+    }
+}

@@ -1,0 +1,68 @@
+//! What happens to those who wait for something to be decided while a quorum is missing: they are told so.
+//!
+//! A node that has not been linked with a quorum for a while can neither order nor sign. It refuses what needs that,
+//! at once; what waits already is refused when that while is over. An operation that it holds is not forgotten: it
+//! goes on chain when the quorum is back, unless it has expired by then, and asking again with the same operation
+//! gets its receipt. Reads go on being answered.
+
+use super::Node;
+use super::timers::Timer;
+use crate::api::ApiFault;
+use crate::base::Mono;
+use alloc::string::String;
+use core::time::Duration;
+
+/// A quorum is missing only if it has been for this long: links come and go.
+const QUORUM_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Since when a quorum has been missing, if it is.
+#[derive(Default)]
+pub(super) struct Quorum {
+    lost_since: Option<Mono>,
+}
+
+impl Node {
+    /// How many validators this node is linked with, itself included.
+    pub(super) fn linked(&self) -> usize {
+        self.connected.len() + 1
+    }
+
+    /// Whether that is enough to decide.
+    pub(super) fn has_quorum(&self) -> bool {
+        self.linked() >= self.state.validators().quorum()
+    }
+
+    /// After a link was made or lost, and at the start.
+    pub(super) fn watch_quorum(&mut self) {
+        if self.has_quorum() {
+            self.quorum.lost_since = None;
+            self.timers.cancel(Timer::Quorum);
+        } else if self.quorum.lost_since.is_none() {
+            self.quorum.lost_since = Some(self.now.mono);
+            self.timers.set(Timer::Quorum, self.now.mono.after(QUORUM_PATIENCE));
+        }
+    }
+
+    pub(super) fn on_quorum_timeout(&mut self) {
+        if let Some(fault) = self.quorum_missing() {
+            self.refuse_waiting(&fault);
+            self.refuse_unsigned(&fault);
+        }
+    }
+
+    /// The refusal of whatever has to be decided, if a quorum has been missing for too long.
+    pub(super) fn quorum_missing(&self) -> Option<ApiFault> {
+        let since = self.quorum.lost_since?;
+        (self.now.mono.since(since) >= QUORUM_PATIENCE).then(|| {
+            let missing = self.missing_words();
+            let next = "ask again with the same operation when they are back: it is carried out once";
+            ApiFault::unavailable(alloc::format!("nothing can be decided now, {missing}: {next}"))
+        })
+    }
+
+    /// That a quorum is missing, in words.
+    pub(super) fn missing_words(&self) -> String {
+        let (linked, needed) = (self.linked(), self.state.validators().quorum());
+        alloc::format!("quorum is missing: {linked} of the {needed} validators that it takes are linked")
+    }
+}

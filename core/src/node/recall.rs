@@ -1,0 +1,124 @@
+//! What a node asks before it votes for the first time after a start: "what did I say last?"
+//!
+//! Its log of votes says so, unless it was lost, or the disk is an old one. Then it would vote again where it has
+//! voted before, and be taken for a liar. So it waits until so many validators have told it what they hold of its
+//! own votes, with its own signature, that they and it are a quorum; a mesh that starts whole answers one another
+//! while all are waiting. What they show and its log does not hold makes it abstain until that height is past. With
+//! fewer answers it could decide nothing anyway, so waiting for them costs a round trip.
+//!
+//! What this does not show: a vote that only such validators hold as did not answer.
+
+use super::message::Message;
+use super::timers::Timer;
+use super::{Event, Node};
+use crate::base::PublicKey;
+use crate::hypermesh::ordering::{
+    ConsensusMessage, Input, LastSaid, SAID_PER_VALIDATOR_MAX, Said, said_in_log,
+};
+use crate::state::BLOCK_BYTES_MAX;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Who has not answered after this long is asked again: a message may be lost.
+const RECALL_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// What this node knows of the others' last words, and they of its own.
+#[derive(Default)]
+pub(super) struct Recall {
+    /// What the others said last.
+    said: LastSaid,
+    /// Who has told this node what it said last.
+    answered: BTreeSet<PublicKey>,
+    /// Whether enough have.
+    done: bool,
+    /// The log of votes, which waits for that.
+    wal: Vec<Vec<u8>>,
+}
+
+impl Node {
+    /// Begins to ask, with the log of votes that was found on the disk.
+    pub(super) fn begin_recall(&mut self, wal: Vec<Vec<u8>>) {
+        said_in_log(&wal, BLOCK_BYTES_MAX).for_each(|said| self.recall.said.note(said));
+        if let Some(commit) = &self.commit {
+            self.recall.said.note_commit(commit);
+        }
+        self.recall.wal = wal;
+        self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
+        self.conclude_recall();
+    }
+
+    /// Whether this node knows what it said last.
+    pub(super) const fn has_recalled(&self) -> bool {
+        self.recall.done
+    }
+
+    /// How many answers are still missing.
+    pub(super) fn recall_missing(&self) -> usize {
+        let others = self.state.validators().quorum() - 1;
+        if self.recall.done { 0 } else { others.saturating_sub(self.recall.answered.len()) }
+    }
+
+    /// Blocks have come that end the height of the log.
+    pub(super) fn forget_log(&mut self) {
+        self.recall.wal.clear();
+    }
+
+    /// Asks a peer that was just linked.
+    pub(super) fn ask_recall(&mut self, peer: PublicKey) {
+        if !self.recall.done {
+            self.send(peer, &Message::WantSaid);
+        }
+    }
+
+    pub(super) fn on_recall_timeout(&mut self) {
+        if self.recall.done {
+            return;
+        }
+        let silent = self.connected.iter().filter(|peer| !self.recall.answered.contains(*peer));
+        for peer in silent.copied().collect::<Vec<_>>() {
+            self.ask_recall(peer);
+        }
+        self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
+    }
+
+    /// Tells a peer what it said last, as far as this node knows.
+    pub(super) fn on_want_said(&mut self, from: PublicKey) {
+        let said = self.recall.said.of(&from);
+        self.send(from, &Message::Said(said));
+    }
+
+    /// A peer tells this node what it said last. Late answers count too.
+    pub(super) fn on_said(&mut self, from: PublicKey, said: Vec<Said>) {
+        let me = self.identity.public();
+        let genesis = self.state.genesis_hash();
+        let holds = |said: &Said| said.validator() == me && said.verify(&genesis).is_ok();
+        if said.len() > SAID_PER_VALIDATOR_MAX || !said.iter().all(holds) {
+            let reason = "told this node of votes that it did not sign".into();
+            return self.outbox.event(Event::PeerFault { peer: from, reason });
+        }
+        for said in said {
+            self.drive(Input::Own(said));
+        }
+        self.recall.answered.insert(from);
+        self.conclude_recall();
+    }
+
+    fn conclude_recall(&mut self) {
+        if self.recall.done || self.recall.answered.len() + 1 < self.state.validators().quorum() {
+            return;
+        }
+        self.recall.done = true;
+        self.timers.cancel(Timer::Recall);
+        let wal = core::mem::take(&mut self.recall.wal);
+        self.go_on_from(wal);
+        self.publish();
+    }
+
+    /// Remembers what a validator says in its own name over its own link.
+    pub(super) fn remember_said(&mut self, from: PublicKey, message: &ConsensusMessage) {
+        if let Some(said) = Said::of(message).filter(|said| said.validator() == from) {
+            self.recall.said.note(said);
+        }
+    }
+}

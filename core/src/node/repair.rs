@@ -1,0 +1,124 @@
+//! Rows that the store gives back damaged: said, never answered with, and written anew where others have them.
+//!
+//! A block, its certificate or a log entry comes from a peer, and is taken only if it is the very one: a quorum
+//! certified the block; the log's tree, which is in memory, holds the entry's hash. Rows of other tables cannot be
+//! fetched: the state's are read at the start alone ([`super::open`] then makes them anew from the blocks), and key
+//! shares, signatures and the log of votes are this node's own.
+
+use super::checked::check;
+use super::message::{Entry, Fetch, Message, SyncedBlock};
+use super::timers::Timer;
+use super::{Event, Node};
+use crate::base::{Height, LeafIndex, PublicKey, Table, WriteBatch, encode};
+use crate::trustchain::ct;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// The most rows that are being repaired at a time. More are found when they are read again.
+const REPAIR_COUNT_MAX: usize = 256;
+/// A peer that has not sent a row after this long is given up for another.
+const REPAIR_AGAIN_AFTER: Duration = Duration::from_millis(1000);
+
+/// What is being repaired.
+#[derive(Default)]
+pub(super) struct Repair {
+    blocks: BTreeSet<Height>,
+    entries: BTreeSet<LeafIndex>,
+    turn: usize,
+}
+
+impl Node {
+    /// Sees to the rows that were found damaged in this step.
+    pub(super) fn see_to_damage(&mut self) {
+        for (table, key) in self.store.take_damage() {
+            self.see_to_row(table, &key);
+        }
+    }
+
+    fn see_to_row(&mut self, table: Table, key: &[u8]) {
+        let number = <[u8; 8]>::try_from(key).ok().map(u64::from_be_bytes);
+        let room = self.repair.blocks.len() + self.repair.entries.len() < REPAIR_COUNT_MAX;
+        let fresh = match (table, number) {
+            (Table::Blocks | Table::Commits, Some(height)) if room => {
+                self.repair.blocks.insert(Height(height))
+            }
+            (Table::LogEntries, Some(index)) if room => self.repair.entries.insert(LeafIndex(index)),
+            (Table::Blocks | Table::Commits | Table::LogEntries, _) => return,
+            _ => {
+                let reason = alloc::format!(
+                    "table {} holds a damaged row, which nobody else has: see the operations guide",
+                    table.name()
+                );
+                return self.outbox.event(Event::StoreFault { reason });
+            }
+        };
+        if fresh {
+            let (table, number) = (table.name(), number.unwrap_or_default());
+            let reason =
+                alloc::format!("row {number} of table {table} is damaged: it is fetched from a peer");
+            self.outbox.event(Event::StoreFault { reason });
+            self.ask_repairs();
+        }
+    }
+
+    pub(super) fn ask_repairs(&mut self) {
+        if self.repair.blocks.is_empty() && self.repair.entries.is_empty() {
+            return;
+        }
+        self.timers.start(Timer::Repair, self.now.mono.after(REPAIR_AGAIN_AFTER));
+        let peers: Vec<PublicKey> = self.connected.iter().copied().collect();
+        let Some(turn) = self.repair.turn.checked_rem(peers.len()) else { return };
+        let Some(peer) = peers.get(turn).copied() else { return };
+        let blocks =
+            self.repair.blocks.iter().map(|height| Message::Fetch(Fetch { first: *height, count: 1 }));
+        let entries = self.repair.entries.iter().map(|index| Message::FetchEntry(*index));
+        for message in blocks.chain(entries).collect::<Vec<_>>() {
+            self.send(peer, &message);
+        }
+    }
+
+    pub(super) fn on_repair_timeout(&mut self) {
+        self.repair.turn = self.repair.turn.wrapping_add(1);
+        self.ask_repairs();
+    }
+
+    /// Takes a block that stands in for a damaged one, if that is what it is.
+    pub(super) fn take_repair(&mut self, from: PublicKey, first: Height, blocks: &[SyncedBlock]) -> bool {
+        let ([block], true) = (blocks, self.repair.blocks.contains(&first)) else { return false };
+        let genesis = self.state.genesis_hash();
+        match check(&genesis, self.state.validators(), first, block.clone()) {
+            Ok(checked) => {
+                let mut writes = WriteBatch::default();
+                let key = first.0.to_be_bytes();
+                writes.put(Table::Blocks, key, checked.value.to_vec());
+                writes.put(Table::Commits, key, encode(&(&checked.block.header, &checked.certificate)));
+                self.repair.blocks.remove(&first);
+                self.rewrite(writes, alloc::format!("block {first} and its certificate"));
+            }
+            Err(reason) => self.outbox.event(Event::PeerFault { peer: from, reason }),
+        }
+        true
+    }
+
+    pub(super) fn on_entry(&mut self, from: PublicKey, entry: Entry) {
+        let Entry { index, entry } = entry;
+        if !self.repair.entries.contains(&index) {
+            return;
+        }
+        if self.state.log().leaf_hash(index) != Some(ct::leaf_hash(&entry)) {
+            let reason =
+                alloc::format!("sent another entry {index} of the log than the one that stands in it");
+            return self.outbox.event(Event::PeerFault { peer: from, reason });
+        }
+        let mut writes = WriteBatch::default();
+        writes.put(Table::LogEntries, index.0.to_be_bytes(), entry);
+        self.repair.entries.remove(&index);
+        self.rewrite(writes, alloc::format!("entry {index} of the log"));
+    }
+
+    fn rewrite(&mut self, writes: WriteBatch, what: alloc::string::String) {
+        let token = self.persist(writes);
+        self.outbox.after(token, super::Output::Event(Event::Repaired { what }));
+    }
+}

@@ -1,0 +1,106 @@
+//! Blocks and log entries for peers that miss them, bounded for each peer: one answer is one message, so many bytes
+//! a second and no more, and one question waits while they are spent. All of it is bulk: votes never wait for it.
+
+use super::Node;
+use super::message::{Blocks, Entry, Fetch, Message, SyncedBlock};
+use super::open::{stored_block, stored_proof};
+use super::sync::FETCH_BLOCK_COUNT_MAX;
+use super::timers::Timer;
+use crate::base::{Height, LeafIndex, Mono, PublicKey, ReadError, Table};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// An answer has no more bytes of blocks than this, unless its first block alone has.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// So many bytes of blocks are sent to a peer in a [`SERVE_PERIOD`]; the answer that goes past it is the last.
+const SERVE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const SERVE_PERIOD: Duration = Duration::from_secs(1);
+
+/// What each peer was sent lately.
+#[derive(Default)]
+pub(super) struct Serving {
+    peers: BTreeMap<PublicKey, Served>,
+}
+
+#[derive(Default)]
+struct Served {
+    since: Mono,
+    bytes: usize,
+    /// The last question, while the peer has had its share.
+    waiting: Option<Fetch>,
+}
+
+impl Node {
+    pub(super) fn on_fetch(&mut self, from: PublicKey, fetch: Fetch) {
+        let now = self.now.mono;
+        let served = self.serving.peers.entry(from).or_default();
+        if now.since(served.since) >= SERVE_PERIOD {
+            (served.since, served.bytes) = (now, 0);
+        }
+        if served.bytes >= SERVE_BYTES_MAX {
+            served.waiting = Some(fetch);
+            let at = served.since.after(SERVE_PERIOD);
+            return self.timers.start(Timer::Serve, at);
+        }
+        let blocks = self.blocks_from(fetch);
+        let bytes: usize = blocks.iter().map(|block| block.block.len()).sum();
+        if let Some(served) = self.serving.peers.get_mut(&from) {
+            served.bytes = served.bytes.saturating_add(bytes);
+        }
+        self.send(from, &Message::Blocks(Blocks { first: fetch.first, blocks }));
+    }
+
+    pub(super) fn on_serve(&mut self) {
+        let waiting = self.serving.peers.iter_mut();
+        let waiting: Vec<_> =
+            waiting.filter_map(|(peer, served)| Some((*peer, served.waiting.take()?))).collect();
+        for (peer, fetch) in waiting {
+            self.on_fetch(peer, fetch);
+        }
+    }
+
+    /// The blocks from the first that was asked for on, as many as there are and fit.
+    fn blocks_from(&mut self, fetch: Fetch) -> Vec<SyncedBlock> {
+        let count = fetch.count.min(FETCH_BLOCK_COUNT_MAX);
+        let end = fetch.first.0.saturating_add(count).min(self.state.height().0.saturating_add(1));
+        let mut blocks = Vec::new();
+        let mut bytes = 0_usize;
+        for height in (fetch.first.0..end).map(Height) {
+            let Some(block) = self.synced_block(height) else { break };
+            bytes += block.block.len();
+            if bytes > ANSWER_BYTES_MAX && !blocks.is_empty() {
+                break;
+            }
+            blocks.push(block);
+        }
+        blocks
+    }
+
+    /// Sends a peer the block of the height that it is stuck at.
+    pub(super) fn serve_block(&mut self, peer: PublicKey, height: Height) {
+        if let Some(block) = self.synced_block(height) {
+            self.send(peer, &Message::Blocks(Blocks { first: height, blocks: alloc::vec![block] }));
+        }
+    }
+
+    fn synced_block(&mut self, height: Height) -> Option<SyncedBlock> {
+        let read = || -> Result<Option<SyncedBlock>, ReadError> {
+            let Some(block) = stored_block(&self.store, height)? else { return Ok(None) };
+            let Some((_, certificate)) = stored_proof(&self.store, height)? else { return Ok(None) };
+            if block.header.hash() != certificate.value_id {
+                self.store.note_damage(Table::Blocks, &height.0.to_be_bytes());
+                return Err(ReadError::Damaged { table: Table::Blocks });
+            }
+            Ok(Some(SyncedBlock { block: block.to_bytes(), certificate }))
+        };
+        // A failed read was noted where it happened, and is seen to.
+        read().ok().flatten()
+    }
+
+    pub(super) fn on_fetch_entry(&mut self, from: PublicKey, index: LeafIndex) {
+        if let Ok(Some(entry)) = self.log_entry(index) {
+            self.send(from, &Message::Entry(Entry { index, entry }));
+        }
+    }
+}

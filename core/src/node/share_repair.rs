@@ -1,0 +1,335 @@
+//! The repair of lost key shares, as this node takes part in it: as the one that lost its own, and as a helper. Requests
+//! and commitments go over the chain; summands and sums between validators, over links that prove who speaks.
+//!
+//! A helper makes its summands once for each request, keeps them in memory, and ends the request if it restarts: what
+//! it committed to it could not send any more. The asker keeps nothing secret and goes on after a restart.
+
+use super::commit::Committed;
+use super::message::Message;
+use super::timers::Timer;
+use super::{Event, Node};
+use crate::base::{Mono, PublicKey, Table, WriteBatch};
+use crate::hypermesh::committee::{
+    BlindedShares, Committee, KeyShares, RepairAsker, RepairFault, RepairHelper, RepairSession, StoredShares,
+};
+use crate::node::generation::shares_key;
+use crate::state::{
+    ABORT_REASON_BYTES_MAX, OpenRepair, REPAIR_COUNT_MAX, RepairAction, RepairOutcome, Repairs, SystemAction,
+};
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What was said and not heard is said again after this long.
+const REPEAT_AFTER: Duration = Duration::from_millis(500);
+/// A repair that has not come to its end after this long is asked for again, of others if there are any.
+const REPAIR_TIMEOUT: Duration = Duration::from_secs(8);
+/// Who was caught is asked last, after all whom others only accuse.
+const BLAME_OF_THE_CAUGHT: u32 = 1 << 16;
+
+/// This node's part in repairs.
+#[derive(Default)]
+pub(super) struct ShareRepairPart {
+    helping: Option<Helping>,
+    asking: Option<Asking>,
+    /// Whom this node would rather not ask again, the more the less.
+    blame: BTreeMap<PublicKey, u32>,
+}
+
+struct Helping {
+    helper: RepairHelper,
+    /// What the asker is to get, once it is whole.
+    sum: Option<BlindedShares>,
+}
+
+struct Asking {
+    number: u32,
+    helpers: Vec<PublicKey>,
+    since: Mono,
+    part: Option<RepairAsker>,
+}
+
+impl Node {
+    /// Does what a repair asks of this node, after a block or a while.
+    pub(super) fn continue_share_repair(&mut self) {
+        let Some(committee) = self.signing.committee.clone() else { return };
+        let repairs = self.state.repairs();
+        let open = repairs.open.as_ref();
+        let session = open.and_then(|open| session_of(&committee, open));
+        match (open, &session) {
+            (Some(open), Some(session)) if session.helpers().contains(&self.identity.public()) => {
+                self.help(&committee, open, session);
+            }
+            _ => self.share_repair.helping = None,
+        }
+        if self.holds_shares() {
+            self.share_repair.asking = None;
+        } else {
+            self.seek_repair(&committee, &repairs, session);
+        }
+        if self.share_repair.helping.is_some() || self.share_repair.asking.is_some() {
+            self.timers.start(Timer::ShareRepair, self.now.mono.after(REPEAT_AFTER));
+        }
+    }
+
+    /// Says again what may have been lost.
+    pub(super) fn on_share_repair_timeout(&mut self) {
+        if let Some(helping) = &self.share_repair.helping {
+            let validator = helping.helper.session().validator();
+            let sum = helping.sum.clone();
+            let helper = self.identity.public();
+            match self.state.repairs().open {
+                Some(open) if open.is_committed() => {
+                    self.send_deltas();
+                    if let Some(sum) = sum {
+                        self.send(validator, &Message::RepairSum(sum));
+                    }
+                }
+                Some(open) if !open.commitments.contains_key(&helper) => self.commit_to_repair(&open),
+                _ => {}
+            }
+        }
+        self.continue_share_repair();
+    }
+
+    // --- as helper ---
+
+    fn help(&mut self, committee: &Arc<Committee>, open: &OpenRepair, session: &RepairSession) {
+        let me = self.identity.public();
+        let on_chain = open.commitments.get(&me);
+        let mine = self.share_repair.helping.as_ref().filter(|helping| helping.helper.session() == session);
+        match (mine, on_chain) {
+            (Some(helping), Some(commitments)) if helping.helper.commitments() != commitments => {
+                self.give_up_repair(open, me, "restarted while it helped");
+            }
+            (Some(helping), Some(_)) => {
+                if open.is_committed() && helping.sum.is_none() {
+                    self.send_deltas();
+                }
+            }
+            (Some(_), None) => {}
+            (None, Some(_)) => self.give_up_repair(open, me, "restarted while it helped"),
+            (None, None) => self.begin_to_help(committee, open, session),
+        }
+    }
+
+    fn begin_to_help(&mut self, committee: &Arc<Committee>, open: &OpenRepair, session: &RepairSession) {
+        let me = self.identity.public();
+        let shares = self.stored_shares(committee.keys().attempt).map(|(_, shares)| shares);
+        let helper = shares.and_then(|shares| {
+            RepairHelper::begin(session.clone(), committee, me, &shares, self.entropy.as_mut()).ok()
+        });
+        match helper {
+            Some(helper) => {
+                self.share_repair.helping = Some(Helping { helper, sum: None });
+                self.commit_to_repair(open);
+            }
+            None => self.give_up_repair(open, me, "holds no share of its own"),
+        }
+    }
+
+    fn commit_to_repair(&mut self, open: &OpenRepair) {
+        let Some(helping) = &self.share_repair.helping else { return };
+        let commitments = helping.helper.commitments().clone();
+        let action = RepairAction::Commit { validator: open.validator, number: open.number, commitments };
+        self.say(SystemAction::Repair(action));
+    }
+
+    fn send_deltas(&mut self) {
+        let Some(helping) = &self.share_repair.helping else { return };
+        for (to, package) in helping.helper.deltas().collect::<Vec<_>>() {
+            self.send(to, &Message::RepairDeltas(package));
+        }
+    }
+
+    pub(super) fn on_repair_deltas(&mut self, from: PublicKey, package: BlindedShares) {
+        // What comes before this node has everyone's commitments is sent again.
+        let Some(open) = self.state.repairs().open.filter(OpenRepair::is_committed) else { return };
+        let Some(committed) = open.commitments.get(&from) else { return };
+        let Some(helping) = &mut self.share_repair.helping else { return };
+        match helping.helper.receive(from, package, committed) {
+            Ok(None) => {}
+            Ok(Some(sum)) => {
+                helping.sum = Some(sum.clone());
+                self.send(open.validator, &Message::RepairSum(sum));
+            }
+            Err(fault @ RepairFault::Accused { .. }) => {
+                self.give_up_repair(&open, from, &fault.to_string());
+            }
+            // Of another request: it was late.
+            Err(_) => {}
+        }
+    }
+
+    fn give_up_repair(&mut self, open: &OpenRepair, accused: PublicKey, reason: &str) {
+        self.share_repair.helping = None;
+        let mut reason = String::from(reason);
+        while reason.len() > ABORT_REASON_BYTES_MAX {
+            reason.pop();
+        }
+        let outcome = RepairOutcome::GivenUp { accused: alloc::vec![accused], reason };
+        let action = RepairAction::End { validator: open.validator, number: open.number, outcome };
+        self.say(SystemAction::Repair(action));
+    }
+
+    // --- as the one that lost its shares ---
+
+    fn seek_repair(&mut self, committee: &Arc<Committee>, repairs: &Repairs, session: Option<RepairSession>) {
+        let me = self.identity.public();
+        let now = self.now.mono;
+        match repairs.open.as_ref().zip(session).filter(|(open, _)| open.validator == me) {
+            Some((open, session)) => {
+                let known =
+                    self.share_repair.asking.as_ref().is_some_and(|asking| asking.number == open.number);
+                if !known {
+                    let helpers = open.helpers.clone();
+                    self.share_repair.asking =
+                        Some(Asking { number: open.number, helpers, since: now, part: None });
+                }
+                let Some(asking) = &mut self.share_repair.asking else { return };
+                if asking.part.is_none() && open.is_committed() {
+                    asking.part = RepairAsker::new(session, committee.clone(), &open.commitments);
+                }
+                if now.since(asking.since) >= REPAIR_TIMEOUT {
+                    self.blame_the_silent(open);
+                    self.ask_for_repair(committee, repairs);
+                }
+            }
+            None => self.ask_for_repair(committee, repairs),
+        }
+    }
+
+    fn blame_the_silent(&mut self, open: &OpenRepair) {
+        let missing = match self.share_repair.asking.take().and_then(|asking| asking.part) {
+            Some(part) => part.missing(),
+            None => open.helpers.iter().filter(|key| !open.commitments.contains_key(key)).copied().collect(),
+        };
+        for key in missing {
+            *self.share_repair.blame.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Asks those who are linked and were not found wanting. Repeated, it says the same until it is heard, or for so
+    /// long that others may have come.
+    fn ask_for_repair(&mut self, committee: &Arc<Committee>, repairs: &Repairs) {
+        let me = self.identity.public();
+        let attempt = committee.keys().attempt;
+        let same_committee = repairs.attempt == attempt;
+        let number = repairs.asked.get(&me).copied().filter(|_| same_committee).unwrap_or_default();
+        if number >= REPAIR_COUNT_MAX {
+            return;
+        }
+        let now = self.now.mono;
+        let said = self.share_repair.asking.as_ref().filter(|asking| {
+            asking.number == number && asking.part.is_none() && now.since(asking.since) < REPAIR_TIMEOUT
+        });
+        let helpers = match said {
+            Some(asking) => asking.helpers.clone(),
+            None => {
+                let Some(helpers) = self.choose_helpers(committee, number) else { return };
+                self.share_repair.asking =
+                    Some(Asking { number, helpers: helpers.clone(), since: now, part: None });
+                helpers
+            }
+        };
+        self.say(SystemAction::Repair(RepairAction::Ask { attempt, number, helpers }));
+    }
+
+    fn choose_helpers(&self, committee: &Committee, number: u32) -> Option<Vec<PublicKey>> {
+        let me = self.identity.public();
+        let mut others: Vec<PublicKey> =
+            committee.validators().into_iter().filter(|key| *key != me).collect();
+        let turn = usize::try_from(number).ok()?.checked_rem(others.len())?;
+        others.rotate_left(turn);
+        others.sort_by_key(|key| {
+            (self.share_repair.blame.get(key).copied().unwrap_or_default(), !self.connected.contains(key))
+        });
+        let mut chosen = others.get(..committee.threshold())?.to_vec();
+        chosen.sort();
+        Some(chosen)
+    }
+
+    pub(super) fn on_repair_sum(&mut self, from: PublicKey, package: BlindedShares) {
+        let Some(asking) = &mut self.share_repair.asking else { return };
+        let Some(part) = &mut asking.part else { return };
+        match part.receive(from, package) {
+            Ok(None) => {}
+            Ok(Some(shares)) => self.on_repaired(shares),
+            Err(fault @ RepairFault::Accused { .. }) => {
+                let reason = alloc::format!("spoils the repair of key shares: {fault}");
+                self.outbox.event(Event::Culprit { validator: from, reason });
+                let blame = self.share_repair.blame.entry(from).or_default();
+                *blame = blame.saturating_add(BLAME_OF_THE_CAUGHT);
+                self.share_repair.asking = None;
+                if let Some(open) = self.state.repairs().open {
+                    self.give_up_repair(&open, from, &fault.to_string());
+                }
+            }
+            Err(RepairFault::InconsistentKeys) => {
+                self.outbox.event(Event::Broken { reason: RepairFault::InconsistentKeys.to_string() });
+            }
+            // Of another request: it was late.
+            Err(_) => {}
+        }
+    }
+
+    /// The shares are stored before the repair is called done: who says so can sign.
+    fn on_repaired(&mut self, shares: KeyShares) {
+        let Some(asking) = self.share_repair.asking.take() else { return };
+        let Some(active) = self.state.committee() else { return };
+        let row = StoredShares { keys: active.keys.clone(), shares };
+        let mut writes = WriteBatch::default();
+        writes.put(Table::Shares, shares_key(active.attempt), row.to_bytes().to_vec());
+        let token = self.persist(writes);
+        let validator = self.identity.public();
+        self.outbox.event(Event::SharesRepaired { number: asking.number });
+        let outcome = RepairOutcome::Repaired;
+        let action = RepairAction::End { validator, number: asking.number, outcome };
+        self.say_after(token, SystemAction::Repair(action));
+        self.activate(&active);
+    }
+
+    pub(super) fn share_repair_after(&mut self, committed: &Committed) {
+        for operation in &committed.block.body.system {
+            let SystemAction::Repair(action) = &operation.action else { continue };
+            match action {
+                RepairAction::Ask { number, .. } => {
+                    let event = Event::RepairBegan { validator: operation.validator, number: *number };
+                    self.outbox.event(event);
+                }
+                RepairAction::Commit { .. } => {}
+                RepairAction::End { validator, number, outcome } => {
+                    self.on_repair_ended(operation.validator, (*validator, *number), outcome);
+                }
+            }
+        }
+        self.continue_share_repair();
+    }
+
+    fn on_repair_ended(&mut self, by: PublicKey, request: (PublicKey, u32), outcome: &RepairOutcome) {
+        let (validator, number) = request;
+        let me = self.identity.public();
+        let given_up = match outcome {
+            RepairOutcome::Repaired => None,
+            RepairOutcome::GivenUp { accused, reason } => {
+                let both = accused.iter().chain(core::iter::once(&by));
+                if validator == me && by != me {
+                    self.share_repair.asking = None;
+                    for key in both.filter(|key| **key != me) {
+                        *self.share_repair.blame.entry(*key).or_default() += 1;
+                    }
+                }
+                let accused: Vec<String> = accused.iter().map(ToString::to_string).collect();
+                Some(alloc::format!("{reason} (said by {by}, accused: {})", accused.join(", ")))
+            }
+        };
+        self.outbox.event(Event::RepairEnded { validator, number, given_up });
+    }
+}
+
+fn session_of(committee: &Committee, open: &OpenRepair) -> Option<RepairSession> {
+    let keys = committee.keys().clone();
+    RepairSession::new(keys, open.validator, open.number, open.helpers.clone()).ok()
+}

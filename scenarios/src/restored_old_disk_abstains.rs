@@ -1,0 +1,46 @@
+//! A node's disk is put back to an old copy. It would vote again where it has voted before; its peers tell it so, and
+//! it abstains until it is past that.
+
+use crate::Scenario;
+use crate::stage::{Stage, tells};
+use hypermesh_core::node::Event;
+use hypermesh_sim::world::{Disk, RunFault, Start, World};
+use std::time::Duration;
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "restored-old-disk-abstains",
+    shows: "a node restored from an old disk notices, abstains until it is past its own votes, and then votes again",
+    start: Start::Ready,
+    play,
+};
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    let victim = stage.any_place();
+    let old = stage.world.disk(victim).map(Disk::copy).unwrap_or_default();
+    let issued = 2 + stage.random.below(6);
+    for number in 0..issued {
+        stage.issue(usize::try_from(number % 4).unwrap_or_default())?;
+    }
+    // In the middle of a height, or between two.
+    let under_way = stage.ask_certificate((victim + 1) % 4);
+    let pause = Duration::from_micros(stage.random.below(80_000));
+    stage.world.run_for(pause)?;
+    stage.world.crash(victim);
+    stage.world.replace_disk(victim, &old);
+    let down = Duration::from_millis(stage.random.below(3_000));
+    stage.world.run_for(down)?;
+    stage.world.start(victim)?;
+    stage.certificate(&under_way)?;
+    stage.wait("the node abstains", |world| {
+        tells(world, victim, |event| matches!(event, Event::Abstains { .. }))
+    })?;
+    stage.wait("the node votes again", |world| {
+        tells(world, victim, |event| matches!(event, Event::VotesAgain { .. }))
+    })?;
+    stage.wait("all nodes ready again", World::is_ready)?;
+    stage.wait("its status say so", |world| {
+        world.view(victim).is_some_and(|view| view.status.voting == "yes")
+    })?;
+    stage.issue(victim).map(|_| ())
+}
