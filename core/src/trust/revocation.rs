@@ -7,7 +7,6 @@ use crate::trustchain::ca::{
     RevocationList, RevocationListFault, RevokedEntry, SerialNumber, take_apart, take_apart_crl,
 };
 use alloc::format;
-use alloc::string::ToString;
 use serde::Serialize;
 
 /// A revocation list that the issuing key of a trust bundle signed.

@@ -44,7 +44,7 @@ type Blocks = (Height, Vec<(Vec<u8>, CommitCertificate)>);
 
 /// The first bytes of messages.
 const HEIGHT: u8 = 3;
-pub(super) const BLOCKS: u8 = 5;
+const BLOCKS: u8 = 5;
 const ROUND2: u8 = 6;
 const SIGNED_SHARES: u8 = 10;
 const REPAIR_DELTAS: u8 = 16;
@@ -76,7 +76,7 @@ fn instead(lie: Lie, identity: &SecretKey, message: &[u8]) -> Option<Vec<u8>> {
         }
         (Lie::RubbishBlocks, (&BLOCKS, rest)) => {
             let (first, mut blocks): Blocks = decode(rest, MESSAGE_BYTES_MAX).ok()?;
-            // The first bad block follows good ones, if there are any.
+            // The bad block follows good ones, if there are any.
             let (_, certificate) = blocks.last_mut()?;
             certificate.signatures.pop();
             certificate.signatures.pop();
@@ -104,6 +104,30 @@ fn spoil(share: &mut SignedShare, identity: &SecretKey) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_liar_spoils_the_last_certificate_it_serves_claims_the_highest_height_or_says_nothing() {
+        let identity = SecretKey::from_seed([3; 32]);
+        let signature = hypermesh_core::hypermesh::ordering::CommitSignature {
+            validator: identity.public(),
+            signature: Signature([0; 64]),
+        };
+        let certificate = CommitCertificate {
+            height: Height(4),
+            round: hypermesh_core::hypermesh::ordering::Round(0),
+            value_id: Digest([1; 32]),
+            signatures: vec![signature; 3],
+        };
+        let served = serve_block(Height(4), vec![1, 2], certificate);
+        let told = instead(Lie::RubbishBlocks, &identity, &served).unwrap();
+        let (first, blocks): Blocks = decode(&told[1..], MESSAGE_BYTES_MAX).unwrap();
+        assert_eq!((first, blocks.len(), blocks[0].1.signatures.len()), (Height(4), 1, 1));
+        assert!(matches!(tell(Lie::NoBlocks, &identity, &served), Told::Nothing));
+        let claim = [&[HEIGHT], encode(&Height(4)).as_slice()].concat();
+        let told = instead(Lie::FalseHeights, &identity, &claim).unwrap();
+        assert_eq!(decode::<Height>(&told[1..], 8), Ok(Height(u64::MAX)));
+        assert!(matches!(tell(Lie::FalseHeights, &identity, &served), Told::Honestly));
+    }
 
     #[test]
     fn a_spoiled_share_still_bears_its_signers_name() {

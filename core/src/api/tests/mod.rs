@@ -240,6 +240,7 @@ fn responses() -> Vec<(Method, Response)> {
             number: 3,
             this_update: BEGIN,
             next_update: BEGIN.plus(1),
+            newest: 4,
             crl_der: vec![1, 2, 3],
         }),
         Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),
