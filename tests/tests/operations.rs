@@ -11,6 +11,8 @@ use std::time::Duration;
 const HOSTS: [&str; 5] = ["node-1", "node-2", "node-3", "node-4", "client"];
 /// How exposed the service may be by systemd's own count, of 100: it counts network and one capability.
 const EXPOSURE_MAX: u32 = 20;
+/// How long what nobody waits for on the page may take.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// What a shell remembers from one block to the next.
 const SESSION: &str = "/root/.session";
 
@@ -92,6 +94,10 @@ fn the_page_on_operations_is_true() {
                         _ => format!("{own}\n{commands}"),
                     };
                     seen.push(run(&network, host, &script, exit, line));
+                }
+                if remark == "its shares come back" {
+                    let shares = "ls /var/lib/hypermesh/store.shares/*.share";
+                    who(&on).into_iter().for_each(|host| drop(network.host(host).until(PATIENCE, shares)));
                 }
                 if remark == "all see the same" {
                     assert!(seen.iter().all(|text| !text.is_empty() && *text == seen[0]), "{seen:?}");
