@@ -158,9 +158,13 @@ fn the_tour_of_the_readme_is_true() {
     let Some(network) = Network::start(&["tour"], Init::Plain, &files) else { return };
     let mut script = String::from("set -euo pipefail\n");
     for step in steps {
-        let Step::Run { on, commands, line, .. } = step else { panic!("nothing is carried in the README") };
+        let Step::Run { on, exit, commands, line, .. } = step else {
+            panic!("nothing is carried in the README")
+        };
         assert_eq!(on, "the devnet");
-        script.push_str(&format!("echo '-- line {line}' >&2\n{commands}\n"));
+        // In a shell of its own, so that the block ends at the first command that fails, also where one must.
+        let block = format!("set +e\n(set -e\n{commands}\n)\ncode=$?\nset -e\ntest $code -eq {exit}\n");
+        script.push_str(&format!("echo '-- line {line}' >&2\n{block}"));
     }
     let host = network.host("tour");
     host.succeed(&format!("cat > tour.sh <<'END-OF-THE-TOUR'\n{script}END-OF-THE-TOUR"));
