@@ -1,8 +1,8 @@
 //! What callers see of a node: reads from its view, all else through its queue.
 
 use super::audit::{self, Ending};
-use super::turn::Incoming;
-use crate::{BoxFuture, Call, Class, Clock, Handler, Standing, Status, StatusCode};
+use super::turn::{Asked, Incoming};
+use crate::{BoxFuture, Call, Class, Clock, Handler, Standing, Status, StatusCode, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, FaultKind, Request, View, read};
 use hypermesh_core::base::PublicKey;
@@ -14,6 +14,7 @@ use tracing::{Instrument as _, Span};
 /// The services of a node.
 pub(super) struct NodeService {
     incoming: mpsc::Sender<Incoming>,
+    requests: mpsc::Sender<Asked>,
     views: watch::Receiver<Arc<View>>,
     clock: Arc<dyn Clock>,
     validators: BTreeSet<PublicKey>,
@@ -22,11 +23,12 @@ pub(super) struct NodeService {
 impl NodeService {
     pub(super) const fn new(
         incoming: mpsc::Sender<Incoming>,
+        requests: mpsc::Sender<Asked>,
         views: watch::Receiver<Arc<View>>,
         clock: Arc<dyn Clock>,
         validators: BTreeSet<PublicKey>,
     ) -> Self {
-        Self { incoming, views, clock, validators }
+        Self { incoming, requests, views, clock, validators }
     }
 
     async fn answer(&self, call: Call) -> Result<Bytes, Status> {
@@ -36,23 +38,23 @@ impl NodeService {
             return answered.map(|response| response.encode().into()).map_err(status);
         }
         let span = audit::span(&call, &request);
+        let turn = call.turn;
         let asked = async {
             let ending = Ending::new();
-            let result = self.ask(request).await;
+            let result = self.ask(request, turn).await;
             ending.told(&result);
             result
         };
         asked.instrument(span).await
     }
 
-    async fn ask(&self, request: Request) -> Result<Bytes, Status> {
+    async fn ask(&self, request: Request, turn: Turn) -> Result<Bytes, Status> {
         let (respond, response) = oneshot::channel();
         let span = Span::current();
         let stopping = || Status::new(StatusCode::Unavailable, "the node is stopping");
-        self.incoming
-            .send(Incoming::Request { request: Box::new(request), respond, span })
-            .await
-            .map_err(|_| stopping())?;
+        // The turn goes along: no more calls wait here than are worked on at once, each caller's in turn.
+        let asked = Asked { request: Box::new(request), respond, turn, span };
+        self.requests.send(asked).await.map_err(|_| stopping())?;
         let response = response.await.map_err(|_| stopping())?;
         response.map(|response| response.encode().into()).map_err(status)
     }
