@@ -23,11 +23,8 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let request = stage.client().in_a_hurry(life).issue(nonce, &[NAME]);
     let asked = stage.ask(lonely, request);
     stage.world.run_for(life + Duration::from_millis(1 + stage.random.below(30_000)))?;
+    let refused = stage.was_refused_for_want_of_quorum(&asked)?;
     stage.world.heal();
-    let refused = stage.world.answer(asked.id).is_some_and(|answer| match &answer.response {
-        Err(fault) => fault.message.contains("quorum"),
-        Ok(_) => false,
-    });
     // Whoever was told that quorum is missing asks again, too late.
     let asked = if refused { stage.ask_again(lonely, asked)? } else { asked };
     let fault = stage.refusal(&asked)?;

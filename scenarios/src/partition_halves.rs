@@ -28,12 +28,21 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let apart = Duration::from_millis(1_000 + stage.random.below(20_000));
     stage.world.run_for(apart)?;
     ensure(highest(&stage.world) == height, "half a mesh decided a block")?;
-    let unanswered = asked.iter().all(|one| stage.world.answer(one.id).is_none());
-    ensure(unanswered, "half a mesh answered an operation")?;
-    stage.world.heal();
-    stage.certificate(&before)?;
+    let mut refused = Vec::new();
     for one in &asked {
-        stage.certificate(one)?;
+        refused.push(stage.was_refused_for_want_of_quorum(one)?);
+    }
+    let before_is_refused = match stage.world.answer(before.id).map(|answer| &answer.response) {
+        Some(Err(_)) => stage.was_refused_for_want_of_quorum(&before)?,
+        _ => false,
+    };
+    stage.world.heal();
+    let asked = asked.into_iter().zip(refused).zip([1, 2]);
+    let all = asked.chain([((before, before_is_refused), 0)]).collect::<Vec<_>>();
+    for ((one, refused), place) in all {
+        // Whoever was told that quorum is missing asks again.
+        let one = if refused { stage.ask_again(place, one)? } else { one };
+        stage.certificate(&one)?;
     }
     stage.wait("all nodes ready again", World::is_ready)
 }

@@ -28,12 +28,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     }
     let apart = Duration::from_millis(stage.random.below(30_000));
     stage.world.run_for(apart)?;
-    let answered = stage.world.answer(waiting.id).map(|answer| answer.response.clone());
-    let refused = match answered {
-        None => false,
-        Some(Err(fault)) if fault.message.contains("quorum") => true,
-        Some(_) => return Err(RunFault::Unexpected("a node alone answered an operation".to_string())),
-    };
+    let refused = stage.was_refused_for_want_of_quorum(&waiting)?;
     stage.world.heal();
     // Whoever was told that quorum is missing asks again.
     let waiting = if refused { stage.ask_again(lonely, waiting)? } else { waiting };

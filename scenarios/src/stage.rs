@@ -180,6 +180,15 @@ impl Stage {
         Asked { id, request }
     }
 
+    /// Whether a node that is not linked with a quorum has said so by now. Any other answer is wrong.
+    pub(crate) fn was_refused_for_want_of_quorum(&self, asked: &Asked) -> Result<bool, RunFault> {
+        match self.world.answer(asked.id).map(|answer| &answer.response) {
+            None => Ok(false),
+            Some(Err(fault)) if fault.message.contains("quorum") => Ok(true),
+            Some(_) => Err(RunFault::Unexpected("an operation was answered without a quorum".to_string())),
+        }
+    }
+
     /// Asks a node again once it is linked with a quorum.
     pub(crate) fn ask_again(&mut self, place: Place, asked: Asked) -> Result<Asked, RunFault> {
         self.wait("a quorum linked", |world| {

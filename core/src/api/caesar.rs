@@ -52,6 +52,8 @@ message! {
         records: MicroCaesar,
         /// A transfer.
         transfer: MicroCaesar,
+        /// Revoking a certificate.
+        revoke: MicroCaesar,
         /// What is in the reserve that fees go into and rewards come out of.
         reserve: MicroCaesar,
         /// All that exists.

@@ -181,6 +181,7 @@ impl Request {
             Self::RegisterName(request) => Some(&request.operation),
             Self::SetRecords(request) => Some(&request.operation),
             Self::Transfer(request) => Some(&request.operation),
+            Self::RevokeCertificate(request) => Some(&request.operation),
             _ => None,
         }
     }

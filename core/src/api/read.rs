@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::{Digest, UnixMillis};
-use crate::caesar::{ISSUE_FEE, Place, RECORDS_FEE, REGISTER_FEE, TRANSFER_FEE};
+use crate::caesar::{ISSUE_FEE, Place, RECORDS_FEE, REGISTER_FEE, REVOKE_FEE, TRANSFER_FEE};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{Batch, Certificate, Inadmissible, Member, Outcome, SERVICES, State};
@@ -251,6 +251,7 @@ fn fees(state: &State) -> FeeSchedule {
         register: REGISTER_FEE,
         records: RECORDS_FEE,
         transfer: TRANSFER_FEE,
+        revoke: REVOKE_FEE,
         reserve: state.balance(Place::Reserve),
         supply: state.genesis_document().supply().unwrap_or_default(),
     }

@@ -223,6 +223,8 @@ message! {
         this_update: UnixMillis,
         /// When there is a newer one at the latest.
         next_update: UnixMillis,
+        /// The number of the newest list that a block has fixed: a later one while that is being signed.
+        newest: u64,
         /// The list, DER.
         #[serde(with = "hex::serde")]
         crl_der: Vec<u8>,

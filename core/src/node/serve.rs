@@ -1,5 +1,5 @@
-//! Blocks and log entries for peers that miss them, bounded for each peer: one answer is one message, so many bytes
-//! a second and no more, and one question waits while they are spent. All of it is bulk: votes never wait for it.
+//! Blocks and log entries for peers that miss them, bounded for each peer: one answer is one message, so many
+//! answers and bytes a second and no more, and one question waits while they are spent. All of it is bulk: votes never wait for it.
 
 use super::Node;
 use super::message::{Blocks, Entry, Fetch, Message, SyncedBlock};
@@ -15,6 +15,8 @@ use core::time::Duration;
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// So many bytes of blocks are sent to a peer in a [`SERVE_PERIOD`]; the answer that goes past it is the last.
 const SERVE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// So many questions of a peer are answered in a [`SERVE_PERIOD`].
+const SERVE_ANSWER_COUNT_MAX: u32 = 100;
 const SERVE_PERIOD: Duration = Duration::from_secs(1);
 
 /// What each peer was sent lately.
@@ -27,6 +29,7 @@ pub(super) struct Serving {
 struct Served {
     since: Mono,
     bytes: usize,
+    answers: u32,
     /// The last question, while the peer has had its share.
     waiting: Option<Fetch>,
 }
@@ -36,13 +39,14 @@ impl Node {
         let now = self.now.mono;
         let served = self.serving.peers.entry(from).or_default();
         if now.since(served.since) >= SERVE_PERIOD {
-            (served.since, served.bytes) = (now, 0);
+            (served.since, served.bytes, served.answers) = (now, 0, 0);
         }
-        if served.bytes >= SERVE_BYTES_MAX {
+        if served.bytes >= SERVE_BYTES_MAX || served.answers >= SERVE_ANSWER_COUNT_MAX {
             served.waiting = Some(fetch);
             let at = served.since.after(SERVE_PERIOD);
             return self.timers.start(Timer::Serve, at);
         }
+        served.answers += 1;
         let blocks = self.blocks_from(fetch);
         let bytes: usize = blocks.iter().map(|block| block.block.len()).sum();
         if let Some(served) = self.serving.peers.get_mut(&from) {

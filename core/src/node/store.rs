@@ -93,5 +93,6 @@ impl Node {
     pub(super) fn on_persisted(&mut self, token: PersistToken) {
         self.store.settle(token);
         self.outbox.release(token);
+        self.apply_after(token);
     }
 }

@@ -12,11 +12,11 @@ use super::checked::{CheckedBlock, FetchedBlocks};
 use super::job::{Job, Purpose};
 use super::message::{Blocks, Fetch, Message};
 use super::timers::Timer;
-use super::{Event, Node};
+use super::{Event, Node, PersistToken};
 use crate::base::{Height, Mono, PublicKey};
 use crate::hypermesh::ordering::Input;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -32,6 +32,9 @@ const WINDOW_BLOCK_COUNT_MAX: u64 = 512;
 const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// This many blocks are applied in one go; what else there is to do comes between.
 const APPLY_COUNT_MAX: usize = 32;
+/// Applying waits for the disk while so many blocks, or bytes of them, are not durable yet.
+const UNWRITTEN_COUNT_MAX: usize = 256;
+const UNWRITTEN_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A peer that has not answered after this long is silent.
 const FETCH_TIMEOUT: Duration = Duration::from_millis(1000);
 /// A node that is one block behind is about to decide it: it asks only if it has not after this long.
@@ -53,6 +56,8 @@ pub(super) struct Sync {
     /// Checked blocks above the next.
     held: BTreeMap<Height, CheckedBlock>,
     held_bytes: usize,
+    /// Blocks that were applied and are not durable yet: their writes, and their bytes.
+    unwritten: VecDeque<(PersistToken, usize)>,
     /// The highest block that a quorum is known to have decided.
     proven: Height,
     /// Since when the block of this height has been known to be decided elsewhere.
@@ -309,12 +314,17 @@ impl Node {
     pub(super) fn apply_held(&mut self) {
         let before = self.state.height();
         for _ in 0..APPLY_COUNT_MAX {
-            let Some(block) = self.take_held() else { break };
             if self.is_stopped() {
                 return;
             }
+            if self.sync.waits_for_disk() {
+                break;
+            }
+            let Some(block) = self.take_held() else { break };
+            let bytes = block.bytes();
             self.tell_progress();
             self.apply_synced(block);
+            self.sync.unwritten.push_back((self.outbox.last_token(), bytes));
         }
         if self.state.height() > before {
             let (height, roster) = (self.next_height(), self.state.roster());
@@ -322,8 +332,19 @@ impl Node {
             self.tell_progress();
             self.consider_start();
         }
-        if self.sync.held.contains_key(&self.next_height()) {
+        if self.sync.held.contains_key(&self.next_height()) && !self.sync.waits_for_disk() {
             self.timers.set(Timer::Apply, Mono(self.now.mono.0 + 1));
+        }
+    }
+
+    /// Writes up to this one are durable: what waited for the disk goes on.
+    pub(super) fn apply_after(&mut self, durable: PersistToken) {
+        let waited = self.sync.waits_for_disk();
+        while self.sync.unwritten.front().is_some_and(|(token, _)| *token <= durable) {
+            self.sync.unwritten.pop_front();
+        }
+        if waited {
+            self.timers.start(Timer::Apply, Mono(self.now.mono.0 + 1));
         }
     }
 
@@ -381,6 +402,13 @@ impl Node {
     /// Whether this node is catching up over a long way, so that what is only of use at the end can wait.
     pub(super) const fn is_far_behind(&self) -> bool {
         self.sync.told.is_some()
+    }
+}
+
+impl Sync {
+    fn waits_for_disk(&self) -> bool {
+        let bytes: usize = self.unwritten.iter().map(|(_, bytes)| bytes).sum();
+        self.unwritten.len() >= UNWRITTEN_COUNT_MAX || bytes >= UNWRITTEN_BYTES_MAX
     }
 }
 

@@ -49,11 +49,11 @@ row!(Beacon, 9, (), |_unit| Vec::new());
 row!(Reserve, 10, (), |_unit| Vec::new());
 row!(Generation, 11, (), |_unit| Vec::new());
 row!(ActiveCommittee, 12, (), |_unit| Vec::new());
-row!(Attendance, 20, (), |_unit| Vec::new());
 row!(Published, 13, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 row!(IssuingCertificate, 14, u32, |number| number.to_be_bytes().to_vec());
 row!(Revoked, 15, SerialNumber, |serial| serial.as_bytes().to_vec());
 row!(RevocationListHead, 16, (), |_unit| Vec::new());
+row!(Attendance, 20, (), |_unit| Vec::new());
 
 /// When each validator was last seen to vote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]

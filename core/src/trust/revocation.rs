@@ -7,7 +7,6 @@ use crate::trustchain::ca::{
     RevocationList, RevocationListFault, RevokedEntry, SerialNumber, take_apart, take_apart_crl,
 };
 use alloc::format;
-use alloc::string::ToString;
 use serde::Serialize;
 
 /// A revocation list that the issuing key of a trust bundle signed.
@@ -92,7 +91,7 @@ impl Verification {
         }
         let RevocationList { number, next_update, .. } = list.list;
         let (passed, detail) = match list.revoked(&certificate.serial, at) {
-            Some(entry) => (false, format!("revoked at {}: {}", entry.at, entry.reason.to_string())),
+            Some(entry) => (false, format!("revoked at {}: {}", entry.at, entry.reason)),
             None if list.has_run_out(at) => (
                 false,
                 format!(

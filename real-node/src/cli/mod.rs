@@ -119,10 +119,7 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Log(command) => log::run(command, &global, output),
         Command::Caesar(command) => caesar::run(command, &global, output),
         Command::Rpc(command) => rpc::run(command, &global, output),
-        Command::Completions(args) => {
-            shell::completions(&args);
-            Ok(())
-        }
+        Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::manual(&args),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use super::Cli;
 use crate::failure::{Exit, Failure};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// For which shell.
@@ -22,8 +23,14 @@ pub struct ManArgs {
 }
 
 /// Writes completions to standard output.
-pub fn completions(args: &CompletionsArgs) {
-    clap_complete::generate(args.shell, &mut Cli::command(), "hypermesh", &mut std::io::stdout());
+///
+/// # Errors
+/// If it cannot be written to.
+pub fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "hypermesh", &mut text);
+    let written = std::io::stdout().write_all(&text);
+    written.map_err(|error| Failure::new(Exit::Failed, format!("standard output: {error}")))
 }
 
 /// Writes the manual.
@@ -39,4 +46,19 @@ pub fn manual(args: &ManArgs) -> Result<(), Failure> {
         None => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()),
     };
     written.map_err(|error| Failure::new(Exit::Failed, format!("cannot write the manual: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_has_a_page_for_every_command() {
+        Cli::command().debug_assert();
+        let folder = tempfile::tempdir().unwrap();
+        manual(&ManArgs { out: Some(folder.path().to_path_buf()) }).unwrap();
+        for noun in Cli::command().get_subcommands().filter(|noun| noun.get_name() != "help") {
+            assert!(folder.path().join(format!("hypermesh-{}.1", noun.get_name())).exists(), "{noun}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod fault;
 mod genesis;
 mod operation;
 mod session;
+mod several;
 mod walk;
 
 pub use fault::failure_of;

@@ -196,10 +196,8 @@ impl World {
         match output {
             Output::Persist { token, batch } => {
                 let delay = machine.disk_random.duration(self.options.disk);
-                // Writes become durable in order, so one waits for the one before.
-                machine.disk_busy_until = machine.disk_busy_until.max(at.after(delay));
+                let durable_at = machine.durable_at(at, delay);
                 machine.disk.write(token, batch);
-                let durable_at = machine.disk_busy_until;
                 if machine.hasty_disk {
                     self.heap.push(durable_at, Happening::Settled { place, life, token });
                     self.heap.push(at, Happening::Persisted { place, life, token });

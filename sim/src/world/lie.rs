@@ -12,18 +12,18 @@ use hypermesh_core::node::MESSAGE_BYTES_MAX;
 pub enum Lie {
     /// It sends signature shares that do not hold, and puts its name to them.
     BadShares,
-    /// It answers questions for blocks with blocks that no quorum decided.
-    RubbishBlocks,
-    /// It claims to have the highest block that there can be.
-    FalseHeights,
-    /// It does not answer questions for blocks.
-    NoBlocks,
     /// It sends no private shares in key generation.
     NoPrivateShares,
     /// It sends sums that do not hold to whoever asks for repair of its key shares.
     BadRepairSums,
     /// It sends summands that do not hold to the other helpers of a repair.
     BadRepairDeltas,
+    /// It answers questions for blocks with blocks that no quorum decided.
+    RubbishBlocks,
+    /// It claims to have the highest block that there can be.
+    FalseHeights,
+    /// It does not answer questions for blocks.
+    NoBlocks,
 }
 
 /// What becomes of an honest message.
@@ -44,14 +44,9 @@ type Blocks = (Height, Vec<(Vec<u8>, CommitCertificate)>);
 
 /// The first bytes of messages.
 const HEIGHT: u8 = 3;
-pub(super) const BLOCKS: u8 = 5;
-/// The first byte of the message that carries private shares of key generation.
+const BLOCKS: u8 = 5;
 const ROUND2: u8 = 6;
-/// A message that does no harm, in place of one that is withheld.
-const WANT_COMMITMENTS: u8 = 7;
-/// The first byte of the message that carries signature shares.
 const SIGNED_SHARES: u8 = 10;
-/// The first byte of the messages that carry a helper's part in a repair: to other helpers, and to the asker.
 const REPAIR_DELTAS: u8 = 16;
 const REPAIR_SUM: u8 = 17;
 const SHARE: Domain = Domain::new("hypermesh v1 committee signature share");
@@ -59,7 +54,7 @@ const SHARE: Domain = Domain::new("hypermesh v1 committee signature share");
 /// What a liar makes of an honest message.
 pub(super) fn tell(lie: Lie, identity: &SecretKey, message: &[u8]) -> Told {
     match (lie, message.first()) {
-        (Lie::NoBlocks, Some(&BLOCKS)) => Told::Nothing,
+        (Lie::NoBlocks, Some(&BLOCKS)) | (Lie::NoPrivateShares, Some(&ROUND2)) => Told::Nothing,
         _ => instead(lie, identity, message).map_or(Told::Honestly, Told::Instead),
     }
 }
@@ -72,16 +67,6 @@ fn instead(lie: Lie, identity: &SecretKey, message: &[u8]) -> Option<Vec<u8>> {
             shares.iter_mut().for_each(|share| spoil(share, identity));
             Some([&[SIGNED_SHARES], encode(&(shares, cosignatures)).as_slice()].concat())
         }
-        (Lie::RubbishBlocks, (&BLOCKS, rest)) => {
-            let (first, mut blocks): Blocks = decode(rest, MESSAGE_BYTES_MAX).ok()?;
-            // The first bad block follows good ones, if there are any.
-            let (_, certificate) = blocks.last_mut()?;
-            certificate.signatures.pop();
-            certificate.signatures.pop();
-            Some([&[BLOCKS], encode(&(first, blocks)).as_slice()].concat())
-        }
-        (Lie::FalseHeights, (&HEIGHT, _)) => Some([&[HEIGHT], encode(&Height(u64::MAX)).as_slice()].concat()),
-        (Lie::NoPrivateShares, (&ROUND2, _)) => Some(vec![WANT_COMMITMENTS]),
         (Lie::BadRepairDeltas, (&REPAIR_DELTAS, _)) | (Lie::BadRepairSums, (&REPAIR_SUM, _)) => {
             // The last scalar's lowest byte: still below the group's order.
             let mut told = message.to_vec();
@@ -89,6 +74,15 @@ fn instead(lie: Lie, identity: &SecretKey, message: &[u8]) -> Option<Vec<u8>> {
             *told.get_mut(position)? ^= 1;
             Some(told)
         }
+        (Lie::RubbishBlocks, (&BLOCKS, rest)) => {
+            let (first, mut blocks): Blocks = decode(rest, MESSAGE_BYTES_MAX).ok()?;
+            // The bad block follows good ones, if there are any.
+            let (_, certificate) = blocks.last_mut()?;
+            certificate.signatures.pop();
+            certificate.signatures.pop();
+            Some([&[BLOCKS], encode(&(first, blocks)).as_slice()].concat())
+        }
+        (Lie::FalseHeights, (&HEIGHT, _)) => Some([&[HEIGHT], encode(&Height(u64::MAX)).as_slice()].concat()),
         _ => None,
     }
 }
@@ -110,6 +104,30 @@ fn spoil(share: &mut SignedShare, identity: &SecretKey) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_liar_spoils_the_last_certificate_it_serves_claims_the_highest_height_or_says_nothing() {
+        let identity = SecretKey::from_seed([3; 32]);
+        let signature = hypermesh_core::hypermesh::ordering::CommitSignature {
+            validator: identity.public(),
+            signature: Signature([0; 64]),
+        };
+        let certificate = CommitCertificate {
+            height: Height(4),
+            round: hypermesh_core::hypermesh::ordering::Round(0),
+            value_id: Digest([1; 32]),
+            signatures: vec![signature; 3],
+        };
+        let served = serve_block(Height(4), vec![1, 2], certificate);
+        let told = instead(Lie::RubbishBlocks, &identity, &served).unwrap();
+        let (first, blocks): Blocks = decode(&told[1..], MESSAGE_BYTES_MAX).unwrap();
+        assert_eq!((first, blocks.len(), blocks[0].1.signatures.len()), (Height(4), 1, 1));
+        assert!(matches!(tell(Lie::NoBlocks, &identity, &served), Told::Nothing));
+        let claim = [&[HEIGHT], encode(&Height(4)).as_slice()].concat();
+        let told = instead(Lie::FalseHeights, &identity, &claim).unwrap();
+        assert_eq!(decode::<Height>(&told[1..], 8), Ok(Height(u64::MAX)));
+        assert!(matches!(tell(Lie::FalseHeights, &identity, &served), Told::Honestly));
+    }
 
     #[test]
     fn a_spoiled_share_still_bears_its_signers_name() {

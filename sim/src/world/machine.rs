@@ -10,6 +10,7 @@ use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig, OpenFault};
 use hypermesh_core::state::Genesis;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A life of a node, from 1; it never repeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,8 +32,10 @@ pub(super) struct Machine {
     /// The wall clock's error: this much is added, and `skew_ms_max` taken away.
     skew_ms: u64,
     skew_ms_max: u64,
-    /// When the last write of this life becomes durable.
-    pub(super) disk_busy_until: Mono,
+    /// When the write under way, or the last one, becomes durable.
+    disk_busy_until: Mono,
+    /// When the writes that wait for it become so, all at once.
+    disk_next_until: Mono,
     /// When the node is to be called for its timers, if that is arranged.
     pub(super) alarm: Option<Mono>,
     pub(super) disk_random: Random,
@@ -61,6 +64,7 @@ impl Machine {
             skew_ms: stream("clock").below(2 * options.skew_ms_max + 1),
             skew_ms_max: options.skew_ms_max,
             disk_busy_until: Mono(0),
+            disk_next_until: Mono(0),
             alarm: None,
             disk_random: stream("disk"),
             job_random: stream("job"),
@@ -79,6 +83,7 @@ impl Machine {
         self.began = at;
         self.alarm = None;
         self.disk_busy_until = at;
+        self.disk_next_until = at;
         let stream = Stream { seed, purpose: "node", owner: place as u64, incarnation: self.incarnation.0 };
         let Validator { member, reveals, .. } = self.validator.clone();
         let config = NodeConfig {
@@ -92,6 +97,22 @@ impl Machine {
         };
         self.node = Some(Node::open(self.now(at), config)?);
         Ok(())
+    }
+
+    /// When a write that is handed out now becomes durable. As in the real driver, what is handed out while a write
+    /// is under way goes to the disk together, after it.
+    pub(super) fn durable_at(&mut self, at: Mono, delay: Duration) -> Mono {
+        if at >= self.disk_busy_until {
+            if self.disk_next_until <= at {
+                self.disk_busy_until = at.after(delay);
+                return self.disk_busy_until;
+            }
+            self.disk_busy_until = self.disk_next_until;
+        }
+        if self.disk_next_until <= self.disk_busy_until {
+            self.disk_next_until = self.disk_busy_until.after(delay);
+        }
+        self.disk_next_until
     }
 
     /// Ends the node's life. Says how many writes were lost.

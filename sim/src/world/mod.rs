@@ -175,6 +175,7 @@ impl World {
             return;
         };
         machine.disk = Disk::default();
+        self.checks.excuse_abstention(place);
         self.trace.say(self.now, place, &|| "loses its disk".to_string());
     }
 
@@ -184,6 +185,7 @@ impl World {
             return;
         };
         machine.disk = machine.disk.only(Table::Shares);
+        self.checks.excuse_abstention(place);
         self.trace.say(self.now, place, &|| "loses its disk and gets its key shares back".to_string());
     }
 

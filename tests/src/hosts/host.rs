@@ -179,10 +179,13 @@ impl Host {
     }
 }
 
-/// Takes away the control groups of hosts that are gone.
+/// Takes away the control groups of hosts whose folders are gone. Those of a host that is
+/// there are not touched, even where they are empty: its systemd has just made them.
 pub(super) fn clear_control_groups() {
     for entry in CONTROL_GROUPS.iter().filter_map(|path| fs::read_dir(path).ok()).flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX) {
+        let name = entry.file_name();
+        let gone = !std::env::temp_dir().join(&name).exists();
+        if gone && name.to_string_lossy().starts_with(FOLDER_PREFIX) {
             clear(&entry.path());
         }
     }

@@ -128,6 +128,18 @@ fn answer(mesh: &Mesh, request: &Request) -> Result<Response, ApiFault> {
 }
 
 #[test]
+fn a_request_that_brings_an_operation_says_which() {
+    let (operation, mut brought) = (operation(), 0);
+    let bytes = encode(&operation);
+    for request in requests() {
+        let brings = request.encode().windows(bytes.len()).any(|window| window == bytes);
+        assert_eq!(request.operation(), brings.then_some(&operation), "{:?}", request.method());
+        brought += usize::from(brings);
+    }
+    assert!(brought > 1, "the requests above bring it");
+}
+
+#[test]
 fn every_method_has_the_name_that_it_was_promised_under() {
     let has = |service: &str, name: &str| {
         METHODS.iter().any(|method| (method.service, method.name) == (service, name))
@@ -229,6 +241,7 @@ fn responses() -> Vec<(Method, Response)> {
             number: 3,
             this_update: BEGIN,
             next_update: BEGIN.plus(1),
+            newest: 4,
             crl_der: vec![1, 2, 3],
         }),
         Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod codec;
+mod recall;
 mod steps;
 mod world;
 

@@ -149,6 +149,8 @@ impl Node {
     pub(super) fn retry(&mut self, task: Task) {
         let Some(mut held) = self.end_session(task) else { return };
         self.count("hypermesh", "signing_retries_total", 1);
+        // A peer that answers may have been passed over for one that does not, because its commitments were lost.
+        self.feed(&[task]);
         let preference = self.preference();
         match held.session.retry(&preference, &mut self.signing.stock) {
             Ok(session) => {
@@ -186,12 +188,12 @@ impl Node {
     }
 
     /// Asks for commitments those of whom none are left: an offer may have been lost.
-    pub(super) fn feed(&mut self, starved: &[Task]) {
+    pub(super) fn feed(&mut self, tasks: &[Task]) {
         let me = self.identity.public();
-        self.offer_commitments(me, false, starved.len());
+        self.offer_commitments(me, false, tasks.len());
         for peer in self.connected.clone() {
             let empty = |task: &Task| self.signing.stock.held_count(&peer, task.purpose()) == 0;
-            if starved.iter().any(empty) {
+            if tasks.iter().any(empty) {
                 self.ask_for_commitments(peer);
             }
         }

@@ -99,7 +99,7 @@ impl Node {
         let this_update = *this_update;
         let Ok(crl_der) = crl_der(tbs, &signature.0) else { return };
         let next_update = this_update.plus(CRL_MS_LIFETIME);
-        let list = PublishedList { number, this_update, next_update, crl_der };
+        let list = PublishedList { number, this_update, next_update, newest: number, crl_der };
         let signed = SignedList { list, signature: *signature };
         let mut writes = WriteBatch::default();
         writes.put(Table::Signed, LIST_KEY, encode(&signed));
@@ -121,23 +121,29 @@ impl Node {
                 alloc::format!("this node knows of no revocation list {wanted}: its newest is {newest}");
             return self.outbox.respond(id, Err(ApiFault::unavailable(message)));
         }
+        if let Some(list) = self.published_list().filter(|list| list.number >= wanted) {
+            return self.respond_durably(id, Ok(Response::GetRevocationList(list)));
+        }
         if self.signing.lists.waiting.len() >= WAITING_PER_TASK_MAX {
             let fault = ApiFault::unavailable("too many requests wait for the revocation list: try again");
             return self.outbox.respond(id, Err(fault));
         }
         self.signing.lists.waiting.push((id, wanted));
-        if self.signing.lists.newest_signed() < Some(wanted.max(1)) {
-            self.signing.fresh.insert(Task::RevocationList(newest));
-        }
-        self.answer_revocation_lists();
+        self.signing.fresh.insert(Task::RevocationList(newest));
+    }
+
+    /// The newest signed list, and the number of the newest that there is.
+    fn published_list(&self) -> Option<PublishedList> {
+        let list = self.signing.lists.signed.as_ref()?.list.clone();
+        let newest = self.state.revocation_list_number().unwrap_or_default();
+        Some(PublishedList { newest: newest.max(list.number), ..list })
     }
 
     pub(in crate::node) fn answer_revocation_lists(&mut self) {
         if self.signing.lists.waiting.is_empty() {
             return;
         }
-        let Some(signed) = &self.signing.lists.signed else { return };
-        let list = signed.list.clone();
+        let Some(list) = self.published_list() else { return };
         for (id, wanted) in core::mem::take(&mut self.signing.lists.waiting) {
             if list.number >= wanted {
                 self.respond_durably(id, Ok(Response::GetRevocationList(list.clone())));

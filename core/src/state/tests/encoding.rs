@@ -2,7 +2,8 @@
 
 use super::kit::*;
 use crate::base::{
-    Digest, Domain, Height, LeafIndex, MicroCaesar, PublicKey, SecretKey, Sequence, decode, encode,
+    Digest, Domain, Height, LeafIndex, MicroCaesar, PublicKey, SecretKey, Sequence, UnixMillis, decode,
+    encode,
 };
 use crate::state::*;
 use crate::trust::{CertificateProof, TrustBundle};
@@ -107,6 +108,18 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     let (digest, serial) = (Digest([1; 32]), SerialNumber::from_operation(&Digest([2; 32])));
     let at = name("web.demo.hypermesh");
     row(found, "account", &key(1), &Account { balance: MicroCaesar(5) });
+    let repairs = Repairs {
+        attempt: 2,
+        asked: BTreeMap::from([(key(1), 3)]),
+        open: Some(OpenRepair {
+            validator: key(1),
+            number: 2,
+            helpers: vec![key(2), key(3), key(4)],
+            begun: UnixMillis(5),
+            commitments: BTreeMap::new(),
+        }),
+    };
+    row(found, "repairs", &(), &repairs);
     row(found, "attendance", &(), &Attendance { last: BTreeMap::from([(key(1), Height(4))]) });
     let tickets = BTreeMap::from([(3, digest)]);
     let member = Member { plot_root: digest, stake: MicroCaesar(6), next_sequence: Sequence(7), tickets };
@@ -221,6 +234,11 @@ fn found() -> Vec<(String, Digest)> {
         &SecretKey::from_seed([1; 32]),
     );
     found.push(("system operation".to_string(), GOLDEN.hash_of(&system)));
+    let ask =
+        RepairAction::Ask { attempt: 2, number: 3, helpers: vec![SecretKey::from_seed([2; 32]).public()] };
+    let ask =
+        SystemOperation::sign(Digest([7; 32]), SystemAction::Repair(ask), &SecretKey::from_seed([1; 32]));
+    found.push(("system operation repair".to_string(), GOLDEN.hash_of(&ask)));
     let proof =
         ConsensusProof { header: header(), leaf_index: LeafIndex(3), inclusion: vec![Digest([4; 32])] };
     found.push(("consensus proof".to_string(), GOLDEN.hash_of(&proof)));
@@ -259,6 +277,8 @@ fn no_two_kinds_of_row_share_a_key() {
         IssuingCertificate::TAG,
         Revoked::TAG,
         RevocationListHead::TAG,
+        Attendance::TAG,
+        Repairs::TAG,
     ];
     assert_eq!(tags.into_iter().collect::<BTreeSet<_>>().len(), tags.len());
 }

@@ -112,25 +112,40 @@ pub(super) fn crl(args: &CrlArgs, global: &Global, output: Output) -> Result<(),
         return stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(failed);
     };
     file::write(path, &bytes, Access::Public)?;
-    let (number, entries) = (published.number, checked.list().entries.len());
-    let until = moment::text(published.next_update);
+    let (number, entries) = (checked.list().number, checked.list().entries.len());
+    let until = moment::text(checked.list().next_update);
     output
         .tell(format_args!("{}: revocation list {number}, {entries} revoked, until {until}", path.display()));
     Ok(())
 }
 
-/// The mesh's newest revocation list, checked against a trust bundle.
+/// The mesh's newest revocation list, checked against a trust bundle: the newest that a quorum of validators has, so that
+/// one that lies or lags cannot hide a revocation.
 pub(super) async fn fetch(
     client: &MeshClient,
     bundle: &TrustBundle,
 ) -> Result<(PublishedList, CheckedList), Failure> {
-    let published = client.call(&RevocationListRequest { at_least: None }).await?;
-    let refused = |reason: &dyn std::fmt::Display| {
-        Failure::new(Exit::NotValid, format!("the node gave a revocation list that does not hold: {reason}"))
+    let quorum = bundle.genesis.validator_set().quorum();
+    let ask = async |at_least, within| {
+        let lists = client.call_validators(&RevocationListRequest { at_least }, quorum, within).await;
+        // Whoever has seen a newer one fixed says so; whether that is true, the list itself will tell.
+        let newest = lists.iter().map(|list| list.newest).max().unwrap_or_default();
+        let checked = lists.into_iter().filter_map(|list| {
+            let checked = bundle.verify_revocation_list(&list.crl_der).ok()?;
+            Some((list, checked))
+        });
+        (checked.max_by_key(|(_, checked)| checked.list().number), newest)
     };
-    let checked = bundle.verify_revocation_list(&published.crl_der).map_err(|refusal| refused(&refusal))?;
-    if checked.list().number != published.number {
-        return Err(refused(&"its number is another than the node says"));
-    }
-    Ok((published, checked))
+    let (found, newest) = ask(None, client.timeout()).await;
+    let behind = found.as_ref().is_none_or(|(_, checked)| checked.list().number < newest);
+    let newer = if behind && newest > 0 { ask(Some(newest), SIGNED_WITHIN).await.0 } else { None };
+    let nothing = || {
+        let message = "no validator gave a revocation list that holds: check that the mesh runs";
+        Failure::new(Exit::Unreachable, message)
+    };
+    let number = |(_, checked): &(PublishedList, CheckedList)| checked.list().number;
+    found.into_iter().chain(newer).max_by_key(number).ok_or_else(nothing)
 }
+
+/// How long a list that a block has fixed is given to be signed, before the one before it has to do.
+const SIGNED_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);

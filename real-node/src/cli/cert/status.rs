@@ -49,7 +49,6 @@ pub(super) fn look(place: &Where<'_>, bundle: &TrustBundle, global: &Global) -> 
     match fetched {
         Ok(Some((_, list))) => Ok(Source::List(Box::new(list), "the mesh".to_owned())),
         Ok(None) => Ok(Source::None("the context is of another mesh".to_owned())),
-        Err(failure) if failure.exit == Exit::NotValid => Err(failure),
         Err(_) => Ok(Source::None("the context's mesh was not reached".to_owned())),
     }
 }

@@ -7,44 +7,50 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-const NOW: Mono = Mono(0);
+pub(super) const NOW: Mono = Mono(0);
 
 /// At height 1 the validator with the second smallest key proposes in round 0; this engine has the smallest.
-struct Bench {
-    keys: Vec<SecretKey>,
-    engine: Engine,
+pub(super) struct Bench {
+    pub(super) keys: Vec<SecretKey>,
+    pub(super) engine: Engine,
 }
 
 impl Bench {
-    fn waiting() -> Self {
+    pub(super) fn waiting() -> Self {
         let keys = keys(4);
         let engine = Engine::new(config(&keys[0]), Height(1), validators(&keys).into());
         Self { keys, engine }
     }
 
-    fn started() -> Self {
+    pub(super) fn started() -> Self {
         let mut bench = Self::waiting();
         assert!(matches!(bench.start(1, Vec::new()).as_slice(), [Output::SetTimeout { .. }, ..]));
         bench
     }
 
-    fn start(&mut self, height: u64, wal: Vec<Vec<u8>>) -> Vec<Output> {
+    pub(super) fn start(&mut self, height: u64, wal: Vec<Vec<u8>>) -> Vec<Output> {
         let roster = Roster::from(validators(&self.keys));
         self.engine.step(NOW, Input::StartHeight { height: Height(height), roster, wal })
     }
 
-    fn message(&mut self, from: usize, message: ConsensusMessage) -> Vec<Output> {
+    pub(super) fn message(&mut self, from: usize, message: ConsensusMessage) -> Vec<Output> {
         let from = self.keys[from].public();
         self.engine.step(NOW, Input::Message { from, message })
     }
 
-    fn vote(&self, from: usize, kind: VoteKind, height: u64, value_id: Option<Digest>) -> SignedVote {
+    pub(super) fn vote(
+        &self,
+        from: usize,
+        kind: VoteKind,
+        height: u64,
+        value_id: Option<Digest>,
+    ) -> SignedVote {
         let validator = self.keys[from].public();
         let vote = Vote { kind, height: Height(height), round: Round(0), value_id, validator };
         vote.sign(&GENESIS, &self.keys[from])
     }
 
-    fn proposal(&self, from: usize, height: u64, value: &Arc<[u8]>) -> Proposal {
+    pub(super) fn proposal(&self, from: usize, height: u64, value: &Arc<[u8]>) -> Proposal {
         let header = ProposalHeader {
             height: Height(height),
             round: Round(0),
@@ -56,12 +62,12 @@ impl Bench {
     }
 
     /// Runs height 1 up to its decision by this validator and two others; the outputs of the last step.
-    fn decide(&mut self) -> Vec<Output> {
+    pub(super) fn decide(&mut self) -> Vec<Output> {
         self.run_height(1..3).pop().unwrap()
     }
 
     /// Runs height 1 with the votes of these; the outputs of each step.
-    fn run_height(&mut self, voters: Range<usize>) -> Vec<Vec<Output>> {
+    pub(super) fn run_height(&mut self, voters: Range<usize>) -> Vec<Vec<Output>> {
         let value = block(1, 1, true, 0);
         let value_id = identify(&value).unwrap();
         let asked = self.message(1, ConsensusMessage::Proposal(self.proposal(1, 1, &value)));
@@ -78,7 +84,7 @@ impl Bench {
     }
 }
 
-fn faults(outputs: &[Output]) -> Vec<EngineFault> {
+pub(super) fn faults(outputs: &[Output]) -> Vec<EngineFault> {
     let fault = |output: &Output| match output {
         Output::Fault(fault) => Some(fault.clone()),
         _ => None,
@@ -86,7 +92,7 @@ fn faults(outputs: &[Output]) -> Vec<EngineFault> {
     outputs.iter().filter_map(fault).collect()
 }
 
-fn broadcast_votes(outputs: &[Output]) -> Vec<Option<Digest>> {
+pub(super) fn broadcast_votes(outputs: &[Output]) -> Vec<Option<Digest>> {
     let vote = |output: &Output| match output {
         Output::Broadcast(ConsensusMessage::Vote(signed)) => Some(signed.vote.value_id),
         _ => None,
