@@ -2,16 +2,22 @@
 //!
 //! It carries messages to a function that answers them and knows nothing of what they say. It listens at one
 //! address: at a wildcard, a machine with several addresses may answer from another than it was asked at.
-//! It does not limit how often one client may ask; over UDP, where a client's address may be forged, the
-//! answers themselves are kept short.
+//! How often one part of the network is answered over UDP, and how many connections it has, is bounded: see
+//! [`PrefixLimits`].
 
 mod counters;
+mod rate;
 #[cfg(test)]
 mod tests;
 
 pub use counters::{DnsCounters, DnsTally, ResponseKind};
+pub use rate::{
+    CONNECTIONS_PER_PREFIX_MAX, PrefixLimits, RESPONSES_BURST_MAX, RESPONSES_PER_SECOND_MAX, SLIP,
+};
 
 use hypermesh_core::trustchain::dns::{QUERY_BYTES_MAX, Transport};
+use rate::{ConnectionCounts, ResponseRate, Verdict, truncated};
+use std::collections::HashMap;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -78,6 +84,7 @@ pub struct DnsListener {
     udp: UdpSocket,
     tcp: TcpListener,
     counters: Arc<DnsCounters>,
+    limits: PrefixLimits,
 }
 
 impl DnsListener {
@@ -113,7 +120,15 @@ impl DnsListener {
         let tcp = TcpListener::bind(asked).await.map_err(failed(asked, "TCP"))?;
         let address = tcp.local_addr().map_err(failed(asked, "TCP"))?;
         let udp = UdpSocket::bind(address).await.map_err(failed(address, "UDP"))?;
-        Ok(Self { address, udp, tcp, counters: Arc::default() })
+        let (counters, limits) = (Arc::default(), PrefixLimits::default());
+        Ok(Self { address, udp, tcp, counters, limits })
+    }
+
+    /// The same listener with other bounds for each prefix.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: PrefixLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Answers queries until `stop` is ready; then takes no more, and lets connections finish the answer that
@@ -122,11 +137,16 @@ impl DnsListener {
     /// # Panics
     /// If `answer` panics over UDP, with the same panic. Over TCP it costs that connection alone.
     pub async fn serve(self, answer: Answerer, stop: impl Future<Output = ()> + Send) {
-        let Self { udp, tcp, counters, .. } = self;
+        let Self { udp, tcp, counters, limits, .. } = self;
         let (stopping, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
         let mut datagrams = JoinSet::new();
-        datagrams.spawn(serve_udp(udp, Arc::clone(&answer), Arc::clone(&counters)));
+        datagrams.spawn(serve_udp(
+            udp,
+            Arc::clone(&answer),
+            Arc::clone(&counters),
+            ResponseRate::new(limits),
+        ));
         tokio::select! {
             biased;
             () = stop => {}
@@ -135,7 +155,7 @@ impl DnsListener {
                     std::panic::resume_unwind(panic);
                 }
             }
-            () = accept(&tcp, &mut connections, &answer, &counters, &stopped) => {}
+            () = accept(&tcp, &mut connections, (&answer, &counters), limits, &stopped) => {}
         }
         drop((tcp, stopping));
         datagrams.shutdown().await;
@@ -157,7 +177,7 @@ impl DnsListener {
     }
 }
 
-async fn serve_udp(socket: UdpSocket, answer: Answerer, counters: Arc<DnsCounters>) {
+async fn serve_udp(socket: UdpSocket, answer: Answerer, counters: Arc<DnsCounters>, mut rate: ResponseRate) {
     // One byte more than a query may have, so that one that was cut short is still known to be too long.
     let mut buffer = [0; QUERY_BYTES_MAX + 1];
     loop {
@@ -171,7 +191,17 @@ async fn serve_udp(socket: UdpSocket, answer: Answerer, counters: Arc<DnsCounter
                 continue;
             }
         };
-        let response = answer(query, Transport::Udp);
+        let verdict = rate.judge(client.ip());
+        if verdict != Verdict::Answer {
+            counters.udp.count_limited();
+        }
+        if verdict == Verdict::Drop {
+            continue;
+        }
+        let mut response = answer(query, Transport::Udp);
+        if verdict == Verdict::Truncate {
+            response = response.map(truncated);
+        }
         counters.udp.count(response.as_deref());
         if let Some(response) = response
             && socket.send_to(&response, client).await.is_err()
@@ -196,24 +226,39 @@ fn is_about_another_packet(error: &io::Error) -> bool {
 async fn accept(
     listener: &TcpListener,
     connections: &mut JoinSet<()>,
-    answer: &Answerer,
-    counters: &Arc<DnsCounters>,
+    (answer, counters): (&Answerer, &Arc<DnsCounters>),
+    limits: PrefixLimits,
     stopped: &watch::Receiver<()>,
 ) {
+    let mut counts = ConnectionCounts::default();
+    // By task, so that a connection whose answer panics is counted no more either.
+    let mut admissions = HashMap::new();
     loop {
         tokio::select! {
             biased;
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            Some(ended) = connections.join_next_with_id(), if !connections.is_empty() => {
+                let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
+                if let Some(admitted) = admissions.remove(&task) {
+                    counts.release(admitted);
+                }
+            }
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, client)) => {
+                    let Some(admitted) = counts.admit(client.ip(), &limits) else {
+                        // Closed without a word: DNS has none for it.
+                        counters.tcp.count_limited();
+                        continue;
+                    };
                     counters.tcp.count_connection();
                     if stream.set_nodelay(true).is_err() {
                         counters.tcp.count_error();
+                        counts.release(admitted);
                         continue;
                     }
                     let connection =
                         Connection { answer: Arc::clone(answer), counters: Arc::clone(counters) };
-                    connections.spawn(connection.serve(stream, stopped.clone()));
+                    let task = connections.spawn(connection.serve(stream, stopped.clone()));
+                    admissions.insert(task.id(), admitted);
                 }
                 Err(_) => {
                     counters.tcp.count_error();

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[cfg(hypermesh_fuzzing)]
+compile_error!("built for fuzzing, which opens what is private: this is not to be shipped");
+
 fn main() -> ExitCode {
     hypermesh::cli::main()
 }

@@ -49,6 +49,7 @@ pub fn parse_seconds(text: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn moments_are_read_and_written_in_the_same_form() {
@@ -68,5 +69,13 @@ mod tests {
         assert!(
             ["", "h", "-1h", "1w", "9999999d", "1.5h", "1ü"].iter().all(|text| parse_seconds(text).is_err())
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,40}", digits in "[0-9]{0,12}[smhdw]?") {
+            let _moment = parse(&text);
+            let _span = (parse_seconds(&text), parse_seconds(&digits));
+        }
     }
 }

@@ -153,6 +153,7 @@ pub fn check_label(label: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const GOOD: &str = "name = \"node-1\"\nnetwork = \"devnet\"\nprofile = \"devnet\"\n\
         listen = \"[::1]:7401\"\ndns = \"[::1]:7501\"\ngenesis = \"../genesis.json\"\n";
@@ -194,5 +195,26 @@ mod tests {
         assert_eq!(config.genesis, folder.path().join("../genesis.json"));
         std::fs::write(&path, GOOD.to_owned() + &"#".repeat(CONFIG_BYTES_MAX)).unwrap();
         assert!(NodeConfigFile::read(&path).unwrap_err().message.contains("more than the"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_what_is_taken_reads_back(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<char>()), 0..4), junk in ".{0,80}",
+        ) {
+            let mut text: Vec<char> = GOOD.chars().collect();
+            for (place, character) in edits {
+                let place = place.index(text.len());
+                text[place] = character;
+            }
+            for text in [text.into_iter().collect::<String>(), junk] {
+                match NodeConfigFile::parse(&text) {
+                    Ok(config) => {
+                        prop_assert_eq!(NodeConfigFile::parse(&config.to_toml().unwrap()), Ok(config));
+                    }
+                    Err(reason) => prop_assert!(!reason.is_empty()),
+                }
+            }
+        }
     }
 }

@@ -68,8 +68,13 @@ pub use driver::{Driver, DriverConfig, DriverFault, Observer, Pulse, Storage, Th
 pub use endpoint::{BindError, DialError, Endpoint, Expect, Peer, TransportConfig};
 pub use env::{Clock, CoreEntropy, CryptoSuite, Env, Net, SharedEntropy};
 pub use frame::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
+#[cfg(hypermesh_fuzzing)]
+pub use frame::{content_again, take_frames};
 pub use identity::Identity;
 pub use link::{LinkConfig, LinkError, LinkMetrics, Links, OnStatus, PeerStatus, QueueLimits, Whereabouts};
-pub use server::{BoxFuture, Call, Class, Handler, Server, ServerLimits, ServerMetrics, Standing};
+pub use server::{
+    BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, Class, Handler, Server, ServerLimits, ServerMetrics, Standing,
+    Turn,
+};
 pub use status::{STATUS_DETAIL_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, Status, StatusCode};
 pub use tls::ALPN;

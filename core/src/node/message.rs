@@ -157,6 +157,13 @@ impl Message {
     }
 }
 
+/// A message between validators decoded and encoded again, for the fuzzer.
+#[cfg(hypermesh_fuzzing)]
+#[must_use]
+pub fn message_again(bytes: &[u8]) -> Option<Vec<u8>> {
+    Message::decode(bytes).ok().map(|message| message.encode())
+}
+
 impl Node {
     pub(super) fn on_message(&mut self, from: PublicKey, message: Message) {
         match message {
@@ -206,6 +213,97 @@ impl Node {
         let bytes: alloc::sync::Arc<[u8]> = message.encode().into();
         for peer in self.peers() {
             self.outbox.send(peer, message.class(), bytes.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Digest;
+    use crate::hypermesh::committee::KeyPurpose;
+    use crate::state::tests::kit::{Mesh, alice, bob, transfer};
+    use crate::trustchain::ca::SerialNumber;
+    use alloc::collections::BTreeMap;
+    use proptest::prelude::*;
+
+    /// A message of each kind that takes no other validator to make.
+    fn messages() -> Vec<Message> {
+        let mut mesh = Mesh::active();
+        let operation = mesh.operation(&alice(), transfer(&bob(), 5));
+        let block = mesh.blocks.last().unwrap();
+        let certificate = mesh.commit(block.header.height).unwrap();
+        let request = ShareRequest {
+            committee: Digest([1; 32]),
+            purpose: KeyPurpose::Issuing,
+            message: Digest([2; 32]),
+            commitments: BTreeMap::new(),
+        };
+        let serial = Task::Leaf(SerialNumber::from_operation(&Digest([3; 32])));
+        let share = SignedShare {
+            session: Digest([4; 32]),
+            signer: alice().public(),
+            share: [5; 32],
+            signature: Signature([6; 64]),
+        };
+        alloc::vec![
+            Message::Batch(mesh.batch(&mesh.validators[0], alloc::vec![operation])),
+            Message::System(mesh.confirmations[0].clone()),
+            Message::Height(Height(3)),
+            Message::Fetch(Fetch { first: Height(4), count: 5 }),
+            Message::Blocks(Blocks {
+                first: Height(2),
+                blocks: alloc::vec![SyncedBlock { block: block.to_bytes(), certificate }],
+            }),
+            Message::WantSaid,
+            Message::Said(Vec::new()),
+            Message::FetchEntry(LeafIndex(3)),
+            Message::Entry(Entry { index: LeafIndex(3), entry: alloc::vec![1, 2] }),
+            Message::WantCommitments,
+            Message::Commitments(CommitmentsOffered { anew: true, offers: Vec::new() }),
+            Message::Shares(ShareRequests { height: Height(1), requests: alloc::vec![(serial, request)] }),
+            Message::SignedShares(SharesSigned {
+                shares: alloc::vec![share],
+                cosignatures: alloc::vec![(3, Signature([7; 64]))],
+            }),
+            Message::Signature(TaskSignature { task: Task::Root, signature: Signature([8; 64]) }),
+        ]
+    }
+
+    #[test]
+    fn a_message_holds_its_length_at_the_limit_and_one_past_it() {
+        let bytes = |length: usize| {
+            let entry = Entry { index: LeafIndex(3), entry: alloc::vec![7; length] };
+            Message::Entry(entry).encode()
+        };
+        let frame = bytes(0).len();
+        assert!(Message::decode(&bytes(MESSAGE_BYTES_MAX - frame)).is_ok());
+        let past = Message::decode(&bytes(MESSAGE_BYTES_MAX - frame + 1)).err();
+        assert!(matches!(past, Some(DecodeError::TooLong { bytes_max: MESSAGE_BYTES_MAX, .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn messages_come_back_alike_and_changed_ones_never_panic(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in any::<prop::sample::Index>(), junk in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            for message in messages() {
+                let good = message.encode();
+                let mut changed = good.clone();
+                for (place, byte) in &edits {
+                    let place = place.index(changed.len());
+                    changed[place] = *byte;
+                }
+                let short = &good[..cut.index(good.len())];
+                prop_assert!(Message::decode(short).is_err(), "cut to {}", short.len());
+                for bytes in [&good, &changed, &junk] {
+                    if let Ok(message) = Message::decode(bytes) {
+                        prop_assert_eq!(&message.encode(), bytes);
+                    }
+                }
+                prop_assert!(Message::decode(&good).is_ok());
+            }
         }
     }
 }

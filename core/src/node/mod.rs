@@ -20,6 +20,7 @@ mod config;
 mod consensus;
 mod generation;
 mod job;
+mod line;
 mod message;
 mod open;
 mod output;
@@ -42,6 +43,8 @@ mod timers;
 
 pub use config::{NodeConfig, OpenFault};
 pub use job::{Job, JobId, JobOutcome};
+#[cfg(hypermesh_fuzzing)]
+pub use message::message_again;
 pub use message::{Class, MESSAGE_BYTES_MAX};
 pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
 

@@ -5,25 +5,26 @@
 
 use super::commit::Committed;
 use super::job::{Job, JobId, ProofOrder, Purpose};
+use super::line::Lines;
 use super::message::Message;
 use super::timers::Timer;
 use super::{Node, RequestId};
 use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
-use crate::base::{Digest, PublicKey, Sequence, encode};
+use crate::base::{Digest, PublicKey, Sequence};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
-    Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
-    Operation, OperationBody, OperationId, Outcome, Receipt, Refusal, batch_root,
+    Action, BATCH_BYTES_MAX, Batch, CheckedBatch, CheckedOperation, Effect, Operation, OperationBody,
+    OperationId, Outcome, Receipt, Refusal, batch_root,
 };
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// The most operations that wait for a batch.
-pub(super) const OPERATION_QUEUE_MAX: usize = 8192;
+/// The most batches of others that wait to be committed.
+const FOREIGN_BATCH_COUNT_MAX: usize = 8192;
 /// A batch that was not included after this long is sent again.
 const RESEND_AFTER: Duration = Duration::from_millis(1000);
 /// Room in a batch for its proofs and surroundings.
@@ -46,7 +47,7 @@ pub(super) enum Want {
 /// Operations on their way.
 #[derive(Default)]
 pub(super) struct Submission {
-    queue: VecDeque<CheckedOperation>,
+    lines: Lines,
     waiting: BTreeMap<OperationId, Vec<(RequestId, Want)>>,
     outstanding: Option<Outstanding>,
     /// Batches that others made and want to see committed, by their id.
@@ -95,13 +96,11 @@ impl Node {
             };
             return self.outbox.respond(request, Err(fault));
         }
-        if self.submission.queue.len() >= OPERATION_QUEUE_MAX {
-            let message =
-                alloc::format!("{OPERATION_QUEUE_MAX} operations are waiting here: try again in a second");
-            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, message)));
+        if let Err(full) = self.submission.lines.check_room(&checked.operation.body.owner) {
+            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, full)));
         }
         self.submission.waiting.insert(checked.id, alloc::vec![(request, want)]);
-        self.submission.queue.push_back(checked);
+        self.submission.lines.push(checked);
         self.consider_batch();
     }
 
@@ -142,22 +141,22 @@ impl Node {
             action,
         };
         let operation = body.sign(&self.identity).check(&self.state.genesis_hash());
-        self.submission.queue.push_back(operation.expect("a node's own operations are well-formed"));
+        self.submission.lines.push(operation.expect("a node's own operations are well-formed"));
         self.consider_batch();
     }
 
     /// Whether nothing waits to be put into a batch.
     pub(super) fn is_idle(&self) -> bool {
-        self.submission.queue.is_empty() && self.submission.outstanding.is_none()
+        self.submission.lines.is_empty() && self.submission.outstanding.is_none()
     }
 
     /// Makes a batch out of what waits, if none is outstanding and the node has a ticket.
     pub(super) fn consider_batch(&mut self) {
-        if self.submission.outstanding.is_some() || self.submission.queue.is_empty() {
+        if self.submission.outstanding.is_some() || self.submission.lines.is_empty() {
             return;
         }
         let Some(usable) = self.usable_ticket() else { return };
-        let operations = self.gather();
+        let operations = self.submission.lines.gather(BATCH_BYTES_MAX - BATCH_BYTES_RESERVED);
         let sequence = self.member().next_sequence;
         let statement = Statement {
             genesis: self.state.genesis_hash(),
@@ -178,20 +177,6 @@ impl Node {
         let proving = self.run(Purpose::Set, Job::ProveSet { order });
         self.submission.outstanding =
             Some(Outstanding { sequence, beacon_index, operations, proving, batch: None });
-    }
-
-    fn gather(&mut self) -> Vec<CheckedOperation> {
-        let mut room = BATCH_BYTES_MAX - BATCH_BYTES_RESERVED;
-        let mut operations = Vec::new();
-        while let Some(next) = self.submission.queue.front() {
-            let bytes = encode(&next.operation).len();
-            if operations.len() == BATCH_OPERATION_COUNT_MAX || bytes > room {
-                break;
-            }
-            room -= bytes;
-            operations.extend(self.submission.queue.pop_front());
-        }
-        operations
     }
 
     pub(super) fn on_proof_set(&mut self, job: JobId, proofs: FourProofSet) {
@@ -222,7 +207,7 @@ impl Node {
 
     pub(super) fn on_submission_timeout(&mut self) {
         self.resume_submission();
-        let waits = self.submission.outstanding.is_some() || !self.submission.queue.is_empty();
+        let waits = self.submission.outstanding.is_some() || !self.submission.lines.is_empty();
         if waits {
             self.timers.start(Timer::Submission, self.now.mono.after(RESEND_AFTER));
         }
@@ -239,18 +224,12 @@ impl Node {
                     self.submission.outstanding = Some(kept);
                     self.send_batch(batch);
                 } else {
-                    self.requeue(operations);
+                    self.submission.lines.put_back(operations);
                 }
             }
             proving => self.submission.outstanding = proving,
         }
         self.consider_batch();
-    }
-
-    fn requeue(&mut self, operations: Vec<CheckedOperation>) {
-        for operation in operations.into_iter().rev() {
-            self.submission.queue.push_front(operation);
-        }
     }
 
     /// Answers what the block has settled, and goes on with what it has not.
@@ -273,12 +252,12 @@ impl Node {
                         self.settle(&receipt);
                     }
                 }
-                self.requeue(left);
+                self.submission.lines.put_back(left);
             }
             Some(Outstanding { batch: Some(batch), operations, .. })
                 if self.state.admit(&batch, self.state.time(), Diligence::StopAtFirst).is_err() =>
             {
-                self.requeue(operations);
+                self.submission.lines.put_back(operations);
             }
             other => self.submission.outstanding = other,
         }
@@ -334,19 +313,16 @@ impl Node {
     pub(super) fn submit_foreign(&mut self, request: RequestId, batch: Batch) {
         let respond =
             |node: &mut Self, result| node.outbox.respond(request, Ok(Response::ValidateBatch(result)));
-        let checked = match batch.check(&self.state.genesis_hash()) {
-            Ok(checked) => Arc::new(checked),
-            Err(fault) => {
-                let failed_proofs = Vec::new();
-                return respond(
-                    self,
-                    ConsensusValidationResult::Invalid { failed_proofs, reason: fault.to_string() },
-                );
-            }
+        let invalid = |fault: crate::state::BatchFault| ConsensusValidationResult::Invalid {
+            failed_proofs: Vec::new(),
+            reason: fault.to_string(),
         };
-        let next =
-            self.state.get::<crate::state::Member>(&checked.batch.member).map(|member| member.next_sequence);
-        if next.is_some_and(|next| checked.batch.sequence > next) {
+        let genesis = self.state.genesis_hash();
+        if let Err(fault) = batch.check_form(&genesis) {
+            return respond(self, invalid(fault));
+        }
+        let next = self.state.get::<crate::state::Member>(&batch.member).map(|member| member.next_sequence);
+        if next.is_some_and(|next| batch.sequence > next) {
             let reason =
                 "another batch of this member comes first: submit that, or use its number".to_string();
             return respond(self, ConsensusValidationResult::Pending { reason });
@@ -355,11 +331,15 @@ impl Node {
             return self.outbox.respond(request, Err(fault));
         }
         let time = self.wall().max(self.state.time());
-        let proof_hash = match self.state.admit(&checked, time, Diligence::NameAll) {
+        let proof_hash = match self.state.admit_proofs(&batch, time, Diligence::NameAll) {
             Ok(proof_hash) => proof_hash,
             Err(reason) => return respond(self, refused(&reason)),
         };
-        if self.submission.foreign.len() >= OPERATION_QUEUE_MAX {
+        let checked = match batch.check(&genesis) {
+            Ok(checked) => Arc::new(checked),
+            Err(fault) => return respond(self, invalid(fault)),
+        };
+        if self.submission.foreign.len() >= FOREIGN_BATCH_COUNT_MAX {
             let fault =
                 ApiFault::new(FaultKind::ResourceExhausted, "too many batches are waiting here: try again");
             return self.outbox.respond(request, Err(fault));

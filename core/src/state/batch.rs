@@ -96,21 +96,39 @@ impl Batch {
         batch_root(self.operations.iter().map(Operation::id))
     }
 
-    /// Checks all that does not depend on the state.
+    /// Checks what costs next to nothing: the mesh, the count, the length.
+    ///
+    /// A thousand signatures take a thousand times what it takes to send them again, so whoever takes batches
+    /// from just anybody asks [`super::State::admit_proofs`] between this and [`Self::check`].
     ///
     /// # Errors
-    /// With the first rule that the batch breaks.
-    pub fn check(self, genesis: &Digest) -> Result<CheckedBatch, BatchFault> {
+    /// With the first of those rules that the batch breaks.
+    pub fn check_form(&self, genesis: &Digest) -> Result<(), BatchFault> {
         if self.genesis != *genesis {
             return Err(BatchFault::OtherMesh);
         }
         if self.operations.is_empty() || self.operations.len() > BATCH_OPERATION_COUNT_MAX {
             return Err(BatchFault::Count { operations: self.operations.len() });
         }
-        let bytes = crate::base::encode(&self).len();
+        let bytes = crate::base::encode(self).len();
         if bytes > BATCH_BYTES_MAX {
             return Err(BatchFault::TooLong { bytes });
         }
+        Ok(())
+    }
+
+    /// What the batch's proofs are about.
+    #[must_use]
+    pub fn statement(&self) -> Statement {
+        statement(self, self.root())
+    }
+
+    /// Checks all that does not depend on the state.
+    ///
+    /// # Errors
+    /// With the first rule that the batch breaks.
+    pub fn check(self, genesis: &Digest) -> Result<CheckedBatch, BatchFault> {
+        self.check_form(genesis)?;
         let mut operations = Vec::with_capacity(self.operations.len());
         let mut seen = alloc::collections::BTreeSet::new();
         for (position, operation) in self.operations.iter().enumerate() {
@@ -137,14 +155,14 @@ impl CheckedBatch {
     /// What the batch's proofs are about.
     #[must_use]
     pub const fn statement(&self) -> Statement {
-        Statement {
-            genesis: self.batch.genesis,
-            member: self.batch.member,
-            sequence: self.batch.sequence,
-            batch_root: self.root,
-            beacon_index: self.batch.beacon_index,
-        }
+        statement(&self.batch, self.root)
     }
+}
+
+const fn statement(batch: &Batch, batch_root: Digest) -> Statement {
+    let Batch { genesis, member, sequence, beacon_index, operations: _, proofs: _ } = batch;
+    let (genesis, member, sequence, beacon_index) = (*genesis, *member, *sequence, *beacon_index);
+    Statement { genesis, member, sequence, batch_root, beacon_index }
 }
 
 /// The Merkle root over these operations, in the shape of RFC 6962 §2.1.

@@ -4,14 +4,14 @@ use super::block::BLOCK_FRAME_BYTES_MAX;
 use super::chain::Changes;
 use super::perform::perform;
 use super::{
-    BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Block,
-    Body, CheckedBatch, CheckedOperation, Draft, Header, Member, Receipt, SYSTEM_OPERATION_COUNT_MAX, State,
-    SystemOperation,
+    BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Batch,
+    Block, Body, CheckedBatch, CheckedOperation, Draft, Header, Member, Receipt, SYSTEM_OPERATION_COUNT_MAX,
+    State, SystemOperation,
 };
 use crate::base::{Digest, Height, PublicKey, Sequence, UnixMillis, encode};
 use crate::caesar::{Ledger, Movement, Place, Reason, STAKE_MINIMUM, reward};
 use crate::hypermesh::ordering::{CertificateFault, CommitCertificate};
-use crate::hypermesh::proof::{Diligence, Expectation, ProofRejection};
+use crate::hypermesh::proof::{Diligence, Expectation, FourProofSet, ProofRejection, Statement};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -138,14 +138,39 @@ impl State {
         time: UnixMillis,
         diligence: Diligence,
     ) -> Result<Digest, Inadmissible> {
-        let key = batch.batch.member;
+        self.judge(&batch.statement(), &batch.batch.proofs, time, diligence)
+    }
+
+    /// As [`Self::admit`], of a batch of which nothing else has been checked. The member's signature in the
+    /// proofs covers the operations, so where this holds it is the member's doing if an operation is not its
+    /// owner's.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub fn admit_proofs(
+        &self,
+        batch: &Batch,
+        time: UnixMillis,
+        diligence: Diligence,
+    ) -> Result<Digest, Inadmissible> {
+        self.judge(&batch.statement(), &batch.proofs, time, diligence)
+    }
+
+    fn judge(
+        &self,
+        statement: &Statement,
+        proofs: &FourProofSet,
+        time: UnixMillis,
+        diligence: Diligence,
+    ) -> Result<Digest, Inadmissible> {
+        let key = statement.member;
         let member = self.get::<Member>(&key).ok_or(Inadmissible::NotMember { member: key })?;
-        let (given, next) = (batch.batch.sequence, member.next_sequence);
+        let (given, next) = (statement.sequence, member.next_sequence);
         if given != next {
             return Err(Inadmissible::Sequence { given, next });
         }
-        let expectation = self.expectation(&member, batch.batch.beacon_index, time)?;
-        Ok(batch.batch.proofs.verify(&batch.statement(), &expectation, diligence)?)
+        let expectation = self.expectation(&member, statement.beacon_index, time)?;
+        Ok(proofs.verify(statement, &expectation, diligence)?)
     }
 
     /// What the proofs of a member's batch under this beacon are held against.

@@ -173,6 +173,12 @@ pub enum GenesisFault {
         /// The zone.
         zone: DomainName,
     },
+    /// A name that may be shown in another script than it is written in.
+    #[error("{name} has a label such as xn--…, which can look like another name in another script")]
+    Internationalised {
+        /// The name.
+        name: DomainName,
+    },
     /// A name that belongs to the mesh itself.
     #[error("{name} is the mesh's own: it cannot be given to anybody")]
     Reserved {
@@ -258,6 +264,10 @@ impl Genesis {
     }
 
     fn check_zones(&self) -> Result<(), GenesisFault> {
+        let mut names = [&self.zone].into_iter().chain(self.names.iter().map(|entry| &entry.name));
+        if let Some(name) = names.find(|name| name.is_internationalised()) {
+            return Err(GenesisFault::Internationalised { name: name.clone() });
+        }
         let fault = |zone: &DomainName| Err(GenesisFault::Zone { zone: zone.clone() });
         if self.zone.as_str().len() > ZONE_BYTES_MAX {
             return fault(&self.zone);

@@ -254,6 +254,15 @@ pub enum OperationFault {
         /// The type to be set.
         expected: RecordType,
     },
+    /// A name that may be shown in another script than it is written in.
+    #[error(
+        "name {name} is refused: labels such as xn--… can look like another's name in another script; \
+         use labels of a-z, 0-9 and hyphen"
+    )]
+    Internationalised {
+        /// The name.
+        name: DomainName,
+    },
     /// A transfer of nothing.
     #[error("the amount of a transfer must be above zero")]
     NoAmount,
@@ -340,6 +349,7 @@ impl Action {
             Self::Attest | Self::RevokeCertificate(_) => Ok(None),
             Self::IssueCertificate(issue) => issue.check().map(Some),
             Self::RegisterName(register) => {
+                check_script(&register.name)?;
                 register.owner.check().map_err(|_| OperationFault::Key { key: register.owner })?;
                 Ok(None)
             }
@@ -372,8 +382,16 @@ impl IssueCertificate {
     }
 }
 
+fn check_script(name: &DomainName) -> Result<(), OperationFault> {
+    match name.is_internationalised() {
+        true => Err(OperationFault::Internationalised { name: name.clone() }),
+        false => Ok(()),
+    }
+}
+
 impl SetRecords {
     pub(super) fn check(&self) -> Result<(), OperationFault> {
+        check_script(&self.name)?;
         let Some(records) = &self.records else { return Ok(()) };
         records.check()?;
         if records.record_type() != Some(self.record_type) {

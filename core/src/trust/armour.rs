@@ -33,6 +33,13 @@ pub(super) fn unarmour(label: &str, text: &str, bytes_max: usize) -> Option<Vec<
     (armour(label, &bytes).strip_suffix('\n') == Some(text)).then_some(bytes)
 }
 
+/// What armour holds, put into armour again, for the fuzzer.
+#[cfg(hypermesh_fuzzing)]
+#[must_use]
+pub fn armour_again(label: &str, text: &str, bytes_max: usize) -> Option<String> {
+    unarmour(label, text, bytes_max).map(|bytes| armour(label, &bytes))
+}
+
 const LINE_BYTES: usize = 64;
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ mod verify;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg(hypermesh_fuzzing)]
+pub use armour::armour_again;
 pub use bundle::{
     BundleFault, ISSUING_COUNT_MAX, InvalidBundle, IssuingDer, TRUST_BUNDLE_BYTES_MAX, TRUST_PEM_LABEL,
     TrustBundle,

@@ -79,6 +79,16 @@ impl DomainName {
         }
     }
 
+    /// Whether a label stands for one in another script: it has hyphens in its third and fourth place, as
+    /// `xn--` has (RFC 5890 §2.3.1).
+    ///
+    /// Such a name can look like somebody else's where it is shown decoded. So nobody owns one here: it is
+    /// neither registered, nor given records, nor certified. A record may point at one elsewhere.
+    #[must_use]
+    pub fn is_internationalised(&self) -> bool {
+        self.labels().any(|label| label.as_bytes().get(2..4) == Some(b"--"))
+    }
+
     /// This name with one or more labels put before it.
     ///
     /// # Errors

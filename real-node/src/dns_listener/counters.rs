@@ -19,6 +19,7 @@ pub struct DnsTally {
     dropped: AtomicU64,
     errors: AtomicU64,
     connections: AtomicU64,
+    limited: AtomicU64,
 }
 
 /// The response code in a message's header (RFC 1035 §4.1.1). The upper bits that EDNS adds are not looked
@@ -91,6 +92,10 @@ impl DnsTally {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn count_limited(&self) {
+        self.limited.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Responses with this code.
     #[must_use]
     pub fn responses(&self, kind: ResponseKind) -> u64 {
@@ -119,5 +124,11 @@ impl DnsTally {
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Queries that came past their prefix's rate, and connections past its share.
+    #[must_use]
+    pub fn limited(&self) -> u64 {
+        self.limited.load(Ordering::Relaxed)
     }
 }

@@ -88,4 +88,4 @@ impl From<ConnectionError> for CallError {
 }
 
 /// The most bytes of a status's encoding.
-const STATUS_BYTES_MAX: usize = STATUS_MESSAGE_BYTES_MAX + STATUS_DETAIL_BYTES_MAX + 9;
+pub(crate) const STATUS_BYTES_MAX: usize = STATUS_MESSAGE_BYTES_MAX + STATUS_DETAIL_BYTES_MAX + 9;

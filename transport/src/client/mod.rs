@@ -5,6 +5,8 @@ mod error;
 mod metrics;
 mod pool;
 
+#[cfg(hypermesh_fuzzing)]
+pub(crate) use attempt::STATUS_BYTES_MAX;
 pub use error::CallError;
 pub use metrics::{ClientMetrics, Latency};
 

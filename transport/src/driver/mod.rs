@@ -12,10 +12,10 @@ mod workers;
 pub use workers::{Storage, ThreadWorkers, Workers};
 
 use crate::{
-    BindError, Endpoint, Env, LinkConfig, Links, PeerStatus, Server, ServerLimits, ServerMetrics,
-    TransportConfig,
+    BindError, CLIENT_MESSAGE_BYTES_MAX, Endpoint, Env, LinkConfig, Links, MESSAGE_BYTES_MAX, PeerStatus,
+    Server, ServerLimits, ServerMetrics, TransportConfig,
 };
-use hypermesh_core::api::View;
+use hypermesh_core::api::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, View};
 use hypermesh_core::base::{Now, PublicKey};
 use hypermesh_core::node::{Event, Node};
 use service::NodeService;
@@ -27,8 +27,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use turn::{Incoming, Turning};
 
-/// How many inputs wait for the node. Past it, links and calls slow down.
+/// How many inputs wait for the node. Past it, links slow down.
 const QUEUE_MAX: usize = 4096;
+/// How many requests wait for the node. The server works on fewer at once.
+const REQUEST_QUEUE_MAX: usize = 64;
 /// Connections of one key: many short commands may run under one owner's key at once.
 const CONNECTIONS_PER_KEY_MAX: usize = 512;
 
@@ -37,6 +39,10 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Who is told what happens.
 pub type Observer = Arc<dyn Fn(&Event, Now) + Send + Sync>;
+
+const _: () =
+    assert!(CLIENT_MESSAGE_BYTES_MAX >= REQUEST_BYTES_MAX && CLIENT_MESSAGE_BYTES_MAX >= RESPONSE_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX >= hypermesh_core::node::MESSAGE_BYTES_MAX);
 
 /// What a driver is made of.
 pub struct DriverConfig {
@@ -92,10 +98,11 @@ impl Driver {
         let DriverConfig { env, listen, moved, node, workers, observer } = config;
         let endpoint = Endpoint::bind(env.clone(), listen, TransportConfig::default())?;
         let (incoming, queue) = mpsc::channel(QUEUE_MAX);
+        let (ask, requests) = mpsc::channel(REQUEST_QUEUE_MAX);
         let (publish, views) = watch::channel(node.view());
         let peers = addresses(&node.view(), &moved);
         let validators: BTreeSet<PublicKey> = peers.keys().copied().collect();
-        let service = NodeService::new(incoming.clone(), views.clone(), env.clock.clone(), validators);
+        let service = NodeService::new(incoming.clone(), ask, views.clone(), env.clock.clone(), validators);
         let limits =
             ServerLimits { connections_per_key_max: CONNECTIONS_PER_KEY_MAX, ..ServerLimits::default() };
         let server = Server::start(&endpoint, Arc::new(service), limits);
@@ -103,7 +110,7 @@ impl Driver {
         let seen = server.clone();
         links.look_also(Arc::new(move |key| seen.remote_of(key)));
         let turning = Turning::new(node, env.clock, links, workers, incoming.clone(), publish, observer);
-        let task = tokio::spawn(turning.run(queue));
+        let task = tokio::spawn(turning.run(queue, requests));
         Ok(Self { endpoint, server, views, task, stop: incoming })
     }
 

@@ -1,8 +1,8 @@
 //! What callers see of a node: reads from its view, all else through its queue.
 
 use super::audit::{self, Ending};
-use super::turn::{Incoming, stopping};
-use crate::{BoxFuture, Call, Class, Clock, Handler, Standing, Status, StatusCode};
+use super::turn::{Asked, Incoming, stopping};
+use crate::{BoxFuture, Call, Class, Clock, Handler, Standing, Status, StatusCode, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, FaultKind, Request, View, read};
 use hypermesh_core::base::{Mono, PublicKey};
@@ -19,6 +19,7 @@ const OVERDUE_BEFORE: Duration = Duration::from_millis(500);
 /// The services of a node.
 pub(super) struct NodeService {
     incoming: mpsc::Sender<Incoming>,
+    requests: mpsc::Sender<Asked>,
     views: watch::Receiver<Arc<View>>,
     clock: Arc<dyn Clock>,
     validators: BTreeSet<PublicKey>,
@@ -27,11 +28,12 @@ pub(super) struct NodeService {
 impl NodeService {
     pub(super) const fn new(
         incoming: mpsc::Sender<Incoming>,
+        requests: mpsc::Sender<Asked>,
         views: watch::Receiver<Arc<View>>,
         clock: Arc<dyn Clock>,
         validators: BTreeSet<PublicKey>,
     ) -> Self {
-        Self { incoming, views, clock, validators }
+        Self { incoming, requests, views, clock, validators }
     }
 
     async fn answer(&self, call: Call) -> Result<Bytes, Status> {
@@ -41,22 +43,22 @@ impl NodeService {
             return answered.map(|response| response.encode().into()).map_err(status);
         }
         let span = audit::span(&call, &request);
+        let turn = call.turn;
         let asked = async {
             let ending = Ending::new();
-            let result = self.ask(request, call.deadline).await;
+            let result = self.ask(request, turn, call.deadline).await;
             ending.told(&result);
             result
         };
         asked.instrument(span).await
     }
 
-    async fn ask(&self, request: Request, deadline: Mono) -> Result<Bytes, Status> {
+    async fn ask(&self, request: Request, turn: Turn, deadline: Mono) -> Result<Bytes, Status> {
         let (respond, mut response) = oneshot::channel();
         let span = Span::current();
-        self.incoming
-            .send(Incoming::Request { request: Box::new(request), respond, span })
-            .await
-            .map_err(|_| status(stopping()))?;
+        // The turn goes along: no more calls wait here than are worked on at once, each caller's in turn.
+        let asked = Asked { request: Box::new(request), respond, turn, span };
+        self.requests.send(asked).await.map_err(|_| status(stopping()))?;
         let answered = tokio::select! {
             biased;
             answered = &mut response => answered,

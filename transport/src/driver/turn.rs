@@ -1,7 +1,7 @@
 //! The task that owns the node.
 
 use super::{DriverFault, Observer, Workers};
-use crate::{Class, Clock, Links};
+use crate::{Class, Clock, Links, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Mono, PublicKey, WriteBatch};
@@ -22,10 +22,18 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 /// An answer on its way to a caller.
 type Respond = oneshot::Sender<Result<Response, ApiFault>>;
 
-/// What reaches the node.
+/// A request that no view answers.
+pub(super) struct Asked {
+    pub(super) request: Box<Request>,
+    pub(super) respond: Respond,
+    /// The call's turn at the server's door, given back when the node has taken the request.
+    pub(super) turn: Turn,
+    /// What the log lines about it stand in.
+    pub(super) span: Span,
+}
+
+/// What else reaches the node.
 pub(super) enum Incoming {
-    /// A request that no view answers.
-    Request { request: Box<Request>, respond: Respond, span: Span },
     /// A message over a link.
     Message { from: PublicKey, bytes: Bytes },
     /// A link was made or lost.
@@ -87,7 +95,13 @@ impl Turning {
     }
 
     /// Turns the node until it is to stop and all is durable, or the store fails.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Incoming>) -> Result<(), DriverFault> {
+    /// Requests come after everything else that is there, so that consensus does not wait for clients; but one
+    /// of them is taken in each burst, so that clients do not wait for ever for consensus.
+    pub(super) async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Incoming>,
+        mut requests: mpsc::Receiver<Asked>,
+    ) -> Result<(), DriverFault> {
         loop {
             self.carry_out();
             if self.may_stop() {
@@ -103,7 +117,11 @@ impl Turning {
                         let Ok(incoming) = queue.try_recv() else { break };
                         self.take(incoming)?;
                     }
+                    if let Ok(asked) = requests.try_recv() {
+                        self.ask(asked);
+                    }
                 }
+                Some(asked) = requests.recv() => self.ask(asked),
                 () = sleep_until(wake), if wake.is_some() => self.node.handle_timeout(self.clock.now()),
             }
         }
@@ -118,20 +136,6 @@ impl Turning {
     fn take(&mut self, incoming: Incoming) -> Result<(), DriverFault> {
         let now = self.clock.now();
         match incoming {
-            Incoming::Request { request, respond, span } => {
-                if self.stop_by.is_some() {
-                    // A caller that has gone away does not mind.
-                    let _gone = respond.send(Err(stopping()));
-                    return Ok(());
-                }
-                let _entered = span.entered();
-                self.last_request += 1;
-                let id = RequestId(self.last_request);
-                self.waiting.insert(id, respond);
-                self.node.handle_request(now, id, *request);
-                // What this causes at once is told as its doing.
-                self.collect();
-            }
             Incoming::Message { from, bytes } => self.node.handle_message(now, from, &bytes),
             Incoming::Peer { peer, status } => self.node.handle_peer(now, peer, status),
             Incoming::Job { id, outcome } => self.node.handle_job(now, id, outcome),
@@ -148,6 +152,23 @@ impl Turning {
         }
         self.collect();
         Ok(())
+    }
+
+    fn ask(&mut self, Asked { request, respond, turn, span }: Asked) {
+        if self.stop_by.is_some() {
+            // A caller that has gone away does not mind.
+            let _gone = respond.send(Err(stopping()));
+            return;
+        }
+        let _entered = span.entered();
+        self.last_request += 1;
+        let id = RequestId(self.last_request);
+        self.waiting.insert(id, respond);
+        self.node.handle_request(self.clock.now(), id, *request);
+        // What it waits for from here on is no work.
+        drop(turn);
+        // What this causes at once is told as its doing.
+        self.collect();
     }
 
     /// Carries out what the node wants, publishes its view, and begins to write.

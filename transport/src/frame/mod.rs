@@ -194,6 +194,39 @@ pub(crate) fn put_value<T: BorshSerialize>(buffer: &mut BytesMut, kind: Kind, va
     buffer.extend_from_slice(&bytes);
 }
 
+/// Takes these pieces of a stream apart, for the fuzzer: the frames' kinds and payloads, and whether the stream
+/// may end there; `None` where the peer would be cut off.
+#[cfg(hypermesh_fuzzing)]
+#[must_use]
+pub fn take_frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<(Vec<(u8, Bytes)>, bool)> {
+    let mut assembler = Assembler::default();
+    let mut frames = Vec::new();
+    for piece in pieces {
+        assembler.push(piece);
+        while let Some(prefix) = assembler.prefix().ok()? {
+            prefix.checked(prefix.kind, MESSAGE_BYTES_MAX).ok()?;
+            let Some(payload) = assembler.payload() else { break };
+            frames.push((prefix.kind as u8, payload));
+        }
+    }
+    Some((frames, assembler.is_between_frames()))
+}
+
+/// The content of a frame of this kind decoded and encoded again, for the fuzzer.
+#[cfg(hypermesh_fuzzing)]
+#[must_use]
+pub fn content_again(kind: u8, bytes: &[u8]) -> Option<Vec<u8>> {
+    match kind {
+        1 => Header::parse(bytes).ok().map(|header| encode(&header)),
+        3 => {
+            let status = decode::<crate::Status>(bytes, crate::client::STATUS_BYTES_MAX).ok()?;
+            status.is_bounded().then(|| encode(&status))
+        }
+        4 => crate::link::LinkHeader::parse(bytes).ok().map(|header| encode(&header)),
+        _ => None,
+    }
+}
+
 /// The version that every header bears.
 pub(crate) const HEADER_VERSION: u8 = 1;
 /// The most bytes of a header: two names, and what has a fixed length.

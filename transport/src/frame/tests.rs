@@ -95,4 +95,21 @@ proptest! {
         let header = Header { service, method, deadline_ms, idempotency_key: key, ..header() };
         prop_assert_eq!(Header::parse(&encode(&header)), Ok(header));
     }
+
+    #[test]
+    fn no_bytes_panic_what_frames_hold_and_what_is_taken_has_one_encoding(
+        good in any::<bool>(), junk in vec(any::<u8>(), 0..60), at in any::<proptest::sample::Index>(), byte: u8,
+    ) {
+        let status = crate::Status::new(crate::StatusCode::NotFound, "no such thing").with_detail(vec![1, 2, 3]);
+        let mut bytes = if good { encode(&status) } else { junk };
+        if let Some(changed) = (!bytes.is_empty()).then(|| at.index(bytes.len())) {
+            bytes[changed] = byte;
+        }
+        if let Ok(status) = decode::<crate::Status>(&bytes, 1 << 15) {
+            prop_assert_eq!(encode(&status), bytes.clone());
+        }
+        if let Ok(link) = crate::link::LinkHeader::parse(&bytes) {
+            prop_assert_eq!(encode(&link), bytes);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! One call, as it is served: read within bounds and time, handed to the handler, answered.
 
 use super::connection::Peer;
+use super::door::Turn;
 use super::handler::Call;
 use crate::close::Abandon;
 use crate::endpoint::ipv6;
@@ -113,11 +114,12 @@ async fn read(peer: &Peer, reader: &mut FrameReader) -> Result<Request, Refusal>
 /// Lets the handler answer, for as long as the caller waits.
 async fn handle(peer: &Peer, send: &Sender, request: Request) -> Result<Bytes, Refusal> {
     let Request { header, body, memory } = request;
+    let visit = peer.shared.door.enter(peer.connection.key).map_err(Refusal::Answer)?;
     if header.service == OWN_SERVICE && header.method == PING_METHOD {
         return Ok(Bytes::new());
     }
     let allowed = Duration::from_millis(header.deadline_ms.into()).min(peer.shared.limits.call_timeout_max);
-    let call = Call {
+    let call = |turn: Turn| Call {
         caller: peer.connection.key,
         remote: ipv6(peer.connection.quinn.remote_address()),
         service: header.service,
@@ -126,10 +128,15 @@ async fn handle(peer: &Peer, send: &Sender, request: Request) -> Result<Bytes, R
         idempotency_key: header.idempotency_key,
         trace_id: header.trace_id,
         body,
+        turn,
+    };
+    let served = async {
+        let turn = visit.turn().await;
+        peer.shared.handler.call(call(turn)).await
     };
     let result = tokio::select! {
         biased;
-        result = timeout(allowed, peer.shared.handler.call(call)) => result,
+        result = timeout(allowed, served) => result,
         // Stopped by the caller, or the connection is lost.
         _ = send.stream.stopped() => return Err(Refusal::Gone),
     };
@@ -192,9 +199,9 @@ fn too_long(what: &str, bytes: usize, bytes_max: usize) -> Status {
     Status::new(StatusCode::ResourceExhausted, message)
 }
 
-/// What a message is charged while it is held: of the connection's share, and of the server's whole.
+/// What a message is charged while it is held: of the caller's share, and of the server's whole.
 struct Memory {
-    _connection: OwnedSemaphorePermit,
+    _caller: OwnedSemaphorePermit,
     _server: OwnedSemaphorePermit,
 }
 
@@ -207,7 +214,7 @@ impl Memory {
                 Status::new(StatusCode::Unavailable, "this node holds as many bytes as it may: try again")
             })
         };
-        Ok(Self { _connection: take(&peer.memory)?, _server: take(&peer.shared.memory)? })
+        Ok(Self { _caller: take(&peer.memory)?, _server: take(&peer.shared.memory)? })
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection to a server, from its handshake to its end.
 
 use super::handler::Standing;
+use super::prefix::Share;
 use super::registry::Ticket;
 use super::{Shared, call, link};
 use crate::close::Close;
@@ -17,12 +18,12 @@ pub(super) struct Peer {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Connection,
     pub(super) standing: Standing,
-    /// The bytes of this connection's requests and responses that may yet be held, in KiB.
+    /// The bytes of this key's requests and responses that may yet be held, in KiB.
     pub(super) memory: Arc<Semaphore>,
 }
 
 /// Carries out the handshake, then serves the connection's streams until it is over.
-pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphorePermit) {
+pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: (OwnedSemaphorePermit, Share)) {
     let connection = shake_hands(&shared, incoming).await;
     drop(handshake);
     let Some(connection) = connection else {
@@ -40,7 +41,8 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: Owne
         connection.quinn.set_receive_window(VarInt::from(window_bytes));
         connection.quinn.set_send_window(u64::from(window_bytes));
     }
-    let memory = Arc::new(Semaphore::new(call::kibibytes(shared.limits.connection_bytes_max) as usize));
+    let memory = call::kibibytes(shared.limits.caller_bytes_max);
+    let memory = lock(&shared.registry).memory(connection.key, memory);
     let peer = Arc::new(Peer { shared, connection, standing, memory });
     peer.clone().serve().await;
     peer.leave(ticket);

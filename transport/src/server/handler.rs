@@ -1,5 +1,6 @@
 //! What a server asks of the node behind it.
 
+use super::door::Turn;
 use crate::status::Status;
 use bytes::Bytes;
 use hypermesh_core::base::{Mono, PublicKey};
@@ -29,6 +30,9 @@ pub struct Call {
     pub trace_id: [u8; 16],
     /// The message.
     pub body: Bytes,
+    /// The call's turn to be worked on. Dropped before waiting for something that takes long, it lets others be
+    /// worked on meanwhile.
+    pub turn: Turn,
 }
 
 /// What a peer is to this node.

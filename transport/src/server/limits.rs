@@ -11,14 +11,23 @@ pub struct ServerLimits {
     /// Handshakes under way from which on a newcomer must first prove that it receives at its address
     /// (RFC 9000 §8.1.2), which costs it a round trip and an attacker with forged addresses everything.
     pub unvalidated_handshakes_max: usize,
+    /// Handshakes under way from one /56 of the network; past it, its attempts are refused.
+    pub handshakes_per_prefix_max: usize,
     /// A handshake that takes longer is given up.
     pub handshake_timeout: Duration,
     /// Connections of clients. Validators' come on top, bounded by their number.
     pub clients_max: usize,
+    /// Connections of clients in one /56 of the network; a further one is closed.
+    pub clients_per_prefix_max: usize,
     /// Connections of one key; past it, its oldest is closed.
     pub connections_per_key_max: usize,
     /// Calls at once on a connection. A further one waits at the caller until QUIC lets it go.
     pub calls_per_connection_max: u32,
+    /// Calls under way of one key, over all its connections; a further one is refused.
+    pub calls_per_caller_max: usize,
+    /// Calls that are worked on at once. The others wait, and callers take turns: a call is worked on until the
+    /// handler drops its [`Turn`](super::Turn).
+    pub calls_working_max: usize,
     /// A client's connection on which nothing was asked for this long is closed.
     pub silence_timeout: Duration,
     /// From the first byte of a request to its last.
@@ -31,9 +40,9 @@ pub struct ServerLimits {
     pub client_message_bytes_max: usize,
     /// The most bytes of a validator's message, and of the answer to it.
     pub validator_message_bytes_max: usize,
-    /// Bytes of requests and responses in memory for one connection.
-    pub connection_bytes_max: usize,
-    /// Bytes of requests and responses in memory for all connections.
+    /// Bytes of requests and responses in memory for one key, over all its connections.
+    pub caller_bytes_max: usize,
+    /// Bytes of requests and responses in memory for all.
     pub total_bytes_max: usize,
 }
 
@@ -42,18 +51,26 @@ impl Default for ServerLimits {
         Self {
             handshakes_max: 256,
             unvalidated_handshakes_max: 64,
+            handshakes_per_prefix_max: 192,
             handshake_timeout: Duration::from_secs(5),
             clients_max: 1024,
+            clients_per_prefix_max: 768,
             connections_per_key_max: 4,
             calls_per_connection_max: 128,
+            calls_per_caller_max: 1024,
+            calls_working_max: 64,
             silence_timeout: Duration::from_secs(600),
             request_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(10),
             call_timeout_max: Duration::from_secs(60),
-            client_message_bytes_max: 2 << 20,
+            client_message_bytes_max: CLIENT_MESSAGE_BYTES_MAX,
             validator_message_bytes_max: MESSAGE_BYTES_MAX,
-            connection_bytes_max: 16 << 20,
-            total_bytes_max: 64 << 20,
+            caller_bytes_max: 16 << 20,
+            total_bytes_max: 128 << 20,
         }
     }
 }
+
+/// The most bytes of a client's message, and of the answer to it, unless a configuration says otherwise: every
+/// request and every response of a node's fits.
+pub const CLIENT_MESSAGE_BYTES_MAX: usize = 4 << 20;

@@ -14,6 +14,10 @@ pub struct ServerMetrics {
     pub connections_accepted: u64,
     /// Connection attempts that were refused, and handshakes that failed.
     pub connections_refused: u64,
+    /// Connection attempts that were told to prove their address first.
+    pub connections_retried: u64,
+    /// Calls that wait for their caller's turn.
+    pub calls_waiting: u64,
     /// Calls by how they ended.
     pub calls: BTreeMap<StatusCode, u64>,
     /// Messages that came on validators' links.
@@ -27,6 +31,7 @@ pub struct ServerMetrics {
 pub(super) struct Counters {
     pub(super) accepted: AtomicU64,
     pub(super) refused: AtomicU64,
+    pub(super) retried: AtomicU64,
     pub(super) link_messages: AtomicU64,
     pub(super) violations: AtomicU64,
     calls: [AtomicU64; StatusCode::ALL.len()],
@@ -39,12 +44,15 @@ impl Counters {
         }
     }
 
-    pub(super) fn snapshot(&self, connections_open: usize) -> ServerMetrics {
+    /// What is counted here; what is looked up elsewhere is zero.
+    pub(super) fn snapshot(&self) -> ServerMetrics {
         let calls = StatusCode::ALL.into_iter().zip(&self.calls);
         ServerMetrics {
-            connections_open: connections_open as u64,
+            connections_open: 0,
+            calls_waiting: 0,
             connections_accepted: self.accepted.load(Relaxed),
             connections_refused: self.refused.load(Relaxed),
+            connections_retried: self.retried.load(Relaxed),
             calls: calls.map(|(code, count)| (code, count.load(Relaxed))).filter(|(_, n)| *n > 0).collect(),
             link_messages: self.link_messages.load(Relaxed),
             violations: self.violations.load(Relaxed),

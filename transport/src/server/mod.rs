@@ -3,25 +3,31 @@
 //!
 //! Flow: a connection attempt is refused if too many handshakes are under way; after the handshake the
 //! connection is registered under the caller's key; each stream that the caller opens is a call in a task of
-//! its own (or a link's stream, if the caller is a validator).
+//! its own (or a link's stream, if the caller is a validator). A call that was read waits at the door until it is
+//! its caller's turn, so that no caller is served at another's cost.
 
 mod call;
 mod connection;
+mod door;
 mod handler;
 mod limits;
 mod link;
 mod metrics;
+mod prefix;
 mod registry;
 
 pub(crate) use call::{OWN_SERVICE, PING_METHOD};
+pub use door::Turn;
 pub use handler::{BoxFuture, Call, Class, Handler, Standing};
-pub use limits::ServerLimits;
+pub use limits::{CLIENT_MESSAGE_BYTES_MAX, ServerLimits};
 pub use metrics::ServerMetrics;
 
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
+use door::Door;
 use hypermesh_core::base::PublicKey;
 use metrics::Counters;
+use prefix::Shares;
 use registry::Registry;
 use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
@@ -42,6 +48,7 @@ struct Shared {
     limits: ServerLimits,
     counters: Counters,
     registry: Mutex<Registry>,
+    door: Arc<Door>,
     /// The bytes of requests and responses that may yet be held, in KiB.
     memory: Arc<Semaphore>,
     /// How many calls are being served, until the caller has all of the answer.
@@ -59,6 +66,7 @@ impl Server {
             endpoint: endpoint.clone(),
             handler,
             memory: Arc::new(Semaphore::new(call::kibibytes(limits.total_bytes_max) as usize)),
+            door: Door::new(limits.calls_working_max, limits.calls_per_caller_max),
             limits,
             counters: Counters::default(),
             registry: Mutex::default(),
@@ -93,25 +101,35 @@ impl Server {
     #[must_use]
     pub fn metrics(&self) -> ServerMetrics {
         let open = lock(&self.shared.registry).len();
-        self.shared.counters.snapshot(open)
+        ServerMetrics {
+            connections_open: open as u64,
+            calls_waiting: self.shared.door.waiting() as u64,
+            ..self.shared.counters.snapshot()
+        }
     }
 }
 
 /// Takes connection attempts until the endpoint closes.
 async fn accept(shared: Arc<Shared>) {
-    let ServerLimits { handshakes_max, unvalidated_handshakes_max, .. } = shared.limits;
+    let ServerLimits { handshakes_max, unvalidated_handshakes_max, handshakes_per_prefix_max, .. } =
+        shared.limits;
     let handshakes = Arc::new(Semaphore::new(handshakes_max));
+    let shares = Shares::default();
     while let Some(incoming) = shared.endpoint.quinn().accept().await {
         let under_way = handshakes_max - handshakes.available_permits();
         let busy = under_way >= unvalidated_handshakes_max;
         if busy && incoming.may_retry() && !incoming.remote_address_validated() {
+            shared.counters.retried.fetch_add(1, Relaxed);
             // It fails only for an attempt that is a retry already, which was ruled out.
             drop(incoming.retry());
             continue;
         }
-        match handshakes.clone().try_acquire_owned() {
-            Ok(permit) => drop(tokio::spawn(connection::run(shared.clone(), incoming, permit))),
-            Err(_) => {
+        let share = shares.take(incoming.remote_address(), handshakes_per_prefix_max);
+        match (handshakes.clone().try_acquire_owned(), share) {
+            (Ok(place), Some(share)) => {
+                drop(tokio::spawn(connection::run(shared.clone(), incoming, (place, share))));
+            }
+            _ => {
                 shared.counters.refused.fetch_add(1, Relaxed);
                 incoming.refuse();
             }

@@ -2,11 +2,14 @@
 
 use super::handler::Standing;
 use super::limits::ServerLimits;
+use super::prefix::{Share, Shares};
 use crate::close::Close;
 use crate::endpoint::{Connection, ipv6};
 use hypermesh_core::base::PublicKey;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
+use std::sync::{Arc, Weak};
+use tokio::sync::Semaphore;
 
 /// An open connection's number. They count up, so the lowest is the oldest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,11 +20,17 @@ pub(super) struct Registry {
     open: BTreeMap<(PublicKey, Ticket), Entry>,
     next: u64,
     clients: usize,
+    /// Clients' connections by prefix.
+    shares: Shares,
+    /// By key, the bytes of requests and responses that its connections may yet hold together, in KiB.
+    memory: BTreeMap<PublicKey, Weak<Semaphore>>,
 }
 
 struct Entry {
     connection: Connection,
     standing: Standing,
+    /// Of its prefix's connections, if it is a client's.
+    _share: Option<Share>,
 }
 
 impl Registry {
@@ -44,11 +53,35 @@ impl Registry {
             Close::Crowded.connection(&connection.quinn, "this node has as many clients as it takes");
             return None;
         }
+        let share = match standing {
+            Standing::Validator => None,
+            Standing::Client => {
+                let remote = connection.quinn.remote_address();
+                let share = self.shares.take(remote, limits.clients_per_prefix_max);
+                if share.is_none() {
+                    let reason = "there are as many connections from your part of the network as may be";
+                    Close::Crowded.connection(&connection.quinn, reason);
+                    return None;
+                }
+                share
+            }
+        };
         let ticket = Ticket(self.next);
         self.next += 1;
         self.clients += usize::from(standing == Standing::Client);
-        self.open.insert((key, ticket), Entry { connection: connection.clone(), standing });
+        self.open.insert((key, ticket), Entry { connection: connection.clone(), standing, _share: share });
         Some(ticket)
+    }
+
+    /// What a key's connections may hold in memory together.
+    pub(super) fn memory(&mut self, key: PublicKey, kibibytes: u32) -> Arc<Semaphore> {
+        if let Some(memory) = self.memory.get(&key).and_then(Weak::upgrade) {
+            return memory;
+        }
+        self.memory.retain(|_, memory| memory.strong_count() > 0);
+        let memory = Arc::new(Semaphore::new(kibibytes as usize));
+        self.memory.insert(key, Arc::downgrade(&memory));
+        memory
     }
 
     /// Forgets a connection, and hands it back if it was still known.

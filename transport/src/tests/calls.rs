@@ -133,7 +133,7 @@ async fn a_call_past_the_number_that_may_run_waits_its_turn() {
 
 #[tokio::test]
 async fn bytes_in_memory_are_bounded_and_more_are_refused_for_now() {
-    let limits = ServerLimits { connection_bytes_max: 4096, ..ServerLimits::default() };
+    let limits = ServerLimits { caller_bytes_max: 4096, ..ServerLimits::default() };
     let (endpoint, _server, _node, mut events) = serve(limits);
     let (client, peer) = (client(2), peer_of(&endpoint));
     let held = client.call(&peer, "dns", "wait", vec![7; 3072], ONCE);

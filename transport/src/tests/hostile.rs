@@ -110,7 +110,7 @@ async fn a_peer_that_falls_silent_within_a_request_is_cut_off() {
 async fn a_peer_that_does_not_read_its_answer_is_cut_off() {
     let limits = ServerLimits {
         response_timeout: Duration::from_millis(30),
-        connection_bytes_max: 64 << 20,
+        caller_bytes_max: 64 << 20,
         ..ServerLimits::default()
     };
     let (server, running, ..) = serve(limits);

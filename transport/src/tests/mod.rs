@@ -4,6 +4,7 @@
 mod calls;
 mod connections;
 mod determinism;
+mod flood;
 mod hostile;
 mod links;
 mod memory_net;

@@ -1,6 +1,7 @@
 //! The table of methods, and the encodings of requests and responses.
 
 mod answers;
+mod seeds;
 
 use super::*;
 use crate::base::{

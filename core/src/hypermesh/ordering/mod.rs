@@ -51,5 +51,8 @@ pub use validators::{InvalidValidatorSet, VALIDATORS_MAX, ValidatorSet};
 pub use vote::{ProposalHeader, Round, SignedProposalHeader, SignedVote, Vote, VoteKind};
 pub use wal::said_in_log;
 
+#[cfg(hypermesh_fuzzing)]
+pub use wal::replay_log;
+
 #[cfg(test)]
 mod tests;

@@ -198,6 +198,19 @@ impl Journal {
     }
 }
 
+/// How many inputs these entries give back, and where the first damaged one stands, for the fuzzer.
+#[cfg(hypermesh_fuzzing)]
+#[must_use]
+pub fn replay_log(
+    entries: &[Vec<u8>],
+    height: Height,
+    value_bytes_max: usize,
+    identify: fn(&[u8]) -> Option<Digest>,
+) -> (usize, Option<usize>) {
+    let replay = Journal::default().read(entries, height, value_bytes_max, identify);
+    (replay.inputs.len(), replay.damaged)
+}
+
 /// What validators said, as far as the entries of a log hold it with their signatures. Damaged entries are passed
 /// over: the engine finds those.
 pub fn said_in_log(entries: &[Vec<u8>], value_bytes_max: usize) -> impl Iterator<Item = Said> + '_ {

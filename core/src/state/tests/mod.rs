@@ -5,6 +5,7 @@ mod attendance;
 mod blocks;
 mod certificates;
 mod encoding;
+mod fields;
 mod genesis;
 pub(crate) mod kit;
 mod names;

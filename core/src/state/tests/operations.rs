@@ -7,6 +7,7 @@ use crate::state::*;
 use crate::trustchain::ca::{ISSUING_MS_LIFETIME, RequestFault};
 use crate::trustchain::dns::{RecordData, RecordType};
 use alloc::collections::BTreeSet;
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use proptest::prelude::*;
@@ -313,6 +314,35 @@ fn each_fault_of_a_malformed_operation_is_named() {
 }
 
 #[test]
+fn nobody_owns_a_name_that_can_be_shown_in_another_script() {
+    let mut mesh = Mesh::new();
+    let mesh_hash = mesh.genesis_hash();
+    let alike = "xn--pple-43d.demo.hypermesh";
+    for action in [
+        register(alike, &bob()),
+        set(alike, vec![RecordData::Txt(vec!["x".into()])]),
+        clear(alike, RecordType::Txt),
+    ] {
+        let fault = mesh.operation(&alice(), action).check(&mesh_hash).unwrap_err();
+        assert_eq!(fault, OperationFault::Internationalised { name: name(alike) });
+    }
+    let asked = mesh.operation(&alice(), issue(&[alike])).check(&mesh_hash).unwrap_err();
+    assert!(asked.to_string().contains("another script"), "{asked}");
+    // A record may point at one that somebody owns elsewhere.
+    let pointing = set("given.demo.hypermesh", vec![RecordData::Cname(name("xn--bcher-kva.example"))]);
+    assert!(mesh.operation(&alice(), pointing).check(&mesh_hash).is_ok());
+    for change in
+        [(|genesis: &mut Genesis| genesis.zone = name("xn--pple-43d")) as fn(&mut Genesis), |genesis| {
+            genesis.names[0].name = name("xn--pple-43d.demo.hypermesh")
+        }]
+    {
+        let mut genesis = genesis();
+        change(&mut genesis);
+        assert!(matches!(genesis.check(), Err(GenesisFault::Internationalised { .. })));
+    }
+}
+
+#[test]
 fn an_operation_is_its_owners_and_for_its_mesh() {
     let mut mesh = Mesh::new();
     let genesis = mesh.genesis_hash();
@@ -359,7 +389,7 @@ fn service_ports_are_written_as_people_write_them() {
     assert_eq!("443/tcp".parse(), Ok(HTTPS));
     assert_eq!("443".parse(), Ok(HTTPS));
     assert_eq!("853/udp".parse(), Ok(ServicePort { port: 853, protocol: Protocol::Udp }));
-    assert_eq!(alloc::string::ToString::to_string(&HTTPS), "443/tcp");
+    assert_eq!(ToString::to_string(&HTTPS), "443/tcp");
     for text in ["", "/tcp", "443/sctp", "65536/tcp", "443/tcp/udp", "-1"] {
         assert_eq!(text.parse::<ServicePort>(), Err(InvalidServicePort), "{text:?}");
     }

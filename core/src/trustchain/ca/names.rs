@@ -70,6 +70,15 @@ pub enum NameFault {
         /// The name.
         name: String,
     },
+    /// A name that may be shown in another script than it is written in.
+    #[error(
+        "name {name:?} is refused: labels such as xn--… can look like another's name in another script; \
+         use labels of a-z, 0-9 and hyphen"
+    )]
+    Internationalised {
+        /// The name.
+        name: String,
+    },
     /// Not a domain name.
     #[error(transparent)]
     Domain(#[from] InvalidName),
@@ -201,6 +210,9 @@ impl SubjectNames {
         if bytes > NAMES_BYTES_MAX {
             return Err(NameFault::TooLong { bytes });
         }
+        if let Some(name) = self.dns.iter().find(|name| name.is_internationalised()) {
+            return Err(NameFault::Internationalised { name: name.to_string() });
+        }
         self.ipv6.iter().try_for_each(check_address)?;
         self.spiffe.as_deref().map_or(Ok(()), check_spiffe)?;
         if has_repeats(&self.dns) || has_repeats(&self.ipv6) { Err(NameFault::Repeated) } else { Ok(()) }
@@ -303,6 +315,9 @@ fn check_spiffe(uri: &str) -> Result<(), NameFault> {
     let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
     if domain.is_empty() || !domain.bytes().all(in_domain) {
         return fault("its trust domain must be of a-z, 0-9, dot, hyphen and underscore");
+    }
+    if domain.parse::<DomainName>().is_ok_and(|domain| domain.is_internationalised()) {
+        return Err(NameFault::Internationalised { name: domain.to_owned() });
     }
     let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let usable = |segment: &str| {

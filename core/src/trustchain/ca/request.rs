@@ -4,7 +4,7 @@
 //! profile. The signature proves that whoever made the request holds the key, and is always checked.
 
 use super::assemble::{AssembleFault, PemLabel, from_pem};
-use super::{KeyFault, NameFault, SubjectAlgorithm, SubjectKey, SubjectNames};
+use super::{KeyFault, NameFault, SAN_COUNT_MAX, SubjectAlgorithm, SubjectKey, SubjectNames};
 use crate::base::Signature;
 use borsh::{BorshDeserialize, BorshSerialize};
 use der::Decode;
@@ -51,13 +51,18 @@ pub struct CertificateRequest {
 #[non_exhaustive]
 pub enum RequestFault {
     /// More than [`CSR_BYTES_MAX`].
-    #[error("the certificate request has {bytes} bytes where at most {CSR_BYTES_MAX} are allowed")]
+    #[error(
+        "the certificate request has {bytes} bytes where at most {CSR_BYTES_MAX} are allowed: \
+         list at most {SAN_COUNT_MAX} names, and ask for several certificates if there are more"
+    )]
     TooLong {
         /// How many there were.
         bytes: usize,
     },
     /// Not a PKCS#10 request in DER.
-    #[error("not a PKCS#10 certificate request in DER")]
+    #[error(
+        "not a PKCS#10 certificate request in DER: it is empty, cut short or something else; make one with openssl req -new -outform DER"
+    )]
     Malformed,
     /// A request with bytes behind it.
     #[error("{bytes} bytes follow the certificate request: send one request alone")]

@@ -1,6 +1,7 @@
 //! Bytes from outside: whatever they are, they are refused or taken, and never a panic.
 
 use super::*;
+use alloc::string::ToString;
 use alloc::vec;
 use der::asn1::OctetString;
 use der::{Decode, Encode};
@@ -146,4 +147,55 @@ fn bytes_are_bounded_and_none_may_follow() {
     assert_eq!(take_apart(&vec![0; CERTIFICATE_BYTES_MAX]), Err(CertificateFault::Malformed));
     let fault = CertificateFault::TooLong { bytes: CERTIFICATE_BYTES_MAX + 1 };
     assert_eq!(take_apart(&vec![0; CERTIFICATE_BYTES_MAX + 1]), Err(fault));
+}
+
+/// A request as its maker signs it, for names of whatever form, by a key that `rcgen` takes.
+fn asking_for(names: &[&str]) -> Vec<u8> {
+    crate::state::tests::kit::csr(&SecretKey::from_seed([9; 32]), names)
+}
+
+#[test]
+fn ten_thousand_names_are_refused_with_how_many_there_may_be() {
+    let names: Vec<_> = (0..10_000).map(|number| alloc::format!("n{number}.demo.hypermesh")).collect();
+    let names: Vec<_> = names.iter().map(alloc::string::String::as_str).collect();
+    let csr = asking_for(&names);
+    assert_eq!(CertificateRequest::from_csr(&csr), Err(RequestFault::TooLong { bytes: csr.len() }));
+    assert!(RequestFault::TooLong { bytes: csr.len() }.to_string().contains("at most 32 names"));
+    // Within the bytes, the names are counted before they are looked at.
+    let short: Vec<_> = (0..200).map(|number| alloc::format!("{number}")).collect();
+    let short: Vec<_> = short.iter().map(alloc::string::String::as_str).collect();
+    let fault = NameFault::TooMany { count: 200 };
+    assert_eq!(CertificateRequest::from_csr(&asking_for(&short)), Err(RequestFault::Names(fault)));
+}
+
+#[test]
+fn every_cut_of_a_request_is_refused_with_what_to_do() {
+    for csr in TAKEN {
+        for length in 0..csr.len() {
+            let refused = CertificateRequest::from_csr(&csr[..length]).unwrap_err();
+            assert_eq!(refused, RequestFault::Malformed);
+            assert!(refused.to_string().contains("openssl req -new"));
+        }
+    }
+    for other in [&b"hello"[..], b"-----BEGIN CERTIFICATE REQUEST-----", &[0x30, 0x80, 0, 0], &[0x30; 4096]] {
+        assert_eq!(CertificateRequest::from_csr(other), Err(RequestFault::Malformed));
+    }
+}
+
+#[test]
+fn names_that_can_be_shown_in_another_script_are_refused() {
+    // The first two look like apple.demo.hypermesh and web.demo.hypermesh, with Cyrillic letters.
+    for name in ["xn--pple-43d.demo.hypermesh", "xn--wb-olc.demo.hypermesh", "a.xn--80ak6aa92e", "ab--c.demo"]
+    {
+        let refused = CertificateRequest::from_csr(&asking_for(&["good.demo.hypermesh", name]));
+        let fault = NameFault::Internationalised { name: name.into() };
+        assert_eq!(refused, Err(RequestFault::Names(fault)));
+    }
+    let trusting = asking_for(&["good.demo.hypermesh", "spiffe://xn--pple-43d.demo.hypermesh/web"]);
+    let refused = CertificateRequest::from_csr(&trusting).unwrap_err().to_string();
+    assert!(refused.contains("xn--pple-43d.demo.hypermesh") && refused.contains("another script"));
+    for name in ["a-b.demo.hypermesh", "a--b.demo.hypermesh", "x-n--b.demo.hypermesh", "n--.demo"] {
+        let taken = CertificateRequest::from_csr(&asking_for(&[name]));
+        assert_eq!(taken.is_ok(), !name.starts_with("n--."), "{name}");
+    }
 }

@@ -1,0 +1,185 @@
+//! Operations that wait for a batch: each owner's in a line of its own, and owners take turns.
+//!
+//! So an owner with a thousand operations waits for itself. One batch takes no more than
+//! [`OWNER_BATCH_COUNT_MAX`] of one owner's, since whatever is in a batch is waited for by all in the next.
+
+use crate::base::{PublicKey, encode};
+use crate::state::{BATCH_OPERATION_COUNT_MAX, CheckedOperation};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+/// The most operations that wait, of all owners.
+pub(super) const WAITING_COUNT_MAX: usize = 8192;
+/// The most operations that wait, of one owner.
+pub(super) const OWNER_WAITING_COUNT_MAX: usize = 1024;
+/// The most operations of one owner in one batch of this node's.
+pub(super) const OWNER_BATCH_COUNT_MAX: usize = 128;
+
+/// The lines.
+#[derive(Default)]
+pub(super) struct Lines {
+    by_owner: BTreeMap<PublicKey, VecDeque<CheckedOperation>>,
+    /// The owners who have operations waiting, whose turn it is first. Each once.
+    turns: VecDeque<PublicKey>,
+    count: usize,
+}
+
+/// Why no further operation of an owner is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Full {
+    /// It has as many waiting as one may.
+    #[error("{OWNER_WAITING_COUNT_MAX} operations of this owner are waiting here: wait for their receipts")]
+    Owner,
+    /// There are as many as there may be.
+    #[error("{WAITING_COUNT_MAX} operations are waiting here: try again in a second, or ask another node")]
+    All,
+}
+
+impl Lines {
+    /// Whether an operation of this owner would be taken.
+    pub(super) fn check_room(&self, owner: &PublicKey) -> Result<(), Full> {
+        if self.by_owner.get(owner).map_or(0, VecDeque::len) >= OWNER_WAITING_COUNT_MAX {
+            return Err(Full::Owner);
+        }
+        if self.count >= WAITING_COUNT_MAX { Err(Full::All) } else { Ok(()) }
+    }
+
+    /// Puts an operation at the end of its owner's line.
+    pub(super) fn push(&mut self, operation: CheckedOperation) {
+        let owner = operation.operation.body.owner;
+        let line = self.by_owner.entry(owner).or_default();
+        if line.is_empty() {
+            self.turns.push_back(owner);
+        }
+        line.push_back(operation);
+        self.count += 1;
+    }
+
+    /// Puts operations back that were taken, in the order in which they were.
+    pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) {
+        for operation in operations.into_iter().rev() {
+            let owner = operation.operation.body.owner;
+            let line = self.by_owner.entry(owner).or_default();
+            if line.is_empty() {
+                self.turns.push_front(owner);
+            }
+            line.push_front(operation);
+            self.count += 1;
+        }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Takes what the next batch holds, if it has room for so many bytes: one of each owner's in turn.
+    pub(super) fn gather(&mut self, bytes_max: usize) -> Vec<CheckedOperation> {
+        let mut room = bytes_max;
+        let mut gathered = Vec::new();
+        let mut taken: BTreeMap<PublicKey, usize> = BTreeMap::new();
+        // Owners who have had their share of this batch; they are first in the next.
+        let mut served = Vec::new();
+        while gathered.len() < BATCH_OPERATION_COUNT_MAX
+            && let Some(owner) = self.turns.pop_front()
+        {
+            let line = self.by_owner.entry(owner).or_default();
+            let share = taken.entry(owner).or_default();
+            if *share == OWNER_BATCH_COUNT_MAX {
+                served.push(owner);
+                continue;
+            }
+            let bytes = line.front().map_or(0, |next| encode(&next.operation).len());
+            if bytes > room {
+                self.turns.push_front(owner);
+                break;
+            }
+            room -= bytes;
+            *share += 1;
+            gathered.extend(line.pop_front());
+            self.count -= 1;
+            if line.is_empty() {
+                self.by_owner.remove(&owner);
+            } else {
+                self.turns.push_back(owner);
+            }
+        }
+        for owner in served.into_iter().rev() {
+            self.turns.push_front(owner);
+        }
+        gathered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::SecretKey;
+    use crate::state::tests::kit::{Mesh, bob, transfer};
+
+    fn owner(seed: u8) -> SecretKey {
+        SecretKey::from_seed([seed; 32])
+    }
+
+    fn operations(mesh: &mut Mesh, owner: &SecretKey, count: u64) -> Vec<CheckedOperation> {
+        let genesis = mesh.genesis_hash();
+        let operation = |amount| mesh.operation(owner, transfer(&bob(), amount)).check(&genesis).unwrap();
+        (1..=count).map(operation).collect()
+    }
+
+    fn owners(gathered: &[CheckedOperation]) -> Vec<PublicKey> {
+        gathered.iter().map(|operation| operation.operation.body.owner).collect()
+    }
+
+    #[test]
+    fn an_owner_with_many_operations_delays_anothers_by_one() {
+        let mut mesh = Mesh::new();
+        let mut lines = Lines::default();
+        operations(&mut mesh, &owner(1), 300).into_iter().for_each(|operation| lines.push(operation));
+        operations(&mut mesh, &owner(2), 2).into_iter().for_each(|operation| lines.push(operation));
+        let gathered = lines.gather(usize::MAX);
+        let [one, two] = [owner(1).public(), owner(2).public()];
+        assert_eq!(owners(&gathered)[..6], [one, two, one, two, one, one]);
+        assert_eq!(gathered.len(), OWNER_BATCH_COUNT_MAX + 2);
+        assert_eq!(lines.gather(usize::MAX).len(), OWNER_BATCH_COUNT_MAX);
+        assert_eq!(lines.gather(usize::MAX).len(), 300 - 2 * OWNER_BATCH_COUNT_MAX);
+        assert!(lines.is_empty() && lines.by_owner.is_empty() && lines.turns.is_empty());
+    }
+
+    #[test]
+    fn what_is_put_back_comes_first_and_in_its_order() {
+        let mut mesh = Mesh::new();
+        let mut lines = Lines::default();
+        let all = operations(&mut mesh, &owner(1), 5);
+        all.iter().cloned().for_each(|operation| lines.push(operation));
+        let bytes = encode(&all[0].operation).len();
+        let first = lines.gather(3 * bytes);
+        assert_eq!(first.len(), 3);
+        operations(&mut mesh, &owner(2), 1).into_iter().for_each(|operation| lines.push(operation));
+        lines.put_back(first);
+        let ids = |operations: &[CheckedOperation]| -> Vec<_> {
+            let of_one = |held: &&CheckedOperation| held.operation.body.owner == owner(1).public();
+            operations.iter().filter(of_one).map(|held| held.id).collect()
+        };
+        let again = lines.gather(usize::MAX);
+        assert_eq!((again.len(), ids(&again)), (6, ids(&all)));
+    }
+
+    #[test]
+    fn lines_hold_at_their_limits_and_not_one_past_them() {
+        let mut mesh = Mesh::new();
+        let one = operations(&mut mesh, &owner(1), 1).remove(0);
+        let mut lines = Lines::default();
+        let key = owner(1).public();
+        for _ in 0..OWNER_WAITING_COUNT_MAX {
+            assert_eq!(lines.check_room(&key), Ok(()));
+            lines.push(one.clone());
+        }
+        assert_eq!(lines.check_room(&key), Err(Full::Owner));
+        assert_eq!(lines.check_room(&owner(2).public()), Ok(()));
+        for seed in 2..=8 {
+            let other = operations(&mut mesh, &owner(seed), 1).remove(0);
+            (0..OWNER_WAITING_COUNT_MAX).for_each(|_| lines.push(other.clone()));
+        }
+        assert_eq!(lines.check_room(&owner(9).public()), Err(Full::All));
+    }
+}
