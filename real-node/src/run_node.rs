@@ -29,6 +29,11 @@ use tokio::sync::watch;
 /// How long a node may take to stop: what was handed out is made durable first.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What whoever started a second process with one key has to know.
+const TWIN_RUNS: &str = "another process with this node's key runs, on this machine or another, and was there first: this one \
+                         says nothing more and stops. Find the other; stop one of them for good. If the key was stolen, stop \
+                         this node too: the mesh goes on without it";
+
 /// What a node reads from its folder before it starts.
 struct Loaded {
     genesis: Genesis,
@@ -45,6 +50,7 @@ pub struct RunningNode {
     dns: Option<DnsService>,
     metrics: Option<MetricsFile>,
     reports: Reports,
+    alarm: watch::Receiver<bool>,
     /// Kept last: the folder is free once everything else has stopped.
     _mark: PidFile,
 }
@@ -58,16 +64,34 @@ pub async fn run(folder: &NodeFolder) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut node = RunningNode::start(folder).await?;
-    tokio::select! {
+    let twin_runs = tokio::select! {
         biased;
-        _ = interrupt.recv() => tracing::info!("stopping: interrupted"),
-        _ = terminate.recv() => tracing::info!("stopping: told to"),
+        _ = interrupt.recv() => {
+            tracing::info!("stopping: interrupted");
+            false
+        }
+        _ = terminate.recv() => {
+            tracing::info!("stopping: told to");
+            false
+        }
+        () = raised(&mut node.alarm) => true,
         outcome = node.driver.stopped() => {
             let reason = outcome.err().unwrap_or_else(|| "it was stopped from within".into());
             return Err(Failure::new(Exit::Failed, format!("the node stopped: {reason}")));
         }
+    };
+    node.stop().await?;
+    match twin_runs {
+        true => Err(Failure::new(Exit::Failed, TWIN_RUNS)),
+        false => Ok(()),
     }
-    node.stop().await
+}
+
+/// Waits until the alarm is raised, for ever if it never is.
+async fn raised(alarm: &mut watch::Receiver<bool>) {
+    if alarm.wait_for(|raised| *raised).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 impl RunningNode {
@@ -102,14 +126,15 @@ impl RunningNode {
         let node = Node::open(clock.now(), node)
             .map_err(|fault| Failure::new(Exit::Input, format!("{}: {fault}", folder.path().display())))?;
         let workers = Arc::new(ThreadWorkers::new(Box::new(loaded.store)));
-        let (moved, observer) = (loaded.moved, Arc::new(tell));
+        let (raise, alarm) = watch::channel(false);
+        let (moved, observer) = (loaded.moved, observer(raise));
         let driver = DriverConfig { env, listen, moved, node, workers, observer };
         let driver = Driver::start(driver).map_err(failure)?;
         let dns = dns.map(|listener| DnsService::start(listener, driver.views(), clock));
         let metrics = metrics_file.map(|file| MetricsFile::start(file, driver.views()));
         announce(&driver, dns.as_ref());
         let reports = Reports::start(driver.pulse(), driver.views());
-        Ok(Self { driver, dns, metrics, reports, _mark: mark })
+        Ok(Self { driver, dns, metrics, reports, alarm, _mark: mark })
     }
 
     /// The driver that turns the node.
@@ -189,6 +214,16 @@ async fn announce_ready(mut views: watch::Receiver<Arc<View>>) {
     }
 }
 
+/// Who is told of events: the log, and of a twin whoever runs the node.
+fn observer(raise: watch::Sender<bool>) -> stoq::Observer {
+    Arc::new(move |event, now| {
+        tell(event, now);
+        if matches!(event, Event::TwinRuns { .. }) {
+            raise.send_replace(true);
+        }
+    })
+}
+
 /// Writes events to the log.
 fn tell(event: &Event, _now: Now) {
     match event {
@@ -214,6 +249,25 @@ fn tell(event: &Event, _now: Now) {
         Event::CommitteeActive { height, holds_shares } => {
             tracing::info!(target: AUDIT, height = height.0, holds_shares, "the committee's keys are active");
         }
+        Event::RepairBegan { validator, number } => {
+            tracing::info!(target: AUDIT, %validator, number, "a validator asks for repair of its key shares");
+        }
+        Event::RepairEnded { validator, number, given_up: None } => {
+            tracing::info!(target: AUDIT, %validator, number, "key shares repaired");
+        }
+        Event::RepairEnded { validator, number, given_up: Some(reason) } => {
+            tracing::warn!(target: AUDIT, %validator, number, reason, "repair of key shares given up");
+        }
+        Event::SharesRepaired { number } => {
+            tracing::info!(target: AUDIT, number, "this node has its key shares again")
+        }
+        Event::Doubled { validator } => {
+            tracing::error!(target: AUDIT, %validator, "two processes hold this validator's key: the second was refused");
+        }
+        Event::RefusedAsTwin { by } => {
+            tracing::error!(target: AUDIT, %by, "a peer says that another process with this node's key is linked to it");
+        }
+        Event::TwinRuns { by } => tracing::error!(target: AUDIT, said_by = by.len(), "{TWIN_RUNS}"),
         Event::Culprit { validator, reason } => {
             tracing::warn!(target: AUDIT, %validator, reason, "a bad signature share")
         }

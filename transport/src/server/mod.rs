@@ -8,6 +8,7 @@
 mod call;
 mod connection;
 mod handler;
+mod holders;
 mod limits;
 mod link;
 mod metrics;
@@ -20,6 +21,7 @@ pub use metrics::ServerMetrics;
 
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
+use holders::Holders;
 use hypermesh_core::base::PublicKey;
 use metrics::Counters;
 use registry::Registry;
@@ -41,6 +43,8 @@ struct Shared {
     limits: ServerLimits,
     counters: Counters,
     registry: Mutex<Registry>,
+    /// Which process of each validator has the link.
+    holders: Holders,
     /// The bytes of requests and responses that may yet be held, in KiB.
     memory: Arc<Semaphore>,
 }
@@ -59,6 +63,7 @@ impl Server {
             limits,
             counters: Counters::default(),
             registry: Mutex::default(),
+            holders: Holders::default(),
         });
         tokio::spawn(accept(shared.clone()));
         Self { shared }
