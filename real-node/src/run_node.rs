@@ -31,6 +31,11 @@ use tokio::sync::watch;
 /// How long a node may take to stop: what was handed out is made durable first.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What whoever started a second process with one key has to know.
+const TWIN_RUNS: &str = "another process with this node's key runs, on this machine or another, and was there first: this one \
+                         says nothing more and stops. Find the other; stop one of them for good. If the key was stolen, stop \
+                         this node too: the mesh goes on without it";
+
 /// What a node reads from its folder before it starts.
 struct Loaded {
     genesis: Genesis,
@@ -49,6 +54,7 @@ pub struct RunningNode {
     reports: Reports,
     config: NodeConfigFile,
     clock: Arc<dyn Clock>,
+    alarm: watch::Receiver<bool>,
     /// Kept last: the folder is free once everything else has stopped.
     _mark: PidFile,
 }
@@ -78,24 +84,36 @@ pub async fn run(folder: &NodeFolder) -> Result<(), Failure> {
             return Ok(());
         }
     };
-    loop {
+    let twin_runs = loop {
         tokio::select! {
             biased;
             why = stopping() => {
                 tracing::info!("stopping: {why}");
-                break;
+                break false;
             }
             _ = hangup.recv() => node.reload(folder).await,
+            () = raised(&mut node.alarm) => break true,
             outcome = node.driver.stopped() => return Err(ended(outcome)),
         }
-    }
+    };
     tokio::select! {
         biased;
-        stopped = node.stop() => stopped,
+        stopped = node.stop() => stopped?,
         why = stopping() => {
             let message = format!("stopped at once: {why} twice; nothing that was promised is lost");
-            Err(Failure::new(Exit::Failed, message))
+            return Err(Failure::new(Exit::Failed, message));
         }
+    }
+    match twin_runs {
+        true => Err(Failure::new(Exit::Failed, TWIN_RUNS)),
+        false => Ok(()),
+    }
+}
+
+/// Waits until the alarm is raised, for ever if it never is.
+async fn raised(alarm: &mut watch::Receiver<bool>) {
+    if alarm.wait_for(|raised| *raised).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -139,14 +157,15 @@ impl RunningNode {
         let clock = Arc::clone(&env.clock);
         let node = Node::open(clock.now(), node).map_err(|fault| unopened(folder, &fault))?;
         let workers = Arc::new(ThreadWorkers::new(Box::new(loaded.store)));
-        let (moved, observer) = (loaded.moved, Arc::new(tell));
+        let (raise, alarm) = watch::channel(false);
+        let (moved, observer) = (loaded.moved, observer(raise));
         let driver = DriverConfig { env, listen, moved, node, workers, observer };
         let driver = Driver::start(driver).map_err(failure)?;
         let dns = dns.map(|listener| DnsService::start(listener, driver.views(), Arc::clone(&clock)));
         let metrics = metrics_file.map(|file| MetricsFile::start(file, driver.views()));
         announce(&driver, dns.as_ref());
         let reports = Reports::start(driver.pulse(), driver.views());
-        Ok(Self { driver, dns, metrics, reports, config, clock, _mark: mark })
+        Ok(Self { driver, dns, metrics, reports, config, clock, alarm, _mark: mark })
     }
 
     /// The driver that turns the node.
@@ -274,6 +293,16 @@ async fn announce_ready(mut views: watch::Receiver<Arc<View>>) {
     }
 }
 
+/// Who is told of events: the log, and of a twin whoever runs the node.
+fn observer(raise: watch::Sender<bool>) -> stoq::Observer {
+    Arc::new(move |event, now| {
+        tell(event, now);
+        if matches!(event, Event::TwinRuns { .. }) {
+            raise.send_replace(true);
+        }
+    })
+}
+
 /// Writes events to the log.
 fn tell(event: &Event, _now: Now) {
     match event {
@@ -299,6 +328,25 @@ fn tell(event: &Event, _now: Now) {
         Event::CommitteeActive { height, holds_shares } => {
             tracing::info!(target: AUDIT, height = height.0, holds_shares, "the committee's keys are active");
         }
+        Event::RepairBegan { validator, number } => {
+            tracing::info!(target: AUDIT, %validator, number, "a validator asks for repair of its key shares");
+        }
+        Event::RepairEnded { validator, number, given_up: None } => {
+            tracing::info!(target: AUDIT, %validator, number, "key shares repaired");
+        }
+        Event::RepairEnded { validator, number, given_up: Some(reason) } => {
+            tracing::warn!(target: AUDIT, %validator, number, reason, "repair of key shares given up");
+        }
+        Event::SharesRepaired { number } => {
+            tracing::info!(target: AUDIT, number, "this node has its key shares again")
+        }
+        Event::Doubled { validator } => {
+            tracing::error!(target: AUDIT, %validator, "two processes hold this validator's key: the second was refused");
+        }
+        Event::RefusedAsTwin { by } => {
+            tracing::error!(target: AUDIT, %by, "a peer says that another process with this node's key is linked to it");
+        }
+        Event::TwinRuns { by } => tracing::error!(target: AUDIT, said_by = by.len(), "{TWIN_RUNS}"),
         Event::Culprit { validator, reason } => {
             tracing::warn!(target: AUDIT, %validator, reason, "a bad signature share")
         }

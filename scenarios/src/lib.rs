@@ -41,6 +41,7 @@ mod revocation_reaches_every_node;
 mod rubbish_sync_peer_is_dropped;
 mod stage;
 mod transfer_and_names;
+mod twins;
 mod two_dead_refuses_then_heals;
 mod wiped_disk;
 mod wrong_clock;
@@ -98,6 +99,7 @@ pub const SCENARIOS: &[Scenario] = &[
     generation_power_loss::SCENARIO,
     absent_in_generation::SCENARIO,
     wiped_disk::SCENARIO,
+    twins::SCENARIO,
     repair_with_a_lying_helper::SCENARIO,
     expired_while_apart::SCENARIO,
     old_certificate::SCENARIO,
@@ -171,7 +173,7 @@ mod tests {
     scenarios! {
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links flapping_link interrupted_generation
-        generation_power_loss absent_in_generation wiped_disk
+        generation_power_loss absent_in_generation wiped_disk twins
         repair_with_a_lying_helper expired_while_apart old_certificate member_batch wrong_clock chaos
         revocation_reaches_every_node crl_is_renewed_each_period expired_certificate_loses_its_tlsa
         issuing_certificate_renews_itself

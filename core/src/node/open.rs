@@ -3,7 +3,7 @@
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
     Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, quorum, recall, repair,
-    serve, share_repair, signing, store, submit, sync, ticket, timers,
+    serve, share_repair, signing, store, submit, sync, ticket, timers, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -87,6 +87,7 @@ impl Node {
             tickets: ticket::Tickets::default(),
             generation: generation::GenerationPart::default(),
             share_repair: share_repair::ShareRepairPart::default(),
+            twin: twin::TwinPart::default(),
             signing: signing::Signing::default(),
             sync: sync::Sync::default(),
             serving: serve::Serving::default(),

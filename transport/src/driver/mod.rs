@@ -204,6 +204,7 @@ fn status_hook(incoming: mpsc::Sender<Incoming>) -> crate::OnStatus {
         let status = match status {
             PeerStatus::Connected => hypermesh_core::node::PeerStatus::Connected,
             PeerStatus::Lost => hypermesh_core::node::PeerStatus::Lost,
+            PeerStatus::Refused => hypermesh_core::node::PeerStatus::Refused,
         };
         let incoming = incoming.clone();
         // The hook must not wait, and a change of status must not be lost.

@@ -91,6 +91,14 @@ impl Handler for NodeService {
         if self.validators.contains(key) { Standing::Validator } else { Standing::Client }
     }
 
+    fn rival(&self, key: PublicKey) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let status = hypermesh_core::node::PeerStatus::Doubled;
+            // A node that is stopping takes nothing more.
+            let _closed = self.incoming.send(Incoming::Peer { peer: key, status }).await;
+        })
+    }
+
     fn message(&self, from: PublicKey, _class: Class, bytes: Bytes) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             // A node that is stopping takes nothing more.

@@ -10,6 +10,7 @@ mod call;
 mod connection;
 mod door;
 mod handler;
+mod holders;
 mod limits;
 mod link;
 mod metrics;
@@ -25,6 +26,7 @@ pub use metrics::ServerMetrics;
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
 use door::Door;
+use holders::Holders;
 use hypermesh_core::base::PublicKey;
 use metrics::Counters;
 use prefix::Shares;
@@ -49,6 +51,8 @@ struct Shared {
     counters: Counters,
     registry: Mutex<Registry>,
     door: Arc<Door>,
+    /// Which process of each validator has the link.
+    holders: Holders,
     /// The bytes of requests and responses that may yet be held, in KiB.
     memory: Arc<Semaphore>,
     /// How many calls are being served, until the caller has all of the answer.
@@ -71,6 +75,7 @@ impl Server {
             counters: Counters::default(),
             registry: Mutex::default(),
             under_way: watch::Sender::new(0),
+            holders: Holders::default(),
         });
         tokio::spawn(accept(shared.clone()));
         Self { shared }
