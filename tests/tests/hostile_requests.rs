@@ -78,8 +78,11 @@ async fn requests_that_openssl_makes_and_the_profile_forbids_are_refused_with_wh
     let folder = tempfile::tempdir().unwrap();
     let owner = mesh.cast.client.clone();
     let client = client(owner.clone());
-    let many =
-        (0..10_000).map(|number| format!("DNS:n{number}.demo.hypermesh")).collect::<Vec<_>>().join(",");
+    let so_many = |count: usize| {
+        let names = (0..count).map(|number| format!("DNS:n{number}.demo.hypermesh"));
+        names.collect::<Vec<_>>().join(",")
+    };
+    let (many, far_too_many) = (so_many(33), so_many(10_000));
     let good = "DNS:web.demo.hypermesh";
     let (malformed, policy) = (StatusCode::InvalidArgument, StatusCode::FailedPrecondition);
     let rsa: &[&str] = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
@@ -95,7 +98,9 @@ async fn requests_that_openssl_makes_and_the_profile_forbids_are_refused_with_wh
         (ED25519, "DNS:web.other.hypermesh", policy, "other.hypermesh"),
         (ED25519, "DNS:www.example.org", policy, "www.example.org"),
         (ED25519, "DNS:hypermesh", policy, "hypermesh"),
-        (ED25519, many.as_str(), malformed, "at most 32 names"),
+        (ED25519, many.as_str(), malformed, "33 names where at most 32 are allowed"),
+        // Refused before anything of it is read.
+        (ED25519, far_too_many.as_str(), malformed, "where at most 65536 are allowed"),
     ];
     let mut nonce = 0;
     for (key, names, code, words) in cases {

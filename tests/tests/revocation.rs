@@ -137,7 +137,8 @@ fn repeats_and_refusals(desk: &Desk) {
     desk.fail(&["cert", "revoke", "absent.pem", "--reason", "superseded"], 3, "absent.pem");
     // Somebody else's is refused, by the mesh.
     let seed: String = desk.mesh.cast.other.seed().iter().map(|byte| format!("{byte:02x}")).collect();
-    std::fs::write(desk.path("other.key"), seed).unwrap();
+    let private = hypermesh::file::Access::Private;
+    hypermesh::file::write(&desk.path("other.key"), seed.as_bytes(), private).unwrap();
     let context = desk.read("context.toml").replace("owner.key", "other.key");
     std::fs::write(desk.path("other.toml"), context).unwrap();
     let words = ["--context", "other.toml", "cert", "revoke", "good", "--reason", "superseded"];
