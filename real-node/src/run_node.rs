@@ -10,7 +10,7 @@ use crate::node_config::NodeConfigFile;
 use crate::open_metrics::MetricsFile;
 use crate::plot::PlotFolder;
 use crate::reload::Changes;
-use crate::service_manager::Reports;
+use crate::service_manager::{self, Reports};
 use crate::store::{RedbStore, StoreError};
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Now, PublicKey, SecretKey};
@@ -85,7 +85,11 @@ pub async fn run(folder: &NodeFolder) -> Result<(), Failure> {
                 tracing::info!("stopping: {why}");
                 break;
             }
-            _ = hangup.recv() => node.reload(folder).await,
+            _ = hangup.recv() => {
+                service_manager::reloading();
+                node.reload(folder).await;
+                service_manager::reloaded();
+            }
             outcome = node.driver.stopped() => return Err(ended(outcome)),
         }
     }
