@@ -26,6 +26,8 @@ impl Changes {
             ("profile", old.profile != new.profile),
             ("listen", old.listen != new.listen),
             ("genesis", old.genesis != new.genesis),
+            ("metrics_file", old.metrics_file != new.metrics_file),
+            ("peers", old.peers != new.peers),
         ];
         let waiting = fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect();
         let dns = old.dns != new.dns;
@@ -74,6 +76,8 @@ mod tests {
             ("profile = \"devnet\"", "profile = \"sim\"", "profile"),
             ("7401", "7402", "listen"),
             ("../genesis", "genesis", "genesis"),
+            ("name =", "metrics_file = \"node.prom\"\nname =", "metrics_file"),
+            ("name =", "peers = { node-3 = \"[2001:db8::3]:7400\" }\nname =", "peers"),
         ] {
             let (dns, text) = told(replaced, by);
             assert!(!dns && text.contains(&format!("{key} cannot change while the node runs")), "{text}");

@@ -10,7 +10,7 @@ use crate::node_config::NodeConfigFile;
 use crate::open_metrics::MetricsFile;
 use crate::plot::PlotFolder;
 use crate::reload::Changes;
-use crate::service_manager::Reports;
+use crate::service_manager::{self, Reports};
 use crate::store::{RedbStore, StoreError};
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Now, PublicKey, SecretKey};
@@ -91,7 +91,11 @@ pub async fn run(folder: &NodeFolder) -> Result<(), Failure> {
                 tracing::info!("stopping: {why}");
                 break false;
             }
-            _ = hangup.recv() => node.reload(folder).await,
+            _ = hangup.recv() => {
+                service_manager::reloading();
+                node.reload(folder).await;
+                service_manager::reloaded();
+            }
             () = raised(&mut node.alarm) => break true,
             outcome = node.driver.stopped() => return Err(ended(outcome)),
         }

@@ -135,6 +135,9 @@ fn the_units_do_what_they_say(network: &Network) {
     assert!(status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2"), "{status}");
     assert_eq!(host.succeed(&format!("stat -c %U /proc/{process}")).trim(), "hypermesh");
 
+    host.succeed("systemctl reload hypermesh");
+    host.until(PATIENCE, "journalctl -u hypermesh --no-pager | grep -q 'configuration reloaded'");
+
     // Killed, it comes back by itself; stuck, it is ended, and comes back.
     for signal in ["KILL", "STOP"] {
         let process = property("MainPID");
