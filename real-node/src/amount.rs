@@ -33,12 +33,7 @@ impl FromStr for Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, millionths) = (self.0.0 / MicroCaesar::ONE.0, self.0.0 % MicroCaesar::ONE.0);
-        let decimals = format!("{millionths:06}");
-        match decimals.trim_end_matches('0') {
-            "" => write!(formatter, "{whole} Caesar"),
-            decimals => write!(formatter, "{whole}.{decimals} Caesar"),
-        }
+        self.0.in_caesar().fmt(formatter)
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Exit {
     NotFound = 6,
     /// A verification was made and did not hold.
     NotValid = 7,
+    /// The node's store failed: a full disk, an error of the device, damage. It promised nothing that is not on disk.
+    Storage = 8,
     /// Something else went wrong here: disk, permissions, a port in use.
     Failed = 1,
 }

@@ -7,6 +7,7 @@
 
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access, read_text};
+use crate::suggestion::with_suggestion;
 use hypermesh_core::base::{Digest, MicroCaesar, Profile, PublicKey, UnixMillis, encode};
 use hypermesh_core::state::{
     GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisMember, GenesisName, GenesisValidator, SetRecords,
@@ -244,7 +245,14 @@ fn check(genesis: &Genesis) -> Result<(), String> {
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path, bytes_max: usize) -> Result<T, Failure> {
     let text = read_text(path, bytes_max)?;
     serde_json::from_str(&text)
-        .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))
+        .map_err(|error| Failure::new(Exit::Input, format!("{}: {}", path.display(), told(&error))))
+}
+
+fn told(error: &serde_json::Error) -> String {
+    match error.is_eof() {
+        true => format!("it ends too early ({error}): copy the whole file again"),
+        false => with_suggestion(&error.to_string()),
+    }
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Failure> {

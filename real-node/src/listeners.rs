@@ -2,17 +2,12 @@
 
 use crate::dns_listener::{Answerer, BindError, DnsListener};
 use hypermesh_core::api::View;
-use hypermesh_core::base::{Profile, UnixMillis};
-use hypermesh_core::trustchain::dns::{Staleness, answer};
+use hypermesh_core::trustchain::dns::answer;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use stoq::Clock;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-
-/// After so many heartbeats without a block the state counts as stale.
-const STALE_HEARTBEATS: u32 = 3;
 
 /// A DNS listener that serves.
 pub struct DnsService {
@@ -59,27 +54,6 @@ impl DnsService {
 fn answerer(views: watch::Receiver<Arc<View>>, clock: Arc<dyn Clock>) -> Answerer {
     Arc::new(move |query, transport| {
         let view = Arc::clone(&views.borrow());
-        let profile = view.state.genesis_document().profile;
-        let stale = staleness(profile, view.status.time, clock.now().wall);
-        answer(&view.state, query, transport, stale)
+        answer(&view.state, query, transport, view.staleness(clock.now().wall))
     })
-}
-
-/// Whether a state whose last block has this time may be out of date.
-fn staleness(profile: Profile, block: UnixMillis, now: UnixMillis) -> Option<Staleness> {
-    let age = Duration::from_millis(now.since(block));
-    (age > STALE_HEARTBEATS * profile.heartbeat()).then_some(Staleness { age })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_state_is_stale_past_three_heartbeats_and_not_before() {
-        let at = |now| staleness(Profile::Devnet, UnixMillis(1000), UnixMillis(now));
-        assert_eq!(at(0), None, "a block from the future is no older than now");
-        assert_eq!(at(7000), None);
-        assert_eq!(at(7001), Some(Staleness { age: Duration::from_millis(6001) }));
-    }
 }

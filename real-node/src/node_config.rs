@@ -13,12 +13,13 @@
 //! node-3 = "[2001:db8::33]:7400"
 //! ```
 //!
-//! It is read once, at the start.
+//! It is read at the start, and again at SIGHUP: see [`crate::reload`] for what can change then.
 
 use crate::data::NodeFolder;
 use crate::failure::{Exit, Failure};
 use crate::file::read_text;
 use crate::genesis_file::check_dialable;
+use crate::suggestion::with_suggestion;
 use hypermesh_core::base::{Profile, PublicKey};
 use hypermesh_core::state::Genesis;
 use hypermesh_core::trustchain::DomainName;
@@ -75,7 +76,7 @@ impl NodeConfigFile {
     /// # Errors
     /// With what is wrong, and where.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let config: Self = toml::from_str(text).map_err(|error| with_suggestion(&error.to_string()))?;
         config.check()?;
         Ok(config)
     }
@@ -170,6 +171,8 @@ mod tests {
     fn what_is_wrong_is_said_with_its_place() {
         for (replaced, by, expected) in [
             ("dns =", "dsn =", "line 5, column 1"),
+            ("dns =", "dsn =", "did you mean `dns`?"),
+            ("\"[::1]:7401\"", "7401", "line 4, column"),
             ("\"devnet\"\nlisten", "\"moon\"\nlisten", "line 3, column"),
             ("[::1]:7401", "127.0.0.1:7401", "line 4, column"),
             ("[::1]:7401", "[::1]:0", "listen: port 0"),

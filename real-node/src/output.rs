@@ -2,7 +2,7 @@
 
 use crate::failure::{Exit, Failure};
 use serde::Serialize;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +24,16 @@ impl Output {
             false => text(value),
         };
         let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{}", line.trim_end()).map_err(|error| failed(&error))
+        match writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush()) {
+            // Whoever reads has what it wanted, as with `| head`.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(|error| failed(&error)),
+        }
     }
 
     /// Tells something on standard error.
     pub fn tell(self, line: impl std::fmt::Display) {
-        eprintln!("{line}");
+        // Where standard error cannot be written to, there is nobody to tell that.
+        writeln!(std::io::stderr().lock(), "{line}").unwrap_or_default();
     }
 }

@@ -1,6 +1,7 @@
 //! Running a node: from its folder to a driver that turns it, until it is told to stop.
 
 use crate::data::{NodeFolder, PidFile};
+use crate::dns_listener::BindError;
 use crate::failure::{Exit, Failure};
 use crate::genesis_file::read_genesis;
 use crate::listeners::DnsService;
@@ -8,26 +9,32 @@ use crate::logs::AUDIT;
 use crate::node_config::NodeConfigFile;
 use crate::open_metrics::MetricsFile;
 use crate::plot::PlotFolder;
+use crate::reload::Changes;
 use crate::service_manager::Reports;
-use crate::store::RedbStore;
+use crate::store::{RedbStore, StoreError};
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Now, PublicKey, SecretKey};
 use hypermesh_core::hypermesh::RevealChain;
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::hypermesh::proof::Plot;
-use hypermesh_core::node::{Event, Node, NodeConfig};
+use hypermesh_core::node::{Event, Node, NodeConfig, OpenFault};
 use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use stoq::{CoreEntropy, Driver, DriverConfig, Env, Identity, ThreadWorkers};
+use stoq::{Clock, CoreEntropy, Driver, DriverConfig, DriverFault, Env, Identity, ThreadWorkers};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// How long a node may take to stop: what was handed out is made durable first.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What whoever started a second process with one key has to know.
+const TWIN_RUNS: &str = "another process with this node's key runs, on this machine or another, and was there first: this one \
+                         says nothing more and stops. Find the other; stop one of them for good. If the key was stolen, stop \
+                         this node too: the mesh goes on without it";
 
 /// What a node reads from its folder before it starts.
 struct Loaded {
@@ -45,11 +52,15 @@ pub struct RunningNode {
     dns: Option<DnsService>,
     metrics: Option<MetricsFile>,
     reports: Reports,
+    config: NodeConfigFile,
+    clock: Arc<dyn Clock>,
+    alarm: watch::Receiver<bool>,
     /// Kept last: the folder is free once everything else has stopped.
     _mark: PidFile,
 }
 
-/// Runs the node of a folder until SIGINT or SIGTERM.
+/// Runs the node of a folder until SIGINT or SIGTERM, of which a second one ends it at once. SIGHUP has it read its
+/// configuration again.
 ///
 /// # Errors
 /// If it cannot start, or its store fails.
@@ -57,17 +68,62 @@ pub async fn run(folder: &NodeFolder) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, format!("signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut node = RunningNode::start(folder).await?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    let mut stopping = async || {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => "interrupted",
+            _ = terminate.recv() => "told to",
+        }
+    };
+    let mut node = tokio::select! {
+        biased;
+        started = RunningNode::start(folder) => started?,
+        why = stopping() => {
+            tracing::info!("stopped before it ran: {why}");
+            return Ok(());
+        }
+    };
+    let twin_runs = loop {
+        tokio::select! {
+            biased;
+            why = stopping() => {
+                tracing::info!("stopping: {why}");
+                break false;
+            }
+            _ = hangup.recv() => node.reload(folder).await,
+            () = raised(&mut node.alarm) => break true,
+            outcome = node.driver.stopped() => return Err(ended(outcome)),
+        }
+    };
     tokio::select! {
         biased;
-        _ = interrupt.recv() => tracing::info!("stopping: interrupted"),
-        _ = terminate.recv() => tracing::info!("stopping: told to"),
-        outcome = node.driver.stopped() => {
-            let reason = outcome.err().unwrap_or_else(|| "it was stopped from within".into());
-            return Err(Failure::new(Exit::Failed, format!("the node stopped: {reason}")));
+        stopped = node.stop() => stopped?,
+        why = stopping() => {
+            let message = format!("stopped at once: {why} twice; nothing that was promised is lost");
+            return Err(Failure::new(Exit::Failed, message));
         }
     }
-    node.stop().await
+    match twin_runs {
+        true => Err(Failure::new(Exit::Failed, TWIN_RUNS)),
+        false => Ok(()),
+    }
+}
+
+/// Waits until the alarm is raised, for ever if it never is.
+async fn raised(alarm: &mut watch::Receiver<bool>) {
+    if alarm.wait_for(|raised| *raised).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Why a node ended that nobody stopped.
+fn ended(outcome: Result<(), DriverFault>) -> Failure {
+    let Err(fault) = outcome else {
+        return Failure::new(Exit::Failed, "the node stopped from within");
+    };
+    let exit = if matches!(fault, DriverFault::Store { .. }) { Exit::Storage } else { Exit::Failed };
+    Failure::new(exit, format!("the node stopped: {fault}"))
 }
 
 impl RunningNode {
@@ -84,7 +140,7 @@ impl RunningNode {
         };
         let (listen, metrics_file) = (config.listen, config.metrics_file.clone());
         let loading = {
-            let folder = folder.clone();
+            let (folder, config) = (folder.clone(), config.clone());
             move || load(&folder, &config)
         };
         let loaded = tokio::task::spawn_blocking(loading).await.map_err(failure)??;
@@ -99,23 +155,54 @@ impl RunningNode {
             timeouts: Timeouts::default(),
         };
         let clock = Arc::clone(&env.clock);
-        let node = Node::open(clock.now(), node)
-            .map_err(|fault| Failure::new(Exit::Input, format!("{}: {fault}", folder.path().display())))?;
+        let node = Node::open(clock.now(), node).map_err(|fault| unopened(folder, &fault))?;
         let workers = Arc::new(ThreadWorkers::new(Box::new(loaded.store)));
-        let (moved, observer) = (loaded.moved, Arc::new(tell));
+        let (raise, alarm) = watch::channel(false);
+        let (moved, observer) = (loaded.moved, observer(raise));
         let driver = DriverConfig { env, listen, moved, node, workers, observer };
         let driver = Driver::start(driver).map_err(failure)?;
-        let dns = dns.map(|listener| DnsService::start(listener, driver.views(), clock));
+        let dns = dns.map(|listener| DnsService::start(listener, driver.views(), Arc::clone(&clock)));
         let metrics = metrics_file.map(|file| MetricsFile::start(file, driver.views()));
         announce(&driver, dns.as_ref());
         let reports = Reports::start(driver.pulse(), driver.views());
-        Ok(Self { driver, dns, metrics, reports, _mark: mark })
+        Ok(Self { driver, dns, metrics, reports, config, clock, alarm, _mark: mark })
     }
 
     /// The driver that turns the node.
     #[must_use]
     pub const fn driver(&self) -> &Driver {
         &self.driver
+    }
+
+    /// Takes up a changed configuration, as far as a node that runs can; a bad one changes nothing.
+    pub async fn reload(&mut self, folder: &NodeFolder) {
+        let read = folder.read_config();
+        let changes = match read.map(|config| Changes::between(&self.config, config)) {
+            Ok(changes) => changes,
+            Err(failure) => {
+                return tracing::error!(%failure, "configuration not reloaded: the old one stays");
+            }
+        };
+        if changes.dns
+            && let Err(error) = self.move_dns(changes.config.dns).await
+        {
+            return tracing::error!(%error, "configuration not reloaded: the old one stays");
+        }
+        tracing::info!(changes = changes.told(), "configuration reloaded");
+        self.config = changes.config;
+    }
+
+    async fn move_dns(&mut self, target: Option<SocketAddrV6>) -> Result<(), BindError> {
+        let listener = match target {
+            Some(address) => Some(DnsService::bind(address.into()).await?),
+            None => None,
+        };
+        let start = |listener| DnsService::start(listener, self.driver.views(), Arc::clone(&self.clock));
+        let before = std::mem::replace(&mut self.dns, listener.map(start));
+        if let Some(before) = before {
+            before.stop().await;
+        }
+        Ok(())
     }
 
     /// Stops the node, once everything that it has handed out is durable.
@@ -130,7 +217,7 @@ impl RunningNode {
         }
         let stopped = tokio::time::timeout(STOP_TIMEOUT, self.driver.stop()).await;
         let late = |_| Failure::new(Exit::Failed, format!("not stopped within {STOP_TIMEOUT:?}"));
-        stopped.map_err(late)?.map_err(|reason| Failure::new(Exit::Failed, reason))?;
+        stopped.map_err(late)?.map_err(|fault| ended(Err(fault)))?;
         tracing::info!(target: AUDIT, "stopped");
         Ok(())
     }
@@ -155,13 +242,30 @@ fn load(folder: &NodeFolder, config: &NodeConfigFile) -> Result<Loaded, Failure>
     let moved = config
         .moved(&genesis)
         .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", folder.config().display())))?;
-    let store = RedbStore::open(&folder.store()).map_err(failure)?;
+    let store = RedbStore::open(&folder.store()).map_err(|error| Failure::new(exit_of(&error), error))?;
     let plot = PlotFolder::new(folder.plot(), &config.network, config.profile, &identity.public());
     let (plot, reveals) = thread::scope(|scope| {
         let reveals = scope.spawn(|| RevealChain::new(identity.seed()));
         (plot.load(), reveals.join().expect("hashing does not panic"))
     });
     Ok(Loaded { genesis, identity, plot: plot?, reveals, store, moved })
+}
+
+/// What scripts are told of a store that cannot be opened.
+const fn exit_of(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Locked { .. } => Exit::Failed,
+        StoreError::Layout { .. } => Exit::Input,
+        _ => Exit::Storage,
+    }
+}
+
+fn unopened(folder: &NodeFolder, fault: &OpenFault) -> Failure {
+    let exit = match fault {
+        OpenFault::Read(_) | OpenFault::Damaged { .. } => Exit::Storage,
+        _ => Exit::Input,
+    };
+    Failure::new(exit, format!("{}: {fault}", folder.path().display()))
 }
 
 fn announce(driver: &Driver, dns: Option<&DnsService>) {
@@ -189,6 +293,16 @@ async fn announce_ready(mut views: watch::Receiver<Arc<View>>) {
     }
 }
 
+/// Who is told of events: the log, and of a twin whoever runs the node.
+fn observer(raise: watch::Sender<bool>) -> stoq::Observer {
+    Arc::new(move |event, now| {
+        tell(event, now);
+        if matches!(event, Event::TwinRuns { .. }) {
+            raise.send_replace(true);
+        }
+    })
+}
+
 /// Writes events to the log.
 fn tell(event: &Event, _now: Now) {
     match event {
@@ -214,6 +328,25 @@ fn tell(event: &Event, _now: Now) {
         Event::CommitteeActive { height, holds_shares } => {
             tracing::info!(target: AUDIT, height = height.0, holds_shares, "the committee's keys are active");
         }
+        Event::RepairBegan { validator, number } => {
+            tracing::info!(target: AUDIT, %validator, number, "a validator asks for repair of its key shares");
+        }
+        Event::RepairEnded { validator, number, given_up: None } => {
+            tracing::info!(target: AUDIT, %validator, number, "key shares repaired");
+        }
+        Event::RepairEnded { validator, number, given_up: Some(reason) } => {
+            tracing::warn!(target: AUDIT, %validator, number, reason, "repair of key shares given up");
+        }
+        Event::SharesRepaired { number } => {
+            tracing::info!(target: AUDIT, number, "this node has its key shares again")
+        }
+        Event::Doubled { validator } => {
+            tracing::error!(target: AUDIT, %validator, "two processes hold this validator's key: the second was refused");
+        }
+        Event::RefusedAsTwin { by } => {
+            tracing::error!(target: AUDIT, %by, "a peer says that another process with this node's key is linked to it");
+        }
+        Event::TwinRuns { by } => tracing::error!(target: AUDIT, said_by = by.len(), "{TWIN_RUNS}"),
         Event::Culprit { validator, reason } => {
             tracing::warn!(target: AUDIT, %validator, reason, "a bad signature share")
         }

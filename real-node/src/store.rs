@@ -3,64 +3,50 @@
 //! One write transaction, synced once, carries all batches that wait, so either all of them survive a loss of
 //! power or none. Key shares are the exception: they are [files](crate::share_files) beside the database, written before
 //! what is committed together with them. Reads see what was committed; the core itself remembers what it has handed out and is not
-//! durable yet. redb checks its pages when it opens a file that was not closed cleanly; whether the rows fit
-//! together, [`Node::open`](hypermesh_core::node::Node::open) finds out.
+//! durable yet.
+//!
+//! A write that failed is the last one: what the file then holds is known only after it was opened again, so the
+//! store takes nothing more, and the node has to end. Damage is found three times: redb checks every page when a file
+//! is opened; each row carries a [seal](row), which is checked when it is read; and whether the rows fit together,
+//! [`Node::open`](hypermesh_core::node::Node::open) finds out. What is *not* found while a node runs: a row that
+//! is missing because a page above it was damaged since the start. The core knows which rows must be there.
 
+mod fault;
+mod row;
 #[cfg(test)]
 mod tests;
 
+pub use fault::StoreError;
+
 use crate::data::sync_folder;
 use crate::share_files::ShareFiles;
+use fault::{advice, opening, reading};
 use hypermesh_core::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
-use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition};
-use std::fmt::Display;
+use redb::backends::FileBackend;
+use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, TableError};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The database's own cache. What is read again and again, the core holds in memory anyway.
 const CACHE_BYTES: usize = 16 << 20;
 
-/// A store that cannot be opened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Another process has it.
-    #[error(
-        "store {path} is in use by another process: does a node run in this folder already? (node.pid says which)",
-        path = path.display()
-    )]
-    Locked {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is no store, or its pages contradict each other.
-    #[error(
-        "store {path} is damaged: {reason}; restore the folder from a backup, or remove this file and let the node fetch \
-         the blocks again (its key shares lie beside it and stay)",
-        path = path.display()
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        reason: String,
-    },
-    /// The device gave an error.
-    #[error("store {path}: {reason}", path = path.display())]
-    Device {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        reason: String,
-    },
-}
+/// The ending of a store's file while it is made.
+const UNFINISHED: &str = "redb-unfinished";
+/// How rows are laid out in the file: sealed, from 2 on.
+const LAYOUT: u64 = 2;
+const LAYOUT_TABLE: TableDefinition<'static, &'static str, u64> = TableDefinition::new("layout");
+const LAYOUT_KEY: &str = "layout";
 
 /// A node's store. The driver's storage thread has it; the node has a [`RedbReader`] of it.
 pub struct RedbStore {
+    path: PathBuf,
     database: Arc<Database>,
     shares: ShareFiles,
+    /// Why the last write failed, if one has.
+    failed: Option<String>,
 }
 
 /// Reads of a store, in transactions of their own.
@@ -76,25 +62,54 @@ impl RedbStore {
     /// # Errors
     /// If another process has it, it is damaged, or the device fails.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let device = |reason: &dyn Display| StoreError::Device {
-            path: path.to_path_buf(),
-            reason: reason.to_string(),
-        };
+        let device = |reason: std::io::Error| StoreError::of(path, reason.into());
+        if std::fs::metadata(path).map_or(true, |about| about.len() == 0) {
+            Self::create(path)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(device)?;
+        let backend = FileBackend::new(file).map_err(|error| opening(path, error))?;
+        let store = Self::on(backend, path, CACHE_BYTES)?;
+        // The file's own entry in its folder must survive a loss of power too.
+        sync_folder(path.parent()).map_err(device)?;
+        Ok(store)
+    }
+
+    /// Makes an empty store beside its place and then puts it there: one that was interrupted in its making would be
+    /// no store, and nobody could tell it from one that was damaged.
+    fn create(path: &Path) -> Result<(), StoreError> {
+        let device = |reason: std::io::Error| StoreError::of(path, reason.into());
+        let unfinished = path.with_extension(UNFINISHED);
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        drop(options.open(path).map_err(|error| device(&error))?);
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        let file = options.open(&unfinished).map_err(device)?;
+        let backend = FileBackend::new(file).map_err(|error| opening(&unfinished, error))?;
+        drop(Self::on(backend, &unfinished, CACHE_BYTES)?);
+        std::fs::rename(&unfinished, path).map_err(device)
+    }
+
+    /// The store in these bytes, which messages call by `path`.
+    fn on(backend: impl StorageBackend, path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
         let mut builder = Database::builder();
-        builder.set_cache_size(CACHE_BYTES).set_repair_callback(|repair| {
+        // A plain open trusts what was closed cleanly, and may panic at what was damaged since.
+        builder.set_cache_size(cache_bytes).set_check_integrity_on_open(true).set_repair_callback(|repair| {
             let percent = (100.0 * repair.progress()).round();
             tracing::info!(percent, "checking the store, which was not closed cleanly");
         });
-        let database = builder.create(path).map_err(|error| opening(path, error))?;
-        make_tables(&database).map_err(|error| device(&error))?;
-        // The file's own entry in its folder must survive a loss of power too.
-        sync_folder(path.parent()).map_err(|error| device(&error))?;
-        let shares = ShareFiles::beside(path);
-        move_shares(&database, &shares).map_err(|reason| device(&reason))?;
-        Ok(Self { database: Arc::new(database), shares })
+        let made = guarded(|| {
+            let database = builder.create_with_backend(backend).map_err(|error| opening(path, error))?;
+            let made = make_tables(&database).map_err(|error| StoreError::of(path, error))?;
+            Ok((database, made))
+        });
+        let (database, layout) = made.unwrap_or_else(|reason| Err(StoreError::damaged(path, reason)))?;
+        match layout {
+            LAYOUT => Ok(Self {
+                path: path.to_path_buf(),
+                database: Arc::new(database),
+                shares: ShareFiles::beside(path),
+                failed: None,
+            }),
+            found => Err(StoreError::Layout { path: path.to_path_buf(), found, expected: LAYOUT }),
+        }
     }
 
     /// A reader that sees all that is committed at the time of each read.
@@ -118,7 +133,9 @@ impl RedbStore {
             let here = |write: &&Write| table_of(write) == table && !matches!(write, Write::Clear { .. });
             while let Some(write) = writes.next_if(here) {
                 match write {
-                    Write::Put { key, value, .. } => drop(open.insert(key.as_slice(), value.as_slice())?),
+                    Write::Put { key, value, .. } => {
+                        drop(open.insert(key.as_slice(), row::seal(table, key, value).as_slice())?);
+                    }
                     Write::Delete { key, .. } => drop(open.remove(key.as_slice())?),
                     Write::Clear { .. } => unreachable!("a table is cleared only while it is closed"),
                 }
@@ -131,26 +148,46 @@ impl RedbStore {
 
 impl stoq::Storage for RedbStore {
     fn commit(&mut self, batches: Vec<WriteBatch>) -> Result<(), String> {
-        let failed = |error: &dyn Display| format!("the store cannot be written: {error}");
-        self.shares.apply(&batches).map_err(|error| failed(&error))?;
-        self.write(&batches).map_err(|error| failed(&error))
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        let shares = self.shares.apply(&batches).map_err(|failure| failure.message);
+        let written = shares.and_then(|()| guarded(|| self.write(&batches)));
+        let reason = match written {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => format!("{error}; {}", advice(&error)),
+            Err(panic) => panic,
+        };
+        let failed = format!("store {} cannot be written: {reason}", self.path.display());
+        self.failed = Some(failed.clone());
+        Err(failed)
     }
 }
 
 impl RedbReader {
-    fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, redb::Error> {
-        let open = self.database.begin_read()?.open_table(definition(table))?;
-        Ok(open.get(key)?.map(|value| value.value().to_vec()))
+    fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        let read = || {
+            let open = self.database.begin_read()?.open_table(definition(table))?;
+            Ok(open.get(key)?.map(|value| row::unseal(table, key, value.value()).map(<[u8]>::to_vec)))
+        };
+        match checked(table, guarded(read))? {
+            Some(None) => Err(ReadError::Damaged { table }),
+            found => Ok(found.flatten()),
+        }
     }
 
-    fn rows(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, redb::Error> {
-        let open = self.database.begin_read()?.open_table(definition(table))?;
-        let rows = open.range::<&[u8]>(start..)?.take(rows_max);
-        rows.map(|row| {
-            let (key, value) = row?;
-            Ok((key.value().to_vec(), value.value().to_vec()))
-        })
-        .collect()
+    fn rows(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
+        let read = || {
+            let open = self.database.begin_read()?.open_table(definition(table))?;
+            let rows = open.range::<&[u8]>(start..)?.take(rows_max);
+            let unsealed = rows.map(|row| {
+                let (key, value) = row?;
+                let unsealed = row::unseal(table, key.value(), value.value()).map(<[u8]>::to_vec);
+                Ok(unsealed.map(|value| (key.value().to_vec(), value)))
+            });
+            unsealed.collect::<Result<Option<Vec<Row>>, redb::Error>>()
+        };
+        checked(table, guarded(read))?.ok_or(ReadError::Damaged { table })
     }
 }
 
@@ -158,16 +195,32 @@ impl Reader for RedbReader {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         match table {
             Table::Shares => self.shares.get(key).map_err(|failure| share_reading(&failure)),
-            table => self.row(table, key).map_err(|error| reading(table, &error)),
+            table => self.row(table, key),
         }
     }
 
     fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
         if table != Table::Shares {
-            return self.rows(table, start, rows_max).map_err(|error| reading(table, &error));
+            return self.rows(table, start, rows_max);
         }
         let rows = self.shares.rows().map_err(|failure| share_reading(&failure))?;
         Ok(rows.into_iter().filter(|(key, _)| key.as_slice() >= start).take(rows_max).collect())
+    }
+}
+
+/// Does something with the database, which panics at some kinds of damaged pages.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        format!("its pages contradict each other: {}", text.unwrap_or_default())
+    })
+}
+
+fn checked<T>(table: Table, read: Result<Result<T, redb::Error>, String>) -> Result<T, ReadError> {
+    match read {
+        Ok(read) => read.map_err(|error| reading(table, &error)),
+        Err(_) => Err(ReadError::Damaged { table }),
     }
 }
 
@@ -181,72 +234,31 @@ const fn table_of(write: &Write) -> Table {
     }
 }
 
-/// Makes the tables that are not there yet. A store that has them all is not written to.
-fn make_tables(database: &Database) -> Result<(), redb::Error> {
+/// Makes the tables that are not there yet, and tells how rows are laid out. A store that has them all is not
+/// written to.
+fn make_tables(database: &Database) -> Result<u64, redb::Error> {
     let known = database.begin_read()?.list_tables()?.count();
-    if known >= Table::ALL.len() {
-        return Ok(());
+    if known > 0 {
+        let layout = match database.begin_read()?.open_table(LAYOUT_TABLE) {
+            Ok(table) => table.get(LAYOUT_KEY)?.map(|layout| layout.value()),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        // The first layout did not say so.
+        let layout = layout.unwrap_or(1);
+        if layout != LAYOUT || known > Table::ALL.len() {
+            return Ok(layout);
+        }
     }
     let transaction = database.begin_write()?;
     for table in Table::ALL {
         transaction.open_table(definition(table))?;
     }
+    transaction.open_table(LAYOUT_TABLE)?.insert(LAYOUT_KEY, LAYOUT)?;
     transaction.commit()?;
-    Ok(())
-}
-
-/// Takes key shares out of a database that was written when they lay there.
-fn move_shares(database: &Database, shares: &ShareFiles) -> Result<(), String> {
-    let failed = |error: redb::Error| error.to_string();
-    let take = || -> Result<Vec<Row>, redb::Error> {
-        let open = database.begin_read()?.open_table(definition(Table::Shares))?;
-        let rows = open
-            .range::<&[u8]>(..)?
-            .map(|row| row.map(|(key, row)| (key.value().to_vec(), row.value().to_vec())));
-        Ok(rows.collect::<Result<_, _>>()?)
-    };
-    let rows = take().map_err(failed)?;
-    for (key, row) in &rows {
-        shares.put(key, row).map_err(|failure| failure.message)?;
-    }
-    let clear = || -> Result<(), redb::Error> {
-        let transaction = database.begin_write()?;
-        transaction.delete_table(definition(Table::Shares))?;
-        transaction.open_table(definition(Table::Shares))?;
-        Ok(transaction.commit()?)
-    };
-    if rows.is_empty() { Ok(()) } else { clear().map_err(failed) }
+    Ok(LAYOUT)
 }
 
 fn share_reading(failure: &crate::failure::Failure) -> ReadError {
     ReadError::Device { table: Table::Shares, reason: failure.message.clone() }
-}
-
-fn opening(path: &Path, error: DatabaseError) -> StoreError {
-    let path = path.to_path_buf();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            StoreError::Locked { path }
-        }
-        DatabaseError::Storage(StorageError::Corrupted(reason)) => StoreError::Damaged { path, reason },
-        DatabaseError::Storage(StorageError::Io(error))
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-            ) =>
-        {
-            StoreError::Damaged { path, reason: error.to_string() }
-        }
-        error @ (DatabaseError::RepairAborted | DatabaseError::UpgradeRequired(_)) => {
-            StoreError::Damaged { path, reason: error.to_string() }
-        }
-        error => StoreError::Device { path, reason: error.to_string() },
-    }
-}
-
-fn reading(table: Table, error: &redb::Error) -> ReadError {
-    match error {
-        redb::Error::Corrupted(_) => ReadError::Damaged { table },
-        error => ReadError::Device { table, reason: error.to_string() },
-    }
 }

@@ -42,11 +42,10 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
 
 fn given_up(stage: &mut Stage, number: u32, accused: Place) -> Result<(), RunFault> {
     let said = |world: &World| {
-        let told = world.events().iter().find_map(|(_, _, event)| match event {
+        world.events().iter().find_map(|(_, _, event)| match event {
             Event::GenerationAborted { attempt, reason } if *attempt == number => Some(reason.clone()),
             _ => None,
-        });
-        told
+        })
     };
     stage.world.run_until("the attempt given up", ABORT_PATIENCE, |world| said(world).is_some())?;
     let reason = said(&stage.world).unwrap_or_default();

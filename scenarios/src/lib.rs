@@ -6,6 +6,7 @@
 mod absent_in_generation;
 mod away_ten_thousand_blocks;
 mod bad_shares;
+mod behind_is_unsure;
 mod calm_issuance;
 mod chaos;
 mod crash_and_restart;
@@ -31,6 +32,7 @@ mod partition_one;
 mod power_loss;
 mod power_loss_of_all_under_load;
 mod quic;
+mod quorum_missing;
 mod refused_operations;
 mod repair_with_a_lying_helper;
 mod repeat_elsewhere;
@@ -39,6 +41,7 @@ mod revocation_reaches_every_node;
 mod rubbish_sync_peer_is_dropped;
 mod stage;
 mod transfer_and_names;
+mod twins;
 mod two_dead_refuses_then_heals;
 mod wiped_disk;
 mod wrong_clock;
@@ -86,6 +89,8 @@ pub const SCENARIOS: &[Scenario] = &[
     power_loss::SCENARIO,
     dead_signer::SCENARIO,
     bad_shares::SCENARIO,
+    quorum_missing::SCENARIO,
+    behind_is_unsure::SCENARIO,
     partition_halves::SCENARIO,
     partition_one::SCENARIO,
     lossy_links::SCENARIO,
@@ -94,6 +99,7 @@ pub const SCENARIOS: &[Scenario] = &[
     generation_power_loss::SCENARIO,
     absent_in_generation::SCENARIO,
     wiped_disk::SCENARIO,
+    twins::SCENARIO,
     repair_with_a_lying_helper::SCENARIO,
     expired_while_apart::SCENARIO,
     old_certificate::SCENARIO,
@@ -167,12 +173,13 @@ mod tests {
     scenarios! {
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links flapping_link interrupted_generation
-        generation_power_loss absent_in_generation wiped_disk
+        generation_power_loss absent_in_generation wiped_disk twins
         repair_with_a_lying_helper expired_while_apart old_certificate member_batch wrong_clock chaos
         revocation_reaches_every_node crl_is_renewed_each_period expired_certificate_loses_its_tlsa
         issuing_certificate_renews_itself
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
+        quorum_missing behind_is_unsure
     }
 
     #[test]

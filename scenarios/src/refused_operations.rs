@@ -2,8 +2,10 @@
 
 use crate::Scenario;
 use crate::stage::{NAME, Stage, ensure};
+use hypermesh_core::api::FaultKind;
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_sim::world::{RunFault, Start, name};
+use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "refused-operations",
@@ -11,6 +13,9 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     start: Start::Ready,
     play,
 };
+
+/// How often a node is asked again that is not sure yet.
+const UNSURE_ATTEMPTS_MAX: usize = 100;
 
 fn play(stage: &mut Stage) -> Result<(), RunFault> {
     stage.begin()?;
@@ -29,8 +34,17 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     ];
     for (request, reason) in refused {
         let place = stage.any_place();
-        let asked = stage.ask(place, request);
-        let fault = stage.refusal(&asked)?;
+        let mut asked = stage.ask(place, request);
+        let mut fault = stage.refusal(&asked)?;
+        // A node that has just begun is not sure yet what the others have decided.
+        for _ in 0..UNSURE_ATTEMPTS_MAX {
+            if fault.kind != FaultKind::Unavailable {
+                break;
+            }
+            stage.world.run_for(Duration::from_millis(50))?;
+            asked = stage.ask(place, asked.request);
+            fault = stage.refusal(&asked)?;
+        }
         let otherwise = format!("refused for another reason than {reason:?}: {fault}");
         ensure(fault.message.contains(reason), &otherwise)?;
     }

@@ -27,6 +27,10 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let lies = [Lie::RubbishBlocks, Lie::FalseHeights, Lie::NoBlocks];
     let lie = lies[usize::try_from(stage.random.below(3)).unwrap_or_default()];
     stage.world.corrupt(liar, lie);
+    // The liar is there first, so that it is asked.
+    stage.world.start(liar)?;
+    stage.world.start(away)?;
+    stage.wait("the liar linked", |world| world.view(away).is_some_and(|view| view.status.connected > 1))?;
     for place in 0..4 {
         stage.world.start(place)?;
     }

@@ -108,6 +108,19 @@ impl LocalMesh {
     }
 }
 
+/// Starts a second process with a validator's key, on a port and with an empty store of its own.
+///
+/// # Panics
+/// If it does not start.
+#[must_use]
+pub fn start_twin(mesh: &LocalMesh, number: usize, observer: Observer) -> Driver {
+    let validator = &mesh.cast.validators[number];
+    let mut listed = mesh.cast.genesis.validators[number].clone();
+    listed.address.set_port(0);
+    let path = mesh.folder.path().join("twin.redb");
+    start(&mesh.cast.genesis, validator, &listed, &path, observer)
+}
+
 /// A client with a socket of its own.
 ///
 /// # Panics

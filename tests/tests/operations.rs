@@ -11,6 +11,8 @@ use std::time::Duration;
 const HOSTS: [&str; 5] = ["node-1", "node-2", "node-3", "node-4", "client"];
 /// How exposed the service may be by systemd's own count, of 100: it counts network and one capability.
 const EXPOSURE_MAX: u32 = 20;
+/// How long what nobody waits for on the page may take.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// What a shell remembers from one block to the next.
 const SESSION: &str = "/root/.session";
 
@@ -93,6 +95,10 @@ fn the_page_on_operations_is_true() {
                     };
                     seen.push(run(&network, host, &script, exit, line));
                 }
+                if remark == "its shares come back" {
+                    let shares = "ls /var/lib/hypermesh/store.shares/*.share";
+                    who(&on).into_iter().for_each(|host| drop(network.host(host).until(PATIENCE, shares)));
+                }
                 if remark == "all see the same" {
                     assert!(seen.iter().all(|text| !text.is_empty() && *text == seen[0]), "{seen:?}");
                 }
@@ -152,9 +158,13 @@ fn the_tour_of_the_readme_is_true() {
     let Some(network) = Network::start(&["tour"], Init::Plain, &files) else { return };
     let mut script = String::from("set -euo pipefail\n");
     for step in steps {
-        let Step::Run { on, commands, line, .. } = step else { panic!("nothing is carried in the README") };
+        let Step::Run { on, exit, commands, line, .. } = step else {
+            panic!("nothing is carried in the README")
+        };
         assert_eq!(on, "the devnet");
-        script.push_str(&format!("echo '-- line {line}' >&2\n{commands}\n"));
+        // In a shell of its own, so that the block ends at the first command that fails, also where one must.
+        let block = format!("set +e\n(set -e\n{commands}\n)\ncode=$?\nset -e\ntest $code -eq {exit}\n");
+        script.push_str(&format!("echo '-- line {line}' >&2\n{block}"));
     }
     let host = network.host("tour");
     host.succeed(&format!("cat > tour.sh <<'END-OF-THE-TOUR'\n{script}END-OF-THE-TOUR"));

@@ -1,6 +1,6 @@
 //! The codes with which connections and streams are closed. The numbers are part of the protocol.
 
-use quinn::VarInt;
+use quinn::{ConnectionError, VarInt};
 
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) enum Close {
     Silent = 5,
     /// The peer has become a validator or has ceased to be one.
     StandingChanged = 6,
+    /// Another process with the same key has a link here, and it still answers.
+    Twin = 7,
 }
 
 /// Why a stream is ended early.
@@ -35,6 +37,12 @@ pub(crate) enum Abandon {
 }
 
 impl Close {
+    /// Whether a connection was closed by its other end for this reason.
+    pub(crate) fn was_said(self, connection: &quinn::Connection) -> bool {
+        let code = VarInt::from(self as u8);
+        matches!(connection.close_reason(), Some(ConnectionError::ApplicationClosed(close)) if close.error_code == code)
+    }
+
     pub(crate) fn connection(self, connection: &quinn::Connection, reason: &str) {
         connection.close(VarInt::from(self as u8), reason.as_bytes());
     }

@@ -8,6 +8,7 @@ mod caesar;
 mod consensus;
 mod fault;
 mod method;
+mod quorum;
 mod read;
 mod status;
 mod trustchain;
@@ -22,6 +23,7 @@ pub use consensus::{
 };
 pub use fault::{ApiFault, FaultKind};
 pub use method::{Call, METHODS, Method, Request, Response};
+pub use quorum::STALE_HEARTBEATS;
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
 pub use status::{
     CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health,

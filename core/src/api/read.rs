@@ -38,7 +38,7 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
             Ok(Response::ValidateCertificate(certificate_state(state, &request.certificate_der, wall)))
         }
         Request::ListCertificates(request) => Ok(Response::ListCertificates(list(state, request, wall))),
-        Request::ResolveDns(request) => Ok(Response::ResolveDns(resolve(state, request))),
+        Request::ResolveDns(request) => Ok(Response::ResolveDns(resolve(view, request, wall))),
         Request::LogInclusion(request) => inclusion(state, request).map(Response::LogInclusion),
         Request::LogConsistency(request) => consistency(state, request).map(Response::LogConsistency),
         Request::ValidateBatch(request) if request.requirements == ConsensusRequirements::Checked => {
@@ -49,12 +49,12 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
         }
         Request::Genesis(_) => Ok(Response::Genesis(state.genesis_document().as_ref().clone())),
         Request::Member(request) => member(state, request).map(Response::Member),
-        Request::Status(_) => Ok(Response::Status(view.status.clone())),
+        Request::Status(_) => Ok(Response::Status(status(view, wall))),
         Request::Balance(request) => Ok(Response::Balance(balance(state, request))),
         Request::Fees(_) => Ok(Response::Fees(fees(state))),
-        Request::TrustchainHealth(_) => Ok(Response::TrustchainHealth(health(view, true))),
-        Request::HypermeshHealth(_) => Ok(Response::HypermeshHealth(health(view, false))),
-        Request::CaesarHealth(_) => Ok(Response::CaesarHealth(health(view, false))),
+        Request::TrustchainHealth(_) => Ok(Response::TrustchainHealth(health(view, true, wall))),
+        Request::HypermeshHealth(_) => Ok(Response::HypermeshHealth(health(view, false, wall))),
+        Request::CaesarHealth(_) => Ok(Response::CaesarHealth(health(view, false, wall))),
         Request::TrustchainMetrics(_) => Ok(Response::TrustchainMetrics(metrics(view, "trustchain"))),
         Request::HypermeshMetrics(_) => Ok(Response::HypermeshMetrics(metrics(view, "hypermesh"))),
         Request::CaesarMetrics(_) => Ok(Response::CaesarMetrics(metrics(view, "caesar"))),
@@ -137,7 +137,8 @@ fn list(state: &State, request: &CertificateListRequest, wall: UnixMillis) -> Ce
     CertificateList { certificates, next: None }
 }
 
-fn resolve(state: &State, request: &DnsRequest) -> DnsAnswer {
+fn resolve(view: &View, request: &DnsRequest, wall: UnixMillis) -> DnsAnswer {
+    let state = &view.state;
     let resolution = dns::resolve(state, &request.name, request.record_type);
     DnsAnswer {
         outcome: resolution.outcome,
@@ -145,6 +146,8 @@ fn resolve(state: &State, request: &DnsRequest) -> DnsAnswer {
         authority: resolution.authority,
         height: state.height(),
         time: state.time(),
+        age_ms: wall.since(state.time()),
+        stale: view.staleness(wall).is_some(),
     }
 }
 
@@ -257,19 +260,17 @@ fn fees(state: &State) -> FeeSchedule {
     }
 }
 
-fn health(view: &View, issuing: bool) -> Health {
+fn status(view: &View, wall: UnixMillis) -> NodeStatus {
+    let age_ms = wall.since(view.state.time());
+    NodeStatus { age_ms, standstill: view.standstill(wall), ..view.status.clone() }
+}
+
+fn health(view: &View, issuing: bool, wall: UnixMillis) -> Health {
     let status = &view.status;
-    let linked = status.connected >= status.quorum;
-    let (serving, detail) = match (linked, issuing && !status.ready) {
-        (false, _) => {
-            let (connected, quorum) = (status.connected, status.quorum);
-            (
-                false,
-                alloc::format!("quorum is missing: linked with {connected} validators, {quorum} are needed"),
-            )
-        }
-        (true, true) => (false, alloc::format!("cannot issue yet: {}", status.committee)),
-        (true, false) => (true, "ok".to_string()),
+    let (serving, detail) = match view.standstill(wall) {
+        Some(standstill) => (false, standstill),
+        None if issuing && !status.ready => (false, alloc::format!("cannot issue yet: {}", status.committee)),
+        None => (true, "ok".to_string()),
     };
     Health { serving, detail, height: status.height }
 }

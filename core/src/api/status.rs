@@ -35,6 +35,12 @@ message! {
         behind: u64,
         /// Whether the node takes part in deciding: `yes`, or why it does not.
         voting: String,
+        /// The names of those that it is not linked with.
+        unreachable: Vec<String>,
+        /// How long ago the last block was made, in milliseconds, by this node's clock when it was asked.
+        age_ms: u64,
+        /// Why nothing can be decided, if nothing can: quorum is missing, or no block comes.
+        standstill: Option<String>,
         /// Whether the committee's keys are active, and if not, how far they are.
         committee: String,
         /// Whether the node can issue: keys active, chain signed, ticket standing.

@@ -275,6 +275,10 @@ message! {
         height: Height,
         /// That block's time.
         time: UnixMillis,
+        /// How long ago that was, in milliseconds, by the answering node's clock.
+        age_ms: u64,
+        /// Whether the answer may be out of date: no block for several heartbeats (Extended DNS Error 3).
+        stale: bool,
     }
 }
 

@@ -14,7 +14,7 @@ pub use codec::{DecodeError, decode, encode};
 pub use digest::{Digest, Domain};
 pub use entropy::{Entropy, EntropyRng};
 pub use key::{InvalidKey, PublicKey, SecretKey, Signature, SignatureError, verify_batch};
-pub use number::{Epoch, Height, LeafIndex, MicroCaesar, Sequence};
+pub use number::{Epoch, Height, InCaesar, LeafIndex, MicroCaesar, Sequence};
 pub use profile::{Profile, UnknownProfile};
 pub use store::{ReadError, Reader, Row, Table, Write, WriteBatch};
 pub use time::{Mono, Now, UnixMillis};

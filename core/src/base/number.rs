@@ -69,6 +69,12 @@ impl MicroCaesar {
     /// One whole Caesar, in millionths.
     pub const ONE: Self = Self(1_000_000);
 
+    /// The amount for people: in whole Caesar, with as many decimals as it needs.
+    #[must_use]
+    pub const fn in_caesar(self) -> InCaesar {
+        InCaesar(self)
+    }
+
     /// The sum, or `None` if it does not fit.
     #[must_use]
     pub const fn checked_add(self, other: Self) -> Option<Self> {
@@ -85,5 +91,23 @@ impl MicroCaesar {
             Some(difference) => Some(Self(difference)),
             None => None,
         }
+    }
+}
+
+/// An amount that prints in whole Caesar: `12 Caesar`, `0.5 Caesar`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InCaesar(MicroCaesar);
+
+impl fmt::Display for InCaesar {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, mut rest) = (self.0.0 / MicroCaesar::ONE.0, self.0.0 % MicroCaesar::ONE.0);
+        if rest == 0 {
+            return write!(formatter, "{whole} Caesar");
+        }
+        let mut decimals = 6;
+        while rest.is_multiple_of(10) {
+            (rest, decimals) = (rest / 10, decimals - 1);
+        }
+        write!(formatter, "{whole}.{rest:0decimals$} Caesar")
     }
 }

@@ -59,7 +59,11 @@ pub struct Movement {
 #[non_exhaustive]
 pub enum LedgerFault {
     /// The source holds too little.
-    #[error("the source holds {balance} and {needed} are needed")]
+    #[error(
+        "the source holds {balance} and {needed} are needed",
+        balance = balance.in_caesar(),
+        needed = needed.in_caesar()
+    )]
     Insufficient {
         /// What it holds.
         balance: MicroCaesar,

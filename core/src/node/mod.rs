@@ -40,6 +40,7 @@ mod sync;
 mod task;
 mod ticket;
 mod timers;
+mod twin;
 
 pub use config::{NodeConfig, OpenFault};
 pub use job::{Job, JobId, JobOutcome};
@@ -83,6 +84,7 @@ pub struct Node {
     tickets: ticket::Tickets,
     generation: generation::GenerationPart,
     share_repair: share_repair::ShareRepairPart,
+    twin: twin::TwinPart,
     signing: signing::Signing,
     sync: sync::Sync,
     serving: serve::Serving,
@@ -128,7 +130,11 @@ impl Node {
             PeerStatus::Lost => {
                 self.connected.remove(&peer);
                 self.forget_fetch(peer);
+                self.quorum.forget(&peer);
+                self.forget_refusal(peer);
             }
+            PeerStatus::Refused => self.on_refused_as_twin(peer),
+            PeerStatus::Doubled => self.outbox.event(Event::Doubled { validator: peer }),
         }
         self.watch_quorum();
         self.publish();

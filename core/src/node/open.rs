@@ -3,7 +3,7 @@
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
     Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, quorum, recall, repair,
-    serve, share_repair, signing, store, submit, sync, ticket, timers,
+    serve, share_repair, signing, store, submit, sync, ticket, timers, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -15,7 +15,7 @@ use crate::state::{
 };
 use crate::trustchain::ct::{self, MerkleTree};
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -87,6 +87,7 @@ impl Node {
             tickets: ticket::Tickets::default(),
             generation: generation::GenerationPart::default(),
             share_repair: share_repair::ShareRepairPart::default(),
+            twin: twin::TwinPart::default(),
             signing: signing::Signing::default(),
             sync: sync::Sync::default(),
             serving: serve::Serving::default(),
@@ -118,6 +119,7 @@ impl Node {
     pub(super) fn publish(&mut self) {
         let mut status = blank_status(&self.state, self.identity.public());
         status.connected = self.linked() as u64;
+        status.unreachable = self.unreachable();
         status.committee = self.committee_status();
         status.ready = self.is_ready() && !self.is_stopped() && self.has_quorum();
         status.behind = self.behind();
@@ -132,6 +134,15 @@ impl Node {
             status,
             counters: Arc::new(self.counters.clone()),
         });
+    }
+
+    /// The names of the validators that are not linked.
+    fn unreachable(&self) -> Vec<String> {
+        let missing = self.peers().filter(|peer| !self.connected.contains(peer));
+        let name = |peer| self.state.get::<Validator>(&peer).map_or_else(|| peer.to_string(), |row| row.name);
+        let mut names: Vec<String> = missing.map(name).collect();
+        names.sort();
+        names
     }
 
     /// Tells of a failed read; the caller goes without what it wanted.
@@ -154,8 +165,11 @@ fn blank_status(state: &State, node: crate::base::PublicKey) -> NodeStatus {
         connected: 0,
         quorum: state.validators().quorum() as u64,
         behind: 0,
-        voting: alloc::string::String::new(),
-        committee: alloc::string::String::new(),
+        voting: String::new(),
+        committee: String::new(),
+        unreachable: Vec::new(),
+        age_ms: 0,
+        standstill: None,
         ready: false,
         certificates: 0,
         names: 0,

@@ -27,6 +27,10 @@ pub enum PeerStatus {
     Connected,
     /// It was lost.
     Lost,
+    /// The peer says that another process with this node's key is linked to it. It may lie.
+    Refused,
+    /// Another process with the peer's key asked for a link, and was refused: the first one still answers.
+    Doubled,
 }
 
 /// What a node wants done.
@@ -160,6 +164,21 @@ pub enum Event {
         validator: PublicKey,
         /// What happened.
         reason: String,
+    },
+    /// Two processes hold this validator's key at once. The second was refused.
+    Doubled {
+        /// Whose key.
+        validator: PublicKey,
+    },
+    /// A peer refused a link: it says that another process with this node's key is linked to it.
+    RefusedAsTwin {
+        /// Who says so.
+        by: PublicKey,
+    },
+    /// More peers say so than can be lying: another process runs with this node's key. This node says nothing more.
+    TwinRuns {
+        /// Who says so.
+        by: Vec<PublicKey>,
     },
     /// A validator signed two things that contradict each other.
     Equivocation(Box<Evidence>),

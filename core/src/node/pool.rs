@@ -99,6 +99,9 @@ impl Node {
 
     /// Puts this node's own word before the mesh.
     pub(super) fn say(&mut self, action: crate::state::SystemAction) {
+        if self.is_stopped() {
+            return;
+        }
         let operation = SystemOperation::sign(self.state.genesis_hash(), action, &self.identity);
         self.broadcast(&Message::System(operation.clone()));
         if self.state.accepts(&operation) {

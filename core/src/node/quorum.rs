@@ -4,11 +4,16 @@
 //! at once; what waits already is refused when that while is over. An operation that it holds is not forgotten: it
 //! goes on chain when the quorum is back, unless it has expired by then, and asking again with the same operation
 //! gets its receipt. Reads go on being answered.
+//!
+//! A node that may be behind does not refuse for good either what its old state speaks against: see
+//! [`Node::may_be_behind`].
 
 use super::Node;
 use super::timers::Timer;
 use crate::api::ApiFault;
-use crate::base::Mono;
+use crate::base::{Height, Mono, PublicKey};
+use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
@@ -19,6 +24,18 @@ const QUORUM_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Quorum {
     lost_since: Option<Mono>,
+    /// Who has said its height since it was linked.
+    heard: BTreeSet<PublicKey>,
+}
+
+impl Quorum {
+    pub(super) fn hear(&mut self, peer: PublicKey) {
+        self.heard.insert(peer);
+    }
+
+    pub(super) fn forget(&mut self, peer: &PublicKey) {
+        self.heard.remove(peer);
+    }
 }
 
 impl Node {
@@ -54,15 +71,35 @@ impl Node {
     pub(super) fn quorum_missing(&self) -> Option<ApiFault> {
         let since = self.quorum.lost_since?;
         (self.now.mono.since(since) >= QUORUM_PATIENCE).then(|| {
-            let missing = self.missing_words();
-            let next = "ask again with the same operation when they are back: it is carried out once";
-            ApiFault::unavailable(alloc::format!("nothing can be decided now, {missing}: {next}"))
+            let why = self.view.standstill(self.wall()).unwrap_or_else(|| self.missing_words());
+            let next = "Then ask again with the same operation: it is carried out once";
+            ApiFault::unavailable(format!("nothing can be decided now: {why}. {next}"))
         })
     }
 
     /// That a quorum is missing, in words.
     pub(super) fn missing_words(&self) -> String {
         let (linked, needed) = (self.linked(), self.state.validators().quorum());
-        alloc::format!("quorum is missing: {linked} of the {needed} validators that it takes are linked")
+        format!("quorum is missing: {linked} of the {needed} validators that it takes are linked")
+    }
+
+    /// Whether others have decided what this node does not know yet, or may have: it has not heard from a quorum
+    /// since it was linked, or more than f of those it heard from are ahead. What it does not find is then no proof
+    /// that it does not exist.
+    pub(super) fn may_be_behind(&self) -> bool {
+        let heard = self.quorum.heard.intersection(&self.connected).count() + 1;
+        heard < self.state.validators().quorum() || self.behind() > 0
+    }
+
+    /// What is said instead of a refusal that rests on a state which may be old.
+    pub(super) fn unsure(&self) -> ApiFault {
+        if let Some(standstill) = self.view.standstill(self.wall()) {
+            return ApiFault::unavailable(standstill);
+        }
+        let Height(height) = self.state.height();
+        ApiFault::unavailable(format!(
+            "this node is catching up (height {height}) and does not know what was decided since: ask another, or \
+             this one again in a moment"
+        ))
     }
 }

@@ -114,7 +114,10 @@ impl Node {
     /// Answers with a certificate once it is signed. Any node can be asked: it then coordinates.
     pub(super) fn want_certificate(&mut self, id: RequestId, serial: SerialNumber) {
         let Some(certificate) = self.state.get::<Certificate>(&serial) else {
-            let fault = ApiFault::not_found(alloc::format!("no certificate has the serial number {serial}"));
+            let fault = match self.may_be_behind() {
+                true => self.unsure(),
+                false => ApiFault::not_found(alloc::format!("no certificate has the serial number {serial}")),
+            };
             return self.outbox.respond(id, Err(fault));
         };
         let waiting = self.signing.certificates.entry(serial).or_default();

@@ -34,6 +34,8 @@ const BLAME_OF_THE_CAUGHT: u32 = 1 << 16;
 pub(super) struct ShareRepairPart {
     helping: Option<Helping>,
     asking: Option<Asking>,
+    /// The repair by which this node came by its shares.
+    repaired: Option<u32>,
     /// Whom this node would rather not ask again, the more the less.
     blame: BTreeMap<PublicKey, u32>,
 }
@@ -66,6 +68,7 @@ impl Node {
         }
         if self.holds_shares() {
             self.share_repair.asking = None;
+            self.end_own_repair(open);
         } else {
             self.seek_repair(&committee, &repairs, session);
         }
@@ -201,6 +204,23 @@ impl Node {
         }
     }
 
+    /// A repair for this node that it has no need of: it was repaired and the word of that was lost, it came by its shares
+    /// otherwise, or someone else holds its key and asks for its shares.
+    fn end_own_repair(&mut self, open: Option<&OpenRepair>) {
+        let me = self.identity.public();
+        let Some(open) = open.filter(|open| open.validator == me) else { return };
+        let outcome = if self.share_repair.repaired == Some(open.number) {
+            RepairOutcome::Repaired
+        } else {
+            RepairOutcome::GivenUp {
+                accused: Vec::new(),
+                reason: "the validator holds its shares".to_string(),
+            }
+        };
+        let action = RepairAction::End { validator: me, number: open.number, outcome };
+        self.say(SystemAction::Repair(action));
+    }
+
     fn blame_the_silent(&mut self, open: &OpenRepair) {
         let missing = match self.share_repair.asking.take().and_then(|asking| asking.part) {
             Some(part) => part.missing(),
@@ -284,6 +304,7 @@ impl Node {
         writes.put(Table::Shares, shares_key(active.attempt), row.to_bytes().to_vec());
         let token = self.persist(writes);
         let validator = self.identity.public();
+        self.share_repair.repaired = Some(asking.number);
         self.outbox.event(Event::SharesRepaired { number: asking.number });
         let outcome = RepairOutcome::Repaired;
         let action = RepairAction::End { validator, number: asking.number, outcome };

@@ -90,7 +90,11 @@ impl Node {
             return;
         }
         if let Some(refusal) = self.foreseen_refusal(&checked) {
-            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::FailedPrecondition, refusal)));
+            let fault = match self.may_be_behind() {
+                true => self.unsure(),
+                false => ApiFault::new(FaultKind::FailedPrecondition, refusal),
+            };
+            return self.outbox.respond(request, Err(fault));
         }
         if let Err(full) = self.submission.lines.check_room(&checked.operation.body.owner) {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, full)));

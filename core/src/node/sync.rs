@@ -98,6 +98,7 @@ impl UnderWay {
 
 impl Node {
     pub(super) fn on_peer_height(&mut self, from: PublicKey, height: Height) {
+        self.quorum.hear(from);
         self.hint(from, height);
         self.consider_fetch();
     }
@@ -379,6 +380,9 @@ impl Node {
         let later = self.sync.held.split_off(&next);
         let stale = core::mem::replace(&mut self.sync.held, later);
         self.sync.held_bytes -= stale.values().map(CheckedBlock::bytes).sum::<usize>();
+        if self.sync.told.is_some() {
+            self.tell_progress();
+        }
         if self.sync.held.is_empty() {
             self.consider_fetch();
         } else {
@@ -391,7 +395,10 @@ impl Node {
         let (height, behind) = (self.state.height(), self.behind());
         let due = match self.sync.told {
             None => behind >= TELL_BLOCK_COUNT_MIN,
-            Some(told) => behind == 0 || height.0 - told.0 >= TELL_BLOCK_COUNT_STEP,
+            Some(told) => {
+                behind == 0 && !self.sync.claims(self.next_height())
+                    || height.0 - told.0 >= TELL_BLOCK_COUNT_STEP
+            }
         };
         if due {
             self.sync.told = (behind > 0).then_some(height);
@@ -400,12 +407,18 @@ impl Node {
     }
 
     /// Whether this node is catching up over a long way, so that what is only of use at the end can wait.
-    pub(super) const fn is_far_behind(&self) -> bool {
-        self.sync.told.is_some()
+    pub(super) fn is_far_behind(&self) -> bool {
+        self.behind() >= TELL_BLOCK_COUNT_MIN
     }
 }
 
 impl Sync {
+    /// Whether someone of whom there is nothing to complain says that it has this block.
+    fn claims(&self, height: Height) -> bool {
+        let mut peers = self.peers.values();
+        peers.any(|peer| peer.hint >= height && peer.silences == 0 && peer.offences == 0)
+    }
+
     fn waits_for_disk(&self) -> bool {
         let bytes: usize = self.unwritten.iter().map(|(_, bytes)| bytes).sum();
         self.unwritten.len() >= UNWRITTEN_COUNT_MAX || bytes >= UNWRITTEN_BYTES_MAX

@@ -94,7 +94,11 @@ pub enum Refusal {
         time: UnixMillis,
     },
     /// Its owner cannot pay.
-    #[error("account {owner} holds {balance} and {needed} millionths are needed: transfer some to it")]
+    #[error(
+        "account {owner} holds {balance} and {needed} are needed: transfer some to it",
+        balance = balance.in_caesar(),
+        needed = needed.in_caesar()
+    )]
     Funds {
         /// Whose account.
         owner: PublicKey,

@@ -200,20 +200,3 @@ fn a_backup_is_never_overwritten_and_holds_no_shares_of_another_mesh() {
     assert!(refused.message.contains("never overwritten"), "{refused}");
     assert_eq!(std::fs::read(&file).unwrap(), before);
 }
-
-#[test]
-fn shares_that_lay_in_the_database_become_files() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.redb");
-    drop(RedbStore::open(&path).unwrap());
-    let table = redb::TableDefinition::<&[u8], &[u8]>::new("shares");
-    let database = redb::Database::open(&path).unwrap();
-    let transaction = database.begin_write().unwrap();
-    transaction.open_table(table).unwrap().insert([1].as_slice(), b"old".as_slice()).unwrap();
-    transaction.commit().unwrap();
-    drop(database);
-    for _ in 0..2 {
-        drop(RedbStore::open(&path).unwrap());
-        assert_eq!(ShareFiles::beside(&path).rows().unwrap(), [(vec![1], b"old".to_vec())]);
-    }
-}

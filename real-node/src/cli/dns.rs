@@ -112,7 +112,12 @@ fn lookup(name: DomainName, record_type: RecordType, global: &Global, output: Ou
         client.call(&DnsRequest { name: name.clone(), record_type }).await
     })?;
     let absent = match answer.outcome {
-        Outcome::Found => return output.print(&answer, answer_text),
+        Outcome::Found => {
+            if answer.stale {
+                output.tell(stale(&answer));
+            }
+            return output.print(&answer, answer_text);
+        }
         Outcome::NoData => format!("{name} has no {record_type} records"),
         Outcome::NoSuchName => format!("{name} does not exist"),
         _ => format!("{name} lies in no zone of this mesh"),
@@ -120,7 +125,17 @@ fn lookup(name: DomainName, record_type: RecordType, global: &Global, output: Ou
     if output.json {
         output.print(&answer, answer_text)?;
     }
-    Err(Failure::new(Exit::NotFound, format!("{absent} (at height {})", answer.height)))
+    let age = if answer.stale { format!("; {}", stale(&answer)) } else { String::new() };
+    Err(Failure::new(Exit::NotFound, format!("{absent} (at height {}){age}", answer.height)))
+}
+
+/// How old an answer is that may be out of date.
+fn stale(answer: &DnsAnswer) -> String {
+    format!(
+        "this may be out of date: it is of height {}, {} s ago, and the node that answered has seen no block since",
+        answer.height,
+        answer.age_ms / 1000
+    )
 }
 
 /// The records as a zone file has them.

@@ -16,6 +16,7 @@ pub mod trust;
 
 use crate::failure::Failure;
 use crate::output::Output;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,11 +40,16 @@ pub struct Global {
     #[arg(long, global = true)]
     pub json: bool,
     /// The client context: which mesh, where, whose key
-    #[arg(long, global = true, env = crate::context::CONTEXT_VARIABLE, value_name = "FILE")]
+    #[arg(long, global = true, env = crate::context::CONTEXT_VARIABLE, value_name = "FILE", value_parser = any_path())]
     pub context: Option<PathBuf>,
     /// How long a command may take, in seconds
     #[arg(long, global = true, default_value_t = 30, value_name = "SECONDS")]
     pub timeout: u64,
+}
+
+/// Takes an empty path too: an empty variable is as good as none.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// What there is to do.

@@ -168,7 +168,10 @@ fn run_node(args: &RunArgs) -> Result<(), Failure> {
         end_with_parent()?;
     }
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
-    runtime.block_on(run_node::run(&NodeFolder::new(&args.data_dir)))
+    let outcome = runtime.block_on(run_node::run(&NodeFolder::new(&args.data_dir)));
+    // A disk that does not answer must not keep the process: what it was asked for was promised to nobody.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    outcome
 }
 
 /// Has the kernel stop this process when the one that started it ends, whatever ends it.
@@ -286,20 +289,29 @@ fn table(reports: &[NodeReport]) -> String {
 
 fn described_status(report: &NodeReport, status: &NodeStatus) -> String {
     let ready = if status.ready { "ready" } else { "not ready" };
-    let mut text = format!("{} at {}: {ready}\n", status.name, report.address);
+    let mut text = match &status.standstill {
+        Some(standstill) => {
+            format!("{} at {}: NOTHING CAN BE DECIDED: {standstill}\n", status.name, report.address)
+        }
+        None => format!("{} at {}: {ready}\n", status.name, report.address),
+    };
     let process = report.process.map(|process| process.to_string());
     let rows = [
         ("process", process.unwrap_or_default()),
         ("network", format!("{} ({})", status.network, status.profile)),
         ("genesis", status.genesis.to_string()),
         ("key", status.node.to_string()),
-        ("height", format!("{} at {}", status.height, moment::text(status.time))),
+        (
+            "height",
+            format!("{} at {}, {} s ago", status.height, moment::text(status.time), status.age_ms / 1000),
+        ),
         (
             "validators",
             format!("{} of {} linked, {} decide", status.connected, status.validators, status.quorum),
         ),
         ("voting", status.voting.clone()),
         ("behind", if status.behind == 0 { String::new() } else { format!("{} blocks", status.behind) }),
+        ("not linked", status.unreachable.join(", ")),
         ("committee", status.committee.clone()),
         ("certificates", format!("{}, log of {} entries", status.certificates, status.log_size)),
         ("names", status.names.to_string()),
@@ -316,6 +328,8 @@ fn no_runtime(error: std::io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("cannot start a runtime: {error}"))
 }
 
+/// How long threads that are at work may take when the node has ended.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// A node that runs answers in milliseconds.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often nodes are asked whether they are ready.

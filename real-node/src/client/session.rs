@@ -50,5 +50,7 @@ pub(crate) fn read_context(global: &Global) -> Result<Context, Failure> {
         );
         Failure::new(Exit::Usage, message)
     };
-    Context::read(global.context.as_deref().ok_or_else(missing)?)
+    // An empty variable is as good as none.
+    let path = global.context.as_deref().filter(|path| !path.as_os_str().is_empty());
+    Context::read(path.ok_or_else(missing)?)
 }

@@ -1,3 +1,5 @@
+mod faults;
+
 use super::*;
 use std::os::unix::fs::PermissionsExt;
 use stoq::Storage;
@@ -98,4 +100,57 @@ fn a_file_that_is_no_store_is_called_damaged_and_left_alone() {
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("restore"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), vec![0x5a; 8192]);
+}
+
+#[test]
+fn a_store_that_was_interrupted_in_its_making_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("store.redb-unfinished"), [7; 5000]).unwrap();
+    std::fs::write(folder.path().join("store.redb"), []).unwrap();
+    let mut store = store(&folder);
+    store.commit(vec![put(Table::Meta, "head", "1")]).unwrap();
+    assert_eq!(get(&store, Table::Meta, "head").as_deref(), Some("1"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_store_that_was_cut_short_is_called_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    store(&folder).commit(vec![put(Table::Blocks, "1", &"a".repeat(300_000))]).unwrap();
+    let path = folder.path().join("store.redb");
+    let whole = std::fs::metadata(&path).unwrap().len();
+    for left in [1, 100, 4096, whole / 2, whole - 1] {
+        let cut = folder.path().join("cut.redb");
+        std::fs::copy(&path, &cut).unwrap();
+        OpenOptions::new().write(true).open(&cut).unwrap().set_len(left).unwrap();
+        let error = RedbStore::open(&cut).err().unwrap_or_else(|| panic!("{left} of {whole} bytes opened"));
+        assert!(matches!(error, StoreError::Damaged { .. }), "{left} of {whole}: {error}");
+    }
+}
+
+/// Prints what seals and the check at the start cost; run it with `--release -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn what_the_checks_cost() {
+    use std::time::Instant;
+    for (bytes, repeats) in [(100, 100_000), (4_096, 20_000), (1 << 20, 100)] {
+        let value = vec![7; bytes];
+        let begun = Instant::now();
+        let sum: usize = (0..repeats).map(|_| row::seal(Table::Blocks, b"12345678", &value).len()).sum();
+        let each = begun.elapsed() / repeats;
+        println!("a seal on {bytes} bytes: {each:?} ({sum} bytes in all)");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(&folder);
+    for number in 0..64_u64 {
+        let mut batch = WriteBatch::default();
+        for part in 0..16_u64 {
+            batch.put(Table::Blocks, [number.to_be_bytes(), part.to_be_bytes()].concat(), vec![7; 64 << 10]);
+        }
+        store.commit(vec![batch]).unwrap();
+    }
+    drop(store);
+    let begun = Instant::now();
+    drop(self::store(&folder));
+    println!("opening a store of 64 MiB: {:?}", begun.elapsed());
 }

@@ -69,6 +69,7 @@ fn halves_decide_nothing_and_go_on_when_they_are_one_again() {
     world.run_for(Duration::from_secs(10)).unwrap();
     assert_eq!(heights(&world), before);
     world.heal();
+    world.run_until("all nodes ready again", PATIENCE, QuicWorld::is_ready).unwrap();
     world.issue(2, 3, 0).unwrap();
     world.finish().unwrap();
 }

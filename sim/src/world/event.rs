@@ -10,6 +10,10 @@ use hypermesh_core::base::{Mono, Now, PublicKey};
 use hypermesh_core::node::{Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A process that was refused a link tries again after this long.
+const TWIN_REDIALS_AFTER: Duration = Duration::from_secs(1);
 
 /// Something that is to happen.
 pub(super) enum Happening {
@@ -263,7 +267,10 @@ impl World {
     // --- links ---
 
     pub(super) fn others(&self, place: Place) -> impl Iterator<Item = Place> + use<> {
-        (0..self.machines.len()).filter(move |other| *other != place)
+        let key =
+            |place: Place| self.machines.get(place).map(|machine| machine.validator.member.identity.public());
+        let others: Vec<Place> = (0..self.machines.len()).filter(|other| key(*other) != key(place)).collect();
+        others.into_iter()
     }
 
     /// Arranges that two nodes which run and may be linked will be.
@@ -282,10 +289,31 @@ impl World {
         if !alive || !self.network.allows(link) || self.network.is_up(link) {
             return;
         }
+        for (one, two) in [(place, other), (other, place)] {
+            if self.refuse_twin(one, two) {
+                let at = self.now.after(TWIN_REDIALS_AFTER);
+                return self.heap.push(at, Happening::LinkMade { place, other, lives });
+            }
+        }
         self.network.set_up(link, true);
         self.network.set_up(Link { source: other, target: place }, true);
+        let keys = [(self.key(place), place), (self.key(other), other)];
+        self.places.extend(keys);
         self.tell_link(place, other, PeerStatus::Connected);
         self.tell_link(other, place, PeerStatus::Connected);
+    }
+
+    /// A peer admits one process of each key, as the real transport does: the first for as long as it runs.
+    fn refuse_twin(&mut self, peer: Place, asks: Place) -> bool {
+        let key = self.key(asks);
+        let twins: Vec<Place> =
+            (0..self.machines.len()).filter(|place| *place != asks && self.key(*place) == key).collect();
+        let linked = twins.into_iter().any(|twin| self.network.is_up(Link { source: twin, target: peer }));
+        if linked {
+            self.tell_peer(asks, peer, PeerStatus::Refused);
+            self.tell_peer(peer, asks, PeerStatus::Doubled);
+        }
+        linked
     }
 
     /// Breaks a link: what is under way is lost, and both ends notice after a while.
@@ -308,6 +336,10 @@ impl World {
         if up != (status == PeerStatus::Connected) {
             return;
         }
+        self.tell_peer(place, other, status);
+    }
+
+    fn tell_peer(&mut self, place: Place, other: Place, status: PeerStatus) {
         let peer = self.key(other);
         let content = [peer.0.as_slice(), format!("{status:?}").as_bytes()].concat();
         self.handle(place, "peer", &content, |node, now| node.handle_peer(now, peer, status));

@@ -189,6 +189,17 @@ impl World {
         self.trace.say(self.now, place, &|| "loses its disk and gets its key shares back".to_string());
     }
 
+    /// Adds a machine, stopped, with the key and a copy of the disk of another: two that should never run at once.
+    pub fn add_twin(&mut self, place: Place) -> Option<Place> {
+        let twin = self.machines.len();
+        let machine = self.machines.get(place)?;
+        let mut copy = Machine::new(self.seed, twin, machine.validator.clone(), &self.options, self.begins);
+        copy.inherit(&machine.disk);
+        self.machines.push(copy);
+        self.network.add();
+        Some(twin)
+    }
+
     /// A world out of the same seed that differs in nothing but the number of nodes.
     #[must_use]
     pub fn with_nodes(&self, nodes: usize) -> Self {

@@ -62,6 +62,11 @@ impl Network {
         self.sides = sides;
     }
 
+    /// Makes room for another node, on the first side.
+    pub(super) fn add(&mut self) {
+        self.sides.push(0);
+    }
+
     /// Whether the partition, if there is one, lets a link stand.
     pub(super) fn allows(&self, link: Link) -> bool {
         self.sides.get(link.source) == self.sides.get(link.target)

@@ -29,7 +29,8 @@ impl Desk {
             dns: Vec::new(),
         };
         let seed: String = mesh.cast.client.seed().iter().map(|byte| format!("{byte:02x}")).collect();
-        std::fs::write(folder.path().join("owner.key"), seed).unwrap();
+        let (key, private) = (folder.path().join("owner.key"), hypermesh::file::Access::Private);
+        hypermesh::file::write(&key, seed.as_bytes(), private).unwrap();
         std::fs::write(folder.path().join("context.toml"), context.to_toml().unwrap()).unwrap();
         Self { mesh, folder }
     }

@@ -22,6 +22,7 @@ use service::NodeService;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV6;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use turn::{Incoming, Turning};
@@ -32,6 +33,9 @@ const QUEUE_MAX: usize = 4096;
 const REQUEST_QUEUE_MAX: usize = 64;
 /// Connections of one key: many short commands may run under one owner's key at once.
 const CONNECTIONS_PER_KEY_MAX: usize = 512;
+
+/// How long the last answers have to leave.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Who is told what happens.
 pub type Observer = Arc<dyn Fn(&Event, Now) + Send + Sync>;
@@ -56,12 +60,30 @@ pub struct DriverConfig {
     pub observer: Observer,
 }
 
+/// Why a node stopped by itself. Nothing that waited for the disk has left it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriverFault {
+    /// Its store could not be written.
+    #[error("{reason}")]
+    Store {
+        /// What the store said.
+        reason: String,
+    },
+    /// Its task panicked: a bug.
+    #[error("the node's task ended: {reason}; this is a bug, and what it promised is on disk")]
+    Task {
+        /// The panic.
+        reason: String,
+    },
+}
+
 /// A node that is turned.
 pub struct Driver {
     endpoint: Endpoint,
     server: Server,
     views: watch::Receiver<Arc<View>>,
-    task: JoinHandle<Result<(), String>>,
+    task: JoinHandle<Result<(), DriverFault>>,
     stop: mpsc::Sender<Incoming>,
 }
 
@@ -134,18 +156,22 @@ impl Driver {
     ///
     /// # Errors
     /// With what failed.
-    pub async fn stopped(&mut self) -> Result<(), String> {
-        (&mut self.task).await.unwrap_or_else(|panic| Err(format!("the node's task ended: {panic}")))
+    pub async fn stopped(&mut self) -> Result<(), DriverFault> {
+        (&mut self.task).await.unwrap_or_else(|panic| Err(DriverFault::Task { reason: panic.to_string() }))
     }
 
-    /// Stops turning, once everything that was handed out is durable.
+    /// Stops turning, once everything that was handed out is durable and those who wait are answered, for whom it
+    /// goes on a few seconds at most.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn stop(self) -> Result<(), String> {
+    pub async fn stop(self) -> Result<(), DriverFault> {
         // A full queue is no reason to wait for: the task is then about to take from it.
         let _closed = self.stop.send(Incoming::Stop).await;
-        let outcome = self.task.await.unwrap_or_else(|panic| Err(format!("the node's task ended: {panic}")));
+        let ended = self.task.await;
+        let outcome = ended.unwrap_or_else(|panic| Err(DriverFault::Task { reason: panic.to_string() }));
+        // What was answered last is on its way: closing now would take it back.
+        self.server.drained(DRAIN_TIMEOUT).await;
         self.endpoint.close().await;
         outcome
     }
@@ -178,6 +204,7 @@ fn status_hook(incoming: mpsc::Sender<Incoming>) -> crate::OnStatus {
         let status = match status {
             PeerStatus::Connected => hypermesh_core::node::PeerStatus::Connected,
             PeerStatus::Lost => hypermesh_core::node::PeerStatus::Lost,
+            PeerStatus::Refused => hypermesh_core::node::PeerStatus::Refused,
         };
         let incoming = incoming.clone();
         // The hook must not wait, and a change of status must not be lost.

@@ -1,6 +1,6 @@
 //! The task that owns the node.
 
-use super::{Observer, Workers};
+use super::{DriverFault, Observer, Workers};
 use crate::{Class, Clock, Links, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, Request, Response, View};
@@ -15,6 +15,9 @@ use tracing::Span;
 
 /// How many inputs are handled before the view is published and writes are begun again.
 const BURST_MAX: usize = 64;
+
+/// How long a node that is to stop goes on for the sake of callers that wait.
+const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// An answer on its way to a caller.
 type Respond = oneshot::Sender<Result<Response, ApiFault>>;
@@ -60,7 +63,8 @@ pub(super) struct Turning {
     unwritten: Vec<WriteBatch>,
     last_token: PersistToken,
     writing: bool,
-    stopping: bool,
+    /// Until when callers may still be answered, once the node is to stop.
+    stop_by: Option<Instant>,
 }
 
 impl Turning {
@@ -86,7 +90,7 @@ impl Turning {
             unwritten: Vec::new(),
             last_token: PersistToken::default(),
             writing: false,
-            stopping: false,
+            stop_by: None,
         }
     }
 
@@ -97,13 +101,14 @@ impl Turning {
         mut self,
         mut queue: mpsc::Receiver<Incoming>,
         mut requests: mpsc::Receiver<Asked>,
-    ) -> Result<(), String> {
+    ) -> Result<(), DriverFault> {
         loop {
             self.carry_out();
-            if self.stopping && !self.writing {
+            if self.may_stop() {
                 return Ok(());
             }
-            let wake = self.node.poll_timeout().map(|at| self.instant(at));
+            let wake =
+                self.node.poll_timeout().map(|at| self.instant(at)).into_iter().chain(self.stop_by).min();
             tokio::select! {
                 biased;
                 Some(incoming) = queue.recv() => {
@@ -122,7 +127,13 @@ impl Turning {
         }
     }
 
-    fn take(&mut self, incoming: Incoming) -> Result<(), String> {
+    /// Whether all is durable, and everyone answered who was worth waiting for.
+    fn may_stop(&self) -> bool {
+        let Some(stop_by) = self.stop_by else { return false };
+        !self.writing && (self.waiting.is_empty() || Instant::now() >= stop_by)
+    }
+
+    fn take(&mut self, incoming: Incoming) -> Result<(), DriverFault> {
         let now = self.clock.now();
         match incoming {
             Incoming::Message { from, bytes } => self.node.handle_message(now, from, &bytes),
@@ -130,20 +141,25 @@ impl Turning {
             Incoming::Job { id, outcome } => self.node.handle_job(now, id, outcome),
             Incoming::Persisted { token, outcome } => {
                 self.writing = false;
-                outcome?;
+                outcome.map_err(|reason| DriverFault::Store { reason })?;
                 self.node.handle_persisted(now, token);
             }
             Incoming::Beat { turned } => {
                 // Whoever asked may have given up.
                 let _gone = turned.send(());
             }
-            Incoming::Stop => self.stopping = true,
+            Incoming::Stop => self.stop_by = Some(Instant::now() + STOP_GRACE),
         }
         self.collect();
         Ok(())
     }
 
     fn ask(&mut self, Asked { request, respond, turn, span }: Asked) {
+        if self.stop_by.is_some() {
+            // A caller that has gone away does not mind.
+            let _gone = respond.send(Err(stopping()));
+            return;
+        }
         let _entered = span.entered();
         self.last_request += 1;
         let id = RequestId(self.last_request);
@@ -224,6 +240,11 @@ impl Turning {
     fn instant(&self, at: Mono) -> Instant {
         Instant::now() + at.since(self.clock.now().mono)
     }
+}
+
+/// What a caller is told that comes too late.
+pub(super) fn stopping() -> ApiFault {
+    ApiFault::unavailable("the node is stopping: ask another")
 }
 
 async fn sleep_until(at: Option<Instant>) {

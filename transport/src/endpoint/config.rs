@@ -34,6 +34,9 @@ impl Default for TransportConfig {
     }
 }
 
+/// Room for the datagrams with which a server finds out whether a peer still answers.
+const PROBE_BYTES_MAX: usize = 64;
+
 impl TransportConfig {
     pub(super) fn quinn(&self, window_bytes: u32) -> Result<quinn::TransportConfig, BindError> {
         let idle_timeout = IdleTimeout::try_from(self.idle_timeout);
@@ -46,7 +49,8 @@ impl TransportConfig {
             .stream_receive_window(self.window_bytes.into())
             .receive_window(window_bytes.into())
             .send_window(u64::from(window_bytes))
-            .datagram_receive_buffer_size(None)
+            // No datagram is ever read; a few bytes of room let the other side send one to see whether we answer.
+            .datagram_receive_buffer_size(Some(PROBE_BYTES_MAX))
             // Whoever we dial has no call to open streams towards us.
             .max_concurrent_bidi_streams(0_u32.into())
             .max_concurrent_uni_streams(0_u32.into());

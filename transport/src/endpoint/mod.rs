@@ -28,7 +28,13 @@ struct Inner {
     quinn: quinn::Endpoint,
     tls: Tls,
     transport: TransportConfig,
+    instance: Instance,
 }
+
+/// One life of an endpoint: drawn at random when it is bound, so that a peer can tell two processes that hold the
+/// same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, borsh::BorshSerialize, borsh::BorshDeserialize)]
+pub(crate) struct Instance(pub(crate) [u8; 16]);
 
 /// Why an endpoint could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +87,8 @@ impl Endpoint {
         let runtime = env.net.runtime();
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime);
         let quinn = quinn.map_err(socket_failed)?;
-        Ok(Self { inner: Arc::new(Inner { env, quinn, tls, transport }) })
+        let instance = Instance(env.random());
+        Ok(Self { inner: Arc::new(Inner { env, quinn, tls, transport, instance }) })
     }
 
     /// The address that peers reach this endpoint at.
@@ -104,6 +111,10 @@ impl Endpoint {
         self.inner.quinn.wait_idle().await;
     }
 
+    pub(crate) fn instance(&self) -> Instance {
+        self.inner.instance
+    }
+
     pub(crate) fn env(&self) -> &Env {
         &self.inner.env
     }
@@ -122,7 +133,7 @@ impl Endpoint {
 
     /// Lets clients in from now on, each with at most this many calls at once.
     pub(crate) fn accept_calls(&self, calls_max: u32) {
-        let Inner { env, quinn, tls, transport } = &*self.inner;
+        let Inner { env, quinn, tls, transport, .. } = &*self.inner;
         let usable = "was built once when the endpoint was bound";
         let mut flow = transport.quinn(transport.client_window_bytes).expect(usable);
         flow.max_concurrent_bidi_streams(calls_max.into())
@@ -140,7 +151,7 @@ impl Endpoint {
 
     /// A new connection to this peer, whose key is the expected one.
     pub(crate) async fn dial(&self, peer: &Peer) -> Result<Connection, DialError> {
-        let Inner { env, quinn, tls, transport } = &*self.inner;
+        let Inner { env, quinn, tls, transport, .. } = &*self.inner;
         let addr = peer.addr;
         let usable = "was built once when the endpoint was bound";
         let mut config = quinn::ClientConfig::new(tls.client(&peer.expect).expect(usable));

@@ -15,7 +15,7 @@ mod worker;
 pub use queue::QueueLimits;
 
 use crate::backoff::BackoffConfig;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Instance};
 use crate::frame::{FrameError, Kind, MESSAGE_BYTES_MAX};
 use crate::lock::lock;
 use crate::server::Class;
@@ -39,6 +39,9 @@ pub enum PeerStatus {
     Connected,
     /// The link is lost, and with it what was on its way.
     Lost,
+    /// The peer refused the link: another process with this endpoint's key has one there, and still answers.
+    /// Told after [`PeerStatus::Lost`]. The peer may lie.
+    Refused,
 }
 
 /// What is told when a link comes up or goes down. Called from the link's task; must not wait.
@@ -238,6 +241,8 @@ impl Link {
 pub(crate) struct LinkHeader {
     /// Which messages come on the stream.
     pub(crate) class: Class,
+    /// Which life of the sender's it is.
+    pub(crate) instance: Instance,
 }
 
 impl LinkHeader {
@@ -247,4 +252,4 @@ impl LinkHeader {
 }
 
 /// The most bytes of a link's header.
-pub(crate) const LINK_BYTES_MAX: usize = 8;
+pub(crate) const LINK_BYTES_MAX: usize = 32;

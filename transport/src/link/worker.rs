@@ -3,8 +3,8 @@
 use super::queue::Queue;
 use super::{LinkConfig, LinkHeader, OnStatus, PeerStatus, Whereabouts};
 use crate::backoff::Backoff;
-use crate::close::Abandon;
-use crate::endpoint::{Connection, Endpoint, Expect, Peer};
+use crate::close::{Abandon, Close};
+use crate::endpoint::{Connection, Endpoint, Expect, Instance, Peer};
 use crate::frame::{Kind, put_prefix, put_value};
 use crate::server::Class;
 use crate::stream::Sender;
@@ -62,9 +62,13 @@ impl Keeper {
                     }
                     link.connected.store(true, Relaxed);
                     on_status(link.key, PeerStatus::Connected);
-                    carry(link, &connection).await;
+                    carry(link, &connection, endpoint.instance()).await;
                     link.connected.store(false, Relaxed);
                     on_status(link.key, PeerStatus::Lost);
+                    if Close::Twin.was_said(&connection.quinn) {
+                        tracing::error!(peer = %link.key, "refused: another process with this node's key is linked there");
+                        on_status(link.key, PeerStatus::Refused);
+                    }
                     // A peer that takes the connection and drops it at once is not back.
                     if since.elapsed() >= config.redial.longest {
                         backoff.reset();
@@ -88,25 +92,25 @@ impl Keeper {
 }
 
 /// Sends what waits, each class on its own stream, until the connection is lost.
-async fn carry(link: &Link, connection: &Connection) {
+async fn carry(link: &Link, connection: &Connection, instance: Instance) {
     tokio::select! {
         biased;
         _ = connection.quinn.closed() => {}
-        _ = send(link, connection, Class::Consensus) => {}
-        _ = send(link, connection, Class::Bulk) => {}
+        _ = send(link, connection, LinkHeader { class: Class::Consensus, instance }) => {}
+        _ = send(link, connection, LinkHeader { class: Class::Bulk, instance }) => {}
     }
 }
 
-async fn send(link: &Link, connection: &Connection, class: Class) -> Result<(), WriteError> {
+async fn send(link: &Link, connection: &Connection, header: LinkHeader) -> Result<(), WriteError> {
     let mut stream = Sender::new(connection.quinn.open_uni().await?, Abandon::Cancelled);
-    drop(stream.stream.set_priority(match class {
+    drop(stream.stream.set_priority(match header.class {
         Class::Consensus => 1,
         Class::Bulk => 0,
     }));
     let mut head = BytesMut::new();
-    put_value(&mut head, Kind::Link, &LinkHeader { class });
+    put_value(&mut head, Kind::Link, &header);
     stream.stream.write_all(&head).await?;
-    let queue = link.queue(class);
+    let queue = link.queue(header.class);
     loop {
         let message = Unsent { message: Some(queue.pop().await), queue };
         message.write(&mut stream).await?;

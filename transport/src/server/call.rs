@@ -22,6 +22,7 @@ pub(crate) const PING_METHOD: &str = "ping";
 
 /// Serves the call on this stream.
 pub(super) async fn serve(peer: Arc<Peer>, send: SendStream, receive: RecvStream) {
+    let _under_way = UnderWay::begin(&peer);
     let mut send = Sender::new(send, Abandon::Cancelled);
     let mut reader = FrameReader::new(receive);
     let limits = &peer.shared.limits;
@@ -44,6 +45,22 @@ pub(super) async fn serve(peer: Arc<Peer>, send: SendStream, receive: RecvStream
     // Whatever was not read will not be. After a whole request this does nothing.
     reader.stop(why);
     answer(&peer, &mut send, result).await;
+}
+
+/// A call that is being served.
+struct UnderWay(Arc<Peer>);
+
+impl UnderWay {
+    fn begin(peer: &Arc<Peer>) -> Self {
+        peer.shared.under_way.send_modify(|calls| *calls += 1);
+        Self(Arc::clone(peer))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.shared.under_way.send_modify(|calls| *calls -= 1);
+    }
 }
 
 /// Why a call came to nothing before or while it was handled.
@@ -166,6 +183,8 @@ async fn answer(peer: &Peer, send: &mut Sender, result: Result<Bytes, Status>) {
         Ok(Ok(())) => {
             send.finish();
             peer.shared.counters.call(status.code());
+            // Until the caller has it all: a server that stops waits for that.
+            drop(timeout(peer.shared.limits.response_timeout, send.stream.stopped()).await);
         }
         Ok(Err(_)) => peer.shared.counters.call(StatusCode::Cancelled),
         Err(_) => {

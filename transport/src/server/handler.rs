@@ -81,6 +81,12 @@ pub trait Handler: Send + Sync + 'static {
         Standing::Client
     }
 
+    /// Takes note that another process with this validator's key asked for a link and was refused, since the first one
+    /// still answers.
+    fn rival(&self, _key: PublicKey) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Takes a message from a validator's link. The messages of one class come one after the other, in the
     /// order they were sent; while the future runs, no further one is read, and a sender that outruns the
     /// node is slowed down. Messages may be lost when a connection is, never doubled.

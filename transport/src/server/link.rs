@@ -1,6 +1,7 @@
 //! One stream of a validator's link, as it is received.
 
 use super::connection::Peer;
+use crate::close::Close;
 use crate::frame::Kind;
 use crate::link::{LINK_BYTES_MAX, LinkHeader};
 use crate::stream::{FrameReader, ReadFailure};
@@ -20,7 +21,17 @@ pub(super) async fn receive(peer: Arc<Peer>, stream: RecvStream) {
 async fn carry(peer: &Peer, stream: RecvStream) -> Result<(), ReadFailure> {
     let mut reader = FrameReader::new(stream);
     reader.expect(Kind::Link, LINK_BYTES_MAX).await?;
-    let class = LinkHeader::parse(&reader.payload().await?)?.class;
+    let LinkHeader { class, instance } = LinkHeader::parse(&reader.payload().await?)?;
+    if !peer.shared.holders.admit(&peer.connection, instance).await {
+        // Both streams of a connection come here; one of them tells.
+        if peer.connection.quinn.close_reason().is_none() {
+            let reason = "another process with this key is linked here, and it still answers";
+            Close::Twin.connection(&peer.connection.quinn, reason);
+            tracing::error!(peer = %peer.connection.key, remote = %peer.connection.quinn.remote_address(), "refused: {reason}");
+            peer.shared.handler.rival(peer.connection.key).await;
+        }
+        return Ok(());
+    }
     while let Some(prefix) = reader.prefix().await? {
         prefix.checked(Kind::Message, peer.message_bytes_max())?;
         let message = reader.payload().await?;

@@ -10,6 +10,7 @@ mod call;
 mod connection;
 mod door;
 mod handler;
+mod holders;
 mod limits;
 mod link;
 mod metrics;
@@ -25,6 +26,7 @@ pub use metrics::ServerMetrics;
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
 use door::Door;
+use holders::Holders;
 use hypermesh_core::base::PublicKey;
 use metrics::Counters;
 use prefix::Shares;
@@ -32,7 +34,8 @@ use registry::Registry;
 use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use tokio::sync::Semaphore;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
 
 /// A server on an [`Endpoint`]. It runs until the endpoint closes, whether or not this handle is kept.
 #[derive(Clone)]
@@ -48,8 +51,12 @@ struct Shared {
     counters: Counters,
     registry: Mutex<Registry>,
     door: Arc<Door>,
+    /// Which process of each validator has the link.
+    holders: Holders,
     /// The bytes of requests and responses that may yet be held, in KiB.
     memory: Arc<Semaphore>,
+    /// How many calls are being served, until the caller has all of the answer.
+    under_way: watch::Sender<usize>,
 }
 
 impl Server {
@@ -67,6 +74,8 @@ impl Server {
             limits,
             counters: Counters::default(),
             registry: Mutex::default(),
+            under_way: watch::Sender::new(0),
+            holders: Holders::default(),
         });
         tokio::spawn(accept(shared.clone()));
         Self { shared }
@@ -84,6 +93,13 @@ impl Server {
     #[must_use]
     pub fn remote_of(&self, key: &PublicKey) -> Option<SocketAddrV6> {
         lock(&self.shared.registry).remote_of(*key)
+    }
+
+    /// Waits until no call is under way, and every caller has all of its answer; at most so long.
+    pub async fn drained(&self, patience: Duration) {
+        let mut under_way = self.shared.under_way.subscribe();
+        // Late or not, nothing more can be done for those that are left.
+        drop(tokio::time::timeout(patience, under_way.wait_for(|calls| *calls == 0)).await);
     }
 
     /// What was counted so far.

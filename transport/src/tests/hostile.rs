@@ -3,6 +3,7 @@
 use super::*;
 use crate::close::{Abandon, Close};
 use crate::endpoint::Connection;
+use crate::endpoint::Instance;
 use crate::frame::{Header, Kind, PREFIX_BYTES, put_prefix, put_value};
 use crate::link::LinkHeader;
 use bytes::BytesMut;
@@ -151,7 +152,7 @@ async fn a_link_from_one_who_is_no_validator_ends_the_connection() {
     let connection = client.dial(&peer_of(&server)).await.unwrap();
     let mut send = connection.quinn.open_uni().await.unwrap();
     let mut head = BytesMut::new();
-    put_value(&mut head, Kind::Link, &LinkHeader { class: Class::Bulk });
+    put_value(&mut head, Kind::Link, &LinkHeader { class: Class::Bulk, instance: Instance([1; 16]) });
     send.write_all(&head).await.unwrap();
     assert_eq!(closed(&connection.quinn).await.0, Close::LinkRefused as u64);
 }
@@ -165,7 +166,7 @@ async fn a_links_message_past_the_limit_ends_the_connection() {
     let connection = client.dial(&peer_of(&server)).await.unwrap();
     let mut send = connection.quinn.open_uni().await.unwrap();
     let mut bytes = BytesMut::new();
-    put_value(&mut bytes, Kind::Link, &LinkHeader { class: Class::Bulk });
+    put_value(&mut bytes, Kind::Link, &LinkHeader { class: Class::Bulk, instance: Instance([1; 16]) });
     put_prefix(&mut bytes, Kind::Message, 1000);
     bytes.extend_from_slice(&[7; 1000]);
     put_prefix(&mut bytes, Kind::Message, 1001);

@@ -9,6 +9,7 @@ mod hostile;
 mod links;
 mod memory_net;
 mod restart;
+mod twins;
 
 use crate::*;
 use hypermesh_core::base::{PublicKey, SecretKey};
@@ -59,6 +60,7 @@ enum Event {
     /// The future of a call was dropped before it was done.
     Dropped,
     Message(PublicKey, Class, Bytes),
+    Rival(PublicKey),
 }
 
 type Events = mpsc::UnboundedReceiver<Event>;
@@ -116,6 +118,11 @@ impl Handler for Node {
     fn standing(&self, key: &PublicKey) -> Standing {
         let validators = self.validators.lock().unwrap();
         if validators.contains(key) { Standing::Validator } else { Standing::Client }
+    }
+
+    fn rival(&self, key: PublicKey) -> BoxFuture<'_, ()> {
+        let _gone = self.events.send(Event::Rival(key));
+        Box::pin(std::future::ready(()))
     }
 
     fn message(&self, from: PublicKey, class: Class, bytes: Bytes) -> BoxFuture<'_, ()> {

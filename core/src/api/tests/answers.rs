@@ -386,7 +386,10 @@ fn health_says_what_is_missing() {
     let trustchain = || Request::TrustchainHealth(TrustchainHealthRequest {});
     assert_eq!(health(&|_| (), trustchain()), (true, "ok".to_string()));
     let (serving, detail) = health(&|status| status.connected = 2, trustchain());
-    assert!(!serving && detail.contains("linked with 2 validators, 3 are needed"), "{detail}");
+    assert!(
+        !serving && detail.contains("2 of 4 validators are linked, this one included, and 3 are needed"),
+        "{detail}"
+    );
     let (serving, detail) = health(&|status| status.ready = false, trustchain());
     assert!(!serving && detail.contains("active since height 2"), "{detail}");
     let caesar = Request::CaesarHealth(CaesarHealthRequest {});
@@ -399,4 +402,53 @@ fn a_service_lists_its_own_methods() {
     let Ok(Response::CaesarMethods(list)) = answer(&Mesh::new(), &request) else { panic!() };
     let names: Vec<String> = list.methods.into_iter().map(|(name, ..)| name).collect();
     assert_eq!(names, ["balance", "transfer", "fees", "health", "metrics", "methods"]);
+}
+
+#[test]
+fn a_missing_quorum_and_a_state_that_nobody_renews_are_told() {
+    let linked = view(&Mesh::new());
+    let since = |millis| linked.state.time().plus(millis);
+    let stale_after = 6_000;
+    let at = |view: &View, millis| {
+        let wall = since(millis);
+        (view.standstill(wall).is_some(), view.staleness(wall).is_some())
+    };
+    assert_eq!(at(&linked, 0), (false, false));
+    assert_eq!(at(&linked, stale_after), (false, false));
+    assert_eq!(at(&linked, stale_after + 1), (true, true), "linked, and no block comes");
+    let behind_the_block = UnixMillis(linked.state.time().0 - 1);
+    assert_eq!(linked.staleness(behind_the_block), None, "a block from the future is no older than now");
+    let mut cut_off = linked.clone();
+    cut_off.status.connected = 2;
+    assert_eq!(at(&cut_off, 0), (true, false));
+    assert_eq!(at(&cut_off, stale_after + 1), (true, true));
+    let fault = cut_off.overdue(since(12_000)).unwrap();
+    assert_eq!(fault.kind, FaultKind::Unavailable);
+    for said in [
+        "quorum is missing: 2 of 4",
+        "3 are needed",
+        "not reached: node-4",
+        "12 s ago",
+        "start them",
+        "it may yet be done",
+    ] {
+        assert!(fault.message.contains(said), "{said} in {fault}");
+    }
+    assert_eq!(linked.overdue(since(1)), None);
+}
+
+#[test]
+fn answers_say_how_old_they_are() {
+    let view = view(&Mesh::new());
+    let wall = view.state.time().plus(7_000);
+    let request = DnsRequest { name: "absent.hypermesh".parse().unwrap(), record_type: RecordType::Aaaa };
+    let Some(Ok(Response::ResolveDns(answer))) = read(&view, &Request::ResolveDns(request), wall) else {
+        panic!("a view answers names")
+    };
+    assert_eq!((answer.age_ms, answer.stale), (7_000, true));
+    let Some(Ok(Response::Status(status))) = read(&view, &Request::Status(StatusRequest {}), wall) else {
+        panic!("a view answers status")
+    };
+    assert_eq!(status.age_ms, 7_000);
+    assert!(status.standstill.is_some());
 }

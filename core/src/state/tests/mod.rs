@@ -10,5 +10,6 @@ mod genesis;
 pub(crate) mod kit;
 mod names;
 mod operations;
+mod repairs;
 mod running;
 mod zone;

@@ -63,7 +63,10 @@ impl Bench {
 
     /// Runs height 1 up to its decision by this validator and two others; the outputs of the last step.
     pub(super) fn decide(&mut self) -> Vec<Output> {
-        self.run_height(1..3).pop().unwrap()
+        let mut steps = self.run_height(1..3);
+        let asked = |output: &Output| matches!(output, Output::Validate { .. });
+        assert!(steps.first().is_some_and(|first| first.iter().any(asked)));
+        steps.pop().unwrap()
     }
 
     /// Runs height 1 with the votes of these; the outputs of each step.
@@ -71,7 +74,6 @@ impl Bench {
         let value = block(1, 1, true, 0);
         let value_id = identify(&value).unwrap();
         let asked = self.message(1, ConsensusMessage::Proposal(self.proposal(1, 1, &value)));
-        assert!(asked.iter().any(|output| matches!(output, Output::Validate { .. })));
         let judged = self.engine.step(NOW, Input::Verdict { value_id, valid: true });
         let mut steps = Vec::from([asked, judged]);
         for kind in [VoteKind::Prevote, VoteKind::Precommit] {

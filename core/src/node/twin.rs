@@ -1,0 +1,37 @@
+//! Two processes with one key: they would contradict each other, which counts as lying. Whoever notices says so.
+//!
+//! Links tell: a peer admits one process of each validator, the first for as long as it answers. One peer that refuses
+//! this node may lie, to silence it. When more refuse it than can be lying, it is the second process, and says nothing
+//! more: no vote, no proposal, no word on chain.
+
+use super::{Event, Node};
+use crate::base::PublicKey;
+use alloc::collections::BTreeSet;
+use alloc::string::ToString;
+
+/// What this node knows of a twin.
+#[derive(Default)]
+pub(super) struct TwinPart {
+    /// Peers whose last word was that they have another link with this key.
+    refused_by: BTreeSet<PublicKey>,
+}
+
+impl Node {
+    /// A peer refused the link.
+    pub(super) fn on_refused_as_twin(&mut self, by: PublicKey) {
+        if self.twin.refused_by.insert(by) {
+            self.outbox.event(Event::RefusedAsTwin { by });
+        }
+        if self.twin.refused_by.len() > self.state.validators().tolerated_faults() && !self.is_stopped() {
+            self.ordering.stopped =
+                Some("another process with this node's key runs, and was there first".to_string());
+            let by = self.twin.refused_by.iter().copied().collect();
+            self.outbox.event(Event::TwinRuns { by });
+        }
+    }
+
+    /// A link was made or ended otherwise: what the peer said before is out of date.
+    pub(super) fn forget_refusal(&mut self, peer: PublicKey) {
+        self.twin.refused_by.remove(&peer);
+    }
+}

@@ -1,0 +1,82 @@
+//! What a new configuration changes in a node that runs.
+//!
+//! Where plain DNS is answered can change at once. Everything else is fixed when a node starts: its identity is bound
+//! to it, or connections hang on it. A key that cannot change is named, and the old value stays.
+
+use crate::node_config::NodeConfigFile;
+
+/// What a new configuration changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// The configuration that the node has from now on, if all that can change does.
+    pub config: NodeConfigFile,
+    /// Whether plain DNS is to be answered elsewhere, or no more.
+    pub dns: bool,
+    /// The keys whose new values wait for the next start.
+    pub waiting: Vec<&'static str>,
+}
+
+impl Changes {
+    /// What changes from one configuration to another.
+    #[must_use]
+    pub fn between(old: &NodeConfigFile, new: NodeConfigFile) -> Self {
+        let fixed = [
+            ("name", old.name != new.name),
+            ("network", old.network != new.network),
+            ("profile", old.profile != new.profile),
+            ("listen", old.listen != new.listen),
+            ("genesis", old.genesis != new.genesis),
+        ];
+        let waiting = fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect();
+        let dns = old.dns != new.dns;
+        Self { config: NodeConfigFile { dns: new.dns, ..old.clone() }, dns, waiting }
+    }
+
+    /// In words, for the log.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let now = match (self.dns, self.config.dns) {
+            (false, _) => "nothing changes now".to_owned(),
+            (true, Some(address)) => format!("plain DNS is answered at {address}"),
+            (true, None) => "plain DNS is answered no more".to_owned(),
+        };
+        match self.waiting.as_slice() {
+            [] => now,
+            keys => {
+                format!("{now}; {} cannot change while the node runs: restart it for that", keys.join(", "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "name = \"node-1\"\nnetwork = \"devnet\"\nprofile = \"devnet\"\nlisten = \"[::1]:7401\"\n\
+        dns = \"[::1]:7501\"\ngenesis = \"../genesis.json\"\n";
+
+    fn told(replaced: &str, by: &str) -> (bool, String) {
+        let old = NodeConfigFile::parse(OLD).unwrap();
+        let changes = Changes::between(&old, NodeConfigFile::parse(&OLD.replace(replaced, by)).unwrap());
+        assert_eq!(NodeConfigFile { dns: old.dns, ..changes.config.clone() }, old, "only DNS changes");
+        (changes.dns, changes.told())
+    }
+
+    #[test]
+    fn dns_changes_at_once_and_everything_else_is_named() {
+        assert_eq!(told("", ""), (false, "nothing changes now".to_owned()));
+        assert_eq!(told("7501", "7601"), (true, "plain DNS is answered at [::1]:7601".to_owned()));
+        assert_eq!(told("dns = \"[::1]:7501\"\n", ""), (true, "plain DNS is answered no more".to_owned()));
+        for (replaced, by, key) in [
+            ("node-1", "node-2", "name"),
+            ("network = \"devnet\"", "network = \"other\"", "network"),
+            ("profile = \"devnet\"", "profile = \"sim\"", "profile"),
+            ("7401", "7402", "listen"),
+            ("../genesis", "genesis", "genesis"),
+        ] {
+            let (dns, text) = told(replaced, by);
+            assert!(!dns && text.contains(&format!("{key} cannot change while the node runs")), "{text}");
+        }
+    }
+}
