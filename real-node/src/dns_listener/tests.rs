@@ -429,7 +429,7 @@ async fn stopping_closes_idle_connections_and_frees_the_address() {
             tokio::task::yield_now().await
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), free).await.unwrap();
+    timeout(Duration::from_secs(20), free).await.unwrap();
 }
 
 #[tokio::test]
