@@ -7,7 +7,7 @@
 //!
 //! A write that failed is the last one: what the file then holds is known only after it was opened again, so the
 //! store takes nothing more, and the node has to end. Damage is found three times: redb checks every page when a file
-//! is opened; each row carries a [seal](row), which is checked when it is read; and whether the rows fit together,
+//! is opened; each row carries a seal, which is checked when it is read; and whether the rows fit together,
 //! [`Node::open`](hypermesh_core::node::Node::open) finds out. What is *not* found while a node runs: a row that
 //! is missing because a page above it was damaged since the start. The core knows which rows must be there.
 

@@ -28,7 +28,7 @@ use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlNumber, CrlReason};
 
 /// The most certificates in a revocation list.
 pub const REVOKED_COUNT_MAX: usize = 16_384;
-/// The longest revocation list in DER: each entry takes at most [`ENTRY_BYTES_MAX`].
+/// The longest revocation list in DER: each entry takes at most 56 bytes.
 pub const CRL_BYTES_MAX: usize = REVOKED_COUNT_MAX * ENTRY_BYTES_MAX + CRL_FRAME_BYTES_MAX;
 /// How long a list holds: `nextUpdate` is this much after `thisUpdate`.
 pub const CRL_MS_LIFETIME: u64 = 24 * 60 * 60 * 1000;
