@@ -26,7 +26,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     // Two of four vote, and decide nothing.
     let height = stage.world.view(victim).map(|view| view.state.height());
     let _asked = stage.ask_certificate(victim);
-    let pause = Duration::from_millis(1_500 + stage.random.below(4_000));
+    let pause = Duration::from_millis(4_500 + stage.random.below(3_000));
     stage.world.run_for(pause)?;
     let now = stage.world.view(victim).map(|view| view.state.height());
     stage.world.crash(victim);
