@@ -16,6 +16,8 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 fn play(stage: &mut Stage) -> Result<(), RunFault> {
     stage.begin()?;
+    // A node that has just started votes for nothing before it knows what it said last.
+    stage.wait("all nodes vote", |world| world.views().all(|view| view.status.voting == "yes"))?;
     let victim = stage.any_place();
     let (witness, dead) = ((victim + 1) % 4, (victim + 2) % 4);
     let cut_off = (victim + 3) % 4;

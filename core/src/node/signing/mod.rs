@@ -81,21 +81,29 @@ struct Session {
 impl Node {
     /// Picks up what was signed before a restart.
     pub(in crate::node) fn load_signing(&mut self) -> Result<(), OpenFault> {
+        // Also while the keys are being generated: who confirmed before a restart is not asked again after it.
+        self.load_confirmations()?;
         let Some(committee) = self.state.committee() else { return Ok(()) };
-        for validator in self.state.validators().as_slice().to_vec() {
-            let key = confirmation_key(committee.attempt, &validator);
-            if let Some(row) = self.store.get(Table::Signed, &key)? {
-                let damaged = OpenFault::Damaged { what: "confirmation of the committee's keys" };
-                let operation = crate::base::decode(&row, row.len()).map_err(|_| damaged)?;
-                self.signing.confirmations.insert(validator, operation);
-            }
-        }
         self.activate(&committee);
         let issuing = self.state.newest_issuing().into_iter().flat_map(|newest| 0..=newest);
         for task in core::iter::once(Task::Root).chain(issuing.map(Task::Issuing)) {
             self.load_signature(task)?;
         }
         self.load_revocation_list()
+    }
+
+    fn load_confirmations(&mut self) -> Result<(), OpenFault> {
+        let committee = self.state.committee();
+        let attempt = committee.map_or_else(|| self.state.generation().attempt, |active| active.attempt);
+        for validator in self.state.validators().as_slice().to_vec() {
+            let key = confirmation_key(attempt, &validator);
+            if let Some(row) = self.store.get(Table::Signed, &key)? {
+                let damaged = OpenFault::Damaged { what: "confirmation of the committee's keys" };
+                let operation = crate::base::decode(&row, row.len()).map_err(|_| damaged)?;
+                self.signing.confirmations.insert(validator, operation);
+            }
+        }
+        Ok(())
     }
 
     fn load_signature(&mut self, task: Task) -> Result<(), OpenFault> {
