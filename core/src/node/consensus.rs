@@ -5,6 +5,7 @@ use super::timers::Timer;
 use super::{Class, Event, Node, PersistToken};
 use crate::base::{Digest, Height, Mono, PublicKey, Table, WriteBatch};
 use crate::hypermesh::ordering::{ConsensusMessage, EngineFault, Input, Output as EngineOutput};
+use crate::planted::{self, Bug};
 use crate::state::Executed;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -123,6 +124,9 @@ impl Node {
             let outputs = self.engine.step(self.now.mono, input);
             for output in outputs {
                 if let EngineOutput::Wal { entry } = output {
+                    if planted::is(Bug::WalSkipped) {
+                        continue;
+                    }
                     entries.put(Table::Wal, self.ordering.wal_next.to_be_bytes(), entry);
                     self.ordering.wal_next += 1;
                     continue;

@@ -3,6 +3,8 @@
 mod exit;
 mod files;
 mod named;
+#[cfg(hypermesh_planted)]
+mod planted;
 mod progress;
 mod replay;
 mod swarm;
@@ -39,6 +41,9 @@ enum Command {
     Replay(replay::Replay),
     /// Cuts a failing plan down to what its failure needs.
     Shrink(replay::Shrink),
+    /// Lists the bugs that can be planted.
+    #[cfg(hypermesh_planted)]
+    Planted,
     /// Plays scenarios twice and prints the hash of all that happened: the same in every process and build.
     Determinism {
         /// The seed.
@@ -92,6 +97,8 @@ fn main() -> ExitCode {
         Command::Plan(plan) => plan.print(),
         Command::Replay(replay) => replay.play(),
         Command::Shrink(shrink) => shrink.cut_down(),
+        #[cfg(hypermesh_planted)]
+        Command::Planted => planted::list(),
         Command::Determinism { seed } => named::determinism(seed),
     };
     if let Exit::Unable(reason) = &exit {

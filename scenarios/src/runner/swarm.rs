@@ -44,6 +44,10 @@ pub(crate) struct Swarm {
     /// How long a failing plan is cut down, in seconds; 0 for not at all.
     #[arg(long, default_value_t = 60)]
     shrink_seconds: u64,
+    /// A bug to plant first; only in a build for that.
+    #[cfg(hypermesh_planted)]
+    #[arg(long)]
+    plant: Option<String>,
     /// Fail if a class of faults never took effect.
     #[arg(long)]
     coverage: bool,
@@ -80,6 +84,12 @@ struct Tally {
 
 impl Swarm {
     pub(crate) fn play(&self) -> Exit {
+        #[cfg(hypermesh_planted)]
+        if let Some(name) = &self.plant
+            && let Err(reason) = super::planted::plant(name)
+        {
+            return Exit::Unable(reason);
+        }
         let (began, tally, next) = (Instant::now(), Mutex::new(Tally::default()), AtomicU64::new(0));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let progress = Progress::new(self.minutes.is_none().then_some(self.seeds));

@@ -17,6 +17,7 @@ use super::values::Candidate;
 use super::vote::{Round, SignedVote};
 use super::wal::{CoreInput, abstention};
 use crate::base::{Digest, Height, Mono, PublicKey, SecretKey};
+use crate::planted::{self, Bug};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -26,7 +27,7 @@ use malachite_consensus::{
     Error, Input as CoreMessage, LocallyProposedValue, Params, PeerId, ProposedValue, State, process,
 };
 use malachite_types::{
-    NilOrVal, ThresholdParams, Validity, ValueOrigin, ValuePayload, ValueResponse, VoteType,
+    NilOrVal, ThresholdParam, ThresholdParams, Validity, ValueOrigin, ValuePayload, ValueResponse, VoteType,
 };
 
 /// How many pairs of conflicting messages are reported of one validator at one height; one convicts.
@@ -35,6 +36,16 @@ const EVIDENCE_PER_VALIDATOR_MAX: usize = 3;
 /// Bounds of the core's own queue for later heights, which the engine leaves empty.
 const CORE_QUEUE_HEIGHTS: usize = 1;
 const CORE_QUEUE_INPUTS: usize = 1;
+
+/// More than two thirds decide; more than one third hold an honest one.
+fn thresholds() -> ThresholdParams {
+    let thresholds = ThresholdParams::default();
+    if planted::is(Bug::QuorumOffByOne) {
+        // Two of four.
+        return ThresholdParams { quorum: ThresholdParam::new(2, 5), ..thresholds };
+    }
+    thresholds
+}
 
 /// What an engine is told once.
 #[derive(Clone, Debug)]
@@ -157,7 +168,7 @@ impl Engine {
     pub fn new(config: EngineConfig, height: Height, roster: Roster) -> Self {
         let params = Params {
             address: config.identity.public(),
-            threshold_params: ThresholdParams::default(),
+            threshold_params: thresholds(),
             value_payload: ValuePayload::ProposalAndParts,
             enabled: true,
         };
