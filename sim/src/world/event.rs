@@ -5,6 +5,7 @@ use super::machine::Incarnation;
 use super::network::{Epoch, Link, Place};
 use super::trace::{self, Entry};
 use super::{Answer, World, read};
+use crate::check::Moment;
 use hypermesh_core::api::Request;
 use hypermesh_core::base::{Mono, Now, PublicKey};
 use hypermesh_core::node::{Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
@@ -247,8 +248,11 @@ impl World {
 
     /// Checks the state that a node has come to.
     fn watch(&mut self, place: Place) {
-        let Some(view) = self.view(place) else { return };
-        if let Err(violation) = self.checks.on_view(place, &view) {
+        let Some(machine) = self.machines.get(place) else { return };
+        let Some(view) = machine.node.as_ref().map(Node::view) else { return };
+        let node = machine.validator.member.identity.public();
+        let moment = Moment { at: self.now, place, node, disk: &machine.disk };
+        if let Err(violation) = self.checks.on_view(&moment, &view) {
             self.violation.get_or_insert(violation);
         }
     }

@@ -480,6 +480,17 @@ impl World {
         self.views().count() == self.machines.len() && self.views().all(|view| view.status.ready)
     }
 
+    /// What watches over the promises.
+    #[must_use]
+    pub const fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// Allows that more than f lie: see [`Checks::allow_unsafe`].
+    pub const fn allow_unsafe(&mut self) {
+        self.checks.allow_unsafe();
+    }
+
     /// Checks what can only be checked at the end.
     ///
     /// # Errors
