@@ -76,21 +76,30 @@ impl Chain {
         self.unverified
     }
 
-    /// Takes the state that a node has come to. Gives the heights that no node had before, in order.
+    /// Takes the state that a node has come to. Gives the heights that no node had before, in order; `None` if the node
+    /// has not written its last blocks yet, so that it is too early.
     ///
     /// # Errors
     /// If it is another than a node had before, or does not follow from its block, or no quorum decided that.
-    pub(super) fn take(&mut self, moment: &Moment<'_>, view: &View) -> Result<Vec<Height>, Violation> {
-        let Some(head) = view.state.head() else { return Ok(Vec::new()) };
+    pub(super) fn take(
+        &mut self,
+        moment: &Moment<'_>,
+        view: &View,
+    ) -> Result<Option<Vec<Height>>, Violation> {
+        let Some(head) = view.state.head() else { return Ok(Some(Vec::new())) };
         let height = head.height;
         let mut fresh = Vec::new();
         if let Some(first) = self.missing_until(height) {
-            for missing in (first.0..=height.0).map(Height) {
-                if !self.extend(moment, missing)? {
-                    // The node has not written it yet, or cannot read it: it comes with the next, or by another.
-                    return Ok(fresh);
-                }
-                fresh.push(missing);
+            let missing = || (first.0..=height.0).map(Height);
+            let has = |height: Height| {
+                matches!(moment.disk.get(Table::Blocks, &height.0.to_be_bytes()), Ok(Some(_)))
+            };
+            if !missing().all(has) {
+                return Ok(None);
+            }
+            for height in missing() {
+                self.extend(moment, height)?;
+                fresh.push(height);
             }
         } else if self.decided.range(height..).next().is_none() {
             self.unverified += 1;
@@ -98,7 +107,7 @@ impl Chain {
             fresh.push(height);
         }
         // Below where the chain begins there is nothing to hold it against.
-        let Some(known) = self.decided.get_mut(&height) else { return Ok(fresh) };
+        let Some(known) = self.decided.get_mut(&height) else { return Ok(Some(fresh)) };
         known.compare(moment, view)?;
         if let Some(commit) = &view.commit {
             check_commit(&self.genesis, head, commit, &mut known.precommits)
@@ -107,7 +116,7 @@ impl Chain {
         while self.decided.len() > HEIGHT_COUNT_KEPT {
             self.decided.pop_first();
         }
-        Ok(fresh)
+        Ok(Some(fresh))
     }
 
     /// The first height that is missing before this one can be compared, if its blocks can be executed.
@@ -117,12 +126,12 @@ impl Chain {
         (height > last && height.0 - last.0 <= GAP_BLOCK_COUNT_MAX).then(|| last.next())
     }
 
-    /// Executes the next block, as a node has it. Says whether the node has it.
-    fn extend(&mut self, moment: &Moment<'_>, height: Height) -> Result<bool, Violation> {
+    /// Executes the next block, as a node has it.
+    fn extend(&mut self, moment: &Moment<'_>, height: Height) -> Result<(), Violation> {
         let broken = |what: String| moment.violation("validity", what);
         let parent = self.state(Height(height.0 - 1)).ok_or_else(|| broken("no parent".to_string()))?;
         let bytes = moment.disk.get(Table::Blocks, &height.0.to_be_bytes());
-        let Some(bytes) = bytes.ok().flatten() else { return Ok(false) };
+        let bytes = bytes.ok().flatten().unwrap_or_default();
         let block = Block::from_bytes(&bytes);
         let block = block.ok_or_else(|| broken(format!("has something for block {height} that is none")))?;
         let mut none = BTreeSet::new();
@@ -133,7 +142,7 @@ impl Chain {
         let precommits = BTreeSet::new();
         let decided = Decided { state, since: moment.at, block: Some(block), receipts, entries, precommits };
         self.decided.insert(height, decided);
-        Ok(true)
+        Ok(())
     }
 }
 

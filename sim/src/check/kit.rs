@@ -1,7 +1,8 @@
 //! What the tests of the checks stand on: a calm world in which a certificate was issued, and what it left.
 
+use super::{Given, Moment, Violation, answer, certificate};
 use crate::world::{Options, World};
-use hypermesh_core::api::{Request, Response};
+use hypermesh_core::api::{ApiFault, Request, Response, read};
 use hypermesh_core::base::Height;
 use hypermesh_core::state::{Block, State};
 use std::time::Duration;
@@ -40,4 +41,31 @@ pub(super) fn sealed(mut block: Block) -> Block {
     block.header.body_root = block.body.root();
     block.header.parent_commit = block.body.parent_commit_hash();
     block
+}
+
+/// What the checks say of node-1 if it answers a request so.
+pub(super) fn answered_with(
+    world: &World,
+    request: Request,
+    response: Result<Response, ApiFault>,
+) -> Result<(), Violation> {
+    let view = world.view(0).unwrap();
+    let node = world.cast().validators[0].member.identity.public();
+    let moment = Moment { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
+    let (wall, asked) = (world.wall(), world.now());
+    let given = Given { moment, request: &request, asked, response: &response, view: &view, wall };
+    let chain = world.checks().chain();
+    answer::on_answer(chain, &given)?;
+    certificate::on_answer(chain, &given)
+}
+
+/// What the checks say if node-1 answers a request from its view, but for this change.
+pub(super) fn answered(
+    world: &World,
+    request: Request,
+    change: impl FnOnce(&mut Response),
+) -> Result<(), Violation> {
+    let mut response = read(&world.view(0).unwrap(), &request, world.wall()).unwrap().unwrap();
+    change(&mut response);
+    answered_with(world, request, Ok(response))
 }

@@ -89,7 +89,7 @@ impl Record {
 
     pub(super) fn view(&self, moment: &Moment<'_>, view: &View) {
         let mut contents = self.lock();
-        if let Err(violation) = contents.checks.on_view(moment, view) {
+        if let Err(violation) = contents.checks.on_view(moment, view).map(|_| ()) {
             contents.violation.get_or_insert(violation);
         }
     }
