@@ -6,5 +6,6 @@
 //! to the byte, in every process and build.
 
 pub mod check;
+pub mod plan;
 pub mod quic;
 pub mod world;

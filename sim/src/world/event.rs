@@ -2,10 +2,11 @@
 
 use super::lie::{self, Told};
 use super::machine::Incarnation;
-use super::network::{Epoch, Link, Place};
+use super::network::{Epoch, Link, Place, Sent};
 use super::trace::{self, Entry};
 use super::{Answer, World, read};
 use crate::check::{Answering, Moment};
+use crate::plan::FaultClass;
 use hypermesh_core::api::{ApiFault, Request, Response};
 use hypermesh_core::base::{Mono, Now, PublicKey};
 use hypermesh_core::node::{Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
@@ -225,13 +226,23 @@ impl World {
                 if let Err(violation) = self.checks.on_send(&moment, &message) {
                     self.violation.get_or_insert(violation);
                 }
-                let message = match machine.lie.map(|lie| lie::tell(lie, identity, &message)) {
-                    None | Some(Told::Honestly) => message,
-                    Some(Told::Instead(other)) => Arc::from(other),
-                    Some(Told::Nothing) => return,
+                let told = machine.lie.map(|lie| (lie, lie::tell(lie, identity, &message)));
+                if let Some((lie, Told::Instead(_) | Told::Nothing)) = &told
+                    && let Some(class) = lie.class()
+                {
+                    self.coverage.hit(class);
+                }
+                let message = match told {
+                    None | Some((_, Told::Honestly)) => message,
+                    Some((_, Told::Instead(other))) => Arc::from(other),
+                    Some((_, Told::Nothing)) => return,
                 };
-                if let Some((arrival, epoch)) = self.network.send(at, link, class) {
-                    self.heap.push(arrival, Happening::Message { link, epoch, message });
+                match self.network.send(at, link, class) {
+                    Sent::Arrives(arrival, epoch) => {
+                        self.heap.push(arrival, Happening::Message { link, epoch, message });
+                    }
+                    Sent::Lost => self.coverage.hit(FaultClass::Loss),
+                    Sent::NoLink => {}
                 }
             }
             Output::Respond { id, response } => {
