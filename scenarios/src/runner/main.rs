@@ -1,6 +1,7 @@
 //! The runner: lists scenarios, plays them and plans by the thousand, and keeps, replays and cuts down what fails.
 
 mod exit;
+mod faults;
 mod files;
 mod named;
 #[cfg(hypermesh_planted)]
@@ -31,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Lists the scenarios.
     List(named::List),
+    /// Lists the classes of faults, as a table.
+    Faults(faults::Faults),
     /// Plays a scenario, or all of them.
     Run(named::Run),
     /// Plays the plans of many seeds, and keeps and cuts down those that fail.
@@ -92,6 +95,7 @@ fn failures_folder() -> PathBuf {
 fn main() -> ExitCode {
     let exit = match Arguments::parse().command {
         Command::List(list) => list.print(),
+        Command::Faults(faults) => faults.print(),
         Command::Run(run) => run.play(),
         Command::Swarm(swarm) => swarm.play(),
         Command::Plan(plan) => plan.print(),
