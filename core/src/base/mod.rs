@@ -7,8 +7,11 @@ mod entropy;
 mod key;
 mod number;
 mod profile;
+mod scheme;
 mod store;
 mod time;
+#[cfg(any(test, hypermesh_verification_cache))]
+mod verdicts;
 
 pub use codec::{DecodeError, decode, encode};
 pub use digest::{Digest, Domain};
@@ -16,5 +19,10 @@ pub use entropy::{Entropy, EntropyRng};
 pub use key::{InvalidKey, PublicKey, SecretKey, Signature, SignatureError, verify_batch};
 pub use number::{Epoch, Height, InCaesar, LeafIndex, MicroCaesar, Sequence};
 pub use profile::{Profile, UnknownProfile};
+pub use scheme::SUITE;
+#[cfg(any(test, hypermesh_simulation_crypto))]
+pub(crate) use scheme::simulation;
 pub use store::{ReadError, Reader, Row, Table, Write, WriteBatch};
 pub use time::{Mono, Now, UnixMillis};
+#[cfg(hypermesh_verification_cache)]
+pub use verdicts::VerdictCache;
