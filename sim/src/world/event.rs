@@ -6,7 +6,7 @@ use super::network::{Epoch, Link, Place, Sent};
 use super::trace::{self, Entry};
 use super::{Answer, World, read};
 use crate::plan::FaultClass;
-use hypermesh_core::api::Request;
+use hypermesh_core::api::{ApiFault, Request, Response};
 use hypermesh_core::base::{Mono, Now, PublicKey};
 use hypermesh_core::node::{Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
 use std::collections::BTreeMap;
@@ -120,7 +120,9 @@ impl World {
     }
 
     fn deliver(&mut self, link: Link, epoch: Epoch, message: &[u8]) {
-        if !self.network.arrives(link, epoch) {
+        let arrives = self.network.arrives(link, epoch);
+        self.trace.arrive(self.now, link, arrives);
+        if !arrives {
             return;
         }
         let source = self.key(link.source);
@@ -132,6 +134,7 @@ impl World {
 
     /// A request is answered from the view if it can be, as the real driver does.
     fn ask(&mut self, place: Place, id: RequestId, request: Request) {
+        self.trace.ask(self.now, place, id, request.method().name);
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
         let at_once = read(&node.view(), &request, machine.wall(self.now));
@@ -139,7 +142,7 @@ impl World {
         match at_once {
             Some(response) => {
                 self.note(place, "request", &content);
-                self.answers.insert(id, Answer { at: self.now, response });
+                self.take_answer(id, response);
             }
             None => self.handle(place, "request", &content, |node, now| {
                 node.handle_request(now, id, request);
@@ -229,7 +232,10 @@ impl World {
                     Some((_, Told::Instead(other))) => Arc::from(other),
                     Some((_, Told::Nothing)) => return,
                 };
-                match self.network.send(at, link, class) {
+                let sent = self.network.send(at, link, class);
+                let arrives = if let Sent::Arrives(arrival, _) = sent { Some(arrival) } else { None };
+                self.trace.send(at, link, &message, arrives);
+                match sent {
                     Sent::Arrives(arrival, epoch) => {
                         self.heap.push(arrival, Happening::Message { link, epoch, message });
                     }
@@ -237,9 +243,7 @@ impl World {
                     Sent::NoLink => {}
                 }
             }
-            Output::Respond { id, response } => {
-                self.answers.insert(id, Answer { at, response });
-            }
+            Output::Respond { id, response } => self.take_answer(id, response),
             Output::Run { id, job } => {
                 let delay = machine.job_random.duration(self.options.job);
                 let outcome = Box::new(job.run());
@@ -247,6 +251,15 @@ impl World {
             }
             Output::Event(event) => self.take_event(place, event),
         }
+    }
+
+    fn take_answer(&mut self, id: RequestId, response: Result<Response, ApiFault>) {
+        self.trace.answer(
+            self.now,
+            id,
+            response.as_ref().err().map(|fault| fault as &dyn core::fmt::Display),
+        );
+        self.answers.insert(id, Answer { at: self.now, response });
     }
 
     fn take_event(&mut self, place: Place, event: Event) {
