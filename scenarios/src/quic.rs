@@ -59,6 +59,7 @@ impl QuicScenario {
             events: report.happenings,
             simulated: report.simulated,
             lines: report.lines,
+            records: Vec::new(),
             fault: report.fault,
         }
     }

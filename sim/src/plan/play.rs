@@ -47,6 +47,7 @@ pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
             answered: 0,
             lines: Vec::new(),
             tape: Vec::new(),
+            records: Vec::new(),
             failure: Some(failure),
         }
     })
@@ -267,6 +268,7 @@ impl<'a> Run<'a> {
             answered: self.clients.iter().filter(|client| client.got().is_some()).count() as u64,
             lines: trace.lines().to_vec(),
             tape: trace.tape().to_vec(),
+            records: trace.records().to_vec(),
             failure,
         }
     }

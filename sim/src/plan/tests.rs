@@ -80,6 +80,7 @@ fn contrived(plan: &Plan) -> Outcome {
         answered: 0,
         lines: Vec::new(),
         tape: Vec::new(),
+        records: Vec::new(),
         failure,
     }
 }

@@ -121,7 +121,9 @@ impl World {
     }
 
     fn deliver(&mut self, link: Link, epoch: Epoch, message: &[u8]) {
-        if !self.network.arrives(link, epoch) {
+        let arrives = self.network.arrives(link, epoch);
+        self.trace.arrive(self.now, link, arrives);
+        if !arrives {
             return;
         }
         let source = self.key(link.source);
@@ -135,6 +137,7 @@ impl World {
     /// A request is answered from the view if it can be, as the real driver does.
     fn ask(&mut self, place: Place, id: RequestId, request: Request) {
         self.watch(place);
+        self.trace.ask(self.now, place, id, request.method().name);
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
         self.checks.on_request(self.now, id, &request);
@@ -237,7 +240,10 @@ impl World {
                     Some((_, Told::Instead(other))) => Arc::from(other),
                     Some((_, Told::Nothing)) => return,
                 };
-                match self.network.send(at, link, class) {
+                let sent = self.network.send(at, link, class);
+                let arrives = if let Sent::Arrives(arrival, _) = sent { Some(arrival) } else { None };
+                self.trace.send(at, link, &message, arrives);
+                match sent {
                     Sent::Arrives(arrival, epoch) => {
                         self.heap.push(arrival, Happening::Message { link, epoch, message });
                     }
@@ -266,6 +272,7 @@ impl World {
 
     fn take_answer(&mut self, place: Place, id: RequestId, response: Result<Response, ApiFault>) {
         let at = self.now;
+        self.trace.answer(at, id, response.as_ref().err().map(|fault| fault as &dyn core::fmt::Display));
         let Some(machine) = self.machines.get(place) else { return };
         if let Some(view) = machine.node.as_ref().map(Node::view) {
             let node = machine.validator.member.identity.public();

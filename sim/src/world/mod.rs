@@ -17,6 +17,7 @@ mod network;
 mod operations;
 mod options;
 mod random;
+mod records;
 mod trace;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub(crate) use operations::OPERATION_MS_LIFE;
 pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
+pub use records::{AnswerRecord, Fate, MessageRecord, Record, Recorded, RequestRecord, Step};
 pub(crate) use trace::{Entry, describe};
 pub use trace::{Taken, Trace};
 
@@ -297,6 +299,7 @@ impl World {
     pub fn inject(&mut self, source: Place, target: Place, message: Vec<u8>) {
         let link = Link { source, target };
         if let Sent::Arrives(arrival, epoch) = self.network.send(self.now, link, Class::Bulk) {
+            self.trace.send(self.now, link, &message, Some(arrival));
             self.heap.push(arrival, Happening::Message { link, epoch, message: message.into() });
         }
     }
@@ -435,7 +438,10 @@ impl World {
         self.now = at;
         self.happen(happening);
         match self.violation.clone() {
-            Some(violation) => Err(violation.into()),
+            Some(violation) => {
+                self.trace.judge(at);
+                Err(violation.into())
+            }
             None => Ok(true),
         }
     }
