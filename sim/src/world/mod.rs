@@ -32,6 +32,7 @@ pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
 pub use trace::Trace;
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 pub(crate) use trace::{Entry, describe};
 
 use crate::check::{Checks, Violation};
