@@ -33,6 +33,7 @@ pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
 pub use records::{AnswerRecord, Fate, MessageRecord, Record, Recorded, RequestRecord, Step};
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 pub(crate) use trace::{Entry, describe};
 pub use trace::{Taken, Trace};
 
