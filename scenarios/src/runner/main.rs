@@ -5,6 +5,7 @@ mod files;
 mod named;
 mod progress;
 mod replay;
+mod report;
 mod swarm;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -39,6 +40,8 @@ enum Command {
     Replay(replay::Replay),
     /// Cuts a failing plan down to what its failure needs.
     Shrink(replay::Shrink),
+    /// Shows a run: as a page that can be looked at, as a table, or as a log for ShiViz.
+    Report(report::Report),
     /// Plays scenarios twice and prints the hash of all that happened: the same in every process and build.
     Determinism {
         /// The seed.
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Command::Plan(plan) => plan.print(),
         Command::Replay(replay) => replay.play(),
         Command::Shrink(shrink) => shrink.cut_down(),
+        Command::Report(report) => report.write(),
         Command::Determinism { seed } => named::determinism(seed),
     };
     if let Exit::Unable(reason) = &exit {
