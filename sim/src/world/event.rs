@@ -267,6 +267,7 @@ impl World {
         if let Err(violation) = self.checks.on_event(place, &event) {
             self.violation.get_or_insert(violation);
         }
+        self.trace.tell(self.now, place, &event);
         self.events.push((self.now, place, event));
     }
 

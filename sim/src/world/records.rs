@@ -5,8 +5,8 @@
 
 use super::network::{Link, Place};
 use super::trace::Entry;
-use hypermesh_core::base::Mono;
-use hypermesh_core::node::{MessageLabel, RequestId, label_message};
+use hypermesh_core::base::{Height, Mono};
+use hypermesh_core::node::{Event, MessageLabel, RequestId, label_message};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A place in the order of everything that happened; things at one instant have an order too.
@@ -33,8 +33,10 @@ pub enum Recorded {
     Message(MessageRecord),
     /// The node told something.
     Event {
-        /// What, in a word: the name of the [`Event`](hypermesh_core::node::Event).
+        /// What, in a word: the name of the [`Event`].
         kind: String,
+        /// The height of the block, if one was decided.
+        committed: Option<Height>,
         /// What, in full.
         words: String,
     },
@@ -120,20 +122,8 @@ pub(super) struct Records {
     down: BTreeMap<Place, usize>,
     /// The node that something happened to last.
     last_place: Place,
-    /// What the next words are about, if that is something noted just before.
-    next_words: NextWords,
-}
-
-/// What words that follow an entry are about.
-#[derive(Default)]
-enum NextWords {
-    /// Nothing that was noted: something is done to a node.
-    #[default]
-    Done,
-    /// An event of this kind.
-    Event(String),
-    /// Something that has a record of its own.
-    Known,
+    /// Whether the next words are about the entry just noted, which has a record of its own.
+    is_recorded: bool,
 }
 
 impl Records {
@@ -144,34 +134,36 @@ impl Records {
     /// Takes an entry of the trace.
     pub(super) fn note(&mut self, entry: &Entry<'_>) {
         self.last_place = entry.place;
-        self.next_words = NextWords::Known;
+        self.is_recorded = true;
         match entry.kind {
-            "event" => self.next_words = NextWords::Event(kind_of(entry.content)),
             "crash" => {
                 let index = self.push(entry.at, entry.place, Recorded::Down { until: None });
                 self.down.insert(entry.place, index);
             }
             "start" => {
                 let index = self.down.remove(&entry.place);
-                if let Some(Recorded::Down { until }) = self.what(index) {
+                let down = self.what(index);
+                if let Some(Recorded::Down { until }) = down {
                     *until = Some(entry.at);
                 } else {
-                    self.next_words = NextWords::Done;
+                    self.is_recorded = false;
                 }
             }
             _ => {}
         }
     }
 
-    /// Takes words about a node: what it told if that was noted just before, else what is done to it.
+    /// Takes words about a node: what is done to it, unless they are about an entry that was just noted.
     pub(super) fn say(&mut self, at: Mono, place: Place, words: &str) {
-        let words = words.to_string();
-        let what = match core::mem::take(&mut self.next_words) {
-            NextWords::Done => Recorded::Done { words },
-            NextWords::Event(kind) => Recorded::Event { kind, words },
-            NextWords::Known => return,
-        };
-        self.push(at, place, what);
+        if !core::mem::take(&mut self.is_recorded) {
+            self.push(at, place, Recorded::Done { words: words.to_string() });
+        }
+    }
+
+    /// Takes something that a node told.
+    pub(super) fn tell(&mut self, at: Mono, place: Place, event: &Event, words: String) {
+        let committed = if let Event::Committed { height, .. } = event { Some(*height) } else { None };
+        self.push(at, place, Recorded::Event { kind: kind_of(event), committed, words });
     }
 
     /// Takes a message that is sent, and when it arrives; never if it is lost at once.
@@ -233,14 +225,14 @@ impl Records {
 }
 
 /// The name of an event, from how it prints.
-fn kind_of(event: &[u8]) -> String {
-    let letters = event.iter().take_while(|byte| byte.is_ascii_alphanumeric());
+fn kind_of(event: &Event) -> String {
+    let printed = format!("{event:?}");
     let mut kind = String::new();
-    for letter in letters {
+    for letter in printed.chars().take_while(char::is_ascii_alphanumeric) {
         if letter.is_ascii_uppercase() && !kind.is_empty() {
             kind.push('-');
         }
-        kind.push(char::from(letter.to_ascii_lowercase()));
+        kind.push(letter.to_ascii_lowercase());
     }
     kind
 }
@@ -274,16 +266,18 @@ mod tests {
     }
 
     #[test]
-    fn words_after_an_event_are_its_own_and_other_words_are_what_was_done() {
+    fn words_about_an_entry_are_not_taken_twice() {
         let mut records = Records::default();
-        let entry = |kind, content| Entry { at: Mono(1), place: 2, kind, content };
-        records.note(&entry("event", b"VotesAgain { height: 3 }"));
+        let entry = |kind| Entry { at: Mono(1), place: 2, kind, content: &[] };
+        records.note(&entry("event"));
         records.say(Mono(1), 2, "votes again");
+        records.tell(Mono(1), 2, &Event::VotesAgain { height: Height(3) }, "votes again".to_string());
         records.say(Mono(1), 2, "has another disk");
-        records.note(&entry("respond", b""));
+        records.note(&entry("respond"));
         records.say(Mono(1), 2, "answers request 1");
         let whats: Vec<Recorded> = records.list().iter().map(|record| record.what.clone()).collect();
-        let event = Recorded::Event { kind: "votes-again".to_string(), words: "votes again".to_string() };
+        let (kind, words) = ("votes-again".to_string(), "votes again".to_string());
+        let event = Recorded::Event { kind, committed: None, words };
         assert_eq!(whats, [event, Recorded::Done { words: "has another disk".to_string() }]);
     }
 

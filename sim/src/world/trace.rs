@@ -77,6 +77,13 @@ impl Trace {
         }
     }
 
+    /// A node tells something.
+    pub(crate) fn tell(&mut self, at: Mono, place: Place, event: &Event) {
+        if let Some(records) = &mut self.records {
+            records.tell(at, place, event, in_words(event));
+        }
+    }
+
     /// A message is sent, and arrives then; never if it is lost at once.
     pub(crate) fn send(&mut self, now: Mono, link: Link, message: &[u8], arrives: Option<Mono>) {
         if let Some(records) = &mut self.records {
