@@ -82,6 +82,30 @@ classes! {
     Partition = "partition", Network, Both;
     /// One direction of a link is made anew: what was under way in it is lost, and only its sender is told.
     Flap = "flap", Network, World;
+    /// Messages are lost in a burst: with a connection, or in a bad moment of its path.
+    BurstLoss = "burst-loss", Network, World;
+    /// A message takes far longer than others.
+    DelaySpike = "delay-spike", Network, World;
+    /// A message arrives twice.
+    Duplication = "duplication", Network, World;
+    /// A message is overtaken by a later one.
+    Reordering = "reordering", Network, World;
+    /// A message leaves a node with a bit changed.
+    Corruption = "corruption", Network, World;
+    /// A message leaves a node cut short.
+    Truncation = "truncation", Network, World;
+    /// A message waits for its link's bandwidth.
+    NarrowLink = "narrow-link", Network, World;
+    /// A message is dropped because too much waits before it.
+    FullQueue = "full-queue", Network, World;
+    /// A large message is lost, and small ones pass.
+    BlackHole = "mtu-black-hole", Network, World;
+    /// A message is lost in the one direction of a link that is cut.
+    OneWayPartition = "one-way-partition", Network, World;
+    /// A link is cut, one of several that are cut and healed one by one.
+    SwizzledPartition = "swizzled-partition", Network, World;
+    /// A message of a node is lost that takes what it is sent and never answers.
+    SilentPeer = "silent-peer", Network, World;
     /// A node stops without warning.
     Crash = "crash", Process, Both;
     /// A node starts again.

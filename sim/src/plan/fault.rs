@@ -1,6 +1,7 @@
 //! What a plan lets go wrong: single faults that begin at a time and end at another.
 
 use super::class::FaultClass;
+use super::path::PathFault;
 use crate::world::{Disk, Lie, Link, Place, RunFault, World};
 use hypermesh_core::base::Table;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,11 @@ pub enum Fault {
         /// How much, in milliseconds.
         ahead_ms: u64,
     },
+    /// Something is wrong with the network.
+    Path {
+        /// What.
+        path: PathFault,
+    },
 }
 
 /// What a fault needs to remember until it ends.
@@ -98,6 +104,7 @@ impl Fault {
             | Self::Rot { place, .. }
             // A clock that is far off makes a node refuse what others approve: it is not there.
             | Self::JumpForward { place, .. } => Some(*place),
+            Self::Path { path } => path.damages(),
             Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } | Self::Flap { .. } => None,
         }
     }
@@ -115,6 +122,7 @@ impl Fault {
             Self::Partition { sides } => sides.len() == nodes,
             Self::Flap { source, target } => *source < nodes && *target < nodes && source != target,
             Self::Loss { per_mille } => *per_mille <= 1000,
+            Self::Path { path } => path.fits(nodes),
             Self::PowerLoss => true,
         }
     }
@@ -151,6 +159,7 @@ impl Fault {
             Self::JumpForward { place, ahead_ms } => {
                 world.set_clock(*place, Duration::from_millis(*ahead_ms));
             }
+            Self::Path { path } => return path.begin(world),
         }
         Memory::Nothing
     }
@@ -172,6 +181,10 @@ impl Fault {
                 world.crash(*place);
                 world.replace_disk(*place, disk);
                 world.start(*place)
+            }
+            Self::Path { path } => {
+                path.end(world);
+                Ok(())
             }
             Self::Flap { .. } | Self::Rot { .. } | Self::JumpForward { .. } => Ok(()),
         }

@@ -11,9 +11,11 @@
 
 mod class;
 mod client;
+mod draw;
 mod fault;
 mod generate;
 mod outcome;
+mod path;
 mod play;
 mod shrink;
 mod workload;
@@ -25,6 +27,7 @@ pub use class::{Coverage, FaultClass, FaultGroup};
 pub use fault::{Fault, Liar, TimedFault};
 pub use generate::Shape;
 pub use outcome::{Failure, FailureKind, Outcome};
+pub use path::PathFault;
 pub use play::{play, play_traced};
 pub use shrink::{Shrunk, shrink};
 pub use workload::{Ask, Then, TimedRequest};

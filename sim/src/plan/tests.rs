@@ -93,3 +93,28 @@ fn a_failing_plan_is_cut_down_to_what_the_failure_needs() {
     assert_eq!((shrunk.plan.liars.len(), shrunk.plan.nodes), (0, 4));
     assert_eq!(shrunk.outcome.failure, Some(failure));
 }
+
+/// Plays so many seeds: `HYPERMESH_SEEDS` (first,count). Run by hand; the runner's `swarm` does it with threads.
+#[test]
+#[ignore = "it takes minutes: run it in a release build"]
+fn many_seeds_pass() {
+    let wanted = std::env::var("HYPERMESH_SEEDS").unwrap_or_default();
+    let mut numbers = wanted.split(',').filter_map(|number| number.parse::<u64>().ok());
+    let (first, count) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(300));
+    let mut coverage = Coverage::default();
+    let mut failed = Vec::new();
+    for seed in first..first + count {
+        let outcome = play(&Plan::of_seed(seed, Shape::default()));
+        coverage.add(&outcome.coverage);
+        if let Some(failure) = outcome.failure {
+            println!("seed {seed}: {failure}");
+            failed.push(seed);
+        }
+    }
+    for class in FaultClass::ALL {
+        println!("{:24} {}", class.name(), coverage.count(*class));
+    }
+    let missing: Vec<&str> = coverage.missing(WorldKind::World).iter().map(|class| class.name()).collect();
+    println!("missing: {missing:?}; failed: {failed:?}");
+    assert!(failed.is_empty());
+}
