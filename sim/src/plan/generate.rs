@@ -206,7 +206,7 @@ impl Draw {
             requests.push(self.request(&mut random, at_ms, number));
         }
         // A burst costs as much as a hundred seeds' requests: few seeds have one.
-        if let Some(mut random) = self.class("plan burst").filter(|_| self.seed % 64 == 0) {
+        if let Some(mut random) = self.class("plan burst").filter(|_| self.seed.is_multiple_of(64)) {
             let at_ms = random.below(self.chaos_ms);
             let place = self.place(&mut random);
             let one = TimedRequest { at_ms, place, ask: Ask::Update { hot: true }, then: Then::Wait };

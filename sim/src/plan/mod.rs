@@ -69,6 +69,17 @@ pub enum Rest {
     CutOff,
 }
 
+impl WorldKind {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::World => "world",
+            Self::Quic => "quic",
+        }
+    }
+}
+
 /// A range of durations in microseconds, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,8 +1,9 @@
 //! What comes of a run.
 
 use super::class::Coverage;
-use crate::world::RunFault;
+use crate::world::{RunFault, Taken};
 use hypermesh_core::base::{Digest, Mono};
+use std::fmt::Write as _;
 
 /// What came of playing a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +20,26 @@ pub struct Outcome {
     pub answered: u64,
     /// What happened, a line each, if that was asked for.
     pub lines: Vec<String>,
+    /// Everything that happened, in order, if that was asked for.
+    pub tape: Vec<Taken>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
+}
+
+impl Outcome {
+    /// The tape as text, a line for each thing that happened: when (microseconds), at which node (from 1), what kind
+    /// of thing, and the first bytes of the hash of its content.
+    #[must_use]
+    pub fn tape_text(&self) -> String {
+        let mut text = String::new();
+        for taken in &self.tape {
+            let content = u64::from_be_bytes(taken.content);
+            let written =
+                writeln!(text, "{} node-{} {} {content:016x}", taken.at.0, taken.place + 1, taken.kind);
+            written.expect("writing to a string does not fail");
+        }
+        text
+    }
 }
 
 /// Why a run failed.

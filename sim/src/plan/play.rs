@@ -45,6 +45,7 @@ pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
             coverage: Coverage::default(),
             answered: 0,
             lines: Vec::new(),
+            tape: Vec::new(),
             failure: Some(failure),
         }
     })
@@ -263,6 +264,7 @@ impl<'a> Run<'a> {
             coverage: self.world.coverage().clone(),
             answered: self.clients.iter().filter(|client| client.got().is_some()).count() as u64,
             lines: trace.lines().to_vec(),
+            tape: trace.tape().to_vec(),
             failure,
         }
     }

@@ -78,6 +78,7 @@ fn contrived(plan: &Plan) -> Outcome {
         coverage: Coverage::default(),
         answered: 0,
         lines: Vec::new(),
+        tape: Vec::new(),
         failure,
     }
 }

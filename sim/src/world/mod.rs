@@ -34,8 +34,8 @@ pub(crate) use operations::OPERATION_MS_LIFE;
 pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
-pub use trace::Trace;
 pub(crate) use trace::{Entry, describe};
+pub use trace::{Taken, Trace};
 
 use crate::check::{Checks, Violation};
 use crate::plan::{Coverage, FaultClass};

@@ -12,6 +12,20 @@ pub struct Trace {
     hasher: blake3::Hasher,
     count: u64,
     lines: Option<Vec<String>>,
+    tape: Vec<Taken>,
+}
+
+/// One thing that happened, as a tape holds it: what was taken next of all that could have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// When.
+    pub at: Mono,
+    /// To which node, or by it, from 0.
+    pub place: Place,
+    /// What it is: one word for each kind.
+    pub kind: &'static str,
+    /// The first bytes of the hash of its content.
+    pub content: [u8; 8],
 }
 
 /// Something that happened to a node, or that it did.
@@ -27,11 +41,15 @@ pub(crate) struct Entry<'a> {
 impl Trace {
     pub(crate) fn new(keep_lines: bool) -> Self {
         let hasher = blake3::Hasher::new_derive_key(CONTEXT);
-        Self { hasher, count: 0, lines: keep_lines.then(Vec::new) }
+        Self { hasher, count: 0, lines: keep_lines.then(Vec::new), tape: Vec::new() }
     }
 
     pub(crate) fn note(&mut self, entry: &Entry<'_>) {
         self.count += 1;
+        if self.lines.is_some() {
+            let content = first_bytes(entry.content);
+            self.tape.push(Taken { at: entry.at, place: entry.place, kind: entry.kind, content });
+        }
         self.hasher.update(&entry.at.0.to_le_bytes());
         self.hasher.update(&(entry.place as u64).to_le_bytes());
         for part in [entry.kind.as_bytes(), entry.content] {
@@ -61,11 +79,22 @@ impl Trace {
         self.count
     }
 
+    /// Everything that happened, in order, if it was kept.
+    #[must_use]
+    pub fn tape(&self) -> &[Taken] {
+        &self.tape
+    }
+
     /// What happened, a line each, if it was kept.
     #[must_use]
     pub fn lines(&self) -> &[String] {
         self.lines.as_deref().unwrap_or_default()
     }
+}
+
+fn first_bytes(content: &[u8]) -> [u8; 8] {
+    let hash = blake3::hash(content);
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 /// An output in bytes, and in words if it is worth a line.
