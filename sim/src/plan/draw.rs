@@ -14,14 +14,29 @@ impl Draw {
         [
             path("plan burst-loss", 2, Box::new(bursts)),
             path("plan delay-spike", 2, Box::new(spikes)),
-            path("plan duplication", 2, Box::new(|random| PathFault::Duplicates { per_mille: 1 + random.below(300) })),
+            path(
+                "plan duplication",
+                2,
+                Box::new(|random| PathFault::Duplicates { per_mille: 1 + random.below(300) }),
+            ),
             path("plan reordering", 2, Box::new(reorders)),
             path("plan narrow-link", 2, Box::new(narrow)),
-            path("plan black-hole", 1, Box::new(|random| PathFault::BlackHole { bytes_max: 1_200 + 100 * pick(random, 60) })),
+            path(
+                "plan black-hole",
+                1,
+                Box::new(|random| PathFault::BlackHole { bytes_max: 1_200 + 100 * pick(random, 60) }),
+            ),
             path("plan one-way", 3, Box::new(|random| self.one_way(random))),
             path("plan silent-peer", 2, Box::new(|random| PathFault::Silent { place: self.place(random) })),
         ]
         .concat()
+    }
+
+    /// Nodes whose addresses change.
+    pub(super) fn moves(&self) -> Vec<TimedFault> {
+        self.some("plan address-change", 2, |random| Fault::Path {
+            path: PathFault::Moves { place: self.place(random) },
+        })
     }
 
     fn one_way(&self, random: &mut Random) -> PathFault {

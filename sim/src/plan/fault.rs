@@ -1,5 +1,6 @@
 //! What a plan lets go wrong: single faults that begin at a time and end at another.
 
+use super::WorldKind;
 use super::class::FaultClass;
 use super::path::PathFault;
 use crate::world::{Disk, Lie, Link, Place, RunFault, World};
@@ -106,6 +107,29 @@ impl Fault {
             | Self::JumpForward { place, .. } => Some(*place),
             Self::Path { path } => path.damages(),
             Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } | Self::Flap { .. } => None,
+        }
+    }
+
+    /// Whether there is such a fault in a world.
+    #[must_use]
+    pub const fn is_of(&self, world: WorldKind) -> bool {
+        match self {
+            Self::Path { path } => path.is_of(world),
+            Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } => true,
+            Self::Flap { .. }
+            | Self::WipeDisk { .. }
+            | Self::LoseLog { .. }
+            | Self::OldDisk { .. }
+            | Self::Rot { .. }
+            | Self::JumpForward { .. } => matches!(world, WorldKind::World),
+        }
+    }
+
+    /// Makes a fault that was drawn for messages one for datagrams.
+    pub(super) const fn size_for_datagrams(&mut self) {
+        if let Self::Path { path: PathFault::BlackHole { bytes_max } } = self {
+            // A path of QUIC takes 1200 bytes, and a datagram of its has at most 1452.
+            *bytes_max = 1_200 + *bytes_max % 252;
         }
     }
 

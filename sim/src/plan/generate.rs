@@ -66,6 +66,11 @@ impl Plan {
             impaired.first().map(|place| draw.damage(*place)).unwrap_or_default(),
         ]
         .concat();
+        if shape.world == WorldKind::Quic {
+            faults.retain(|timed| timed.fault.is_of(WorldKind::Quic));
+            faults.extend(draw.moves());
+            faults.iter_mut().for_each(|timed| timed.fault.size_for_datagrams());
+        }
         faults.sort_by_key(|timed| timed.at_ms);
         let mut healing = stream(seed, "plan healing");
         let mut healed: Vec<Place> = (0..nodes).filter(|place| !impaired.contains(place)).collect();
@@ -93,7 +98,7 @@ impl Plan {
             latency: range(200, 40_000),
             disk: range(100, 8_000),
             job: range(50, 5_000),
-            liars: draw.liars(&impaired),
+            liars: if shape.world == WorldKind::Quic { Vec::new() } else { draw.liars(&impaired) },
             faults,
             requests: draw.requests(),
         }
@@ -139,7 +144,12 @@ impl Draw {
     }
 
     /// Some faults of a class, if the seed tries it.
-    pub(super) fn some(&self, purpose: &str, most: u64, mut one: impl FnMut(&mut Random) -> Fault) -> Vec<TimedFault> {
+    pub(super) fn some(
+        &self,
+        purpose: &str,
+        most: u64,
+        mut one: impl FnMut(&mut Random) -> Fault,
+    ) -> Vec<TimedFault> {
         let Some(mut random) = self.class(purpose) else { return Vec::new() };
         let count = 1 + random.below(most);
         (0..count)

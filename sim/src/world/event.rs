@@ -8,7 +8,9 @@ use super::{Answer, World, read};
 use crate::plan::FaultClass;
 use hypermesh_core::api::Request;
 use hypermesh_core::base::{Mono, Now, PublicKey};
-use hypermesh_core::node::{Class, Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::node::{
+    Class, Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
