@@ -6,6 +6,7 @@ use crate::world::{Cast, Lie, Owner, Place, RunFault, Taken, World};
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::{Digest, Mono, SecretKey, UnixMillis};
 use hypermesh_core::node::RequestId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ pub(super) struct Told {
     pub(super) lines: Vec<String>,
     pub(super) tape: Vec<Taken>,
     pub(super) coverage: Coverage,
+    /// Which marks of the protocol were reached, where that is to be seen.
+    pub(super) marks: BTreeMap<&'static str, u64>,
 }
 
 impl Arena for World {
@@ -181,6 +184,7 @@ impl Arena for World {
             lines: trace.lines().to_vec(),
             tape: trace.tape().to_vec(),
             coverage: self.coverage().clone(),
+            marks: self.marks(),
         }
     }
 }

@@ -63,6 +63,21 @@ pub enum FaultGroup {
     Workload,
 }
 
+impl FaultGroup {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Process => "process",
+            Self::Disk => "disk",
+            Self::Clock => "clock",
+            Self::Byzantine => "Byzantine",
+            Self::Workload => "workload",
+        }
+    }
+}
+
 /// In which worlds a class can take effect.
 enum Worlds {
     World,

@@ -44,6 +44,7 @@ pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
             events: 0,
             simulated: Mono(0),
             coverage: Coverage::default(),
+            marks: BTreeMap::new(),
             answered: 0,
             lines: Vec::new(),
             tape: Vec::new(),
@@ -257,9 +258,9 @@ impl<'a, A: Arena> Run<'a, A> {
 
     fn into_outcome(mut self) -> Outcome {
         let failure = self.play().err().map(Failure::from);
-        let Told { hash, events, lines, tape, coverage } = self.world.told();
+        let Told { hash, events, lines, tape, coverage, marks } = self.world.told();
         let answered = self.clients.iter().filter(|client| client.got().is_some()).count() as u64;
-        Outcome { hash, events, simulated: self.world.now(), coverage, answered, lines, tape, failure }
+        Outcome { hash, events, simulated: self.world.now(), coverage, marks, answered, lines, tape, failure }
     }
 }
 

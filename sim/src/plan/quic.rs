@@ -9,6 +9,7 @@ use crate::world::{Bursts, Cast, Damage, Lie, Link, Narrow, Owner, Place, Reorde
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::{Mono, SecretKey, UnixMillis};
 use hypermesh_core::node::RequestId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,6 +147,8 @@ impl Arena for QuicWorld {
             lines: self.lines(),
             tape: self.tape(),
             coverage: self.coverage(),
+            // The driver that ships keeps its node to itself.
+            marks: BTreeMap::new(),
         }
     }
 }

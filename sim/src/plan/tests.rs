@@ -76,6 +76,7 @@ fn contrived(plan: &Plan) -> Outcome {
         events: 0,
         simulated: hypermesh_core::base::Mono(0),
         coverage: Coverage::default(),
+        marks: std::collections::BTreeMap::new(),
         answered: 0,
         lines: Vec::new(),
         tape: Vec::new(),

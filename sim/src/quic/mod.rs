@@ -27,6 +27,7 @@ pub use options::Options;
 pub(crate) use path::Troubles;
 pub use record::Answer;
 
+use crate::check::Moment;
 use crate::plan::{Coverage, FaultClass};
 use crate::world::{
     Cast, OPERATION_MS_LIFE, Owner, Place, RunFault, Start, Taken, Validator, begins, ready_disks,
@@ -149,6 +150,7 @@ impl QuicWorld {
         }
         self.sim.bounce(ip(self.hosts[place].address()));
         self.record.hit(FaultClass::Restart);
+        self.record.on_start(place);
         self.record.note(self.now(), place, "start", &[], "starts");
     }
 
@@ -238,7 +240,9 @@ impl QuicWorld {
         self.sim.step().map_err(|error| RunFault::Unexpected(format!("a node ended: {error}")))?;
         for (place, host) in self.hosts.iter().enumerate() {
             if let Some(view) = host.view() {
-                self.record.view(place, &view);
+                let node = host.validator.member.identity.public();
+                let moment = Moment { at: self.now(), place, node, disk: &host.device.disk };
+                self.record.view(&moment, &view);
             }
         }
         match self.record.lock().violation.clone() {

@@ -1,7 +1,7 @@
 //! What happened in a run: the hash of every datagram and event, the answers, and whether a promise was broken.
 
 use super::path::{Arrival, Verdict, Wound};
-use crate::check::{Checks, Violation};
+use crate::check::{Checks, Moment, Violation};
 use crate::plan::{Coverage, FaultClass};
 use crate::world::{Entry, Place, Trace, describe};
 use hypermesh_core::api::{Response, View};
@@ -49,7 +49,7 @@ pub(super) struct Contents {
 }
 
 impl Record {
-    pub(super) fn new(genesis: &Genesis, keep_lines: bool) -> Self {
+    pub(super) fn new(genesis: &Arc<Genesis>, keep_lines: bool) -> Self {
         Self(Arc::new(Mutex::new(Contents {
             trace: Trace::new(keep_lines),
             checks: Checks::new(genesis),
@@ -109,9 +109,14 @@ impl Record {
         contents.events.push((at, place, event.clone()));
     }
 
-    pub(super) fn view(&self, place: Place, view: &View) {
+    /// Takes note that a node starts.
+    pub(super) fn on_start(&self, place: Place) {
+        self.lock().checks.on_start(place);
+    }
+
+    pub(super) fn view(&self, moment: &Moment<'_>, view: &View) {
         let mut contents = self.lock();
-        if let Err(violation) = contents.checks.on_view(place, view) {
+        if let Err(violation) = contents.checks.on_view(moment, view).map(|_| ()) {
             contents.violation.get_or_insert(violation);
         }
     }

@@ -92,6 +92,7 @@ impl World {
         machine
             .start(seed, place, at, genesis)
             .map_err(|fault| RunFault::Open { number: place + 1, reason: fault.to_string() })?;
+        self.checks.on_start(place);
         if machine.incarnation > Incarnation(1) {
             self.coverage.hit(FaultClass::Restart);
         }

@@ -5,8 +5,9 @@ use super::machine::Incarnation;
 use super::network::{Epoch, Link, Place, Sent};
 use super::trace::{self, Entry};
 use super::{Answer, World, read};
+use crate::check::{Answering, Moment};
 use crate::plan::FaultClass;
-use hypermesh_core::api::Request;
+use hypermesh_core::api::{ApiFault, Request, Response};
 use hypermesh_core::base::{Mono, Now, PublicKey};
 use hypermesh_core::node::{
     Class, Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId,
@@ -126,6 +127,7 @@ impl World {
             return;
         }
         let source = self.key(link.source);
+        self.checks.on_deliver(self.key(link.target), message);
         let content = [source.0.as_slice(), message].concat();
         self.handle(link.target, "message", &content, |node, now| {
             node.handle_message(now, source, message);
@@ -134,14 +136,16 @@ impl World {
 
     /// A request is answered from the view if it can be, as the real driver does.
     fn ask(&mut self, place: Place, id: RequestId, request: Request) {
+        self.watch(place);
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
+        self.checks.on_request(self.now, id, &request);
         let at_once = read(&node.view(), &request, machine.wall(self.now));
         let content = [id.0.to_le_bytes().to_vec(), request.encode()].concat();
         match at_once {
             Some(response) => {
                 self.note(place, "request", &content);
-                self.answers.insert(id, Answer { at: self.now, response });
+                self.take_answer(place, id, response);
             }
             None => self.handle(place, "request", &content, |node, now| {
                 node.handle_request(now, id, request);
@@ -198,6 +202,10 @@ impl World {
 
     fn carry_out(&mut self, place: Place, output: Output) {
         let at = self.now;
+        if !matches!(output, Output::Persist { .. }) {
+            // What a node says of its last block is held against that block.
+            self.watch(place);
+        }
         let Some(machine) = self.machines.get_mut(place) else { return };
         let life = machine.incarnation;
         match output {
@@ -216,8 +224,8 @@ impl World {
                 let Some(target) = self.places.get(&to).copied() else { return };
                 let link = Link { source: place, target };
                 let identity = &machine.validator.member.identity;
-                if let Err(violation) = self.checks.on_send(place, identity.public(), &machine.disk, &message)
-                {
+                let moment = Moment { at, place, node: identity.public(), disk: &machine.disk };
+                if let Err(violation) = self.checks.on_send(&moment, &message) {
                     self.violation.get_or_insert(violation);
                 }
                 let told = machine.lie.map(|lie| (lie, lie::tell(lie, identity, &message)));
@@ -234,7 +242,7 @@ impl World {
                 self.send(link, class, message);
             }
             Output::Respond { id, response } => {
-                self.answers.insert(id, Answer { at, response });
+                self.take_answer(place, id, response);
             }
             Output::Run { id, job } => {
                 let delay = machine.job_random.duration(self.options.job);
@@ -275,10 +283,32 @@ impl World {
         self.events.push((self.now, place, event));
     }
 
+    fn take_answer(&mut self, place: Place, id: RequestId, response: Result<Response, ApiFault>) {
+        let at = self.now;
+        let Some(machine) = self.machines.get(place) else { return };
+        if let Some(view) = machine.node.as_ref().map(Node::view) {
+            let node = machine.validator.member.identity.public();
+            let moment = Moment { at, place, node, disk: &machine.disk };
+            let answering =
+                Answering { moment, id, response: &response, view: &view, wall: machine.wall(at) };
+            if let Err(violation) = self.checks.on_answer(answering) {
+                self.violation.get_or_insert(violation);
+            }
+        }
+        self.answers.insert(id, Answer { at, response });
+    }
+
     /// Checks the state that a node has come to.
     fn watch(&mut self, place: Place) {
-        let Some(view) = self.view(place) else { return };
-        if let Err(violation) = self.checks.on_view(place, &view) {
+        let Some(machine) = self.machines.get(place) else { return };
+        let Some(node) = &machine.node else { return };
+        let key = machine.validator.member.identity.public();
+        let moment = Moment { at: self.now, place, node: key, disk: &machine.disk };
+        let outcome = self.checks.on_view(&moment, &node.view()).and_then(|fresh| match fresh {
+            true => self.checks.on_sizes(place, &node.sizes()),
+            false => Ok(()),
+        });
+        if let Err(violation) = outcome {
             self.violation.get_or_insert(violation);
         }
     }

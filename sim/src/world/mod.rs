@@ -37,7 +37,7 @@ pub use random::{Random, Span, Stream};
 pub(crate) use trace::{Entry, describe};
 pub use trace::{Taken, Trace};
 
-use crate::check::{Checks, Violation};
+use crate::check::{Checks, Violation, check_sizes_when_quiet};
 use crate::plan::{Coverage, FaultClass};
 use event::Heap;
 use hypermesh_core::api::{ApiFault, Response, View, read};
@@ -276,13 +276,48 @@ impl World {
         self.views().count() == self.machines.len() && self.views().all(|view| view.status.ready)
     }
 
+    /// Which rare branches of the protocol the nodes have taken, and how often: see [`MARKS`](hypermesh_core::base::MARKS).
+    #[must_use]
+    pub fn marks(&self) -> BTreeMap<&'static str, u64> {
+        let mut sum = BTreeMap::new();
+        for (mark, count) in
+            self.machines.iter().flat_map(|machine| machine.marks().reached().collect::<Vec<_>>())
+        {
+            *sum.entry(mark).or_default() += u64::from(count);
+        }
+        sum
+    }
+
+    /// Demands that a node which lies provably is found out by the end.
+    pub fn expect_evidence(&mut self, place: Place) {
+        if let Some(machine) = self.machines.get(place) {
+            self.checks.expect_evidence(machine.validator.member.identity.public());
+        }
+    }
+
+    /// What watches over the promises.
+    #[must_use]
+    pub const fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// Allows that more than f lie: see [`Checks::allow_unsafe`].
+    pub const fn allow_unsafe(&mut self) {
+        self.checks.allow_unsafe();
+    }
+
     /// Checks what can only be checked at the end.
     ///
     /// # Errors
     /// If a promise is broken.
     pub fn finish(&self) -> Result<(), RunFault> {
         let views: Vec<Arc<View>> = self.views().collect();
-        Ok(self.checks.finish(&views)?)
+        self.checks.finish(&views)?;
+        for (place, machine) in self.machines.iter().enumerate() {
+            let sizes = machine.node.as_ref().map(Node::sizes).unwrap_or_default();
+            check_sizes_when_quiet(place, &sizes)?;
+        }
+        Ok(())
     }
 
     /// How the nodes are, in words.
