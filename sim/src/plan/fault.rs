@@ -1,6 +1,8 @@
 //! What a plan lets go wrong: single faults that begin at a time and end at another.
 
+use super::WorldKind;
 use super::class::FaultClass;
+use super::path::PathFault;
 use crate::world::{Disk, Lie, Link, Place, RunFault, World};
 use hypermesh_core::base::Table;
 use serde::{Deserialize, Serialize};
@@ -76,6 +78,11 @@ pub enum Fault {
         /// How much, in milliseconds.
         ahead_ms: u64,
     },
+    /// Something is wrong with the network.
+    Path {
+        /// What.
+        path: PathFault,
+    },
 }
 
 /// What a fault needs to remember until it ends.
@@ -98,7 +105,31 @@ impl Fault {
             | Self::Rot { place, .. }
             // A clock that is far off makes a node refuse what others approve: it is not there.
             | Self::JumpForward { place, .. } => Some(*place),
+            Self::Path { path } => path.damages(),
             Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } | Self::Flap { .. } => None,
+        }
+    }
+
+    /// Whether there is such a fault in a world.
+    #[must_use]
+    pub const fn is_of(&self, world: WorldKind) -> bool {
+        match self {
+            Self::Path { path } => path.is_of(world),
+            Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } => true,
+            Self::Flap { .. }
+            | Self::WipeDisk { .. }
+            | Self::LoseLog { .. }
+            | Self::OldDisk { .. }
+            | Self::Rot { .. }
+            | Self::JumpForward { .. } => matches!(world, WorldKind::World),
+        }
+    }
+
+    /// Makes a fault that was drawn for messages one for datagrams.
+    pub(super) const fn size_for_datagrams(&mut self) {
+        if let Self::Path { path: PathFault::BlackHole { bytes_max } } = self {
+            // A path of QUIC takes 1200 bytes, and a datagram of its has at most 1452.
+            *bytes_max = 1_200 + *bytes_max % 252;
         }
     }
 
@@ -115,6 +146,7 @@ impl Fault {
             Self::Partition { sides } => sides.len() == nodes,
             Self::Flap { source, target } => *source < nodes && *target < nodes && source != target,
             Self::Loss { per_mille } => *per_mille <= 1000,
+            Self::Path { path } => path.fits(nodes),
             Self::PowerLoss => true,
         }
     }
@@ -151,6 +183,7 @@ impl Fault {
             Self::JumpForward { place, ahead_ms } => {
                 world.set_clock(*place, Duration::from_millis(*ahead_ms));
             }
+            Self::Path { path } => return path.begin(world),
         }
         Memory::Nothing
     }
@@ -172,6 +205,10 @@ impl Fault {
                 world.crash(*place);
                 world.replace_disk(*place, disk);
                 world.start(*place)
+            }
+            Self::Path { path } => {
+                path.end(world);
+                Ok(())
             }
             Self::Flap { .. } | Self::Rot { .. } | Self::JumpForward { .. } => Ok(()),
         }

@@ -32,9 +32,9 @@ impl Default for Shape {
 }
 
 /// Draws for a plan.
-struct Draw {
-    seed: u64,
-    nodes: usize,
+pub(super) struct Draw {
+    pub(super) seed: u64,
+    pub(super) nodes: usize,
     chaos_ms: u64,
 }
 
@@ -60,9 +60,17 @@ impl Plan {
             draw.partitions(),
             draw.losses(),
             draw.flaps(),
+            draw.paths(),
+            draw.swizzles(),
+            draw.corruption(&impaired),
             impaired.first().map(|place| draw.damage(*place)).unwrap_or_default(),
         ]
         .concat();
+        if shape.world == WorldKind::Quic {
+            faults.retain(|timed| timed.fault.is_of(WorldKind::Quic));
+            faults.extend(draw.moves());
+            faults.iter_mut().for_each(|timed| timed.fault.size_for_datagrams());
+        }
         faults.sort_by_key(|timed| timed.at_ms);
         let mut healing = stream(seed, "plan healing");
         let mut healed: Vec<Place> = (0..nodes).filter(|place| !impaired.contains(place)).collect();
@@ -90,7 +98,7 @@ impl Plan {
             latency: range(200, 40_000),
             disk: range(100, 8_000),
             job: range(50, 5_000),
-            liars: draw.liars(&impaired),
+            liars: if shape.world == WorldKind::Quic { Vec::new() } else { draw.liars(&impaired) },
             faults,
             requests: draw.requests(),
         }
@@ -98,12 +106,12 @@ impl Plan {
 }
 
 impl Draw {
-    fn stream(&self, purpose: &str) -> Random {
+    pub(super) fn stream(&self, purpose: &str) -> Random {
         stream(self.seed, purpose)
     }
 
     /// The stream of a class, if the seed tries it.
-    fn class(&self, purpose: &str) -> Option<Random> {
+    pub(super) fn class(&self, purpose: &str) -> Option<Random> {
         let mut random = self.stream(purpose);
         (random.below(2) == 0).then_some(random)
     }
@@ -120,12 +128,12 @@ impl Draw {
         impaired
     }
 
-    fn place(&self, random: &mut Random) -> Place {
+    pub(super) fn place(&self, random: &mut Random) -> Place {
         pick(random, self.nodes)
     }
 
     /// A time in the chaos, and how long from it: mostly short, sometimes to the end.
-    fn when(&self, random: &mut Random) -> (u64, u64) {
+    pub(super) fn when(&self, random: &mut Random) -> (u64, u64) {
         let at_ms = random.below(self.chaos_ms);
         let for_ms = match random.below(6) {
             0 => self.chaos_ms,
@@ -136,7 +144,12 @@ impl Draw {
     }
 
     /// Some faults of a class, if the seed tries it.
-    fn some(&self, purpose: &str, most: u64, mut one: impl FnMut(&mut Random) -> Fault) -> Vec<TimedFault> {
+    pub(super) fn some(
+        &self,
+        purpose: &str,
+        most: u64,
+        mut one: impl FnMut(&mut Random) -> Fault,
+    ) -> Vec<TimedFault> {
         let Some(mut random) = self.class(purpose) else { return Vec::new() };
         let count = 1 + random.below(most);
         (0..count)
@@ -241,6 +254,6 @@ fn stream(seed: u64, purpose: &str) -> Random {
 }
 
 /// A number below a count that is not zero.
-fn pick(random: &mut Random, count: usize) -> usize {
+pub(super) fn pick(random: &mut Random, count: usize) -> usize {
     usize::try_from(random.below(count as u64)).unwrap_or_default()
 }

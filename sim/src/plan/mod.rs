@@ -9,12 +9,16 @@
 //!
 //! Safety is checked all the while, by [`crate::check`].
 
+mod arena;
 mod class;
 mod client;
+mod draw;
 mod fault;
 mod generate;
 mod outcome;
+mod path;
 mod play;
+mod quic;
 mod shrink;
 mod workload;
 
@@ -25,6 +29,7 @@ pub use class::{Coverage, FaultClass, FaultGroup};
 pub use fault::{Fault, Liar, TimedFault};
 pub use generate::Shape;
 pub use outcome::{Failure, FailureKind, Outcome};
+pub use path::PathFault;
 pub use play::{play, play_traced};
 pub use shrink::{Shrunk, shrink};
 pub use workload::{Ask, Then, TimedRequest};
@@ -156,6 +161,14 @@ pub enum PlanFault {
         /// Its number, from 0.
         number: usize,
     },
+    /// Something is not to be had in the plan's world.
+    #[error("{what} {number} is not to be had in the plan's world")]
+    Foreign {
+        /// What.
+        what: &'static str,
+        /// Its number, from 0.
+        number: usize,
+    },
     /// An alarm in a run of it could be false.
     #[error("no promise holds in such a run: {0}")]
     Unrecoverable(String),
@@ -207,6 +220,8 @@ impl Plan {
         bounded("faults", self.faults.len(), FAULT_COUNT_MAX)?;
         bounded("requests", self.requests.len(), REQUEST_COUNT_MAX)?;
         dangling("fault", self.faults.iter().map(|timed| timed.fault.fits(self.nodes)))?;
+        foreign("fault", self.faults.iter().map(|timed| timed.fault.is_of(self.world)))?;
+        foreign("liar", self.liars.iter().map(|_| self.world == WorldKind::World))?;
         dangling("liar", self.liars.iter().map(|liar| liar.place < self.nodes))?;
         dangling("healed node", self.healed.iter().map(|place| *place < self.nodes))?;
         let fits = |(number, request): (usize, &TimedRequest)| {
@@ -255,6 +270,13 @@ const fn quorum_of(nodes: usize) -> usize {
 
 const fn bounded(what: &'static str, count: usize, most: usize) -> Result<(), PlanFault> {
     if count <= most { Ok(()) } else { Err(PlanFault::TooMany { what, count, most }) }
+}
+
+fn foreign(what: &'static str, native: impl Iterator<Item = bool>) -> Result<(), PlanFault> {
+    match native.enumerate().find(|(_, native)| !native) {
+        Some((number, _)) => Err(PlanFault::Foreign { what, number }),
+        None => Ok(()),
+    }
 }
 
 fn dangling(what: &'static str, fit: impl Iterator<Item = bool>) -> Result<(), PlanFault> {

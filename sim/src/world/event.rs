@@ -9,7 +9,9 @@ use crate::check::{Answering, Moment};
 use crate::plan::FaultClass;
 use hypermesh_core::api::{ApiFault, Request, Response};
 use hypermesh_core::base::{Mono, Now, PublicKey};
-use hypermesh_core::node::{Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::node::{
+    Class, Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -240,16 +242,7 @@ impl World {
                     Some((_, Told::Instead(other))) => Arc::from(other),
                     Some((_, Told::Nothing)) => return,
                 };
-                let sent = self.network.send(at, link, class);
-                let arrives = if let Sent::Arrives(arrival, _) = sent { Some(arrival) } else { None };
-                self.trace.send(at, link, &message, arrives);
-                match sent {
-                    Sent::Arrives(arrival, epoch) => {
-                        self.heap.push(arrival, Happening::Message { link, epoch, message });
-                    }
-                    Sent::Lost => self.coverage.hit(FaultClass::Loss),
-                    Sent::NoLink => {}
-                }
+                self.send(link, class, message);
             }
             Output::Respond { id, response } => {
                 self.take_answer(place, id, response);
@@ -261,6 +254,31 @@ impl World {
             }
             Output::Event(event) => self.take_event(place, event),
         }
+    }
+
+    /// Puts a message on its way.
+    pub(super) fn send(&mut self, link: Link, class: Class, message: Arc<[u8]>) {
+        let message = self.strike(link.source, message);
+        let sent = self.network.send(self.now, link, (class, message.len()), &mut self.coverage);
+        let arrives = if let Sent::Arrives { at, .. } = sent { Some(at) } else { None };
+        self.trace.send(self.now, link, &message, arrives);
+        let Sent::Arrives { at, again, epoch } = sent else { return };
+        if let Some(again) = again {
+            self.heap.push(again, Happening::Message { link, epoch, message: Arc::clone(&message) });
+        }
+        self.heap.push(at, Happening::Message { link, epoch, message });
+    }
+
+    /// A message as it leaves a node whose memory may be bad.
+    fn strike(&mut self, source: Place, message: Arc<[u8]>) -> Arc<[u8]> {
+        if self.network.conditions.damaged.is_empty() {
+            return message;
+        }
+        let Some(damage) = self.network.conditions.damaged.get(&source).copied() else { return message };
+        let Some(machine) = self.machines.get_mut(source) else { return message };
+        let Some(struck) = damage.strike(&message, &mut machine.lie_random) else { return message };
+        self.coverage.hit(if damage.truncates { FaultClass::Truncation } else { FaultClass::Corruption });
+        Arc::from(struck)
     }
 
     fn take_event(&mut self, place: Place, event: Event) {

@@ -42,6 +42,8 @@ pub(super) struct Machine {
     pub(super) alarm: Option<Mono>,
     pub(super) disk_random: Random,
     pub(super) job_random: Random,
+    /// For what the machine does that no honest one does.
+    pub(super) lie_random: Random,
 }
 
 impl Machine {
@@ -71,6 +73,7 @@ impl Machine {
             alarm: None,
             disk_random: stream("disk"),
             job_random: stream("job"),
+            lie_random: stream("lie"),
         }
     }
 
