@@ -112,10 +112,30 @@ classes! {
     Restart = "restart", Process, Both;
     /// Every node stops at once.
     PowerLoss = "power-loss", Process, Both;
+    /// A node crashes in the middle of a step: some of what it wants done is done, and the rest never.
+    CrashInStep = "crash-in-step", Process, World;
+    /// Something happens to a node that is paused, and handled later, with all the rest.
+    Pause = "pause", Process, World;
+    /// Something happens to a node that is slow, and is handled late.
+    SlowNode = "slow-node", Process, World;
+    /// The outcome of a job comes late.
+    LateJob = "late-job", Process, World;
+    /// A node refuses to start on the data of an older version.
+    OldFormat = "old-format", Process, World;
     /// A crash loses writes that were not durable yet.
     LostWrites = "lost-writes", Disk, Both;
     /// A row of the store is read as damaged.
     BitRot = "bit-rot", Disk, World;
+    /// A write is torn: some of its rows are on the disk, the last of them damaged.
+    TornWrite = "torn-write", Disk, World;
+    /// A row was written in the place of another: it is missing, and the other is damaged.
+    MisdirectedWrite = "misdirected-write", Disk, World;
+    /// A read fails, because the device does not answer.
+    ReadError = "read-error", Disk, World;
+    /// A write fails, because the device does: the node ends.
+    WriteError = "write-error", Disk, World;
+    /// A write fails, because there is no room: the node ends.
+    FullDisk = "full-disk", Disk, World;
     /// A node comes back with an empty disk.
     WipedDisk = "wiped-disk", Disk, World;
     /// A node comes back with an older copy of its disk.
@@ -126,6 +146,12 @@ classes! {
     Skew = "skew", Clock, Both;
     /// A node's wall clock jumps forward.
     JumpForward = "jump-forward", Clock, World;
+    /// A node's wall clock jumps back.
+    JumpBack = "jump-back", Clock, World;
+    /// A node's wall clock runs too fast or too slow.
+    WallDrift = "wall-drift", Clock, World;
+    /// A node's monotonic clock runs too fast or too slow, and with it all its timers.
+    MonotonicDrift = "monotonic-drift", Clock, World;
     /// A node sends signature shares that do not hold, and puts its name to them.
     BadShares = "bad-shares", Byzantine, World;
     /// A node serves blocks that no quorum decided.

@@ -63,6 +63,8 @@ impl Plan {
             draw.paths(),
             draw.swizzles(),
             draw.corruption(&impaired),
+            draw.machines(),
+            draw.ruins(&impaired),
             impaired.first().map(|place| draw.damage(*place)).unwrap_or_default(),
         ]
         .concat();
@@ -139,7 +141,12 @@ impl Draw {
     }
 
     /// Some faults of a class, if the seed tries it.
-    pub(super) fn some(&self, purpose: &str, most: u64, mut one: impl FnMut(&mut Random) -> Fault) -> Vec<TimedFault> {
+    pub(super) fn some(
+        &self,
+        purpose: &str,
+        most: u64,
+        mut one: impl FnMut(&mut Random) -> Fault,
+    ) -> Vec<TimedFault> {
         let Some(mut random) = self.class(purpose) else { return Vec::new() };
         let count = 1 + random.below(most);
         (0..count)

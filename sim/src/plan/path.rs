@@ -1,6 +1,5 @@
 //! Faults of the paths between nodes.
 
-use super::fault::Memory;
 use crate::world::{Bursts, Damage, Link, Narrow, Place, Reorders, Spikes, World};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +103,7 @@ impl PathFault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut World) -> Memory {
+    pub(super) fn begin(&self, world: &mut World) {
         let conditions = world.conditions();
         match *self {
             Self::Bursts { enter_per_mille, leave_per_mille, loss_per_mille } => {
@@ -132,7 +131,6 @@ impl PathFault {
                 world.damage(place, Damage { per_mille, truncates });
             }
         }
-        Memory::Nothing
     }
 
     pub(super) fn end(&self, world: &mut World) {

@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
         match step {
             Step::Begin(number) => {
                 if let Some(timed) = self.plan.faults.get(number) {
-                    let memory = timed.fault.begin(&mut self.world);
+                    let memory = timed.fault.begin(&mut self.world)?;
                     self.memories.insert(number, memory);
                 }
                 Ok(())
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
         if self.plan.rest != Rest::CutOff {
             self.world.heal();
         }
-        self.plan.healed.iter().try_for_each(|place| self.world.start(*place))
+        self.plan.healed.iter().try_for_each(|place| self.world.start_or_wipe(*place))
     }
 
     /// The third phase: everything that was asked and not given up is answered, and every healed node issues.

@@ -105,7 +105,9 @@ fn many_seeds_pass() {
     let mut coverage = Coverage::default();
     let mut failed = Vec::new();
     for seed in first..first + count {
+        let began = std::time::Instant::now();
         let outcome = play(&Plan::of_seed(seed, Shape::default()));
+        println!("seed {seed}: {} events in {:?}", outcome.events, began.elapsed());
         coverage.add(&outcome.coverage);
         if let Some(failure) = outcome.failure {
             println!("seed {seed}: {failure}");

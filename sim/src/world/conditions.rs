@@ -118,7 +118,9 @@ impl Weather {
 impl Conditions {
     /// Whether nothing is wrong that a link has to remember.
     pub(super) fn is_calm(&self) -> bool {
-        let Self { bursts, spikes, duplicates_per_mille, reorders, narrow, bytes_max, one_way, silent, .. } = self;
+        let Self {
+            bursts, spikes, duplicates_per_mille, reorders, narrow, bytes_max, one_way, silent, ..
+        } = self;
         let rates = bursts.is_none() && spikes.is_none() && *duplicates_per_mille == 0 && reorders.is_none();
         rates && narrow.is_none() && bytes_max.is_none() && one_way.is_empty() && silent.is_empty()
     }
@@ -198,7 +200,8 @@ impl Narrow {
     fn take(self, now: Mono, bytes: u64, free_at: &mut Mono) -> Option<Duration> {
         let rate = self.bytes_per_second.max(1);
         let waits = free_at.since(now);
-        let waiting_bytes = u64::try_from(waits.as_micros()).unwrap_or(u64::MAX).saturating_mul(rate) / 1_000_000;
+        let waiting_bytes =
+            u64::try_from(waits.as_micros()).unwrap_or(u64::MAX).saturating_mul(rate) / 1_000_000;
         if waiting_bytes.saturating_add(bytes) > self.queue_bytes_max {
             return None;
         }
@@ -240,9 +243,11 @@ mod tests {
     #[test]
     fn losses_come_in_bursts() {
         let bursts = Bursts { enter_per_mille: 10, leave_per_mille: 100, loss_per_mille: 1000 };
-        let (passed, coverage) = pass(&Conditions { bursts: Some(bursts), ..Conditions::default() }, 10_000, 1);
+        let (passed, coverage) =
+            pass(&Conditions { bursts: Some(bursts), ..Conditions::default() }, 10_000, 1);
         let lost = passed.iter().filter(|passage| passage.lost).count() as u64;
-        let bursts = passed.chunk_by(|one, next| one.lost == next.lost).filter(|run| run[0].lost).count() as u64;
+        let bursts =
+            passed.chunk_by(|one, next| one.lost == next.lost).filter(|run| run[0].lost).count() as u64;
         assert!((500..2_000).contains(&lost) && lost > 5 * bursts, "{lost} in {bursts}");
         assert_eq!(coverage.count(FaultClass::BurstLoss), lost);
     }

@@ -26,9 +26,15 @@ impl World {
     /// Stops a node without warning. What was not durable is lost, and so is what was under way to it.
     pub fn crash(&mut self, place: Place) {
         let Some(machine) = self.machines.get_mut(place) else { return };
-        if machine.node.is_none() {
+        machine.stopped = true;
+        self.fall(place);
+    }
+
+    /// Ends the life of a node.
+    pub(super) fn fall(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_some()) else {
             return;
-        }
+        };
         let lost = machine.crash();
         self.coverage.hit(FaultClass::Crash);
         if lost > 0 {
@@ -47,6 +53,7 @@ impl World {
             return;
         };
         machine.disk = Disk::default();
+        machine.disk_damaged = false;
         self.coverage.hit(FaultClass::WipedDisk);
         self.checks.excuse_abstention(place);
         self.trace.say(self.now, place, &|| "loses its disk".to_string());
@@ -175,10 +182,7 @@ impl World {
 
     /// Sets a node's wall clock so much ahead of the true one.
     pub fn set_clock(&mut self, place: Place, ahead: Duration) {
-        let Some(machine) = self.machines.get_mut(place) else { return };
-        self.coverage.hit(FaultClass::JumpForward);
-        machine.set_clock(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX));
-        self.trace.say(self.now, place, &|| format!("has a clock that is {ahead:?} ahead"));
+        self.jump(place, i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX));
     }
 
     /// Makes a node lie from now on. The checks no longer hold it for honest.
@@ -249,6 +253,7 @@ impl World {
     /// Lets a row of a node's disk rot. It may complain of its store from now on. Says whether there is such a row.
     pub fn rot(&mut self, place: Place, table: Table, key: &[u8]) -> bool {
         let Some(machine) = self.machines.get_mut(place) else { return false };
+        machine.disk_damaged = true;
         self.checks.excuse_store(place);
         if table == Table::Wal {
             self.checks.excuse_abstention(place);

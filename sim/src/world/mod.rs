@@ -9,15 +9,19 @@
 
 mod cast;
 mod chain;
+mod clock;
 mod conditions;
 mod control;
 mod disk;
 mod event;
+mod hardware;
 mod lie;
+mod link;
 mod machine;
 mod network;
 mod operations;
 mod options;
+mod output;
 mod random;
 mod trace;
 
@@ -28,6 +32,7 @@ pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
 pub use chain::forged_block;
 pub use conditions::{Bursts, Conditions, Damage, Narrow, Reorders, Spikes};
 pub use disk::Disk;
+pub use hardware::BadWrites;
 pub use lie::{Lie, serve_block};
 pub use network::{Link, NetworkOptions, Place};
 pub(crate) use operations::OPERATION_MS_LIFE;

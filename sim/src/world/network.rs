@@ -76,7 +76,13 @@ struct State {
 
 impl Network {
     pub(super) fn new(seed: u64, options: NetworkOptions, nodes: usize) -> Self {
-        Self { seed, options, links: BTreeMap::new(), sides: vec![0; nodes], conditions: Conditions::default() }
+        Self {
+            seed,
+            options,
+            links: BTreeMap::new(),
+            sides: vec![0; nodes],
+            conditions: Conditions::default(),
+        }
     }
 
     pub(super) const fn set_loss(&mut self, per_mille: u64) {
@@ -201,8 +207,7 @@ mod tests {
     #[test]
     fn messages_of_one_link_and_class_arrive_in_order() {
         let mut network = network();
-        let arrivals: Vec<Mono> =
-            (0..100).map(|now| arrival(send(&mut network, now)).0).collect();
+        let arrivals: Vec<Mono> = (0..100).map(|now| arrival(send(&mut network, now)).0).collect();
         assert!(arrivals.is_sorted());
     }
 
