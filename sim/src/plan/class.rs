@@ -63,6 +63,21 @@ pub enum FaultGroup {
     Workload,
 }
 
+impl FaultGroup {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Process => "process",
+            Self::Disk => "disk",
+            Self::Clock => "clock",
+            Self::Byzantine => "Byzantine",
+            Self::Workload => "workload",
+        }
+    }
+}
+
 /// In which worlds a class can take effect.
 enum Worlds {
     World,
@@ -160,6 +175,56 @@ classes! {
     FalseHeights = "false-heights", Byzantine, World;
     /// A node does not serve blocks.
     WithheldBlocks = "withheld-blocks", Byzantine, World;
+    /// A node says nothing at all.
+    Silence = "silence", Byzantine, World;
+    /// A node says nothing to some.
+    SelectiveSilence = "selective-silence", Byzantine, World;
+    /// A node sends bytes that are no message, or more than one may have.
+    Garbage = "garbage", Byzantine, World;
+    /// A node proposes two blocks in a round.
+    EquivocatingProposer = "equivocating-proposer", Byzantine, World;
+    /// A node votes both ways.
+    EquivocatingVoter = "equivocating-voter", Byzantine, World;
+    /// A node forgets its lock and votes for what is proposed.
+    Amnesia = "amnesia", Byzantine, World;
+    /// A node proposes nothing when its turn has come.
+    WithheldProposal = "withheld-proposal", Byzantine, World;
+    /// A node proposes a block with a wrong state root.
+    WrongStateRoot = "wrong-state-root", Byzantine, World;
+    /// A node proposes a block with a wrong log root.
+    WrongLogRoot = "wrong-log-root", Byzantine, World;
+    /// A node proposes a block with a wrong time.
+    WrongTime = "wrong-time", Byzantine, World;
+    /// A node proposes a batch whose proofs do not hold.
+    BadProof = "bad-proof", Byzantine, World;
+    /// A node proposes what must not happen now.
+    BadPolicy = "bad-policy", Byzantine, World;
+    /// A node proposes a state in which it has more funds and more at stake.
+    Fraud = "fee-and-stake-fraud", Byzantine, World;
+    /// A node proposes a batch once more.
+    ReplayedBatch = "replayed-batch", Byzantine, World;
+    /// A node proposes a block without its reveal for the beacon.
+    WithheldReveal = "withheld-reveal", Byzantine, World;
+    /// A node deals private shares that do not hold.
+    BadDealing = "bad-dealing", Byzantine, World;
+    /// A node's signature shares come late.
+    LateShares = "late-shares", Byzantine, World;
+    /// A node puts another's name to its signature shares.
+    FramedShares = "framed-shares", Byzantine, World;
+    /// A node asks for shares over bytes that nobody derives from the state.
+    OtherBytes = "other-bytes", Byzantine, World;
+    /// A node cosigns another log than all others see.
+    SplitView = "split-view", Byzantine, World;
+    /// A batch comes under a member's stolen key.
+    StolenMemberKey = "stolen-member-key", Byzantine, World;
+    /// A node's key is on two machines that run.
+    Twin = "twin", Byzantine, World;
+    /// A node answers a client with records that nobody set.
+    ForgedAnswer = "forged-answer", Byzantine, World;
+    /// A node answers a client with what it said long ago.
+    StaleAnswer = "stale-answer", Byzantine, World;
+    /// A node hands out a certificate that consensus never approved.
+    RogueCertificate = "rogue-certificate", Byzantine, World;
     /// A certificate is asked for.
     Issue = "issue", Workload, Both;
     /// A certificate for the same names is asked for once more.

@@ -25,7 +25,7 @@ pub(super) struct Client {
     timed: TimedRequest,
     /// What was asked, the same bytes each time.
     request: Option<Request>,
-    asked: Vec<RequestId>,
+    asked: Vec<(RequestId, Place)>,
     /// What it got, when it got what it asked for.
     got: Option<Response>,
 }
@@ -48,7 +48,7 @@ impl Client {
     /// Asks for the same once more.
     pub(super) fn ask_at(&mut self, world: &mut World, place: Place) {
         if let Some(request) = self.request.clone() {
-            self.asked.push(world.request(place, request));
+            self.asked.push((world.request(place, request), place));
         }
     }
 
@@ -63,9 +63,13 @@ impl Client {
 
     /// Takes what has come. Says whether the client still wants something, and has no question under way.
     pub(super) fn wants(&mut self, world: &World) -> bool {
-        let answers = self.asked.iter().filter_map(|id| world.answer(*id));
+        let answers = self.asked.iter().filter_map(|(id, place)| Some((world.answer(*id)?, *place)));
         if self.got.is_none() {
-            self.got = answers.clone().find_map(|answer| answer.response.clone().ok());
+            let good = |(answer, place): (&Answer, Place)| {
+                let response = answer.response.as_ref().ok()?;
+                is_trusted(world, place, response).then(|| response.clone())
+            };
+            self.got = answers.clone().find_map(good);
         }
         let under_way = answers.count() < self.asked.len();
         self.is_owed() && !under_way
@@ -94,7 +98,7 @@ impl Client {
 
     /// What was said to it last.
     pub(super) fn last_refusal(&self, world: &World) -> String {
-        let last = self.asked.iter().rev().find_map(|id| world.answer(*id));
+        let last = self.asked.iter().rev().find_map(|(id, _)| world.answer(*id));
         match last {
             Some(Answer { response: Err(fault), .. }) => fault.to_string(),
             _ => "nothing was answered".to_string(),
@@ -164,6 +168,17 @@ impl Client {
         let address = RecordData::Aaaa(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, host));
         let records = RecordSet::new(TTL_SECONDS, vec![address]).expect("one address is a set of records");
         SetRecords { name, record_type: RecordType::Aaaa, records: Some(records) }
+    }
+}
+
+/// Whether a client takes an answer. It verifies every certificate with the bundle that it was given by its operator;
+/// here only those that a liar has handed out, because the others are all verified in the end.
+fn is_trusted(world: &World, place: Place, response: &Response) -> bool {
+    match response {
+        Response::IssueCertificate(issued) if world.is_liar(place) => {
+            world.trust_bundle().is_some_and(|bundle| verify(world, &bundle, issued).is_ok())
+        }
+        _ => true,
     }
 }
 

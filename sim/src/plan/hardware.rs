@@ -114,7 +114,10 @@ impl ProcessFault {
 
     pub(super) fn end(&self, world: &mut World, place: Place) -> Result<(), RunFault> {
         match *self {
-            Self::CrashInStep { .. } => return world.start_or_wipe(place),
+            Self::CrashInStep { .. } => {
+                world.crash_no_more(place);
+                return world.start_or_wipe(place);
+            }
             Self::Pause | Self::Slow { .. } => world.resume(place),
             Self::LateJobs { .. } => world.delay_jobs(place, None),
         }

@@ -9,6 +9,7 @@ use super::{Coverage, Plan, Range, Rest};
 use crate::world::{NetworkOptions, Options, Place, RunFault, Span, World};
 use hypermesh_core::api::Response;
 use hypermesh_core::base::{Digest, Mono};
+use hypermesh_core::node::Event;
 use hypermesh_core::trust::TrustBundle;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +17,9 @@ use std::time::Duration;
 
 /// A client that was refused asks again after this long.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// Of liars who have equivocated more often than this, some honest node has both of two contradicting messages: each is
+/// shown both at once one time in four.
+const EQUIVOCATIONS_UNNOTICED_MAX: u64 = 200;
 /// So many requests at one instant are a burst.
 const BURST_COUNT: usize = 100;
 
@@ -43,6 +47,7 @@ pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
             events: 0,
             simulated: Mono(0),
             coverage: Coverage::default(),
+            marks: BTreeMap::new(),
             answered: 0,
             lines: Vec::new(),
             tape: Vec::new(),
@@ -90,11 +95,18 @@ impl<'a> Run<'a> {
     }
 
     fn play(&mut self) -> Result<(), RunFault> {
+        if self.plan.beyond_tolerated {
+            self.world.allow_unsafe();
+            (0..self.plan.nodes).for_each(|place| self.world.excuse_deceived(place));
+        }
         for liar in &self.plan.liars {
             self.world.corrupt(liar.place, liar.lie);
         }
         self.chaos()?;
         self.heal()?;
+        if self.plan.beyond_tolerated {
+            return self.endure();
+        }
         self.progress()?;
         self.world.finish()
     }
@@ -214,6 +226,31 @@ impl<'a> Run<'a> {
         self.verify(within)
     }
 
+    /// What is left to demand where more lie than can be tolerated: the honest nodes run and answer, and whoever was
+    /// seen to equivocate is told of by name.
+    fn endure(&mut self) -> Result<(), RunFault> {
+        let within = Duration::from_millis(self.plan.progress_ms);
+        self.world.run_for(within)?;
+        for place in &self.plan.healed {
+            let id = self.world.request(*place, bundle_request());
+            self.world
+                .run_until("an answer of an honest node", within, |world| world.answer(id).is_some())?;
+        }
+        let tells = |event: &Event| matches!(event, Event::Equivocation(_));
+        let told = self
+            .world
+            .events()
+            .iter()
+            .any(|(_, place, event)| self.plan.healed.contains(place) && tells(event));
+        let classes = [FaultClass::EquivocatingProposer, FaultClass::EquivocatingVoter];
+        let times: u64 = classes.iter().map(|class| self.world.coverage().count(*class)).sum();
+        if times > EQUIVOCATIONS_UNNOTICED_MAX && !told {
+            let what = format!("liars equivocated {times} times, and no honest node tells of it");
+            return Err(RunFault::Unexpected(what));
+        }
+        Ok(())
+    }
+
     /// Lets every client ask again that has to. Says whether any is owed an answer.
     fn ask_again(&mut self) -> bool {
         let healed = &self.plan.healed;
@@ -262,6 +299,7 @@ impl<'a> Run<'a> {
             events: trace.count(),
             simulated: self.world.now(),
             coverage: self.world.coverage().clone(),
+            marks: self.world.marks(),
             answered: self.clients.iter().filter(|client| client.got().is_some()).count() as u64,
             lines: trace.lines().to_vec(),
             tape: trace.tape().to_vec(),

@@ -25,7 +25,7 @@ struct Reading {
 impl Reading {
     fn us(&self, at: Mono) -> i128 {
         let past = i128::from(at.0) - i128::from(self.at.0);
-        self.said_us + past + past * i128::from(self.fast_ppm) / MILLION
+        self.said_us + past + (past * i128::from(self.fast_ppm)).div_euclid(MILLION)
     }
 
     /// The first true time at which the clock says at least this.
@@ -33,12 +33,7 @@ impl Reading {
         let left = (us - self.said_us).max(0);
         let rate = (MILLION + i128::from(self.fast_ppm)).max(1);
         let past = (left * MILLION + rate - 1) / rate;
-        let mut at = Mono(u64::try_from(i128::from(self.at.0) + past).unwrap_or(u64::MAX));
-        // Both directions round: one microsecond more may be needed.
-        while self.us(at) < us && at.0 < u64::MAX {
-            at = Mono(at.0 + 1);
-        }
-        at
+        Mono(u64::try_from(i128::from(self.at.0) + past).unwrap_or(u64::MAX))
     }
 
     fn drift(&mut self, at: Mono, fast_ppm: i64) {

@@ -1,9 +1,9 @@
 //! What scenarios and plans do to a world: requests, and all that goes wrong.
 
+use super::byzantine::{Liar, Lie};
 use super::conditions::{Conditions, Damage};
 use super::disk::Disk;
 use super::event::Happening;
-use super::lie::Lie;
 use super::machine::{Incarnation, Machine};
 use super::network::{Link, Place};
 use super::{Options, RunFault, World, chain};
@@ -99,6 +99,7 @@ impl World {
         machine
             .start(seed, place, at, genesis)
             .map_err(|fault| RunFault::Open { number: place + 1, reason: fault.to_string() })?;
+        self.checks.on_start(place);
         if machine.incarnation > Incarnation(1) {
             self.coverage.hit(FaultClass::Restart);
         }
@@ -188,15 +189,34 @@ impl World {
     /// Makes a node lie from now on. The checks no longer hold it for honest.
     pub fn corrupt(&mut self, place: Place, lie: Lie) {
         let Some(machine) = self.machines.get_mut(place) else { return };
-        machine.lie = Some(lie);
+        machine.lie = Some(Liar::new(lie));
         self.checks.corrupt(machine.validator.member.identity.public());
+        // What it signs is not what its honest half thinks that it has signed.
+        self.excuse_liar(place);
+        if lie == Lie::Twin {
+            self.run_twin(place);
+        }
         self.trace.say(self.now, place, &|| format!("lies from now on: {lie:?}"));
+    }
+
+    /// Starts a second machine with a node's key and disk.
+    fn run_twin(&mut self, place: Place) {
+        let Some(twin) = self.add_twin(place) else { return };
+        self.excuse_liar(twin);
+        self.coverage.hit(FaultClass::Twin);
+        let started = self.start(twin);
+        self.trace.say(self.now, twin, &|| format!("is a twin of node-{}: {started:?}", place + 1));
+    }
+
+    fn excuse_liar(&mut self, place: Place) {
+        self.checks.excuse_abstention(place);
+        self.checks.excuse_broken(place);
     }
 
     /// Delivers a message to a node as if another, which it is linked with, had sent it.
     pub fn inject(&mut self, source: Place, target: Place, message: Vec<u8>) {
         let link = Link { source, target };
-        self.send(link, Class::Bulk, message.into());
+        self.send(link, Class::Bulk, message.into(), Duration::ZERO);
     }
 
     /// Lets a node's disk say from now on that a write is durable before it is. A planted fault: checks must fire.
@@ -279,6 +299,11 @@ impl World {
     /// Allows a node to find that a quorum decided what it must not.
     pub fn excuse_broken(&mut self, place: Place) {
         self.checks.excuse_broken(place);
+    }
+
+    /// Allows a node that more than f others deceive to abstain, and to find that a quorum decided what it must not.
+    pub fn excuse_deceived(&mut self, place: Place) {
+        self.excuse_liar(place);
     }
 
     /// Makes a node tell the truth from now on. The checks still do not hold it for honest.

@@ -3,7 +3,7 @@
 use super::machine::{Incarnation, Pace};
 use super::network::{Epoch, Link, Place};
 use super::trace::Entry;
-use super::{Answer, World, read};
+use super::{World, read};
 use crate::plan::FaultClass;
 use hypermesh_core::api::Request;
 use hypermesh_core::base::{Mono, Now};
@@ -206,7 +206,11 @@ impl World {
         if !self.network.arrives(link, epoch) {
             return;
         }
+        if let Some(liar) = self.machines.get_mut(link.target).and_then(|machine| machine.lie.as_mut()) {
+            liar.hear(message);
+        }
         let source = self.key(link.source);
+        self.checks.on_deliver(self.key(link.target), message);
         let content = [source.0.as_slice(), message].concat();
         self.handle(link.target, "message", &content, |node, now| {
             node.handle_message(now, source, message);
@@ -215,14 +219,16 @@ impl World {
 
     /// A request is answered from the view if it can be, as the real driver does.
     fn ask(&mut self, place: Place, id: RequestId, request: Request) {
+        self.watch(place);
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
+        self.checks.on_request(self.now, id, &request);
         let at_once = read(&node.view(), &request, machine.wall(self.now));
         let content = [id.0.to_le_bytes().to_vec(), request.encode()].concat();
         match at_once {
             Some(response) => {
                 self.note(place, "request", &content);
-                self.answers.insert(id, Answer { at: self.now, response });
+                self.take_answer(place, (id, Some(&request)), response);
             }
             None => self.handle(place, "request", &content, |node, now| {
                 node.handle_request(now, id, request);

@@ -1,13 +1,13 @@
 //! A node's machine: what of it outlives a crash, and the node while it runs.
 
+use super::byzantine::Liar;
 use super::cast::Validator;
 use super::clock::Clock;
 use super::disk::Disk;
 use super::event::Happening;
-use super::lie::Lie;
 use super::options::Options;
 use super::random::{Random, Span, Stream};
-use hypermesh_core::base::{Mono, Now, UnixMillis};
+use hypermesh_core::base::{Marks, Mono, Now, UnixMillis};
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig, OpenFault};
 use hypermesh_core::state::Genesis;
@@ -47,10 +47,12 @@ pub(super) struct Machine {
     pub(super) disk: Disk,
     pub(super) incarnation: Incarnation,
     pub(super) node: Option<Node>,
+    /// The marks that its lives before reached.
+    marks: Marks,
     /// Whether the disk says that a write is durable before it is.
     pub(super) hasty_disk: bool,
     /// How the node lies, if it does.
-    pub(super) lie: Option<Lie>,
+    pub(super) lie: Option<Liar>,
     /// The machine's clocks.
     pub(super) clock: Clock,
     /// How fast the process is.
@@ -95,6 +97,7 @@ impl Machine {
             disk: Disk::default(),
             incarnation: Incarnation::default(),
             node: None,
+            marks: Marks::default(),
             hasty_disk: false,
             lie: None,
             clock: Clock::new(
@@ -164,11 +167,18 @@ impl Machine {
 
     /// Ends the node's life. Says how many writes were lost.
     pub(super) fn crash(&mut self) -> usize {
+        self.marks = self.marks();
         self.node = None;
         self.pace = Pace::Full;
         self.held.clear();
         self.outputs_left = None;
         self.disk.crash()
+    }
+
+    /// The marks that all its lives have reached.
+    pub(super) fn marks(&self) -> Marks {
+        let node = self.node.as_ref().map(Node::marks).unwrap_or_default();
+        self.marks.joined(&node)
     }
 
     /// What time the node is told.

@@ -7,6 +7,7 @@
 //!
 //! What is not tried here: the encoding on the wire, QUIC, real files. That is for whole-system tests.
 
+mod byzantine;
 mod cast;
 mod chain;
 mod clock;
@@ -15,7 +16,6 @@ mod control;
 mod disk;
 mod event;
 mod hardware;
-mod lie;
 mod link;
 mod machine;
 mod network;
@@ -28,12 +28,12 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use byzantine::{Lie, serve_block};
 pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
 pub use chain::forged_block;
 pub use conditions::{Bursts, Conditions, Damage, Narrow, Reorders, Spikes};
 pub use disk::Disk;
 pub use hardware::BadWrites;
-pub use lie::{Lie, serve_block};
 pub use network::{Link, NetworkOptions, Place};
 pub(crate) use operations::OPERATION_MS_LIFE;
 pub use operations::{Owner, certificate_request};
@@ -42,12 +42,13 @@ pub use random::{Random, Span, Stream};
 pub(crate) use trace::{Entry, describe};
 pub use trace::{Taken, Trace};
 
-use crate::check::{Checks, Violation};
+use crate::check::{Checks, Violation, check_sizes_when_quiet};
 use crate::plan::{Coverage, FaultClass};
 use event::Heap;
-use hypermesh_core::api::{ApiFault, Response, View, read};
-use hypermesh_core::base::{Mono, PublicKey, SecretKey, UnixMillis};
+use hypermesh_core::api::{ApiFault, Request, Response, TrustBundleRequest, View, read};
+use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, Node, RequestId};
+use hypermesh_core::trust::TrustBundle;
 use machine::Machine;
 use network::Network;
 use std::collections::BTreeMap;
@@ -112,6 +113,8 @@ pub struct World {
     answers: BTreeMap<RequestId, Answer>,
     violation: Option<Violation>,
     coverage: Coverage,
+    /// What the liars that propose two blocks have agreed on: the second of each.
+    agreed: BTreeMap<Digest, Digest>,
 }
 
 impl World {
@@ -148,6 +151,7 @@ impl World {
             answers: BTreeMap::new(),
             violation: None,
             coverage: Coverage::default(),
+            agreed: BTreeMap::new(),
             cast,
         };
         if world.options.skew_ms_max > 0 {
@@ -276,10 +280,58 @@ impl World {
         &self.trace
     }
 
+    /// The trust bundle, as an honest node that runs has it.
+    #[must_use]
+    pub fn trust_bundle(&self) -> Option<TrustBundle> {
+        let honest = (0..self.machines.len()).filter(|place| !self.is_liar(*place));
+        honest.filter_map(|place| self.view(place)).find_map(|view| {
+            match read(&view, &Request::TrustBundle(TrustBundleRequest {}), self.wall()) {
+                Some(Ok(Response::TrustBundle(bundle))) => Some(bundle),
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether a node lies.
+    #[must_use]
+    pub fn is_liar(&self, place: Place) -> bool {
+        self.machines.get(place).is_some_and(|machine| machine.lie.is_some())
+    }
+
     /// Whether every node runs and can issue.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.views().count() == self.machines.len() && self.views().all(|view| view.status.ready)
+    }
+
+    /// Which rare branches of the protocol the nodes have taken, and how often: see [`MARKS`](hypermesh_core::base::MARKS).
+    #[must_use]
+    pub fn marks(&self) -> BTreeMap<&'static str, u64> {
+        let mut sum = BTreeMap::new();
+        for (mark, count) in
+            self.machines.iter().flat_map(|machine| machine.marks().reached().collect::<Vec<_>>())
+        {
+            *sum.entry(mark).or_default() += u64::from(count);
+        }
+        sum
+    }
+
+    /// Demands that a node which lies provably is found out by the end.
+    pub fn expect_evidence(&mut self, place: Place) {
+        if let Some(machine) = self.machines.get(place) {
+            self.checks.expect_evidence(machine.validator.member.identity.public());
+        }
+    }
+
+    /// What watches over the promises.
+    #[must_use]
+    pub const fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// Allows that more than f lie: see [`Checks::allow_unsafe`].
+    pub const fn allow_unsafe(&mut self) {
+        self.checks.allow_unsafe();
     }
 
     /// Checks what can only be checked at the end.
@@ -288,7 +340,12 @@ impl World {
     /// If a promise is broken.
     pub fn finish(&self) -> Result<(), RunFault> {
         let views: Vec<Arc<View>> = self.views().collect();
-        Ok(self.checks.finish(&views)?)
+        self.checks.finish(&views)?;
+        for (place, machine) in self.machines.iter().enumerate() {
+            let sizes = machine.node.as_ref().map(Node::sizes).unwrap_or_default();
+            check_sizes_when_quiet(place, &sizes)?;
+        }
+        Ok(())
     }
 
     /// How the nodes are, in words.

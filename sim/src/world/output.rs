@@ -1,14 +1,16 @@
 //! What nodes want done, carried out: writes, messages, jobs, answers.
 
+use super::byzantine::{Scene, Told};
 use super::event::Happening;
-use super::lie::{self, Told};
-use super::machine::WriteFault;
+use super::machine::{Machine, WriteFault};
 use super::network::{Link, Place, Sent};
 use super::trace::{self, Entry};
 use super::{Answer, World};
+use crate::check::{Answering, Moment};
 use crate::plan::FaultClass;
+use hypermesh_core::api::{ApiFault, Request, Response};
 use hypermesh_core::base::WriteBatch;
-use hypermesh_core::node::{Class, Event, Output, PersistToken};
+use hypermesh_core::node::{Class, Event, Node, Output, PersistToken, RequestId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +89,10 @@ impl World {
 
     fn carry_out(&mut self, place: Place, output: Output) {
         let at = self.now;
+        if !matches!(output, Output::Persist { .. }) {
+            // What a node says of its last block is held against that block.
+            self.watch(place);
+        }
         let Some(machine) = self.machines.get_mut(place) else { return };
         let life = machine.incarnation;
         match output {
@@ -95,25 +101,14 @@ impl World {
                 let Some(target) = self.places.get(&to).copied() else { return };
                 let link = Link { source: place, target };
                 let identity = &machine.validator.member.identity;
-                if let Err(violation) = self.checks.on_send(place, identity.public(), &machine.disk, &message)
-                {
+                let moment = Moment { at, place, node: identity.public(), disk: &machine.disk };
+                if let Err(violation) = self.checks.on_send(&moment, &message) {
                     self.violation.get_or_insert(violation);
                 }
-                let told = machine.lie.map(|lie| (lie, lie::tell(lie, identity, &message)));
-                if let Some((lie, Told::Instead(_) | Told::Nothing)) = &told
-                    && let Some(class) = lie.class()
-                {
-                    self.coverage.hit(class);
-                }
-                let message = match told {
-                    None | Some((_, Told::Honestly)) => message,
-                    Some((_, Told::Instead(other))) => Arc::from(other),
-                    Some((_, Told::Nothing)) => return,
-                };
-                self.send(link, class, message);
+                self.tell(link, class, message);
             }
             Output::Respond { id, response } => {
-                self.answers.insert(id, Answer { at, response });
+                self.take_answer(place, (id, None), response);
             }
             Output::Run { id, job } => {
                 let mut delay = machine.job_random.duration(self.options.job);
@@ -128,11 +123,49 @@ impl World {
         }
     }
 
-    /// Puts a message on its way.
-    pub(super) fn send(&mut self, link: Link, class: Class, message: Arc<[u8]>) {
+    /// Sends what a node says, or what it says in its place if it lies.
+    fn tell(&mut self, link: Link, class: Class, message: Arc<[u8]>) {
+        let told = match self.machines.get_mut(link.source) {
+            Some(Machine { lie: Some(liar), node: Some(node), validator, lie_random, .. }) => {
+                let mut others = self.cast.keys().filter(|key| *key != validator.member.identity.public());
+                let another =
+                    others.nth(link.target % 3).unwrap_or_else(|| self.cast.member.identity.public());
+                let mut scene = Scene {
+                    identity: &validator.member.identity,
+                    plot: &validator.member.plot,
+                    stolen: &self.cast.member.identity,
+                    view: &node.view(),
+                    target: link.target,
+                    another,
+                    agreed: &mut self.agreed,
+                    random: lie_random,
+                };
+                let told = liar.tell(&mut scene, &message);
+                if let Some(class) = liar.lie.class().filter(|_| told != Told::Honestly) {
+                    self.coverage.hit(class);
+                }
+                told
+            }
+            _ => Told::Honestly,
+        };
+        match told {
+            Told::Honestly => self.send(link, class, message, Duration::ZERO),
+            Told::Instead(other) => self.send(link, class, other.into(), Duration::ZERO),
+            Told::Both(other) => {
+                self.send(link, class, message, Duration::ZERO);
+                self.send(link, class, other.into(), Duration::ZERO);
+            }
+            Told::Late(late) => self.send(link, class, message, late),
+            Told::Nothing => {}
+        }
+    }
+
+    /// Puts a message on its way, on which it is held up for so long.
+    pub(super) fn send(&mut self, link: Link, class: Class, message: Arc<[u8]>, late: Duration) {
         let message = self.strike(link.source, message);
         let sent = self.network.send(self.now, link, (class, message.len()), &mut self.coverage);
         let Sent::Arrives { at, again, epoch } = sent else { return };
+        let at = at.after(late);
         if let Some(again) = again {
             self.heap.push(again, Happening::Message { link, epoch, message: Arc::clone(&message) });
         }
@@ -158,10 +191,44 @@ impl World {
         self.events.push((self.now, place, event));
     }
 
+    pub(super) fn take_answer(
+        &mut self,
+        place: Place,
+        (id, request): (RequestId, Option<&Request>),
+        mut response: Result<Response, ApiFault>,
+    ) {
+        let at = self.now;
+        let Some(machine) = self.machines.get(place) else { return };
+        if let Some(view) = machine.node.as_ref().map(Node::view) {
+            let node = machine.validator.member.identity.public();
+            let moment = Moment { at, place, node, disk: &machine.disk };
+            let answering =
+                Answering { moment, id, response: &response, view: &view, wall: machine.wall(at) };
+            if let Err(violation) = self.checks.on_answer(answering) {
+                self.violation.get_or_insert(violation);
+            }
+        }
+        let liar = self.machines.get_mut(place).and_then(|machine| machine.lie.as_mut());
+        if let (Some(liar), Ok(response)) = (liar, &mut response)
+            && liar.answer(request, response)
+            && let Some(class) = liar.lie.class()
+        {
+            self.coverage.hit(class);
+        }
+        self.answers.insert(id, Answer { at, response });
+    }
+
     /// Checks the state that a node has come to.
-    fn watch(&mut self, place: Place) {
-        let Some(view) = self.view(place) else { return };
-        if let Err(violation) = self.checks.on_view(place, &view) {
+    pub(super) fn watch(&mut self, place: Place) {
+        let Some(machine) = self.machines.get(place) else { return };
+        let Some(node) = &machine.node else { return };
+        let key = machine.validator.member.identity.public();
+        let moment = Moment { at: self.now, place, node: key, disk: &machine.disk };
+        let outcome = self.checks.on_view(&moment, &node.view()).and_then(|fresh| match fresh {
+            true => self.checks.on_sizes(place, &node.sizes()),
+            false => Ok(()),
+        });
+        if let Err(violation) = outcome {
             self.violation.get_or_insert(violation);
         }
     }
