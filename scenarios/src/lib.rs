@@ -38,6 +38,10 @@ mod partition_halves;
 mod partition_one;
 mod power_loss;
 mod power_loss_of_all_under_load;
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
+mod quic;
+#[cfg(any(hypermesh_simulation_crypto, hypermesh_verification_cache))]
+#[path = "quic_left_out.rs"]
 mod quic;
 mod quorum_missing;
 mod refused_operations;
