@@ -33,7 +33,7 @@ impl Arena for QuicWorld {
         Self::request(self, place, request)
     }
 
-    fn begin(&mut self, timed: &TimedFault) -> Memory {
+    fn begin(&mut self, timed: &TimedFault) -> Result<Memory, RunFault> {
         match &timed.fault {
             Fault::Crash { place } => Self::crash(self, *place),
             Fault::PowerLoss => {
@@ -46,7 +46,7 @@ impl Arena for QuicWorld {
             // Plans of this world hold no others: see `Fault::is_of`.
             _ => {}
         }
-        Memory::Nothing
+        Ok(Memory::Nothing)
     }
 
     fn end(&mut self, timed: &TimedFault, _memory: &Memory) -> Result<(), RunFault> {
@@ -126,6 +126,10 @@ impl Arena for QuicWorld {
 
     fn response(&self, id: RequestId) -> Option<Response> {
         self.answer(id)?.response.ok()
+    }
+
+    fn count(&self, class: FaultClass) -> u64 {
+        self.coverage().count(class)
     }
 
     fn refusal(&self, id: RequestId) -> Option<String> {
