@@ -91,7 +91,8 @@ impl World {
 
     // --- the disk ---
 
-    /// Starts a node that is down. If its disk was damaged and it refuses to start, its operator wipes it first.
+    /// Starts a node that is down. If its disk was damaged and it refuses to start, its operator wipes it first; if its
+    /// disk does not answer, it stays down until that does.
     ///
     /// # Errors
     /// If it finds a disk unusable that nobody has damaged.
@@ -102,8 +103,13 @@ impl World {
                 self.wipe(place);
                 self.start(place)
             }
+            Err(RunFault::Open { .. }) if !self.answers_reads(place) => Ok(()),
             other => other,
         }
+    }
+
+    fn answers_reads(&self, place: Place) -> bool {
+        self.machines.get(place).is_some_and(|machine| machine.disk.answers_reads())
     }
 
     /// Lets a node's writes go wrong from now on, or no longer.
@@ -145,12 +151,14 @@ impl World {
         let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
             return Ok(());
         };
-        if !machine.disk.age(OLD_FORMAT) {
+        if !machine.disk.answers_reads() || !machine.disk.age(OLD_FORMAT) {
             return Ok(());
         }
+        let damaged = machine.disk_damaged;
         self.excuse_disk(place);
         match self.start(place) {
-            Err(RunFault::Open { reason, .. }) if reason.contains("format") => {
+            // A node may find that the disk is damaged before it gets to the format.
+            Err(RunFault::Open { reason, .. }) if reason.contains("format") || damaged => {
                 self.coverage.hit(FaultClass::OldFormat);
                 Ok(())
             }
