@@ -10,6 +10,7 @@ mod behind_is_unsure;
 mod calm_issuance;
 mod certificate_issuance_flow;
 mod chaos;
+mod checkpoint_needs_cosignatures;
 mod concurrent_no_head_of_line_blocking;
 mod crash_and_restart;
 mod crl_is_renewed_each_period;
@@ -134,6 +135,7 @@ pub const SCENARIOS: &[Scenario] = &[
     power_loss_of_all_under_load::SCENARIO,
     deceived_node_stops::SCENARIO,
     certificate_issuance_flow::SCENARIO,
+    checkpoint_needs_cosignatures::SCENARIO,
     concurrent_no_head_of_line_blocking::SCENARIO,
     dns_endpoint_caching::SCENARIO,
     dns_service_discovery::SCENARIO,
@@ -171,6 +173,7 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hypermesh_sim::plan::{Plan, play};
 
     /// Each scenario is tried at this many seeds here; the runner tries as many as it is told to.
     const SEEDS: u64 = 2;
@@ -201,7 +204,7 @@ mod tests {
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
         quorum_missing behind_is_unsure away_ten_thousand_blocks
-        certificate_issuance_flow concurrent_no_head_of_line_blocking dns_endpoint_caching
+        certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching
         dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry
     }
 
@@ -211,6 +214,20 @@ mod tests {
         let again = calm_issuance::SCENARIO.play(9, true);
         assert_eq!(once, again);
         assert_ne!(once.hash, calm_issuance::SCENARIO.play(10, false).hash);
+    }
+
+    /// Plans that once failed, cut down.
+    #[test]
+    fn every_plan_that_once_failed_passes() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/plans");
+        let mut played = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let plan = Plan::from_toml(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            assert_eq!(play(&plan).failure, None, "{}", path.display());
+            played += 1;
+        }
+        assert!(played > 0, "there are no plans in {folder}");
     }
 
     #[test]

@@ -203,7 +203,9 @@ impl Fault {
                 world.lose_log(*place);
             }
             Self::OldDisk { place } => {
-                return Ok(world.disk(*place).map(Disk::copy).map_or(Memory::Nothing, Memory::Disk));
+                // Of a disk that is damaged there is no copy worth having.
+                let disk = world.disk(*place).filter(|_| !world.is_disk_damaged(*place));
+                return Ok(disk.map(Disk::copy).map_or(Memory::Nothing, Memory::Disk));
             }
             Self::Rot { place, row } => {
                 let keys = world.disk(*place).map(|disk| disk.keys(Table::Blocks)).unwrap_or_default();

@@ -108,6 +108,12 @@ impl World {
         }
     }
 
+    /// Whether a node's disk was damaged and is not whole again.
+    #[must_use]
+    pub fn is_disk_damaged(&self, place: Place) -> bool {
+        self.machines.get(place).is_some_and(|machine| machine.disk_damaged)
+    }
+
     fn answers_reads(&self, place: Place) -> bool {
         self.machines.get(place).is_some_and(|machine| machine.disk.answers_reads())
     }

@@ -48,7 +48,8 @@ impl Node {
                 return None;
             }
         };
-        let preference = self.preference();
+        let mut preference = self.preference();
+        preference.sort_by_key(|peer| self.signing.uncosigned.contains(&(task, *peer)));
         SigningSession::begin(committee, task.purpose(), message, &preference, &mut self.signing.stock).ok()
     }
 
@@ -122,8 +123,12 @@ impl Node {
             // A share that comes twice is a message that came twice: the first counts.
             Ok(Progress::Waiting) | Err(ShareFault::Repeated { .. }) => {}
             Ok(Progress::Signed(signature)) => {
+                let signers: Vec<PublicKey> = held.session.signers().copied().collect();
                 self.end_session(task);
-                self.finish_task(task, signature);
+                match self.lacking_cosignatures(task, &signers) {
+                    lacking if lacking.is_empty() => self.finish_task(task, signature),
+                    lacking => self.cosign_with_others(task, lacking),
+                }
             }
             Err(ShareFault::BadShares { evidence }) => {
                 reached!(self.marks, "a signer is caught");

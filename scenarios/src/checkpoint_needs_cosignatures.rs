@@ -1,0 +1,28 @@
+//! One node of four gives good shares of the log's signature, and cosignatures that do not hold. Checkpoints need a
+//! quorum of those.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure};
+use hypermesh_sim::world::{Lie, RunFault, Start};
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "checkpoint-needs-cosignatures",
+    shows: "whose cosignatures do not hold is passed over, and every certificate comes with its checkpoint",
+    start: Start::Ready,
+    play,
+};
+
+const ROUNDS: usize = 4;
+const MARK: &str = "a share comes without its cosignature";
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    let liar = stage.any_place();
+    stage.world.corrupt(liar, Lie::SplitView);
+    for _ in 0..ROUNDS {
+        for place in (0..4).filter(|place| *place != liar) {
+            stage.issue(place)?;
+        }
+    }
+    ensure(stage.world.marks().contains_key(MARK), "nobody was asked in vain for a cosignature")
+}
