@@ -2,6 +2,7 @@
 
 use crate::Run;
 use hypermesh_sim::quic::{Options, Plan, Step, run};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Something that nodes are put through, behind the driver that ships.
@@ -59,6 +60,7 @@ impl QuicScenario {
             events: report.happenings,
             simulated: report.simulated,
             lines: report.lines,
+            marks: BTreeMap::new(),
             fault: report.fault,
         }
     }
