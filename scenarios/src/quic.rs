@@ -162,6 +162,7 @@ impl QuicScenario {
             simulated: outcome.simulated,
             lines: outcome.lines,
             records: outcome.records,
+            marks: outcome.marks,
             fault: outcome.failure.map(|failure| RunFault::Unexpected(failure.to_string())),
         }
     }
