@@ -157,6 +157,8 @@ impl World {
                 self.coverage.hit(FaultClass::OldFormat);
                 Ok(())
             }
+            // Something else is wrong with the disk, and was found first.
+            Err(RunFault::Open { .. }) => Ok(()),
             other => {
                 let what = format!("node-{} starts on the data of an older version: {other:?}", place + 1);
                 Err(RunFault::Unexpected(what))
