@@ -176,6 +176,6 @@ fn reorders(random: &mut Random) -> PathFault {
 
 /// From a modem's to a good line's.
 fn narrow(random: &mut Random) -> PathFault {
-    let bytes_per_second = 4_000 << random.below(8);
-    PathFault::Narrow { bytes_per_second, queue_bytes_max: 16_000 << random.below(6) }
+    let bytes_per_second = 1_000 << random.below(10);
+    PathFault::Narrow { bytes_per_second, queue_bytes_max: 4_000 << random.below(8) }
 }

@@ -21,7 +21,7 @@ use crate::plan::FaultClass;
 use borsh::BorshSerialize;
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::{Digest, Height, PublicKey, SecretKey, encode};
-use hypermesh_core::hypermesh::ordering::{ConsensusMessage, Round};
+use hypermesh_core::hypermesh::ordering::ConsensusMessage;
 use hypermesh_core::hypermesh::proof::Plot;
 use hypermesh_core::state::{BLOCK_BYTES_MAX, Batch};
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ lies! {
     EquivocatingProposer => Some(FaultClass::EquivocatingProposer), true;
     /// It votes for a block to some, for none to others, and both ways to some.
     EquivocatingVoter => Some(FaultClass::EquivocatingVoter), true;
-    /// It forgets what it is locked on and prevotes for whatever is proposed.
+    /// It forgets what it is locked on, and which round it is: it prevotes for whatever was proposed last.
     Amnesia => Some(FaultClass::Amnesia), true;
     /// It proposes nothing when its turn has come.
     WithheldProposals => Some(FaultClass::WithheldProposal), true;
@@ -156,8 +156,8 @@ pub(super) struct Liar {
     pub(super) lie: Lie,
     /// What it proposes in place of its own blocks: by id, the other id and block.
     forged: BTreeMap<Digest, (Digest, Arc<[u8]>)>,
-    /// What others have proposed.
-    proposed: BTreeMap<(Height, Round), Digest>,
+    /// What others have proposed last at each height.
+    proposed: BTreeMap<Height, Digest>,
     /// A batch that was carried out.
     old: Option<Batch>,
     /// Its first answers, to what they were given.
@@ -264,7 +264,7 @@ impl Liar {
         }
         if let Ok(ConsensusMessage::Proposal(proposal)) = ConsensusMessage::decode(rest, BLOCK_BYTES_MAX) {
             let header = proposal.signed.header;
-            self.proposed.insert((header.height, header.round), header.value_id);
+            self.proposed.insert(header.height, header.value_id);
         }
     }
 

@@ -1,8 +1,9 @@
 //! Every lie is told, and up to f liars change nothing: the others go on, agree, and blame none but the liar.
 
 use super::*;
-use crate::world::{Options, Start, World, name};
+use crate::world::{Options, Start, Stream, World, name};
 use hypermesh_core::api::DnsRequest;
+use hypermesh_core::hypermesh::ordering::{Proposal, ProposalHeader, Round, ValueBytes, Vote, VoteKind};
 use hypermesh_core::node::Event;
 use hypermesh_core::state::SetRecords;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
@@ -22,7 +23,7 @@ fn told(lie: Lie) -> World {
     let address = RecordSet::new(300, vec![RecordData::Aaaa(Ipv6Addr::LOCALHOST)]).unwrap();
     let records = SetRecords { name: name(APP), record_type: RecordType::Aaaa, records: Some(address) };
     world.request(0, owner.set(1_000, records));
-    for turn in 0..60_u64 {
+    for turn in 0..48_u64 {
         let place = if matches!(lie.class(), Some(FaultClass::RogueCertificate)) || turn % 4 == 3 {
             LIAR
         } else {
@@ -102,7 +103,7 @@ fn lies_about_shares_the_log_and_keys_are_found_out_or_come_to_nothing() {
 
 #[test]
 fn twins_and_lies_to_clients_change_nothing_for_the_others() {
-    for lie in [Lie::Twin, Lie::ForgedAnswers, Lie::RogueCertificates] {
+    for lie in [Lie::Twin, Lie::ForgedAnswers, Lie::StaleAnswers, Lie::RogueCertificates] {
         told(lie);
     }
 }
@@ -116,4 +117,37 @@ fn who_deals_badly_is_accused_and_the_next_key_generation_succeeds() {
     let aborted = |(_, _, event): &(_, _, Event)| matches!(event, Event::GenerationAborted { .. });
     assert!(world.events().iter().any(aborted));
     world.finish().unwrap();
+}
+
+#[test]
+fn who_has_amnesia_prevotes_for_whatever_is_proposed() {
+    let world = World::new(11, Options::default());
+    let (cast, view) = (world.cast(), world.view(LIAR).unwrap());
+    let (genesis, validator) = (cast.genesis_hash(), &cast.validators[LIAR]);
+    let identity = &validator.member.identity;
+    let (height, round, value_id) = (Height(9), Round(2), Digest([4; 32]));
+    let proposer = cast.validators[0].member.identity.clone();
+    let header = ProposalHeader { height, round, valid_round: None, value_id, proposer: proposer.public() };
+    let proposal = Proposal {
+        signed: header.sign(&genesis, &proposer),
+        value: ValueBytes(Arc::from([1_u8].as_slice())),
+    };
+    let mut liar = Liar::new(Lie::Amnesia);
+    liar.hear(&consensus(&ConsensusMessage::Proposal(proposal)));
+    let vote =
+        |value_id| Vote { kind: VoteKind::Prevote, height, round, value_id, validator: identity.public() };
+    let say = |value_id| consensus(&ConsensusMessage::Vote(vote(value_id).sign(&genesis, identity)));
+    let mut random = Random::new(Stream { seed: 1, purpose: "lie", owner: 0, incarnation: 0 });
+    let mut scene = Scene {
+        identity,
+        plot: &validator.member.plot,
+        stolen: &cast.member.identity,
+        view: &view,
+        target: 0,
+        another: proposer.public(),
+        agreed: &mut BTreeMap::new(),
+        random: &mut random,
+    };
+    assert_eq!(liar.tell(&mut scene, &say(None)), Told::Instead(say(Some(value_id))));
+    assert_eq!(liar.tell(&mut scene, &say(Some(value_id))), Told::Honestly);
 }

@@ -31,12 +31,10 @@ impl Liar {
                 }
                 None => Told::Honestly,
             },
-            (Lie::Amnesia, None) if vote.kind == VoteKind::Prevote => {
-                match self.proposed.get(&(vote.height, vote.round)) {
-                    Some(id) => Told::Instead(say(scene, Some(*id))),
-                    None => Told::Honestly,
-                }
-            }
+            (Lie::Amnesia, None) if vote.kind == VoteKind::Prevote => match self.proposed.get(&vote.height) {
+                Some(id) => Told::Instead(say(scene, Some(*id))),
+                None => Told::Honestly,
+            },
             (_, Some(id)) => match self.forged.get(&id) {
                 Some((other, _)) => Told::Instead(say(scene, Some(*other))),
                 None => Told::Honestly,
