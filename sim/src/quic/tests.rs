@@ -225,6 +225,16 @@ fn a_node_whose_address_changes_is_found_where_it_is_and_where_it_was() {
 }
 
 #[test]
+fn a_node_that_moves_and_comes_back_before_it_sends_anything_goes_on_as_if_it_had_stayed() {
+    let mut world = ready(17, Options::default());
+    world.relocate(3, true);
+    world.relocate(3, false);
+    world.run_for(Duration::from_secs(8)).unwrap();
+    assert!(all_linked(&world, 4));
+    issues(&mut world, 1, 3, 0);
+}
+
+#[test]
 fn damaged_datagrams_are_refused_and_what_they_held_is_sent_again() {
     let mut world = ready(12, Options::default());
     for truncates in [false, true] {
