@@ -145,6 +145,7 @@ impl QuicScenario {
             latency: range(2_000, 6_000),
             disk: range(100, 4_000),
             job: range(50, 3_000),
+            beyond_tolerated: false,
             liars: Vec::new(),
             faults: (self.faults)(),
             requests: (0..CHAOS_MS / ASKS_EVERY_MS).map(ask).collect(),
@@ -160,6 +161,7 @@ impl QuicScenario {
             events: outcome.events,
             simulated: outcome.simulated,
             lines: outcome.lines,
+            records: outcome.records,
             fault: outcome.failure.map(|failure| RunFault::Unexpected(failure.to_string())),
         }
     }

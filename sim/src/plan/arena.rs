@@ -1,11 +1,12 @@
 //! What a run asks of a world, whichever it is: the one of events, or the one of QUIC.
 
+use super::client::verify;
 use super::fault::{Memory, TimedFault};
 use super::{Coverage, FaultClass, Plan};
-use crate::world::{Cast, Lie, Owner, Place, RunFault, Taken, World};
+use crate::world::{Cast, Lie, Owner, Place, Record, RunFault, Taken, World};
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::{Digest, Mono, SecretKey, UnixMillis};
-use hypermesh_core::node::RequestId;
+use hypermesh_core::node::{Event, RequestId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub(super) trait Arena: Sized {
     /// Asks a node.
     fn request(&mut self, place: Place, request: Request) -> RequestId;
     /// Lets a fault begin.
-    fn begin(&mut self, timed: &TimedFault) -> Memory;
+    fn begin(&mut self, timed: &TimedFault) -> Result<Memory, RunFault>;
     /// Lets a fault end.
     fn end(&mut self, timed: &TimedFault, memory: &Memory) -> Result<(), RunFault>;
     /// Makes a node lie from now on.
@@ -29,6 +30,12 @@ pub(super) trait Arena: Sized {
     fn crash(&mut self, place: Place);
     /// Starts a node that is down.
     fn start(&mut self, place: Place) -> Result<(), RunFault>;
+    /// Starts a node that is down, with an empty disk if its own is not to be used any more.
+    fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault> {
+        self.start(place)
+    }
+    /// Lets safety go: more lie than can be tolerated.
+    fn allow_unsafe(&mut self) {}
     /// Divides the nodes.
     fn partition(&mut self, sides: &[u8]);
     /// Ends everything that is wrong with links, partitions excepted.
@@ -61,6 +68,17 @@ pub(super) trait Arena: Sized {
     fn is_answered(&self, id: RequestId) -> bool;
     /// What was asked for, if it was given.
     fn response(&self, id: RequestId) -> Option<Response>;
+    /// Whether a client takes an answer of a node. It verifies every certificate with the bundle that its operator gave
+    /// it; here only those that a liar has handed out, because the others are all verified in the end.
+    fn is_taken(&self, _place: Place, _response: &Response) -> bool {
+        true
+    }
+    /// Whether one of these nodes has told of a validator that contradicts itself.
+    fn tells_of_equivocation(&self, _places: &[Place]) -> bool {
+        false
+    }
+    /// How often a class of faults has taken effect.
+    fn count(&self, class: FaultClass) -> u64;
     /// Why it was not given, if it was refused.
     fn refusal(&self, id: RequestId) -> Option<String>;
     /// How the nodes are, in words.
@@ -77,6 +95,8 @@ pub(super) struct Told {
     pub(super) events: u64,
     pub(super) lines: Vec<String>,
     pub(super) tape: Vec<Taken>,
+    /// What happened, as it is drawn, where that is kept.
+    pub(super) records: Vec<Record>,
     pub(super) coverage: Coverage,
     /// Which marks of the protocol were reached, where that is to be seen.
     pub(super) marks: BTreeMap<&'static str, u64>,
@@ -91,7 +111,7 @@ impl Arena for World {
         Self::request(self, place, request)
     }
 
-    fn begin(&mut self, timed: &TimedFault) -> Memory {
+    fn begin(&mut self, timed: &TimedFault) -> Result<Memory, RunFault> {
         timed.fault.begin(self)
     }
 
@@ -109,6 +129,15 @@ impl Arena for World {
 
     fn start(&mut self, place: Place) -> Result<(), RunFault> {
         Self::start(self, place)
+    }
+
+    fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault> {
+        Self::start_or_wipe(self, place)
+    }
+
+    fn allow_unsafe(&mut self) {
+        Self::allow_unsafe(self);
+        (0..Self::cast(self).validators.len()).for_each(|place| self.excuse_deceived(place));
     }
 
     fn partition(&mut self, sides: &[u8]) {
@@ -164,6 +193,24 @@ impl Arena for World {
         self.answer(id)?.response.as_ref().ok().cloned()
     }
 
+    fn is_taken(&self, place: Place, response: &Response) -> bool {
+        match response {
+            Response::IssueCertificate(issued) if self.is_liar(place) => {
+                self.trust_bundle().is_some_and(|bundle| verify(self, &bundle, issued).is_ok())
+            }
+            _ => true,
+        }
+    }
+
+    fn tells_of_equivocation(&self, places: &[Place]) -> bool {
+        let tells = |event: &Event| matches!(event, Event::Equivocation(_));
+        self.events().iter().any(|(_, place, event)| places.contains(place) && tells(event))
+    }
+
+    fn count(&self, class: FaultClass) -> u64 {
+        self.coverage().count(class)
+    }
+
     fn refusal(&self, id: RequestId) -> Option<String> {
         self.answer(id)?.response.as_ref().err().map(ToString::to_string)
     }
@@ -183,6 +230,7 @@ impl Arena for World {
             events: trace.count(),
             lines: trace.lines().to_vec(),
             tape: trace.tape().to_vec(),
+            records: trace.records().to_vec(),
             coverage: self.coverage().clone(),
             marks: self.marks(),
         }

@@ -133,10 +133,30 @@ classes! {
     Restart = "restart", Process, Both;
     /// Every node stops at once.
     PowerLoss = "power-loss", Process, Both;
+    /// A node crashes in the middle of a step: some of what it wants done is done, and the rest never.
+    CrashInStep = "crash-in-step", Process, World;
+    /// Something happens to a node that is paused, and handled later, with all the rest.
+    Pause = "pause", Process, World;
+    /// Something happens to a node that is slow, and is handled late.
+    SlowNode = "slow-node", Process, World;
+    /// The outcome of a job comes late.
+    LateJob = "late-job", Process, World;
+    /// A node refuses to start on the data of an older version.
+    OldFormat = "old-format", Process, World;
     /// A crash loses writes that were not durable yet.
     LostWrites = "lost-writes", Disk, Both;
     /// A row of the store is read as damaged.
     BitRot = "bit-rot", Disk, World;
+    /// A write is torn: some of its rows are on the disk, the last of them damaged.
+    TornWrite = "torn-write", Disk, World;
+    /// A row was written in the place of another: it is missing, and the other is damaged.
+    MisdirectedWrite = "misdirected-write", Disk, World;
+    /// A read fails, because the device does not answer.
+    ReadError = "read-error", Disk, World;
+    /// A write fails, because the device does: the node ends.
+    WriteError = "write-error", Disk, World;
+    /// A write fails, because there is no room: the node ends.
+    FullDisk = "full-disk", Disk, World;
     /// A node comes back with an empty disk.
     WipedDisk = "wiped-disk", Disk, World;
     /// A node comes back with an older copy of its disk.
@@ -147,6 +167,12 @@ classes! {
     Skew = "skew", Clock, Both;
     /// A node's wall clock jumps forward.
     JumpForward = "jump-forward", Clock, World;
+    /// A node's wall clock jumps back.
+    JumpBack = "jump-back", Clock, World;
+    /// A node's wall clock runs too fast or too slow.
+    WallDrift = "wall-drift", Clock, World;
+    /// A node's monotonic clock runs too fast or too slow, and with it all its timers.
+    MonotonicDrift = "monotonic-drift", Clock, World;
     /// A node sends signature shares that do not hold, and puts its name to them.
     BadShares = "bad-shares", Byzantine, World;
     /// A node serves blocks that no quorum decided.
@@ -155,6 +181,56 @@ classes! {
     FalseHeights = "false-heights", Byzantine, World;
     /// A node does not serve blocks.
     WithheldBlocks = "withheld-blocks", Byzantine, World;
+    /// A node says nothing at all.
+    Silence = "silence", Byzantine, World;
+    /// A node says nothing to some.
+    SelectiveSilence = "selective-silence", Byzantine, World;
+    /// A node sends bytes that are no message, or more than one may have.
+    Garbage = "garbage", Byzantine, World;
+    /// A node proposes two blocks in a round.
+    EquivocatingProposer = "equivocating-proposer", Byzantine, World;
+    /// A node votes both ways.
+    EquivocatingVoter = "equivocating-voter", Byzantine, World;
+    /// A node forgets its lock and votes for what is proposed.
+    Amnesia = "amnesia", Byzantine, World;
+    /// A node proposes nothing when its turn has come.
+    WithheldProposal = "withheld-proposal", Byzantine, World;
+    /// A node proposes a block with a wrong state root.
+    WrongStateRoot = "wrong-state-root", Byzantine, World;
+    /// A node proposes a block with a wrong log root.
+    WrongLogRoot = "wrong-log-root", Byzantine, World;
+    /// A node proposes a block with a wrong time.
+    WrongTime = "wrong-time", Byzantine, World;
+    /// A node proposes a batch whose proofs do not hold.
+    BadProof = "bad-proof", Byzantine, World;
+    /// A node proposes what must not happen now.
+    BadPolicy = "bad-policy", Byzantine, World;
+    /// A node proposes a state in which it has more funds and more at stake.
+    Fraud = "fee-and-stake-fraud", Byzantine, World;
+    /// A node proposes a batch once more.
+    ReplayedBatch = "replayed-batch", Byzantine, World;
+    /// A node proposes a block without its reveal for the beacon.
+    WithheldReveal = "withheld-reveal", Byzantine, World;
+    /// A node deals private shares that do not hold.
+    BadDealing = "bad-dealing", Byzantine, World;
+    /// A node's signature shares come late.
+    LateShares = "late-shares", Byzantine, World;
+    /// A node puts another's name to its signature shares.
+    FramedShares = "framed-shares", Byzantine, World;
+    /// A node asks for shares over bytes that nobody derives from the state.
+    OtherBytes = "other-bytes", Byzantine, World;
+    /// A node cosigns another log than all others see.
+    SplitView = "split-view", Byzantine, World;
+    /// A batch comes under a member's stolen key.
+    StolenMemberKey = "stolen-member-key", Byzantine, World;
+    /// A node's key is on two machines that run.
+    Twin = "twin", Byzantine, World;
+    /// A node answers a client with records that nobody set.
+    ForgedAnswer = "forged-answer", Byzantine, World;
+    /// A node answers a client with what it said long ago.
+    StaleAnswer = "stale-answer", Byzantine, World;
+    /// A node hands out a certificate that consensus never approved.
+    RogueCertificate = "rogue-certificate", Byzantine, World;
     /// A certificate is asked for.
     Issue = "issue", Workload, Both;
     /// A certificate for the same names is asked for once more.

@@ -26,7 +26,7 @@ pub(super) struct Client {
     timed: TimedRequest,
     /// What was asked, the same bytes each time.
     request: Option<Request>,
-    asked: Vec<RequestId>,
+    asked: Vec<(RequestId, Place)>,
     /// What it got, when it got what it asked for.
     got: Option<Response>,
 }
@@ -49,7 +49,7 @@ impl Client {
     /// Asks for the same once more.
     pub(super) fn ask_at(&mut self, world: &mut impl Arena, place: Place) {
         if let Some(request) = self.request.clone() {
-            self.asked.push(world.request(place, request));
+            self.asked.push((world.request(place, request), place));
         }
     }
 
@@ -65,9 +65,11 @@ impl Client {
     /// Takes what has come. Says whether the client still wants something, and has no question under way.
     pub(super) fn wants(&mut self, world: &impl Arena) -> bool {
         if self.got.is_none() {
-            self.got = self.asked.iter().find_map(|id| world.response(*id));
+            let mut answers =
+                self.asked.iter().filter_map(|(id, place)| Some((*place, world.response(*id)?)));
+            self.got = answers.find(|(place, response)| world.is_taken(*place, response)).map(|(_, got)| got);
         }
-        let under_way = self.asked.iter().any(|id| !world.is_answered(*id));
+        let under_way = self.asked.iter().any(|(id, _)| !world.is_answered(*id));
         self.is_owed() && !under_way
     }
 
@@ -94,7 +96,7 @@ impl Client {
 
     /// What was said to it last.
     pub(super) fn last_refusal(&self, world: &impl Arena) -> String {
-        let last = self.asked.iter().rev().find_map(|id| world.refusal(*id));
+        let last = self.asked.iter().rev().find_map(|(id, _)| world.refusal(*id));
         last.unwrap_or_else(|| "nothing was answered".to_string())
     }
 

@@ -2,8 +2,10 @@
 
 use super::fault::{Fault, TimedFault};
 use super::generate::{Draw, pick};
+use super::hardware::{ClockFault, DiskFault, ProcessFault};
 use super::path::PathFault;
 use crate::world::{Place, Random};
+use hypermesh_core::base::Table;
 
 impl Draw {
     /// Faults of the paths between nodes, but for those that make a node as bad as a liar.
@@ -69,11 +71,91 @@ impl Draw {
         [corruptions, self.some("plan truncation", 2, |random| damages(random, true))].concat()
     }
 
+    /// Faults of processes, and of disks and clocks that harm nothing that lasts.
+    pub(super) fn machines(&self) -> Vec<TimedFault> {
+        let process = |purpose: &str, most: u64, one: &dyn Fn(&mut Random) -> ProcessFault| {
+            self.some(purpose, most, |random| {
+                let place = self.place(random);
+                Fault::Process { place, process: one(random) }
+            })
+        };
+        let disk = |purpose: &str, one: &dyn Fn(&mut Random) -> DiskFault| {
+            self.some(purpose, 2, |random| {
+                let place = self.place(random);
+                Fault::Disk { place, disk: one(random) }
+            })
+        };
+        let clock = |purpose: &str, one: &dyn Fn(&mut Random) -> ClockFault| {
+            self.some(purpose, 3, |random| {
+                let place = self.place(random);
+                Fault::Clock { place, clock: one(random) }
+            })
+        };
+        [
+            process("plan crash-in-step", 4, &|random| ProcessFault::CrashInStep {
+                outputs: 1 + random.below(60),
+            }),
+            process("plan pause", 3, &|_| ProcessFault::Pause),
+            process("plan slow-node", 2, &|random| {
+                let from_us = 1 + random.below(2_000);
+                ProcessFault::Slow { from_us, to_us: from_us + random.below(10_000) }
+            }),
+            process("plan late-jobs", 2, &|random| ProcessFault::LateJobs {
+                longest_ms: 1 + random.below(1_000),
+            }),
+            disk("plan read-errors", &|random| DiskFault::ReadErrors { restart: random.below(2) == 0 }),
+            disk("plan write-errors", &|_| DiskFault::WriteErrors),
+            disk("plan full-disk", &|_| DiskFault::Full),
+            clock("plan small-jump", &|random| ClockFault::Jump { ahead_ms: either_way(random, 150) }),
+            clock("plan small-drift", &|random| ClockFault::Drift {
+                mono_ppm: either_way(random, 100_000),
+                wall_ppm: either_way(random, 500),
+            }),
+        ]
+        .concat()
+    }
+
+    /// What happens to the disk and the clock of a node that may be as bad as one that lies.
+    pub(super) fn ruins(&self, impaired: &[Place]) -> Vec<TimedFault> {
+        let Some(place) = impaired.first().copied() else { return Vec::new() };
+        let disk = |purpose: &str, one: &dyn Fn(&mut Random) -> DiskFault| {
+            self.some(purpose, 1, |random| Fault::Disk { place, disk: one(random) })
+        };
+        let clock = |purpose: &str, one: &dyn Fn(&mut Random) -> ClockFault| {
+            self.some(purpose, 2, |random| Fault::Clock { place, clock: one(random) })
+        };
+        [
+            disk("plan torn-write", &|random| DiskFault::TornWrite { rows: 1 + pick(random, 20) }),
+            disk("plan misdirected-write", &|random| DiskFault::MisdirectedWrite {
+                table: table(random),
+                row: random.below(64),
+            }),
+            disk("plan rot", &|random| DiskFault::Rot { table: table(random), row: random.below(64) }),
+            disk("plan old-format", &|_| DiskFault::OldFormat),
+            clock("plan jump", &|random| ClockFault::Jump { ahead_ms: either_way(random, 7_200_000) }),
+            clock("plan drift", &|random| ClockFault::Drift {
+                mono_ppm: either_way(random, 300_000),
+                wall_ppm: either_way(random, 300_000),
+            }),
+        ]
+        .concat()
+    }
+
     /// Two nodes.
     fn pair(&self, random: &mut Random) -> (Place, Place) {
         let source = self.place(random);
         (source, (source + 1 + pick(random, self.nodes - 1)) % self.nodes)
     }
+}
+
+/// A number up to a bound, or the negative of one.
+fn either_way(random: &mut Random, most: i64) -> i64 {
+    let width = most.unsigned_abs() * 2 + 1;
+    i64::try_from(random.below(width)).unwrap_or_default() - most
+}
+
+fn table(random: &mut Random) -> String {
+    Table::ALL[pick(random, Table::ALL.len())].name().to_string()
 }
 
 fn bursts(random: &mut Random) -> PathFault {

@@ -15,6 +15,7 @@ mod client;
 mod draw;
 mod fault;
 mod generate;
+mod hardware;
 mod outcome;
 mod path;
 mod play;
@@ -28,6 +29,7 @@ mod tests;
 pub use class::{Coverage, FaultClass, FaultGroup};
 pub use fault::{Fault, Liar, TimedFault};
 pub use generate::Shape;
+pub use hardware::{ClockFault, DiskFault, ProcessFault};
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use path::PathFault;
 pub use play::{play, play_traced};
@@ -122,6 +124,10 @@ pub struct Plan {
     pub disk: Range,
     /// How long a job takes.
     pub job: Range,
+    /// Whether more nodes lie than can be tolerated. Safety may go then, and progress with it; but every honest node
+    /// stays up and answers, and who has equivocated is told of by name.
+    #[serde(default)]
+    pub beyond_tolerated: bool,
     /// The nodes that lie.
     #[serde(default)]
     pub liars: Vec<Liar>,
@@ -242,7 +248,7 @@ impl Plan {
     fn check_recoverable(&self) -> Result<(), PlanFault> {
         let fault = |what: String| Err(PlanFault::Unrecoverable(what));
         let impaired = self.impaired();
-        if impaired.len() > self.tolerated() {
+        if impaired.len() > self.tolerated() && !self.beyond_tolerated {
             return fault(format!(
                 "nodes {impaired:?} lie or have damaged disks, and {} may",
                 self.tolerated()
@@ -252,7 +258,7 @@ impl Plan {
         if let Some(place) = healed.intersection(&impaired).next() {
             return fault(format!("node {place} is healed and lies or has a damaged disk"));
         }
-        if healed.len() < quorum_of(self.nodes) {
+        if healed.len() < quorum_of(self.nodes) && !self.beyond_tolerated {
             return fault(format!(
                 "{} nodes are healed, and a quorum is {}",
                 healed.len(),

@@ -1,7 +1,6 @@
 //! Faults of the paths between nodes.
 
 use super::WorldKind;
-use super::fault::Memory;
 use crate::world::{Bursts, Damage, Link, Narrow, Place, Reorders, Spikes, World};
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +114,7 @@ impl PathFault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut World) -> Memory {
+    pub(super) fn begin(&self, world: &mut World) {
         let conditions = world.conditions();
         match *self {
             Self::Bursts { enter_per_mille, leave_per_mille, loss_per_mille } => {
@@ -144,7 +143,6 @@ impl PathFault {
             }
             Self::Moves { .. } => {}
         }
-        Memory::Nothing
     }
 
     pub(super) fn end(&self, world: &mut World) {

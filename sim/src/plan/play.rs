@@ -18,6 +18,9 @@ use std::time::Duration;
 
 /// A client that was refused asks again after this long.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// Of liars who have equivocated more often than this, some honest node has both of two contradicting messages: each is
+/// shown both at once one time in four.
+const EQUIVOCATIONS_UNNOTICED_MAX: u64 = 200;
 /// So many requests at one instant are a burst.
 const BURST_COUNT: usize = 100;
 
@@ -48,6 +51,7 @@ pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
             answered: 0,
             lines: Vec::new(),
             tape: Vec::new(),
+            records: Vec::new(),
             failure: Some(failure),
         }
     })
@@ -92,11 +96,17 @@ impl<'a, A: Arena> Run<'a, A> {
     }
 
     fn play(&mut self) -> Result<(), RunFault> {
+        if self.plan.beyond_tolerated {
+            self.world.allow_unsafe();
+        }
         for liar in &self.plan.liars {
             self.world.corrupt(liar.place, liar.lie);
         }
         self.chaos()?;
         self.heal()?;
+        if self.plan.beyond_tolerated {
+            return self.endure();
+        }
         self.progress()?;
         self.world.finish()
     }
@@ -130,7 +140,7 @@ impl<'a, A: Arena> Run<'a, A> {
         match step {
             Step::Begin(number) => {
                 if let Some(timed) = self.plan.faults.get(number) {
-                    let memory = self.world.begin(timed);
+                    let memory = self.world.begin(timed)?;
                     self.memories.insert(number, memory);
                 }
                 Ok(())
@@ -183,7 +193,7 @@ impl<'a, A: Arena> Run<'a, A> {
         if self.plan.rest != Rest::CutOff {
             self.world.partition(&vec![0; nodes]);
         }
-        self.plan.healed.iter().try_for_each(|place| self.world.start(*place))
+        self.plan.healed.iter().try_for_each(|place| self.world.start_or_wipe(*place))
     }
 
     /// The third phase: everything that was asked and not given up is answered, and every healed node issues.
@@ -214,6 +224,26 @@ impl<'a, A: Arena> Run<'a, A> {
             heights.all(|height| Some(height) == first)
         })?;
         self.verify(within)
+    }
+
+    /// What is left to demand where more lie than can be tolerated: the honest nodes run and answer, and whoever was
+    /// seen to equivocate is told of by name.
+    fn endure(&mut self) -> Result<(), RunFault> {
+        let within = Duration::from_millis(self.plan.progress_ms);
+        self.world.run_for(within)?;
+        for place in &self.plan.healed {
+            let id = self.world.request(*place, bundle_request());
+            let what = "an answer of an honest node";
+            self.world.run_until(what, within, |world| world.is_answered(id))?;
+        }
+        let classes = [FaultClass::EquivocatingProposer, FaultClass::EquivocatingVoter];
+        let times: u64 = classes.iter().map(|class| self.world.count(*class)).sum();
+        let told = self.world.tells_of_equivocation(&self.plan.healed);
+        if times > EQUIVOCATIONS_UNNOTICED_MAX && !told {
+            let what = format!("liars equivocated {times} times, and no honest node tells of it");
+            return Err(RunFault::Unexpected(what));
+        }
+        Ok(())
     }
 
     /// Lets every client ask again that has to. Says whether any is owed an answer.
@@ -258,9 +288,10 @@ impl<'a, A: Arena> Run<'a, A> {
 
     fn into_outcome(mut self) -> Outcome {
         let failure = self.play().err().map(Failure::from);
-        let Told { hash, events, lines, tape, coverage, marks } = self.world.told();
+        let Told { hash, events, lines, tape, records, coverage, marks } = self.world.told();
         let answered = self.clients.iter().filter(|client| client.got().is_some()).count() as u64;
-        Outcome { hash, events, simulated: self.world.now(), coverage, marks, answered, lines, tape, failure }
+        let simulated = self.world.now();
+        Outcome { hash, events, simulated, coverage, marks, answered, lines, tape, records, failure }
     }
 }
 

@@ -33,7 +33,7 @@ impl Arena for QuicWorld {
         Self::request(self, place, request)
     }
 
-    fn begin(&mut self, timed: &TimedFault) -> Memory {
+    fn begin(&mut self, timed: &TimedFault) -> Result<Memory, RunFault> {
         match &timed.fault {
             Fault::Crash { place } => Self::crash(self, *place),
             Fault::PowerLoss => {
@@ -46,7 +46,7 @@ impl Arena for QuicWorld {
             // Plans of this world hold no others: see `Fault::is_of`.
             _ => {}
         }
-        Memory::Nothing
+        Ok(Memory::Nothing)
     }
 
     fn end(&mut self, timed: &TimedFault, _memory: &Memory) -> Result<(), RunFault> {
@@ -128,6 +128,10 @@ impl Arena for QuicWorld {
         self.answer(id)?.response.ok()
     }
 
+    fn count(&self, class: FaultClass) -> u64 {
+        self.coverage().count(class)
+    }
+
     fn refusal(&self, id: RequestId) -> Option<String> {
         self.answer(id)?.response.err().map(|error| error.to_string())
     }
@@ -146,6 +150,7 @@ impl Arena for QuicWorld {
             events: self.happenings(),
             lines: self.lines(),
             tape: self.tape(),
+            records: Vec::new(),
             coverage: self.coverage(),
             // The driver that ships keeps its node to itself.
             marks: BTreeMap::new(),

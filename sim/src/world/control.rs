@@ -1,9 +1,9 @@
 //! What scenarios and plans do to a world: requests, and all that goes wrong.
 
+use super::byzantine::{Liar, Lie};
 use super::conditions::{Conditions, Damage};
 use super::disk::Disk;
 use super::event::Happening;
-use super::lie::Lie;
 use super::machine::{Incarnation, Machine};
 use super::network::{Link, Place};
 use super::{Options, RunFault, World, chain};
@@ -26,9 +26,15 @@ impl World {
     /// Stops a node without warning. What was not durable is lost, and so is what was under way to it.
     pub fn crash(&mut self, place: Place) {
         let Some(machine) = self.machines.get_mut(place) else { return };
-        if machine.node.is_none() {
+        machine.stopped = true;
+        self.fall(place);
+    }
+
+    /// Ends the life of a node.
+    pub(super) fn fall(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_some()) else {
             return;
-        }
+        };
         let lost = machine.crash();
         self.coverage.hit(FaultClass::Crash);
         if lost > 0 {
@@ -47,6 +53,7 @@ impl World {
             return;
         };
         machine.disk = Disk::default();
+        machine.disk_damaged = false;
         self.coverage.hit(FaultClass::WipedDisk);
         self.checks.excuse_abstention(place);
         self.trace.say(self.now, place, &|| "loses its disk".to_string());
@@ -176,24 +183,40 @@ impl World {
 
     /// Sets a node's wall clock so much ahead of the true one.
     pub fn set_clock(&mut self, place: Place, ahead: Duration) {
-        let Some(machine) = self.machines.get_mut(place) else { return };
-        self.coverage.hit(FaultClass::JumpForward);
-        machine.set_clock(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX));
-        self.trace.say(self.now, place, &|| format!("has a clock that is {ahead:?} ahead"));
+        self.jump(place, i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX));
     }
 
     /// Makes a node lie from now on. The checks no longer hold it for honest.
     pub fn corrupt(&mut self, place: Place, lie: Lie) {
         let Some(machine) = self.machines.get_mut(place) else { return };
-        machine.lie = Some(lie);
+        machine.lie = Some(Liar::new(lie));
         self.checks.corrupt(machine.validator.member.identity.public());
+        // What it signs is not what its honest half thinks that it has signed.
+        self.excuse_liar(place);
+        if lie == Lie::Twin {
+            self.run_twin(place);
+        }
         self.trace.say(self.now, place, &|| format!("lies from now on: {lie:?}"));
+    }
+
+    /// Starts a second machine with a node's key and disk.
+    fn run_twin(&mut self, place: Place) {
+        let Some(twin) = self.add_twin(place) else { return };
+        self.excuse_liar(twin);
+        self.coverage.hit(FaultClass::Twin);
+        let started = self.start(twin);
+        self.trace.say(self.now, twin, &|| format!("is a twin of node-{}: {started:?}", place + 1));
+    }
+
+    fn excuse_liar(&mut self, place: Place) {
+        self.checks.excuse_abstention(place);
+        self.checks.excuse_broken(place);
     }
 
     /// Delivers a message to a node as if another, which it is linked with, had sent it.
     pub fn inject(&mut self, source: Place, target: Place, message: Vec<u8>) {
         let link = Link { source, target };
-        self.send(link, Class::Bulk, message.into());
+        self.send(link, Class::Bulk, message.into(), Duration::ZERO);
     }
 
     /// Lets a node's disk say from now on that a write is durable before it is. A planted fault: checks must fire.
@@ -250,6 +273,7 @@ impl World {
     /// Lets a row of a node's disk rot. It may complain of its store from now on. Says whether there is such a row.
     pub fn rot(&mut self, place: Place, table: Table, key: &[u8]) -> bool {
         let Some(machine) = self.machines.get_mut(place) else { return false };
+        machine.disk_damaged = true;
         self.checks.excuse_store(place);
         if table == Table::Wal {
             self.checks.excuse_abstention(place);
@@ -275,6 +299,11 @@ impl World {
     /// Allows a node to find that a quorum decided what it must not.
     pub fn excuse_broken(&mut self, place: Place) {
         self.checks.excuse_broken(place);
+    }
+
+    /// Allows a node that more than f others deceive to abstain, and to find that a quorum decided what it must not.
+    pub fn excuse_deceived(&mut self, place: Place) {
+        self.excuse_liar(place);
     }
 
     /// Makes a node tell the truth from now on. The checks still do not hold it for honest.

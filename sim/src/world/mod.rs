@@ -7,42 +7,51 @@
 //!
 //! What is not tried here: the encoding on the wire, QUIC, real files. That is for whole-system tests.
 
+mod byzantine;
 mod cast;
 mod chain;
+mod clock;
 mod conditions;
 mod control;
 mod disk;
 mod event;
-mod lie;
+mod hardware;
+mod link;
 mod machine;
 mod network;
 mod operations;
 mod options;
+mod output;
 mod random;
+mod records;
 mod trace;
 
 #[cfg(test)]
 mod tests;
 
+pub use byzantine::{Lie, serve_block};
 pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
 pub use chain::forged_block;
 pub use conditions::{Bursts, Conditions, Damage, Narrow, Reorders, Spikes};
 pub use disk::Disk;
-pub use lie::{Lie, serve_block};
+pub use hardware::BadWrites;
 pub use network::{Link, NetworkOptions, Place};
 pub(crate) use operations::OPERATION_MS_LIFE;
 pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
+pub use records::{AnswerRecord, Fate, MessageRecord, Record, Recorded, RequestRecord, Step};
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 pub(crate) use trace::{Entry, describe};
 pub use trace::{Taken, Trace};
 
 use crate::check::{Checks, Violation, check_sizes_when_quiet};
 use crate::plan::{Coverage, FaultClass};
 use event::Heap;
-use hypermesh_core::api::{ApiFault, Response, View, read};
-use hypermesh_core::base::{Mono, PublicKey, SecretKey, UnixMillis};
+use hypermesh_core::api::{ApiFault, Request, Response, TrustBundleRequest, View, read};
+use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, Node, RequestId};
+use hypermesh_core::trust::TrustBundle;
 use machine::Machine;
 use network::Network;
 use std::collections::BTreeMap;
@@ -107,6 +116,8 @@ pub struct World {
     answers: BTreeMap<RequestId, Answer>,
     violation: Option<Violation>,
     coverage: Coverage,
+    /// What the liars that propose two blocks have agreed on: the second of each.
+    agreed: BTreeMap<Digest, Digest>,
 }
 
 impl World {
@@ -142,6 +153,7 @@ impl World {
             answers: BTreeMap::new(),
             violation: None,
             coverage: Coverage::default(),
+            agreed: BTreeMap::new(),
             cast,
         };
         if world.options.skew_ms_max > 0 {
@@ -194,7 +206,10 @@ impl World {
         self.now = at;
         self.happen(happening);
         match self.violation.clone() {
-            Some(violation) => Err(violation.into()),
+            Some(violation) => {
+                self.trace.judge(at);
+                Err(violation.into())
+            }
             None => Ok(true),
         }
     }
@@ -268,6 +283,24 @@ impl World {
     #[must_use]
     pub const fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// The trust bundle, as an honest node that runs has it.
+    #[must_use]
+    pub fn trust_bundle(&self) -> Option<TrustBundle> {
+        let honest = (0..self.machines.len()).filter(|place| !self.is_liar(*place));
+        honest.filter_map(|place| self.view(place)).find_map(|view| {
+            match read(&view, &Request::TrustBundle(TrustBundleRequest {}), self.wall()) {
+                Some(Ok(Response::TrustBundle(bundle))) => Some(bundle),
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether a node lies.
+    #[must_use]
+    pub fn is_liar(&self, place: Place) -> bool {
+        self.machines.get(place).is_some_and(|machine| machine.lie.is_some())
     }
 
     /// Whether every node runs and can issue.

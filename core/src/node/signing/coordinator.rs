@@ -2,7 +2,9 @@
 
 use super::{SIGNER_TIMEOUT, Session};
 use crate::base::{PublicKey, Signature, Table, WriteBatch, reached};
-use crate::hypermesh::committee::{Progress, ShareFault, ShareRequest, SignedShare, SigningSession};
+use crate::hypermesh::committee::{
+    KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare, SigningSession,
+};
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX, TaskSignature};
 use crate::node::task::Task;
 use crate::node::timers::Timer;
@@ -93,10 +95,10 @@ impl Node {
             }
         }
         if !own.is_empty() {
-            let spent = own.len();
+            let spent: Vec<KeyPurpose> = own.iter().map(|(task, _)| task.purpose()).collect();
             let (signed, _unknown) = self.sign_shares(me, own);
             self.on_signed_shares(me, signed);
-            self.offer_commitments(me, false, spent);
+            self.offer_commitments(me, false, &spent);
         }
     }
 
@@ -115,8 +117,10 @@ impl Node {
     pub(super) fn take_share(&mut self, share: SignedShare) {
         let Some(task) = self.signing.tasks.get(&share.session).copied() else { return };
         let Some(held) = self.signing.sessions.get_mut(&task) else { return };
+        let peer = share.signer;
         match held.session.receive(share) {
-            Ok(Progress::Waiting) => {}
+            // A share that comes twice is a message that came twice: the first counts.
+            Ok(Progress::Waiting) | Err(ShareFault::Repeated { .. }) => {}
             Ok(Progress::Signed(signature)) => {
                 self.end_session(task);
                 self.finish_task(task, signature);
@@ -133,9 +137,13 @@ impl Node {
                 }
                 self.retry(task);
             }
-            Err(fault) => {
+            Err(fault @ ShareFault::InconsistentKeys) => {
                 let reason = fault.to_string();
                 self.outbox.event(Event::Broken { reason });
+            }
+            Err(fault) => {
+                let reason = fault.to_string();
+                self.outbox.event(Event::PeerFault { peer, reason });
             }
         }
     }
@@ -193,7 +201,8 @@ impl Node {
     /// Asks for commitments those of whom none are left: an offer may have been lost.
     pub(super) fn feed(&mut self, tasks: &[Task]) {
         let me = self.identity.public();
-        self.offer_commitments(me, false, tasks.len());
+        let purposes: Vec<KeyPurpose> = tasks.iter().map(|task| task.purpose()).collect();
+        self.offer_commitments(me, false, &purposes);
         for peer in self.connected.clone() {
             let empty = |task: &Task| self.signing.stock.held_count(&peer, task.purpose()) == 0;
             if tasks.iter().any(empty) {

@@ -156,7 +156,7 @@ impl Node {
             self.ask_for_commitments(peer);
             self.offer_anew(peer);
         }
-        self.offer_commitments(me, false, 0);
+        self.offer_commitments(me, false, &[]);
         self.timers.start(Timer::Signing, self.now.mono);
     }
 

@@ -2,7 +2,7 @@
 
 use super::SIGNER_TIMEOUT;
 use crate::base::{PublicKey, reached};
-use crate::hypermesh::committee::{ShareRequest, SignRefusal};
+use crate::hypermesh::committee::{KeyPurpose, ShareRequest, SignRefusal};
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
 use crate::node::task::Task;
 use crate::node::{Event, Node};
@@ -20,7 +20,7 @@ impl Node {
             let _kept = self.signing.waiting.keep(self.state.height(), coordinator, requests);
             return;
         }
-        let spent = requests.requests.len();
+        let spent: Vec<KeyPurpose> = requests.requests.iter().map(|(task, _)| task.purpose()).collect();
         let (signed, unknown) = self.sign_shares(coordinator, requests.requests);
         if !signed.shares.is_empty() {
             self.send(coordinator, &Message::SignedShares(signed));
@@ -28,7 +28,7 @@ impl Node {
         if unknown && self.may_renew(coordinator) {
             self.offer_anew(coordinator);
         } else {
-            self.offer_commitments(coordinator, false, spent);
+            self.offer_commitments(coordinator, false, &spent);
         }
     }
 
