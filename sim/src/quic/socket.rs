@@ -184,7 +184,10 @@ impl Socket {
     fn current(&self) -> io::Result<Arc<UdpSocket>> {
         let moves = self.net.network.lock().moves(self.net.place);
         let mut bound = lock(&self.bound);
-        if bound.moves != moves {
+        if bound.moves != moves && !moves.away && !bound.moves.away {
+            // It was away and came back without having sent anything meanwhile.
+            bound.moves = moves;
+        } else if bound.moves != moves {
             let socket = bind(if moves.away { 0 } else { self.port })?;
             *bound = Bound { socket, moves };
             self.net.record.hit(FaultClass::AddressChange);

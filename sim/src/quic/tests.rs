@@ -3,7 +3,7 @@
 use super::*;
 use crate::plan::{Outcome, Plan, Shape, WorldKind, play};
 use crate::world::{Damage, Link, Span, name};
-use hypermesh_core::api::{Response, TrustBundleRequest};
+use hypermesh_core::api::{Response, TrustBundleRequest, TrustchainHealthRequest};
 use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
 use stoq::CallError;
 
@@ -26,8 +26,14 @@ fn slow(seed: u64) -> QuicWorld {
     ready(seed, Options { latency: Span::us(us, us), ..Options::default() })
 }
 
+/// Something that a node answers out of its view, in a few bytes.
 const fn read() -> Request {
-    Request::TrustBundle(TrustBundleRequest {})
+    Request::TrustchainHealth(TrustchainHealthRequest {})
+}
+
+/// Whether each node that runs is linked with so many, itself included.
+fn all_linked(world: &QuicWorld, with: u64) -> bool {
+    world.views().all(|view| view.status.connected == with)
 }
 
 fn issue(world: &QuicWorld, number: u64) -> Request {
@@ -61,7 +67,8 @@ fn ask(world: &mut QuicWorld, place: Place, request: Request) -> (Result<Respons
 fn issues(world: &mut QuicWorld, number: u64, place: Place, bundle: Place) {
     let request = issue(world, number);
     let Response::IssueCertificate(issued) = ask(world, place, request).0.unwrap() else { panic!() };
-    let Response::TrustBundle(bundle) = ask(world, bundle, read()).0.unwrap() else { panic!() };
+    let trusted = Request::TrustBundle(TrustBundleRequest {});
+    let Response::TrustBundle(bundle) = ask(world, bundle, trusted).0.unwrap() else { panic!() };
     TrustBundle::check(&bundle).unwrap();
     let proof = CertificateProof::from_pem(&issued.proof_pem).unwrap();
     let expected = name("web.demo.hypermesh");
@@ -91,8 +98,8 @@ fn a_hundred_reads_at_once_on_one_connection_take_one_round_trip_together() {
     let answers = ask_all(&mut world, (0..100).map(|_| (0, read())).collect());
     assert!(answers.iter().all(|(response, _)| response.is_ok()));
     let slowest = answers.iter().map(|(_, took)| *took).max().unwrap();
-    // The answers are larger than the first flight that congestion control allows: one more, and not a hundred.
-    assert!(slowest < 3 * ROUND_TRIP, "{slowest:?}");
+    // More than the first flight that congestion control allows may be one more, and not a hundred.
+    assert!(slowest <= 2 * ROUND_TRIP + ROUNDING, "{slowest:?}");
     assert_eq!(world.client().dials, 1);
 }
 
@@ -167,6 +174,7 @@ fn without_a_quorum_a_call_says_so_and_with_one_it_is_answered_when_repeated() {
     let error = response.unwrap_err();
     assert!(matches!(error, CallError::Refused { .. } | CallError::DeadlineExceeded), "{error}");
     world.start(2);
+    world.run_until("three nodes linked", PATIENCE, |world| all_linked(world, 3)).unwrap();
     let response = ask(&mut world, 1, request).0.unwrap();
     assert!(matches!(response, Response::IssueCertificate(_)));
 }
@@ -200,12 +208,11 @@ fn a_client_whose_address_changes_keeps_its_connection() {
 #[test]
 fn a_node_whose_address_changes_is_found_where_it_is_and_where_it_was() {
     let mut world = ready(11, Options::default());
-    let all_linked = |world: &QuicWorld| world.views().all(|view| view.status.connected == 3);
     for (number, away) in [(1, true), (2, false)] {
         world.relocate(3, away);
         // Longer than a connection lives without an answer.
         world.run_for(Duration::from_secs(8)).unwrap();
-        world.run_until("all nodes linked", PATIENCE, all_linked).unwrap();
+        world.run_until("all nodes linked", PATIENCE, |world| all_linked(world, 4)).unwrap();
         issues(&mut world, number, 0, 1);
         let height = world.view(0).unwrap().state.height();
         world
@@ -215,6 +222,16 @@ fn a_node_whose_address_changes_is_found_where_it_is_and_where_it_was() {
             .unwrap();
     }
     assert!(world.coverage().count(FaultClass::AddressChange) >= 2);
+}
+
+#[test]
+fn a_node_that_moves_and_comes_back_before_it_sends_anything_goes_on_as_if_it_had_stayed() {
+    let mut world = ready(17, Options::default());
+    world.relocate(3, true);
+    world.relocate(3, false);
+    world.run_for(Duration::from_secs(8)).unwrap();
+    assert!(all_linked(&world, 4));
+    issues(&mut world, 1, 3, 0);
 }
 
 #[test]
@@ -235,7 +252,8 @@ fn nothing_gets_through_from_a_node_all_of_whose_datagrams_are_damaged() {
     let damage = Damage { per_mille: 1000, truncates: false };
     world.trouble(|troubles| troubles.damaged.extend([(3, damage)]));
     world.run_for(Duration::from_secs(10)).unwrap();
-    assert!((0..3).all(|place| world.view(place).unwrap().status.connected == 2));
+    assert!((0..3).all(|place| world.view(place).unwrap().status.connected == 3));
+    assert_eq!(world.view(3).unwrap().status.connected, 1);
 }
 
 #[test]
@@ -259,6 +277,7 @@ fn halves_decide_nothing_and_go_on_when_they_are_one_again() {
     world.run_for(Duration::from_secs(10)).unwrap();
     assert_eq!(heights(&world), before);
     world.heal();
+    world.run_until("all nodes linked", PATIENCE, |world| all_linked(world, 4)).unwrap();
     issues(&mut world, 2, 3, 0);
     world.finish().unwrap();
 }
