@@ -1,5 +1,10 @@
 //! The `hypermesh` binary as a library, so that tests run the very code that ships.
 
+#[cfg(any(hypermesh_simulation_crypto, hypermesh_verification_cache))]
+compile_error!(
+    "built for simulations, in which signatures are not what they seem: this is not to meet a network"
+);
+
 pub mod amount;
 pub mod backup;
 pub mod cli;

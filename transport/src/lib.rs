@@ -42,6 +42,11 @@
 //! `select!` is biased, no map has a random order, and no time or randomness comes from elsewhere.
 #![forbid(unsafe_code)]
 
+#[cfg(any(hypermesh_simulation_crypto, hypermesh_verification_cache))]
+compile_error!(
+    "built for simulations, in which signatures are not what they seem: this is not to meet a network"
+);
+
 mod backoff;
 mod client;
 mod close;

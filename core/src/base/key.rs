@@ -1,14 +1,15 @@
-//! Ed25519 keys and signatures under the rules of ZIP-215, by which single and batch verification agree.
+//! Ed25519 keys and signatures under the rules of ZIP-215, by which single and batch verification agree. (In builds for
+//! simulations another scheme may stand in for it: see `base/scheme`.)
 //!
 //! Every signature is over a 32-byte [`Digest`] made in a [`super::Domain`], so a signature for one use is
 //! never one for another. Keys of small order are refused when they are parsed.
 
+use super::scheme::{self, Signing};
 use super::{Digest, Entropy};
 use alloc::string::{String, ToString};
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
 use core::str::FromStr;
-use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes, batch};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -24,7 +25,7 @@ pub struct Signature(pub [u8; 64]);
 #[derive(Clone)]
 pub struct SecretKey {
     seed: Zeroizing<[u8; 32]>,
-    signing: SigningKey,
+    signing: Signing,
     public: PublicKey,
 }
 
@@ -50,15 +51,7 @@ impl PublicKey {
     /// # Errors
     /// If the key is one of those.
     pub fn check(&self) -> Result<(), InvalidKey> {
-        VerificationKey::try_from(self.0).map_err(|_| InvalidKey)?;
-        // A key of small order verifies the all-zero scalar with the identity as commitment, whatever the
-        // message: [8]([0]B - [k]A - R) is zero. No other key does.
-        let mut forged = [0; 64];
-        forged[0] = 1;
-        match self.verify(&Digest::ZERO, &Signature(forged)) {
-            Ok(()) => Err(InvalidKey),
-            Err(SignatureError) => Ok(()),
-        }
+        if scheme::is_key(&self.0) { Ok(()) } else { Err(InvalidKey) }
     }
 
     /// Checks a signature over a digest.
@@ -74,8 +67,13 @@ impl PublicKey {
     /// # Errors
     /// If it does not hold.
     pub fn verify_bytes(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureError> {
-        let key = VerificationKey::try_from(self.0).map_err(|_| SignatureError)?;
-        key.verify(&ed25519_zebra::Signature::from_bytes(&signature.0), message).map_err(|_| SignatureError)
+        #[cfg(hypermesh_verification_cache)]
+        let holds = super::verdicts::recall(self, message, signature, || {
+            scheme::verify(&self.0, message, &signature.0)
+        });
+        #[cfg(not(hypermesh_verification_cache))]
+        let holds = scheme::verify(&self.0, message, &signature.0);
+        if holds { Ok(()) } else { Err(SignatureError) }
     }
 }
 
@@ -83,8 +81,8 @@ impl SecretKey {
     /// The key with this seed (RFC 8032 private key).
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        let signing = SigningKey::from(seed);
-        let public = PublicKey(VerificationKeyBytes::from(&signing).into());
+        let signing = Signing::from_seed(seed);
+        let public = PublicKey(signing.public());
         Self { seed: Zeroizing::new(seed), signing, public }
     }
 
@@ -117,7 +115,7 @@ impl SecretKey {
     /// Signs bytes whose form a standard fixes.
     #[must_use]
     pub fn sign_bytes(&self, message: &[u8]) -> Signature {
-        Signature(self.signing.sign(message).to_bytes())
+        Signature(self.signing.sign(message))
     }
 }
 
@@ -129,12 +127,11 @@ pub fn verify_batch<'a>(
     items: impl IntoIterator<Item = (PublicKey, &'a Digest, Signature)>,
     entropy: &mut dyn Entropy,
 ) -> Result<(), SignatureError> {
-    let mut verifier = batch::Verifier::new();
+    let mut batch = scheme::Batch::default();
     for (key, digest, signature) in items {
-        let signature = ed25519_zebra::Signature::from_bytes(&signature.0);
-        verifier.queue((VerificationKeyBytes::from(key.0), signature, &digest.0));
+        batch.queue(key.0, &digest.0, &signature.0);
     }
-    verifier.verify(super::EntropyRng(entropy)).map_err(|_| SignatureError)
+    if batch.verify(super::EntropyRng(entropy)) { Ok(()) } else { Err(SignatureError) }
 }
 
 impl fmt::Debug for SecretKey {
@@ -210,6 +207,17 @@ mod tests {
         identity[0] = 1;
         assert_eq!(PublicKey(identity).check(), Err(InvalidKey));
         assert_eq!(SecretKey::from_seed([7; 32]).public().check(), Ok(()));
+    }
+
+    #[cfg(not(hypermesh_simulation_crypto))]
+    #[test]
+    fn no_point_of_small_order_is_a_key() {
+        for point in curve25519_dalek::constants::EIGHT_TORSION {
+            assert_eq!(PublicKey(point.compress().to_bytes()).check(), Err(InvalidKey));
+        }
+        let mixed = curve25519_dalek::constants::ED25519_BASEPOINT_POINT
+            + curve25519_dalek::constants::EIGHT_TORSION[1];
+        assert_eq!(PublicKey(mixed.compress().to_bytes()).check(), Ok(()), "as ZIP-215 has it");
     }
 
     #[test]

@@ -33,15 +33,23 @@ impl RevealChain {
     /// The chain that grows out of a secret seed.
     #[must_use]
     pub fn new(secret: &[u8; 32]) -> Self {
+        Self::with_count(secret, REVEAL_COUNT_MAX)
+    }
+
+    /// A shorter chain, for a mesh that does not last for years: it holds `count` reveals, at most
+    /// [`REVEAL_COUNT_MAX`]. A chain of a thousand takes a thousandth of the time to make.
+    #[must_use]
+    pub fn with_count(secret: &[u8; 32], count: u32) -> Self {
+        let count = count.min(REVEAL_COUNT_MAX);
         let mut link = SEED.hash(&[secret]);
-        let mut checkpoints = Vec::with_capacity((REVEAL_COUNT_MAX / CHECKPOINT_LINKS) as usize);
-        for step in 0..REVEAL_COUNT_MAX {
+        let mut checkpoints = Vec::with_capacity(count.div_ceil(CHECKPOINT_LINKS) as usize);
+        for step in 0..count {
             if step % CHECKPOINT_LINKS == 0 {
                 checkpoints.push(link);
             }
             link = reveal_link(&link);
         }
-        Self { checkpoints, anchor: link, hint: REVEAL_COUNT_MAX }
+        Self { checkpoints, anchor: link, hint: count }
     }
 
     /// The last link, which genesis lists.
@@ -53,7 +61,7 @@ impl RevealChain {
     /// The link before `link`; `None` once the chain is used up, or for a link of another chain.
     pub fn preimage(&mut self, link: &Digest) -> Option<Digest> {
         // Reveals run from the end to the seed, so the answer is nearly always at the hint.
-        let segments = self.hint.div_ceil(CHECKPOINT_LINKS).min(REVEAL_COUNT_MAX / CHECKPOINT_LINKS);
+        let segments = self.hint.div_ceil(CHECKPOINT_LINKS);
         for segment in (0..segments).rev() {
             let mut current = *self.checkpoints.get(segment as usize)?;
             for step in 0..CHECKPOINT_LINKS {
@@ -82,6 +90,18 @@ mod tests {
             assert_eq!(reveal_link(&preimage), link);
             link = preimage;
         }
+    }
+
+    #[test]
+    fn a_short_chain_is_used_up_after_its_last_reveal() {
+        const COUNT: u32 = CHECKPOINT_LINKS + 5;
+        let mut chain = RevealChain::with_count(&[5; 32], COUNT);
+        let mut link = chain.anchor();
+        for _ in 0..COUNT {
+            link = chain.preimage(&link).unwrap();
+        }
+        assert_eq!(link, SEED.hash(&[&[5; 32]]));
+        assert_eq!(chain.preimage(&link), None);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The runner: lists scenarios, plays them and plans by the thousand, and keeps, replays and cuts down what fails.
 
 mod exit;
+mod faults;
 mod files;
 mod named;
+#[cfg(hypermesh_planted)]
+mod planted;
 mod progress;
 mod replay;
 mod report;
@@ -30,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Lists the scenarios.
     List(named::List),
+    /// Lists the classes of faults, as a table.
+    Faults(faults::Faults),
     /// Plays a scenario, or all of them.
     Run(named::Run),
     /// Plays the plans of many seeds, and keeps and cuts down those that fail.
@@ -40,6 +45,9 @@ enum Command {
     Replay(replay::Replay),
     /// Cuts a failing plan down to what its failure needs.
     Shrink(replay::Shrink),
+    /// Lists the bugs that can be planted.
+    #[cfg(hypermesh_planted)]
+    Planted,
     /// Shows a run: as a page that can be looked at, as a table, or as a log for ShiViz.
     Report(report::Report),
     /// Plays scenarios twice and prints the hash of all that happened: the same in every process and build.
@@ -90,11 +98,14 @@ fn failures_folder() -> PathBuf {
 fn main() -> ExitCode {
     let exit = match Arguments::parse().command {
         Command::List(list) => list.print(),
+        Command::Faults(faults) => faults.print(),
         Command::Run(run) => run.play(),
         Command::Swarm(swarm) => swarm.play(),
         Command::Plan(plan) => plan.print(),
         Command::Replay(replay) => replay.play(),
         Command::Shrink(shrink) => shrink.cut_down(),
+        #[cfg(hypermesh_planted)]
+        Command::Planted => planted::list(),
         Command::Report(report) => report.write(),
         Command::Determinism { seed } => named::determinism(seed),
     };

@@ -5,6 +5,7 @@ use super::files;
 use super::progress::Progress;
 use super::{InWorld, failures_folder};
 use clap::Args;
+use hypermesh_core::base::MARKS;
 use hypermesh_sim::plan::{
     Coverage, Failure, FailureKind, FaultClass, Outcome, Plan, Shape, WorldKind, play, play_traced, shrink,
 };
@@ -44,6 +45,10 @@ pub(crate) struct Swarm {
     /// How long a failing plan is cut down, in seconds; 0 for not at all.
     #[arg(long, default_value_t = 60)]
     shrink_seconds: u64,
+    /// A bug to plant first; only in a build for that.
+    #[cfg(hypermesh_planted)]
+    #[arg(long)]
+    plant: Option<String>,
     /// Fail if a class of faults never took effect.
     #[arg(long)]
     coverage: bool,
@@ -65,7 +70,11 @@ struct Summary {
     events: u64,
     answered: u64,
     coverage: BTreeMap<&'static str, u64>,
+    marks: BTreeMap<&'static str, u64>,
+    /// The classes that never took effect.
     never: Vec<&'static str>,
+    /// The marks that were never reached.
+    unreached: Vec<&'static str>,
 }
 
 #[derive(Default)]
@@ -75,11 +84,18 @@ struct Tally {
     events: u64,
     answered: u64,
     coverage: Coverage,
+    marks: BTreeMap<&'static str, u64>,
     failures: Vec<(u64, Failure)>,
 }
 
 impl Swarm {
     pub(crate) fn play(&self) -> Exit {
+        #[cfg(hypermesh_planted)]
+        if let Some(name) = &self.plant
+            && let Err(reason) = super::planted::plant(name)
+        {
+            return Exit::Unable(reason);
+        }
         let (began, tally, next) = (Instant::now(), Mutex::new(Tally::default()), AtomicU64::new(0));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let progress = Progress::new(self.minutes.is_none().then_some(self.seeds));
@@ -167,6 +183,8 @@ impl Swarm {
 
     fn summary(&self, tally: &Tally, seconds: f64) -> Summary {
         let world = self.world.kind();
+        let missing = tally.coverage.missing(world).into_iter();
+        let unreached = MARKS.iter().filter(|mark| tally.mark(mark) == 0);
         let of_world = FaultClass::ALL.iter().filter(|class| class.is_of(world));
         Summary {
             world,
@@ -179,7 +197,9 @@ impl Swarm {
             events: tally.events,
             answered: tally.answered,
             coverage: of_world.map(|class| (class.name(), tally.coverage.count(*class))).collect(),
-            never: tally.coverage.missing(world).iter().map(|class| class.name()).collect(),
+            marks: MARKS.iter().map(|mark| (*mark, tally.mark(mark))).collect(),
+            never: missing.map(|class| class.name()).collect(),
+            unreached: unreached.copied().collect(),
         }
     }
 
@@ -198,23 +218,39 @@ impl Swarm {
             summary.simulated_seconds_per_second,
             summary.failed_seeds.len(),
         );
-        let widest = summary.coverage.keys().map(|name| name.len()).max().unwrap_or_default();
-        for (name, count) in &summary.coverage {
+        let widest = summary
+            .coverage
+            .keys()
+            .chain(summary.marks.keys())
+            .map(|name| name.len())
+            .max()
+            .unwrap_or_default();
+        for (name, count) in summary.coverage.iter().chain(&summary.marks) {
             println!("  {name:<widest$} {count:>12}");
         }
         if !summary.never.is_empty() {
-            println!("never took effect: {}", summary.never.join(", "));
+            println!("never took effect: {}", summary.never.join("; "));
+        }
+        if !summary.unreached.is_empty() {
+            println!("never reached here (named scenarios reach each): {}", summary.unreached.join("; "));
         }
     }
 }
 
 impl Tally {
+    fn mark(&self, mark: &str) -> u64 {
+        self.marks.get(mark).copied().unwrap_or_default()
+    }
+
     fn take(&mut self, seed: u64, outcome: &Outcome) {
         self.played += 1;
         self.simulated_us += outcome.simulated.0;
         self.events += outcome.events;
         self.answered += outcome.answered;
         self.coverage.add(&outcome.coverage);
+        for (mark, count) in &outcome.marks {
+            *self.marks.entry(mark).or_default() += count;
+        }
         if let Some(failure) = &outcome.failure {
             self.failures.push((seed, failure.clone()));
         }

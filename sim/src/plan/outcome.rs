@@ -3,6 +3,7 @@
 use super::class::Coverage;
 use crate::world::{Record, RunFault, Taken};
 use hypermesh_core::base::{Digest, Mono};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// What came of playing a plan.
@@ -16,6 +17,8 @@ pub struct Outcome {
     pub simulated: Mono,
     /// Which classes of faults took effect, and how often.
     pub coverage: Coverage,
+    /// Which marks of the protocol were reached, and how often.
+    pub marks: BTreeMap<&'static str, u64>,
     /// How many requests were answered with what they asked for.
     pub answered: u64,
     /// What happened, a line each, if that was asked for.

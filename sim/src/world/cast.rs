@@ -23,6 +23,8 @@ const IDENTITY: &str = "hypermesh-sim v1 identity";
 const REVEALS: &str = "hypermesh-sim v1 reveal secret";
 const STAKE: MicroCaesar = MicroCaesar(10_000 * MicroCaesar::ONE.0);
 const FUNDS: MicroCaesar = MicroCaesar(1_000_000 * MicroCaesar::ONE.0);
+/// How many reveals a validator has: a world may last so many beacon periods.
+const REVEAL_COUNT: u32 = 1 << 15;
 const RESERVE: MicroCaesar = MicroCaesar(100_000_000 * MicroCaesar::ONE.0);
 
 /// Who takes part.
@@ -81,7 +83,7 @@ impl Cast {
         keys.sort_by_key(SecretKey::public);
         let validator = |(number, key): (usize, SecretKey)| Validator {
             name: format!("node-{number}"),
-            reveals: RevealChain::new(&blake3::derive_key(REVEALS, key.seed())),
+            reveals: RevealChain::with_count(&blake3::derive_key(REVEALS, key.seed()), REVEAL_COUNT),
             member: Member::new(key),
         };
         let validators: Vec<Validator> = (1..).zip(keys).map(validator).collect();

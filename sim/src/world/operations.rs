@@ -12,13 +12,10 @@ use hypermesh_core::state::{
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
-use rcgen::{CertificateParams, KeyPair};
-use rustls_pki_types::PrivatePkcs8KeyDer;
+use rcgen::CertificateParams;
 
 /// How long an operation may wait, in milliseconds.
 pub(crate) const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
-/// What comes before the seed in the PKCS#8 form of an Ed25519 key (RFC 8410 §7).
-const PKCS8_PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
 /// An owner who asks.
 #[derive(Clone)]
@@ -122,13 +119,32 @@ impl Owner {
 /// If a name is none.
 #[must_use]
 pub fn certificate_request(number: u64, names: &[&str]) -> Vec<u8> {
-    let seed = identity(&format!("subject {number}"));
-    let pkcs8 = [PKCS8_PREFIX.as_slice(), seed.seed()].concat();
-    let pkcs8 = PrivatePkcs8KeyDer::from(pkcs8);
-    let key = KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8, &rcgen::PKCS_ED25519)
-        .expect("a seed makes an Ed25519 key");
+    let secret = identity(&format!("subject {number}"));
+    let key = SubjectKey { public: secret.public(), secret };
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let parameters = CertificateParams::new(names).expect("the names are domain names");
     let request = parameters.serialize_request(&key).expect("an Ed25519 key signs");
     request.der().to_vec()
+}
+
+/// The key that a certificate is for, which signs as the keys of this build do.
+struct SubjectKey {
+    secret: SecretKey,
+    public: PublicKey,
+}
+
+impl rcgen::PublicKeyData for SubjectKey {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public.0
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_ED25519
+    }
+}
+
+impl rcgen::SigningKey for SubjectKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(self.secret.sign_bytes(message).0.to_vec())
+    }
 }

@@ -9,14 +9,13 @@
 
 use super::KeyPurpose;
 use super::keys::{Committee, VALIDATOR_COUNT_MAX};
+use super::suite::round1::{NonceCommitment, SigningCommitments};
+use super::suite::{Group as _, SuiteGroup, decode_element};
 use crate::base::PublicKey;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
-use curve25519_dalek::edwards::CompressedEdwardsY;
-use frost_ed25519::round1::{NonceCommitment, SigningCommitments};
-use frost_ed25519::{Ed25519Group, Group};
 
 /// The most commitments in one offer, so that making one takes a few milliseconds at most.
 pub const OFFER_COMMITMENT_COUNT_MAX: usize = 64;
@@ -35,6 +34,19 @@ pub const fn outstanding_count_max(purpose: KeyPurpose) -> usize {
         KeyPurpose::Log => LOG_OUTSTANDING_COUNT_MAX,
         KeyPurpose::Root => ROOT_OUTSTANDING_COUNT_MAX,
         KeyPurpose::Zone => ZONE_OUTSTANDING_COUNT_MAX,
+    }
+}
+
+/// How many commitments a coordinator gets at first for a purpose, before it has spent any: making them is most of
+/// what a node does when it starts, and most are never used. A coordinator that spends them gets more at a time.
+#[must_use]
+pub const fn first_count(purpose: KeyPurpose) -> usize {
+    match purpose {
+        KeyPurpose::Issuing => 8,
+        KeyPurpose::Log => 4,
+        KeyPurpose::Root => 2,
+        // Nothing that the zone key signs is asked for yet.
+        KeyPurpose::Zone => 0,
     }
 }
 
@@ -70,6 +82,7 @@ impl Commitment {
     /// Two compressed points.
     pub const POINT_BYTES: usize = 64;
 
+    #[cfg(test)]
     pub(super) fn encode_points(commitments: &SigningCommitments) -> [u8; Self::POINT_BYTES] {
         let expected = "a nonce that this node made itself is not zero";
         let points = [commitments.hiding().serialize(), commitments.binding().serialize()];
@@ -84,9 +97,9 @@ impl Commitment {
     /// of mixed order makes the aggregate fail, and the share of *its own maker*, both of which are checked
     /// without the cofactor. Keys are another matter: their points are checked.
     pub(super) fn decode_points(points: &[u8; Self::POINT_BYTES]) -> Option<SigningCommitments> {
-        let decode = |point| {
-            let point = CompressedEdwardsY::from_slice(point).ok()?.decompress()?;
-            (point != Ed25519Group::identity()).then(|| NonceCommitment::new(point))
+        let decode = |point: &[u8]| {
+            let point = decode_element(point.try_into().ok()?)?;
+            (point != SuiteGroup::identity()).then(|| NonceCommitment::new(point))
         };
         let (hiding, binding) = points.split_at(32);
         Some(SigningCommitments::new(decode(hiding)?, decode(binding)?))

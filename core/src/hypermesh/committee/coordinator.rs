@@ -14,13 +14,13 @@ use super::commitments::{Commitment, CommitmentPool};
 use super::evidence::{ShareEvidence, share_is_good};
 use super::keys::Committee;
 use super::request::{NamedCommitment, ShareRequest, SignedShare, message_digest};
+use super::suite::round1::SigningCommitments;
+use super::suite::round2::SignatureShare;
+use super::suite::{CheaterDetection, Identifier, SigningPackage, aggregate_custom};
 use crate::base::{Digest, PublicKey, Signature};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use frost_ed25519::round1::SigningCommitments;
-use frost_ed25519::round2::SignatureShare;
-use frost_ed25519::{CheaterDetection, Identifier, SigningPackage, aggregate_custom};
 
 /// The most bytes that a committee signs at once.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;

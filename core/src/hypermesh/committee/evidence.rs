@@ -11,13 +11,13 @@ use super::commitments::Commitment;
 use super::coordinator::MESSAGE_BYTES_MAX;
 use super::keys::{Committee, Group};
 use super::request::{ShareRequest, SignedShare, message_digest};
+use super::suite::round1::SigningCommitments;
+use super::suite::round2::SignatureShare;
+use super::suite::{Error, Identifier, SigningPackage};
 use crate::base::PublicKey;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
-use frost_ed25519::round1::SigningCommitments;
-use frost_ed25519::round2::SignatureShare;
-use frost_ed25519::{Error, Identifier, SigningPackage};
 
 /// A bad share, signed, and all that is needed to see that it is bad.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

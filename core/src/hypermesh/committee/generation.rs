@@ -20,14 +20,15 @@ use super::fault::{Accusation, GenerationFault, InvalidSession, Reason};
 use super::keys::CommitteeKeys;
 use super::secret::{SecretScalar, encode_secret};
 use super::shares::KeyShares;
+use super::suite::Identifier;
+use super::suite::generation::{part1, part2, part3, round1, round2};
+use super::suite::keys::{KeyPackage, SecretShare};
 use super::transcript::{DealerCommitment, Round1, Session, Transcript};
 use crate::base::{Digest, Entropy, EntropyRng, PublicKey};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
-use frost_ed25519::keys::dkg::{part1, part2, part3, round1, round2};
-use frost_ed25519::keys::{KeyPackage, SecretShare};
 use zeroize::Zeroizing;
 
 /// The private shares that one validator deals to another, for all keys. Secret: wiped when dropped,
@@ -108,8 +109,9 @@ impl KeyGeneration {
         let mut commitments = BTreeMap::new();
         for purpose in KeyPurpose::ALL {
             let identifier = session.identifier(purpose, &me);
-            let (secret, package) = part1(identifier, count, session.threshold(), EntropyRng(&mut *entropy))
-                .expect("a checked session has a threshold that FROST takes");
+            let (secret, package) =
+                part1(identifier, count, session.threshold(), &mut EntropyRng(&mut *entropy))
+                    .expect("a checked session has a threshold that FROST takes");
             commitments.insert(purpose, DealerCommitment::of(&package));
             secrets.insert(purpose, secret);
         }
@@ -272,7 +274,7 @@ fn others_of(
     session: &Session,
     purpose: KeyPurpose,
     me: &PublicKey,
-) -> BTreeMap<frost_ed25519::Identifier, round1::Package> {
+) -> BTreeMap<Identifier, round1::Package> {
     let mut packages = transcript.packages.get(&purpose).cloned().unwrap_or_default();
     packages.remove(&session.identifier(purpose, me));
     packages

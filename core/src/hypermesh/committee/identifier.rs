@@ -4,8 +4,8 @@
 //! to the session by this alone: a package made for another genesis, attempt or purpose does not verify.
 
 use super::KeyPurpose;
+use super::suite::Identifier;
 use crate::base::{Digest, Domain, PublicKey};
-use frost_ed25519::Identifier;
 
 const IDENTIFIER: Domain = Domain::new("hypermesh v1 committee identifier");
 

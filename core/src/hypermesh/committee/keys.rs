@@ -2,12 +2,12 @@
 
 use super::KeyPurpose;
 use super::identifier::identifier;
+use super::suite::keys::{PublicKeyPackage, VerifyingShare};
+use super::suite::{Identifier, VerifyingKey};
 use crate::base::{Digest, Domain, PublicKey};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
-use frost_ed25519::keys::{PublicKeyPackage, VerifyingShare};
-use frost_ed25519::{Identifier, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 /// The fewest validators that can hold a key in shares: FROST has no threshold of one.

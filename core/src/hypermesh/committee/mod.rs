@@ -33,6 +33,7 @@ mod request;
 mod secret;
 mod shares;
 mod signer;
+mod suite;
 mod transcript;
 
 #[cfg(test)]
@@ -40,7 +41,7 @@ mod tests;
 
 pub use commitments::{
     Commitment, CommitmentOffer, CommitmentPool, Incarnation, NonceId, OFFER_COMMITMENT_COUNT_MAX,
-    OfferFault, outstanding_count_max,
+    OfferFault, first_count, outstanding_count_max,
 };
 pub use coordinator::{MESSAGE_BYTES_MAX, NotEnoughSigners, Progress, ShareFault, SigningSession};
 pub use evidence::{NoEvidence, ShareEvidence};

@@ -1,10 +1,10 @@
 //! A secret scalar as bytes: wiped when dropped, printed as nothing.
 
+use super::suite::keys::SigningShare;
 use alloc::vec::Vec;
 use borsh::io::{Read, Result, Write};
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
-use frost_ed25519::keys::SigningShare;
 use zeroize::Zeroizing;
 
 /// 32 secret bytes. Not comparable and not printable.

@@ -3,12 +3,12 @@
 use super::KeyPurpose;
 use super::keys::{Committee, CommitteeKeys};
 use super::secret::{SecretScalar, encode_secret};
+use super::suite::keys::{KeyPackage, VerifyingShare};
 use crate::base::{Digest, PublicKey, decode, encode};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
-use frost_ed25519::keys::{KeyPackage, VerifyingShare};
 use zeroize::Zeroizing;
 
 /// One validator's shares of the four keys. Secret: wiped when dropped, printed as nothing.

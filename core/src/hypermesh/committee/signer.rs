@@ -11,13 +11,13 @@ use super::keys::Committee;
 use super::nonces::{Nonce, NonceStock};
 use super::request::{ShareRequest, SignedShare, message_digest};
 use super::shares::{InvalidShares, KeyShares};
+use super::suite::keys::KeyPackage;
+use super::suite::{SigningPackage, round2};
 use crate::base::{Entropy, EntropyRng, PublicKey, SecretKey};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use frost_ed25519::keys::KeyPackage;
-use frost_ed25519::{SigningPackage, round1, round2};
 
 /// The most coordinators that one signer keeps nonces for.
 pub const COORDINATOR_COUNT_MAX: usize = 256;
@@ -123,9 +123,8 @@ impl Signer {
         let package = self.packages.get(&purpose)?;
         let mut commitments = Vec::new();
         for _ in 0..room.min(OFFER_COMMITMENT_COUNT_MAX) {
-            let mut random = EntropyRng(&mut *entropy);
-            let (secret, _) = round1::commit(package.signing_share(), &mut random);
-            let (id, nonce) = (self.next, Nonce::new(secret));
+            let nonce = Nonce::new(package.signing_share(), &mut EntropyRng(&mut *entropy));
+            let id = self.next;
             let points = *nonce.points();
             assert!(self.latest != Some(points), "the entropy that was handed in repeats itself");
             (self.latest, self.next) = (Some(points), NonceId(id.0 + 1));

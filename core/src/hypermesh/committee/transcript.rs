@@ -10,14 +10,14 @@ use super::KeyPurpose;
 use super::fault::{Accusation, GenerationFault, InvalidSession, Reason};
 use super::identifier::identifier;
 use super::keys::{CommitteeKeys, GroupKey, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, threshold};
+use super::suite::generation::round1;
+use super::suite::keys::{PublicKeyPackage, VerifiableSecretSharingCommitment};
+use super::suite::{Ciphersuite as _, Group as _, Identifier, Signature, Suite, SuiteGroup};
 use crate::base::Signature as ProofBytes;
 use crate::base::{Digest, Domain, PublicKey, encode};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
-use frost_ed25519::keys::dkg::round1;
-use frost_ed25519::keys::{PublicKeyPackage, VerifiableSecretSharingCommitment};
-use frost_ed25519::{Ciphersuite, Ed25519Group, Ed25519Sha512, Group, Identifier, Signature};
 use serde::{Deserialize, Serialize};
 
 const SESSION: Domain = Domain::new("hypermesh v1 committee key generation");
@@ -151,9 +151,9 @@ impl DealerCommitment {
         let constant = self.coefficients.first()?;
         let (commitment, _) = self.proof.0.split_at_checked(32)?;
         let preimage = [dealer.serialize().as_slice(), constant, commitment].concat();
-        let challenge = Ed25519Sha512::HDKG(&preimage)?;
-        let constant = Ed25519Group::deserialize(constant).ok()?;
-        Some(*proof.R() == Ed25519Group::generator() * *proof.z() - constant * challenge)
+        let challenge = Suite::HDKG(&preimage)?;
+        let constant = SuiteGroup::deserialize(constant).ok()?;
+        Some(*proof.R() == SuiteGroup::generator() * *proof.z() - constant * challenge)
     }
 }
 

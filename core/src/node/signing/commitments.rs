@@ -1,7 +1,7 @@
 //! Commitments to nonces, handed out ahead of time: to each coordinator its own, with a quota.
 
 use crate::base::PublicKey;
-use crate::hypermesh::committee::{KeyPurpose, OFFER_COMMITMENT_COUNT_MAX, outstanding_count_max};
+use crate::hypermesh::committee::{KeyPurpose, first_count, outstanding_count_max};
 use crate::node::message::{CommitmentsOffered, Message};
 use crate::node::task::Task;
 use crate::node::{Event, Node};
@@ -23,16 +23,17 @@ impl Node {
     pub(super) fn offer_anew(&mut self, coordinator: PublicKey) {
         let Some(signer) = &mut self.signing.signer else { return };
         signer.forget(&coordinator);
-        self.offer_commitments(coordinator, true, 0);
+        self.offer_commitments(coordinator, true, &[]);
     }
 
     /// Fills up what a coordinator holds of this node's commitments, if it is running low, the more the more it
-    /// has just spent: making them takes long, and most coordinators need few.
-    pub(super) fn offer_commitments(&mut self, coordinator: PublicKey, anew: bool, spent: usize) {
+    /// has just spent, one for each purpose named: making them takes long, and most coordinators need few.
+    pub(super) fn offer_commitments(&mut self, coordinator: PublicKey, anew: bool, spent: &[KeyPurpose]) {
         let Some(signer) = &mut self.signing.signer else { return };
         let mut offers = Vec::new();
         for purpose in KeyPurpose::ALL {
-            let wanted = outstanding_count_max(purpose).min(OFFER_COMMITMENT_COUNT_MAX + 2 * spent);
+            let spent = spent.iter().filter(|one| **one == purpose).count();
+            let wanted = outstanding_count_max(purpose).min(first_count(purpose) + 2 * spent);
             if signer.outstanding_count(&coordinator, purpose) * 2 > wanted {
                 continue;
             }

@@ -1,8 +1,10 @@
 //! As coordinator: gathers shares for what is asked of this node, from other signers where some fail.
 
 use super::{SIGNER_TIMEOUT, Session};
-use crate::base::{PublicKey, Signature, Table, WriteBatch};
-use crate::hypermesh::committee::{Progress, ShareFault, ShareRequest, SignedShare, SigningSession};
+use crate::base::{PublicKey, Signature, Table, WriteBatch, reached};
+use crate::hypermesh::committee::{
+    KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare, SigningSession,
+};
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX, TaskSignature};
 use crate::node::task::Task;
 use crate::node::timers::Timer;
@@ -93,10 +95,10 @@ impl Node {
             }
         }
         if !own.is_empty() {
-            let spent = own.len();
+            let spent: Vec<KeyPurpose> = own.iter().map(|(task, _)| task.purpose()).collect();
             let (signed, _unknown) = self.sign_shares(me, own);
             self.on_signed_shares(me, signed);
-            self.offer_commitments(me, false, spent);
+            self.offer_commitments(me, false, &spent);
         }
     }
 
@@ -122,6 +124,7 @@ impl Node {
                 self.finish_task(task, signature);
             }
             Err(ShareFault::BadShares { evidence }) => {
+                reached!(self.marks, "a signer is caught");
                 let culprits = held.session.culprits().clone();
                 for validator in culprits {
                     let reason = alloc::format!(
@@ -148,6 +151,7 @@ impl Node {
     /// Asks other signers: those asked before were silent or lied.
     pub(super) fn retry(&mut self, task: Task) {
         let Some(mut held) = self.end_session(task) else { return };
+        reached!(self.marks, "a signature is tried again with other signers");
         self.count("hypermesh", "signing_retries_total", 1);
         // A peer that answers may have been passed over for one that does not, because its commitments were lost.
         self.feed(&[task]);
@@ -164,6 +168,7 @@ impl Node {
 
     /// Notes that a task waits for commitments, and sees to it that they are asked for.
     pub(super) fn starve(&mut self, task: Task) {
+        reached!(self.marks, "commitments have run out");
         self.signing.starved.insert(task);
         self.timers.start(Timer::Signing, self.now.mono.after(SIGNER_TIMEOUT));
     }
@@ -190,7 +195,8 @@ impl Node {
     /// Asks for commitments those of whom none are left: an offer may have been lost.
     pub(super) fn feed(&mut self, tasks: &[Task]) {
         let me = self.identity.public();
-        self.offer_commitments(me, false, tasks.len());
+        let purposes: Vec<KeyPurpose> = tasks.iter().map(|task| task.purpose()).collect();
+        self.offer_commitments(me, false, &purposes);
         for peer in self.connected.clone() {
             let empty = |task: &Task| self.signing.stock.held_count(&peer, task.purpose()) == 0;
             if tasks.iter().any(empty) {

@@ -1,16 +1,15 @@
 //! One who lost its shares: adds up what the helpers send.
 
-use super::{BlindedShares, RepairCommitments, RepairFault, RepairSession, point};
+use super::{BlindedShares, RepairCommitments, RepairFault, RepairSession};
 use crate::base::PublicKey;
 use crate::hypermesh::committee::keys::Committee;
+use crate::hypermesh::committee::suite::repairable::{Sigma, repair_share_part3};
+use crate::hypermesh::committee::suite::{Element, Group as _, SuiteGroup, decode_element, encode_element};
 use crate::hypermesh::committee::{KeyPurpose, KeyShares};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use curve25519_dalek::edwards::EdwardsPoint;
-use frost_ed25519::keys::repairable::{Sigma, repair_share_part3};
-use frost_ed25519::{Ed25519Group, Group};
 
 /// The part of the validator that lost its shares. It keeps no secret of its own, so it can be made again after a
 /// restart.
@@ -34,11 +33,11 @@ impl RepairAsker {
         let mut expected: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for (position, helper) in session.helpers.iter().enumerate() {
             for purpose in KeyPurpose::ALL {
-                let mut sum: EdwardsPoint = Ed25519Group::identity();
+                let mut sum: Element = SuiteGroup::identity();
                 for other in &session.helpers {
-                    sum += point(commitments.get(other)?.of(purpose, position)?)?;
+                    sum += decode_element(commitments.get(other)?.of(purpose, position)?)?;
                 }
-                expected.entry(*helper).or_default().insert(purpose, sum.compress().to_bytes());
+                expected.entry(*helper).or_default().insert(purpose, encode_element(&sum));
             }
         }
         Some(Self { session, committee, expected, received: BTreeMap::new() })

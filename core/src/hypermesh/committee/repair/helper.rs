@@ -5,13 +5,13 @@ use crate::base::{Entropy, EntropyRng, PublicKey};
 use crate::hypermesh::committee::fault::{Accusation, Reason};
 use crate::hypermesh::committee::keys::Committee;
 use crate::hypermesh::committee::secret::SecretScalar;
+use crate::hypermesh::committee::suite::Suite;
+use crate::hypermesh::committee::suite::keys::SigningShare;
+use crate::hypermesh::committee::suite::repairable::{Delta, repair_share_part1, repair_share_part2};
 use crate::hypermesh::committee::{KeyPurpose, KeyShares};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
-use frost_ed25519::Ed25519Sha512;
-use frost_ed25519::keys::SigningShare;
-use frost_ed25519::keys::repairable::{Delta, repair_share_part1, repair_share_part2};
 
 /// One helper's part in one repair. In memory only: a restart ends the request.
 pub struct RepairHelper {
@@ -49,13 +49,9 @@ impl RepairHelper {
             let identifiers: Vec<_> =
                 session.helpers.iter().map(|helper| session.identifier(*purpose, helper)).collect();
             let asker = session.identifier(*purpose, &session.validator);
-            let split = repair_share_part1::<Ed25519Sha512, _>(
-                &identifiers,
-                package,
-                &mut EntropyRng(&mut *entropy),
-                asker,
-            )
-            .map_err(|_| InvalidRepair::NoShare)?;
+            let split =
+                repair_share_part1::<Suite, _>(&identifiers, package, &mut EntropyRng(&mut *entropy), asker)
+                    .map_err(|_| InvalidRepair::NoShare)?;
             for (helper, identifier) in session.helpers.iter().zip(&identifiers) {
                 let delta = split.get(identifier).ok_or(InvalidRepair::NoShare)?;
                 let scalar = scalar_of(&delta.serialize()).ok_or(InvalidRepair::NoShare)?;

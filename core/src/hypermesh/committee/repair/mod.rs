@@ -31,15 +31,14 @@ use super::fault::{Accusation, Reason};
 use super::identifier::identifier;
 use super::keys::{CommitteeKeys, VALIDATOR_COUNT_MAX, threshold};
 use super::secret::SecretScalar;
+use super::suite::keys::VerifyingShare;
+use super::suite::{Element, Group as _, Identifier, Suite, SuiteGroup, decode_element};
 use crate::base::{Digest, Domain, PublicKey};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
-use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use frost_core::compute_lagrange_coefficient;
-use frost_ed25519::keys::VerifyingShare;
-use frost_ed25519::{Ed25519Group, Ed25519Sha512, Group, Identifier};
 use serde::{Deserialize, Serialize};
 
 const SESSION: Domain = Domain::new("hypermesh v1 committee share repair");
@@ -179,12 +178,14 @@ impl RepairSession {
     }
 
     /// What a helper's summands must add up to: λ times its public share.
-    fn contribution(&self, purpose: KeyPurpose, helper: &PublicKey) -> Option<EdwardsPoint> {
-        let public = point(&self.keys.keys.get(&purpose)?.verifying_shares.get(helper)?.0)?;
+    fn contribution(&self, purpose: KeyPurpose, helper: &PublicKey) -> Option<Element> {
+        // Of which order the point is, is not looked at: what is checked against it is compared exactly, so a point with a
+        // part of small order only makes its maker's own summand wrong.
+        let public = decode_element(&self.keys.keys.get(&purpose)?.verifying_shares.get(helper)?.0)?;
         let all = self.helpers.iter().map(|helper| self.identifier(purpose, helper)).collect();
         let asker = self.identifier(purpose, &self.validator);
         let own = self.identifier(purpose, helper);
-        let lambda = compute_lagrange_coefficient::<Ed25519Sha512>(&all, Some(asker), own).ok()?;
+        let lambda = compute_lagrange_coefficient::<Suite>(&all, Some(asker), own).ok()?;
         Some(public * lambda)
     }
 }
@@ -206,11 +207,11 @@ impl RepairCommitments {
             let accuse = |reason| Accusation { purpose: Some(purpose), reason };
             let points = self.points.get(&purpose).filter(|points| points.len() == session.helpers.len());
             let points = points.ok_or(accuse(Reason::Malformed))?;
-            let points: Option<Vec<EdwardsPoint>> = points.iter().map(point).collect();
+            let points: Option<Vec<Element>> = points.iter().map(decode_element).collect();
             let sum = points
                 .ok_or(accuse(Reason::Malformed))?
                 .into_iter()
-                .fold(Ed25519Group::identity(), |sum, one| sum + one);
+                .fold(SuiteGroup::identity(), |sum, one| sum + one);
             if session.contribution(purpose, helper) != Some(sum) {
                 return Err(accuse(Reason::InvalidShare));
             }
@@ -253,10 +254,4 @@ impl fmt::Debug for BlindedShares {
 /// The point of a secret scalar; `None` for zero and for what is no scalar.
 fn public_half(scalar: &SecretScalar) -> Option<[u8; 32]> {
     VerifyingShare::from(scalar.signing_share()?).serialize().ok()?.try_into().ok()
-}
-
-/// A point of the curve. Of which order is not looked at: what is checked against it is compared exactly, so a point
-/// with a part of small order only makes its maker's own summand wrong.
-fn point(bytes: &[u8; 32]) -> Option<EdwardsPoint> {
-    CompressedEdwardsY(*bytes).decompress()
 }

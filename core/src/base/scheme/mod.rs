@@ -1,0 +1,18 @@
+//! The signature scheme under the keys: Ed25519, or a stand-in for simulations.
+//!
+//! Which of the two is compiled in is decided by rustc's `--cfg hypermesh_simulation_crypto` for the whole build. It
+//! is no Cargo feature, because features leak between the crates of a workspace; and everything that touches a
+//! network refuses to compile with it. Both have the same interface, the same sizes and the same ways to fail.
+
+#[cfg(not(hypermesh_simulation_crypto))]
+mod ed25519;
+#[cfg(any(test, hypermesh_simulation_crypto))]
+pub(crate) mod simulation;
+
+#[cfg(not(hypermesh_simulation_crypto))]
+pub(super) use ed25519::{Batch, Signing, is_key, verify};
+#[cfg(hypermesh_simulation_crypto)]
+pub(super) use simulation::{Batch, Signing, is_key, verify};
+
+/// Which cryptography this build has: `real`, or `simulation`, in which anybody can forge anything.
+pub const SUITE: &str = if cfg!(hypermesh_simulation_crypto) { "simulation" } else { "real" };
