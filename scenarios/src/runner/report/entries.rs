@@ -59,10 +59,10 @@ pub(super) fn is_of_world(words: &str) -> bool {
 pub(super) fn message_words(sent: Mono, message: &MessageRecord) -> String {
     let mut words = String::new();
     if let Some(height) = message.label.height {
-        words += &format!("height {height} ");
+        words += &format!("height {height}, ");
     }
     if let Some(round) = message.label.round {
-        words += &format!("round {round} ");
+        words += &format!("round {round}, ");
     }
     let fate = match message.fate {
         Fate::Arrived { at, .. } => format!("arrives after {} µs", at.0.saturating_sub(sent.0)),

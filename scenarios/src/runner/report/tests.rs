@@ -52,9 +52,9 @@ fn small(words: &str) -> Subject {
 fn the_table_of_a_run_has_a_line_for_each_thing_in_columns() {
     let expected = "\
 0.000000  node-2           request    number 1 asks to issue_certificate
-0.000010  node-1 → node-2  proposal   height 3 40 bytes, arrives after 2490 µs
-0.000010  node-1 → node-3  proposal   height 3 40 bytes, is lost
-0.002500  node-2 → node-1  prevote    height 3 40 bytes, is under way at the end
+0.000010  node-1 → node-2  proposal   height 3, 40 bytes, arrives after 2490 µs
+0.000010  node-1 → node-3  proposal   height 3, 40 bytes, is lost
+0.002500  node-2 → node-1  prevote    height 3, 40 bytes, is under way at the end
 0.002600  node-2           committed  two at 3
 0.003000  node-3           down       until the end
 0.009000  node-2           answer     number 1 is refused after 9000 µs: two at 3
@@ -69,10 +69,10 @@ fn the_log_for_shiviz_counts_what_each_node_can_know() {
     let expected = r#"(?<host>\S+) (?<clock>\{.*?\}) (?<time>\S+) (?<event>.*)
 
 node-2 {"node-2":1} 0.000000 is asked to issue_certificate (request 1)
-node-1 {"node-1":1} 0.000010 sends proposal to node-2: height 3 40 bytes, arrives after 2490 µs
-node-1 {"node-1":2} 0.000010 sends proposal to node-3: height 3 40 bytes, is lost
+node-1 {"node-1":1} 0.000010 sends proposal to node-2: height 3, 40 bytes, arrives after 2490 µs
+node-1 {"node-1":2} 0.000010 sends proposal to node-3: height 3, 40 bytes, is lost
 node-2 {"node-1":1,"node-2":2} 0.002500 receives proposal from node-1
-node-2 {"node-1":1,"node-2":3} 0.002500 sends prevote to node-1: height 3 40 bytes, is under way at the end
+node-2 {"node-1":1,"node-2":3} 0.002500 sends prevote to node-1: height 3, 40 bytes, is under way at the end
 node-2 {"node-1":1,"node-2":4} 0.002600 two at 3
 node-3 {"node-3":1} 0.003000 crashes
 node-2 {"node-1":1,"node-2":5} 0.009000 refuses request 1: two at 3

@@ -1,7 +1,6 @@
 // What a person does: filters, pointer, keys; and what changes because of it.
 
 const byId = (id) => document.getElementById(id);
-const tip = byId("tip");
 
 function choose(row, { scroll, centre: move }) {
   state.chosen = row;

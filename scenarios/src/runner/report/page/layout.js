@@ -6,9 +6,9 @@ const STRIPS_MAX = 6;
 const SPAN_ROWS = 2;
 
 function laneBase(count) {
-  if (count <= 5) return 86;
-  if (count <= 8) return 68;
-  if (count <= 16) return 52;
+  if (count <= 5) return 104;
+  if (count <= 10) return 84;
+  if (count <= 16) return 56;
   return count <= 40 ? 34 : 20;
 }
 
@@ -26,7 +26,8 @@ function inRows(intervals, most) {
 
 const layout = (() => {
   const base = laneBase(run.nodes.length);
-  const roomy = base >= 50;
+  const roomy = base >= 50, tall = base >= 80;
+  const thick = base >= 100 ? 13 : base >= 80 ? 8 : 3;
   // Strips are kept apart by what their labels need when the whole run is in view.
   const apart = END / 12;
   const strips = (belongs) => {
@@ -46,9 +47,9 @@ const layout = (() => {
     const height = base + own.count * STRIP;
     const lane = { name, place, top: y, height, strips: own.list };
     const free = y + own.count * STRIP;
-    lane.line = free + base * (roomy ? 0.46 : 0.5);
-    lane.mark = roomy ? free + base * 0.17 : lane.line;
-    lane.span = y + height - (roomy ? 14 : 7);
+    lane.line = free + (tall ? 42 : base * 0.5);
+    lane.mark = roomy ? free + (tall ? 15 : 9) : lane.line;
+    lane.span = y + height - SPAN_ROWS * (thick + 2) - 2;
     y += height;
     return lane;
   });
@@ -56,7 +57,7 @@ const layout = (() => {
     number, place: request.place, from: request.at, to: request.end ?? END, request,
   }));
   for (const lane of lanes) inRows(spans.filter((span) => span.place === lane.place), SPAN_ROWS);
-  return { base, roomy, lanes, top, height: Math.max(y, 60), world: world.list, spans, gutter: 0 };
+  return { base, roomy, thick, lanes, top, height: Math.max(y, 60), world: world.list, spans, gutter: 0 };
 })();
 
 const laneAt = (place) => layout.lanes[place] ?? layout.lanes[0];

@@ -13,24 +13,32 @@ run.events.forEach((event, number) => eventsByPlace[event.place]?.push({ at: eve
 
 function drawSpans(context) {
   targets = [];
-  const thick = layout.roomy ? 5 : 3;
+  const thick = layout.thick;
   context.font = `11px ${FONT}`;
   context.textAlign = "left";
   for (const { number, place, from, to, row, request } of layout.spans) {
     const x = xOf(from), end = xOf(to);
     if (end < layout.gutter || x > view.width) continue;
     const y = laneAt(place).span + row * (thick + 2), width = Math.max(end - x, 3);
-    const answered = request.end !== null, refused = request.refusal !== null;
-    context.fillStyle = refused ? colours.signing : colours.workload;
-    context.globalAlpha = answered ? 0.9 : 0.4;
+    const refused = request.refusal !== null, colour = refused ? colours.signing : colours.workload;
     context.beginPath();
-    context.roundRect(x, y, width, thick, thick / 2);
+    context.roundRect(x, y, width, thick, Math.min(thick / 2, 4));
+    context.fillStyle = colours.panel;
+    context.fill();
+    context.globalAlpha = request.end === null ? 0.15 : 0.3;
+    context.fillStyle = colour;
     context.fill();
     context.globalAlpha = 1;
-    area("request", number, x - 2, x + width + 2, y - 2, y + thick + 2);
-    const label = request.method.replaceAll("_", " ");
-    if (layout.roomy && row === 0 && width > context.measureText(label).width + 14) {
-      haloText(context, label, Math.max(x, layout.gutter) + 3, y - 7, refused ? colours.signing : colours.workload);
+    context.strokeStyle = colour;
+    context.lineWidth = 1;
+    context.setLineDash(request.end === null ? [3, 3] : []);
+    context.stroke();
+    context.setLineDash([]);
+    area("request", number, x - 2, x + width + 2, y - 1, y + thick + 1);
+    const left = Math.max(x, layout.gutter) + 5, label = request.method.replaceAll("_", " ");
+    if (thick > 10 && context.measureText(label).width + 10 < Math.min(end, view.width) - left) {
+      context.fillStyle = colours.ink;
+      context.fillText(label, left, y + thick / 2 + 0.5);
     }
   }
 }
@@ -48,6 +56,7 @@ function drawMarks(context) {
   for (const lane of layout.lanes) {
     let labelled = -Infinity, drawnTo = -Infinity;
     const list = eventsByPlace[lane.place];
+    const crowded = firstAt(list, view.to) - firstAt(list, view.from) > plotWidth() / 12;
     for (let place = firstAt(list, view.from); place < list.length && list[place].at <= view.to; place += 1) {
       const { number, event, sort } = list[place];
       const x = xOf(event.at);
@@ -56,7 +65,7 @@ function drawMarks(context) {
         context.textAlign = "center";
         if (x - drawnTo >= 2.5) {
           drawnTo = x;
-          mark(context, "commit", x, lane.line);
+          mark(context, crowded ? "small-commit" : "commit", x, lane.line);
           point("event", number, x, lane.line, 6);
         }
         const width = context.measureText(event.height).width;
@@ -73,7 +82,8 @@ function drawMarks(context) {
   drawRounds(context);
   run.done.forEach((done, number) => {
     const x = xOf(done.at);
-    if (x < layout.gutter || x > view.width) return;
+    // That every node starts in the beginning is no news.
+    if (x < layout.gutter || x > view.width || (done.at === 0 && done.words === "starts")) return;
     const y = done.place === null ? 13 : laneAt(done.place).mark;
     mark(context, "done", x, y);
     point("done", number, x, y, 6);
@@ -99,8 +109,9 @@ function mark(context, sort, x, y) {
   context.beginPath();
   switch (sort) {
     case "commit":
+    case "small-commit":
       context.fillStyle = colours.commit;
-      context.arc(x, y, 3.1, 0, 7);
+      context.arc(x, y, sort === "commit" ? 3.1 : 2, 0, 7);
       context.fill();
       return;
     case "evidence":

@@ -57,7 +57,7 @@ const FATES = ["arrived", "lost", "under way"];
 
 function messageWords(number) {
   const height = messages.height[number], round = messages.round[number];
-  const about = (height < 0 ? "" : `height ${height} `) + (round < 0 ? "" : `round ${round} `);
+  const about = (height < 0 ? "" : `height ${height}, `) + (round < 0 ? "" : `round ${round}, `);
   const took = duration(messages.ends[number] - messages.sent[number]);
   const fate = ["arrives after " + took, "is lost", "is under way at the end"][messages.fate[number]];
   return `${about}${messages.bytes[number]} bytes, ${fate}`;

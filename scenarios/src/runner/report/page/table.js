@@ -52,7 +52,10 @@ function drawRows() {
     }
     kindCell.append(kind);
     const cell = (text) => element("span", { role: "cell", title: text }, text);
-    line.append(cell(inSeconds(row.at)), cell(who), kindCell, cell(innerWidth > 700 ? what : `${kind} ${what}`));
+    const narrow = innerWidth <= 700;
+    // A narrow table has no column for the kind; an event names its own.
+    const words = narrow && row.type !== "event" ? `${kind} ${what}` : what;
+    line.append(cell(inSeconds(row.at)), cell(narrow ? who.replaceAll("node-", "n ") : who), kindCell, cell(words));
     line.onclick = () => choose(row, { scroll: false, centre: true });
     made.push(line);
   }

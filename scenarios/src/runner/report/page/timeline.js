@@ -1,6 +1,7 @@
 // The timeline: what is in view, drawn on a canvas.
 
 const timeline = document.getElementById("timeline");
+const tip = document.getElementById("tip");
 const axis = document.getElementById("axis");
 const FONT = getComputedStyle(document.documentElement).fontFamily;
 // At most so many arrows are drawn; of more, every so-manieth, and all that are lost.
@@ -8,6 +9,7 @@ const ARROWS_MAX = 6000;
 const HEADS_MAX = 700;
 // The shortest span of time that fills the view, in microseconds.
 const SPAN_MIN = 200;
+const AXIS_HEIGHT = 38;
 
 const view = { from: 0, to: END, width: 0, height: 0 };
 const state = { chosen: null, hovered: null, drawn: [], sampled: 1 };
@@ -46,6 +48,7 @@ function setView(from, to) {
   const start = Math.min(Math.max(from, -END * 0.01), END * 1.03 - span);
   view.from = span >= END * 1.04 ? -END * 0.01 : start;
   view.to = view.from + span;
+  tip.hidden = true;
   redraw();
 }
 const zoomAt = (at, factor) => setView(at - (at - view.from) * factor, at + (view.to - at) * factor);
@@ -148,7 +151,7 @@ function drawTicks(context) {
 }
 
 function drawAxis() {
-  const context = fit(axis, 30);
+  const context = fit(axis, AXIS_HEIGHT);
   context.font = `12px ${FONT}`;
   context.textAlign = "center";
   context.fillStyle = colours.soft;
@@ -156,9 +159,11 @@ function drawAxis() {
     const x = xOf(at);
     if (x < layout.gutter - 2 || x > view.width - 20) return;
     const digits = step >= 1e6 ? 0 : Math.min(6, Math.ceil(6 - Math.log10(step)));
-    context.fillText(`${(at / 1e6).toFixed(digits)} s`, x, 19);
-    context.fillRect(Math.round(x), 26, 1, 4);
+    context.fillText(`${(at / 1e6).toFixed(digits)} s`, x, AXIS_HEIGHT - 12);
+    context.fillRect(Math.round(x), AXIS_HEIGHT - 4, 1, 4);
   });
+  const chaosEnds = run.chaos_ends_us === null ? -1 : xOf(run.chaos_ends_us);
+  if (chaosEnds > layout.gutter + 30 && chaosEnds < view.width - 30) context.fillText("chaos ends", chaosEnds, 8);
 }
 
 // The colour of each band's part of its lanes; where nodes are divided, each side has its own shade.
@@ -170,7 +175,7 @@ function drawBands(context) {
     for (const lane of layout.lanes) {
       if (band.places.length > 0 && !band.places.includes(lane.place)) continue;
       const side = band.sides[lane.place] ?? 0;
-      context.globalAlpha = band.places.length === 0 ? 0.07 + Math.min(side, 3) * 0.09 : 0.14;
+      context.globalAlpha = band.places.length === 0 ? 0.07 + Math.min(side, 3) * 0.09 : band.group === "byzantine" ? 0.09 : 0.14;
       context.fillRect(from, lane.top, width, lane.height);
     }
   });
@@ -270,6 +275,7 @@ function drawHeads(context, numbers, alpha) {
 function drawCrosses(context, numbers, crowd) {
   const size = crowd > 2 ? 2.2 : 3.6;
   context.strokeStyle = colours.bad;
+  context.globalAlpha = Math.max(0.35, Math.min(1, 1.6 / Math.sqrt(1 + crowd)));
   context.lineWidth = 1.5;
   context.beginPath();
   for (const number of numbers) {
@@ -280,4 +286,5 @@ function drawCrosses(context, numbers, crowd) {
     context.lineTo(x + size, y - size);
   }
   context.stroke();
+  context.globalAlpha = 1;
 }
