@@ -18,6 +18,7 @@ pub mod base;
 pub mod caesar;
 pub mod hypermesh;
 pub mod node;
+pub mod planted;
 pub mod state;
 pub mod trust;
 pub mod trustchain;

@@ -8,13 +8,20 @@ mod away_ten_thousand_blocks;
 mod bad_shares;
 mod behind_is_unsure;
 mod calm_issuance;
+mod certificate_issuance_flow;
 mod chaos;
+mod concurrent_no_head_of_line_blocking;
 mod crash_and_restart;
 mod crl_is_renewed_each_period;
 mod damaged_block_is_fetched_again;
 mod dead_proposer_is_skipped;
 mod dead_signer;
 mod deceived_node_stops;
+mod dns_endpoint_caching;
+mod dns_service_discovery;
+mod dns_srv;
+mod error_network_timeout;
+mod error_service_unavailable_then_retry;
 mod expired_certificate_loses_its_tlsa;
 mod expired_while_apart;
 mod flapping_link;
@@ -124,6 +131,13 @@ pub const SCENARIOS: &[Scenario] = &[
     damaged_block_is_fetched_again::SCENARIO,
     power_loss_of_all_under_load::SCENARIO,
     deceived_node_stops::SCENARIO,
+    certificate_issuance_flow::SCENARIO,
+    concurrent_no_head_of_line_blocking::SCENARIO,
+    dns_endpoint_caching::SCENARIO,
+    dns_service_discovery::SCENARIO,
+    dns_srv::SCENARIO,
+    error_network_timeout::SCENARIO,
+    error_service_unavailable_then_retry::SCENARIO,
 ];
 
 /// The scenario with this name.
@@ -183,7 +197,9 @@ mod tests {
         issuing_certificate_renews_itself
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
-        quorum_missing behind_is_unsure
+        quorum_missing behind_is_unsure away_ten_thousand_blocks
+        certificate_issuance_flow concurrent_no_head_of_line_blocking dns_endpoint_caching
+        dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry
     }
 
     #[test]

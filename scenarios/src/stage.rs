@@ -6,10 +6,10 @@ use hypermesh_core::api::{
 };
 use hypermesh_core::base::{SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
-use hypermesh_core::state::Receipt;
+use hypermesh_core::state::{Receipt, SetRecords};
 use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
 use hypermesh_core::trustchain::ca::{RevocationList, SerialNumber};
-use hypermesh_core::trustchain::dns::RecordType;
+use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
 use hypermesh_sim::world::{Disk, Owner, Place, Random, RunFault, World, name};
 use std::time::Duration;
 
@@ -223,6 +223,49 @@ impl Stage {
         let name = name(NAME);
         let asked = self.ask(place, Request::ResolveDns(DnsRequest { name, record_type: RecordType::Tlsa }));
         Ok(matches!(self.answer(&asked)?, Ok(Response::ResolveDns(_))))
+    }
+
+    /// Waits until every node that runs has what one of them has answered.
+    pub(crate) fn settle(&mut self) -> Result<(), RunFault> {
+        let highest = self.world.views().map(|view| view.state.height()).max();
+        self.wait("all nodes at the height of the highest", |world| {
+            world.views().all(|view| Some(view.state.height()) >= highest)
+        })
+    }
+
+    /// Sets the records of a name of the client's at a node, and waits until all nodes have them.
+    pub(crate) fn set_records(
+        &mut self,
+        place: Place,
+        host: &str,
+        ttl_seconds: u32,
+        data: Vec<RecordData>,
+    ) -> Result<(), RunFault> {
+        let records = RecordSet::new(ttl_seconds, data);
+        let records = records.map_err(|fault| RunFault::Unexpected(format!("no set of records: {fault}")))?;
+        let record_type = records.record_type().unwrap_or(RecordType::Aaaa);
+        let nonce = self.nonce();
+        let set = SetRecords { name: name(host), record_type, records: Some(records) };
+        let asked = self.ask(place, self.client().set(nonce, set));
+        self.receipt(&asked)?;
+        self.settle()
+    }
+
+    /// The records that a node gives of a name; none if it gives none.
+    pub(crate) fn look_up(
+        &mut self,
+        place: Place,
+        host: &str,
+        record_type: RecordType,
+    ) -> Result<Vec<RecordData>, RunFault> {
+        let request = DnsRequest { name: name(host), record_type };
+        let asked = self.ask(place, Request::ResolveDns(request));
+        match self.answer(&asked)? {
+            Ok(Response::ResolveDns(answer)) => {
+                Ok(answer.answers.last().map(|named| named.set.data.clone()).unwrap_or_default())
+            }
+            other => Err(unexpected("records", &other)),
+        }
     }
 
     /// How often a node has told something like this.

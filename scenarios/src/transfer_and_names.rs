@@ -29,7 +29,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let nonce = stage.nonce();
     let asked = stage.ask(1, client.transfer(nonce, poor, AMOUNT));
     stage.receipt(&asked)?;
-    settle(stage)?;
+    stage.settle()?;
     ensure(purse(stage, poor) == AMOUNT, "the amount did not arrive")?;
     let left = before.checked_sub(AMOUNT).and_then(|left| left.checked_sub(TRANSFER_FEE));
     ensure(Some(purse(stage, client.key.public())) == left, "the sender paid another amount")?;
@@ -39,14 +39,14 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let asked = stage.ask(2, client.register(nonce, service.clone(), client.key.public()));
     stage.receipt(&asked)?;
     // Another node may be a block behind, and then does not know the name yet.
-    settle(stage)?;
+    stage.settle()?;
     let address = "fd00::10".parse().map_err(|_| RunFault::Unexpected("no address".to_string()))?;
     let records = RecordSet::new(300, vec![RecordData::Aaaa(address)]).ok();
     let nonce = stage.nonce();
     let set = SetRecords { name: service.clone(), record_type: RecordType::Aaaa, records: records.clone() };
     let asked = stage.ask(3, client.set(nonce, set));
     stage.receipt(&asked)?;
-    settle(stage)?;
+    stage.settle()?;
     for place in 0..4 {
         let request = DnsRequest { name: service.clone(), record_type: RecordType::Aaaa };
         let asked = stage.ask(place, Request::ResolveDns(request));
@@ -57,12 +57,4 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         ensure(resolved == records, "a node gives other records")?;
     }
     Ok(())
-}
-
-/// Waits until every node has what one of them has answered.
-fn settle(stage: &mut Stage) -> Result<(), RunFault> {
-    let highest = stage.world.views().map(|view| view.state.height()).max();
-    stage.wait("all nodes at the height of the first", |world| {
-        world.views().all(|view| Some(view.state.height()) >= highest)
-    })
 }

@@ -6,6 +6,7 @@
 //! to the byte, in every process and build.
 
 pub mod check;
+pub mod plan;
 // Builds for simulations leave the transport out: it refuses to carry keys that anybody can forge.
 #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 pub mod quic;

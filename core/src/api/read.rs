@@ -5,6 +5,7 @@ use crate::base::{Digest, UnixMillis};
 use crate::caesar::{ISSUE_FEE, Place, RECORDS_FEE, REGISTER_FEE, REVOKE_FEE, TRANSFER_FEE};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
+use crate::planted::{self, Bug};
 use crate::state::{Batch, Certificate, Inadmissible, Member, Outcome, SERVICES, State};
 use crate::trustchain::ca::{SerialNumber, take_apart};
 use crate::trustchain::dns;
@@ -146,7 +147,7 @@ fn resolve(view: &View, request: &DnsRequest, wall: UnixMillis) -> DnsAnswer {
         authority: resolution.authority,
         height: state.height(),
         time: state.time(),
-        age_ms: wall.since(state.time()),
+        age_ms: if planted::is(Bug::AnswerWithoutAge) { 0 } else { wall.since(state.time()) },
         stale: view.staleness(wall).is_some(),
     }
 }

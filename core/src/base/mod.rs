@@ -5,9 +5,11 @@ mod codec;
 mod digest;
 mod entropy;
 mod key;
+mod mark;
 mod number;
 mod profile;
 mod scheme;
+mod size;
 mod store;
 mod time;
 #[cfg(any(test, hypermesh_verification_cache))]
@@ -17,12 +19,15 @@ pub use codec::{DecodeError, decode, encode};
 pub use digest::{Digest, Domain};
 pub use entropy::{Entropy, EntropyRng};
 pub use key::{InvalidKey, PublicKey, SecretKey, Signature, SignatureError, verify_batch};
+pub use mark::{MARKS, Marks};
+pub(crate) use mark::{place_of_mark, reached};
 pub use number::{Epoch, Height, InCaesar, LeafIndex, MicroCaesar, Sequence};
 pub use profile::{Profile, UnknownProfile};
 pub use scheme::SUITE;
 #[cfg(any(test, hypermesh_simulation_crypto))]
 pub(crate) use scheme::simulation;
+pub use size::Size;
 pub use store::{ReadError, Reader, Row, Table, Write, WriteBatch};
 pub use time::{Mono, Now, UnixMillis};
-#[cfg(hypermesh_verification_cache)]
+#[cfg(any(test, hypermesh_verification_cache))]
 pub use verdicts::VerdictCache;

@@ -4,6 +4,7 @@
 use super::message::SyncedBlock;
 use crate::base::{Digest, Height};
 use crate::hypermesh::ordering::{CommitCertificate, ValidatorSet};
+use crate::planted::{self, Bug};
 use crate::state::{Block, CheckedBatch};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -55,7 +56,10 @@ pub(super) fn check(
     if !fits {
         return Err(alloc::format!("sent a block for height {height} that is not the one certified"));
     }
-    let decided = certificate.verify(genesis, validators);
+    let decided = match planted::is(Bug::SyncUnchecked) {
+        true => Ok(()),
+        false => certificate.verify(genesis, validators),
+    };
     decided.map_err(|fault| alloc::format!("sent a block for height {height} that none decided: {fault}"))?;
     let batches = block.body.batches.iter().map(|batch| batch.clone().check(genesis).map(Arc::new));
     let batches = batches.collect::<Result<_, _>>().map_err(|fault| fault.to_string());

@@ -3,9 +3,9 @@
 use super::open::state_writes;
 use super::timers::Timer;
 use super::{Event, Node};
-use crate::base::{Height, Table};
+use crate::base::{Height, Table, reached};
 use crate::hypermesh::ordering::CommitCertificate;
-use crate::state::{Block, Effect, Executed, Outcome, Receipt};
+use crate::state::{Block, Effect, Executed, Outcome, Receipt, Refusal};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -29,6 +29,7 @@ impl Node {
     /// A quorum decided what this node finds invalid: more than f are faulty, or this node is. It must not follow,
     /// so it votes no more, says so, and goes on serving what it has.
     pub(super) fn stop(&mut self, certificate: &CommitCertificate, reason: &str) {
+        reached!(self.marks, "a node stops at a decision that it finds invalid");
         let height = certificate.height;
         let reason =
             alloc::format!("a quorum decided block {height}, which this node finds invalid: {reason}");
@@ -59,6 +60,7 @@ impl Node {
         self.keep_confirmations(&block, &mut writes);
         let abstention = self.engine.abstention_entry(height.next());
         if let Some(entry) = &abstention {
+            reached!(self.marks, "an abstention outlives a height");
             writes.put(Table::Wal, 0_u64.to_be_bytes(), entry.clone());
         }
         let token = self.persist(writes);
@@ -125,6 +127,10 @@ impl Node {
                 }
                 Outcome::Done(_) => {}
                 Outcome::Refused(refusal) => {
+                    reached!(self.marks, "an operation is refused in a block");
+                    if matches!(refusal, Refusal::Expired { .. }) {
+                        reached!(self.marks, "an operation expires on its way");
+                    }
                     self.count("hypermesh", "operations_refused_total", 1);
                     let refused =
                         Event::Refused { operation: receipt.operation, reason: refusal.to_string() };

@@ -3,8 +3,9 @@
 use super::message::Message;
 use super::timers::Timer;
 use super::{Class, Event, Node, PersistToken};
-use crate::base::{Digest, Height, Mono, PublicKey, Table, WriteBatch};
+use crate::base::{Digest, Height, Mono, PublicKey, Size, Table, WriteBatch, reached};
 use crate::hypermesh::ordering::{ConsensusMessage, EngineFault, Input, Output as EngineOutput};
+use crate::planted::{self, Bug};
 use crate::state::Executed;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -46,6 +47,18 @@ impl Ordering {
     /// The log of the height that begins is empty, but for what keeps this node from voting, if that stands there.
     pub(super) fn keep_log(&mut self, abstention: bool) {
         self.wal_next = u64::from(abstention);
+    }
+
+    pub(super) fn sizes(&self) -> [Size; 3] {
+        [
+            Size::limited(
+                "messages of the height that are kept to be repeated",
+                self.sent.len(),
+                SENT_COUNT_MAX,
+            ),
+            Size::unstated("outcomes of blocks of the height", self.executed.len()),
+            Size::unstated("blocks that wait for their time", self.deferred.len()),
+        ]
     }
 }
 
@@ -123,6 +136,9 @@ impl Node {
             let outputs = self.engine.step(self.now.mono, input);
             for output in outputs {
                 if let EngineOutput::Wal { entry } = output {
+                    if planted::is(Bug::WalSkipped) {
+                        continue;
+                    }
                     entries.put(Table::Wal, self.ordering.wal_next.to_be_bytes(), entry);
                     self.ordering.wal_next += 1;
                     continue;
@@ -161,7 +177,10 @@ impl Node {
             }
             EngineOutput::Decided { value, certificate, .. } => self.on_decided(&value, certificate),
             EngineOutput::Evidence(evidence) => self.outbox.event(Event::Equivocation(Box::new(evidence))),
-            EngineOutput::PeerBehind { peer, height } => self.serve_block(peer, height),
+            EngineOutput::PeerBehind { peer, height } => {
+                reached!(self.marks, "a peer is served the block that it is stuck at");
+                self.serve_block(peer, height);
+            }
             EngineOutput::Fault(fault) => match fault.peer() {
                 Some(peer) => self.outbox.event(Event::PeerFault { peer, reason: fault.to_string() }),
                 None => self.tell_fault(&fault),
@@ -219,6 +238,7 @@ impl Node {
             self.outbox.after(token, output);
         }
         if self.ordering.sent.len() == SENT_COUNT_MAX {
+            reached!(self.marks, "the oldest message of a height is let go");
             self.ordering.sent.pop_front();
         }
         self.ordering.sent.push_back(bytes);
@@ -227,6 +247,9 @@ impl Node {
     /// Sends a peer that was not linked what it has missed of the height under way.
     pub(super) fn repeat_to(&mut self, peer: PublicKey) {
         let token = self.ordering.wal_token;
+        if !self.ordering.sent.is_empty() {
+            reached!(self.marks, "a peer that is linked late is sent what it missed");
+        }
         for message in self.ordering.sent.clone() {
             let output = super::Output::Send { to: peer, class: Class::Consensus, message };
             self.outbox.after(token, output);
@@ -235,6 +258,7 @@ impl Node {
 
     /// Puts off the verdict on a block from the future until its time has come.
     pub(super) fn defer_verdict(&mut self, value_id: Digest, value: &Arc<[u8]>, wait_ms: u64) {
+        reached!(self.marks, "a verdict is put off");
         self.ordering.deferred.insert(value_id, value.clone());
         let at: Mono = self.now.mono.after(Duration::from_millis(wait_ms));
         self.timers.start(Timer::Verdict, at);

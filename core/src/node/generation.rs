@@ -9,7 +9,7 @@ use super::commit::Committed;
 use super::message::Message;
 use super::timers::Timer;
 use super::{Event, Node, PersistToken};
-use crate::base::{Height, Mono, PublicKey, Reader as _, Table, WriteBatch};
+use crate::base::{Height, Mono, PublicKey, Reader as _, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
     CommitteeKeys, Generated, GenerationFault, KeyGeneration, KeyShares, Round1, Round2, StoredShares,
 };
@@ -243,6 +243,7 @@ impl Node {
         };
         for operation in &committed.block.body.system {
             if let SystemAction::GenerationAbort { attempt, accused, reason } = &operation.action {
+                reached!(self.marks, "a key generation is given up");
                 let accused: Vec<String> = accused.iter().map(name).collect();
                 let by = name(&operation.validator);
                 let reason = alloc::format!("{reason} (said by {by}, accused: {})", accused.join(", "));

@@ -127,6 +127,13 @@ pub(super) struct Jobs {
     under_way: BTreeMap<JobId, Purpose>,
 }
 
+impl Jobs {
+    /// How many are under way.
+    pub(super) fn count(&self) -> usize {
+        self.under_way.len()
+    }
+}
+
 impl Node {
     pub(super) fn run(&mut self, purpose: Purpose, job: Job) -> JobId {
         self.jobs.last += 1;

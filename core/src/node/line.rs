@@ -68,6 +68,11 @@ impl Lines {
         }
     }
 
+    /// How many operations wait.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.count == 0
     }

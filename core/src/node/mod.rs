@@ -34,6 +34,7 @@ mod requests;
 mod serve;
 mod share_repair;
 mod signing;
+mod sizes;
 mod store;
 mod submit;
 mod sync;
@@ -50,7 +51,7 @@ pub use message::{Class, MESSAGE_BYTES_MAX};
 pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
 
 use crate::api::{Counters, View};
-use crate::base::{Entropy, Mono, Now, PublicKey, SecretKey};
+use crate::base::{Entropy, Marks, Mono, Now, PublicKey, SecretKey};
 use crate::hypermesh::RevealChain;
 use crate::hypermesh::ordering::{CommitCertificate, Engine};
 use crate::hypermesh::proof::Plot;
@@ -91,6 +92,7 @@ pub struct Node {
     recall: recall::Recall,
     repair: repair::Repair,
     quorum: quorum::Quorum,
+    marks: Marks,
 }
 
 impl Node {
@@ -183,6 +185,12 @@ impl Node {
     #[must_use]
     pub const fn identity(&self) -> PublicKey {
         self.identity.public()
+    }
+
+    /// Which rare branches of the protocol this node has taken since it was opened, and how often.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        self.marks.joined(self.engine.marks())
     }
 
     /// What every step ends with.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
-    Digest, Height, Now, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode, encode,
+    Digest, Height, Marks, Now, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode, encode,
 };
 use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
 use crate::state::{
@@ -94,6 +94,7 @@ impl Node {
             recall: recall::Recall::default(),
             repair: repair::Repair::default(),
             quorum: quorum::Quorum::default(),
+            marks: Marks::default(),
         };
         node.begin(wal)?;
         Ok(node)

@@ -295,6 +295,11 @@ impl Outbox {
         }
     }
 
+    /// How many outputs wait for the disk.
+    pub(super) fn held_count(&self) -> usize {
+        self.held.values().map(Vec::len).sum()
+    }
+
     pub(super) fn release(&mut self, token: PersistToken) {
         self.durable = self.durable.max(token);
         let later = self.held.split_off(&PersistToken(self.durable.0 + 1));

@@ -3,7 +3,7 @@
 use super::job::{Job, Purpose};
 use super::message::Message;
 use super::{Event, Node};
-use crate::base::{Digest, PublicKey};
+use crate::base::{Digest, PublicKey, Size, reached};
 use crate::hypermesh::proof::Diligence;
 use crate::state::{Batch, BatchFault, CheckedBatch, Inadmissible, Member, SystemOperation};
 use alloc::boxed::Box;
@@ -30,6 +30,16 @@ impl Pool {
     pub(super) fn checked(&self, batch: &Batch) -> Option<Arc<CheckedBatch>> {
         let held = self.batches.get(&batch.member)?;
         (held.batch == *batch).then(|| Arc::clone(held))
+    }
+
+    pub(super) fn sizes(&self, members: usize, validators: usize) -> [Size; 3] {
+        // This node's own word is taken in whatever waits.
+        let system_max = (validators + 1) * SYSTEM_PER_VALIDATOR_MAX;
+        [
+            Size::limited("batches that wait to be ordered", self.batches.len(), members),
+            Size::limited("batches that wait for their turn", self.early.len(), members),
+            Size::limited("system operations that wait to be ordered", self.system.len(), system_max),
+        ]
     }
 }
 
@@ -75,9 +85,13 @@ impl Node {
             }
             // Whoever sent it has applied a block that is still on its way to this node.
             Err(Inadmissible::Sequence { given, next }) if given > next => {
+                reached!(self.marks, "a batch comes before its turn");
                 self.pool.early.insert(batch.batch.member, batch);
             }
-            Err(_) => self.count("hypermesh", "batches_refused_total", 1),
+            Err(_) => {
+                reached!(self.marks, "a batch is refused");
+                self.count("hypermesh", "batches_refused_total", 1);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::consensus::BLOCK_MS_AHEAD_MAX;
 use super::{Event, Node};
-use crate::base::{Digest, Height, PublicKey, UnixMillis};
+use crate::base::{Digest, Height, PublicKey, UnixMillis, reached};
 use crate::state::{
     BLOCK_BYTES_MAX, Block, Candidate, CheckedBatch, Executed, SystemAction, SystemOperation, Validator,
 };
@@ -82,6 +82,7 @@ impl Node {
                 Some(true)
             }
             Err(reason) => {
+                reached!(self.marks, "a block is found invalid");
                 let (height, proposer) = (block.header.height, block.header.proposer);
                 self.outbox.event(Event::InvalidBlock { height, proposer, reason });
                 Some(false)

@@ -11,7 +11,7 @@
 use super::Node;
 use super::timers::Timer;
 use crate::api::ApiFault;
-use crate::base::{Height, Mono, PublicKey};
+use crate::base::{Height, Mono, PublicKey, reached};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
@@ -52,6 +52,9 @@ impl Node {
     /// After a link was made or lost, and at the start.
     pub(super) fn watch_quorum(&mut self) {
         if self.has_quorum() {
+            if self.quorum_missing().is_some() {
+                reached!(self.marks, "a quorum is linked again");
+            }
             self.quorum.lost_since = None;
             self.timers.cancel(Timer::Quorum);
         } else if self.quorum.lost_since.is_none() {
@@ -62,6 +65,7 @@ impl Node {
 
     pub(super) fn on_quorum_timeout(&mut self) {
         if let Some(fault) = self.quorum_missing() {
+            reached!(self.marks, "a quorum is lost");
             self.refuse_waiting(&fault);
             self.refuse_unsigned(&fault);
         }

@@ -11,7 +11,7 @@
 use super::message::Message;
 use super::timers::Timer;
 use super::{Event, Node};
-use crate::base::PublicKey;
+use crate::base::{PublicKey, Size, reached};
 use crate::hypermesh::ordering::{
     ConsensusMessage, Input, LastSaid, SAID_PER_VALIDATOR_MAX, Said, said_in_log,
 };
@@ -34,6 +34,13 @@ pub(super) struct Recall {
     done: bool,
     /// The log of votes, which waits for that.
     wal: Vec<Vec<u8>>,
+}
+
+impl Recall {
+    pub(super) fn size(&self, validators: usize) -> Size {
+        let held = self.said.count();
+        Size::limited("last words of validators", held, validators * SAID_PER_VALIDATOR_MAX)
+    }
 }
 
 impl Node {
@@ -77,6 +84,7 @@ impl Node {
         }
         let silent = self.connected.iter().filter(|peer| !self.recall.answered.contains(*peer));
         for peer in silent.copied().collect::<Vec<_>>() {
+            reached!(self.marks, "a peer is asked again for a node's last votes");
             self.ask_recall(peer);
         }
         self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
@@ -96,6 +104,9 @@ impl Node {
         if said.len() > SAID_PER_VALIDATOR_MAX || !said.iter().all(holds) {
             let reason = "told this node of votes that it did not sign".into();
             return self.outbox.event(Event::PeerFault { peer: from, reason });
+        }
+        if self.recall.done {
+            reached!(self.marks, "a node's last votes are told late");
         }
         for said in said {
             self.drive(Input::Own(said));

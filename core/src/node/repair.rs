@@ -9,7 +9,7 @@ use super::checked::check;
 use super::message::{Entry, Fetch, Message, SyncedBlock};
 use super::timers::Timer;
 use super::{Event, Node};
-use crate::base::{Height, LeafIndex, PublicKey, Table, WriteBatch, encode};
+use crate::base::{Height, LeafIndex, PublicKey, Size, Table, WriteBatch, encode, reached};
 use crate::trustchain::ct;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -26,6 +26,13 @@ pub(super) struct Repair {
     blocks: BTreeSet<Height>,
     entries: BTreeSet<LeafIndex>,
     turn: usize,
+}
+
+impl Repair {
+    pub(super) fn size(&self) -> Size {
+        let held = self.blocks.len() + self.entries.len();
+        Size::limited("rows that are being repaired", held, REPAIR_COUNT_MAX)
+    }
 }
 
 impl Node {
@@ -118,6 +125,7 @@ impl Node {
     }
 
     fn rewrite(&mut self, writes: WriteBatch, what: alloc::string::String) {
+        reached!(self.marks, "a damaged row is fetched from a peer");
         let token = self.persist(writes);
         self.outbox.after(token, super::Output::Event(Event::Repaired { what }));
     }

@@ -7,7 +7,7 @@ use super::{Node, RequestId};
 use crate::api::{
     ApiFault, BlockProof, CheckpointNote, IssuedCertificate, LogEntry, Request, Response, read,
 };
-use crate::base::{Height, Reader as _, UnixMillis};
+use crate::base::{Height, Reader as _, UnixMillis, reached};
 use crate::state::{Action, Certificate, Operation, Receipt};
 use crate::trust::{CertificateProof, IssuingDer, TrustBundle};
 use crate::trustchain::ca::{PemLabel, SerialNumber, certificate_der, pem};
@@ -114,9 +114,11 @@ impl Node {
     /// Answers with a certificate once it is signed. Any node can be asked: it then coordinates.
     pub(super) fn want_certificate(&mut self, id: RequestId, serial: SerialNumber) {
         let Some(certificate) = self.state.get::<Certificate>(&serial) else {
-            let fault = match self.may_be_behind() {
-                true => self.unsure(),
-                false => ApiFault::not_found(alloc::format!("no certificate has the serial number {serial}")),
+            let fault = if self.may_be_behind() {
+                reached!(self.marks, "a node that may be behind does not refuse for good");
+                self.unsure()
+            } else {
+                ApiFault::not_found(alloc::format!("no certificate has the serial number {serial}"))
             };
             return self.outbox.respond(id, Err(fault));
         };
@@ -139,6 +141,7 @@ impl Node {
     fn recall(&mut self, task: Task) {
         match self.store.get(crate::base::Table::Signed, &task.key()) {
             Ok(Some(row)) => {
+                reached!(self.marks, "a signature is found in the store");
                 if let Ok(bytes) = row.try_into() {
                     self.signing.finished.insert(task, crate::base::Signature(bytes));
                 }

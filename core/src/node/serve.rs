@@ -6,7 +6,7 @@ use super::message::{Blocks, Entry, Fetch, Message, SyncedBlock};
 use super::open::{stored_block, stored_proof};
 use super::sync::FETCH_BLOCK_COUNT_MAX;
 use super::timers::Timer;
-use crate::base::{Height, LeafIndex, Mono, PublicKey, ReadError, Table};
+use crate::base::{Height, LeafIndex, Mono, PublicKey, ReadError, Table, reached};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -42,6 +42,7 @@ impl Node {
             (served.since, served.bytes, served.answers) = (now, 0, 0);
         }
         if served.bytes >= SERVE_BYTES_MAX || served.answers >= SERVE_ANSWER_COUNT_MAX {
+            reached!(self.marks, "a peer has had its share of blocks");
             served.waiting = Some(fetch);
             let at = served.since.after(SERVE_PERIOD);
             return self.timers.start(Timer::Serve, at);

@@ -8,7 +8,7 @@ use super::commit::Committed;
 use super::message::Message;
 use super::timers::Timer;
 use super::{Event, Node};
-use crate::base::{Mono, PublicKey, Table, WriteBatch};
+use crate::base::{Mono, PublicKey, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
     BlindedShares, Committee, KeyShares, RepairAsker, RepairFault, RepairHelper, RepairSession, StoredShares,
 };
@@ -305,6 +305,7 @@ impl Node {
         let token = self.persist(writes);
         let validator = self.identity.public();
         self.share_repair.repaired = Some(asking.number);
+        reached!(self.marks, "key shares are repaired");
         self.outbox.event(Event::SharesRepaired { number: asking.number });
         let outcome = RepairOutcome::Repaired;
         let action = RepairAction::End { validator, number: asking.number, outcome };
@@ -335,6 +336,7 @@ impl Node {
         let given_up = match outcome {
             RepairOutcome::Repaired => None,
             RepairOutcome::GivenUp { accused, reason } => {
+                reached!(self.marks, "a repair of key shares is given up");
                 let both = accused.iter().chain(core::iter::once(&by));
                 if validator == me && by != me {
                     self.share_repair.asking = None;

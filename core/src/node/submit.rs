@@ -5,16 +5,16 @@
 
 use super::commit::Committed;
 use super::job::{Job, JobId, ProofOrder, Purpose};
-use super::line::Lines;
+use super::line::{Lines, WAITING_COUNT_MAX};
 use super::message::Message;
 use super::timers::Timer;
 use super::{Node, RequestId};
 use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
-use crate::base::{Digest, PublicKey, Sequence};
+use crate::base::{Digest, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
-    Action, BATCH_BYTES_MAX, Batch, CheckedBatch, CheckedOperation, Effect, Operation, OperationBody,
-    OperationId, Outcome, Receipt, Refusal, batch_root,
+    Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
+    Operation, OperationBody, OperationId, Outcome, Receipt, Refusal, batch_root,
 };
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -54,6 +54,24 @@ pub(super) struct Submission {
     foreign: BTreeMap<Digest, ForeignBatch>,
 }
 
+impl Submission {
+    pub(super) fn sizes(&self) -> [Size; 4] {
+        // What was in a batch that was given up goes back into its line, whatever came meanwhile.
+        let operations_max = WAITING_COUNT_MAX + BATCH_OPERATION_COUNT_MAX;
+        let requests = self.waiting.values().map(Vec::len).sum();
+        [
+            Size::limited("operations that wait for a batch", self.lines.count(), operations_max),
+            Size::limited("operations that requests wait for", self.waiting.len(), operations_max),
+            Size::unstated("requests that wait for operations", requests),
+            Size::limited(
+                "batches of others that requests wait for",
+                self.foreign.len(),
+                FOREIGN_BATCH_COUNT_MAX,
+            ),
+        ]
+    }
+}
+
 struct Outstanding {
     sequence: Sequence,
     beacon_index: u64,
@@ -80,19 +98,25 @@ impl Node {
             Err(fault) => return self.outbox.respond(request, Err(ApiFault::invalid(fault))),
         };
         if let Some(receipt) = self.state.get::<Receipt>(&checked.id) {
+            reached!(self.marks, "a repeated operation is answered with its receipt");
             return self.answer(request, want, &receipt);
         }
         if let Some(fault) = self.quorum_missing() {
+            reached!(self.marks, "an operation is refused for want of a quorum");
             return self.outbox.respond(request, Err(fault));
         }
         if let Some(waiting) = self.submission.waiting.get_mut(&checked.id) {
+            reached!(self.marks, "an operation is asked for while it is on its way");
             waiting.push((request, want));
             return;
         }
         if let Some(refusal) = self.foreseen_refusal(&checked) {
-            let fault = match self.may_be_behind() {
-                true => self.unsure(),
-                false => ApiFault::new(FaultKind::FailedPrecondition, refusal),
+            let fault = if self.may_be_behind() {
+                reached!(self.marks, "a node that may be behind does not refuse for good");
+                self.unsure()
+            } else {
+                reached!(self.marks, "an operation is refused beforehand");
+                ApiFault::new(FaultKind::FailedPrecondition, refusal)
             };
             return self.outbox.respond(request, Err(fault));
         }
@@ -155,7 +179,13 @@ impl Node {
         if self.submission.outstanding.is_some() || self.submission.lines.is_empty() {
             return;
         }
-        let Some(usable) = self.usable_ticket() else { return };
+        let Some(usable) = self.usable_ticket() else {
+            reached!(self.marks, "operations wait for a ticket");
+            return;
+        };
+        if usable.beacon_index != self.state.beacon().index {
+            reached!(self.marks, "a batch is bound to the beacon before");
+        }
         let operations = self.submission.lines.gather(BATCH_BYTES_MAX - BATCH_BYTES_RESERVED);
         let sequence = self.member().next_sequence;
         let statement = Statement {
@@ -219,11 +249,13 @@ impl Node {
             Some(Outstanding { batch: Some(batch), operations, sequence, beacon_index, proving }) => {
                 let time = self.wall().max(self.state.time());
                 if self.state.admit(&batch, time, Diligence::StopAtFirst).is_ok() {
+                    reached!(self.marks, "a batch is sent again");
                     let held = Some(batch.clone());
                     let kept = Outstanding { batch: held, operations, sequence, beacon_index, proving };
                     self.submission.outstanding = Some(kept);
                     self.send_batch(batch);
                 } else {
+                    reached!(self.marks, "a batch is made anew");
                     self.submission.lines.put_back(operations);
                 }
             }
@@ -251,6 +283,9 @@ impl Node {
                     if let Some(receipt) = self.state.get::<Receipt>(&operation.id) {
                         self.settle(&receipt);
                     }
+                }
+                if !left.is_empty() {
+                    reached!(self.marks, "a batch is overtaken by another of its number");
                 }
                 self.submission.lines.put_back(left);
             }

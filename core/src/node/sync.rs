@@ -13,7 +13,7 @@ use super::job::{Job, Purpose};
 use super::message::{Blocks, Fetch, Message};
 use super::timers::Timer;
 use super::{Event, Node, PersistToken};
-use crate::base::{Height, Mono, PublicKey};
+use crate::base::{Height, Mono, PublicKey, Size, reached};
 use crate::hypermesh::ordering::Input;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -219,6 +219,7 @@ impl Node {
         for key in silent {
             let Some(peer) = self.sync.peers.get_mut(&key) else { continue };
             peer.fetch = None;
+            reached!(self.marks, "a peer is silent when asked for blocks, and another is asked");
             let rest = doubled(SILENCE_MS_REST, peer.silences, SILENCE_MS_REST_MAX);
             peer.silences = peer.silences.saturating_add(1);
             self.rest(key, rest, "did not answer a question for blocks");
@@ -249,7 +250,10 @@ impl Node {
                 one.checking = true;
             }
             // Unasked, because this node is stuck at a height that the peer has decided.
-            _ if blocks.len() == 1 && first == next && !peer.pushed => peer.pushed = true,
+            _ if blocks.len() == 1 && first == next && !peer.pushed => {
+                reached!(self.marks, "a block comes unasked");
+                peer.pushed = true;
+            }
             // Too late, or a repeat.
             _ => return,
         }
@@ -288,6 +292,9 @@ impl Node {
         let next = self.next_height();
         let wanted = (next.0..next.0.saturating_add(WINDOW_BLOCK_COUNT_MAX)).contains(&height.0);
         if wanted && !self.sync.held.contains_key(&height) {
+            if height > next {
+                reached!(self.marks, "a block waits for those before it");
+            }
             self.sync.held_bytes += block.bytes();
             self.sync.held.insert(height, block);
         }
@@ -295,6 +302,7 @@ impl Node {
 
     /// A peer that sent what no correct node sends.
     fn drop_peer(&mut self, key: PublicKey, reason: &str) {
+        reached!(self.marks, "a peer that sent no good blocks is dropped");
         let peer = self.sync.peers.entry(key).or_default();
         let rest = doubled(RUBBISH_MS_REST, peer.offences, RUBBISH_MS_REST_MAX);
         peer.offences = peer.offences.saturating_add(1);
@@ -319,6 +327,7 @@ impl Node {
                 return;
             }
             if self.sync.waits_for_disk() {
+                reached!(self.marks, "applying blocks waits for the disk");
                 break;
             }
             let Some(block) = self.take_held() else { break };
@@ -401,6 +410,9 @@ impl Node {
             }
         };
         if due {
+            if self.sync.told.is_none() {
+                reached!(self.marks, "a node catches up over a long way");
+            }
             self.sync.told = (behind > 0).then_some(height);
             self.outbox.event(Event::Syncing { height, behind });
         }
@@ -417,6 +429,18 @@ impl Sync {
     fn claims(&self, height: Height) -> bool {
         let mut peers = self.peers.values();
         peers.any(|peer| peer.hint >= height && peer.silences == 0 && peer.offences == 0)
+    }
+
+    pub(super) fn sizes(&self, validators: usize) -> [Size; 4] {
+        // Answers that are on their way when the limit is reached still come.
+        let bytes_max = HELD_BYTES_MAX + FETCH_COUNT_MAX * super::MESSAGE_BYTES_MAX;
+        let blocks_max = WINDOW_BLOCK_COUNT_MAX as usize;
+        [
+            Size::limited("peers that may have blocks", self.peers.len(), validators),
+            Size::limited("blocks that wait for one before them", self.held.len(), blocks_max),
+            Size::limited("bytes of blocks that wait for one before them", self.held_bytes, bytes_max),
+            Size::limited("applied blocks that are not durable", self.unwritten.len(), UNWRITTEN_COUNT_MAX),
+        ]
     }
 
     fn waits_for_disk(&self) -> bool {

@@ -2,11 +2,14 @@
 
 use super::job::{Job, Purpose};
 use super::{Event, Node};
-use crate::base::Digest;
+use crate::base::{Digest, Size, reached};
 use crate::hypermesh::proof::Ticket;
 use crate::state::Action;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+
+/// The tickets of the current beacon and the one before; and, until the next block, of one that has just passed.
+const TICKET_COUNT_MAX: usize = 3;
 
 /// Tickets by beacon: those of the current one and the one before.
 #[derive(Default)]
@@ -17,6 +20,12 @@ pub(super) struct Tickets {
     attested: Option<u64>,
     /// The last beacon whose ticket was seen to stand.
     standing: Option<u64>,
+}
+
+impl Tickets {
+    pub(super) fn size(&self) -> Size {
+        Size::limited("proved tickets", self.proved.len(), TICKET_COUNT_MAX)
+    }
 }
 
 /// A ticket that a batch can be made with now.
@@ -74,6 +83,8 @@ impl Node {
         if self.wall() <= deadline {
             self.tickets.attested = Some(beacon.index);
             self.submit_own(Action::Attest);
+        } else {
+            reached!(self.marks, "a ticket comes too late");
         }
     }
 

@@ -78,6 +78,11 @@ impl Timers {
         Some(timer)
     }
 
+    /// How many run.
+    pub(super) fn count(&self) -> usize {
+        self.by_timer.len()
+    }
+
     pub(super) fn next(&self) -> Option<Mono> {
         self.by_time.first().map(|(at, _)| *at)
     }

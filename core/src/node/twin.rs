@@ -5,7 +5,7 @@
 //! more: no vote, no proposal, no word on chain.
 
 use super::{Event, Node};
-use crate::base::PublicKey;
+use crate::base::{PublicKey, reached};
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 
@@ -25,6 +25,7 @@ impl Node {
         if self.twin.refused_by.len() > self.state.validators().tolerated_faults() && !self.is_stopped() {
             self.ordering.stopped =
                 Some("another process with this node's key runs, and was there first".to_string());
+            reached!(self.marks, "a node stops because its twin runs");
             let by = self.twin.refused_by.iter().copied().collect();
             self.outbox.event(Event::TwinRuns { by });
         }

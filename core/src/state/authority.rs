@@ -9,6 +9,7 @@ use super::{
 };
 use crate::base::{Digest, LeafIndex, PublicKey};
 use crate::hypermesh::committee::KeyPurpose;
+use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
     BuildFault, CertificateRequest, Issuer, LeafParameters, SerialNumber, SubjectNames, Validity,
@@ -174,7 +175,10 @@ impl Draft {
         let tbs = issuer.leaf_tbs(request, &LeafParameters { serial, validity }).map_err(unfit)?;
         let precertificate = Digest(Sha256::digest(&tbs).into());
         let entry = LogEntry { timestamp: moment.time, issuer_key_hash: issuer.issuing_key_hash(), tbs };
-        let leaf_index = self.append(entry.encode());
+        let leaf_index = match planted::is(Bug::LogAfterSigning) {
+            true => LeafIndex(self.state().log().size()),
+            false => self.append(entry.encode()),
+        };
         let certificate = Certificate {
             owner,
             operation: operation.id,

@@ -12,6 +12,7 @@ use crate::base::{Digest, Height, PublicKey, Sequence, UnixMillis, encode};
 use crate::caesar::{Ledger, Movement, Place, Reason, STAKE_MINIMUM, reward};
 use crate::hypermesh::ordering::{CertificateFault, CommitCertificate};
 use crate::hypermesh::proof::{Diligence, Expectation, FourProofSet, ProofRejection, Statement};
+use crate::planted::{self, Bug};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -170,7 +171,10 @@ impl State {
             return Err(Inadmissible::Sequence { given, next });
         }
         let expectation = self.expectation(&member, statement.beacon_index, time)?;
-        Ok(proofs.verify(statement, &expectation, diligence)?)
+        match proofs.verify(statement, &expectation, diligence) {
+            Err(_) if planted::is(Bug::ProofCheckSkipped) => Ok(Digest::ZERO),
+            judged => Ok(judged?),
+        }
     }
 
     /// What the proofs of a member's batch under this beacon are held against.

@@ -1,4 +1,4 @@
-//! Whoever has its log of votes whole votes: no lie of a peer, and no crash, makes an honest node abstain.
+//! Whoever has its log of votes whole, votes: no lie of a peer, and no crash, makes an honest node abstain.
 
 use super::Violation;
 use crate::world::Place;

@@ -1,29 +1,48 @@
 //! What must hold in every run, watched while it runs.
 //!
-//! Each checker has a test in which it fires.
+//! Each checker has a test in which it fires. What they look at is looked at once: a block for each height, not for
+//! each node; a message when it is sent; an answer when it is given.
 
 mod abstention;
+mod answer;
+mod bounded;
+mod certificate;
+mod chain;
+mod checkpoint;
 mod durability;
 mod evidence;
 mod fork;
+#[cfg(test)]
+mod kit;
+mod ledger;
+mod linear;
 mod log;
+mod nonce;
+pub mod progress;
 mod revocation;
 mod supply;
+mod validity;
 
 pub use abstention::AbstentionCheck;
+pub use bounded::{LEFT_COUNT_MAX, UNSTATED_COUNT_MAX, check_sizes, check_sizes_when_quiet};
+pub use chain::{Chain, Decided};
+pub use checkpoint::CheckpointCheck;
 pub use durability::DurabilityCheck;
 pub use evidence::EvidenceCheck;
 pub use fork::ForkCheck;
+pub use ledger::LedgerCheck;
+pub use linear::LinearCheck;
 pub use log::LogCheck;
+pub use nonce::NonceCheck;
 pub use revocation::RevocationCheck;
 pub use supply::SupplyCheck;
 
 use crate::world::{Disk, Place};
-use hypermesh_core::api::View;
-use hypermesh_core::base::{Height, PublicKey};
-use hypermesh_core::node::Event;
+use hypermesh_core::api::{ApiFault, Request, Response, View};
+use hypermesh_core::base::{Height, Mono, PublicKey, Size, UnixMillis};
+use hypermesh_core::node::{Event, RequestId};
 use hypermesh_core::state::Genesis;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A promise that was broken.
@@ -42,8 +61,66 @@ impl Violation {
     }
 }
 
+/// When a node did something, and what it has on its disk.
+pub struct Moment<'a> {
+    /// When, in the world's time.
+    pub at: Mono,
+    /// Which node.
+    pub place: Place,
+    /// Its key.
+    pub node: PublicKey,
+    /// Its disk.
+    pub disk: &'a Disk,
+}
+
+impl Moment<'_> {
+    fn violation(&self, check: &'static str, what: impl std::fmt::Display) -> Violation {
+        Violation::new(check, format!("node-{} {what}", self.place + 1))
+    }
+}
+
+/// An answer that a node gave.
+pub struct Given<'a> {
+    /// When, and who.
+    pub moment: Moment<'a>,
+    /// To what.
+    pub request: &'a Request,
+    /// When it was asked.
+    pub asked: Mono,
+    /// What it said.
+    pub response: &'a Result<Response, ApiFault>,
+    /// The node's view when it answered.
+    pub view: &'a View,
+    /// What its wall clock said.
+    pub wall: UnixMillis,
+}
+
+/// An answer whose request is looked up by its number.
+pub struct Answering<'a> {
+    /// When, and who.
+    pub moment: Moment<'a>,
+    /// To which request.
+    pub id: RequestId,
+    /// What it says.
+    pub response: &'a Result<Response, ApiFault>,
+    /// The node's view.
+    pub view: &'a View,
+    /// What its wall clock says.
+    pub wall: UnixMillis,
+}
+
 /// All the checks of a run.
 pub struct Checks {
+    chain: Chain,
+    liars: BTreeSet<PublicKey>,
+    ledger: LedgerCheck,
+    nonce: NonceCheck,
+    checkpoint: CheckpointCheck,
+    linear: LinearCheck,
+    /// Requests that are not answered.
+    asked: BTreeMap<RequestId, (Mono, Request)>,
+    /// More than f lie: what follows from agreement may not hold.
+    unsafe_allowed: bool,
     fork: ForkCheck,
     supply: SupplyCheck,
     evidence: EvidenceCheck,
@@ -58,8 +135,16 @@ pub struct Checks {
 impl Checks {
     /// The checks of a mesh.
     #[must_use]
-    pub fn new(genesis: &Genesis) -> Self {
+    pub fn new(genesis: &Arc<Genesis>) -> Self {
         Self {
+            chain: Chain::new(genesis),
+            liars: BTreeSet::new(),
+            ledger: LedgerCheck::default(),
+            nonce: NonceCheck::default(),
+            checkpoint: CheckpointCheck::default(),
+            linear: LinearCheck::default(),
+            asked: BTreeMap::new(),
+            unsafe_allowed: false,
             fork: ForkCheck::default(),
             supply: SupplyCheck::new(genesis),
             evidence: EvidenceCheck::default(),
@@ -73,7 +158,66 @@ impl Checks {
 
     /// Takes note that a node lies from now on.
     pub fn corrupt(&mut self, node: PublicKey) {
+        self.liars.insert(node);
         self.evidence.corrupt(node);
+    }
+
+    /// Demands that a node which lies provably is found out by the end.
+    pub fn expect_evidence(&mut self, node: PublicKey) {
+        self.evidence.expect(node);
+    }
+
+    /// Takes note that a node starts.
+    pub fn on_start(&mut self, place: Place) {
+        self.seen.remove(&place);
+        self.linear.on_start(place);
+    }
+
+    /// Takes note of a request that reaches a node.
+    pub fn on_request(&mut self, at: Mono, id: RequestId, request: &Request) {
+        self.linear.on_request(at, request);
+        self.asked.insert(id, (at, request.clone()));
+    }
+
+    /// Looks at an answer.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub fn on_answer(&mut self, answering: Answering<'_>) -> Result<(), Violation> {
+        let Answering { moment, id, response, view, wall } = answering;
+        let Some((asked, request)) = self.asked.remove(&id) else { return Ok(()) };
+        if self.unsafe_allowed || self.liars.contains(&moment.node) {
+            return Ok(());
+        }
+        let given = Given { moment, request: &request, asked, response, view, wall };
+        answer::on_answer(&self.chain, &given)?;
+        certificate::on_answer(&self.chain, &given)?;
+        self.checkpoint.on_answer(&self.chain, &given)?;
+        self.linear.on_answer(&self.chain, &given)
+    }
+
+    /// Takes note of a message that reaches a node.
+    pub fn on_deliver(&mut self, node: PublicKey, message: &[u8]) {
+        self.nonce.on_deliver(node, message);
+    }
+
+    /// Looks at how much a node holds.
+    ///
+    /// # Errors
+    /// If it is too much.
+    pub fn on_sizes(&self, place: Place, sizes: &[Size]) -> Result<(), Violation> {
+        check_sizes(place, sizes)
+    }
+
+    /// Takes note that more than f lie: safety may go, and only what each node owes by itself is looked at from now on.
+    pub const fn allow_unsafe(&mut self) {
+        self.unsafe_allowed = true;
+    }
+
+    /// The chain, as all nodes together made it.
+    #[must_use]
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
     }
 
     /// Takes note that a node's log of votes was lost or rolled back.
@@ -95,14 +239,13 @@ impl Checks {
     ///
     /// # Errors
     /// If a promise is broken.
-    pub fn on_send(
-        &mut self,
-        place: Place,
-        sender: PublicKey,
-        disk: &Disk,
-        message: &Arc<[u8]>,
-    ) -> Result<(), Violation> {
-        self.durability.on_send(place, sender, disk, message)
+    pub fn on_send(&mut self, moment: &Moment<'_>, message: &Arc<[u8]>) -> Result<(), Violation> {
+        let Moment { place, node, disk, .. } = *moment;
+        self.durability.on_send(place, node, disk, message)?;
+        if self.unsafe_allowed || self.liars.contains(&node) {
+            return Ok(());
+        }
+        self.nonce.on_send(&self.chain, moment, message)
     }
 
     /// Looks at something that a node told.
@@ -112,21 +255,41 @@ impl Checks {
     pub fn on_event(&mut self, place: Place, event: &Event) -> Result<(), Violation> {
         self.evidence.on_event(place, event)?;
         self.abstention.on_event(place, event)?;
+        if self.unsafe_allowed {
+            return Ok(());
+        }
+        certificate::on_event(&self.chain, place, event)?;
         self.fork.on_event(place, event)
     }
 
-    /// Looks at the state that a node has come to.
+    /// Looks at the state that a node has come to. Says whether it was one that this node had not shown before.
     ///
     /// # Errors
     /// If a promise is broken.
-    pub fn on_view(&mut self, place: Place, view: &View) -> Result<(), Violation> {
-        let height = view.state.height();
-        if self.seen.insert(place, height) == Some(height) {
-            return Ok(());
+    pub fn on_view(&mut self, moment: &Moment<'_>, view: &View) -> Result<bool, Violation> {
+        let (place, height) = (moment.place, view.state.height());
+        if self.seen.get(&place) == Some(&height) || self.unsafe_allowed {
+            return Ok(false);
+        }
+        let Some(fresh) = self.chain.take(moment, view)? else { return Ok(false) };
+        self.seen.insert(place, height);
+        for height in fresh {
+            self.on_block(height)?;
         }
         self.supply.on_state(place, &view.state)?;
         self.log.on_state(place, &view.state)?;
-        self.revocation.on_state(place, &view.state)
+        self.revocation.on_state(place, &view.state)?;
+        Ok(true)
+    }
+
+    /// Looks at a block that no node had before.
+    fn on_block(&mut self, height: Height) -> Result<(), Violation> {
+        self.ledger.on_block(&self.chain, height)?;
+        self.linear.on_block(&self.chain, height)?;
+        if let Some(decided) = self.chain.at(height) {
+            self.nonce.on_block(&decided.state);
+        }
+        Ok(())
     }
 
     /// Looks at what can only be looked at in the end.
@@ -134,6 +297,10 @@ impl Checks {
     /// # Errors
     /// If a promise is broken.
     pub fn finish(&self, views: &[Arc<View>]) -> Result<(), Violation> {
+        self.evidence.finish()?;
+        if self.unsafe_allowed {
+            return Ok(());
+        }
         views.iter().try_for_each(|view| self.log.finish(&view.state))
     }
 }

@@ -75,7 +75,7 @@ impl Common {
 pub(super) struct NodeHost {
     common: Common,
     place: Place,
-    validator: Validator,
+    pub(super) validator: Validator,
     pub(super) device: Arc<Device>,
     skew: Skew,
     lives: AtomicU64,

@@ -26,6 +26,7 @@ pub use options::Options;
 pub use plan::{Plan, Report, Step, run};
 pub use record::Answer;
 
+use crate::check::Moment;
 use crate::world::{Cast, OPERATION_MS_LIFE, Owner, Place, RunFault, WORLD_BEGINS};
 use clock::wall;
 use host::{CLIENT_ADDRESS, ClientHost, Common, NodeHost, Question};
@@ -200,7 +201,9 @@ impl QuicWorld {
         self.sim.step().map_err(|error| RunFault::Unexpected(format!("a node ended: {error}")))?;
         for (place, host) in self.hosts.iter().enumerate() {
             if let Some(view) = host.view() {
-                self.record.view(place, &view);
+                let node = host.validator.member.identity.public();
+                let moment = Moment { at: self.now(), place, node, disk: &host.device.disk };
+                self.record.view(&moment, &view);
             }
         }
         match self.record.lock().violation.clone() {

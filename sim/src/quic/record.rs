@@ -1,6 +1,6 @@
 //! What happened in a run: the hash of every datagram and event, the answers, and whether a promise was broken.
 
-use crate::check::{Checks, Violation};
+use crate::check::{Checks, Moment, Violation};
 use crate::world::{Entry, Place, Trace, describe};
 use hypermesh_core::api::{Response, View};
 use hypermesh_core::base::Mono;
@@ -44,7 +44,7 @@ pub(super) struct Contents {
 }
 
 impl Record {
-    pub(super) fn new(genesis: &Genesis, keep_lines: bool) -> Self {
+    pub(super) fn new(genesis: &Arc<Genesis>, keep_lines: bool) -> Self {
         Self(Arc::new(Mutex::new(Contents {
             trace: Trace::new(keep_lines),
             checks: Checks::new(genesis),
@@ -87,9 +87,9 @@ impl Record {
         contents.events.push((at, place, event.clone()));
     }
 
-    pub(super) fn view(&self, place: Place, view: &View) {
+    pub(super) fn view(&self, moment: &Moment<'_>, view: &View) {
         let mut contents = self.lock();
-        if let Err(violation) = contents.checks.on_view(place, view) {
+        if let Err(violation) = contents.checks.on_view(moment, view).map(|_| ()) {
             contents.violation.get_or_insert(violation);
         }
     }

@@ -2,10 +2,12 @@
 
 use super::lie::{self, Told};
 use super::machine::Incarnation;
-use super::network::{Epoch, Link, Place};
+use super::network::{Epoch, Link, Place, Sent};
 use super::trace::{self, Entry};
 use super::{Answer, World, read};
-use hypermesh_core::api::Request;
+use crate::check::{Answering, Moment};
+use crate::plan::FaultClass;
+use hypermesh_core::api::{ApiFault, Request, Response};
 use hypermesh_core::base::{Mono, Now, PublicKey};
 use hypermesh_core::node::{Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
 use std::collections::BTreeMap;
@@ -123,6 +125,7 @@ impl World {
             return;
         }
         let source = self.key(link.source);
+        self.checks.on_deliver(self.key(link.target), message);
         let content = [source.0.as_slice(), message].concat();
         self.handle(link.target, "message", &content, |node, now| {
             node.handle_message(now, source, message);
@@ -131,14 +134,16 @@ impl World {
 
     /// A request is answered from the view if it can be, as the real driver does.
     fn ask(&mut self, place: Place, id: RequestId, request: Request) {
+        self.watch(place);
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
+        self.checks.on_request(self.now, id, &request);
         let at_once = read(&node.view(), &request, machine.wall(self.now));
         let content = [id.0.to_le_bytes().to_vec(), request.encode()].concat();
         match at_once {
             Some(response) => {
                 self.note(place, "request", &content);
-                self.answers.insert(id, Answer { at: self.now, response });
+                self.take_answer(place, id, response);
             }
             None => self.handle(place, "request", &content, |node, now| {
                 node.handle_request(now, id, request);
@@ -195,6 +200,10 @@ impl World {
 
     fn carry_out(&mut self, place: Place, output: Output) {
         let at = self.now;
+        if !matches!(output, Output::Persist { .. }) {
+            // What a node says of its last block is held against that block.
+            self.watch(place);
+        }
         let Some(machine) = self.machines.get_mut(place) else { return };
         let life = machine.incarnation;
         match output {
@@ -213,21 +222,31 @@ impl World {
                 let Some(target) = self.places.get(&to).copied() else { return };
                 let link = Link { source: place, target };
                 let identity = &machine.validator.member.identity;
-                if let Err(violation) = self.checks.on_send(place, identity.public(), &machine.disk, &message)
-                {
+                let moment = Moment { at, place, node: identity.public(), disk: &machine.disk };
+                if let Err(violation) = self.checks.on_send(&moment, &message) {
                     self.violation.get_or_insert(violation);
                 }
-                let message = match machine.lie.map(|lie| lie::tell(lie, identity, &message)) {
-                    None | Some(Told::Honestly) => message,
-                    Some(Told::Instead(other)) => Arc::from(other),
-                    Some(Told::Nothing) => return,
+                let told = machine.lie.map(|lie| (lie, lie::tell(lie, identity, &message)));
+                if let Some((lie, Told::Instead(_) | Told::Nothing)) = &told
+                    && let Some(class) = lie.class()
+                {
+                    self.coverage.hit(class);
+                }
+                let message = match told {
+                    None | Some((_, Told::Honestly)) => message,
+                    Some((_, Told::Instead(other))) => Arc::from(other),
+                    Some((_, Told::Nothing)) => return,
                 };
-                if let Some((arrival, epoch)) = self.network.send(at, link, class) {
-                    self.heap.push(arrival, Happening::Message { link, epoch, message });
+                match self.network.send(at, link, class) {
+                    Sent::Arrives(arrival, epoch) => {
+                        self.heap.push(arrival, Happening::Message { link, epoch, message });
+                    }
+                    Sent::Lost => self.coverage.hit(FaultClass::Loss),
+                    Sent::NoLink => {}
                 }
             }
             Output::Respond { id, response } => {
-                self.answers.insert(id, Answer { at, response });
+                self.take_answer(place, id, response);
             }
             Output::Run { id, job } => {
                 let delay = machine.job_random.duration(self.options.job);
@@ -245,10 +264,32 @@ impl World {
         self.events.push((self.now, place, event));
     }
 
+    fn take_answer(&mut self, place: Place, id: RequestId, response: Result<Response, ApiFault>) {
+        let at = self.now;
+        let Some(machine) = self.machines.get(place) else { return };
+        if let Some(view) = machine.node.as_ref().map(Node::view) {
+            let node = machine.validator.member.identity.public();
+            let moment = Moment { at, place, node, disk: &machine.disk };
+            let answering =
+                Answering { moment, id, response: &response, view: &view, wall: machine.wall(at) };
+            if let Err(violation) = self.checks.on_answer(answering) {
+                self.violation.get_or_insert(violation);
+            }
+        }
+        self.answers.insert(id, Answer { at, response });
+    }
+
     /// Checks the state that a node has come to.
     fn watch(&mut self, place: Place) {
-        let Some(view) = self.view(place) else { return };
-        if let Err(violation) = self.checks.on_view(place, &view) {
+        let Some(machine) = self.machines.get(place) else { return };
+        let Some(node) = &machine.node else { return };
+        let key = machine.validator.member.identity.public();
+        let moment = Moment { at: self.now, place, node: key, disk: &machine.disk };
+        let outcome = self.checks.on_view(&moment, &node.view()).and_then(|fresh| match fresh {
+            true => self.checks.on_sizes(place, &node.sizes()),
+            false => Ok(()),
+        });
+        if let Err(violation) = outcome {
             self.violation.get_or_insert(violation);
         }
     }

@@ -1,13 +1,16 @@
 //! Nodes that lie: they run the honest code, and what they send is changed on its way out, signed anew with
 //! their own key.
 
+use crate::plan::FaultClass;
 use hypermesh_core::base::{Digest, Domain, Height, SecretKey, Signature, decode, encode};
 use hypermesh_core::hypermesh::committee::SignedShare;
 use hypermesh_core::hypermesh::ordering::CommitCertificate;
 use hypermesh_core::node::MESSAGE_BYTES_MAX;
+use serde::{Deserialize, Serialize};
 
 /// How a node lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Lie {
     /// It sends signature shares that do not hold, and puts its name to them.
@@ -24,6 +27,23 @@ pub enum Lie {
     FalseHeights,
     /// It does not answer questions for blocks.
     NoBlocks,
+}
+
+impl Lie {
+    /// The lies that a plan may choose from.
+    pub const ALL: &'static [Self] =
+        &[Self::BadShares, Self::RubbishBlocks, Self::FalseHeights, Self::NoBlocks];
+
+    /// The class of faults that it is one of, once it is told; `None` for those of repair and key generation.
+    pub(super) const fn class(self) -> Option<FaultClass> {
+        match self {
+            Self::BadShares => Some(FaultClass::BadShares),
+            Self::RubbishBlocks => Some(FaultClass::RubbishBlocks),
+            Self::FalseHeights => Some(FaultClass::FalseHeights),
+            Self::NoBlocks => Some(FaultClass::WithheldBlocks),
+            Self::NoPrivateShares | Self::BadRepairSums | Self::BadRepairDeltas => None,
+        }
+    }
 }
 
 /// What becomes of an honest message.

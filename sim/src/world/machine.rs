@@ -5,7 +5,7 @@ use super::disk::Disk;
 use super::lie::Lie;
 use super::options::Options;
 use super::random::{Random, Stream};
-use hypermesh_core::base::{Mono, Now, UnixMillis};
+use hypermesh_core::base::{Marks, Mono, Now, UnixMillis};
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig, OpenFault};
 use hypermesh_core::state::Genesis;
@@ -21,6 +21,8 @@ pub(super) struct Machine {
     pub(super) disk: Disk,
     pub(super) incarnation: Incarnation,
     pub(super) node: Option<Node>,
+    /// The marks that its lives before reached.
+    marks: Marks,
     /// Whether the disk says that a write is durable before it is.
     pub(super) hasty_disk: bool,
     /// How the node lies, if it does.
@@ -57,6 +59,7 @@ impl Machine {
             disk: Disk::default(),
             incarnation: Incarnation::default(),
             node: None,
+            marks: Marks::default(),
             hasty_disk: false,
             lie: None,
             began: Mono(0),
@@ -117,8 +120,15 @@ impl Machine {
 
     /// Ends the node's life. Says how many writes were lost.
     pub(super) fn crash(&mut self) -> usize {
+        self.marks = self.marks();
         self.node = None;
         self.disk.crash()
+    }
+
+    /// The marks that all its lives have reached.
+    pub(super) fn marks(&self) -> Marks {
+        let node = self.node.as_ref().map(Node::marks).unwrap_or_default();
+        self.marks.joined(&node)
     }
 
     /// What time the node is told.

@@ -31,17 +31,18 @@ pub(crate) use operations::OPERATION_MS_LIFE;
 pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
-pub use trace::Trace;
 #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 pub(crate) use trace::{Entry, describe};
+pub use trace::{Taken, Trace};
 
-use crate::check::{Checks, Violation};
+use crate::check::{Checks, Violation, check_sizes_when_quiet};
+use crate::plan::{Coverage, FaultClass};
 use event::{Happening, Heap};
 use hypermesh_core::api::{ApiFault, Request, Response, View, read};
 use hypermesh_core::base::{Mono, PublicKey, SecretKey, Table, UnixMillis};
 use hypermesh_core::node::{Class, Event, Node, PeerStatus, RequestId};
-use machine::Machine;
-use network::Network;
+use machine::{Incarnation, Machine};
+use network::{Network, Sent};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -103,6 +104,7 @@ pub struct World {
     requests: u64,
     answers: BTreeMap<RequestId, Answer>,
     violation: Option<Violation>,
+    coverage: Coverage,
 }
 
 impl World {
@@ -138,8 +140,12 @@ impl World {
             requests: 0,
             answers: BTreeMap::new(),
             violation: None,
+            coverage: Coverage::default(),
             cast,
         };
+        if world.options.skew_ms_max > 0 {
+            world.hit(FaultClass::Skew);
+        }
         for place in 0..world.machines.len() {
             world.start(place).expect("a node starts on an empty disk, and on one that it left in order");
         }
@@ -163,6 +169,10 @@ impl World {
             return;
         }
         let lost = machine.crash();
+        self.coverage.hit(FaultClass::Crash);
+        if lost > 0 {
+            self.coverage.hit(FaultClass::LostWrites);
+        }
         self.note(place, "crash", &(lost as u64).to_le_bytes());
         self.trace.say(self.now, place, &|| format!("crashes and loses {lost} writes"));
         for other in self.others(place) {
@@ -176,6 +186,7 @@ impl World {
             return;
         };
         machine.disk = Disk::default();
+        self.coverage.hit(FaultClass::WipedDisk);
         self.checks.excuse_abstention(place);
         self.trace.say(self.now, place, &|| "loses its disk".to_string());
     }
@@ -220,6 +231,10 @@ impl World {
         machine
             .start(seed, place, at, genesis)
             .map_err(|fault| RunFault::Open { number: place + 1, reason: fault.to_string() })?;
+        self.checks.on_start(place);
+        if machine.incarnation > Incarnation(1) {
+            self.coverage.hit(FaultClass::Restart);
+        }
         self.note(place, "start", &[]);
         self.trace.say(at, place, &|| "starts".to_string());
         self.drain(place);
@@ -231,6 +246,9 @@ impl World {
 
     /// Divides the nodes: only those on one side are linked. One side for each node, by its place.
     pub fn partition(&mut self, sides: &[u8]) {
+        if sides.iter().any(|side| Some(side) != sides.first()) {
+            self.coverage.hit(FaultClass::Partition);
+        }
         self.network.set_sides(sides.to_vec());
         self.trace.say(self.now, 0, &|| format!("the network divides: {sides:?}"));
         for place in 0..self.machines.len() {
@@ -248,6 +266,7 @@ impl World {
     /// what was under way in it is lost and the sender is told; the receiver notices nothing.
     pub fn flap(&mut self, link: Link) {
         if self.network.is_up(link) {
+            self.coverage.hit(FaultClass::Flap);
             self.network.set_up(link, false);
             self.network.set_up(link, true);
             self.tell_link(link.source, link.target, PeerStatus::Connected);
@@ -262,6 +281,7 @@ impl World {
     /// Sets a node's wall clock so much ahead of the true one.
     pub fn set_clock(&mut self, place: Place, ahead: Duration) {
         let Some(machine) = self.machines.get_mut(place) else { return };
+        self.coverage.hit(FaultClass::JumpForward);
         machine.set_clock(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX));
         self.trace.say(self.now, place, &|| format!("has a clock that is {ahead:?} ahead"));
     }
@@ -277,7 +297,7 @@ impl World {
     /// Delivers a message to a node as if another, which it is linked with, had sent it.
     pub fn inject(&mut self, source: Place, target: Place, message: Vec<u8>) {
         let link = Link { source, target };
-        if let Some((arrival, epoch)) = self.network.send(self.now, link, Class::Bulk) {
+        if let Sent::Arrives(arrival, epoch) = self.network.send(self.now, link, Class::Bulk) {
             self.heap.push(arrival, Happening::Message { link, epoch, message: message.into() });
         }
     }
@@ -301,6 +321,7 @@ impl World {
             return;
         };
         machine.disk = disk.copy();
+        self.coverage.hit(FaultClass::OldDisk);
         self.checks.excuse_abstention(place);
         self.trace.say(self.now, place, &|| "has another disk".to_string());
     }
@@ -327,6 +348,7 @@ impl World {
             return;
         };
         machine.disk.lose(Table::Wal);
+        self.coverage.hit(FaultClass::LostLog);
         self.checks.excuse_abstention(place);
         self.trace.say(self.now, place, &|| "has lost its log of votes".to_string());
     }
@@ -339,7 +361,11 @@ impl World {
             self.checks.excuse_abstention(place);
         }
         self.trace.say(self.now, place, &|| format!("has a damaged row in table {}", table.name()));
-        machine.disk.rot(table, key)
+        let rots = machine.disk.rot(table, key);
+        if rots {
+            self.coverage.hit(FaultClass::BitRot);
+        }
+        rots
     }
 
     /// Puts a line of its own among what happened, if that is kept.
@@ -469,6 +495,17 @@ impl World {
         &self.events
     }
 
+    /// Which classes of faults have taken effect.
+    #[must_use]
+    pub const fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// Counts an effect of a class of faults.
+    pub fn hit(&mut self, class: FaultClass) {
+        self.coverage.hit(class);
+    }
+
     /// What happened.
     #[must_use]
     pub const fn trace(&self) -> &Trace {
@@ -481,16 +518,53 @@ impl World {
         self.views().count() == self.machines.len() && self.views().all(|view| view.status.ready)
     }
 
+    /// Which rare branches of the protocol the nodes have taken, and how often: see [`MARKS`](hypermesh_core::base::MARKS).
+    #[must_use]
+    pub fn marks(&self) -> BTreeMap<&'static str, u64> {
+        let mut sum = BTreeMap::new();
+        for (mark, count) in
+            self.machines.iter().flat_map(|machine| machine.marks().reached().collect::<Vec<_>>())
+        {
+            *sum.entry(mark).or_default() += u64::from(count);
+        }
+        sum
+    }
+
+    /// Demands that a node which lies provably is found out by the end.
+    pub fn expect_evidence(&mut self, place: Place) {
+        if let Some(machine) = self.machines.get(place) {
+            self.checks.expect_evidence(machine.validator.member.identity.public());
+        }
+    }
+
+    /// What watches over the promises.
+    #[must_use]
+    pub const fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// Allows that more than f lie: see [`Checks::allow_unsafe`].
+    pub const fn allow_unsafe(&mut self) {
+        self.checks.allow_unsafe();
+    }
+
     /// Checks what can only be checked at the end.
     ///
     /// # Errors
     /// If a promise is broken.
     pub fn finish(&self) -> Result<(), RunFault> {
         let views: Vec<Arc<View>> = self.views().collect();
-        Ok(self.checks.finish(&views)?)
+        self.checks.finish(&views)?;
+        for (place, machine) in self.machines.iter().enumerate() {
+            let sizes = machine.node.as_ref().map(Node::sizes).unwrap_or_default();
+            check_sizes_when_quiet(place, &sizes)?;
+        }
+        Ok(())
     }
 
-    fn describe(&self) -> String {
+    /// How the nodes are, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
         let one = |(place, machine): (usize, &Machine)| match &machine.node {
             Some(node) => {
                 let status = node.view().status.clone();

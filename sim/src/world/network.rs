@@ -33,6 +33,17 @@ pub struct NetworkOptions {
     pub detection: Span,
 }
 
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It arrives then, if the link is still in this life.
+    Arrives(Mono, Epoch),
+    /// It is lost, although the link stands.
+    Lost,
+    /// There is no link.
+    NoLink,
+}
+
 pub(super) struct Network {
     seed: u64,
     options: NetworkOptions,
@@ -92,17 +103,20 @@ impl Network {
         }
     }
 
-    /// When a message that is sent now arrives, and in which life of the link; `None` if it is lost.
-    pub(super) fn send(&mut self, now: Mono, link: Link, class: Class) -> Option<(Mono, Epoch)> {
+    /// When a message that is sent now arrives, and in which life of the link.
+    pub(super) fn send(&mut self, now: Mono, link: Link, class: Class) -> Sent {
         let NetworkOptions { latency, loss_per_mille, .. } = self.options;
         let state = self.state(link);
         let (lost, delay) = (state.random.per_mille(loss_per_mille), state.random.duration(latency));
-        if !state.up || lost {
-            return None;
+        if !state.up {
+            return Sent::NoLink;
+        }
+        if lost {
+            return Sent::Lost;
         }
         let last = state.last.entry(class).or_default();
         *last = now.after(delay).max(*last);
-        Some((*last, state.epoch))
+        Sent::Arrives(*last, state.epoch)
     }
 
     /// Whether a message that was sent in this life of the link still arrives.
@@ -135,21 +149,28 @@ mod tests {
         network
     }
 
+    fn arrival(sent: Sent) -> (Mono, Epoch) {
+        match sent {
+            Sent::Arrives(at, epoch) => (at, epoch),
+            Sent::Lost | Sent::NoLink => panic!("{sent:?}"),
+        }
+    }
+
     #[test]
     fn messages_of_one_link_and_class_arrive_in_order() {
         let mut network = network();
         let arrivals: Vec<Mono> =
-            (0..100).map(|now| network.send(Mono(now), LINK, Class::Bulk).unwrap().0).collect();
+            (0..100).map(|now| arrival(network.send(Mono(now), LINK, Class::Bulk)).0).collect();
         assert!(arrivals.is_sorted());
     }
 
     #[test]
     fn what_was_under_way_when_a_link_broke_never_arrives() {
         let mut network = network();
-        let (_, epoch) = network.send(Mono(0), LINK, Class::Bulk).unwrap();
+        let (_, epoch) = arrival(network.send(Mono(0), LINK, Class::Bulk));
         assert!(network.arrives(LINK, epoch));
         network.set_up(LINK, false);
-        assert_eq!(network.send(Mono(1), LINK, Class::Bulk), None);
+        assert_eq!(network.send(Mono(1), LINK, Class::Bulk), Sent::NoLink);
         network.set_up(LINK, true);
         assert!(!network.arrives(LINK, epoch));
     }

@@ -2,9 +2,11 @@
 
 use super::network::NetworkOptions;
 use super::random::Span;
+use serde::{Deserialize, Serialize};
 
 /// Where a world begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// With empty disks: the mesh generates its keys first.
     Empty,

@@ -6,17 +6,19 @@ use super::convert::{core_round, round};
 use super::evidence::Evidence;
 use super::fault::EngineFault;
 use super::host::Host;
-use super::later::LaterMessages;
+use super::later::{LATER_PROPOSALS_PER_VALIDATOR_MAX, LATER_VOTES_PER_VALIDATOR_MAX, LaterMessages};
 use super::message::ConsensusMessage;
 use super::outbox::Output;
 use super::roster::Roster;
 use super::said::Said;
+use super::signer::VERIFIED_COUNT_MAX;
 use super::timers::Timeouts;
 use super::validators::ValidatorSet;
 use super::values::Candidate;
 use super::vote::{Round, SignedVote};
 use super::wal::{CoreInput, abstention};
-use crate::base::{Digest, Height, Mono, PublicKey, SecretKey};
+use crate::base::{Digest, Height, Marks, Mono, PublicKey, SecretKey, Size, reached};
+use crate::planted::{self, Bug};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -26,15 +28,28 @@ use malachite_consensus::{
     Error, Input as CoreMessage, LocallyProposedValue, Params, PeerId, ProposedValue, State, process,
 };
 use malachite_types::{
-    NilOrVal, ThresholdParams, Validity, ValueOrigin, ValuePayload, ValueResponse, VoteType,
+    NilOrVal, ThresholdParam, ThresholdParams, Validity, ValueOrigin, ValuePayload, ValueResponse, VoteType,
 };
 
 /// How many pairs of conflicting messages are reported of one validator at one height; one convicts.
 const EVIDENCE_PER_VALIDATOR_MAX: usize = 3;
 
+/// The most messages for the next height kept of one validator.
+const LATER_PER_VALIDATOR_MAX: usize = LATER_VOTES_PER_VALIDATOR_MAX + LATER_PROPOSALS_PER_VALIDATOR_MAX;
+
 /// Bounds of the core's own queue for later heights, which the engine leaves empty.
 const CORE_QUEUE_HEIGHTS: usize = 1;
 const CORE_QUEUE_INPUTS: usize = 1;
+
+/// More than two thirds decide; more than one third hold an honest one.
+fn thresholds() -> ThresholdParams {
+    let thresholds = ThresholdParams::default();
+    if planted::is(Bug::QuorumOffByOne) {
+        // Two of four.
+        return ThresholdParams { quorum: ThresholdParam::new(2, 5), ..thresholds };
+    }
+    thresholds
+}
 
 /// What an engine is told once.
 #[derive(Clone, Debug)]
@@ -157,7 +172,7 @@ impl Engine {
     pub fn new(config: EngineConfig, height: Height, roster: Roster) -> Self {
         let params = Params {
             address: config.identity.public(),
-            threshold_params: ThresholdParams::default(),
+            threshold_params: thresholds(),
             value_payload: ValuePayload::ProposalAndParts,
             enabled: true,
         };
@@ -278,6 +293,29 @@ impl Engine {
         self.host.verifier.checks()
     }
 
+    /// Which rare branches were taken, and how often.
+    #[must_use]
+    pub const fn marks(&self) -> &Marks {
+        &self.host.marks
+    }
+
+    /// How much the engine's tables hold. The core's own follow the rounds of the height under way.
+    #[must_use]
+    pub fn sizes(&self) -> [Size; 4] {
+        let validators = self.roster.count();
+        let reported = self.reported.values().map(BTreeSet::len).sum();
+        [
+            Size::limited(
+                "messages for the next height",
+                self.later.count(),
+                validators * LATER_PER_VALIDATOR_MAX,
+            ),
+            Size::limited("verified signatures", self.host.verifier.count(), VERIFIED_COUNT_MAX),
+            Size::limited("evidence of the height", reported, validators * EVIDENCE_PER_VALIDATOR_MAX),
+            Size::limited("validators seen ahead", self.seen.len(), validators),
+        ]
+    }
+
     /// A restart must not forget that this node abstains.
     fn log_abstention(&mut self) {
         let through = self.host.signer.abstains_through();
@@ -285,6 +323,7 @@ impl Engine {
             (self.phase, through.filter(|_| through != self.abstention_logged))
         {
             self.abstention_logged = Some(through);
+            reached!(self.host.marks, "a node abstains");
             self.host.outbox.push(Output::Wal { entry: abstention(self.height(), through) });
         }
     }
@@ -344,6 +383,7 @@ impl Engine {
 
     /// Runs the core on one input, answering its effects, and looks at what came of it.
     pub(super) fn feed(&mut self, input: CoreInput) {
+        let round_before = self.round();
         let (host, state, metrics) = (&mut self.host, &mut self.state, ());
         let result: Result<(), Error<MeshContext>> = process!(
             input: input,
@@ -360,11 +400,22 @@ impl Engine {
             }
             Err(error) => self.host.outbox.fault(EngineFault::Core { reason: error.to_string() }),
         }
+        self.note_round(round_before);
         self.state.params.enabled = !self.host.signer.abstains();
         self.collect_evidence();
         self.collect_decision();
         if self.host.replaying.is_none() {
             self.after_input();
+        }
+    }
+
+    fn note_round(&mut self, before: Round) {
+        if self.round() <= before {
+            return;
+        }
+        reached!(self.host.marks, "a round ends without a decision");
+        if self.state.driver.round_state().locked.is_some() {
+            reached!(self.host.marks, "a locked block is carried to a later round");
         }
     }
 
@@ -384,6 +435,7 @@ impl Engine {
         let (state, needed) = (&self.state, self.roster.tolerated_faults() + 1);
         let endorsed = self.host.values.newly_endorsed(|candidate| is_endorsed(state, candidate, needed));
         for value_id in endorsed {
+            reached!(self.host.marks, "a block without a verdict is endorsed");
             self.host.outbox.push(Output::Endorsed { height, value_id });
         }
     }
@@ -418,6 +470,7 @@ impl Engine {
         for evidence in found {
             let reported = self.reported.entry(evidence.offender()).or_default();
             if reported.len() < EVIDENCE_PER_VALIDATOR_MAX && reported.insert(evidence.id()) {
+                reached!(self.host.marks, "a validator contradicts itself");
                 self.host.outbox.push(Output::Evidence(evidence));
             }
         }

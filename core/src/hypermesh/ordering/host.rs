@@ -16,7 +16,7 @@ use super::validators::ValidatorSet;
 use super::values::{Candidate, Values};
 use super::vote::{ProposalHeader, Round, SignedProposalHeader, SignedVote, Vote, VoteKind};
 use super::wal::{CoreInput, Journal};
-use crate::base::{Digest, Height, Mono, PublicKey};
+use crate::base::{Digest, Height, Marks, Mono, PublicKey, reached};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use malachite_consensus::{Input, MisbehaviorEvidence};
@@ -52,6 +52,8 @@ pub(super) struct Host {
     pub(super) decided: Option<mt::CommitCertificate<MeshContext>>,
     /// The evidence that the core let go of when it decided.
     pub(super) evidence: Option<MisbehaviorEvidence<MeshContext>>,
+    /// Which rare branches were taken.
+    pub(super) marks: Marks,
 }
 
 impl Host {
@@ -71,6 +73,7 @@ impl Host {
             synced: None,
             decided: None,
             evidence: None,
+            marks: Marks::default(),
             config,
         }
     }
@@ -139,6 +142,9 @@ impl Host {
         let Ok(signature) = self.signer.sign_vote(&vote) else {
             return self.refuse_to_sign(vote.height, vote.round);
         };
+        if vote.value_id.is_none() {
+            reached!(self.marks, "a vote for nothing is signed");
+        }
         self.verifier.trust_vote(&SignedVote { vote, signature });
         Ok(SignedMessage::new(core, signature))
     }
@@ -148,6 +154,9 @@ impl Host {
         let Ok(signature) = self.signer.sign_proposal(&header) else {
             return self.refuse_to_sign(header.height, header.round);
         };
+        if core.valid_round.is_defined() {
+            reached!(self.marks, "a block is proposed again with its prevotes");
+        }
         self.verifier.trust_proposal(&SignedProposalHeader { header, signature });
         Ok(SignedMessage::new(core, signature))
     }
@@ -235,6 +244,7 @@ impl Host {
     /// A fault of the peer whose message is being handled. Messages of this node's own log have no sender.
     pub(super) fn blame(&mut self, fault: impl FnOnce(PublicKey) -> EngineFault) {
         if let Some(peer) = self.sender {
+            reached!(self.marks, "an ordering message of a peer is refused");
             self.outbox.fault(fault(peer));
         }
     }

@@ -48,6 +48,11 @@ impl LaterMessages {
         drop_lowest_past(proposals, LATER_PROPOSALS_PER_VALIDATOR_MAX, |kept| kept.signed.header.round);
     }
 
+    /// How many are kept.
+    pub(super) fn count(&self) -> usize {
+        self.by_signer.values().map(|kept| kept.votes.len() + kept.proposals.len()).sum()
+    }
+
     /// How many validators have signed something that is kept.
     pub(super) fn signers(&self) -> usize {
         self.by_signer.len()

@@ -5,7 +5,7 @@ use super::fault::EngineFault;
 use super::message::{ConsensusMessage, Proposal};
 use super::outbox::Output;
 use super::roster::Roster;
-use crate::base::{Height, PublicKey};
+use crate::base::{Height, PublicKey, reached};
 use core::cmp::Ordering;
 use malachite_consensus::Input as CoreMessage;
 
@@ -29,6 +29,9 @@ impl Engine {
             self.look_for_own(&message);
         }
         if height == self.next_height() {
+            if self.phase == Phase::Running {
+                reached!(self.host.marks, "a message comes before its height");
+            }
             self.keep(message);
             return;
         }

@@ -13,7 +13,7 @@ use super::outbox::Output;
 use super::roster::Roster;
 use super::vote::{ProposalHeader, Round, Vote};
 use super::wal::CoreInput;
-use crate::base::{Digest, Height};
+use crate::base::{Digest, Height, reached};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::mem;
@@ -112,6 +112,7 @@ impl Engine {
     }
 
     fn replay(&mut self, inputs: Vec<CoreInput>) {
+        reached!(self.host.marks, "a height is taken up from the log of votes");
         for input in &inputs {
             if self.phase == Phase::Decided {
                 break;
@@ -141,6 +142,7 @@ impl Engine {
             _ => None,
         });
         if let Some(made) = made {
+            reached!(self.host.marks, "a proposal is sent again after a restart");
             self.host.outbox.push(rebroadcast(made));
         }
     }

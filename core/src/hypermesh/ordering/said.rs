@@ -94,6 +94,12 @@ impl LastSaid {
         }
     }
 
+    /// How many messages are kept.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.votes.len() + self.proposals.len()
+    }
+
     /// Notes the precommits of a certificate.
     pub fn note_commit(&mut self, certificate: &CommitCertificate) {
         certificate.votes().for_each(|vote| self.note(Said::Vote(vote)));

@@ -12,7 +12,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 const VERIFIED: Domain = Domain::new("hypermesh v1 ordering verified signature");
 
 /// The most signatures remembered as verified. Past it they are checked anew, which costs time and nothing else.
-const VERIFIED_COUNT_MAX: usize = 65_536;
+pub(super) const VERIFIED_COUNT_MAX: usize = 65_536;
 
 /// One message a round may be signed in each of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +120,11 @@ pub(super) struct Verifier {
 impl Verifier {
     pub(super) const fn new(genesis: Digest) -> Self {
         Self { genesis, verified: BTreeSet::new(), checks: 0 }
+    }
+
+    /// How many signatures are remembered.
+    pub(super) fn count(&self) -> usize {
+        self.verified.len()
     }
 
     /// Forgets what was verified.

@@ -3,6 +3,7 @@
 //! It does not check that the keys are usable points: that is done where a validator registers.
 
 use crate::base::{Digest, Domain, PublicKey};
+use crate::planted::{self, Bug};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use borsh::io::{Error, ErrorKind, Read, Result as IoResult, Write};
@@ -88,7 +89,7 @@ impl ValidatorSet {
     /// The fewest votes that decide: more than two thirds.
     #[must_use]
     pub fn quorum(&self) -> usize {
-        self.0.len() * 2 / 3 + 1
+        self.0.len() * 2 / 3 + usize::from(!planted::is(Bug::QuorumOffByOne))
     }
 
     /// How many validators may lie or be dead: f of at least 3f+1.

@@ -1,7 +1,7 @@
 //! What the whole mesh shows one signature of: the root and issuing certificates, and revocation lists. One validator
 //! coordinates in turn, so that the mesh shows the same bytes; the next steps in if it does not.
 
-use crate::base::{Mono, PublicKey, UnixMillis};
+use crate::base::{Mono, PublicKey, UnixMillis, reached};
 use crate::node::message::{Message, TaskSignature};
 use crate::node::task::Task;
 use crate::node::timers::Timer;
@@ -61,6 +61,9 @@ impl Node {
             (now.since(*since) >= turn).then_some(*task)
         };
         let due: Vec<Task> = self.signing.wanted_since.iter().filter_map(is_due).collect();
+        if due.iter().any(|task| self.rank(*task) > 0) {
+            reached!(self.marks, "another coordinator steps in");
+        }
         self.start_tasks(&due);
     }
 
@@ -109,6 +112,7 @@ impl Node {
             self.signing.committee.as_ref().and_then(|committee| committee.keys().public(task.purpose()));
         let (Some(key), Ok(Some(message))) = (key, self.derive(task)) else {
             // Most likely of a block that is on its way here.
+            reached!(self.marks, "a signature comes before its block");
             self.signing.early.insert(from, TaskSignature { task, signature });
             return;
         };

@@ -1,7 +1,7 @@
 //! As coordinator: gathers shares for what is asked of this node, from other signers where some fail.
 
 use super::{SIGNER_TIMEOUT, Session};
-use crate::base::{PublicKey, Signature, Table, WriteBatch};
+use crate::base::{PublicKey, Signature, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
     KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare, SigningSession,
 };
@@ -124,6 +124,7 @@ impl Node {
                 self.finish_task(task, signature);
             }
             Err(ShareFault::BadShares { evidence }) => {
+                reached!(self.marks, "a signer is caught");
                 let culprits = held.session.culprits().clone();
                 for validator in culprits {
                     let reason = alloc::format!(
@@ -150,6 +151,7 @@ impl Node {
     /// Asks other signers: those asked before were silent or lied.
     pub(super) fn retry(&mut self, task: Task) {
         let Some(mut held) = self.end_session(task) else { return };
+        reached!(self.marks, "a signature is tried again with other signers");
         self.count("hypermesh", "signing_retries_total", 1);
         // A peer that answers may have been passed over for one that does not, because its commitments were lost.
         self.feed(&[task]);
@@ -166,6 +168,7 @@ impl Node {
 
     /// Notes that a task waits for commitments, and sees to it that they are asked for.
     pub(super) fn starve(&mut self, task: Task) {
+        reached!(self.marks, "commitments have run out");
         self.signing.starved.insert(task);
         self.timers.start(Timer::Signing, self.now.mono.after(SIGNER_TIMEOUT));
     }

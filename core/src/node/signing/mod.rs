@@ -9,7 +9,7 @@ mod revocation;
 mod signer;
 mod waiting;
 
-use crate::base::{Digest, Mono, PublicKey, Reader as _, Signature, Table, WriteBatch};
+use crate::base::{Digest, Mono, PublicKey, Reader as _, Signature, Size, Table, WriteBatch};
 use crate::hypermesh::committee::{CommitmentPool, Committee, Signer, SigningSession};
 use crate::node::commit::Committed;
 use crate::node::message::TaskSignature;
@@ -63,6 +63,30 @@ pub(in crate::node) struct Signing {
     issuing_told: Option<u32>,
     /// The revocation lists: what is to be signed, what is, and who waits for it.
     lists: revocation::Lists,
+}
+
+impl Signing {
+    pub(in crate::node) fn sizes(&self, validators: usize) -> [Size; 10] {
+        let requests = self.certificates.values().map(|waited| waited.requests.len()).sum();
+        let checkpoints = self.checkpoints.values().map(Vec::len).sum();
+        let cosigned_max = CHECKPOINTS_KEPT + 1 + self.checkpoints.len() + self.certificates.len();
+        [
+            Size::unstated("signing sessions", self.sessions.len()),
+            Size::limited("tasks of signing sessions", self.tasks.len(), self.sessions.len()),
+            Size::unstated("tasks that wait for commitments", self.starved.len()),
+            Size::limited(
+                "requests for shares that wait",
+                self.waiting.count(),
+                self.waiting.count_max(validators),
+            ),
+            Size::limited("coordinators that were given new commitments", self.renewed.len(), validators),
+            Size::unstated("requests that wait for certificates", requests),
+            Size::unstated("requests that wait for checkpoints", checkpoints),
+            Size::unstated("finished signatures", self.finished.len()),
+            Size::limited("checkpoints with cosignatures", self.cosignatures.len(), cosigned_max),
+            Size::limited("signatures that came before their blocks", self.early.len(), validators),
+        ]
+    }
 }
 
 /// Who waits for a certificate.

@@ -1,7 +1,7 @@
 //! As signer: gives shares for bytes that this node derived itself from committed state, and for no others.
 
 use super::SIGNER_TIMEOUT;
-use crate::base::PublicKey;
+use crate::base::{PublicKey, reached};
 use crate::hypermesh::committee::{KeyPurpose, ShareRequest, SignRefusal};
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
 use crate::node::task::Task;
@@ -15,6 +15,7 @@ impl Node {
             return;
         }
         if requests.height > self.state.height() {
+            reached!(self.marks, "a request for shares waits for its block");
             // What is not kept is asked for again.
             let _kept = self.signing.waiting.keep(self.state.height(), coordinator, requests);
             return;
@@ -66,6 +67,7 @@ impl Node {
                 Ok(share) => signed.shares.push(share),
                 // The request crossed the offer that voided its commitments, or that offer was lost: nobody's fault.
                 Err(SignRefusal::UnknownNonce) => {
+                    reached!(self.marks, "a request names a commitment that is gone");
                     unknown = true;
                     continue;
                 }

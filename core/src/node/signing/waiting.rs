@@ -43,6 +43,16 @@ impl Waiting {
         true
     }
 
+    /// How many messages wait.
+    pub(super) fn count(&self) -> usize {
+        self.by_coordinator.values().map(|queue| queue.messages.len()).sum()
+    }
+
+    /// How many may wait of so many coordinators.
+    pub(super) const fn count_max(&self, coordinators: usize) -> usize {
+        coordinators * WAITING_MESSAGE_COUNT_MAX
+    }
+
     /// Takes out all that can be answered at this height.
     pub(super) fn take(&mut self, here: Height) -> Vec<(PublicKey, ShareRequests)> {
         let mut due = Vec::new();

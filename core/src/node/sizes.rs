@@ -1,0 +1,30 @@
+//! How full this node's tables and queues are, against the limits that they state: for whoever watches that memory
+//! stays bounded.
+
+use super::Node;
+use crate::base::Size;
+use alloc::vec::Vec;
+
+impl Node {
+    /// How much each table and queue of this node holds, and how much it may hold.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<Size> {
+        let validators = self.state.validators().count();
+        let mut sizes = alloc::vec![
+            Size::limited("validators linked", self.connected.len(), validators),
+            Size::unstated("outputs that wait for the disk", self.outbox.held_count()),
+            Size::unstated("timers", self.timers.count()),
+            Size::unstated("jobs under way", self.jobs.count()),
+        ];
+        sizes.extend(self.engine.sizes());
+        sizes.extend(self.ordering.sizes());
+        sizes.extend(self.pool.sizes(self.state.genesis_document().all_members().count(), validators));
+        sizes.extend(self.submission.sizes());
+        sizes.extend(self.sync.sizes(validators));
+        sizes.extend(self.signing.sizes(validators));
+        sizes.push(self.recall.size(validators));
+        sizes.push(self.repair.size());
+        sizes.push(self.tickets.size());
+        sizes
+    }
+}

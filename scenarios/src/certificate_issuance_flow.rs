@@ -1,0 +1,55 @@
+//! The whole way of a certificate, as its owner walks it.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure};
+use hypermesh_core::api::CertificateState;
+use hypermesh_core::trustchain::ca::RevocationReason;
+use hypermesh_sim::world::{RunFault, Start};
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "certificate-issuance-flow",
+    shows: "asked, validated, decided, logged, signed, verified offline, published, renewed, and revoked: each once",
+    start: Start::Ready,
+    play,
+};
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    let place = stage.any_place();
+    let size = |stage: &Stage| stage.world.view(place).map(|view| view.state.log().size());
+    let before = size(stage);
+    let first = stage.issue(place)?;
+    ensure(size(stage) == before.map(|size| size + 1), "a certificate is not one entry of the log")?;
+    ensure(Some(first.leaf_index.0) == before, "the certificate's entry is not the next one")?;
+    stage.settle()?;
+    for other in 0..4 {
+        let fetched = stage.fetch(other, first.serial_number)?;
+        // Each coordinator has it signed anew: what is signed is the same.
+        let same = signed_part(&fetched.certificate_der) == signed_part(&first.certificate_der);
+        ensure(same, "two nodes have two certificates")?;
+        let state = stage.status(other, &first.certificate_der)?;
+        ensure(
+            matches!(state, CertificateState::Valid { .. }),
+            "a certificate that was just issued is not valid",
+        )?;
+    }
+    let renewed = stage.issue(place)?;
+    ensure(renewed.serial_number != first.serial_number, "the new certificate is the old one")?;
+    let nonce = stage.nonce();
+    let revoke = stage.client().revoke(nonce, first.serial_number, RevocationReason::Superseded);
+    let asked = stage.ask(place, revoke);
+    stage.receipt(&asked)?;
+    stage.settle()?;
+    for other in 0..4 {
+        let old = stage.status(other, &first.certificate_der)?;
+        ensure(matches!(old, CertificateState::Revoked { .. }), "a revoked certificate is said to be valid")?;
+        let new = stage.status(other, &renewed.certificate_der)?;
+        ensure(matches!(new, CertificateState::Valid { .. }), "the new certificate went with the old one")?;
+    }
+    ensure(stage.resolves(place)?, "names do not resolve")
+}
+
+/// A certificate without its signature: the last 64 bytes (RFC 8410 §6).
+fn signed_part(der: &[u8]) -> &[u8] {
+    der.get(..der.len().saturating_sub(64)).unwrap_or_default()
+}

@@ -1,0 +1,210 @@
+//! What a node answers is what was so: every answer about names, balances, blocks and the log equals the state of the
+//! height that it states, is no older than it says, and is of that node's own newest state.
+//!
+//! What it does not show: that the node is not behind. A node that is cut off answers from what it has, and says how old
+//! that is; whether it may still be asked is for whoever asks.
+
+use super::{Chain, Given, Violation};
+use hypermesh_core::api::{
+    Balance, BalanceRequest, BlockProof, ConsistencyRequest, DnsAnswer, DnsRequest, InclusionRequest,
+    LogEntry, LogProof, NodeStatus, Request, Response, STALE_HEARTBEATS,
+};
+use hypermesh_core::base::Height;
+use hypermesh_core::caesar::Place;
+use hypermesh_core::state::{Member, State};
+use hypermesh_core::trustchain::ct::{TreeHead, leaf_hash, verify_consistency, verify_inclusion};
+use hypermesh_core::trustchain::dns::{self, Resolution};
+
+/// Looks at an answer.
+///
+/// # Errors
+/// If it is not what was so.
+pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
+    let Ok(response) = given.response else { return Ok(()) };
+    let outcome = match (given.request, response) {
+        (Request::ResolveDns(asked), Response::ResolveDns(answer)) => check_dns(chain, given, asked, answer),
+        (Request::Balance(asked), Response::Balance(answer)) => check_balance(chain, given, asked, answer),
+        (Request::Status(_), Response::Status(answer)) => check_status(chain, given, answer),
+        (Request::Header(_), Response::Header(answer)) => check_header(chain, answer),
+        (Request::LogInclusion(asked), Response::LogInclusion(proof)) => check_inclusion(chain, asked, proof),
+        (Request::LogConsistency(asked), Response::LogConsistency(proof)) => {
+            check_growth(chain, asked, proof)
+        }
+        (Request::LogEntry(_), Response::LogEntry(entry)) => check_entry(chain, entry),
+        _ => Ok(()),
+    };
+    outcome.map_err(|what| given.moment.violation("answers", what))
+}
+
+/// The state that an answer says it is of; `None` if it is from before this chain begins.
+fn stated(chain: &Chain, given: &Given<'_>, height: Height) -> Result<Option<State>, String> {
+    let own = given.view.state.height();
+    if height != own {
+        return Err(format!("answers of height {height} and is at {own}"));
+    }
+    Ok(chain.state(height))
+}
+
+fn check_dns(chain: &Chain, given: &Given<'_>, asked: &DnsRequest, answer: &DnsAnswer) -> Result<(), String> {
+    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+    let Resolution { outcome, answers, authority } = dns::resolve(&state, &asked.name, asked.record_type);
+    if (answer.outcome, &answer.answers, &answer.authority) != (outcome, &answers, &authority) {
+        return Err(format!("resolves {} otherwise than height {} has it", asked.name, answer.height));
+    }
+    let age_ms = given.wall.since(state.time());
+    if answer.time != state.time() || answer.age_ms < age_ms {
+        return Err(format!("says that an answer is {} ms old, and it is {age_ms} ms", answer.age_ms));
+    }
+    let heartbeat = state.genesis_document().profile.heartbeat();
+    let stale = u128::from(age_ms) > (STALE_HEARTBEATS * heartbeat).as_millis();
+    if stale && !answer.stale {
+        return Err(format!("does not say that an answer of {age_ms} ms ago is stale"));
+    }
+    Ok(())
+}
+
+fn check_balance(
+    chain: &Chain,
+    given: &Given<'_>,
+    asked: &BalanceRequest,
+    answer: &Balance,
+) -> Result<(), String> {
+    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+    let balance = state.balance(Place::Account(asked.owner));
+    let stake = state.get::<Member>(&asked.owner).map(|member| member.stake).unwrap_or_default();
+    if (answer.owner, answer.balance, answer.stake) != (asked.owner, balance, stake) {
+        return Err(format!("says that {} holds {}, and it is {balance}", asked.owner, answer.balance));
+    }
+    Ok(())
+}
+
+fn check_status(chain: &Chain, given: &Given<'_>, answer: &NodeStatus) -> Result<(), String> {
+    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+    let is = (state.time(), state.log().size(), state.beacon().index);
+    if (answer.time, answer.log_size, answer.beacon) != is {
+        return Err(format!("has a status that is not of height {}", answer.height));
+    }
+    if answer.age_ms < given.wall.since(state.time()) {
+        return Err(format!("says that its state is only {} ms old", answer.age_ms));
+    }
+    Ok(())
+}
+
+fn check_header(chain: &Chain, answer: &BlockProof) -> Result<(), String> {
+    let height = answer.header.height;
+    match chain.at(height) {
+        Some(decided) if decided.state.head() != Some(&answer.header) => {
+            Err(format!("shows another header of height {height} than was decided"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_inclusion(chain: &Chain, asked: &InclusionRequest, proof: &LogProof) -> Result<(), String> {
+    let Some(log) = chain.newest().map(State::log) else { return Ok(()) };
+    let head = TreeHead { size: proof.size, root: proof.root };
+    let same = log.root_at(proof.size) == Ok(proof.root);
+    let leaf = log.leaf_hash(asked.index).unwrap_or_default();
+    match same && verify_inclusion(&leaf, asked.index, &proof.path, &head).is_ok() {
+        true => Ok(()),
+        false => Err(format!("proves entry {} of another log", asked.index)),
+    }
+}
+
+fn check_growth(chain: &Chain, asked: &ConsistencyRequest, proof: &LogProof) -> Result<(), String> {
+    let Some(log) = chain.newest().map(State::log) else { return Ok(()) };
+    let (size, root) = (proof.size, proof.root);
+    let old = log.root_at(asked.old).map(|root| TreeHead { size: asked.old, root });
+    let holds = |old: TreeHead| verify_consistency(&old, &TreeHead { size, root }, &proof.path).is_ok();
+    match log.root_at(size) == Ok(root) && old.is_ok_and(holds) {
+        true => Ok(()),
+        false => Err(format!("proves that another log of {size} entries goes on from {}", asked.old)),
+    }
+}
+
+fn check_entry(chain: &Chain, entry: &LogEntry) -> Result<(), String> {
+    let Some(log) = chain.newest().map(State::log) else { return Ok(()) };
+    match log.leaf_hash(entry.index) == Some(leaf_hash(&entry.entry)) {
+        true => Ok(()),
+        false => Err(format!("shows another entry {} than the one in the log", entry.index)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::kit::{answered, issue, world_with};
+    use crate::world::name;
+    use hypermesh_core::api::{LogEntryRequest, StatusRequest};
+    use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar};
+    use hypermesh_core::trustchain::dns::{Outcome, RecordType};
+
+    #[test]
+    fn it_fires_when_a_dns_answer_is_wrong_or_older_than_it_says() {
+        let asked = DnsRequest { name: name("web.demo.hypermesh"), record_type: RecordType::Aaaa };
+        let (world, _) = world_with(|world| vec![issue(world, 1)]);
+        let fires = |change: fn(&mut DnsAnswer)| {
+            answered(&world, Request::ResolveDns(asked.clone()), |response| {
+                let Response::ResolveDns(answer) = response else { panic!("another response") };
+                change(answer);
+            })
+        };
+        assert_eq!(fires(|_| {}), Ok(()));
+        let broken: [fn(&mut DnsAnswer); 4] = [
+            |answer| answer.outcome = Outcome::Found,
+            |answer| answer.age_ms = 0,
+            |answer| answer.time = answer.time.plus(1),
+            |answer| answer.height = Height(answer.height.0 - 1),
+        ];
+        for change in broken {
+            assert_eq!(fires(change).unwrap_err().check, "answers");
+        }
+    }
+
+    #[test]
+    fn it_fires_when_an_old_dns_answer_does_not_say_that_it_is_stale() {
+        let (mut world, _) = world_with(|_| Vec::new());
+        // The last one alone decides nothing, and its state grows old.
+        (1..4).for_each(|place| world.crash(place));
+        world.run_for(std::time::Duration::from_secs(10)).unwrap();
+        let asked = DnsRequest { name: name("demo.hypermesh"), record_type: RecordType::Aaaa };
+        let fires = |stale| {
+            answered(&world, Request::ResolveDns(asked.clone()), |response| {
+                let Response::ResolveDns(answer) = response else { panic!("another response") };
+                assert!(answer.stale);
+                answer.stale = stale;
+            })
+        };
+        assert_eq!(fires(true), Ok(()));
+        assert_eq!(fires(false).unwrap_err().check, "answers");
+    }
+
+    #[test]
+    fn it_fires_when_a_balance_a_status_or_a_log_entry_is_another() {
+        let (world, _) = world_with(|world| vec![issue(world, 1)]);
+        let owner = world.cast().client.public();
+        let balance = Request::Balance(BalanceRequest { owner });
+        let wrong = |response: &mut Response| match response {
+            Response::Balance(answer) => answer.balance = MicroCaesar(answer.balance.0 + 1),
+            Response::Status(answer) => answer.log_size += 1,
+            Response::LogInclusion(proof) => proof.root = Digest([1; 32]),
+            Response::LogConsistency(proof) => proof.path.push(Digest([1; 32])),
+            _ => panic!("another response"),
+        };
+        let inclusion = InclusionRequest { index: LeafIndex(1), size: None };
+        let requests = [
+            balance,
+            Request::Status(StatusRequest {}),
+            Request::LogInclusion(inclusion),
+            Request::LogConsistency(ConsistencyRequest { old: 1, new: None }),
+        ];
+        for request in requests {
+            assert_eq!(answered(&world, request.clone(), |_| {}), Ok(()));
+            assert_eq!(answered(&world, request, wrong).unwrap_err().check, "answers");
+        }
+        let chain = world.checks().chain();
+        let entry = |entry| check_entry(chain, &LogEntry { index: LeafIndex(1), entry });
+        assert!(entry(vec![1, 2]).is_err());
+        let _asked = LogEntryRequest { index: LeafIndex(1) };
+    }
+}

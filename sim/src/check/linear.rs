@@ -1,0 +1,280 @@
+//! What clients see is linearisable as far as it is promised.
+//!
+//! Writes are: each takes effect at the moment at which its block was first decided, and that lies between the first
+//! time that anybody was asked for it and the first answer with its receipt. Blocks are one order, decided one after
+//! another, so that is one order of all writes which agrees with real time: no search for one is needed, as it would be
+//! (Wing and Gong 1993) if receipts did not name heights. A second asking with the same operation is the same write.
+//!
+//! What writes leave is held against a model of the registers that they write: who owns a name, and the records of a
+//! name and type. Each is what the last write in that order made it, until the next.
+//!
+//! Reads are answered by each node from its own newest state, so a node that is behind may answer with an old one:
+//! between nodes, reads are not linearisable, and nobody promises that. What is promised is looked at: at one node, while
+//! it runs, no read or receipt is of an earlier height than one before it.
+
+use super::{Chain, Given, Violation};
+use crate::world::Place;
+use hypermesh_core::api::{Request, Response};
+use hypermesh_core::base::{Height, Mono, PublicKey};
+use hypermesh_core::state::{Action, NameOwner, Operation, OperationId, Outcome, Receipt, State};
+use hypermesh_core::trustchain::DomainName;
+use hypermesh_core::trustchain::dns::{RecordSet, RecordType};
+use std::collections::BTreeMap;
+
+/// Watches what clients see.
+#[derive(Default)]
+pub struct LinearCheck {
+    /// When each operation was first asked for.
+    asked: BTreeMap<OperationId, Mono>,
+    /// The height of the last read at each node that runs.
+    read: BTreeMap<Place, Height>,
+    names: BTreeMap<DomainName, PublicKey>,
+    records: BTreeMap<(DomainName, RecordType), Option<RecordSet>>,
+}
+
+impl LinearCheck {
+    /// Takes note of a request.
+    pub(super) fn on_request(&mut self, at: Mono, request: &Request) {
+        if let Some(operation) = operation_of(request) {
+            self.asked.entry(operation.id()).or_insert(at);
+        }
+    }
+
+    /// Takes note that a node starts: what it has may be older than what it answered before.
+    pub(super) fn on_start(&mut self, place: Place) {
+        self.read.remove(&place);
+    }
+
+    /// Looks at a block that no node had before.
+    ///
+    /// # Errors
+    /// If a register does not hold what was written last.
+    pub(super) fn on_block(&mut self, chain: &Chain, height: Height) -> Result<(), Violation> {
+        let Some(decided) = chain.at(height) else { return Ok(()) };
+        let Some(block) = &decided.block else { return Ok(()) };
+        let mut receipts = decided.receipts.iter().peekable();
+        let mut written = Vec::new();
+        for operation in block.body.batches.iter().flat_map(|batch| &batch.operations) {
+            let Some(receipt) = receipts.next_if(|receipt| receipt.operation == operation.id()) else {
+                continue;
+            };
+            if matches!(receipt.outcome, Outcome::Done(_)) {
+                written.extend(self.write(&operation.body.action));
+            }
+        }
+        for register in written {
+            self.compare(&decided.state, &register)
+                .map_err(|what| Violation::new("linear", format!("after block {height} {what}")))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, action: &Action) -> Option<Register> {
+        match action {
+            Action::RegisterName(register) => {
+                self.names.insert(register.name.clone(), register.owner);
+                Some(Register::Owner(register.name.clone()))
+            }
+            Action::SetRecords(set) => {
+                let key = (set.name.clone(), set.record_type);
+                self.records.insert(key.clone(), set.records.clone());
+                Some(Register::Records(key))
+            }
+            _ => None,
+        }
+    }
+
+    fn compare(&self, state: &State, register: &Register) -> Result<(), String> {
+        let holds = match register {
+            Register::Owner(name) => {
+                state.get::<NameOwner>(name).map(|row| row.owner) == self.names.get(name).copied()
+            }
+            Register::Records(key) => state.get::<RecordSet>(key) == self.records.get(key).cloned().flatten(),
+        };
+        match holds {
+            true => Ok(()),
+            false => Err(format!("{register:?} is not what was written last")),
+        }
+    }
+
+    /// Looks at an answer.
+    ///
+    /// # Errors
+    /// If a write took effect outside of its time, or a node's reads go back.
+    pub(super) fn on_answer(&mut self, chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
+        let Ok(response) = given.response else { return Ok(()) };
+        let outcome = match response {
+            Response::RegisterName(receipt)
+            | Response::SetRecords(receipt)
+            | Response::Transfer(receipt)
+            | Response::RevokeCertificate(receipt) => self.on_receipt(chain, given, receipt),
+            Response::IssueCertificate(issued) => self.took_effect(chain, given, issued.height),
+            Response::ResolveDns(answer) => self.on_read(given, answer.height),
+            Response::Balance(answer) => self.on_read(given, answer.height),
+            Response::Status(answer) => self.on_read(given, answer.height),
+            _ => Ok(()),
+        };
+        outcome.map_err(|what| given.moment.violation("linear", what))
+    }
+
+    fn on_receipt(&mut self, chain: &Chain, given: &Given<'_>, receipt: &Receipt) -> Result<(), String> {
+        let asked = operation_of(given.request).map(Operation::id);
+        if asked != Some(receipt.operation) {
+            return Err(format!("answers with the receipt of {}", receipt.operation));
+        }
+        let decided = chain.at(receipt.height).filter(|decided| decided.block.is_some());
+        if decided.is_some_and(|decided| !decided.receipts.contains(receipt)) {
+            return Err(format!(
+                "shows a receipt of {} that block {} did not give",
+                receipt.operation, receipt.height
+            ));
+        }
+        self.took_effect(chain, given, receipt.height)
+    }
+
+    /// A write took effect when its block was first decided: not before it was asked for, and not after this answer.
+    fn took_effect(&mut self, chain: &Chain, given: &Given<'_>, height: Height) -> Result<(), String> {
+        let operation = operation_of(given.request);
+        let asked = operation.and_then(|operation| self.asked.get(&operation.id())).copied();
+        let since = chain.at(height).map(|decided| decided.since);
+        if since.zip(asked).is_some_and(|(since, asked)| since < asked) {
+            return Err(format!("says that a write was decided at height {height}, before it was asked for"));
+        }
+        if chain.newest().is_some_and(|newest| newest.height() < height) {
+            return Err(format!("answers of height {height}, which is not decided"));
+        }
+        self.on_own(given, given.view.state.height().max(height))
+    }
+
+    fn on_read(&mut self, given: &Given<'_>, height: Height) -> Result<(), String> {
+        self.on_own(given, height)
+    }
+
+    fn on_own(&mut self, given: &Given<'_>, height: Height) -> Result<(), String> {
+        let last = self.read.entry(given.moment.place).or_default();
+        if height < *last {
+            return Err(format!("answers of height {height} after it has answered of {last}"));
+        }
+        *last = height;
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+enum Register {
+    Owner(DomainName),
+    Records((DomainName, RecordType)),
+}
+
+fn operation_of(request: &Request) -> Option<&Operation> {
+    match request {
+        Request::IssueCertificate(request) => Some(&request.operation),
+        Request::RegisterName(request) => Some(&request.operation),
+        Request::SetRecords(request) => Some(&request.operation),
+        Request::Transfer(request) => Some(&request.operation),
+        Request::RevokeCertificate(request) => Some(&request.operation),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Moment;
+    use crate::check::kit::world_with;
+    use crate::world::{World, name};
+    use hypermesh_core::base::{Digest, MicroCaesar};
+    use hypermesh_core::state::SetRecords;
+    use hypermesh_core::trustchain::dns::RecordData;
+
+    fn requests(world: &World) -> Vec<Request> {
+        let (owner, poor) = (world.owner(&world.cast().client), world.cast().poor.public());
+        let records = RecordSet::new(60, vec![RecordData::Aaaa("fd00::1".parse().unwrap())]).unwrap();
+        let set = SetRecords {
+            name: name("www.demo.hypermesh"),
+            record_type: RecordType::Aaaa,
+            records: Some(records),
+        };
+        let register = owner.register(2, name("sub.demo.hypermesh"), poor);
+        vec![owner.set(1, set), register, owner.transfer(3, poor, MicroCaesar(5))]
+    }
+
+    fn say(
+        check: &mut LinearCheck,
+        world: &World,
+        request: &Request,
+        response: Response,
+    ) -> Result<(), Violation> {
+        let node = world.cast().validators[0].member.identity.public();
+        let moment = Moment { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
+        let (view, response) = (world.view(0).unwrap(), Ok(response));
+        let given = Given {
+            moment,
+            request,
+            asked: world.now(),
+            response: &response,
+            view: &view,
+            wall: world.wall(),
+        };
+        check.on_answer(world.checks().chain(), &given)
+    }
+
+    #[test]
+    fn it_fires_when_a_write_takes_effect_before_it_was_asked_for_or_its_receipt_is_another() {
+        let (world, responses) = world_with(requests);
+        let (request, response) = (requests(&world).pop().unwrap(), responses[2].clone());
+        // The owner asks anew with another time of expiry, so the request is not the very one that was answered.
+        let mut check = LinearCheck::default();
+        assert!(say(&mut check, &world, &request, response).unwrap_err().what.contains("receipt of"));
+        let Response::Transfer(receipt) = &responses[2] else { panic!("another response") };
+        let chain = world.checks().chain();
+        let block = chain.at(receipt.height).unwrap().block.clone().unwrap();
+        let operation = block.body.batches[0].operations[0].clone();
+        let request = Request::Transfer(hypermesh_core::api::TransferRequest { operation });
+        check.on_request(Mono(0), &request);
+        assert_eq!(say(&mut check, &world, &request, responses[2].clone()), Ok(()));
+        let forged = Receipt { fee: MicroCaesar(9), ..receipt.clone() };
+        assert!(
+            say(&mut check, &world, &request, Response::Transfer(forged))
+                .unwrap_err()
+                .what
+                .contains("did not")
+        );
+        let mut late = LinearCheck::default();
+        late.on_request(world.now(), &request);
+        assert!(say(&mut late, &world, &request, responses[2].clone()).unwrap_err().what.contains("before"));
+    }
+
+    #[test]
+    fn it_fires_when_a_nodes_reads_go_back() {
+        let (world, responses) = world_with(requests);
+        let request = &requests(&world)[0];
+        let mut check = LinearCheck::default();
+        check.read.insert(0, Height(u64::MAX));
+        let status = hypermesh_core::api::read(
+            &world.view(0).unwrap(),
+            &Request::Status(hypermesh_core::api::StatusRequest {}),
+            world.wall(),
+        );
+        let status = status.unwrap().unwrap();
+        assert!(say(&mut check, &world, request, status.clone()).unwrap_err().what.contains("after it has"));
+        check.on_start(0);
+        assert_eq!(say(&mut check, &world, request, status), Ok(()));
+        drop(responses);
+    }
+
+    #[test]
+    fn it_fires_when_a_register_does_not_hold_what_was_written_last() {
+        let (world, responses) = world_with(requests);
+        let Response::SetRecords(receipt) = &responses[0] else { panic!("another response") };
+        let (chain, mut check) = (world.checks().chain(), LinearCheck::default());
+        assert_eq!(check.on_block(chain, receipt.height), Ok(()));
+        let key = (name("www.demo.hypermesh"), RecordType::Aaaa);
+        let state = &chain.at(receipt.height).unwrap().state;
+        assert_eq!(check.compare(state, &Register::Records(key.clone())), Ok(()));
+        check.records.insert(key.clone(), None);
+        assert!(check.compare(state, &Register::Records(key)).unwrap_err().contains("written last"));
+        check.names.insert(name("sub.demo.hypermesh"), PublicKey(Digest([1; 32]).0));
+        assert!(check.compare(state, &Register::Owner(name("sub.demo.hypermesh"))).is_err());
+    }
+}

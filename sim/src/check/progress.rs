@@ -1,0 +1,240 @@
+//! Progress: once a quorum is well and linked, it decides within a bound that is a number; and where there is none, that
+//! is said beforehand, from how the nodes and links are, not guessed from what happens.
+//!
+//! All here is a function of what it is given. Whoever plays a plan describes the situation that it leaves, asks for the
+//! [`Outlook`], lets the [`bound`] pass, and has what came of it [`judge`]d. Two nodes are linked if messages get through
+//! both ways. Only a quorum of which each is linked with every other owes progress: votes are not passed on.
+
+use super::Violation;
+use crate::world::Place;
+use hypermesh_core::base::Height;
+use hypermesh_core::hypermesh::ordering::Timeouts;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// So many tries at finding a quorum; with more, nothing is demanded.
+const TRY_COUNT_MAX: u32 = 1 << 20;
+/// For links to be made, blocks to be caught up with, and a height to begin for its heartbeat alone.
+const SURROUNDINGS: Duration = Duration::from_secs(20);
+
+/// How the nodes are, and stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Situation {
+    /// How many validators there are.
+    pub validators: usize,
+    /// Those that run, have what they need, and do as they should.
+    pub able: BTreeSet<Place>,
+    /// Pairs of nodes between which messages get through both ways, the smaller place first.
+    pub linked: BTreeSet<(Place, Place)>,
+}
+
+/// What is owed in a situation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// These decide: a quorum, each linked with every other.
+    Progress {
+        /// Who.
+        among: BTreeSet<Place>,
+    },
+    /// Nothing can be decided, and this is why.
+    Stall {
+        /// Why not.
+        reason: String,
+    },
+    /// Something might be decided, and nobody owes it.
+    Open,
+}
+
+impl Situation {
+    /// Everyone who is able is linked with everyone else who is.
+    #[must_use]
+    pub fn all_linked(validators: usize, able: BTreeSet<Place>) -> Self {
+        let linked = able.iter().flat_map(|one| able.range(one + 1..).map(|other| (*one, *other))).collect();
+        Self { validators, able, linked }
+    }
+
+    /// How many it takes to decide.
+    #[must_use]
+    pub const fn quorum(&self) -> usize {
+        2 * self.validators / 3 + 1
+    }
+
+    fn is_linked(&self, one: Place, other: Place) -> bool {
+        self.linked.contains(&(one.min(other), one.max(other)))
+    }
+
+    /// What is owed.
+    #[must_use]
+    pub fn outlook(&self) -> Outlook {
+        let quorum = self.quorum();
+        if self.able.len() < quorum {
+            let reason = format!(
+                "{} of {} validators are able, and {quorum} decide",
+                self.able.len(),
+                self.validators
+            );
+            return Outlook::Stall { reason };
+        }
+        let linked = |one: &Place| self.able.iter().filter(|other| self.is_linked(*one, **other)).count();
+        let reaching: BTreeSet<Place> =
+            self.able.iter().copied().filter(|one| linked(one) + 1 >= quorum).collect();
+        if reaching.is_empty() {
+            return Outlook::Stall { reason: format!("no validator is linked with {} others", quorum - 1) };
+        }
+        let mut tries = TRY_COUNT_MAX;
+        match self.linked_quorum(reaching, &mut tries) {
+            Some(among) => Outlook::Progress { among },
+            None => Outlook::Open,
+        }
+    }
+
+    /// As many as possible of these are left out, one of each pair that is not linked, while a quorum remains.
+    fn linked_quorum(&self, among: BTreeSet<Place>, tries: &mut u32) -> Option<BTreeSet<Place>> {
+        *tries = tries.checked_sub(1)?;
+        if among.len() < self.quorum() {
+            return None;
+        }
+        let apart = among.iter().find_map(|one| {
+            among.range(one + 1..).find(|other| !self.is_linked(*one, **other)).map(|other| (*one, *other))
+        });
+        let Some((one, other)) = apart else { return Some(among) };
+        [other, one].into_iter().find_map(|left_out| {
+            let mut rest = among.clone();
+            rest.remove(&left_out);
+            self.linked_quorum(rest, tries)
+        })
+    }
+}
+
+/// How long a quorum may take to decide once it is linked: until a round comes whose proposer is in it, each round as
+/// long as rounds get, with the one under way and the one that decides, and what surrounds them.
+#[must_use]
+pub fn bound(validators: usize) -> Duration {
+    let Timeouts { longest, rebroadcast, .. } = Timeouts::default();
+    let faults = u32::try_from(validators.saturating_sub(1) / 3).unwrap_or(u32::MAX);
+    let round = longest.saturating_mul(3).saturating_add(rebroadcast);
+    round.saturating_mul(faults.saturating_add(2)).saturating_add(SURROUNDINGS)
+}
+
+/// What came of a wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// For how long the situation was as it was described.
+    pub waited: Duration,
+    /// The height of each node before.
+    pub before: BTreeMap<Place, Height>,
+    /// And after; nodes that are down have none.
+    pub after: BTreeMap<Place, Height>,
+    /// How many requests that nodes in the quorum got in this time, [`bound`] before its end at the latest, were not
+    /// answered, neither so nor so.
+    pub unanswered: usize,
+}
+
+/// Holds what came of a wait against what was owed.
+///
+/// # Errors
+/// If a quorum did not advance in time, one of it lags behind, or requests stay without an answer; also if something was
+/// decided where nothing could be.
+pub fn judge(situation: &Situation, outlook: &Outlook, outcome: &Outcome) -> Result<(), Violation> {
+    let broken = |what: String| Err(Violation::new("progress", what));
+    let height =
+        |heights: &BTreeMap<Place, Height>, place: &Place| heights.get(place).copied().unwrap_or_default();
+    let highest = outcome.before.values().max().copied().unwrap_or_default();
+    match outlook {
+        Outlook::Open => Ok(()),
+        Outlook::Stall { reason } => match outcome.after.values().max() {
+            Some(now) if now > &highest.next() => {
+                // One block may have been on its way when the quorum was lost.
+                broken(format!("block {now} was decided although nothing can be: {reason}"))
+            }
+            _ => Ok(()),
+        },
+        Outlook::Progress { among } => {
+            if outcome.waited < bound(situation.validators) {
+                return Ok(());
+            }
+            let waited = outcome.waited;
+            if let Some(late) = among.iter().find(|place| height(&outcome.after, place) <= highest) {
+                let (number, now) = (late + 1, height(&outcome.after, late));
+                return broken(format!(
+                    "node-{number} is at height {now} {waited:?} after a quorum was at {highest}"
+                ));
+            }
+            match outcome.unanswered {
+                0 => Ok(()),
+                some => broken(format!("{some} requests have no answer after {waited:?}")),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heights(all: [u64; 4]) -> BTreeMap<Place, Height> {
+        (0..).zip(all.map(Height)).collect()
+    }
+
+    fn four(able: &[Place]) -> Situation {
+        Situation::all_linked(4, able.iter().copied().collect())
+    }
+
+    #[test]
+    fn it_fires_when_a_quorum_that_is_linked_does_not_decide_in_time() {
+        let situation = four(&[0, 1, 3]);
+        let outlook = situation.outlook();
+        assert_eq!(outlook, Outlook::Progress { among: BTreeSet::from([0, 1, 3]) });
+        let mut outcome = Outcome {
+            waited: bound(4),
+            before: heights([5, 5, 5, 4]),
+            after: heights([9, 9, 5, 9]),
+            unanswered: 0,
+        };
+        assert_eq!(judge(&situation, &outlook, &outcome), Ok(()));
+        outcome.unanswered = 1;
+        assert!(judge(&situation, &outlook, &outcome).is_err());
+        (outcome.unanswered, outcome.after) = (0, heights([9, 9, 5, 5]));
+        assert_eq!(judge(&situation, &outlook, &outcome).unwrap_err().check, "progress");
+        outcome.waited -= Duration::from_millis(1);
+        assert_eq!(judge(&situation, &outlook, &outcome), Ok(()), "its time is not over");
+    }
+
+    #[test]
+    fn a_stall_is_legal_where_no_quorum_is_able_or_linked_and_deciding_then_is_not() {
+        let few = four(&[0, 1]);
+        let outlook = few.outlook();
+        assert!(matches!(&outlook, Outlook::Stall { reason } if reason.contains("2 of 4")));
+        let halves = Situation { linked: BTreeSet::from([(0, 1), (2, 3)]), ..four(&[0, 1, 2, 3]) };
+        assert!(matches!(halves.outlook(), Outlook::Stall { .. }));
+        let still = Outcome {
+            waited: bound(4),
+            before: heights([5, 5, 5, 5]),
+            after: heights([6, 5, 5, 5]),
+            unanswered: 3,
+        };
+        assert_eq!(judge(&few, &outlook, &still), Ok(()));
+        let decided = Outcome { after: heights([7, 5, 5, 5]), ..still };
+        assert_eq!(judge(&few, &outlook, &decided).unwrap_err().check, "progress");
+    }
+
+    #[test]
+    fn a_quorum_is_found_among_links_that_miss_some() {
+        let mut situation = Situation::all_linked(7, (0..7).collect());
+        situation.linked.remove(&(0, 1));
+        situation.linked.remove(&(0, 2));
+        situation.linked.remove(&(5, 6));
+        assert_eq!(situation.outlook(), Outlook::Progress { among: BTreeSet::from([1, 2, 3, 4, 5]) });
+        // A ring in which each lacks two has nodes that reach a quorum, and no quorum that is linked throughout.
+        let apart = |one: usize, other: usize| (other + 7 - one) % 7 == 1 || (one + 7 - other) % 7 == 1;
+        situation.linked = Situation::all_linked(7, (0..7).collect()).linked;
+        situation.linked.retain(|(one, other)| !apart(*one, *other));
+        assert_eq!(situation.outlook(), Outlook::Open);
+    }
+
+    #[test]
+    fn the_bound_is_a_number_that_grows_with_the_faults() {
+        assert_eq!(bound(4), Duration::from_millis(3 * 46_500 + 20_000));
+        assert!(bound(7) > bound(4) && bound(100) > bound(31));
+    }
+}

@@ -1,0 +1,191 @@
+//! The clients of a run: they ask what the plan says, when it says so, and keep what came back.
+
+use super::class::FaultClass;
+use super::workload::{Ask, Then, TimedRequest};
+use crate::world::{Answer, Owner, Place, RunFault, World, name};
+use hypermesh_core::api::{DnsRequest, IssuedCertificate, Request, Response, TrustBundleRequest};
+use hypermesh_core::base::MicroCaesar;
+use hypermesh_core::node::RequestId;
+use hypermesh_core::state::SetRecords;
+use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
+use hypermesh_core::trustchain::DomainName;
+use hypermesh_core::trustchain::ca::RevocationReason;
+use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
+use std::net::Ipv6Addr;
+
+/// The name that all certificates are asked for.
+const CERTIFIED: &str = "web.demo.hypermesh";
+/// The name that hot updates write.
+const HOT: &str = "hot.demo.hypermesh";
+const TTL_SECONDS: u32 = 300;
+
+/// A request of the plan, and what came of it.
+pub(super) struct Client {
+    number: usize,
+    timed: TimedRequest,
+    /// What was asked, the same bytes each time.
+    request: Option<Request>,
+    asked: Vec<RequestId>,
+    /// What it got, when it got what it asked for.
+    got: Option<Response>,
+}
+
+impl Client {
+    pub(super) const fn new(number: usize, timed: TimedRequest) -> Self {
+        Self { number, timed, request: None, asked: Vec::new(), got: None }
+    }
+
+    /// Asks a node for the first time, if that makes sense now.
+    pub(super) fn ask(&mut self, world: &mut World, earlier: &[Self]) {
+        let Some(request) = self.make(world, earlier) else { return };
+        self.request = Some(request);
+        for class in self.classes() {
+            world.hit(class);
+        }
+        self.ask_at(world, self.timed.place);
+    }
+
+    /// Asks for the same once more.
+    pub(super) fn ask_at(&mut self, world: &mut World, place: Place) {
+        if let Some(request) = self.request.clone() {
+            self.asked.push(world.request(place, request));
+        }
+    }
+
+    /// What the client does some time after it has asked, and when.
+    pub(super) const fn next(&self) -> Option<(u64, Place)> {
+        match self.timed.then {
+            Then::Wait | Then::GiveUp => None,
+            Then::RetryElsewhere { place, after_ms } => Some((after_ms, place)),
+            Then::Repeat { after_ms } => Some((after_ms, self.timed.place)),
+        }
+    }
+
+    /// Takes what has come. Says whether the client still wants something, and has no question under way.
+    pub(super) fn wants(&mut self, world: &World) -> bool {
+        let answers = self.asked.iter().filter_map(|id| world.answer(*id));
+        if self.got.is_none() {
+            self.got = answers.clone().find_map(|answer| answer.response.clone().ok());
+        }
+        let under_way = answers.count() < self.asked.len();
+        self.is_owed() && !under_way
+    }
+
+    /// Whether the mesh owes this client an answer.
+    pub(super) fn is_owed(&self) -> bool {
+        let gave_up = self.timed.then == Then::GiveUp;
+        // A name that nobody has written yet does not resolve: that is an answer too.
+        let reads = self.timed.ask == Ask::Resolve;
+        self.request.is_some() && self.got.is_none() && !gave_up && !reads
+    }
+
+    /// Forgets questions that went to nodes that may be gone for good.
+    pub(super) fn despair(&mut self) {
+        self.asked.clear();
+    }
+
+    pub(super) const fn number(&self) -> usize {
+        self.number
+    }
+
+    pub(super) const fn got(&self) -> Option<&Response> {
+        self.got.as_ref()
+    }
+
+    /// What was said to it last.
+    pub(super) fn last_refusal(&self, world: &World) -> String {
+        let last = self.asked.iter().rev().find_map(|id| world.answer(*id));
+        match last {
+            Some(Answer { response: Err(fault), .. }) => fault.to_string(),
+            _ => "nothing was answered".to_string(),
+        }
+    }
+
+    pub(super) fn certificate(&self) -> Option<&IssuedCertificate> {
+        match &self.got {
+            Some(Response::IssueCertificate(issued)) => Some(issued),
+            _ => None,
+        }
+    }
+
+    fn classes(&self) -> Vec<FaultClass> {
+        let asks = match &self.timed.ask {
+            Ask::Issue => FaultClass::Issue,
+            Ask::Renew { .. } => FaultClass::Renew,
+            Ask::Revoke { .. } => FaultClass::Revoke,
+            Ask::Register => FaultClass::Register,
+            Ask::Update { hot: false } => FaultClass::Update,
+            Ask::Update { hot: true } => FaultClass::HotName,
+            Ask::Resolve => FaultClass::Resolve,
+            Ask::Transfer { .. } => FaultClass::Transfer,
+        };
+        let then = match self.timed.then {
+            Then::Wait => None,
+            Then::GiveUp => Some(FaultClass::GiveUp),
+            Then::RetryElsewhere { .. } => Some(FaultClass::RetryElsewhere),
+            Then::Repeat { .. } => Some(FaultClass::Repeat),
+        };
+        core::iter::once(asks).chain(then).collect()
+    }
+
+    fn make(&self, world: &World, earlier: &[Self]) -> Option<Request> {
+        let owner: Owner = world.owner(&world.cast().client);
+        let nonce = self.number as u64 + 1;
+        Some(match &self.timed.ask {
+            Ask::Issue | Ask::Renew { .. } => owner.issue(nonce, &[CERTIFIED]),
+            Ask::Revoke { of } => {
+                let revoked = earlier
+                    .iter()
+                    .any(|client| client.timed.ask == self.timed.ask && client.request.is_some());
+                let serial = earlier.get(*of).and_then(Self::certificate)?.serial_number;
+                if revoked {
+                    return None;
+                }
+                owner.revoke(nonce, serial, RevocationReason::Superseded)
+            }
+            Ask::Register => owner.register(nonce, self.registered(), owner.key.public()),
+            Ask::Update { hot } => owner.set(nonce, self.records(*hot)),
+            Ask::Resolve => {
+                Request::ResolveDns(DnsRequest { name: name(HOT), record_type: RecordType::Aaaa })
+            }
+            Ask::Transfer { amount } => {
+                owner.transfer(nonce, world.cast().other.public(), MicroCaesar(*amount))
+            }
+        })
+    }
+
+    fn registered(&self) -> DomainName {
+        name(&format!("shop-{}.hypermesh", self.number))
+    }
+
+    fn records(&self, hot: bool) -> SetRecords {
+        let name = if hot { name(HOT) } else { name(&format!("app-{}.demo.hypermesh", self.number)) };
+        let host = u16::try_from(self.number % 0xffff).unwrap_or_default();
+        let address = RecordData::Aaaa(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, host));
+        let records = RecordSet::new(TTL_SECONDS, vec![address]).expect("one address is a set of records");
+        SetRecords { name, record_type: RecordType::Aaaa, records: Some(records) }
+    }
+}
+
+/// The question for a node's trust bundle.
+pub(super) const fn bundle_request() -> Request {
+    Request::TrustBundle(TrustBundleRequest {})
+}
+
+/// Verifies offline what a client got for a certificate.
+pub(super) fn verify(
+    world: &World,
+    bundle: &TrustBundle,
+    issued: &IssuedCertificate,
+) -> Result<(), RunFault> {
+    let fault = |what: String| Err(RunFault::Unexpected(what));
+    let Ok(proof) = CertificateProof::from_pem(&issued.proof_pem) else {
+        return fault("the proof beside a certificate is none".to_string());
+    };
+    let (der, name) = (&issued.certificate_der, name(CERTIFIED));
+    let verification = verify_certificate(bundle, der, Some(&proof), Some(&name), world.wall());
+    if verification.valid {
+        return Ok(());
+    }
+    fault(format!("a certificate does not verify: {:?}", verification.checks.last()))
+}

@@ -1,0 +1,292 @@
+//! Plays a plan in the world of nodes.
+
+use super::class::FaultClass;
+use super::client::{Client, bundle_request, verify};
+use super::fault::Memory;
+use super::outcome::{Failure, FailureKind, Outcome};
+use super::workload::{Ask, Then, TimedRequest};
+use super::{Coverage, Plan, Range, Rest};
+use crate::world::{NetworkOptions, Options, Place, RunFault, Span, World};
+use hypermesh_core::api::Response;
+use hypermesh_core::base::{Digest, Mono};
+use hypermesh_core::trust::TrustBundle;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// A client that was refused asks again after this long.
+const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// So many requests at one instant are a burst.
+const BURST_COUNT: usize = 100;
+
+/// Plays a plan.
+#[must_use]
+pub fn play(plan: &Plan) -> Outcome {
+    play_traced(plan, false)
+}
+
+/// Plays a plan and keeps what happens in words, if asked to.
+#[must_use]
+pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        let mut run = Run::new(plan, keep_lines);
+        let failure = run.play().err().map(Failure::from);
+        run.outcome(failure)
+    }));
+    played.unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned();
+        let words = words.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        let what = words.unwrap_or_else(|| "a panic without words".to_string());
+        let failure = Failure { kind: FailureKind::Crash, check: "panic".to_string(), what };
+        Outcome {
+            hash: Digest::ZERO,
+            events: 0,
+            simulated: Mono(0),
+            coverage: Coverage::default(),
+            marks: BTreeMap::new(),
+            answered: 0,
+            lines: Vec::new(),
+            tape: Vec::new(),
+            failure: Some(failure),
+        }
+    })
+}
+
+/// What is done at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    End(usize),
+    Begin(usize),
+    Ask(usize),
+    AskAgain(usize, Place),
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    world: World,
+    clients: Vec<Client>,
+    memories: BTreeMap<usize, Memory>,
+    steps: BTreeMap<(u64, Step), ()>,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, keep_lines: bool) -> Self {
+        let world = World::new(plan.seed, plan.options(keep_lines));
+        let clients = plan
+            .requests
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(number, timed)| Client::new(number, timed))
+            .collect();
+        let mut steps = BTreeMap::new();
+        for (number, timed) in plan.faults.iter().enumerate() {
+            steps.insert((timed.at_ms, Step::Begin(number)), ());
+            steps.insert((timed.at_ms.saturating_add(timed.for_ms), Step::End(number)), ());
+        }
+        for (number, timed) in plan.requests.iter().enumerate() {
+            steps.insert((timed.at_ms, Step::Ask(number)), ());
+        }
+        Self { plan, world, clients, memories: BTreeMap::new(), steps }
+    }
+
+    fn play(&mut self) -> Result<(), RunFault> {
+        for liar in &self.plan.liars {
+            self.world.corrupt(liar.place, liar.lie);
+        }
+        self.chaos()?;
+        self.heal()?;
+        self.progress()?;
+        self.world.finish()
+    }
+
+    /// The first phase.
+    fn chaos(&mut self) -> Result<(), RunFault> {
+        let bursts = self.plan.requests.chunk_by(|one, next| one.at_ms == next.at_ms);
+        if bursts.into_iter().any(|burst| burst.len() >= BURST_COUNT) {
+            self.world.hit(FaultClass::Burst);
+        }
+        while let Some(((at_ms, step), ())) = self.steps.pop_first() {
+            if at_ms >= self.plan.chaos_ms {
+                break;
+            }
+            self.run_to(at_ms)?;
+            self.step(at_ms, step)?;
+        }
+        self.steps.clear();
+        self.run_to(self.plan.chaos_ms)
+    }
+
+    fn run_to(&mut self, at_ms: u64) -> Result<(), RunFault> {
+        let until = Mono(at_ms.saturating_mul(1000));
+        match until.since(self.world.now()) {
+            Duration::ZERO => Ok(()),
+            left => self.world.run_for(left),
+        }
+    }
+
+    fn step(&mut self, at_ms: u64, step: Step) -> Result<(), RunFault> {
+        match step {
+            Step::Begin(number) => {
+                if let Some(timed) = self.plan.faults.get(number) {
+                    let memory = timed.fault.begin(&mut self.world);
+                    self.memories.insert(number, memory);
+                }
+                Ok(())
+            }
+            Step::End(number) => match (self.plan.faults.get(number), self.memories.remove(&number)) {
+                (Some(timed), Some(memory)) => timed.fault.end(&mut self.world, &memory),
+                _ => Ok(()),
+            },
+            Step::Ask(number) => {
+                let (earlier, rest) = self.clients.split_at_mut(number);
+                let Some(client) = rest.first_mut() else { return Ok(()) };
+                earlier.iter_mut().for_each(|client| {
+                    client.wants(&self.world);
+                });
+                client.ask(&mut self.world, earlier);
+                if let Some((after_ms, place)) = client.next() {
+                    self.steps.insert((at_ms.saturating_add(after_ms), Step::AskAgain(number, place)), ());
+                }
+                Ok(())
+            }
+            Step::AskAgain(number, place) => {
+                if let Some(client) = self.clients.get_mut(number) {
+                    client.ask_at(&mut self.world, place);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The second phase: a quorum is whole, the rest stays broken for good.
+    fn heal(&mut self) -> Result<(), RunFault> {
+        for (number, memory) in core::mem::take(&mut self.memories) {
+            let Some(timed) = self.plan.faults.get(number) else { continue };
+            // Who is not healed does not come back.
+            if timed.fault.damages().is_none() {
+                timed.fault.end(&mut self.world, &memory)?;
+            }
+        }
+        self.world.lose(0);
+        let nodes = self.plan.nodes;
+        let is_rest = |place: &Place| !self.plan.healed.contains(place);
+        match self.plan.rest {
+            Rest::Down => (0..nodes).filter(is_rest).for_each(|place| self.world.crash(place)),
+            Rest::AsLeft => {}
+            Rest::CutOff => {
+                let sides: Vec<u8> = (0..nodes).map(|place| u8::from(is_rest(&place))).collect();
+                self.world.partition(&sides);
+            }
+        }
+        if self.plan.rest != Rest::CutOff {
+            self.world.heal();
+        }
+        self.plan.healed.iter().try_for_each(|place| self.world.start(*place))
+    }
+
+    /// The third phase: everything that was asked and not given up is answered, and every healed node issues.
+    fn progress(&mut self) -> Result<(), RunFault> {
+        let first = self.clients.len();
+        for place in self.plan.healed.clone() {
+            let timed = TimedRequest { at_ms: 0, place, ask: Ask::Issue, then: Then::Wait };
+            let mut client = Client::new(self.clients.len(), timed);
+            client.ask(&mut self.world, &[]);
+            self.clients.push(client);
+        }
+        for client in self.clients.iter_mut().take(first) {
+            client.wants(&self.world);
+            client.despair();
+        }
+        let within = Duration::from_millis(self.plan.progress_ms);
+        let end = self.world.now().after(within);
+        while self.ask_again() {
+            if self.world.now() >= end {
+                return Err(self.stalled(within));
+            }
+            self.world.run_for(ASKS_AGAIN_AFTER)?;
+        }
+        self.world.run_until("the healed nodes at one height", within, |world| {
+            let mut heights =
+                self.plan.healed.iter().map(|place| world.view(*place).map(|view| view.state.height()));
+            let first = heights.next();
+            heights.all(|height| Some(height) == first)
+        })?;
+        self.verify(within)
+    }
+
+    /// Lets every client ask again that has to. Says whether any is owed an answer.
+    fn ask_again(&mut self) -> bool {
+        let healed = &self.plan.healed;
+        let mut owed = false;
+        for client in &mut self.clients {
+            if client.wants(&self.world)
+                && let Some(place) = healed.get(client.number() % healed.len().max(1))
+            {
+                client.ask_at(&mut self.world, *place);
+            }
+            owed |= client.is_owed();
+        }
+        owed
+    }
+
+    fn stalled(&self, within: Duration) -> RunFault {
+        let owed: Vec<String> = self
+            .clients
+            .iter()
+            .filter(|client| client.is_owed())
+            .map(|client| format!("request {} ({})", client.number(), client.last_refusal(&self.world)))
+            .collect();
+        let what = "an answer to everything that was asked".to_string();
+        RunFault::Stalled { what, within, state: format!("{}; {}", owed.join(", "), self.world.describe()) }
+    }
+
+    /// Every certificate that a client got verifies offline.
+    fn verify(&mut self, within: Duration) -> Result<(), RunFault> {
+        let Some(place) = self.plan.healed.first() else { return Ok(()) };
+        let id = self.world.request(*place, bundle_request());
+        self.world.run_until("a trust bundle", within, |world| world.answer(id).is_some())?;
+        let answer = self.world.answer(id).map(|answer| answer.response.clone());
+        let Some(Ok(Response::TrustBundle(bundle))) = answer else {
+            return Err(RunFault::Unexpected("a healed node gives no trust bundle".to_string()));
+        };
+        let anchors = |fault| RunFault::Unexpected(format!("a trust bundle anchors nothing: {fault}"));
+        TrustBundle::check(&bundle).map_err(anchors)?;
+        let mut certificates = self.clients.iter().filter_map(Client::certificate);
+        certificates.try_for_each(|issued| verify(&self.world, &bundle, issued))
+    }
+
+    fn outcome(self, failure: Option<Failure>) -> Outcome {
+        let trace = self.world.trace();
+        Outcome {
+            hash: trace.hash(),
+            events: trace.count(),
+            simulated: self.world.now(),
+            coverage: self.world.coverage().clone(),
+            marks: self.world.marks(),
+            answered: self.clients.iter().filter(|client| client.got().is_some()).count() as u64,
+            lines: trace.lines().to_vec(),
+            tape: trace.tape().to_vec(),
+            failure,
+        }
+    }
+}
+
+impl Plan {
+    fn options(&self, keep_lines: bool) -> Options {
+        let span = |range: Range| Span::us(range.from_us, range.to_us);
+        Options {
+            nodes: self.nodes,
+            start: self.start,
+            network: NetworkOptions {
+                latency: span(self.latency),
+                loss_per_mille: 0,
+                detection: Span::us(1_000, 200_000),
+            },
+            disk: span(self.disk),
+            job: span(self.job),
+            skew_ms_max: self.skew_ms_max,
+            keep_lines,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+use super::*;
+use std::time::Duration;
+
+#[test]
+fn a_plan_is_read_back_as_it_was_printed() {
+    for seed in 0..200 {
+        let plan = Plan::of_seed(seed, Shape::default());
+        assert_eq!(Plan::from_toml(&plan.to_toml()), Ok(plan), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_no_plan_is_refused_with_the_line() {
+    let text = Plan::of_seed(1, Shape::default()).to_toml();
+    let unknown = text.replacen("nodes =", "nodez =", 1);
+    assert!(matches!(Plan::from_toml(&unknown), Err(PlanFault::Malformed(what)) if what.contains("line")));
+    let old = text.replacen("format = 1", "format = 9", 1);
+    assert_eq!(Plan::from_toml(&old), Err(PlanFault::Format(9)));
+}
+
+#[test]
+fn more_than_f_damaged_disks_or_liars_are_refused_and_so_is_a_healed_liar() {
+    let mut plan = Plan::of_seed(0, Shape { nodes: Some(4), ..Shape::default() });
+    plan.faults.clear();
+    plan.liars = vec![Liar { place: 3, lie: crate::world::Lie::BadShares }];
+    plan.healed = vec![0, 1, 2];
+    assert_eq!(plan.check(), Ok(()));
+    plan.faults = vec![TimedFault { at_ms: 0, for_ms: 1, fault: Fault::WipeDisk { place: 2 } }];
+    assert!(matches!(plan.check(), Err(PlanFault::Unrecoverable(_))));
+    plan.faults.clear();
+    plan.healed = vec![1, 2, 3];
+    assert!(matches!(plan.check(), Err(PlanFault::Unrecoverable(_))));
+    plan.healed = vec![0, 1];
+    assert!(matches!(plan.check(), Err(PlanFault::Unrecoverable(_))));
+}
+
+#[test]
+fn limits_of_a_plan_hold_at_them_and_not_one_past() {
+    assert_eq!(bounded("nodes", NODE_COUNT_MAX, NODE_COUNT_MAX), Ok(()));
+    let mut plan = Plan::of_seed(0, Shape::default());
+    let fault = TimedFault { at_ms: 0, for_ms: 0, fault: Fault::PowerLoss };
+    plan.faults = vec![fault.clone(); FAULT_COUNT_MAX];
+    assert_eq!(plan.check(), Ok(()));
+    plan.faults.push(fault);
+    assert!(matches!(plan.check(), Err(PlanFault::TooMany { what: "faults", .. })));
+    plan.faults.clear();
+    let one = TimedRequest { at_ms: 0, place: 0, ask: Ask::Issue, then: Then::Wait };
+    plan.requests = vec![one; REQUEST_COUNT_MAX + 1];
+    assert!(matches!(plan.check(), Err(PlanFault::TooMany { what: "requests", .. })));
+    plan.requests.pop();
+    assert_eq!(plan.check(), Ok(()));
+    plan.nodes = NODE_COUNT_MAX + 1;
+    assert!(matches!(plan.check(), Err(PlanFault::TooMany { what: "nodes", .. })));
+}
+
+#[test]
+fn the_same_plan_gives_the_same_run() {
+    let plan = Plan::of_seed(3, Shape::default());
+    let once = play(&plan);
+    assert_eq!(once, play(&plan));
+    assert_eq!(once.failure, None);
+    assert_ne!(once.hash, play(&Plan { seed: 4, ..plan }).hash);
+}
+
+/// A runner in which a run fails if its plan holds a crash of node 2 and a transfer.
+fn contrived(plan: &Plan) -> Outcome {
+    let crash = plan.faults.iter().any(|timed| timed.fault == Fault::Crash { place: 2 });
+    let transfer = plan.requests.iter().any(|request| matches!(request.ask, Ask::Transfer { .. }));
+    let failure = (crash && transfer).then(|| Failure {
+        kind: FailureKind::Safety,
+        check: "contrived".to_string(),
+        what: String::new(),
+    });
+    Outcome {
+        hash: hypermesh_core::base::Digest::ZERO,
+        events: 0,
+        simulated: hypermesh_core::base::Mono(0),
+        coverage: Coverage::default(),
+        marks: std::collections::BTreeMap::new(),
+        answered: 0,
+        lines: Vec::new(),
+        tape: Vec::new(),
+        failure,
+    }
+}
+
+#[test]
+fn a_failing_plan_is_cut_down_to_what_the_failure_needs() {
+    let plan = (0..).map(|seed| Plan::of_seed(seed, Shape::default()));
+    let plan = plan.into_iter().find(|plan| contrived(plan).failure.is_some()).unwrap();
+    let failure = contrived(&plan).failure.unwrap();
+    let shrunk = shrink(&plan, &failure, Duration::from_secs(60), contrived).unwrap();
+    assert_eq!(shrunk.plan.faults.len(), 1);
+    assert_eq!(shrunk.plan.requests.len(), 1);
+    assert_eq!((shrunk.plan.liars.len(), shrunk.plan.nodes), (0, 4));
+    assert_eq!(shrunk.outcome.failure, Some(failure));
+}
