@@ -29,5 +29,5 @@ pub(crate) use scheme::simulation;
 pub use size::Size;
 pub use store::{ReadError, Reader, Row, Table, Write, WriteBatch};
 pub use time::{Mono, Now, UnixMillis};
-#[cfg(hypermesh_verification_cache)]
+#[cfg(any(test, hypermesh_verification_cache))]
 pub use verdicts::VerdictCache;

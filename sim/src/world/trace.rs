@@ -7,10 +7,14 @@ use hypermesh_core::node::{Event, Output, PersistToken, RequestId};
 use std::fmt::Write as _;
 
 const CONTEXT: &str = "hypermesh-sim v1 trace";
+/// So much is hashed at once, on all lanes of the processor; the hash is the same as piece by piece.
+const HASHED_BYTES: usize = 1 << 16;
 
 /// What happened.
 pub struct Trace {
     hasher: blake3::Hasher,
+    /// What is to be hashed next.
+    unhashed: Vec<u8>,
     count: u64,
     lines: Option<Vec<String>>,
     tape: Vec<Taken>,
@@ -44,7 +48,8 @@ impl Trace {
     pub(crate) fn new(keep_lines: bool) -> Self {
         let hasher = blake3::Hasher::new_derive_key(CONTEXT);
         let (lines, records) = (keep_lines.then(Vec::new), keep_lines.then(Records::default));
-        Self { hasher, count: 0, lines, tape: Vec::new(), records }
+        let unhashed = Vec::with_capacity(2 * HASHED_BYTES);
+        Self { hasher, unhashed, count: 0, lines, tape: Vec::new(), records }
     }
 
     pub(crate) fn note(&mut self, entry: &Entry<'_>) {
@@ -56,11 +61,15 @@ impl Trace {
         if let Some(records) = &mut self.records {
             records.note(entry);
         }
-        self.hasher.update(&entry.at.0.to_le_bytes());
-        self.hasher.update(&(entry.place as u64).to_le_bytes());
+        self.unhashed.extend_from_slice(&entry.at.0.to_le_bytes());
+        self.unhashed.extend_from_slice(&(entry.place as u64).to_le_bytes());
         for part in [entry.kind.as_bytes(), entry.content] {
-            self.hasher.update(&(part.len() as u64).to_le_bytes());
-            self.hasher.update(part);
+            self.unhashed.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            self.unhashed.extend_from_slice(part);
+        }
+        if self.unhashed.len() >= HASHED_BYTES {
+            self.hasher.update(&self.unhashed);
+            self.unhashed.clear();
         }
     }
 
@@ -122,7 +131,7 @@ impl Trace {
     /// The hash of all that happened so far.
     #[must_use]
     pub fn hash(&self) -> Digest {
-        Digest(*self.hasher.finalize().as_bytes())
+        Digest(*self.hasher.clone().update(&self.unhashed).finalize().as_bytes())
     }
 
     /// How many things happened so far.
@@ -210,4 +219,24 @@ fn in_words(event: &Event) -> String {
 
 fn short(hash: &Digest) -> String {
     hash.to_string().chars().take(8).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_that_of_all_bytes_in_order_wherever_they_are_cut() {
+        let mut trace = Trace::new(false);
+        let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+        for number in 0..200_u64 {
+            let content = vec![7; 1000];
+            trace.note(&Entry { at: Mono(number), place: 3, kind: "kind", content: &content });
+            for part in [&number.to_le_bytes()[..], &3_u64.to_le_bytes(), &4_u64.to_le_bytes(), b"kind"] {
+                hasher.update(part);
+            }
+            hasher.update(&1000_u64.to_le_bytes()).update(&content);
+            assert_eq!(trace.hash().0, *hasher.finalize().as_bytes(), "after {number}");
+        }
+    }
 }

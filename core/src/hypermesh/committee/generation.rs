@@ -109,9 +109,8 @@ impl KeyGeneration {
         let mut commitments = BTreeMap::new();
         for purpose in KeyPurpose::ALL {
             let identifier = session.identifier(purpose, &me);
-            let (secret, package) =
-                part1(identifier, count, session.threshold(), &mut EntropyRng(&mut *entropy))
-                    .expect("a checked session has a threshold that FROST takes");
+            let (secret, package) = part1(identifier, count, session.threshold(), EntropyRng(&mut *entropy))
+                .expect("a checked session has a threshold that FROST takes");
             commitments.insert(purpose, DealerCommitment::of(&package));
             secrets.insert(purpose, secret);
         }

@@ -164,6 +164,7 @@ fn empty() -> Outcome {
         answered: 0,
         lines: Vec::new(),
         tape: Vec::new(),
+        marks: std::collections::BTreeMap::new(),
         records: Vec::new(),
         failure: None,
     }
