@@ -58,7 +58,7 @@ mod wiped_disk;
 mod wrong_clock;
 
 use hypermesh_core::base::{Digest, Mono};
-use hypermesh_sim::world::{Options, Random, RunFault, Start, Stream, World};
+use hypermesh_sim::world::{Options, Random, Record, RunFault, Start, Stream, World};
 use stage::Stage;
 
 pub use quic::{QUIC_SCENARIOS, QuicScenario};
@@ -85,6 +85,8 @@ pub struct Run {
     pub simulated: Mono,
     /// What happened, a line each, if that was asked for.
     pub lines: Vec<String>,
+    /// What happened, in a form that can be drawn, if that was asked for.
+    pub records: Vec<Record>,
     /// Why it failed, if it did.
     pub fault: Option<RunFault>,
 }
@@ -160,6 +162,7 @@ impl Scenario {
             events: trace.count(),
             simulated: stage.world.now(),
             lines: trace.lines().to_vec(),
+            records: trace.records().to_vec(),
             fault: outcome.err(),
         }
     }

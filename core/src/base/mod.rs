@@ -23,10 +23,10 @@ pub use mark::{MARKS, Marks};
 pub(crate) use mark::{place_of_mark, reached};
 pub use number::{Epoch, Height, InCaesar, LeafIndex, MicroCaesar, Sequence};
 pub use profile::{Profile, UnknownProfile};
-pub use size::Size;
 pub use scheme::SUITE;
 #[cfg(any(test, hypermesh_simulation_crypto))]
 pub(crate) use scheme::simulation;
+pub use size::Size;
 pub use store::{ReadError, Reader, Row, Table, Write, WriteBatch};
 pub use time::{Mono, Now, UnixMillis};
 #[cfg(hypermesh_verification_cache)]

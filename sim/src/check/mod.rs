@@ -286,6 +286,7 @@ impl Checks {
     fn on_block(&mut self, height: Height) -> Result<(), Violation> {
         self.ledger.on_block(&self.chain, height)?;
         self.linear.on_block(&self.chain, height)?;
+        certificate::on_block(&self.chain, height)?;
         if let Some(decided) = self.chain.at(height) {
             self.nonce.on_block(&decided.state);
         }

@@ -34,6 +34,13 @@ impl Draw {
         .concat()
     }
 
+    /// Nodes whose addresses change.
+    pub(super) fn moves(&self) -> Vec<TimedFault> {
+        self.some("plan address-change", 2, |random| Fault::Path {
+            path: PathFault::Moves { place: self.place(random) },
+        })
+    }
+
     fn one_way(&self, random: &mut Random) -> PathFault {
         let (source, target) = self.pair(random);
         PathFault::OneWay { source, target }

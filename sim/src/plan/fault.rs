@@ -1,5 +1,6 @@
 //! What a plan lets go wrong: single faults that begin at a time and end at another.
 
+use super::WorldKind;
 use super::class::FaultClass;
 use super::hardware::{ClockFault, DiskFault, ProcessFault};
 use super::path::PathFault;
@@ -133,6 +134,32 @@ impl Fault {
             Self::Disk { place, disk } if disk.damages() => Some(*place),
             Self::Clock { place, clock } if clock.damages() => Some(*place),
             Self::Process { .. } | Self::Disk { .. } | Self::Clock { .. } | Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } | Self::Flap { .. } => None,
+        }
+    }
+
+    /// Whether there is such a fault in a world.
+    #[must_use]
+    pub const fn is_of(&self, world: WorldKind) -> bool {
+        match self {
+            Self::Path { path } => path.is_of(world),
+            Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } => true,
+            Self::Flap { .. }
+            | Self::Process { .. }
+            | Self::Disk { .. }
+            | Self::Clock { .. }
+            | Self::WipeDisk { .. }
+            | Self::LoseLog { .. }
+            | Self::OldDisk { .. }
+            | Self::Rot { .. }
+            | Self::JumpForward { .. } => matches!(world, WorldKind::World),
+        }
+    }
+
+    /// Makes a fault that was drawn for messages one for datagrams.
+    pub(super) const fn size_for_datagrams(&mut self) {
+        if let Self::Path { path: PathFault::BlackHole { bytes_max } } = self {
+            // A path of QUIC takes 1200 bytes, and a datagram of its has at most 1452.
+            *bytes_max = 1_200 + *bytes_max % 252;
         }
     }
 

@@ -69,6 +69,11 @@ impl Plan {
             impaired.first().map(|place| draw.damage(*place)).unwrap_or_default(),
         ]
         .concat();
+        if shape.world == WorldKind::Quic {
+            faults.retain(|timed| timed.fault.is_of(WorldKind::Quic));
+            faults.extend(draw.moves());
+            faults.iter_mut().for_each(|timed| timed.fault.size_for_datagrams());
+        }
         faults.sort_by_key(|timed| timed.at_ms);
         let mut healing = stream(seed, "plan healing");
         let mut healed: Vec<Place> = (0..nodes).filter(|place| !impaired.contains(place)).collect();
@@ -100,7 +105,10 @@ impl Plan {
             disk: range(100, 8_000),
             job: range(50, 5_000),
             beyond_tolerated: false,
-            liars: draw.liars(&impaired).into_iter().chain(dealers).collect(),
+            liars: match shape.world {
+                WorldKind::World => draw.liars(&impaired).into_iter().chain(dealers).collect(),
+                WorldKind::Quic => Vec::new(),
+            },
             faults,
             requests: draw.requests(),
         }

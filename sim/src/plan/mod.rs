@@ -9,6 +9,7 @@
 //!
 //! Safety is checked all the while, by [`crate::check`].
 
+mod arena;
 mod class;
 mod client;
 mod draw;
@@ -18,6 +19,7 @@ mod hardware;
 mod outcome;
 mod path;
 mod play;
+mod quic;
 mod shrink;
 mod workload;
 
@@ -165,6 +167,14 @@ pub enum PlanFault {
         /// Its number, from 0.
         number: usize,
     },
+    /// Something is not to be had in the plan's world.
+    #[error("{what} {number} is not to be had in the plan's world")]
+    Foreign {
+        /// What.
+        what: &'static str,
+        /// Its number, from 0.
+        number: usize,
+    },
     /// An alarm in a run of it could be false.
     #[error("no promise holds in such a run: {0}")]
     Unrecoverable(String),
@@ -216,6 +226,8 @@ impl Plan {
         bounded("faults", self.faults.len(), FAULT_COUNT_MAX)?;
         bounded("requests", self.requests.len(), REQUEST_COUNT_MAX)?;
         dangling("fault", self.faults.iter().map(|timed| timed.fault.fits(self.nodes)))?;
+        foreign("fault", self.faults.iter().map(|timed| timed.fault.is_of(self.world)))?;
+        foreign("liar", self.liars.iter().map(|_| self.world == WorldKind::World))?;
         dangling("liar", self.liars.iter().map(|liar| liar.place < self.nodes))?;
         dangling("healed node", self.healed.iter().map(|place| *place < self.nodes))?;
         let fits = |(number, request): (usize, &TimedRequest)| {
@@ -264,6 +276,13 @@ const fn quorum_of(nodes: usize) -> usize {
 
 const fn bounded(what: &'static str, count: usize, most: usize) -> Result<(), PlanFault> {
     if count <= most { Ok(()) } else { Err(PlanFault::TooMany { what, count, most }) }
+}
+
+fn foreign(what: &'static str, native: impl Iterator<Item = bool>) -> Result<(), PlanFault> {
+    match native.enumerate().find(|(_, native)| !native) {
+        Some((number, _)) => Err(PlanFault::Foreign { what, number }),
+        None => Ok(()),
+    }
 }
 
 fn dangling(what: &'static str, fit: impl Iterator<Item = bool>) -> Result<(), PlanFault> {

@@ -1,5 +1,6 @@
 //! Faults of the paths between nodes.
 
+use super::WorldKind;
 use crate::world::{Bursts, Damage, Link, Narrow, Place, Reorders, Spikes, World};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,11 @@ pub enum PathFault {
         /// Whether they are cut short; one bit is changed otherwise.
         truncates: bool,
     },
+    /// A node's datagrams come from another port, and it hears nothing at its own. It is not told.
+    Moves {
+        /// Which.
+        place: Place,
+    },
 }
 
 impl PathFault {
@@ -88,12 +94,17 @@ impl PathFault {
         }
     }
 
+    /// Whether there is such a fault in a world. Where nodes have no addresses, they do not move.
+    pub(super) const fn is_of(&self, world: WorldKind) -> bool {
+        matches!(world, WorldKind::Quic) || !matches!(self, Self::Moves { .. })
+    }
+
     pub(super) fn fits(&self, nodes: usize) -> bool {
         match self {
             Self::OneWay { source, target } | Self::Cut { source, target } => {
                 *source < nodes && *target < nodes && source != target
             }
-            Self::Silent { place } | Self::Damage { place, .. } => *place < nodes,
+            Self::Silent { place } | Self::Damage { place, .. } | Self::Moves { place } => *place < nodes,
             Self::Narrow { bytes_per_second, .. } => *bytes_per_second > 0,
             Self::Bursts { .. }
             | Self::Spikes { .. }
@@ -130,6 +141,7 @@ impl PathFault {
             Self::Damage { place, per_mille, truncates } => {
                 world.damage(place, Damage { per_mille, truncates });
             }
+            Self::Moves { .. } => {}
         }
     }
 
@@ -154,6 +166,7 @@ impl PathFault {
             Self::Damage { place, .. } => {
                 conditions.damaged.remove(&place);
             }
+            Self::Moves { .. } => {}
         }
     }
 }

@@ -138,16 +138,16 @@ impl Disk {
         rotten.insert((table, instead_of.to_vec()))
     }
 
+    /// Whether the device answers reads.
+    pub(super) fn answers_reads(&self) -> bool {
+        !self.lock().reads_fail
+    }
+
     /// Lets reads fail from now on, or no longer. Says how many did.
     pub(super) fn fail_reads(&self, fail: bool) -> u64 {
         let mut contents = self.lock();
         contents.reads_fail = fail;
         contents.reads_failed.swap(0, Relaxed)
-    }
-
-    /// Whether the device gives back what is on it.
-    pub(super) fn answers(&self) -> bool {
-        !self.lock().reads_fail
     }
 
     /// Puts a format of an older version on the disk, which has one.

@@ -203,7 +203,9 @@ impl World {
     }
 
     fn deliver(&mut self, link: Link, epoch: Epoch, message: &[u8]) {
-        if !self.network.arrives(link, epoch) {
+        let arrives = self.network.arrives(link, epoch);
+        self.trace.arrive(self.now, link, arrives);
+        if !arrives {
             return;
         }
         if let Some(liar) = self.machines.get_mut(link.target).and_then(|machine| machine.lie.as_mut()) {
@@ -220,6 +222,7 @@ impl World {
     /// A request is answered from the view if it can be, as the real driver does.
     fn ask(&mut self, place: Place, id: RequestId, request: Request) {
         self.watch(place);
+        self.trace.ask(self.now, place, id, request.method().name);
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
         self.checks.on_request(self.now, id, &request);

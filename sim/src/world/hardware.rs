@@ -98,15 +98,18 @@ impl World {
     /// If it finds a disk unusable that nobody has damaged.
     pub fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault> {
         let damaged = self.machines.get(place).is_some_and(|machine| machine.disk_damaged);
-        let answers = self.machines.get(place).is_some_and(|machine| machine.disk.answers());
         match self.start(place) {
-            Err(RunFault::Open { .. }) if !answers => Ok(()),
+            Err(RunFault::Open { .. }) if !self.answers_reads(place) => Ok(()),
             Err(RunFault::Open { .. }) if damaged => {
                 self.wipe(place);
                 self.start(place)
             }
             other => other,
         }
+    }
+
+    fn answers_reads(&self, place: Place) -> bool {
+        self.machines.get(place).is_some_and(|machine| machine.disk.answers_reads())
     }
 
     /// Lets a node's writes go wrong from now on, or no longer.
@@ -148,12 +151,14 @@ impl World {
         let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
             return Ok(());
         };
-        if !machine.disk.age(OLD_FORMAT) {
+        if !machine.disk.answers_reads() || !machine.disk.age(OLD_FORMAT) {
             return Ok(());
         }
+        let damaged = machine.disk_damaged;
         self.excuse_disk(place);
         match self.start(place) {
-            Err(RunFault::Open { reason, .. }) if reason.contains("format") => {
+            // A node may find that the disk is damaged before it gets to the format.
+            Err(RunFault::Open { reason, .. }) if reason.contains("format") || damaged => {
                 self.coverage.hit(FaultClass::OldFormat);
                 Ok(())
             }

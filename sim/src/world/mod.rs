@@ -23,6 +23,7 @@ mod operations;
 mod options;
 mod output;
 mod random;
+mod records;
 mod trace;
 
 #[cfg(test)]
@@ -39,6 +40,8 @@ pub(crate) use operations::OPERATION_MS_LIFE;
 pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
+pub use records::{AnswerRecord, Fate, MessageRecord, Record, Recorded, RequestRecord, Step};
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 pub(crate) use trace::{Entry, describe};
 pub use trace::{Taken, Trace};
 
@@ -126,8 +129,7 @@ impl World {
             Start::Empty => Vec::new(),
             Start::Ready => ready_disks(options.nodes),
         };
-        // Whoever inherits a disk lives after those who wrote it.
-        let begins = WORLD_BEGINS.plus(if disks.is_empty() { 1_000 } else { 60_000 });
+        let begins = begins(options.start);
         let mut machines: Vec<Machine> = (0..)
             .zip(cast.validators.clone())
             .map(|(place, validator)| Machine::new(seed, place, validator, &options, begins))
@@ -204,7 +206,10 @@ impl World {
         self.now = at;
         self.happen(happening);
         match self.violation.clone() {
-            Some(violation) => Err(violation.into()),
+            Some(violation) => {
+                self.trace.judge(at);
+                Err(violation.into())
+            }
             None => Ok(true),
         }
     }
@@ -376,8 +381,16 @@ impl World {
     }
 }
 
+/// What the true wall clock says when a world begins: whoever inherits a disk lives after those who wrote it.
+pub(crate) fn begins(start: Start) -> UnixMillis {
+    WORLD_BEGINS.plus(match start {
+        Start::Empty => 1_000,
+        Start::Ready => 60_000,
+    })
+}
+
 /// The disks of a calm mesh that has just generated its keys, made once for each number of nodes.
-fn ready_disks(nodes: usize) -> Vec<Disk> {
+pub(crate) fn ready_disks(nodes: usize) -> Vec<Disk> {
     static MADE: OnceLock<Mutex<BTreeMap<usize, Vec<Disk>>>> = OnceLock::new();
     let mut made = MADE.get_or_init(Mutex::default).lock().expect("a calm mesh generates its keys");
     let disks = made.entry(nodes).or_insert_with(|| {

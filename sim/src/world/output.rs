@@ -164,6 +164,8 @@ impl World {
     pub(super) fn send(&mut self, link: Link, class: Class, message: Arc<[u8]>, late: Duration) {
         let message = self.strike(link.source, message);
         let sent = self.network.send(self.now, link, (class, message.len()), &mut self.coverage);
+        let arrives = if let Sent::Arrives { at, .. } = sent { Some(at.after(late)) } else { None };
+        self.trace.send(self.now, link, &message, arrives);
         let Sent::Arrives { at, again, epoch } = sent else { return };
         let at = at.after(late);
         if let Some(again) = again {
@@ -188,6 +190,7 @@ impl World {
         if let Err(violation) = self.checks.on_event(place, &event) {
             self.violation.get_or_insert(violation);
         }
+        self.trace.tell(self.now, place, &event);
         self.events.push((self.now, place, event));
     }
 
@@ -215,6 +218,7 @@ impl World {
         {
             self.coverage.hit(class);
         }
+        self.trace.answer(at, id, response.as_ref().err().map(|fault| fault as &dyn core::fmt::Display));
         self.answers.insert(id, Answer { at, response });
     }
 

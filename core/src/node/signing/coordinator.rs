@@ -117,8 +117,10 @@ impl Node {
     pub(super) fn take_share(&mut self, share: SignedShare) {
         let Some(task) = self.signing.tasks.get(&share.session).copied() else { return };
         let Some(held) = self.signing.sessions.get_mut(&task) else { return };
+        let peer = share.signer;
         match held.session.receive(share) {
-            Ok(Progress::Waiting) => {}
+            // A share that comes twice is a message that came twice: the first counts.
+            Ok(Progress::Waiting) | Err(ShareFault::Repeated { .. }) => {}
             Ok(Progress::Signed(signature)) => {
                 self.end_session(task);
                 self.finish_task(task, signature);
@@ -135,9 +137,13 @@ impl Node {
                 }
                 self.retry(task);
             }
-            Err(fault) => {
+            Err(fault @ ShareFault::InconsistentKeys) => {
                 let reason = fault.to_string();
                 self.outbox.event(Event::Broken { reason });
+            }
+            Err(fault) => {
+                let reason = fault.to_string();
+                self.outbox.event(Event::PeerFault { peer, reason });
             }
         }
     }
