@@ -145,11 +145,6 @@ impl Disk {
         contents.reads_failed.swap(0, Relaxed)
     }
 
-    /// Whether the device gives back what is on it.
-    pub(super) fn answers(&self) -> bool {
-        !self.lock().reads_fail
-    }
-
     /// Puts a format of an older version on the disk, which has one.
     pub(super) fn age(&self, format: u64) -> bool {
         let mut contents = self.lock();

@@ -98,9 +98,8 @@ impl World {
     /// If it finds a disk unusable that nobody has damaged.
     pub fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault> {
         let damaged = self.machines.get(place).is_some_and(|machine| machine.disk_damaged);
-        let answers = self.machines.get(place).is_some_and(|machine| machine.disk.answers());
         match self.start(place) {
-            Err(RunFault::Open { .. }) if !answers => Ok(()),
+            Err(RunFault::Open { .. }) if !self.answers_reads(place) => Ok(()),
             Err(RunFault::Open { .. }) if damaged => {
                 self.wipe(place);
                 self.start(place)
