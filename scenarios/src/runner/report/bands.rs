@@ -24,6 +24,13 @@ const CLASS_OF_KIND: &[(&str, &str)] = &[
     ("cut", "swizzled-partition"),
     ("silent", "silent-peer"),
     ("damage", "corruption"),
+    ("slow", "slow-node"),
+    ("late-jobs", "late-job"),
+    ("read-errors", "read-error"),
+    ("write-errors", "write-error"),
+    ("full", "full-disk"),
+    ("jump", "jump-forward"),
+    ("drift", "wall-drift"),
 ];
 
 /// Something that goes wrong for a while.
@@ -57,8 +64,7 @@ pub(super) fn bands(subject: &Subject) -> Vec<Band> {
 fn of_fault(plan: &Plan, timed: &TimedFault, end: u64) -> Band {
     let value = serde_json::to_value(&timed.fault).unwrap_or_default();
     let (outer, kind, words) = in_words(&value);
-    let alias = CLASS_OF_KIND.iter().find(|(name, _)| *name == kind).map(|(_, class)| *class);
-    let class = alias.unwrap_or(&kind).to_string();
+    let class = class_of(&kind, &words);
     let known = FaultClass::ALL.iter().find(|known| known.name() == class);
     let group = known.map_or_else(|| group_of_kind(&outer), |known| known.group());
     let from = timed.at_ms.saturating_mul(1000);
@@ -73,6 +79,17 @@ fn of_fault(plan: &Plan, timed: &TimedFault, end: u64) -> Band {
         group: group_name(group),
         words: format!("{kind} {words}").trim_end().to_string(),
     }
+}
+
+/// The class of a fault of a kind, where the rest of it may decide.
+fn class_of(kind: &str, words: &str) -> String {
+    let alias = CLASS_OF_KIND.iter().find(|(name, _)| *name == kind).map(|(_, class)| *class);
+    match alias {
+        Some("corruption") if words.contains("truncates true") => "truncation",
+        Some("jump-forward") if words.contains("ahead ms -") => "jump-back",
+        alias => alias.unwrap_or(kind),
+    }
+    .to_string()
 }
 
 /// The kind of a fault, of what is inside it, and the rest of it in words.

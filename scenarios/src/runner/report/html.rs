@@ -71,8 +71,8 @@ fn verdict(subject: &Subject) -> String {
     };
     let kind = escape(&failure.kind.to_string());
     let place = match subject.judged() {
-        Some((at, place)) => format!("{} at {} s", super::node_name(place), seconds(at)),
-        None => format!("the whole mesh, at {} s", seconds(subject.simulated)),
+        Some((at, place)) => format!("{} at {}\u{a0}s", super::node_name(place), seconds(at)),
+        None => format!("the whole mesh, at {}\u{a0}s", seconds(subject.simulated)),
     };
     format!(
         "<p class=\"word\">Failed</p><p class=\"kind\"><b>{kind}</b>: {meaning} · check <b>{}</b> · {place}</p>\

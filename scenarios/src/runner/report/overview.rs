@@ -16,7 +16,7 @@ const TOP: f64 = 34.0;
 const BAND_WIDTH_MIN: f64 = 2.0;
 /// Labels of heights are this far apart at least.
 const LABEL_GAP: f64 = 26.0;
-const TICKS: u64 = 10;
+const TICKS_MAX: u64 = 12;
 
 struct Picture<'a> {
     subject: &'a Subject,
@@ -57,12 +57,13 @@ impl Picture<'_> {
 
     fn axis(&mut self, bottom: f64) {
         let end = self.subject.simulated.0;
-        for tick in 0..=TICKS {
-            let at = Mono(end / TICKS * tick);
+        let step = round_step(end / TICKS_MAX + 1);
+        for tick in 0..=end / step {
+            let at = Mono(step.saturating_mul(tick));
             let (x, label) = (self.x(at), at.0 as f64 / 1e6);
             self.write(format_args!(
                 "<path class=\"tick\" d=\"M{x:.1} {TOP}V{bottom}\"/>\
-                 <text class=\"small\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{label:.2} s</text>",
+                 <text class=\"small\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{label} s</text>",
                 TOP - 8.0
             ));
         }
@@ -82,11 +83,12 @@ impl Picture<'_> {
     fn band(&mut self, band: &Band) {
         let (from, to) = (self.x(Mono(band.from_us)), self.x(Mono(band.to_us)));
         let width = (to - from).max(BAND_WIDTH_MIN);
+        let wide = if band.places.is_empty() { " wide" } else { "" };
         let everywhere: Vec<Place> = (0..self.subject.nodes()).collect();
         for place in if band.places.is_empty() { &everywhere } else { &band.places } {
             let top = self.lane_top(*place) + 3.0;
             self.write(format_args!(
-                "<rect class=\"fault-{}\" x=\"{from:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{}\"/>",
+                "<rect class=\"fault-{}{wide}\" x=\"{from:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{}\"/>",
                 band.group,
                 LANE - 6.0
             ));
@@ -142,6 +144,17 @@ impl Picture<'_> {
             let middle = self.lane_top(place) + LANE / 2.0;
             self.write(format_args!("<circle class=\"verdict\" cx=\"{x:.1}\" cy=\"{middle}\" r=\"7\"/>"));
         }
+    }
+}
+
+/// The smallest of 1, 2, 5, 10, 20, … that is no less than this.
+fn round_step(least: u64) -> u64 {
+    let mut power = 1_u64;
+    loop {
+        if let Some(part) = [1, 2, 5].into_iter().find(|part| power.saturating_mul(*part) >= least) {
+            return power.saturating_mul(part);
+        }
+        power = power.saturating_mul(10);
     }
 }
 

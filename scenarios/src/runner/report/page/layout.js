@@ -2,8 +2,9 @@
 // line and the spans of its requests.
 
 const STRIP = 17;
-const STRIPS_MAX = 6;
+const STRIPS_MAX = 14;
 const SPAN_ROWS = 2;
+const SPAN_ROWS_MAX = 5;
 
 function laneBase(count) {
   if (count <= 5) return 104;
@@ -29,7 +30,7 @@ const layout = (() => {
   const roomy = base >= 50, tall = base >= 80;
   const thick = base >= 100 ? 13 : base >= 80 ? 8 : 3;
   // Strips are kept apart by what their labels need when the whole run is in view.
-  const apart = END / 12;
+  const apart = END / 9;
   const strips = (belongs) => {
     const list = run.bands
       .map((band, number) => ({ band, number, from: band.from_us, to: Math.max(band.to_us, band.from_us + apart) }))
@@ -41,22 +42,22 @@ const layout = (() => {
   const world = strips(everywhere);
   const worldNotes = run.done.some((done) => done.place === null);
   const top = world.count > 0 || worldNotes || run.verdict ? world.count * STRIP + 26 : 0;
+  const spans = run.requests.map((request, number) => ({
+    number, place: request.place, from: request.at, to: request.end ?? END, request,
+  }));
   let y = top;
   const lanes = run.nodes.map((name, place) => {
     const own = strips((band) => band.places.includes(place));
-    const height = base + own.count * STRIP;
+    const spanRows = Math.max(inRows(spans.filter((span) => span.place === place), roomy ? SPAN_ROWS_MAX : SPAN_ROWS), SPAN_ROWS);
+    const height = base + own.count * STRIP + (spanRows - SPAN_ROWS) * (thick + 2);
     const lane = { name, place, top: y, height, strips: own.list };
     const free = y + own.count * STRIP;
     lane.line = free + (tall ? 42 : base * 0.5);
     lane.mark = roomy ? free + (tall ? 15 : 9) : lane.line;
-    lane.span = y + height - SPAN_ROWS * (thick + 2) - 2;
+    lane.span = y + height - spanRows * (thick + 2) - 2;
     y += height;
     return lane;
   });
-  const spans = run.requests.map((request, number) => ({
-    number, place: request.place, from: request.at, to: request.end ?? END, request,
-  }));
-  for (const lane of lanes) inRows(spans.filter((span) => span.place === lane.place), SPAN_ROWS);
   return { base, roomy, thick, lanes, top, height: Math.max(y, 60), world: world.list, spans, gutter: 0 };
 })();
 

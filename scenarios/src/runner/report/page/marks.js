@@ -157,7 +157,11 @@ function mark(context, sort, x, y) {
   }
 }
 
+// Where the last label of each row of strips ends: one that would lie over it is left out.
+const labelledTo = new Map();
+
 function drawStrips(context) {
+  labelledTo.clear();
   for (const strip of layout.world) drawStrip(context, strip, 26);
   for (const lane of layout.lanes) for (const strip of lane.strips) drawStrip(context, strip, lane.top + 2);
 }
@@ -172,8 +176,12 @@ function drawStrip(context, { band, number, row }, top) {
   context.fillRect(from, y, width, 3);
   const label = context.measureText(band.class).width;
   const x = Math.min(Math.max(from, layout.gutter + 2), Math.max(to - label, from));
-  haloText(context, band.class, x + 1, y + 10, colours[band.group]);
-  area("fault", number, from - 2, Math.max(from + width, x + label) + 2, y - 1, y + STRIP - 2);
+  const isFree = x >= (labelledTo.get(y) ?? -Infinity);
+  if (isFree) {
+    haloText(context, band.class, x + 1, y + 10, colours[band.group]);
+    labelledTo.set(y, x + label + 6);
+  }
+  area("fault", number, from - 2, Math.max(from + width, isFree ? x + label : 0) + 2, y - 1, y + STRIP - 2);
 }
 
 function drawVerdict(context) {

@@ -174,8 +174,9 @@ function drawBands(context) {
     context.fillStyle = colours[band.group];
     for (const lane of layout.lanes) {
       if (band.places.length > 0 && !band.places.includes(lane.place)) continue;
-      const side = band.sides[lane.place] ?? 0;
-      context.globalAlpha = band.places.length === 0 ? 0.07 + Math.min(side, 3) * 0.09 : band.group === "byzantine" ? 0.09 : 0.14;
+      const side = Math.min(band.sides[lane.place] ?? 0, 3);
+      const everywhere = band.sides.length > 0 ? 0.05 + side * 0.09 : 0.025;
+      context.globalAlpha = band.places.length === 0 ? everywhere : 0.09;
       context.fillRect(from, lane.top, width, lane.height);
     }
   });
