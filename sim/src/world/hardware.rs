@@ -183,6 +183,7 @@ impl World {
             machine.disk_damaged = true;
         }
         self.checks.excuse_store(place);
+        self.checks.excuse_durability(place);
         self.checks.excuse_abstention(place);
     }
 

@@ -165,7 +165,6 @@ fn empty() -> Outcome {
         marks: Default::default(),
         lines: Vec::new(),
         tape: Vec::new(),
-        marks: std::collections::BTreeMap::new(),
         records: Vec::new(),
         failure: None,
     }
