@@ -13,6 +13,8 @@ const GENERATION_EVERY: u64 = 32;
 const CHAOS_MS: (u64, u64) = (2_000, 20_000);
 /// How long the healed nodes have: several heartbeats and the longest waits of clients and links.
 const PROGRESS_MS: u64 = 60_000;
+/// So many questions go to a node that lies in answers.
+const QUESTION_COUNT: u64 = 8;
 /// So many requests come at once in a burst.
 const BURST_COUNT: u64 = 100;
 
@@ -90,6 +92,11 @@ impl Plan {
             let to_us = from_us + pace.below(to_us - from_us);
             Range { from_us, to_us }
         };
+        let liars: Vec<Liar> = match shape.world {
+            WorldKind::World => draw.liars(&impaired).into_iter().chain(dealers).collect(),
+            WorldKind::Quic => Vec::new(),
+        };
+        let requests = [draw.requests(), draw.questions(&liars)].concat();
         Self {
             format: PLAN_FORMAT,
             seed,
@@ -105,12 +112,9 @@ impl Plan {
             disk: range(100, 8_000),
             job: range(50, 5_000),
             beyond_tolerated: false,
-            liars: match shape.world {
-                WorldKind::World => draw.liars(&impaired).into_iter().chain(dealers).collect(),
-                WorldKind::Quic => Vec::new(),
-            },
+            liars,
             faults,
-            requests: draw.requests(),
+            requests,
         }
     }
 }
@@ -245,6 +249,21 @@ impl Draw {
             .iter()
             .map(|place| Liar { place: *place, lie: lies[pick(&mut random, lies.len())] })
             .collect()
+    }
+
+    /// Questions to whoever lies in answers, and something to ask about: by chance nobody might ask.
+    fn questions(&self, liars: &[Liar]) -> Vec<TimedRequest> {
+        let answers = |liar: &&Liar| matches!(liar.lie, Lie::ForgedAnswers | Lie::StaleAnswers);
+        let Some(liar) = liars.iter().find(answers) else { return Vec::new() };
+        let (other, wait) = ((liar.place + 1) % self.nodes, Then::Wait);
+        let written = TimedRequest { at_ms: 0, place: other, ask: Ask::Update { hot: true }, then: wait };
+        let asked = (1..=QUESTION_COUNT).map(|number| TimedRequest {
+            at_ms: self.chaos_ms * number / (QUESTION_COUNT + 1),
+            place: liar.place,
+            ask: Ask::Resolve,
+            then: wait,
+        });
+        core::iter::once(written).chain(asked).collect()
     }
 
     fn requests(&self) -> Vec<TimedRequest> {
