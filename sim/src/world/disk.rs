@@ -138,6 +138,11 @@ impl Disk {
         rotten.insert((table, instead_of.to_vec()))
     }
 
+    /// Whether the device answers reads.
+    pub(super) fn answers_reads(&self) -> bool {
+        !self.lock().reads_fail
+    }
+
     /// Lets reads fail from now on, or no longer. Says how many did.
     pub(super) fn fail_reads(&self, fail: bool) -> u64 {
         let mut contents = self.lock();

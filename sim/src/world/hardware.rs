@@ -108,6 +108,10 @@ impl World {
         }
     }
 
+    fn answers_reads(&self, place: Place) -> bool {
+        self.machines.get(place).is_some_and(|machine| machine.disk.answers_reads())
+    }
+
     /// Whether a node's disk was damaged and is not whole again.
     #[must_use]
     pub fn is_disk_damaged(&self, place: Place) -> bool {
@@ -153,12 +157,14 @@ impl World {
         let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
             return Ok(());
         };
-        if !machine.disk.answers() || !machine.disk.age(OLD_FORMAT) {
+        if !machine.disk.answers_reads() || !machine.disk.age(OLD_FORMAT) {
             return Ok(());
         }
+        let damaged = machine.disk_damaged;
         self.excuse_disk(place);
         match self.start(place) {
-            Err(RunFault::Open { reason, .. }) if reason.contains("format") => {
+            // A node may find that the disk is damaged before it gets to the format.
+            Err(RunFault::Open { reason, .. }) if reason.contains("format") || damaged => {
                 self.coverage.hit(FaultClass::OldFormat);
                 Ok(())
             }
