@@ -23,6 +23,8 @@ function drawSpans(context) {
     const refused = request.refusal !== null, colour = refused ? colours.signing : colours.workload;
     context.beginPath();
     context.roundRect(x, y, width, thick, Math.min(thick / 2, 4));
+    // What goes on behind it stays visible.
+    context.globalAlpha = 0.55;
     context.fillStyle = colours.panel;
     context.fill();
     context.globalAlpha = request.end === null ? 0.15 : 0.3;
@@ -37,8 +39,7 @@ function drawSpans(context) {
     area("request", number, x - 2, x + width + 2, y - 1, y + thick + 1);
     const left = Math.max(x, layout.gutter) + 5, label = request.method.replaceAll("_", " ");
     if (thick > 10 && context.measureText(label).width + 10 < Math.min(end, view.width) - left) {
-      context.fillStyle = colours.ink;
-      context.fillText(label, left, y + thick / 2 + 0.5);
+      haloText(context, label, left, y + thick / 2 + 0.5, colours.ink);
     }
   }
 }

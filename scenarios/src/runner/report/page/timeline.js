@@ -176,7 +176,7 @@ function drawBands(context) {
       if (band.places.length > 0 && !band.places.includes(lane.place)) continue;
       const side = Math.min(band.sides[lane.place] ?? 0, 3);
       const everywhere = band.sides.length > 0 ? 0.05 + side * 0.09 : 0.025;
-      context.globalAlpha = band.places.length === 0 ? everywhere : 0.09;
+      context.globalAlpha = band.places.length === 0 ? everywhere : 0.07;
       context.fillRect(from, lane.top, width, lane.height);
     }
   });
