@@ -225,6 +225,11 @@ impl Checks {
         self.abstention.excuse(place);
     }
 
+    /// Takes note that a node's disk has lost what it held.
+    pub fn excuse_durability(&mut self, place: Place) {
+        self.durability.excuse(place);
+    }
+
     /// Takes note that a row of a node's store is damaged.
     pub fn excuse_store(&mut self, place: Place) {
         self.evidence.excuse_store(place);

@@ -178,6 +178,7 @@ impl World {
         }
         self.checks.excuse_store(place);
         self.checks.excuse_abstention(place);
+        self.checks.excuse_durability(place);
     }
 
     // --- the clocks ---
