@@ -150,7 +150,7 @@ impl Arena for QuicWorld {
             events: self.happenings(),
             lines: self.lines(),
             tape: self.tape(),
-            records: Vec::new(),
+            records: self.records(),
             coverage: self.coverage(),
             // The driver that ships keeps its node to itself.
             marks: BTreeMap::new(),

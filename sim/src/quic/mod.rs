@@ -319,6 +319,12 @@ impl QuicWorld {
         self.record.lock().trace.lines().to_vec()
     }
 
+    /// What happened, in a form that can be drawn, if what happens is kept: what nodes tell, and when they were down.
+    #[must_use]
+    pub fn records(&self) -> Vec<crate::world::Record> {
+        self.record.lock().trace.records().to_vec()
+    }
+
     /// What the client has counted, up to the last answer: connections dialled, calls tried again.
     #[must_use]
     pub fn client(&self) -> ClientMetrics {

@@ -106,6 +106,7 @@ impl Record {
         if let Err(violation) = contents.checks.on_event(place, event) {
             contents.violation.get_or_insert(violation);
         }
+        contents.trace.tell(at, place, event);
         contents.events.push((at, place, event.clone()));
     }
 

@@ -162,7 +162,6 @@ fn empty() -> Outcome {
         simulated: Mono(u64::MAX),
         coverage: hypermesh_sim::plan::Coverage::default(),
         answered: 0,
-        marks: Default::default(),
         lines: Vec::new(),
         tape: Vec::new(),
         records: Vec::new(),
