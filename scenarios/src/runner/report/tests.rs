@@ -157,6 +157,7 @@ fn every_fault_of_a_plan_has_a_class_of_the_catalogue() {
 
 fn empty() -> Outcome {
     Outcome {
+        marks: std::collections::BTreeMap::new(),
         hash: Digest::ZERO,
         events: 0,
         simulated: Mono(u64::MAX),
