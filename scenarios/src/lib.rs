@@ -10,6 +10,7 @@ mod behind_is_unsure;
 mod calm_issuance;
 mod certificate_issuance_flow;
 mod chaos;
+mod checkpoint_needs_cosignatures;
 mod concurrent_no_head_of_line_blocking;
 mod crash_and_restart;
 mod crl_is_renewed_each_period;
@@ -29,8 +30,11 @@ mod generation_power_loss;
 mod hundred_at_once;
 mod interrupted_generation;
 mod issuing_certificate_renews_itself;
+mod locked_block_is_proposed_again;
 mod lossy_links;
 mod lost_wal_abstains;
+mod lying_proposer_is_found_out;
+mod marks;
 mod member_batch;
 mod old_certificate;
 mod one_of_four_dead_issuance_goes_on;
@@ -47,6 +51,7 @@ mod quorum_missing;
 mod refused_operations;
 mod repair_with_a_lying_helper;
 mod repeat_elsewhere;
+mod restarts_on_lossy_links;
 mod restored_old_disk_abstains;
 mod revocation_reaches_every_node;
 mod rubbish_sync_peer_is_dropped;
@@ -58,8 +63,9 @@ mod wiped_disk;
 mod wrong_clock;
 
 use hypermesh_core::base::{Digest, Mono};
-use hypermesh_sim::world::{Options, Random, RunFault, Start, Stream, World};
+use hypermesh_sim::world::{Options, Random, Record, RunFault, Start, Stream, World};
 use stage::Stage;
+use std::collections::BTreeMap;
 
 pub use quic::{QUIC_SCENARIOS, QuicScenario};
 
@@ -85,6 +91,10 @@ pub struct Run {
     pub simulated: Mono,
     /// What happened, a line each, if that was asked for.
     pub lines: Vec<String>,
+    /// What happened, in a form that can be drawn, if that was asked for.
+    pub records: Vec<Record>,
+    /// Which rare branches of the protocol the nodes took, and how often; empty where that is not asked of them.
+    pub marks: BTreeMap<&'static str, u64>,
     /// Why it failed, if it did.
     pub fault: Option<RunFault>,
 }
@@ -131,7 +141,11 @@ pub const SCENARIOS: &[Scenario] = &[
     damaged_block_is_fetched_again::SCENARIO,
     power_loss_of_all_under_load::SCENARIO,
     deceived_node_stops::SCENARIO,
+    lying_proposer_is_found_out::SCENARIO,
+    locked_block_is_proposed_again::SCENARIO,
+    restarts_on_lossy_links::SCENARIO,
     certificate_issuance_flow::SCENARIO,
+    checkpoint_needs_cosignatures::SCENARIO,
     concurrent_no_head_of_line_blocking::SCENARIO,
     dns_endpoint_caching::SCENARIO,
     dns_service_discovery::SCENARIO,
@@ -154,12 +168,18 @@ impl Scenario {
         let random = Random::new(Stream { seed, purpose: self.name, owner: 0, incarnation: 0 });
         let mut stage = Stage::new(world, random);
         let outcome = (self.play)(&mut stage).and_then(|()| stage.end());
+        let outcome = outcome.and_then(|()| match marks::missing(self.name, &stage.world) {
+            None => Ok(()),
+            Some(mark) => Err(RunFault::Unexpected(format!("it never came about that {mark}"))),
+        });
         let trace = stage.world.trace();
         Run {
             hash: trace.hash(),
             events: trace.count(),
             simulated: stage.world.now(),
             lines: trace.lines().to_vec(),
+            records: trace.records().to_vec(),
+            marks: stage.world.marks(),
             fault: outcome.err(),
         }
     }
@@ -168,6 +188,7 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hypermesh_sim::plan::{Plan, play};
 
     /// Each scenario is tried at this many seeds here; the runner tries as many as it is told to.
     const SEEDS: u64 = 2;
@@ -197,8 +218,9 @@ mod tests {
         issuing_certificate_renews_itself
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
+        lying_proposer_is_found_out locked_block_is_proposed_again restarts_on_lossy_links
         quorum_missing behind_is_unsure away_ten_thousand_blocks
-        certificate_issuance_flow concurrent_no_head_of_line_blocking dns_endpoint_caching
+        certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching
         dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry
     }
 
@@ -208,6 +230,20 @@ mod tests {
         let again = calm_issuance::SCENARIO.play(9, true);
         assert_eq!(once, again);
         assert_ne!(once.hash, calm_issuance::SCENARIO.play(10, false).hash);
+    }
+
+    /// Plans that once failed, cut down.
+    #[test]
+    fn every_plan_that_once_failed_passes() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/plans");
+        let mut played = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let plan = Plan::from_toml(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            assert_eq!(play(&plan).failure, None, "{}", path.display());
+            played += 1;
+        }
+        assert!(played > 0, "there are no plans in {folder}");
     }
 
     #[test]

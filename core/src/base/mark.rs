@@ -46,6 +46,7 @@ pub const MARKS: &[&str] = &[
     "a request for shares waits for its block",
     "a request names a commitment that is gone",
     "a round ends without a decision",
+    "a share comes without its cosignature",
     "a signature comes before its block",
     "a signature is found in the store",
     "a signature is tried again with other signers",

@@ -20,6 +20,7 @@ mod config;
 mod consensus;
 mod generation;
 mod job;
+mod label;
 mod line;
 mod message;
 mod open;
@@ -45,6 +46,7 @@ mod twin;
 
 pub use config::{NodeConfig, OpenFault};
 pub use job::{Job, JobId, JobOutcome};
+pub use label::{MessageLabel, UNREADABLE, label_message};
 #[cfg(hypermesh_fuzzing)]
 pub use message::message_again;
 pub use message::{Class, MESSAGE_BYTES_MAX};

@@ -8,6 +8,7 @@ mod named;
 mod planted;
 mod progress;
 mod replay;
+mod report;
 mod swarm;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -47,6 +48,8 @@ enum Command {
     /// Lists the bugs that can be planted.
     #[cfg(hypermesh_planted)]
     Planted,
+    /// Shows a run: as a page that can be looked at, as a table, or as a log for ShiViz.
+    Report(report::Report),
     /// Plays scenarios twice and prints the hash of all that happened: the same in every process and build.
     Determinism {
         /// The seed.
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         Command::Shrink(shrink) => shrink.cut_down(),
         #[cfg(hypermesh_planted)]
         Command::Planted => planted::list(),
+        Command::Report(report) => report.write(),
         Command::Determinism { seed } => named::determinism(seed),
     };
     if let Exit::Unable(reason) = &exit {

@@ -122,6 +122,14 @@ pub(crate) fn determinism(seed: u64) -> Exit {
     Exit::Passed
 }
 
+/// Plays one scenario and keeps what happens.
+pub(crate) fn play_named(world: WorldKind, name: &str, seed: u64) -> Result<Played, String> {
+    let scenario = chosen(world, name)?.into_iter().next();
+    scenario
+        .map(|scenario| (scenario.play)(seed, true))
+        .ok_or_else(|| format!("there is no scenario {name:?}"))
+}
+
 /// Every scenario of a world.
 fn playables(world: WorldKind) -> Vec<Playable> {
     match world {

@@ -9,12 +9,48 @@ use super::validity::check_commit;
 use super::{Chain, Given, Violation};
 use crate::world::Place;
 use hypermesh_core::api::{CertificateState, CertificateSummary, IssuedCertificate, Response};
+use hypermesh_core::base::{Height, PublicKey};
 use hypermesh_core::node::Event;
-use hypermesh_core::state::{Certificate, Effect, Outcome, State};
+use hypermesh_core::state::{Certificate, Effect, NameOwner, Outcome, State};
 use hypermesh_core::trust::CertificateProof;
+use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{SerialNumber, SignedCertificate, take_apart};
-use hypermesh_core::trustchain::ct::LogEntry;
+use hypermesh_core::trustchain::ct::{LogEntry, leaf_hash};
 use std::collections::BTreeSet;
+
+/// Looks at a block that no node had before: what it approved stands in state and log, for names of its owner's.
+///
+/// # Errors
+/// If it approved something else.
+pub(super) fn on_block(chain: &Chain, height: Height) -> Result<(), Violation> {
+    let Some(decided) = chain.at(height) else { return Ok(()) };
+    let state = &decided.state;
+    for receipt in &decided.receipts {
+        let Outcome::Done(Effect::CertificateApproved { serial, .. }) = &receipt.outcome else { continue };
+        let broken =
+            |what| Err(Violation::new("certificates", format!("block {height} approved {serial}, {what}")));
+        let Some(row) = state.get::<Certificate>(serial) else { return broken("and does not know it") };
+        if (row.operation, row.owner, row.height) != (receipt.operation, receipt.owner, height) {
+            return broken("and knows another");
+        }
+        let first = state.log().size() - decided.entries.len() as u64;
+        let entry = row.leaf_index.0.checked_sub(first).and_then(|at| usize::try_from(at).ok());
+        let entry = entry.and_then(|at| decided.entries.get(at)).map(|entry| leaf_hash(entry));
+        if entry.is_none() || entry != state.log().leaf_hash(row.leaf_index) {
+            return broken("and did not log it");
+        }
+        if !row.names.dns().iter().all(|name| owner(state, name) == Some(row.owner)) {
+            return broken("for a name that is not its owner's");
+        }
+    }
+    Ok(())
+}
+
+/// Whose a name is: the owner's of the nearest name above it that is registered.
+fn owner(state: &State, name: &DomainName) -> Option<PublicKey> {
+    let above = core::iter::successors(Some(name.clone()), DomainName::parent);
+    above.filter_map(|name| state.get::<NameOwner>(&name)).next().map(|row| row.owner)
+}
 
 /// Looks at something that a node told.
 ///
@@ -120,7 +156,7 @@ mod tests {
     use crate::check::kit::{answered_with, issue, world_with};
     use crate::world::World;
     use hypermesh_core::api::{CertificateRequestBySerial, Request, ValidateCertificateRequest};
-    use hypermesh_core::base::{Digest, Height, LeafIndex};
+    use hypermesh_core::base::{Digest, LeafIndex};
     use hypermesh_core::trustchain::ca::RevocationReason;
 
     fn issued() -> (World, IssuedCertificate) {
@@ -152,6 +188,22 @@ mod tests {
         for shown_wrong in [other, elsewhere, earlier, forged] {
             assert_eq!(shown(&world, &shown_wrong).unwrap_err().check, "certificates");
         }
+    }
+
+    #[test]
+    fn it_fires_when_a_block_approves_what_it_does_not_log_or_for_anothers_name() {
+        let (world, issued) = issued();
+        let chain = world.checks().chain();
+        assert_eq!(on_block(chain, issued.height), Ok(()));
+        let decided = chain.at(issued.height).unwrap();
+        let unlogged = chain.with(issued.height, decided.state.clone(), Vec::new());
+        assert!(on_block(&unlogged, issued.height).unwrap_err().what.contains("log it"));
+        let mut draft = decided.state.draft();
+        let poor = world.cast().poor.public();
+        let given = NameOwner { owner: poor, since: issued.height };
+        draft.put(&crate::world::name("web.demo.hypermesh"), &given);
+        let given = chain.with(issued.height, draft.finish().0, decided.entries.clone());
+        assert!(on_block(&given, issued.height).unwrap_err().what.contains("not its owner"));
     }
 
     #[test]

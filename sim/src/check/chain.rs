@@ -76,6 +76,16 @@ impl Chain {
         self.unverified
     }
 
+    /// This chain with another outcome of one block, for tests of what looks at it.
+    #[cfg(test)]
+    pub(super) fn with(&self, height: Height, state: State, entries: Vec<Vec<u8>>) -> Self {
+        let Decided { since, block, receipts, .. } = self.at(height).expect("a block of this chain");
+        let (block, receipts) = (block.clone(), receipts.clone());
+        let decided = Decided { state, since: *since, block, receipts, entries, precommits: BTreeSet::new() };
+        let genesis = Arc::clone(&self.genesis);
+        Self { genesis, decided: BTreeMap::from([(height, decided)]), unverified: 0 }
+    }
+
     /// Takes the state that a node has come to. Gives the heights that no node had before, in order; `None` if the node
     /// has not written its last blocks yet, so that it is too early.
     ///

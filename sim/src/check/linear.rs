@@ -35,7 +35,11 @@ pub struct LinearCheck {
 impl LinearCheck {
     /// Takes note of a request.
     pub(super) fn on_request(&mut self, at: Mono, request: &Request) {
-        if let Some(operation) = operation_of(request) {
+        let batch = match request {
+            Request::ValidateBatch(request) => request.batch.operations.as_slice(),
+            _ => &[],
+        };
+        for operation in operation_of(request).into_iter().chain(batch) {
             self.asked.entry(operation.id()).or_insert(at);
         }
     }
@@ -75,7 +79,8 @@ impl LinearCheck {
                 self.names.insert(register.name.clone(), register.owner);
                 Some(Register::Owner(register.name.clone()))
             }
-            Action::SetRecords(set) => {
+            // The mesh publishes TLSA records itself, and takes them away.
+            Action::SetRecords(set) if set.record_type != RecordType::Tlsa => {
                 let key = (set.name.clone(), set.record_type);
                 self.records.insert(key.clone(), set.records.clone());
                 Some(Register::Records(key))

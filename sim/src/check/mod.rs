@@ -225,6 +225,11 @@ impl Checks {
         self.abstention.excuse(place);
     }
 
+    /// Takes note that a node's disk does not keep what it holds.
+    pub fn excuse_durability(&mut self, place: Place) {
+        self.durability.excuse(place);
+    }
+
     /// Takes note that a row of a node's store is damaged.
     pub fn excuse_store(&mut self, place: Place) {
         self.evidence.excuse_store(place);
@@ -286,6 +291,7 @@ impl Checks {
     fn on_block(&mut self, height: Height) -> Result<(), Violation> {
         self.ledger.on_block(&self.chain, height)?;
         self.linear.on_block(&self.chain, height)?;
+        certificate::on_block(&self.chain, height)?;
         if let Some(decided) = self.chain.at(height) {
             self.nonce.on_block(&decided.state);
         }

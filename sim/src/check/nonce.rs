@@ -9,7 +9,9 @@
 use super::{Chain, Moment, Violation};
 use borsh::{BorshDeserialize, BorshSerialize};
 use hypermesh_core::base::{Digest, Height, PublicKey, Reader as _, Signature, Table, decode, encode};
-use hypermesh_core::hypermesh::committee::{Incarnation, NonceId, ShareRequest, SignedShare, message_digest};
+use hypermesh_core::hypermesh::committee::{
+    Commitment, Incarnation, NonceId, ShareRequest, SignedShare, message_digest,
+};
 use hypermesh_core::node::MESSAGE_BYTES_MAX;
 use hypermesh_core::state::{Certificate, ConsensusProof, State};
 use hypermesh_core::trustchain::ca::{SerialNumber, with_proof};
@@ -33,10 +35,15 @@ enum Task {
 type ShareRequests = (Height, Vec<(Task, ShareRequest)>);
 type SharesSigned = (Vec<SignedShare>, Vec<(u64, Signature)>);
 
+/// A nonce's commitment.
+type Points = [u8; Commitment::POINT_BYTES];
+
 struct Asked {
     task: Task,
     message: Digest,
     nonce: (Incarnation, NonceId),
+    /// The nonce's commitment: two nonces with one commitment are the same, whatever their numbers.
+    points: Points,
 }
 
 /// Watches requests for shares, and shares.
@@ -45,6 +52,8 @@ pub struct NonceCheck {
     /// What each signer was asked for, by session.
     asked: BTreeMap<(PublicKey, Digest), Asked>,
     spent: BTreeSet<(PublicKey, Incarnation, NonceId)>,
+    /// The commitments of the same, each signer's.
+    revealed: BTreeSet<(PublicKey, Points)>,
     derived: BTreeMap<Task, Digest>,
     lists: BTreeMap<u64, Digest>,
 }
@@ -64,7 +73,12 @@ impl NonceCheck {
         let Ok((_, requests)) = decode::<ShareRequests>(rest, MESSAGE_BYTES_MAX) else { return };
         for (task, request) in requests {
             let Some(named) = request.commitments.get(&signer) else { continue };
-            let asked = Asked { task, message: request.message, nonce: (named.incarnation, named.id) };
+            let asked = Asked {
+                task,
+                message: request.message,
+                nonce: (named.incarnation, named.id),
+                points: named.points,
+            };
             self.asked.insert((signer, request.session()), asked);
         }
     }
@@ -91,7 +105,8 @@ impl NonceCheck {
         let asked = self.asked.get(&(share.signer, share.session));
         let asked = asked.ok_or("gives a share that nobody asked for")?;
         let (incarnation, id) = asked.nonce;
-        if !self.spent.insert((share.signer, incarnation, id)) {
+        let fresh = self.revealed.insert((share.signer, asked.points));
+        if !self.spent.insert((share.signer, incarnation, id)) || !fresh {
             return Err(format!("gives a second share under nonce {id:?} of {incarnation:?}"));
         }
         let (task, message) = (asked.task, asked.message);
@@ -153,10 +168,11 @@ mod tests {
     use super::*;
     use crate::check::kit::{issue, world_with};
     use hypermesh_core::base::SecretKey;
-    use hypermesh_core::hypermesh::committee::{Commitment, KeyPurpose, NamedCommitment};
+    use hypermesh_core::hypermesh::committee::{KeyPurpose, NamedCommitment};
 
     fn request(signer: PublicKey, task: Task, message: Digest, id: u64) -> (Vec<u8>, Digest) {
-        let points = [1; Commitment::POINT_BYTES];
+        // Number 9 hides the nonce of number 1.
+        let points = [u8::try_from(id % 8).unwrap(); Commitment::POINT_BYTES];
         let named = NamedCommitment { incarnation: Incarnation([1; 16]), id: NonceId(id), points };
         let commitments = BTreeMap::from([(signer, named)]);
         let committee = Digest([u8::try_from(id).unwrap(); 32]);
@@ -190,6 +206,7 @@ mod tests {
         };
         assert_eq!(say(good, task, 1), Ok(()));
         assert!(say(good, task, 1).unwrap_err().what.contains("second share"));
+        assert!(say(good, task, 9).unwrap_err().what.contains("second share"));
         assert!(say(Digest([3; 32]), task, 2).unwrap_err().what.contains("other bytes"));
         let unknown = SerialNumber::from_operation(&Digest([9; 32]));
         assert!(say(good, Task::Leaf(unknown), 3).unwrap_err().what.contains("no block"));

@@ -81,12 +81,16 @@ impl FaultGroup {
 /// In which worlds a class can take effect.
 enum Worlds {
     World,
+    Quic,
     Both,
 }
 
 impl Worlds {
     const fn has(self, world: WorldKind) -> bool {
-        matches!((self, world), (Self::Both, _) | (Self::World, WorldKind::World))
+        matches!(
+            (self, world),
+            (Self::Both, _) | (Self::World, WorldKind::World) | (Self::Quic, WorldKind::Quic)
+        )
     }
 }
 
@@ -97,16 +101,62 @@ classes! {
     Partition = "partition", Network, Both;
     /// One direction of a link is made anew: what was under way in it is lost, and only its sender is told.
     Flap = "flap", Network, World;
+    /// Messages are lost in a burst: with a connection, or in a bad moment of its path.
+    BurstLoss = "burst-loss", Network, Both;
+    /// A message takes far longer than others.
+    DelaySpike = "delay-spike", Network, Both;
+    /// A message arrives twice.
+    Duplication = "duplication", Network, Both;
+    /// A message is overtaken by a later one.
+    Reordering = "reordering", Network, Both;
+    /// What a node sends has a bit changed.
+    Corruption = "corruption", Network, Both;
+    /// What a node sends is cut short.
+    Truncation = "truncation", Network, Both;
+    /// A message waits for its link's bandwidth.
+    NarrowLink = "narrow-link", Network, Both;
+    /// A message is dropped because too much waits before it.
+    FullQueue = "full-queue", Network, Both;
+    /// A large message is lost, and small ones pass.
+    BlackHole = "mtu-black-hole", Network, Both;
+    /// A message is lost in the one direction of a link that is cut.
+    OneWayPartition = "one-way-partition", Network, Both;
+    /// A link is cut, one of several that are cut and healed one by one.
+    SwizzledPartition = "swizzled-partition", Network, Both;
+    /// A message of a node is lost that takes what it is sent and never answers.
+    SilentPeer = "silent-peer", Network, Both;
+    /// A node's datagrams come from another address.
+    AddressChange = "address-change", Network, Quic;
     /// A node stops without warning.
     Crash = "crash", Process, Both;
     /// A node starts again.
     Restart = "restart", Process, Both;
     /// Every node stops at once.
     PowerLoss = "power-loss", Process, Both;
+    /// A node crashes in the middle of a step: some of what it wants done is done, and the rest never.
+    CrashInStep = "crash-in-step", Process, World;
+    /// Something happens to a node that is paused, and handled later, with all the rest.
+    Pause = "pause", Process, World;
+    /// Something happens to a node that is slow, and is handled late.
+    SlowNode = "slow-node", Process, World;
+    /// The outcome of a job comes late.
+    LateJob = "late-job", Process, World;
+    /// A node refuses to start on the data of an older version.
+    OldFormat = "old-format", Process, World;
     /// A crash loses writes that were not durable yet.
     LostWrites = "lost-writes", Disk, Both;
     /// A row of the store is read as damaged.
     BitRot = "bit-rot", Disk, World;
+    /// A write is torn: some of its rows are on the disk, the last of them damaged.
+    TornWrite = "torn-write", Disk, World;
+    /// A row was written in the place of another: it is missing, and the other is damaged.
+    MisdirectedWrite = "misdirected-write", Disk, World;
+    /// A read fails, because the device does not answer.
+    ReadError = "read-error", Disk, World;
+    /// A write fails, because the device does: the node ends.
+    WriteError = "write-error", Disk, World;
+    /// A write fails, because there is no room: the node ends.
+    FullDisk = "full-disk", Disk, World;
     /// A node comes back with an empty disk.
     WipedDisk = "wiped-disk", Disk, World;
     /// A node comes back with an older copy of its disk.
@@ -117,6 +167,12 @@ classes! {
     Skew = "skew", Clock, Both;
     /// A node's wall clock jumps forward.
     JumpForward = "jump-forward", Clock, World;
+    /// A node's wall clock jumps back.
+    JumpBack = "jump-back", Clock, World;
+    /// A node's wall clock runs too fast or too slow.
+    WallDrift = "wall-drift", Clock, World;
+    /// A node's monotonic clock runs too fast or too slow, and with it all its timers.
+    MonotonicDrift = "monotonic-drift", Clock, World;
     /// A node sends signature shares that do not hold, and puts its name to them.
     BadShares = "bad-shares", Byzantine, World;
     /// A node serves blocks that no quorum decided.
@@ -125,30 +181,80 @@ classes! {
     FalseHeights = "false-heights", Byzantine, World;
     /// A node does not serve blocks.
     WithheldBlocks = "withheld-blocks", Byzantine, World;
+    /// A node says nothing at all.
+    Silence = "silence", Byzantine, World;
+    /// A node says nothing to some.
+    SelectiveSilence = "selective-silence", Byzantine, World;
+    /// A node sends bytes that are no message, or more than one may have.
+    Garbage = "garbage", Byzantine, World;
+    /// A node proposes two blocks in a round.
+    EquivocatingProposer = "equivocating-proposer", Byzantine, World;
+    /// A node votes both ways.
+    EquivocatingVoter = "equivocating-voter", Byzantine, World;
+    /// A node forgets its lock and votes for what is proposed.
+    Amnesia = "amnesia", Byzantine, World;
+    /// A node proposes nothing when its turn has come.
+    WithheldProposal = "withheld-proposal", Byzantine, World;
+    /// A node proposes a block with a wrong state root.
+    WrongStateRoot = "wrong-state-root", Byzantine, World;
+    /// A node proposes a block with a wrong log root.
+    WrongLogRoot = "wrong-log-root", Byzantine, World;
+    /// A node proposes a block with a wrong time.
+    WrongTime = "wrong-time", Byzantine, World;
+    /// A node proposes a batch whose proofs do not hold.
+    BadProof = "bad-proof", Byzantine, World;
+    /// A node proposes what must not happen now.
+    BadPolicy = "bad-policy", Byzantine, World;
+    /// A node proposes a state in which it has more funds and more at stake.
+    Fraud = "fee-and-stake-fraud", Byzantine, World;
+    /// A node proposes a batch once more.
+    ReplayedBatch = "replayed-batch", Byzantine, World;
+    /// A node proposes a block without its reveal for the beacon.
+    WithheldReveal = "withheld-reveal", Byzantine, World;
+    /// A node deals private shares that do not hold.
+    BadDealing = "bad-dealing", Byzantine, World;
+    /// A node's signature shares come late.
+    LateShares = "late-shares", Byzantine, World;
+    /// A node puts another's name to its signature shares.
+    FramedShares = "framed-shares", Byzantine, World;
+    /// A node asks for shares over bytes that nobody derives from the state.
+    OtherBytes = "other-bytes", Byzantine, World;
+    /// A node cosigns another log than all others see.
+    SplitView = "split-view", Byzantine, World;
+    /// A batch comes under a member's stolen key.
+    StolenMemberKey = "stolen-member-key", Byzantine, World;
+    /// A node's key is on two machines that run.
+    Twin = "twin", Byzantine, World;
+    /// A node answers a client with records that nobody set.
+    ForgedAnswer = "forged-answer", Byzantine, World;
+    /// A node answers a client with what it said long ago.
+    StaleAnswer = "stale-answer", Byzantine, World;
+    /// A node hands out a certificate that consensus never approved.
+    RogueCertificate = "rogue-certificate", Byzantine, World;
     /// A certificate is asked for.
     Issue = "issue", Workload, Both;
     /// A certificate for the same names is asked for once more.
-    Renew = "renew", Workload, World;
+    Renew = "renew", Workload, Both;
     /// A certificate is revoked.
-    Revoke = "revoke", Workload, World;
+    Revoke = "revoke", Workload, Both;
     /// A name is registered.
-    Register = "register", Workload, World;
+    Register = "register", Workload, Both;
     /// A name's records are set.
-    Update = "update", Workload, World;
+    Update = "update", Workload, Both;
     /// A name that others write at the same time is written.
-    HotName = "hot-name", Workload, World;
+    HotName = "hot-name", Workload, Both;
     /// A name is resolved.
-    Resolve = "resolve", Workload, World;
+    Resolve = "resolve", Workload, Both;
     /// An amount is moved.
-    Transfer = "transfer", Workload, World;
+    Transfer = "transfer", Workload, Both;
     /// A hundred requests at once.
-    Burst = "burst", Workload, World;
+    Burst = "burst", Workload, Both;
     /// A client gives up on a request, and never asks again.
-    GiveUp = "give-up", Workload, World;
+    GiveUp = "give-up", Workload, Both;
     /// A client asks another node for the same.
-    RetryElsewhere = "retry-elsewhere", Workload, World;
+    RetryElsewhere = "retry-elsewhere", Workload, Both;
     /// A client asks the same node for the same again.
-    Repeat = "repeat", Workload, World;
+    Repeat = "repeat", Workload, Both;
 }
 
 /// How often each class has taken effect.
@@ -196,7 +302,8 @@ mod tests {
     #[test]
     fn a_class_that_never_took_effect_is_missing_from_its_worlds_alone() {
         let mut coverage = Coverage::default();
-        assert_eq!(coverage.missing(WorldKind::World).len(), FaultClass::ALL.len());
+        let of_world = FaultClass::ALL.iter().filter(|class| class.is_of(WorldKind::World)).count();
+        assert_eq!(coverage.missing(WorldKind::World).len(), of_world);
         coverage.hit(FaultClass::Loss);
         assert!(!coverage.missing(WorldKind::World).contains(&FaultClass::Loss));
         assert!(coverage.missing(WorldKind::World).contains(&FaultClass::OldDisk));

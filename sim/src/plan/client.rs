@@ -1,8 +1,9 @@
 //! The clients of a run: they ask what the plan says, when it says so, and keep what came back.
 
+use super::arena::Arena;
 use super::class::FaultClass;
 use super::workload::{Ask, Then, TimedRequest};
-use crate::world::{Answer, Owner, Place, RunFault, World, name};
+use crate::world::{Owner, Place, RunFault, name};
 use hypermesh_core::api::{DnsRequest, IssuedCertificate, Request, Response, TrustBundleRequest};
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::node::RequestId;
@@ -25,7 +26,7 @@ pub(super) struct Client {
     timed: TimedRequest,
     /// What was asked, the same bytes each time.
     request: Option<Request>,
-    asked: Vec<RequestId>,
+    asked: Vec<(RequestId, Place)>,
     /// What it got, when it got what it asked for.
     got: Option<Response>,
 }
@@ -36,7 +37,7 @@ impl Client {
     }
 
     /// Asks a node for the first time, if that makes sense now.
-    pub(super) fn ask(&mut self, world: &mut World, earlier: &[Self]) {
+    pub(super) fn ask(&mut self, world: &mut impl Arena, earlier: &[Self]) {
         let Some(request) = self.make(world, earlier) else { return };
         self.request = Some(request);
         for class in self.classes() {
@@ -46,9 +47,9 @@ impl Client {
     }
 
     /// Asks for the same once more.
-    pub(super) fn ask_at(&mut self, world: &mut World, place: Place) {
+    pub(super) fn ask_at(&mut self, world: &mut impl Arena, place: Place) {
         if let Some(request) = self.request.clone() {
-            self.asked.push(world.request(place, request));
+            self.asked.push((world.request(place, request), place));
         }
     }
 
@@ -62,12 +63,13 @@ impl Client {
     }
 
     /// Takes what has come. Says whether the client still wants something, and has no question under way.
-    pub(super) fn wants(&mut self, world: &World) -> bool {
-        let answers = self.asked.iter().filter_map(|id| world.answer(*id));
+    pub(super) fn wants(&mut self, world: &impl Arena) -> bool {
         if self.got.is_none() {
-            self.got = answers.clone().find_map(|answer| answer.response.clone().ok());
+            let mut answers =
+                self.asked.iter().filter_map(|(id, place)| Some((*place, world.response(*id)?)));
+            self.got = answers.find(|(place, response)| world.is_taken(*place, response)).map(|(_, got)| got);
         }
-        let under_way = answers.count() < self.asked.len();
+        let under_way = self.asked.iter().any(|(id, _)| !world.is_answered(*id));
         self.is_owed() && !under_way
     }
 
@@ -93,12 +95,9 @@ impl Client {
     }
 
     /// What was said to it last.
-    pub(super) fn last_refusal(&self, world: &World) -> String {
-        let last = self.asked.iter().rev().find_map(|id| world.answer(*id));
-        match last {
-            Some(Answer { response: Err(fault), .. }) => fault.to_string(),
-            _ => "nothing was answered".to_string(),
-        }
+    pub(super) fn last_refusal(&self, world: &impl Arena) -> String {
+        let last = self.asked.iter().rev().find_map(|(id, _)| world.refusal(*id));
+        last.unwrap_or_else(|| "nothing was answered".to_string())
     }
 
     pub(super) fn certificate(&self) -> Option<&IssuedCertificate> {
@@ -128,7 +127,7 @@ impl Client {
         core::iter::once(asks).chain(then).collect()
     }
 
-    fn make(&self, world: &World, earlier: &[Self]) -> Option<Request> {
+    fn make(&self, world: &impl Arena, earlier: &[Self]) -> Option<Request> {
         let owner: Owner = world.owner(&world.cast().client);
         let nonce = self.number as u64 + 1;
         Some(match &self.timed.ask {
@@ -174,7 +173,7 @@ pub(super) const fn bundle_request() -> Request {
 
 /// Verifies offline what a client got for a certificate.
 pub(super) fn verify(
-    world: &World,
+    world: &impl Arena,
     bundle: &TrustBundle,
     issued: &IssuedCertificate,
 ) -> Result<(), RunFault> {

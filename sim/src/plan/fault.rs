@@ -1,6 +1,9 @@
 //! What a plan lets go wrong: single faults that begin at a time and end at another.
 
+use super::WorldKind;
 use super::class::FaultClass;
+use super::hardware::{ClockFault, DiskFault, ProcessFault};
+use super::path::PathFault;
 use crate::world::{Disk, Lie, Link, Place, RunFault, World};
 use hypermesh_core::base::Table;
 use serde::{Deserialize, Serialize};
@@ -76,6 +79,32 @@ pub enum Fault {
         /// How much, in milliseconds.
         ahead_ms: u64,
     },
+    /// Something is wrong with the network.
+    Path {
+        /// What.
+        path: PathFault,
+    },
+    /// Something is wrong with a node's process.
+    Process {
+        /// Whose.
+        place: Place,
+        /// What.
+        process: ProcessFault,
+    },
+    /// Something is wrong with a node's disk.
+    Disk {
+        /// Whose.
+        place: Place,
+        /// What.
+        disk: DiskFault,
+    },
+    /// Something is wrong with a node's clocks from now on.
+    Clock {
+        /// Whose.
+        place: Place,
+        /// What.
+        clock: ClockFault,
+    },
 }
 
 /// What a fault needs to remember until it ends.
@@ -87,8 +116,11 @@ pub(super) enum Memory {
 }
 
 impl Fault {
-    /// The node whose disk it damages: at most f of them may be damaged in a run, or what was acknowledged can be
-    /// lost for good, and no alarm would be false.
+    /// The node that it makes as bad as one that lies: whose disk it damages, whose clock it sets far off, whose
+    /// messages it damages. At most f of them may be so in a run, together with those that lie, whatever happens to
+    /// each: what was acknowledged is on the disks of a quorum, and with f of those gone at least one honest node has
+    /// it; with one more it can be lost for good, and no alarm would be false. Everything else may happen to every
+    /// node, and to all at once: what is late or lost is sent again, who is down comes back with all that was durable.
     #[must_use]
     pub const fn damages(&self) -> Option<Place> {
         match self {
@@ -98,7 +130,36 @@ impl Fault {
             | Self::Rot { place, .. }
             // A clock that is far off makes a node refuse what others approve: it is not there.
             | Self::JumpForward { place, .. } => Some(*place),
-            Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } | Self::Flap { .. } => None,
+            Self::Path { path } => path.damages(),
+            Self::Disk { place, disk } if disk.damages() => Some(*place),
+            Self::Clock { place, clock } if clock.damages() => Some(*place),
+            Self::Process { .. } | Self::Disk { .. } | Self::Clock { .. } | Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } | Self::Flap { .. } => None,
+        }
+    }
+
+    /// Whether there is such a fault in a world.
+    #[must_use]
+    pub const fn is_of(&self, world: WorldKind) -> bool {
+        match self {
+            Self::Path { path } => path.is_of(world),
+            Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } => true,
+            Self::Flap { .. }
+            | Self::Process { .. }
+            | Self::Disk { .. }
+            | Self::Clock { .. }
+            | Self::WipeDisk { .. }
+            | Self::LoseLog { .. }
+            | Self::OldDisk { .. }
+            | Self::Rot { .. }
+            | Self::JumpForward { .. } => matches!(world, WorldKind::World),
+        }
+    }
+
+    /// Makes a fault that was drawn for messages one for datagrams.
+    pub(super) const fn size_for_datagrams(&mut self) {
+        if let Self::Path { path: PathFault::BlackHole { bytes_max } } = self {
+            // A path of QUIC takes 1200 bytes, and a datagram of its has at most 1452.
+            *bytes_max = 1_200 + *bytes_max % 252;
         }
     }
 
@@ -115,11 +176,15 @@ impl Fault {
             Self::Partition { sides } => sides.len() == nodes,
             Self::Flap { source, target } => *source < nodes && *target < nodes && source != target,
             Self::Loss { per_mille } => *per_mille <= 1000,
+            Self::Path { path } => path.fits(nodes),
+            Self::Process { place, process } => *place < nodes && process.fits(),
+            Self::Disk { place, disk } => *place < nodes && disk.fits(),
+            Self::Clock { place, clock } => *place < nodes && clock.fits(),
             Self::PowerLoss => true,
         }
     }
 
-    pub(super) fn begin(&self, world: &mut World) -> Memory {
+    pub(super) fn begin(&self, world: &mut World) -> Result<Memory, RunFault> {
         match self {
             Self::Crash { place } => world.crash(*place),
             Self::PowerLoss => {
@@ -138,7 +203,9 @@ impl Fault {
                 world.lose_log(*place);
             }
             Self::OldDisk { place } => {
-                return world.disk(*place).map(Disk::copy).map_or(Memory::Nothing, Memory::Disk);
+                // Of a disk that is damaged there is no copy worth having.
+                let disk = world.disk(*place).filter(|_| !world.is_disk_damaged(*place));
+                return Ok(disk.map(Disk::copy).map_or(Memory::Nothing, Memory::Disk));
             }
             Self::Rot { place, row } => {
                 let keys = world.disk(*place).map(|disk| disk.keys(Table::Blocks)).unwrap_or_default();
@@ -151,14 +218,22 @@ impl Fault {
             Self::JumpForward { place, ahead_ms } => {
                 world.set_clock(*place, Duration::from_millis(*ahead_ms));
             }
+            Self::Path { path } => path.begin(world),
+            Self::Process { place, process } => process.begin(world, *place),
+            Self::Disk { place, disk } => disk.begin(world, *place)?,
+            Self::Clock { place, clock } => clock.begin(world, *place),
         }
-        Memory::Nothing
+        Ok(Memory::Nothing)
     }
 
     pub(super) fn end(&self, world: &mut World, memory: &Memory) -> Result<(), RunFault> {
         match self {
-            Self::Crash { place } | Self::WipeDisk { place } | Self::LoseLog { place } => world.start(*place),
-            Self::PowerLoss => (0..world.cast().validators.len()).try_for_each(|place| world.start(place)),
+            Self::Crash { place } | Self::WipeDisk { place } | Self::LoseLog { place } => {
+                world.start_or_wipe(*place)
+            }
+            Self::PowerLoss => {
+                (0..world.cast().validators.len()).try_for_each(|place| world.start_or_wipe(place))
+            }
             Self::Partition { .. } => {
                 world.heal();
                 Ok(())
@@ -171,9 +246,15 @@ impl Fault {
                 let Memory::Disk(disk) = memory else { return Ok(()) };
                 world.crash(*place);
                 world.replace_disk(*place, disk);
-                world.start(*place)
+                world.start_or_wipe(*place)
             }
-            Self::Flap { .. } | Self::Rot { .. } | Self::JumpForward { .. } => Ok(()),
+            Self::Path { path } => {
+                path.end(world);
+                Ok(())
+            }
+            Self::Process { place, process } => process.end(world, *place),
+            Self::Disk { place, disk } => disk.end(world, *place),
+            Self::Clock { .. } | Self::Flap { .. } | Self::Rot { .. } | Self::JumpForward { .. } => Ok(()),
         }
     }
 }

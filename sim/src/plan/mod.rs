@@ -9,12 +9,17 @@
 //!
 //! Safety is checked all the while, by [`crate::check`].
 
+mod arena;
 mod class;
 mod client;
+mod draw;
 mod fault;
 mod generate;
+mod hardware;
 mod outcome;
+mod path;
 mod play;
+mod quic;
 mod shrink;
 mod workload;
 
@@ -24,7 +29,9 @@ mod tests;
 pub use class::{Coverage, FaultClass, FaultGroup};
 pub use fault::{Fault, Liar, TimedFault};
 pub use generate::Shape;
+pub use hardware::{ClockFault, DiskFault, ProcessFault};
 pub use outcome::{Failure, FailureKind, Outcome};
+pub use path::PathFault;
 pub use play::{play, play_traced};
 pub use shrink::{Shrunk, shrink};
 pub use workload::{Ask, Then, TimedRequest};
@@ -117,6 +124,10 @@ pub struct Plan {
     pub disk: Range,
     /// How long a job takes.
     pub job: Range,
+    /// Whether more nodes lie than can be tolerated. Safety may go then, and progress with it; but every honest node
+    /// stays up and answers, and who has equivocated is told of by name.
+    #[serde(default)]
+    pub beyond_tolerated: bool,
     /// The nodes that lie.
     #[serde(default)]
     pub liars: Vec<Liar>,
@@ -151,6 +162,14 @@ pub enum PlanFault {
     /// Something refers to a node or a request that there is not.
     #[error("{what} {number} names something that is not in the plan")]
     Dangling {
+        /// What.
+        what: &'static str,
+        /// Its number, from 0.
+        number: usize,
+    },
+    /// Something is not to be had in the plan's world.
+    #[error("{what} {number} is not to be had in the plan's world")]
+    Foreign {
         /// What.
         what: &'static str,
         /// Its number, from 0.
@@ -207,6 +226,8 @@ impl Plan {
         bounded("faults", self.faults.len(), FAULT_COUNT_MAX)?;
         bounded("requests", self.requests.len(), REQUEST_COUNT_MAX)?;
         dangling("fault", self.faults.iter().map(|timed| timed.fault.fits(self.nodes)))?;
+        foreign("fault", self.faults.iter().map(|timed| timed.fault.is_of(self.world)))?;
+        foreign("liar", self.liars.iter().map(|_| self.world == WorldKind::World))?;
         dangling("liar", self.liars.iter().map(|liar| liar.place < self.nodes))?;
         dangling("healed node", self.healed.iter().map(|place| *place < self.nodes))?;
         let fits = |(number, request): (usize, &TimedRequest)| {
@@ -227,7 +248,7 @@ impl Plan {
     fn check_recoverable(&self) -> Result<(), PlanFault> {
         let fault = |what: String| Err(PlanFault::Unrecoverable(what));
         let impaired = self.impaired();
-        if impaired.len() > self.tolerated() {
+        if impaired.len() > self.tolerated() && !self.beyond_tolerated {
             return fault(format!(
                 "nodes {impaired:?} lie or have damaged disks, and {} may",
                 self.tolerated()
@@ -237,7 +258,7 @@ impl Plan {
         if let Some(place) = healed.intersection(&impaired).next() {
             return fault(format!("node {place} is healed and lies or has a damaged disk"));
         }
-        if healed.len() < quorum_of(self.nodes) {
+        if healed.len() < quorum_of(self.nodes) && !self.beyond_tolerated {
             return fault(format!(
                 "{} nodes are healed, and a quorum is {}",
                 healed.len(),
@@ -255,6 +276,13 @@ const fn quorum_of(nodes: usize) -> usize {
 
 const fn bounded(what: &'static str, count: usize, most: usize) -> Result<(), PlanFault> {
     if count <= most { Ok(()) } else { Err(PlanFault::TooMany { what, count, most }) }
+}
+
+fn foreign(what: &'static str, native: impl Iterator<Item = bool>) -> Result<(), PlanFault> {
+    match native.enumerate().find(|(_, native)| !native) {
+        Some((number, _)) => Err(PlanFault::Foreign { what, number }),
+        None => Ok(()),
+    }
 }
 
 fn dangling(what: &'static str, fit: impl Iterator<Item = bool>) -> Result<(), PlanFault> {

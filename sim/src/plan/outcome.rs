@@ -1,7 +1,7 @@
 //! What comes of a run.
 
 use super::class::Coverage;
-use crate::world::{RunFault, Taken};
+use crate::world::{Record, RunFault, Taken};
 use hypermesh_core::base::{Digest, Mono};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,6 +25,8 @@ pub struct Outcome {
     pub lines: Vec<String>,
     /// Everything that happened, in order, if that was asked for.
     pub tape: Vec<Taken>,
+    /// What happened, in a form that can be drawn, if that was asked for.
+    pub records: Vec<Record>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
 }

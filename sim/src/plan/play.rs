@@ -1,11 +1,13 @@
-//! Plays a plan in the world of nodes.
+//! Plays a plan in the world that it is for.
 
+use super::arena::{Arena, Told};
 use super::class::FaultClass;
 use super::client::{Client, bundle_request, verify};
 use super::fault::Memory;
 use super::outcome::{Failure, FailureKind, Outcome};
 use super::workload::{Ask, Then, TimedRequest};
-use super::{Coverage, Plan, Range, Rest};
+use super::{Coverage, Plan, Range, Rest, WorldKind};
+use crate::quic::QuicWorld;
 use crate::world::{NetworkOptions, Options, Place, RunFault, Span, World};
 use hypermesh_core::api::Response;
 use hypermesh_core::base::{Digest, Mono};
@@ -16,6 +18,9 @@ use std::time::Duration;
 
 /// A client that was refused asks again after this long.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// Of liars who have equivocated more often than this, some honest node has both of two contradicting messages: each is
+/// shown both at once one time in four.
+const EQUIVOCATIONS_UNNOTICED_MAX: u64 = 200;
 /// So many requests at one instant are a burst.
 const BURST_COUNT: usize = 100;
 
@@ -28,10 +33,9 @@ pub fn play(plan: &Plan) -> Outcome {
 /// Plays a plan and keeps what happens in words, if asked to.
 #[must_use]
 pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
-    let played = catch_unwind(AssertUnwindSafe(|| {
-        let mut run = Run::new(plan, keep_lines);
-        let failure = run.play().err().map(Failure::from);
-        run.outcome(failure)
+    let played = catch_unwind(AssertUnwindSafe(|| match plan.world {
+        WorldKind::World => Run::<World>::new(plan, keep_lines).into_outcome(),
+        WorldKind::Quic => Run::<QuicWorld>::new(plan, keep_lines).into_outcome(),
     }));
     played.unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
@@ -47,6 +51,7 @@ pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
             answered: 0,
             lines: Vec::new(),
             tape: Vec::new(),
+            records: Vec::new(),
             failure: Some(failure),
         }
     })
@@ -61,17 +66,17 @@ enum Step {
     AskAgain(usize, Place),
 }
 
-struct Run<'a> {
+struct Run<'a, A> {
     plan: &'a Plan,
-    world: World,
+    world: A,
     clients: Vec<Client>,
     memories: BTreeMap<usize, Memory>,
     steps: BTreeMap<(u64, Step), ()>,
 }
 
-impl<'a> Run<'a> {
+impl<'a, A: Arena> Run<'a, A> {
     fn new(plan: &'a Plan, keep_lines: bool) -> Self {
-        let world = World::new(plan.seed, plan.options(keep_lines));
+        let world = A::of_plan(plan, keep_lines);
         let clients = plan
             .requests
             .iter()
@@ -91,11 +96,17 @@ impl<'a> Run<'a> {
     }
 
     fn play(&mut self) -> Result<(), RunFault> {
+        if self.plan.beyond_tolerated {
+            self.world.allow_unsafe();
+        }
         for liar in &self.plan.liars {
             self.world.corrupt(liar.place, liar.lie);
         }
         self.chaos()?;
         self.heal()?;
+        if self.plan.beyond_tolerated {
+            return self.endure();
+        }
         self.progress()?;
         self.world.finish()
     }
@@ -129,13 +140,13 @@ impl<'a> Run<'a> {
         match step {
             Step::Begin(number) => {
                 if let Some(timed) = self.plan.faults.get(number) {
-                    let memory = timed.fault.begin(&mut self.world);
+                    let memory = self.world.begin(timed)?;
                     self.memories.insert(number, memory);
                 }
                 Ok(())
             }
             Step::End(number) => match (self.plan.faults.get(number), self.memories.remove(&number)) {
-                (Some(timed), Some(memory)) => timed.fault.end(&mut self.world, &memory),
+                (Some(timed), Some(memory)) => self.world.end(timed, &memory),
                 _ => Ok(()),
             },
             Step::Ask(number) => {
@@ -165,10 +176,10 @@ impl<'a> Run<'a> {
             let Some(timed) = self.plan.faults.get(number) else { continue };
             // Who is not healed does not come back.
             if timed.fault.damages().is_none() {
-                timed.fault.end(&mut self.world, &memory)?;
+                self.world.end(timed, &memory)?;
             }
         }
-        self.world.lose(0);
+        self.world.calm();
         let nodes = self.plan.nodes;
         let is_rest = |place: &Place| !self.plan.healed.contains(place);
         match self.plan.rest {
@@ -180,9 +191,9 @@ impl<'a> Run<'a> {
             }
         }
         if self.plan.rest != Rest::CutOff {
-            self.world.heal();
+            self.world.partition(&vec![0; nodes]);
         }
-        self.plan.healed.iter().try_for_each(|place| self.world.start(*place))
+        self.plan.healed.iter().try_for_each(|place| self.world.start_or_wipe(*place))
     }
 
     /// The third phase: everything that was asked and not given up is answered, and every healed node issues.
@@ -215,6 +226,26 @@ impl<'a> Run<'a> {
         self.verify(within)
     }
 
+    /// What is left to demand where more lie than can be tolerated: the honest nodes run and answer, and whoever was
+    /// seen to equivocate is told of by name.
+    fn endure(&mut self) -> Result<(), RunFault> {
+        let within = Duration::from_millis(self.plan.progress_ms);
+        self.world.run_for(within)?;
+        for place in &self.plan.healed {
+            let id = self.world.request(*place, bundle_request());
+            let what = "an answer of an honest node";
+            self.world.run_until(what, within, |world| world.is_answered(id))?;
+        }
+        let classes = [FaultClass::EquivocatingProposer, FaultClass::EquivocatingVoter];
+        let times: u64 = classes.iter().map(|class| self.world.count(*class)).sum();
+        let told = self.world.tells_of_equivocation(&self.plan.healed);
+        if times > EQUIVOCATIONS_UNNOTICED_MAX && !told {
+            let what = format!("liars equivocated {times} times, and no honest node tells of it");
+            return Err(RunFault::Unexpected(what));
+        }
+        Ok(())
+    }
+
     /// Lets every client ask again that has to. Says whether any is owed an answer.
     fn ask_again(&mut self) -> bool {
         let healed = &self.plan.healed;
@@ -245,9 +276,8 @@ impl<'a> Run<'a> {
     fn verify(&mut self, within: Duration) -> Result<(), RunFault> {
         let Some(place) = self.plan.healed.first() else { return Ok(()) };
         let id = self.world.request(*place, bundle_request());
-        self.world.run_until("a trust bundle", within, |world| world.answer(id).is_some())?;
-        let answer = self.world.answer(id).map(|answer| answer.response.clone());
-        let Some(Ok(Response::TrustBundle(bundle))) = answer else {
+        self.world.run_until("a trust bundle", within, |world| world.is_answered(id))?;
+        let Some(Response::TrustBundle(bundle)) = self.world.response(id) else {
             return Err(RunFault::Unexpected("a healed node gives no trust bundle".to_string()));
         };
         let anchors = |fault| RunFault::Unexpected(format!("a trust bundle anchors nothing: {fault}"));
@@ -256,24 +286,18 @@ impl<'a> Run<'a> {
         certificates.try_for_each(|issued| verify(&self.world, &bundle, issued))
     }
 
-    fn outcome(self, failure: Option<Failure>) -> Outcome {
-        let trace = self.world.trace();
-        Outcome {
-            hash: trace.hash(),
-            events: trace.count(),
-            simulated: self.world.now(),
-            coverage: self.world.coverage().clone(),
-            marks: self.world.marks(),
-            answered: self.clients.iter().filter(|client| client.got().is_some()).count() as u64,
-            lines: trace.lines().to_vec(),
-            tape: trace.tape().to_vec(),
-            failure,
-        }
+    fn into_outcome(mut self) -> Outcome {
+        let failure = self.play().err().map(Failure::from);
+        let Told { hash, events, lines, tape, records, coverage, marks } = self.world.told();
+        let answered = self.clients.iter().filter(|client| client.got().is_some()).count() as u64;
+        let simulated = self.world.now();
+        Outcome { hash, events, simulated, coverage, marks, answered, lines, tape, records, failure }
     }
 }
 
 impl Plan {
-    fn options(&self, keep_lines: bool) -> Options {
+    /// How the world of events is.
+    pub(super) fn options(&self, keep_lines: bool) -> Options {
         let span = |range: Range| Span::us(range.from_us, range.to_us);
         Options {
             nodes: self.nodes,

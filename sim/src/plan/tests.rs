@@ -80,6 +80,7 @@ fn contrived(plan: &Plan) -> Outcome {
         answered: 0,
         lines: Vec::new(),
         tape: Vec::new(),
+        records: Vec::new(),
         failure,
     }
 }
@@ -94,4 +95,76 @@ fn a_failing_plan_is_cut_down_to_what_the_failure_needs() {
     assert_eq!(shrunk.plan.requests.len(), 1);
     assert_eq!((shrunk.plan.liars.len(), shrunk.plan.nodes), (0, 4));
     assert_eq!(shrunk.outcome.failure, Some(failure));
+}
+
+#[test]
+fn where_more_lie_than_can_be_tolerated_the_honest_stay_up_and_tell_who_equivocates() {
+    for seed in 0..3 {
+        let plan = Plan::beyond_of_seed(seed, Shape { nodes: Some(4), ..Shape::default() });
+        assert_eq!(plan.check(), Ok(()));
+        assert!(plan.liars.len() > plan.tolerated());
+        assert_eq!(play(&plan).failure, None, "seed {seed}");
+        let strict = Plan { beyond_tolerated: false, ..plan };
+        assert!(matches!(strict.check(), Err(PlanFault::Unrecoverable(_))));
+    }
+}
+
+/// Plays so many seeds: `HYPERMESH_SEEDS` (first,count). Run by hand; the runner's `swarm` does it with threads.
+fn many_seeds_pass(world: WorldKind) {
+    let wanted = std::env::var("HYPERMESH_SEEDS").unwrap_or_default();
+    let mut numbers = wanted.split(',').filter_map(|number| number.parse::<u64>().ok());
+    let (first, count) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(300));
+    let (mut coverage, mut simulated_us, mut failed) = (Coverage::default(), 0, Vec::new());
+    let began = std::time::Instant::now();
+    for seed in first..first + count {
+        let started = std::time::Instant::now();
+        let outcome = play(&Plan::of_seed(seed, Shape { world, ..Shape::default() }));
+        println!("seed {seed}: {} events in {:?}", outcome.events, started.elapsed());
+        coverage.add(&outcome.coverage);
+        simulated_us += outcome.simulated.0;
+        if let Some(failure) = outcome.failure {
+            println!("seed {seed}: {:.600}", failure.to_string());
+            failed.push(seed);
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    for class in FaultClass::ALL {
+        println!("{:24} {}", class.name(), coverage.count(*class));
+    }
+    let missing: Vec<&str> = coverage.missing(world).iter().map(|class| class.name()).collect();
+    println!("missing: {missing:?}; failed: {failed:?}");
+    let (seeds, simulated) = (count as f64 / seconds, simulated_us as f64 / 1e6 / seconds);
+    println!("{count} seeds in {seconds:.1} s: {seeds:.2} seeds/s, {simulated:.0} simulated s per second");
+    assert!(failed.is_empty());
+}
+
+#[test]
+#[ignore = "it takes minutes: run it in a release build"]
+fn many_world_seeds_pass() {
+    many_seeds_pass(WorldKind::World);
+}
+
+#[test]
+#[ignore = "it takes minutes: run it in a release build"]
+fn many_quic_seeds_pass() {
+    many_seeds_pass(WorldKind::Quic);
+}
+
+#[test]
+fn plans_of_a_world_hold_nothing_that_it_has_not() {
+    for seed in 0..200 {
+        let plan = Plan::of_seed(seed, Shape { world: WorldKind::Quic, ..Shape::default() });
+        assert_eq!(plan.check(), Ok(()), "seed {seed}");
+    }
+    let mut plan = Plan::of_seed(0, Shape { world: WorldKind::Quic, ..Shape::default() });
+    let wipe = TimedFault { at_ms: 0, for_ms: 1, fault: Fault::WipeDisk { place: 0 } };
+    plan.faults = vec![wipe];
+    assert_eq!(plan.check(), Err(PlanFault::Foreign { what: "fault", number: 0 }));
+    plan.faults.clear();
+    plan.liars = vec![Liar { place: 0, lie: crate::world::Lie::BadShares }];
+    assert_eq!(plan.check(), Err(PlanFault::Foreign { what: "liar", number: 0 }));
+    let moves = Fault::Path { path: PathFault::Moves { place: 0 } };
+    plan = Plan::of_seed(0, Shape::default());
+    plan.faults = vec![TimedFault { at_ms: 0, for_ms: 1, fault: moves }];
+    assert_eq!(plan.check(), Err(PlanFault::Foreign { what: "fault", number: 0 }));
 }

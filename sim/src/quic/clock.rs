@@ -1,6 +1,5 @@
 //! A node's clocks: the simulator's, the wall clock a little wrong.
 
-use crate::world::WORLD_BEGINS;
 use hypermesh_core::base::{Mono, Now, UnixMillis};
 use std::time::Duration;
 use stoq::Clock;
@@ -13,6 +12,7 @@ pub(super) struct SimClock {
     /// When this life began, since the world did.
     began: Duration,
     skew: Skew,
+    begins: UnixMillis,
 }
 
 /// How wrong a wall clock is: so much is added, and the most that it may be off taken away.
@@ -23,24 +23,23 @@ pub(super) struct Skew {
 }
 
 impl SimClock {
-    /// The clocks of a life that begins now. Must be called from within a host of the simulation.
-    pub(super) fn start(skew: Skew) -> Self {
-        Self { start: Instant::now(), began: turmoil::sim_elapsed().unwrap_or_default(), skew }
+    /// The clocks of a life that begins now, in a world that began when the wall clock said this. Must be called
+    /// from within a host of the simulation.
+    pub(super) fn start(skew: Skew, begins: UnixMillis) -> Self {
+        Self { start: Instant::now(), began: turmoil::sim_elapsed().unwrap_or_default(), skew, begins }
     }
 }
 
 impl Clock for SimClock {
     fn now(&self) -> Now {
         let elapsed = self.start.elapsed();
-        let true_wall = wall(Mono(0).after(self.began + elapsed));
+        let true_wall = wall(self.begins, Mono(0).after(self.began + elapsed));
         let wall = true_wall.plus(self.skew.added_ms).minus(self.skew.ms_max);
         Now { mono: Mono(0).after(elapsed), wall }
     }
 }
 
-/// What the world's true clock says. Genesis was agreed on a moment before the world begins.
-pub(super) fn wall(at: Mono) -> UnixMillis {
-    WORLD_BEGINS.plus(MS_SINCE_GENESIS + at.0 / 1000)
+/// What the true clock says in a world that began when it said this.
+pub(super) const fn wall(begins: UnixMillis, at: Mono) -> UnixMillis {
+    begins.plus(at.0 / 1000)
 }
-
-const MS_SINCE_GENESIS: u64 = 1000;

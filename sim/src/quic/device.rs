@@ -29,6 +29,12 @@ impl Device {
         Self { disk: Disk::default(), span: options.disk, progress: Mutex::new(progress) }
     }
 
+    /// A device with a copy of a disk, all of it durable.
+    pub(super) fn with_disk(mut self, disk: &Disk) -> Self {
+        self.disk = disk.copy();
+        self
+    }
+
     /// Takes batches. Says which was the last, and after how long it will be durable.
     pub(super) fn begin(&self, batches: Vec<WriteBatch>) -> (PersistToken, Duration) {
         let mut progress = self.lock();

@@ -12,8 +12,9 @@ mod clock;
 mod device;
 mod entropy;
 mod host;
+mod network;
 mod options;
-mod plan;
+mod path;
 mod record;
 mod socket;
 mod suite;
@@ -23,22 +24,27 @@ mod workers;
 mod tests;
 
 pub use options::Options;
-pub use plan::{Plan, Report, Step, run};
+pub(crate) use path::Troubles;
 pub use record::Answer;
 
 use crate::check::Moment;
-use crate::world::{Cast, OPERATION_MS_LIFE, Owner, Place, RunFault, WORLD_BEGINS};
+use crate::plan::{Coverage, FaultClass};
+use crate::world::{
+    Cast, OPERATION_MS_LIFE, Owner, Place, RunFault, Start, Taken, Validator, begins, ready_disks,
+};
 use clock::wall;
 use host::{CLIENT_ADDRESS, ClientHost, Common, NodeHost, Question};
 use hypermesh_core::api::{Request, View};
-use hypermesh_core::base::{Digest, Mono, SecretKey, UnixMillis};
+use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
+use network::Network;
+use path::Paths;
 use record::Record;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddrV6};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, UNIX_EPOCH};
-use stoq::{Expect, Peer};
+use stoq::{ClientMetrics, Expect, Peer};
 use tokio::sync::mpsc;
 use turmoil::{IpVersion, Sim};
 
@@ -55,7 +61,8 @@ pub struct QuicWorld {
     /// Which nodes are not down.
     running: Vec<bool>,
     record: Record,
-    loss_per_mille: Arc<AtomicU64>,
+    network: Network,
+    begins: UnixMillis,
     questions: mpsc::UnboundedSender<Question>,
     requests: u64,
 }
@@ -66,19 +73,25 @@ impl QuicWorld {
     pub fn new(seed: u64, options: Options) -> Self {
         let cast = Cast::new(options.nodes);
         let record = Record::new(&cast.genesis, options.keep_lines);
-        let loss_per_mille = Arc::new(AtomicU64::new(options.loss_per_mille));
-        let common = Common {
-            seed,
-            options,
-            genesis: cast.genesis.clone(),
-            record: record.clone(),
-            loss_per_mille: loss_per_mille.clone(),
+        let disks = match options.start {
+            Start::Empty => Vec::new(),
+            Start::Ready => ready_disks(options.nodes),
         };
-        let mut sim = simulation(seed, &options);
-        let hosts: Vec<Arc<NodeHost>> = (0..)
-            .zip(&cast.validators)
-            .map(|(place, validator)| Arc::new(NodeHost::new(common.clone(), place, validator.clone())))
-            .collect();
+        let addresses = cast.genesis.validators.iter().map(|listed| (listed.member.key, ip(listed.address)));
+        let addresses: BTreeMap<PublicKey, IpAddr> = addresses.collect();
+        let mut places: BTreeMap<IpAddr, Place> =
+            cast.keys().zip(0..).filter_map(|(key, place)| Some((*addresses.get(&key)?, place))).collect();
+        places.insert(CLIENT_ADDRESS.into(), cast.validators.len());
+        let network = Network::new(Paths::new(seed, options.latency), places);
+        let begins = begins(options.start);
+        let (genesis, network_of_all) = (cast.genesis.clone(), network.clone());
+        let common =
+            Common { seed, options, genesis, record: record.clone(), network: network_of_all, begins };
+        let mut sim = simulation(seed, &options, begins);
+        let host = |(place, validator): (Place, &Validator)| {
+            Arc::new(NodeHost::new(common.clone(), place, validator.clone(), disks.get(place)))
+        };
+        let hosts: Vec<Arc<NodeHost>> = cast.validators.iter().enumerate().map(host).collect();
         for host in &hosts {
             let running = host.clone();
             sim.host(ip(host.address()), move || running.clone().run());
@@ -88,7 +101,10 @@ impl QuicWorld {
         let client = ClientHost { common, place: hosts.len(), identity, questions: received };
         sim.client(CLIENT_ADDRESS, client.run());
         let running = vec![true; hosts.len()];
-        Self { sim, cast, hosts, running, record, loss_per_mille, questions, requests: 0 }
+        if options.skew_ms_max > 0 {
+            record.hit(FaultClass::Skew);
+        }
+        Self { sim, cast, hosts, running, record, network, begins, questions, requests: 0 }
     }
 
     // --- what scenarios do ---
@@ -118,6 +134,10 @@ impl QuicWorld {
         self.sim.crash(ip(host.address()));
         host.end();
         let lost = host.device.crash();
+        self.record.hit(FaultClass::Crash);
+        if lost > 0 {
+            self.record.hit(FaultClass::LostWrites);
+        }
         let words = format!("crashes and loses {lost} writes");
         self.record.note(self.now(), place, "crash", &(lost as u64).to_le_bytes(), &words);
     }
@@ -129,6 +149,8 @@ impl QuicWorld {
             return;
         }
         self.sim.bounce(ip(self.hosts[place].address()));
+        self.record.hit(FaultClass::Restart);
+        self.record.on_start(place);
         self.record.note(self.now(), place, "start", &[], "starts");
     }
 
@@ -139,16 +161,7 @@ impl QuicWorld {
     /// If there is not one side for each node.
     pub fn partition(&mut self, sides: &[u8]) {
         assert_eq!(sides.len(), self.hosts.len(), "each node is on a side");
-        for (place, (one, side)) in self.hosts.iter().zip(sides).enumerate() {
-            for (other, other_side) in self.hosts.iter().zip(sides).skip(place + 1) {
-                let (one, other) = (ip(one.address()), ip(other.address()));
-                if side == other_side {
-                    self.sim.repair(one, other);
-                } else {
-                    self.sim.partition(one, other);
-                }
-            }
-        }
+        self.network.lock().paths.set_sides(sides);
         self.record.note(self.now(), 0, "partition", sides, &format!("the network divides: {sides:?}"));
     }
 
@@ -159,7 +172,33 @@ impl QuicWorld {
 
     /// Loses so many datagrams of a thousand from now on.
     pub fn lose(&mut self, per_mille: u64) {
-        self.loss_per_mille.store(per_mille, Relaxed);
+        self.trouble(|troubles| troubles.loss_per_mille = per_mille);
+    }
+
+    /// Changes what is wrong with the paths.
+    pub(crate) fn trouble(&mut self, change: impl FnOnce(&mut Troubles)) {
+        change(self.network.lock().paths.troubles());
+    }
+
+    /// Gives a node, or the client (the place behind the nodes), another port, or again the one that it bound. It is
+    /// not told; from its next datagram on, all comes from there, and what goes to the old one is lost.
+    pub fn relocate(&mut self, place: Place, away: bool) {
+        self.network.lock().relocate(place, away);
+        self.record.note(self.now(), place, "relocate", &[u8::from(away)], "has another address");
+    }
+
+    /// Replaces a node by something that takes connections in its name and never answers, or puts it back. Either
+    /// way the node dies first, without warning.
+    pub fn silence(&mut self, place: Place, silent: bool) {
+        let Some(host) = self.hosts.get(place).cloned() else { return };
+        self.crash(place);
+        host.set_silent(silent);
+        self.start(place);
+    }
+
+    /// Counts an effect of a class of faults.
+    pub fn hit(&mut self, class: FaultClass) {
+        self.record.hit(class);
     }
 
     // --- running ---
@@ -223,7 +262,7 @@ impl QuicWorld {
     /// What the true wall clock says.
     #[must_use]
     pub fn wall(&self) -> UnixMillis {
-        wall(self.now())
+        wall(self.begins, self.now())
     }
 
     /// Who takes part.
@@ -280,6 +319,30 @@ impl QuicWorld {
         self.record.lock().trace.lines().to_vec()
     }
 
+    /// What happened, in a form that can be drawn, if what happens is kept: what nodes tell, and when they were down.
+    #[must_use]
+    pub fn records(&self) -> Vec<crate::world::Record> {
+        self.record.lock().trace.records().to_vec()
+    }
+
+    /// What the client has counted, up to the last answer: connections dialled, calls tried again.
+    #[must_use]
+    pub fn client(&self) -> ClientMetrics {
+        self.record.lock().client.clone()
+    }
+
+    /// Which classes of faults have taken effect.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.record.lock().coverage.clone()
+    }
+
+    /// What happened, in the form of a tape, if what happens is kept.
+    #[must_use]
+    pub fn tape(&self) -> Vec<Taken> {
+        self.record.lock().trace.tape().to_vec()
+    }
+
     /// How many datagrams were sent.
     #[must_use]
     pub fn datagrams(&self) -> u64 {
@@ -302,7 +365,9 @@ impl QuicWorld {
         Ok(self.record.finish(&views)?)
     }
 
-    fn describe(&self) -> String {
+    /// How the nodes are, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
         let one = |(number, host): (usize, &Arc<NodeHost>)| match host.view() {
             Some(view) => {
                 let status = &view.status;
@@ -316,15 +381,15 @@ impl QuicWorld {
     }
 }
 
-fn simulation(seed: u64, options: &Options) -> Sim<'static> {
+fn simulation(seed: u64, options: &Options, begins: UnixMillis) -> Sim<'static> {
     turmoil::Builder::new()
         .rng_seed(seed)
         .ip_version(IpVersion::V6)
-        .epoch(UNIX_EPOCH + Duration::from_millis(WORLD_BEGINS.0))
+        .epoch(UNIX_EPOCH + Duration::from_millis(begins.0))
         .simulation_duration(SIMULATED_MAX)
         .tick_duration(Duration::from_millis(1))
-        .min_message_latency(options.latency)
-        .max_message_latency(options.latency)
+        .min_message_latency(options.last_hop())
+        .max_message_latency(options.last_hop())
         .udp_capacity(UDP_DATAGRAMS_MAX)
         .build()
 }

@@ -1,6 +1,6 @@
 //! How a world of QUIC is: its links, disks, threads and clocks.
 
-use crate::world::Span;
+use crate::world::{Span, Start};
 use std::time::Duration;
 
 /// How a world is. What happens within these bounds follows from the seed.
@@ -8,10 +8,10 @@ use std::time::Duration;
 pub struct Options {
     /// How many validators there are.
     pub nodes: usize,
-    /// How long every datagram takes. It is the same for all, so that a link does not reorder them.
-    pub latency: Duration,
-    /// How many datagrams of a thousand are lost.
-    pub loss_per_mille: u64,
+    /// Where the world begins.
+    pub start: Start,
+    /// How long a datagram takes; none overtakes another. At least a millisecond.
+    pub latency: Span,
     /// How long it takes to make writes durable. Timers count in whole milliseconds, rounded up.
     pub disk: Span,
     /// How long a job takes. Timers count in whole milliseconds, rounded up.
@@ -22,12 +22,20 @@ pub struct Options {
     pub keep_lines: bool,
 }
 
+impl Options {
+    /// What the simulator's network adds to every datagram's way, in whole milliseconds.
+    pub(super) const fn last_hop(&self) -> Duration {
+        let ms = self.latency.from_us / 1000;
+        Duration::from_millis(if ms == 0 { 1 } else { ms })
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             nodes: 4,
-            latency: Duration::from_millis(2),
-            loss_per_mille: 0,
+            start: Start::default(),
+            latency: Span::us(2_000, 2_000),
             disk: Span::us(100, 4_000),
             job: Span::us(50, 3_000),
             skew_ms_max: 20,

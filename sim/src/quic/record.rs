@@ -1,6 +1,8 @@
 //! What happened in a run: the hash of every datagram and event, the answers, and whether a promise was broken.
 
+use super::path::{Arrival, Verdict, Wound};
 use crate::check::{Checks, Moment, Violation};
+use crate::plan::{Coverage, FaultClass};
 use crate::world::{Entry, Place, Trace, describe};
 use hypermesh_core::api::{Response, View};
 use hypermesh_core::base::Mono;
@@ -9,7 +11,7 @@ use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use stoq::CallError;
+use stoq::{CallError, ClientMetrics};
 
 /// An answer to a request.
 #[derive(Clone, Debug)]
@@ -26,8 +28,8 @@ pub(super) struct Datagram<'a> {
     pub(super) source_port: u16,
     pub(super) target: SocketAddr,
     pub(super) bytes: &'a [u8],
-    /// Whether the network loses it. Datagrams across a partition are lost too, but look sent.
-    pub(super) lost: bool,
+    /// What becomes of it.
+    pub(super) verdict: &'a Verdict,
 }
 
 /// What happened so far. The hosts and the world share it.
@@ -41,6 +43,9 @@ pub(super) struct Contents {
     pub(super) answers: BTreeMap<RequestId, Answer>,
     pub(super) violation: Option<Violation>,
     pub(super) datagrams: u64,
+    pub(super) coverage: Coverage,
+    /// What the client has counted, when it was last answered.
+    pub(super) client: ClientMetrics,
 }
 
 impl Record {
@@ -52,6 +57,8 @@ impl Record {
             answers: BTreeMap::new(),
             violation: None,
             datagrams: 0,
+            coverage: Coverage::default(),
+            client: ClientMetrics::default(),
         })))
     }
 
@@ -67,13 +74,28 @@ impl Record {
     }
 
     pub(super) fn datagram(&self, at: Mono, datagram: &Datagram<'_>) {
-        let Datagram { sender: place, source_port, target, bytes, lost } = datagram;
+        let Datagram { sender: place, source_port, target, bytes, verdict } = datagram;
         let hash = blake3::hash(bytes);
-        let content = format!("{source_port} {target} {} {lost} {hash}", bytes.len());
+        let mut content = target_bytes(*target).to_vec();
+        content.extend(source_port.to_le_bytes());
+        content.extend((bytes.len() as u64).to_le_bytes());
+        content.extend(verdict.arrivals.iter().flat_map(arrival_bytes));
+        content.extend(hash.as_bytes());
         let mut contents = self.lock();
         contents.datagrams += 1;
-        contents.trace.note(&Entry { at, place: *place, kind: "datagram", content: content.as_bytes() });
-        contents.trace.say(at, *place, &|| format!("datagram {content}"));
+        verdict.hits.iter().for_each(|class| contents.coverage.hit(*class));
+        contents.trace.note(&Entry { at, place: *place, kind: "datagram", content: &content });
+        let words = || {
+            let fates = verdict.hits.iter().map(|class| class.name()).collect::<Vec<_>>().join(" ");
+            let (len, arrives) = (bytes.len(), verdict.arrivals.len());
+            format!("datagram {source_port} {target} {len} bytes, arrives {arrives} times {fates} {hash}")
+        };
+        contents.trace.say(at, *place, &words);
+    }
+
+    /// Counts an effect of a class of faults.
+    pub(super) fn hit(&self, class: FaultClass) {
+        self.lock().coverage.hit(class);
     }
 
     pub(super) fn event(&self, at: Mono, place: Place, event: &Event) {
@@ -84,7 +106,13 @@ impl Record {
         if let Err(violation) = contents.checks.on_event(place, event) {
             contents.violation.get_or_insert(violation);
         }
+        contents.trace.tell(at, place, event);
         contents.events.push((at, place, event.clone()));
+    }
+
+    /// Takes note that a node starts.
+    pub(super) fn on_start(&self, place: Place) {
+        self.lock().checks.on_start(place);
     }
 
     pub(super) fn view(&self, moment: &Moment<'_>, view: &View) {
@@ -116,6 +144,29 @@ impl Record {
     pub(super) fn finish(&self, views: &[Arc<View>]) -> Result<(), Violation> {
         self.lock().checks.finish(views)
     }
+}
+
+fn target_bytes(target: SocketAddr) -> [u8; 18] {
+    let mut bytes = [0; 18];
+    let (address, port) = bytes.split_at_mut(16);
+    match target {
+        SocketAddr::V4(target) => address.copy_from_slice(&target.ip().to_ipv6_mapped().octets()),
+        SocketAddr::V6(target) => address.copy_from_slice(&target.ip().octets()),
+    }
+    port.copy_from_slice(&target.port().to_le_bytes());
+    bytes
+}
+
+fn arrival_bytes(arrival: &Arrival) -> [u8; 17] {
+    let (kind, place) = match arrival.wound {
+        None => (0, 0),
+        Some(Wound::Cut { len }) => (1, len),
+        Some(Wound::Flip { byte, bit }) => (2 + bit, byte),
+    };
+    let mut bytes = [kind; 17];
+    bytes[..8].copy_from_slice(&arrival.at.0.to_le_bytes());
+    bytes[8..16].copy_from_slice(&(place as u64).to_le_bytes());
+    bytes
 }
 
 /// The time since the world began. Must be called from within a host of the simulation.

@@ -4,6 +4,7 @@
 use hypermesh_core::base::{Digest, ReadError, Reader, Row, Table, Write, WriteBatch};
 use hypermesh_core::node::PersistToken;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 type Rows = BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>;
@@ -22,6 +23,19 @@ struct Contents {
     pending: VecDeque<(PersistToken, WriteBatch)>,
     /// Rows that have rotted.
     rotten: BTreeSet<(Table, Vec<u8>)>,
+    /// Whether the device gives nothing back.
+    reads_fail: bool,
+    reads_failed: AtomicU64,
+}
+
+impl Contents {
+    fn readable(&self, table: Table) -> Result<(), ReadError> {
+        if !self.reads_fail {
+            return Ok(());
+        }
+        self.reads_failed.fetch_add(1, Relaxed);
+        Err(ReadError::Device { table, reason: "the device does not answer".to_string() })
+    }
 }
 
 impl Disk {
@@ -89,6 +103,67 @@ impl Disk {
         stands
     }
 
+    /// Lets the first write that is under way be torn: so many of its rows reach the disk, the last of them damaged.
+    /// Says whether there is one.
+    ///
+    /// redb takes a commit whole or not at all, so that this stands for a disk that acknowledges what it has not got,
+    /// and loses power: the seal on each row shows what is damaged, and the root in the last header what is missing.
+    pub(super) fn tear(&self, rows: usize) -> bool {
+        let mut contents = self.lock();
+        let Some((_, batch)) = contents.pending.front() else { return false };
+        let torn: Vec<Write> = batch.writes().iter().take(rows.max(1)).cloned().collect();
+        let damaged = torn.last().and_then(|write| match write {
+            Write::Put { table, key, .. } => Some((*table, key.clone())),
+            Write::Delete { .. } | Write::Clear { .. } => None,
+        });
+        for write in &torn {
+            apply_one(&mut contents.durable, write);
+        }
+        contents.rotten.extend(damaged);
+        true
+    }
+
+    /// Lets a row have been written in another's place: that one is then damaged, because its seal is for another
+    /// key, and the row itself is missing. Says whether there are two such rows.
+    pub(super) fn misdirect(&self, table: Table, key: &[u8], instead_of: &[u8]) -> bool {
+        let mut contents = self.lock();
+        let stand = |key: &[u8]| contents.visible.get(&table).is_some_and(|rows| rows.contains_key(key));
+        if key == instead_of || !stand(key) || !stand(instead_of) {
+            return false;
+        }
+        let Contents { visible, durable, rotten, .. } = &mut *contents;
+        for rows in [visible, durable].into_iter().filter_map(|rows| rows.get_mut(&table)) {
+            rows.remove(key);
+        }
+        rotten.insert((table, instead_of.to_vec()))
+    }
+
+    /// Whether the device answers reads.
+    pub(super) fn answers_reads(&self) -> bool {
+        !self.lock().reads_fail
+    }
+
+    /// Lets reads fail from now on, or no longer. Says how many did.
+    pub(super) fn fail_reads(&self, fail: bool) -> u64 {
+        let mut contents = self.lock();
+        contents.reads_fail = fail;
+        contents.reads_failed.swap(0, Relaxed)
+    }
+
+    /// Puts a format of an older version on the disk, which has one.
+    pub(super) fn age(&self, format: u64) -> bool {
+        let mut contents = self.lock();
+        let Contents { visible, durable, .. } = &mut *contents;
+        let mut aged = false;
+        for rows in [visible, durable].into_iter().filter_map(|rows| rows.get_mut(&Table::Meta)) {
+            if let Some(row) = rows.get_mut(b"format".as_slice()) {
+                *row = format.to_be_bytes().to_vec();
+                aged = true;
+            }
+        }
+        aged
+    }
+
     /// How many rows are rotten.
     #[must_use]
     pub fn rotten_count(&self) -> usize {
@@ -139,6 +214,7 @@ impl Disk {
 impl Reader for Disk {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         let contents = self.lock();
+        contents.readable(table)?;
         if contents.rotten.contains(&(table, key.to_vec())) {
             return Err(ReadError::Damaged { table });
         }
@@ -147,6 +223,7 @@ impl Reader for Disk {
 
     fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
         let contents = self.lock();
+        contents.readable(table)?;
         let Some(rows) = contents.visible.get(&table) else { return Ok(Vec::new()) };
         let rows: Vec<_> = rows.range(start.to_vec()..).take(rows_max).collect();
         if rows.iter().any(|(key, _)| contents.rotten.contains(&(table, key.to_vec()))) {
@@ -157,17 +234,19 @@ impl Reader for Disk {
 }
 
 fn apply(rows: &mut Rows, batch: &WriteBatch) {
-    for write in batch.writes() {
-        match write {
-            Write::Put { table, key, value } => {
-                rows.entry(*table).or_default().insert(key.clone(), value.clone());
-            }
-            Write::Delete { table, key } => {
-                rows.entry(*table).or_default().remove(key);
-            }
-            Write::Clear { table } => {
-                rows.remove(table);
-            }
+    batch.writes().iter().for_each(|write| apply_one(rows, write));
+}
+
+fn apply_one(rows: &mut Rows, write: &Write) {
+    match write {
+        Write::Put { table, key, value } => {
+            rows.entry(*table).or_default().insert(key.clone(), value.clone());
+        }
+        Write::Delete { table, key } => {
+            rows.entry(*table).or_default().remove(key);
+        }
+        Write::Clear { table } => {
+            rows.remove(table);
         }
     }
 }
@@ -229,5 +308,43 @@ mod tests {
         };
         assert_eq!(keys(b"b", 9), [b"b".to_vec(), b"c".to_vec()]);
         assert_eq!(keys(b"", 1), [b"a".to_vec()]);
+    }
+
+    #[test]
+    fn a_torn_write_leaves_its_first_rows_and_the_last_of_them_damaged() {
+        let disk = Disk::default();
+        let mut batch = put(b"a");
+        batch.put(Table::Wal, b"b", b"value");
+        batch.put(Table::Wal, b"c", b"value");
+        disk.write(PersistToken(1), batch);
+        assert!(disk.tear(2));
+        assert_eq!((disk.crash(), disk.tear(1)), (1, false));
+        assert_eq!(disk.get(Table::Wal, b"a"), Ok(Some(b"value".to_vec())));
+        assert_eq!(disk.get(Table::Wal, b"b"), Err(ReadError::Damaged { table: Table::Wal }));
+        assert_eq!(disk.get(Table::Wal, b"c"), Ok(None));
+    }
+
+    #[test]
+    fn a_misdirected_write_leaves_one_row_missing_and_another_damaged() {
+        let disk = Disk::default();
+        for (token, key) in (1..).zip([b"a", b"b"]) {
+            disk.write(PersistToken(token), put(key));
+            disk.sync(PersistToken(token));
+        }
+        assert!(!disk.misdirect(Table::Wal, b"a", b"a") && !disk.misdirect(Table::Wal, b"c", b"a"));
+        assert!(disk.misdirect(Table::Wal, b"b", b"a"));
+        assert_eq!(disk.get(Table::Wal, b"a"), Err(ReadError::Damaged { table: Table::Wal }));
+        assert_eq!(disk.get(Table::Wal, b"b"), Ok(None));
+    }
+
+    #[test]
+    fn reads_fail_as_long_as_the_device_does() {
+        let disk = Disk::default();
+        disk.write(PersistToken(1), put(b"a"));
+        assert_eq!(disk.fail_reads(true), 0);
+        assert!(matches!(disk.get(Table::Wal, b"a"), Err(ReadError::Device { .. })));
+        assert!(matches!(disk.range(Table::Wal, b"", 1), Err(ReadError::Device { .. })));
+        assert_eq!(disk.fail_reads(false), 2);
+        assert_eq!(disk.get(Table::Wal, b"a"), Ok(Some(b"value".to_vec())));
     }
 }

@@ -1,21 +1,15 @@
 //! What is to happen, in order of time, and of when it was arranged where the time is the same; and how it does.
 
-use super::lie::{self, Told};
-use super::machine::Incarnation;
-use super::network::{Epoch, Link, Place, Sent};
-use super::trace::{self, Entry};
-use super::{Answer, World, read};
-use crate::check::{Answering, Moment};
+use super::machine::{Incarnation, Pace};
+use super::network::{Epoch, Link, Place};
+use super::trace::Entry;
+use super::{World, read};
 use crate::plan::FaultClass;
-use hypermesh_core::api::{ApiFault, Request, Response};
-use hypermesh_core::base::{Mono, Now, PublicKey};
-use hypermesh_core::node::{Event, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::api::Request;
+use hypermesh_core::base::{Mono, Now};
+use hypermesh_core::node::{JobId, JobOutcome, Node, PeerStatus, PersistToken, RequestId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// A process that was refused a link tries again after this long.
-const TWIN_REDIALS_AFTER: Duration = Duration::from_secs(1);
 
 /// Something that is to happen.
 pub(super) enum Happening {
@@ -60,6 +54,39 @@ pub(super) enum Happening {
         life: Incarnation,
         other: Place,
     },
+    /// Something is to be told to a process that handles nothing at the moment.
+    Peer {
+        place: Place,
+        other: Place,
+        status: PeerStatus,
+    },
+    /// A slow process has its turn.
+    Turn {
+        place: Place,
+        life: Incarnation,
+    },
+    /// A process that ended by itself is started again.
+    Restart {
+        place: Place,
+        life: Incarnation,
+    },
+}
+
+impl Happening {
+    /// The process that handles it, if one does.
+    const fn handler(&self) -> Option<Place> {
+        match self {
+            Self::Message { link, .. } => Some(link.target),
+            Self::Request { place, .. }
+            | Self::Persisted { place, .. }
+            | Self::Job { place, .. }
+            | Self::Alarm { place, .. }
+            | Self::LinkMade { place, .. }
+            | Self::LinkLost { place, .. }
+            | Self::Peer { place, .. } => Some(*place),
+            Self::Settled { .. } | Self::Turn { .. } | Self::Restart { .. } => None,
+        }
+    }
 }
 
 /// What is to happen, in order.
@@ -84,7 +111,58 @@ impl Heap {
 }
 
 impl World {
+    /// Lets something happen, or keeps it for a process that is paused or slow.
     pub(super) fn happen(&mut self, happening: Happening) {
+        match happening.handler() {
+            Some(place) if self.holds(place) => self.hold(place, happening),
+            _ => self.happen_now(happening),
+        }
+    }
+
+    /// Whether what happens to a process waits.
+    pub(super) fn holds(&self, place: Place) -> bool {
+        self.machines.get(place).is_some_and(|machine| machine.pace != Pace::Full)
+    }
+
+    /// Keeps something for a process.
+    pub(super) fn hold(&mut self, place: Place, happening: Happening) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        machine.held.push_back(happening);
+        match machine.pace {
+            Pace::Slow(_) => {
+                self.coverage.hit(FaultClass::SlowNode);
+                if machine.held.len() == 1 {
+                    self.arrange_turn(place);
+                }
+            }
+            Pace::Paused => self.coverage.hit(FaultClass::Pause),
+            Pace::Full => {}
+        }
+    }
+
+    fn arrange_turn(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        let Pace::Slow(span) = machine.pace else { return };
+        let at = self.now.after(machine.job_random.duration(span));
+        let life = machine.incarnation;
+        self.heap.push(at, Happening::Turn { place, life });
+    }
+
+    /// A slow process handles what has waited longest.
+    fn turn(&mut self, place: Place) {
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        if !matches!(machine.pace, Pace::Slow(_)) {
+            return;
+        }
+        let Some(happening) = machine.held.pop_front() else { return };
+        let more = !machine.held.is_empty();
+        self.happen_now(happening);
+        if more {
+            self.arrange_turn(place);
+        }
+    }
+
+    fn happen_now(&mut self, happening: Happening) {
         match happening {
             Happening::Message { link, epoch, message } => self.deliver(link, epoch, &message),
             Happening::Request { place, id, request } => self.ask(place, id, *request),
@@ -111,8 +189,12 @@ impl World {
             Happening::LinkLost { place, life, other } if self.is_alive(place, life) => {
                 self.tell_link(place, other, PeerStatus::Lost);
             }
+            Happening::Peer { place, other, status } => self.tell_peer_now(place, other, status),
+            Happening::Turn { place, life } if self.is_alive(place, life) => self.turn(place),
+            Happening::Restart { place, life } => self.restart(place, life),
             // Of a life that is over.
-            Happening::Persisted { .. }
+            Happening::Turn { .. }
+            | Happening::Persisted { .. }
             | Happening::Settled { .. }
             | Happening::Job { .. }
             | Happening::Alarm { .. }
@@ -121,8 +203,13 @@ impl World {
     }
 
     fn deliver(&mut self, link: Link, epoch: Epoch, message: &[u8]) {
-        if !self.network.arrives(link, epoch) {
+        let arrives = self.network.arrives(link, epoch);
+        self.trace.arrive(self.now, link, arrives);
+        if !arrives {
             return;
+        }
+        if let Some(liar) = self.machines.get_mut(link.target).and_then(|machine| machine.lie.as_mut()) {
+            liar.hear(message);
         }
         let source = self.key(link.source);
         self.checks.on_deliver(self.key(link.target), message);
@@ -135,6 +222,7 @@ impl World {
     /// A request is answered from the view if it can be, as the real driver does.
     fn ask(&mut self, place: Place, id: RequestId, request: Request) {
         self.watch(place);
+        self.trace.ask(self.now, place, id, request.method().name);
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
         self.checks.on_request(self.now, id, &request);
@@ -143,7 +231,7 @@ impl World {
         match at_once {
             Some(response) => {
                 self.note(place, "request", &content);
-                self.take_answer(place, id, response);
+                self.take_answer(place, (id, Some(&request)), response);
             }
             None => self.handle(place, "request", &content, |node, now| {
                 node.handle_request(now, id, request);
@@ -162,7 +250,7 @@ impl World {
     }
 
     /// Hands something to a node that runs, and carries out what it wants done.
-    fn handle(
+    pub(super) fn handle(
         &mut self,
         place: Place,
         kind: &'static str,
@@ -176,229 +264,5 @@ impl World {
         self.trace.note(&Entry { at, place, kind, content });
         handle(node, now);
         self.drain(place);
-    }
-
-    pub(super) fn note(&mut self, place: Place, kind: &'static str, content: &[u8]) {
-        self.trace.note(&Entry { at: self.now, place, kind, content });
-    }
-
-    /// Carries out what a node wants done, until it wants nothing more.
-    pub(super) fn drain(&mut self, place: Place) {
-        while let Some(output) =
-            self.machines.get_mut(place).and_then(|machine| machine.node.as_mut()?.poll_output())
-        {
-            let (kind, content, words) = trace::describe(&output);
-            self.note(place, kind, &content);
-            if let Some(words) = words {
-                self.trace.say(self.now, place, &|| words.clone());
-            }
-            self.carry_out(place, output);
-        }
-        self.watch(place);
-        self.arrange_alarm(place);
-    }
-
-    fn carry_out(&mut self, place: Place, output: Output) {
-        let at = self.now;
-        if !matches!(output, Output::Persist { .. }) {
-            // What a node says of its last block is held against that block.
-            self.watch(place);
-        }
-        let Some(machine) = self.machines.get_mut(place) else { return };
-        let life = machine.incarnation;
-        match output {
-            Output::Persist { token, batch } => {
-                let delay = machine.disk_random.duration(self.options.disk);
-                let durable_at = machine.durable_at(at, delay);
-                machine.disk.write(token, batch);
-                if machine.hasty_disk {
-                    self.heap.push(durable_at, Happening::Settled { place, life, token });
-                    self.heap.push(at, Happening::Persisted { place, life, token });
-                } else {
-                    self.heap.push(durable_at, Happening::Persisted { place, life, token });
-                }
-            }
-            Output::Send { to, class, message } => {
-                let Some(target) = self.places.get(&to).copied() else { return };
-                let link = Link { source: place, target };
-                let identity = &machine.validator.member.identity;
-                let moment = Moment { at, place, node: identity.public(), disk: &machine.disk };
-                if let Err(violation) = self.checks.on_send(&moment, &message) {
-                    self.violation.get_or_insert(violation);
-                }
-                let told = machine.lie.map(|lie| (lie, lie::tell(lie, identity, &message)));
-                if let Some((lie, Told::Instead(_) | Told::Nothing)) = &told
-                    && let Some(class) = lie.class()
-                {
-                    self.coverage.hit(class);
-                }
-                let message = match told {
-                    None | Some((_, Told::Honestly)) => message,
-                    Some((_, Told::Instead(other))) => Arc::from(other),
-                    Some((_, Told::Nothing)) => return,
-                };
-                match self.network.send(at, link, class) {
-                    Sent::Arrives(arrival, epoch) => {
-                        self.heap.push(arrival, Happening::Message { link, epoch, message });
-                    }
-                    Sent::Lost => self.coverage.hit(FaultClass::Loss),
-                    Sent::NoLink => {}
-                }
-            }
-            Output::Respond { id, response } => {
-                self.take_answer(place, id, response);
-            }
-            Output::Run { id, job } => {
-                let delay = machine.job_random.duration(self.options.job);
-                let outcome = Box::new(job.run());
-                self.heap.push(at.after(delay), Happening::Job { place, life, id, outcome });
-            }
-            Output::Event(event) => self.take_event(place, event),
-        }
-    }
-
-    fn take_event(&mut self, place: Place, event: Event) {
-        if let Err(violation) = self.checks.on_event(place, &event) {
-            self.violation.get_or_insert(violation);
-        }
-        self.events.push((self.now, place, event));
-    }
-
-    fn take_answer(&mut self, place: Place, id: RequestId, response: Result<Response, ApiFault>) {
-        let at = self.now;
-        let Some(machine) = self.machines.get(place) else { return };
-        if let Some(view) = machine.node.as_ref().map(Node::view) {
-            let node = machine.validator.member.identity.public();
-            let moment = Moment { at, place, node, disk: &machine.disk };
-            let answering =
-                Answering { moment, id, response: &response, view: &view, wall: machine.wall(at) };
-            if let Err(violation) = self.checks.on_answer(answering) {
-                self.violation.get_or_insert(violation);
-            }
-        }
-        self.answers.insert(id, Answer { at, response });
-    }
-
-    /// Checks the state that a node has come to.
-    fn watch(&mut self, place: Place) {
-        let Some(machine) = self.machines.get(place) else { return };
-        let Some(node) = &machine.node else { return };
-        let key = machine.validator.member.identity.public();
-        let moment = Moment { at: self.now, place, node: key, disk: &machine.disk };
-        let outcome = self.checks.on_view(&moment, &node.view()).and_then(|fresh| match fresh {
-            true => self.checks.on_sizes(place, &node.sizes()),
-            false => Ok(()),
-        });
-        if let Err(violation) = outcome {
-            self.violation.get_or_insert(violation);
-        }
-    }
-
-    fn arrange_alarm(&mut self, place: Place) {
-        let Some(machine) = self.machines.get_mut(place) else { return };
-        let Some(due) = machine.timeout() else { return };
-        let due = due.max(self.now);
-        if machine.alarm.is_none_or(|arranged| due < arranged) {
-            machine.alarm = Some(due);
-            let life = machine.incarnation;
-            self.heap.push(due, Happening::Alarm { place, life });
-        }
-    }
-
-    // --- links ---
-
-    pub(super) fn others(&self, place: Place) -> impl Iterator<Item = Place> + use<> {
-        let key =
-            |place: Place| self.machines.get(place).map(|machine| machine.validator.member.identity.public());
-        let others: Vec<Place> = (0..self.machines.len()).filter(|other| key(*other) != key(place)).collect();
-        others.into_iter()
-    }
-
-    /// Arranges that two nodes which run and may be linked will be.
-    pub(super) fn arrange_link(&mut self, place: Place, other: Place) {
-        let link = Link { source: place, target: other };
-        let (Some(life), Some(other_life)) = (self.life(place), self.life(other)) else { return };
-        if self.network.allows(link) && !self.network.is_up(link) {
-            let at = self.now.after(self.network.detection(link));
-            self.heap.push(at, Happening::LinkMade { place, other, lives: (life, other_life) });
-        }
-    }
-
-    fn make_link(&mut self, place: Place, other: Place, lives: (Incarnation, Incarnation)) {
-        let link = Link { source: place, target: other };
-        let alive = self.is_alive(place, lives.0) && self.is_alive(other, lives.1);
-        if !alive || !self.network.allows(link) || self.network.is_up(link) {
-            return;
-        }
-        for (one, two) in [(place, other), (other, place)] {
-            if self.refuse_twin(one, two) {
-                let at = self.now.after(TWIN_REDIALS_AFTER);
-                return self.heap.push(at, Happening::LinkMade { place, other, lives });
-            }
-        }
-        self.network.set_up(link, true);
-        self.network.set_up(Link { source: other, target: place }, true);
-        let keys = [(self.key(place), place), (self.key(other), other)];
-        self.places.extend(keys);
-        self.tell_link(place, other, PeerStatus::Connected);
-        self.tell_link(other, place, PeerStatus::Connected);
-    }
-
-    /// A peer admits one process of each key, as the real transport does: the first for as long as it runs.
-    fn refuse_twin(&mut self, peer: Place, asks: Place) -> bool {
-        let key = self.key(asks);
-        let twins: Vec<Place> =
-            (0..self.machines.len()).filter(|place| *place != asks && self.key(*place) == key).collect();
-        let linked = twins.into_iter().any(|twin| self.network.is_up(Link { source: twin, target: peer }));
-        if linked {
-            self.tell_peer(asks, peer, PeerStatus::Refused);
-            self.tell_peer(peer, asks, PeerStatus::Doubled);
-        }
-        linked
-    }
-
-    /// Breaks a link: what is under way is lost, and both ends notice after a while.
-    pub(super) fn break_link(&mut self, place: Place, other: Place) {
-        for (place, other) in [(place, other), (other, place)] {
-            let link = Link { source: place, target: other };
-            if !self.network.is_up(link) {
-                continue;
-            }
-            self.network.set_up(link, false);
-            let at = self.now.after(self.network.detection(link));
-            if let Some(life) = self.life(place) {
-                self.heap.push(at, Happening::LinkLost { place, life, other });
-            }
-        }
-    }
-
-    pub(super) fn tell_link(&mut self, place: Place, other: Place, status: PeerStatus) {
-        let up = self.network.is_up(Link { source: place, target: other });
-        if up != (status == PeerStatus::Connected) {
-            return;
-        }
-        self.tell_peer(place, other, status);
-    }
-
-    fn tell_peer(&mut self, place: Place, other: Place, status: PeerStatus) {
-        let peer = self.key(other);
-        let content = [peer.0.as_slice(), format!("{status:?}").as_bytes()].concat();
-        self.handle(place, "peer", &content, |node, now| node.handle_peer(now, peer, status));
-    }
-
-    fn key(&self, place: Place) -> PublicKey {
-        self.machines
-            .get(place)
-            .map(|machine| machine.validator.member.identity.public())
-            .expect("links lead to nodes of this world")
-    }
-
-    fn life(&self, place: Place) -> Option<Incarnation> {
-        let machine = self.machines.get(place)?;
-        machine.node.as_ref().map(|_| machine.incarnation)
-    }
-
-    fn is_alive(&self, place: Place, life: Incarnation) -> bool {
-        self.life(place) == Some(life)
     }
 }

@@ -1,20 +1,46 @@
 //! A node's machine: what of it outlives a crash, and the node while it runs.
 
+use super::byzantine::Liar;
 use super::cast::Validator;
+use super::clock::Clock;
 use super::disk::Disk;
-use super::lie::Lie;
+use super::event::Happening;
 use super::options::Options;
-use super::random::{Random, Stream};
+use super::random::{Random, Span, Stream};
 use hypermesh_core::base::{Marks, Mono, Now, UnixMillis};
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig, OpenFault};
 use hypermesh_core::state::Genesis;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A life of a node, from 1; it never repeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Incarnation(pub(super) u64);
+
+/// How fast a process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It handles everything at once.
+    #[default]
+    Full,
+    /// It handles nothing.
+    Paused,
+    /// It handles one thing after another, and each takes this long.
+    Slow(Span),
+}
+
+/// How a write goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteFault {
+    /// It fails, and nothing of it is done; so do all that follow.
+    Error,
+    /// There is no room for it, nor for those that follow.
+    Full,
+    /// The machine loses power in it, and the disk has so many of its rows, the last of them damaged.
+    Torn(usize),
+}
 
 pub(super) struct Machine {
     pub(super) validator: Validator,
@@ -26,14 +52,23 @@ pub(super) struct Machine {
     /// Whether the disk says that a write is durable before it is.
     pub(super) hasty_disk: bool,
     /// How the node lies, if it does.
-    pub(super) lie: Option<Lie>,
-    /// When the node began: its timers count from then.
-    began: Mono,
-    /// What the true wall clock said when the world began.
-    world_begins: UnixMillis,
-    /// The wall clock's error: this much is added, and `skew_ms_max` taken away.
-    skew_ms: u64,
-    skew_ms_max: u64,
+    pub(super) lie: Option<Liar>,
+    /// The machine's clocks.
+    pub(super) clock: Clock,
+    /// How fast the process is.
+    pub(super) pace: Pace,
+    /// What has happened to it and was not handled yet, because it is paused or slow.
+    pub(super) held: VecDeque<Happening>,
+    /// It crashes when so many more outputs are carried out.
+    pub(super) outputs_left: Option<u64>,
+    /// How much longer jobs take, if they do.
+    pub(super) job_lag: Option<Span>,
+    /// How the next write goes wrong, if it does.
+    pub(super) write_fault: Option<WriteFault>,
+    /// Whether what the disk holds may not be what was written: then it may have to be wiped.
+    pub(super) disk_damaged: bool,
+    /// Whether somebody stopped the node: nothing but somebody starts it again.
+    pub(super) stopped: bool,
     /// When the write under way, or the last one, becomes durable.
     disk_busy_until: Mono,
     /// When the writes that wait for it become so, all at once.
@@ -42,6 +77,8 @@ pub(super) struct Machine {
     pub(super) alarm: Option<Mono>,
     pub(super) disk_random: Random,
     pub(super) job_random: Random,
+    /// For what the machine does that no honest one does.
+    pub(super) lie_random: Random,
 }
 
 impl Machine {
@@ -53,6 +90,7 @@ impl Machine {
         world_begins: UnixMillis,
     ) -> Self {
         let owner = place as u64;
+        let skew = |ms: u64| i64::try_from(ms).unwrap_or_default();
         let stream = |purpose| Random::new(Stream { seed, purpose, owner, incarnation: 0 });
         Self {
             validator,
@@ -62,15 +100,23 @@ impl Machine {
             marks: Marks::default(),
             hasty_disk: false,
             lie: None,
-            began: Mono(0),
-            world_begins,
-            skew_ms: stream("clock").below(2 * options.skew_ms_max + 1),
-            skew_ms_max: options.skew_ms_max,
+            clock: Clock::new(
+                world_begins,
+                skew(stream("clock").below(2 * options.skew_ms_max + 1)) - skew(options.skew_ms_max),
+            ),
+            pace: Pace::default(),
+            held: VecDeque::new(),
+            outputs_left: None,
+            job_lag: None,
+            write_fault: None,
+            disk_damaged: false,
+            stopped: false,
             disk_busy_until: Mono(0),
             disk_next_until: Mono(0),
             alarm: None,
             disk_random: stream("disk"),
             job_random: stream("job"),
+            lie_random: stream("lie"),
         }
     }
 
@@ -83,8 +129,9 @@ impl Machine {
         genesis: Arc<Genesis>,
     ) -> Result<(), OpenFault> {
         self.incarnation.0 += 1;
-        self.began = at;
+        self.clock.begin(at);
         self.alarm = None;
+        self.stopped = false;
         self.disk_busy_until = at;
         self.disk_next_until = at;
         let stream = Stream { seed, purpose: "node", owner: place as u64, incarnation: self.incarnation.0 };
@@ -122,6 +169,9 @@ impl Machine {
     pub(super) fn crash(&mut self) -> usize {
         self.marks = self.marks();
         self.node = None;
+        self.pace = Pace::Full;
+        self.held.clear();
+        self.outputs_left = None;
         self.disk.crash()
     }
 
@@ -133,17 +183,12 @@ impl Machine {
 
     /// What time the node is told.
     pub(super) fn now(&self, at: Mono) -> Now {
-        Now { mono: Mono(at.0 - self.began.0), wall: self.wall(at) }
+        self.clock.now(at)
     }
 
     /// What the machine's wall clock says.
     pub(super) fn wall(&self, at: Mono) -> UnixMillis {
-        self.world_begins.plus(at.0 / 1000).plus(self.skew_ms).minus(self.skew_ms_max)
-    }
-
-    /// Sets the wall clock wrong by so much, forward.
-    pub(super) const fn set_clock(&mut self, ahead_ms: u64) {
-        self.skew_ms = self.skew_ms_max + ahead_ms;
+        self.clock.wall(at)
     }
 
     /// Gives the machine the disk of a node that lived before, once.
@@ -155,6 +200,6 @@ impl Machine {
     /// When the node wants to be called, in the world's time.
     pub(super) fn timeout(&self) -> Option<Mono> {
         let due = self.node.as_ref()?.poll_timeout()?;
-        Some(Mono(due.0.saturating_add(self.began.0)))
+        Some(self.clock.when(due))
     }
 }

@@ -1,7 +1,9 @@
 //! The links between nodes: each message takes its time, those of one link and class keep their order, and a
 //! link that breaks takes with it what was under way.
 
+use super::conditions::{Conditions, Passage, Weather};
 use super::random::{Random, Span, Stream};
+use crate::plan::{Coverage, FaultClass};
 use hypermesh_core::base::Mono;
 use hypermesh_core::node::Class;
 use std::collections::BTreeMap;
@@ -16,6 +18,13 @@ pub struct Link {
     pub source: Place,
     /// The other end.
     pub target: Place,
+}
+
+impl Link {
+    /// The link as seen from the end with the lower place.
+    pub(super) fn sorted(self) -> Self {
+        Self { source: self.source.min(self.target), target: self.source.max(self.target) }
+    }
 }
 
 /// A life of a link: what was sent in one does not arrive in another.
@@ -37,11 +46,14 @@ pub struct NetworkOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     /// It arrives then, if the link is still in this life.
-    Arrives(Mono, Epoch),
-    /// It is lost, although the link stands.
+    Arrives {
+        at: Mono,
+        /// And then once more.
+        again: Option<Mono>,
+        epoch: Epoch,
+    },
+    /// It is lost, although the link stands, or there is no link.
     Lost,
-    /// There is no link.
-    NoLink,
 }
 
 pub(super) struct Network {
@@ -50,10 +62,12 @@ pub(super) struct Network {
     links: BTreeMap<Link, State>,
     /// The side of a partition that each node is on; all on one when there is none.
     sides: Vec<u8>,
+    pub(super) conditions: Conditions,
 }
 
 struct State {
     random: Random,
+    weather: Option<Weather>,
     up: bool,
     epoch: Epoch,
     /// When the last message of each class arrives.
@@ -62,7 +76,13 @@ struct State {
 
 impl Network {
     pub(super) fn new(seed: u64, options: NetworkOptions, nodes: usize) -> Self {
-        Self { seed, options, links: BTreeMap::new(), sides: vec![0; nodes] }
+        Self {
+            seed,
+            options,
+            links: BTreeMap::new(),
+            sides: vec![0; nodes],
+            conditions: Conditions::default(),
+        }
     }
 
     pub(super) const fn set_loss(&mut self, per_mille: u64) {
@@ -80,7 +100,7 @@ impl Network {
 
     /// Whether the partition, if there is one, lets a link stand.
     pub(super) fn allows(&self, link: Link) -> bool {
-        self.sides.get(link.source) == self.sides.get(link.target)
+        self.sides.get(link.source) == self.sides.get(link.target) && self.conditions.allow(link)
     }
 
     pub(super) fn is_up(&mut self, link: Link) -> bool {
@@ -103,20 +123,38 @@ impl Network {
         }
     }
 
-    /// When a message that is sent now arrives, and in which life of the link.
-    pub(super) fn send(&mut self, now: Mono, link: Link, class: Class) -> Sent {
+    /// When a message of so many bytes that is sent now arrives, and in which life of the link.
+    pub(super) fn send(
+        &mut self,
+        now: Mono,
+        link: Link,
+        (class, bytes): (Class, usize),
+        coverage: &mut Coverage,
+    ) -> Sent {
         let NetworkOptions { latency, loss_per_mille, .. } = self.options;
-        let state = self.state(link);
+        let (seed, is_calm) = (self.seed, self.conditions.is_calm());
+        let state = state(&mut self.links, seed, link);
         let (lost, delay) = (state.random.per_mille(loss_per_mille), state.random.duration(latency));
         if !state.up {
-            return Sent::NoLink;
+            return Sent::Lost;
         }
         if lost {
+            coverage.hit(FaultClass::Loss);
+            return Sent::Lost;
+        }
+        let passage = if is_calm {
+            Passage::default()
+        } else {
+            let weather = state.weather.get_or_insert_with(|| Weather::new(seed, owner(link)));
+            self.conditions.pass(now, link, bytes, weather, coverage)
+        };
+        if passage.lost {
             return Sent::Lost;
         }
         let last = state.last.entry(class).or_default();
-        *last = now.after(delay).max(*last);
-        Sent::Arrives(*last, state.epoch)
+        *last = now.after(delay).after(passage.late).max(*last);
+        let at = last.after(passage.overtaken);
+        Sent::Arrives { at, again: passage.again.map(|later| at.after(later)), epoch: state.epoch }
     }
 
     /// Whether a message that was sent in this life of the link still arrives.
@@ -126,13 +164,19 @@ impl Network {
     }
 
     fn state(&mut self, link: Link) -> &mut State {
-        let seed = self.seed;
-        self.links.entry(link).or_insert_with(|| {
-            let owner = (link.source as u64) << 32 | link.target as u64;
-            let random = Random::new(Stream { seed, purpose: "network", owner, incarnation: 1 });
-            State { random, up: false, epoch: Epoch::default(), last: BTreeMap::new() }
-        })
+        state(&mut self.links, self.seed, link)
     }
+}
+
+fn state(links: &mut BTreeMap<Link, State>, seed: u64, link: Link) -> &mut State {
+    links.entry(link).or_insert_with(|| {
+        let random = Random::new(Stream { seed, purpose: "network", owner: owner(link), incarnation: 1 });
+        State { random, weather: None, up: false, epoch: Epoch::default(), last: BTreeMap::new() }
+    })
+}
+
+const fn owner(link: Link) -> u64 {
+    (link.source as u64) << 32 | link.target as u64
 }
 
 #[cfg(test)]
@@ -149,28 +193,31 @@ mod tests {
         network
     }
 
+    fn send(network: &mut Network, now: u64) -> Sent {
+        network.send(Mono(now), LINK, (Class::Bulk, 100), &mut Coverage::default())
+    }
+
     fn arrival(sent: Sent) -> (Mono, Epoch) {
         match sent {
-            Sent::Arrives(at, epoch) => (at, epoch),
-            Sent::Lost | Sent::NoLink => panic!("{sent:?}"),
+            Sent::Arrives { at, epoch, .. } => (at, epoch),
+            Sent::Lost => panic!("{sent:?}"),
         }
     }
 
     #[test]
     fn messages_of_one_link_and_class_arrive_in_order() {
         let mut network = network();
-        let arrivals: Vec<Mono> =
-            (0..100).map(|now| arrival(network.send(Mono(now), LINK, Class::Bulk)).0).collect();
+        let arrivals: Vec<Mono> = (0..100).map(|now| arrival(send(&mut network, now)).0).collect();
         assert!(arrivals.is_sorted());
     }
 
     #[test]
     fn what_was_under_way_when_a_link_broke_never_arrives() {
         let mut network = network();
-        let (_, epoch) = arrival(network.send(Mono(0), LINK, Class::Bulk));
+        let (_, epoch) = arrival(send(&mut network, 0));
         assert!(network.arrives(LINK, epoch));
         network.set_up(LINK, false);
-        assert_eq!(network.send(Mono(1), LINK, Class::Bulk), Sent::NoLink);
+        assert_eq!(send(&mut network, 1), Sent::Lost);
         network.set_up(LINK, true);
         assert!(!network.arrives(LINK, epoch));
     }
@@ -180,6 +227,14 @@ mod tests {
         let mut network = network();
         network.set_sides(vec![0, 1, 0, 1]);
         assert!(!network.allows(LINK));
+        assert!(network.allows(Link { source: 0, target: 2 }));
+    }
+
+    #[test]
+    fn a_cut_link_is_not_allowed_from_either_end() {
+        let mut network = network();
+        network.conditions.cut.insert(LINK);
+        assert!(!network.allows(LINK) && !network.allows(Link { source: 1, target: 0 }));
         assert!(network.allows(Link { source: 0, target: 2 }));
     }
 }

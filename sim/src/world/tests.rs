@@ -1,7 +1,7 @@
 //! A calm mesh, from an empty disk to a certificate; and one whose disks lie.
 
 use super::*;
-use hypermesh_core::api::TrustBundleRequest;
+use hypermesh_core::api::{Request, TrustBundleRequest};
 use hypermesh_core::trust::{CertificateProof, verify_certificate};
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,8 +1,9 @@
 //! What happened in a run, hashed as it happens, and kept in words if somebody wants to read it.
 
-use super::network::Place;
+use super::network::{Link, Place};
+use super::records::{Record, Records};
 use hypermesh_core::base::{Digest, Mono, Write, WriteBatch};
-use hypermesh_core::node::{Event, Output, PersistToken};
+use hypermesh_core::node::{Event, Output, PersistToken, RequestId};
 use std::fmt::Write as _;
 
 const CONTEXT: &str = "hypermesh-sim v1 trace";
@@ -17,6 +18,7 @@ pub struct Trace {
     count: u64,
     lines: Option<Vec<String>>,
     tape: Vec<Taken>,
+    records: Option<Records>,
 }
 
 /// One thing that happened, as a tape holds it: what was taken next of all that could have been.
@@ -45,8 +47,9 @@ pub(crate) struct Entry<'a> {
 impl Trace {
     pub(crate) fn new(keep_lines: bool) -> Self {
         let hasher = blake3::Hasher::new_derive_key(CONTEXT);
+        let (lines, records) = (keep_lines.then(Vec::new), keep_lines.then(Records::default));
         let unhashed = Vec::with_capacity(2 * HASHED_BYTES);
-        Self { hasher, unhashed, count: 0, lines: keep_lines.then(Vec::new), tape: Vec::new() }
+        Self { hasher, unhashed, count: 0, lines, tape: Vec::new(), records }
     }
 
     pub(crate) fn note(&mut self, entry: &Entry<'_>) {
@@ -54,6 +57,9 @@ impl Trace {
         if self.lines.is_some() {
             let content = first_bytes(entry.content);
             self.tape.push(Taken { at: entry.at, place: entry.place, kind: entry.kind, content });
+        }
+        if let Some(records) = &mut self.records {
+            records.note(entry);
         }
         self.unhashed.extend_from_slice(&entry.at.0.to_le_bytes());
         self.unhashed.extend_from_slice(&(entry.place as u64).to_le_bytes());
@@ -71,9 +77,55 @@ impl Trace {
         let Some(lines) = &mut self.lines else { return };
         let mut line = String::new();
         let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
-        let written = write!(line, "{seconds:5}.{micros:06} node-{} {}", place + 1, words());
+        let words = words();
+        let written = write!(line, "{seconds:5}.{micros:06} node-{} {words}", place + 1);
         written.expect("writing to a string does not fail");
         lines.push(line);
+        if let Some(records) = &mut self.records {
+            records.say(at, place, &words);
+        }
+    }
+
+    /// A node tells something.
+    pub(crate) fn tell(&mut self, at: Mono, place: Place, event: &Event) {
+        if let Some(records) = &mut self.records {
+            records.tell(at, place, event, in_words(event));
+        }
+    }
+
+    /// A message is sent, and arrives then; never if it is lost at once.
+    pub(crate) fn send(&mut self, now: Mono, link: Link, message: &[u8], arrives: Option<Mono>) {
+        if let Some(records) = &mut self.records {
+            records.send(now, link, message, arrives);
+        }
+    }
+
+    /// A message is to arrive now, and does or does not.
+    pub(crate) fn arrive(&mut self, now: Mono, link: Link, arrives: bool) {
+        if let Some(records) = &mut self.records {
+            records.arrive(now, link, arrives);
+        }
+    }
+
+    /// A node is asked for something.
+    pub(crate) fn ask(&mut self, now: Mono, place: Place, id: RequestId, method: &'static str) {
+        if let Some(records) = &mut self.records {
+            records.ask(now, place, id, method);
+        }
+    }
+
+    /// An answer comes, with the reason if it is a refusal.
+    pub(crate) fn answer(&mut self, at: Mono, id: RequestId, refusal: Option<&dyn core::fmt::Display>) {
+        if let Some(records) = &mut self.records {
+            records.answer(at, id, refusal.map(ToString::to_string));
+        }
+    }
+
+    /// A check found a broken promise in what happened last.
+    pub(crate) fn judge(&mut self, at: Mono) {
+        if let Some(records) = &mut self.records {
+            records.judge(at);
+        }
     }
 
     /// The hash of all that happened so far.
@@ -92,6 +144,12 @@ impl Trace {
     #[must_use]
     pub fn tape(&self) -> &[Taken] {
         &self.tape
+    }
+
+    /// What happened, in a form that can be drawn, if it was kept.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        self.records.as_ref().map(Records::list).unwrap_or_default()
     }
 
     /// What happened, a line each, if it was kept.

@@ -1,12 +1,13 @@
 //! Checkpoints of the log: the validators' cosignatures, and the signed note that they make.
 
-use crate::base::{PublicKey, Signature};
+use crate::base::{PublicKey, Signature, reached};
 use crate::hypermesh::committee::KeyPurpose;
-use crate::node::Node;
 use crate::node::task::Task;
+use crate::node::{Event, Node};
 use crate::state::{Validator, cosigner_name};
 use crate::trustchain::ct::{Cosigner, NoteSignature, SignedCheckpoint};
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 impl Node {
     pub(super) fn cosign(&self, size: u64) -> Option<Signature> {
@@ -26,6 +27,28 @@ impl Node {
         if from.verify_bytes(message.as_bytes(), &signature).is_ok() {
             self.signing.cosignatures.entry(size).or_default().insert(from, signature);
         }
+    }
+
+    /// The signers of a checkpoint who gave a share of its signature and no cosignature, if a quorum of those is lacking.
+    pub(super) fn lacking_cosignatures(&self, task: Task, signers: &[PublicKey]) -> Vec<PublicKey> {
+        let Task::Checkpoint(size) = task else { return Vec::new() };
+        let given = self.signing.cosignatures.get(&size);
+        if given.is_some_and(|given| given.len() >= self.state.validators().quorum()) {
+            return Vec::new();
+        }
+        let lacks = |signer: &&PublicKey| given.is_none_or(|given| !given.contains_key(*signer));
+        signers.iter().filter(lacks).copied().collect()
+    }
+
+    /// Asks others for a checkpoint, after a while: a share without a cosignature is of no use.
+    pub(super) fn cosign_with_others(&mut self, task: Task, lacking: Vec<PublicKey>) {
+        reached!(self.marks, "a share comes without its cosignature");
+        for peer in lacking {
+            let reason = "gave a share of a checkpoint's signature and no cosignature that holds".to_string();
+            self.outbox.event(Event::PeerFault { peer, reason });
+            self.signing.uncosigned.insert((task, peer));
+        }
+        self.starve(task);
     }
 
     /// The checkpoint at a size as a signed note, once the log key and a quorum have signed it.

@@ -48,7 +48,8 @@ impl Node {
                 return None;
             }
         };
-        let preference = self.preference();
+        let mut preference = self.preference();
+        preference.sort_by_key(|peer| self.signing.uncosigned.contains(&(task, *peer)));
         SigningSession::begin(committee, task.purpose(), message, &preference, &mut self.signing.stock).ok()
     }
 
@@ -117,11 +118,17 @@ impl Node {
     pub(super) fn take_share(&mut self, share: SignedShare) {
         let Some(task) = self.signing.tasks.get(&share.session).copied() else { return };
         let Some(held) = self.signing.sessions.get_mut(&task) else { return };
+        let peer = share.signer;
         match held.session.receive(share) {
-            Ok(Progress::Waiting) => {}
+            // A share that comes twice is a message that came twice: the first counts.
+            Ok(Progress::Waiting) | Err(ShareFault::Repeated { .. }) => {}
             Ok(Progress::Signed(signature)) => {
+                let signers: Vec<PublicKey> = held.session.signers().copied().collect();
                 self.end_session(task);
-                self.finish_task(task, signature);
+                match self.lacking_cosignatures(task, &signers) {
+                    lacking if lacking.is_empty() => self.finish_task(task, signature),
+                    lacking => self.cosign_with_others(task, lacking),
+                }
             }
             Err(ShareFault::BadShares { evidence }) => {
                 reached!(self.marks, "a signer is caught");
@@ -135,9 +142,13 @@ impl Node {
                 }
                 self.retry(task);
             }
-            Err(fault) => {
+            Err(fault @ ShareFault::InconsistentKeys) => {
                 let reason = fault.to_string();
                 self.outbox.event(Event::Broken { reason });
+            }
+            Err(fault) => {
+                let reason = fault.to_string();
+                self.outbox.event(Event::PeerFault { peer, reason });
             }
         }
     }

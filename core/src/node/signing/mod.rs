@@ -53,6 +53,8 @@ pub(in crate::node) struct Signing {
     pub(in crate::node) finished: BTreeMap<Task, Signature>,
     /// Cosignatures by log size and validator.
     cosignatures: BTreeMap<u64, BTreeMap<PublicKey, Signature>>,
+    /// Who gave a share for a checkpoint and no cosignature: asked last from then on.
+    uncosigned: BTreeSet<(Task, PublicKey)>,
     /// The validators' signed confirmations of the committee's keys.
     pub(in crate::node) confirmations: BTreeMap<PublicKey, SystemOperation>,
     /// Tasks that the whole mesh shares and that are not signed yet, and since when this node knows of them.
@@ -66,7 +68,7 @@ pub(in crate::node) struct Signing {
 }
 
 impl Signing {
-    pub(in crate::node) fn sizes(&self, validators: usize) -> [Size; 10] {
+    pub(in crate::node) fn sizes(&self, validators: usize) -> [Size; 11] {
         let requests = self.certificates.values().map(|waited| waited.requests.len()).sum();
         let checkpoints = self.checkpoints.values().map(Vec::len).sum();
         let cosigned_max = CHECKPOINTS_KEPT + 1 + self.checkpoints.len() + self.certificates.len();
@@ -84,6 +86,7 @@ impl Signing {
             Size::unstated("requests that wait for checkpoints", checkpoints),
             Size::unstated("finished signatures", self.finished.len()),
             Size::limited("checkpoints with cosignatures", self.cosignatures.len(), cosigned_max),
+            Size::unstated("signers without a cosignature", self.uncosigned.len()),
             Size::limited("signatures that came before their blocks", self.early.len(), validators),
         ]
     }
@@ -201,6 +204,10 @@ impl Node {
         let needed: BTreeSet<u64> = signing.certificates.values().filter_map(|held| held.log_size).collect();
         let waited = |size: &u64| signing.checkpoints.contains_key(size) || needed.contains(size);
         signing.cosignatures.retain(|size, _| *size > newest || waited(size));
+        signing.uncosigned.retain(|(task, _)| match task {
+            Task::Checkpoint(size) => signing.cosignatures.contains_key(size),
+            _ => false,
+        });
         let certificates = &signing.certificates;
         let cosignatures = &signing.cosignatures;
         let list = signing.lists.newest_signed();

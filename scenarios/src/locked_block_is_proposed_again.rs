@@ -1,0 +1,39 @@
+//! Some nodes see a quorum of prevotes for a block, and others do not, because every third message is lost. Whoever has
+//! locked the block stays with it, and it is proposed again in a later round, with the prevotes that lead to it.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure};
+use hypermesh_sim::world::{RunFault, Start, World};
+use std::time::Duration;
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "locked-block-is-proposed-again",
+    shows: "a block that some have locked is carried to later rounds and proposed again, and decided",
+    start: Start::Ready,
+    play,
+};
+
+/// So many blocks are decided at most until it is seen.
+const TRY_COUNT_MAX: usize = 60;
+/// What has to be seen.
+const MARKS: [&str; 2] =
+    ["a locked block is carried to a later round", "a block is proposed again with its prevotes"];
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    let seen = |world: &World| MARKS.iter().all(|mark| world.marks().contains_key(mark));
+    for _ in 0..TRY_COUNT_MAX {
+        if seen(&stage.world) {
+            break;
+        }
+        let place = stage.any_place();
+        let asked = stage.ask_certificate(place);
+        stage.world.lose(330);
+        let pause = Duration::from_millis(3_000 + stage.random.below(3_000));
+        stage.world.run_for(pause)?;
+        stage.world.lose(0);
+        stage.certificate(&asked)?;
+    }
+    ensure(seen(&stage.world), "no block was locked and not decided")?;
+    (0..4).try_for_each(|place| stage.issue(place).map(|_| ()))
+}

@@ -1,0 +1,72 @@
+//! A proposer signs two blocks for one round, one of them with a wrong outcome, and shows each to another. No honest node
+//! votes for the wrong one, all of them can prove the lie, and the mesh goes on.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure, tells};
+use hypermesh_core::base::Signature;
+use hypermesh_core::hypermesh::ordering::{
+    ConsensusMessage, Proposal, ProposalHeader, Round, SignedVote, ValueBytes, Vote, VoteKind,
+};
+use hypermesh_core::node::Event;
+use hypermesh_sim::world::{Lie, Place, RunFault, Start, World, forged_block, serve_block};
+use std::sync::Arc;
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "lying-proposer-is-found-out",
+    shows: "a proposer that signs two blocks for one round, one of them wrong, decides nothing wrong and is convicted",
+    start: Start::Ready,
+    play,
+};
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    stage.issue(0)?;
+    stage.settle()?;
+    let Some(view) = stage.world.view(0) else { return ensure(false, "node-1 is down") };
+    let height = view.state.height().next();
+    let proposer = view.state.roster().proposer(height, Round(0));
+    let liar = stage.world.cast().keys().position(|key| key == proposer).unwrap_or_default();
+    stage.world.corrupt(liar, Lie::NoPrivateShares);
+    stage.world.expect_evidence(liar);
+    let all: Vec<Place> = (0..4).collect();
+    let (wrong, mut certificate) = forged_block(stage.world.cast(), &all, &view.state, view.commit.clone());
+    let header = ProposalHeader {
+        height,
+        round: Round(0),
+        value_id: certificate.value_id,
+        valid_round: None,
+        proposer,
+    };
+    let cast = stage.world.cast();
+    let Some(validator) = cast.validators.get(liar) else {
+        return ensure(false, "the proposer is no validator");
+    };
+    let signed = header.sign(&cast.genesis_hash(), &validator.member.identity);
+    let message =
+        ConsensusMessage::Proposal(Proposal { signed, value: ValueBytes(Arc::from(wrong.clone())) });
+    let message = [&[0], message.encode().as_slice()].concat();
+    let nothing =
+        Vote { kind: VoteKind::Prevote, height, round: Round(0), value_id: None, validator: proposer };
+    let unsigned = ConsensusMessage::Vote(SignedVote { vote: nothing, signature: Signature([0; 64]) });
+    let unsigned = [&[0], unsigned.encode().as_slice()].concat();
+    // Nor can it pass its block off as decided.
+    certificate.signatures.truncate(1);
+    let uncertified = serve_block(height, wrong, certificate);
+    // It comes first: the honest code's own proposal is then the second.
+    for target in all.iter().copied().filter(|place| *place != liar) {
+        stage.world.inject(liar, target, message.clone());
+        stage.world.inject(liar, target, unsigned.clone());
+        stage.world.inject(liar, target, uncertified.clone());
+    }
+    let asked = stage.ask_certificate((liar + 1) % 4);
+    stage.certificate(&asked)?;
+    let refused = |world: &World| {
+        let honest = all.iter().filter(|place| **place != liar);
+        honest.clone().all(|place| tells(world, *place, |event| matches!(event, Event::InvalidBlock { .. })))
+    };
+    stage.wait("every honest node finds the block wrong", refused)?;
+    for place in all.iter().copied().filter(|place| *place != liar) {
+        stage.issue(place)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Lies about keys: bad dealing, bad, late and framed shares, shares for other bytes, another view of the log; and
+//! what a thief does who has a member's key.
+
+use super::{Liar, Lie, Scene, Told, message};
+use crate::world::OPERATION_MS_LIFE;
+use hypermesh_core::base::{Digest, Domain, MicroCaesar, Profile, PublicKey, SecretKey, Signature, decode};
+use hypermesh_core::hypermesh::committee::SignedShare;
+use hypermesh_core::hypermesh::proof::{Statement, prove_set, prove_ticket};
+use hypermesh_core::node::MESSAGE_BYTES_MAX;
+use hypermesh_core::state::{Action, Batch, Member, OperationBody, Transfer, batch_root};
+use std::time::Duration;
+
+/// What a coordinator gets from a signer: shares, and cosignatures by size of the log.
+type SharesSigned = (Vec<SignedShare>, Vec<(u64, Signature)>);
+
+/// The first bytes of messages.
+const BATCH: u8 = 1;
+const ROUND2: u8 = 6;
+const SHARES: u8 = 9;
+const SIGNED_SHARES: u8 = 10;
+const REPAIR_DELTAS: u8 = 16;
+const REPAIR_SUM: u8 = 17;
+const SHARE: Domain = Domain::new("hypermesh v1 committee signature share");
+/// How late shares are at most.
+const LATE_MS_MAX: u64 = 3_000;
+/// How many batches a thief submits.
+const THEFT_COUNT_MAX: u32 = 4;
+
+impl Liar {
+    /// What it makes of what has to do with keys.
+    pub(super) fn sign(&mut self, scene: &mut Scene<'_>, bytes: &[u8]) -> Told {
+        let Some((kind, rest)) = bytes.split_first() else { return Told::Honestly };
+        match (self.lie, *kind) {
+            (Lie::NoPrivateShares, ROUND2) => Told::Nothing,
+            (Lie::BadDealing, ROUND2) if scene.view.state.generation().attempt == 0 => spoil_last(bytes),
+            (Lie::BadRepairDeltas, REPAIR_DELTAS) | (Lie::BadRepairSums, REPAIR_SUM) => spoil_last(bytes),
+            (Lie::LateShares, SIGNED_SHARES) => {
+                Told::Late(Duration::from_millis(1 + scene.random.below(LATE_MS_MAX)))
+            }
+            (Lie::BadShares | Lie::FramedShares | Lie::SplitView, SIGNED_SHARES) => {
+                signed_shares(self.lie, scene.identity, scene.another, rest)
+            }
+            (Lie::OtherBytes, SHARES) => other_bytes(scene, bytes),
+            _ => Told::Honestly,
+        }
+    }
+
+    /// Submits a batch under a key that it has stolen, with a ticket of its own plot.
+    pub(super) fn steal(&mut self, scene: &Scene<'_>) -> Told {
+        if self.done >= THEFT_COUNT_MAX {
+            return Told::Honestly;
+        }
+        self.done += 1;
+        let state = &scene.view.state;
+        let Some(row) = state.get::<Member>(&scene.stolen.public()) else { return Told::Honestly };
+        let (beacon, parameters) = (state.beacon(), Profile::Sim.proofs());
+        let transfer = Transfer { to: scene.identity.public(), amount: MicroCaesar(1) };
+        let operation = OperationBody {
+            genesis: scene.genesis(),
+            owner: scene.stolen.public(),
+            nonce: u64::from(self.done),
+            expires: state.time().plus(OPERATION_MS_LIFE),
+            action: Action::Transfer(transfer),
+        }
+        .sign(scene.stolen);
+        let statement = Statement {
+            genesis: scene.genesis(),
+            member: scene.stolen.public(),
+            sequence: row.next_sequence,
+            batch_root: batch_root([operation.id()]),
+            beacon_index: beacon.index,
+        };
+        let ticket = prove_ticket(scene.plot, &beacon.value, &scene.stolen.public(), &parameters);
+        let batch = Batch {
+            genesis: statement.genesis,
+            member: statement.member,
+            sequence: statement.sequence,
+            beacon_index: statement.beacon_index,
+            operations: vec![operation],
+            proofs: prove_set(&ticket, true, &statement, &beacon.value, beacon.difficulty, scene.stolen),
+        };
+        Told::Both(message(BATCH, &batch))
+    }
+}
+
+/// The last scalar's lowest byte is another: still below the group's order.
+fn spoil_last(bytes: &[u8]) -> Told {
+    let mut told = bytes.to_vec();
+    let byte = told.len().checked_sub(32).and_then(|place| told.get_mut(place));
+    match byte {
+        Some(byte) => {
+            *byte ^= 1;
+            Told::Instead(told)
+        }
+        None => Told::Honestly,
+    }
+}
+
+fn signed_shares(lie: Lie, identity: &SecretKey, another: PublicKey, rest: &[u8]) -> Told {
+    let Ok((mut shares, mut cosignatures)) = decode::<SharesSigned>(rest, MESSAGE_BYTES_MAX) else {
+        return Told::Honestly;
+    };
+    match lie {
+        Lie::SplitView if cosignatures.is_empty() => return Told::Honestly,
+        Lie::SplitView => {
+            for (size, signature) in &mut cosignatures {
+                *signature = identity.sign_bytes(format!("another log of {size} entries").as_bytes());
+            }
+        }
+        _ if shares.is_empty() => return Told::Honestly,
+        Lie::FramedShares => shares.iter_mut().for_each(|share| put_name(share, another, identity)),
+        _ => shares.iter_mut().for_each(|share| put_name(share, identity.public(), identity)),
+    }
+    Told::Instead(message(SIGNED_SHARES, &(shares, cosignatures)))
+}
+
+/// Another scalar than the one that was asked for, with a name and a signature, which holds if the name is the
+/// signer's own.
+fn put_name(share: &mut SignedShare, signer: PublicKey, identity: &SecretKey) {
+    share.share[0] ^= 1;
+    share.signer = signer;
+    let Digest(session) = share.session;
+    share.signature = identity.sign(&SHARE.hash(&[&session, share.signer.as_bytes(), &share.share]));
+}
+
+/// A request for shares in which the bytes to sign are others: they follow the digest of the committee's keys, and the
+/// byte that says which key.
+fn other_bytes(scene: &Scene<'_>, bytes: &[u8]) -> Told {
+    let Some(committee) = scene.view.state.committee() else { return Told::Honestly };
+    let Digest(digest) = committee.keys.digest();
+    let mut told = bytes.to_vec();
+    let places: Vec<usize> = bytes
+        .windows(digest.len())
+        .enumerate()
+        .filter(|(_, one)| **one == digest)
+        .map(|(at, _)| at)
+        .collect();
+    for place in &places {
+        if let Some(byte) = told.get_mut(place + digest.len() + 1) {
+            *byte ^= 1;
+        }
+    }
+    if places.is_empty() { Told::Honestly } else { Told::Instead(told) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(lie: Lie, identity: &SecretKey, another: PublicKey) -> SharesSigned {
+        let share = SignedShare {
+            session: Digest([1; 32]),
+            signer: identity.public(),
+            share: [2; 32],
+            signature: Signature([0; 64]),
+        };
+        let honest: SharesSigned = (vec![share], vec![(3, Signature([5; 64]))]);
+        let bytes = message(SIGNED_SHARES, &honest);
+        let Told::Instead(told) = signed_shares(lie, identity, another, &bytes[1..]) else {
+            panic!("honest")
+        };
+        decode(&told[1..], MESSAGE_BYTES_MAX).unwrap()
+    }
+
+    #[test]
+    fn a_spoiled_share_still_bears_its_signers_name_and_a_framed_one_anothers() {
+        let (identity, another) = (SecretKey::from_seed([3; 32]), SecretKey::from_seed([4; 32]).public());
+        let (shares, _) = told(Lie::BadShares, &identity, another);
+        assert_ne!(shares[0].share, [2; 32]);
+        assert_eq!(shares[0].verify(), Ok(()));
+        let (shares, _) = told(Lie::FramedShares, &identity, another);
+        assert_eq!(shares[0].signer, another);
+        assert!(shares[0].verify().is_err());
+    }
+
+    #[test]
+    fn a_split_view_is_a_cosignature_on_another_log() {
+        let identity = SecretKey::from_seed([3; 32]);
+        let (shares, cosignatures) = told(Lie::SplitView, &identity, identity.public());
+        assert_eq!((shares[0].share, cosignatures[0].0), ([2; 32], 3));
+        assert_ne!(cosignatures[0].1, Signature([5; 64]));
+    }
+}
