@@ -56,6 +56,11 @@ fn recover(stage: &mut Stage, asked: &[Asked]) -> Result<(), RunFault> {
         stage.world.start(place)?;
     }
     stage.world.crash(broken);
+    // Until they are linked again they refuse, as they should.
+    stage.wait("the others are ready", |world| {
+        let mut others = (0..4).filter(|place| *place != broken);
+        others.all(|place| world.view(place).is_some_and(|view| view.status.ready))
+    })?;
     let mut serials = Vec::new();
     for one in asked {
         let place = (broken + 1 + usize::from(stage.random.below(2) == 0)) % 4;

@@ -112,11 +112,25 @@ impl Signer {
         purpose: KeyPurpose,
         entropy: &mut dyn Entropy,
     ) -> Option<CommitmentOffer> {
+        self.offer_some(coordinator, purpose, OFFER_COMMITMENT_COUNT_MAX, entropy)
+    }
+
+    /// The same, and no more than `count_max` at this time.
+    ///
+    /// # Panics
+    /// As [`Signer::offer`] does.
+    pub fn offer_some(
+        &mut self,
+        coordinator: PublicKey,
+        purpose: KeyPurpose,
+        count_max: usize,
+        entropy: &mut dyn Entropy,
+    ) -> Option<CommitmentOffer> {
         if !self.stocks.contains_key(&coordinator) && self.stocks.len() >= COORDINATOR_COUNT_MAX {
             return None;
         }
         let stock = self.stocks.entry(coordinator).or_default().entry(purpose).or_default();
-        let room = outstanding_count_max(purpose).saturating_sub(stock.len());
+        let room = outstanding_count_max(purpose).saturating_sub(stock.len()).min(count_max);
         if room == 0 {
             return None;
         }

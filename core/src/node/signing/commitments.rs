@@ -37,8 +37,8 @@ impl Node {
             if signer.outstanding_count(&coordinator, purpose) * 2 > wanted {
                 continue;
             }
-            while signer.outstanding_count(&coordinator, purpose) < wanted
-                && let Some(offer) = signer.offer(coordinator, purpose, self.entropy.as_mut())
+            while let lacking = wanted.saturating_sub(signer.outstanding_count(&coordinator, purpose))
+                && let Some(offer) = signer.offer_some(coordinator, purpose, lacking, self.entropy.as_mut())
             {
                 offers.push(offer);
             }

@@ -36,6 +36,17 @@ fn offers_stop_at_the_quota() {
 }
 
 #[test]
+fn an_offer_holds_no_more_than_was_asked_for() {
+    let mut mesh = Mesh::new(4);
+    let me = mesh.validators()[1];
+    let part = mesh.signers.get_mut(&me).unwrap();
+    let offer = part.offer_some(mesh.coordinator, PURPOSE, 3, &mut mesh.entropy).unwrap();
+    assert_eq!(offer.commitments.len(), 3);
+    assert_eq!(part.offer_some(mesh.coordinator, PURPOSE, 0, &mut mesh.entropy), None);
+    assert_eq!(part.outstanding_count(&mesh.coordinator, PURPOSE), 3);
+}
+
+#[test]
 fn a_pool_holds_the_quota_and_one_past_it_drops_the_oldest() {
     let mut mesh = Mesh::new(4);
     let me = mesh.validators()[1];
