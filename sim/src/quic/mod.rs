@@ -245,6 +245,7 @@ impl QuicWorld {
                 self.record.view(&moment, &view);
             }
         }
+        self.record.check_events();
         match self.record.lock().violation.clone() {
             Some(violation) => Err(violation.into()),
             None => Ok(()),

@@ -40,6 +40,8 @@ pub(super) struct Contents {
     pub(super) trace: Trace,
     checks: Checks,
     pub(super) events: Vec<(Mono, Place, Event)>,
+    /// Those that were told since the nodes' states were looked at.
+    unchecked: Vec<(Place, Event)>,
     pub(super) answers: BTreeMap<RequestId, Answer>,
     pub(super) violation: Option<Violation>,
     pub(super) datagrams: u64,
@@ -54,6 +56,7 @@ impl Record {
             trace: Trace::new(keep_lines),
             checks: Checks::new(genesis),
             events: Vec::new(),
+            unchecked: Vec::new(),
             answers: BTreeMap::new(),
             violation: None,
             datagrams: 0,
@@ -103,11 +106,20 @@ impl Record {
         let (kind, content, words) = describe(&Output::Event(event.clone()));
         contents.trace.note(&Entry { at, place, kind, content: &content });
         contents.trace.say(at, place, &|| words.clone().unwrap_or_default());
-        if let Err(violation) = contents.checks.on_event(place, event) {
-            contents.violation.get_or_insert(violation);
-        }
         contents.trace.tell(at, place, event);
+        contents.unchecked.push((place, event.clone()));
         contents.events.push((at, place, event.clone()));
+    }
+
+    /// Looks at what the nodes have told. To be called when their states were looked at: a node tells of a block's
+    /// certificates as it comes to the block, in the middle of a millisecond, and states are seen at its end.
+    pub(super) fn check_events(&self) {
+        let contents = &mut *self.lock();
+        for (place, event) in contents.unchecked.drain(..) {
+            if let Err(violation) = contents.checks.on_event(place, &event) {
+                contents.violation.get_or_insert(violation);
+            }
+        }
     }
 
     /// Takes note that a node starts.
@@ -172,4 +184,24 @@ fn arrival_bytes(arrival: &Arrival) -> [u8; 17] {
 /// The time since the world began. Must be called from within a host of the simulation.
 pub(super) fn now() -> Mono {
     Mono(0).after(turmoil::sim_elapsed().expect("only hosts of the simulation ask"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Cast;
+    use hypermesh_core::base::{Digest, Height, UnixMillis};
+
+    #[test]
+    fn what_nodes_tell_is_looked_at_after_their_states_and_not_before() {
+        let record = Record::new(&Cast::new(4).genesis, false);
+        for (place, hash) in [(0, 1), (1, 2)] {
+            let (hash, time) = (Digest([hash; 32]), UnixMillis(0));
+            record.event(Mono(0), place, &Event::Committed { height: Height(3), hash, time, operations: 0 });
+        }
+        assert_eq!(record.lock().violation, None);
+        record.check_events();
+        let violation = record.lock().violation.clone().unwrap();
+        assert_eq!(violation.check, "fork");
+    }
 }
