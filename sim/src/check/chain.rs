@@ -7,7 +7,7 @@
 use super::validity::{check_block, check_commit};
 use super::{Moment, Violation};
 use hypermesh_core::api::View;
-use hypermesh_core::base::{Height, Mono, PublicKey, Reader as _, Signature, Table};
+use hypermesh_core::base::{Height, Mono, PublicKey, Signature, Table};
 use hypermesh_core::hypermesh::ordering::Round;
 use hypermesh_core::state::{Block, Executed, Genesis, Receipt, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,9 +101,7 @@ impl Chain {
         let mut fresh = Vec::new();
         if let Some(first) = self.missing_until(height) {
             let missing = || (first.0..=height.0).map(Height);
-            let has = |height: Height| {
-                matches!(moment.disk.get(Table::Blocks, &height.0.to_be_bytes()), Ok(Some(_)))
-            };
+            let has = |height: Height| moment.disk.written(Table::Blocks, &height.0.to_be_bytes()).is_some();
             if !missing().all(has) {
                 return Ok(None);
             }
@@ -140,8 +138,7 @@ impl Chain {
     fn extend(&mut self, moment: &Moment<'_>, height: Height) -> Result<(), Violation> {
         let broken = |what: String| moment.violation("validity", what);
         let parent = self.state(Height(height.0 - 1)).ok_or_else(|| broken("no parent".to_string()))?;
-        let bytes = moment.disk.get(Table::Blocks, &height.0.to_be_bytes());
-        let bytes = bytes.ok().flatten().unwrap_or_default();
+        let bytes = moment.disk.written(Table::Blocks, &height.0.to_be_bytes()).unwrap_or_default();
         let block = Block::from_bytes(&bytes);
         let block = block.ok_or_else(|| broken(format!("has something for block {height} that is none")))?;
         let mut none = BTreeSet::new();

@@ -19,6 +19,7 @@ mod hardware;
 mod outcome;
 mod path;
 mod play;
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 mod quic;
 mod shrink;
 mod workload;

@@ -7,6 +7,7 @@ use super::fault::Memory;
 use super::outcome::{Failure, FailureKind, Outcome};
 use super::workload::{Ask, Then, TimedRequest};
 use super::{Coverage, Plan, Range, Rest, WorldKind};
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 use crate::quic::QuicWorld;
 use crate::world::{NetworkOptions, Options, Place, RunFault, Span, World};
 use hypermesh_core::api::Response;
@@ -35,7 +36,12 @@ pub fn play(plan: &Plan) -> Outcome {
 pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
     let played = catch_unwind(AssertUnwindSafe(|| match plan.world {
         WorldKind::World => Run::<World>::new(plan, keep_lines).into_outcome(),
+        #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
         WorldKind::Quic => Run::<QuicWorld>::new(plan, keep_lines).into_outcome(),
+        #[cfg(any(hypermesh_simulation_crypto, hypermesh_verification_cache))]
+        WorldKind::Quic => {
+            panic!("the world on QUIC is not in this build: play its plans with `cargo scenario`")
+        }
     }));
     played.unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
