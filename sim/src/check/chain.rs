@@ -7,7 +7,7 @@
 use super::validity::{check_block, check_commit};
 use super::{Moment, Violation};
 use hypermesh_core::api::View;
-use hypermesh_core::base::{Height, Mono, PublicKey, Signature, Table};
+use hypermesh_core::base::{Digest, Height, Mono, PublicKey, Signature, Table};
 use hypermesh_core::hypermesh::ordering::Round;
 use hypermesh_core::state::{Block, Executed, Genesis, Receipt, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,13 +40,20 @@ pub struct Decided {
 /// The chain.
 pub struct Chain {
     genesis: Arc<Genesis>,
+    genesis_hash: Digest,
     decided: BTreeMap<Height, Decided>,
     unverified: u64,
 }
 
 impl Chain {
     pub(super) fn new(genesis: &Arc<Genesis>) -> Self {
-        Self { genesis: Arc::clone(genesis), decided: BTreeMap::new(), unverified: 0 }
+        let genesis_hash = genesis.hash();
+        Self { genesis: Arc::clone(genesis), genesis_hash, decided: BTreeMap::new(), unverified: 0 }
+    }
+
+    /// Which mesh's it is.
+    pub(super) const fn genesis_hash(&self) -> Digest {
+        self.genesis_hash
     }
 
     /// The block of a height, if it is known.
@@ -82,8 +89,17 @@ impl Chain {
         let Decided { since, block, receipts, .. } = self.at(height).expect("a block of this chain");
         let (block, receipts) = (block.clone(), receipts.clone());
         let decided = Decided { state, since: *since, block, receipts, entries, precommits: BTreeSet::new() };
-        let genesis = Arc::clone(&self.genesis);
-        Self { genesis, decided: BTreeMap::from([(height, decided)]), unverified: 0 }
+        let (genesis, genesis_hash) = (Arc::clone(&self.genesis), self.genesis_hash);
+        Self { genesis, genesis_hash, decided: BTreeMap::from([(height, decided)]), unverified: 0 }
+    }
+
+    /// This chain without the receipts of one block, for tests of what looks at it.
+    #[cfg(test)]
+    pub(super) fn without_receipts(&self, height: Height) -> Self {
+        let Decided { state, entries, .. } = self.at(height).expect("a block of this chain");
+        let mut chain = self.with(height, state.clone(), entries.clone());
+        chain.decided.values_mut().for_each(|decided| decided.receipts.clear());
+        chain
     }
 
     /// Takes the state that a node has come to. Gives the heights that no node had before, in order; `None` if the node

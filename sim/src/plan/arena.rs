@@ -77,6 +77,10 @@ pub(super) trait Arena: Sized {
     fn tells_of_equivocation(&self, _places: &[Place]) -> bool {
         false
     }
+    /// Whether messages get through between two nodes, both ways, as far as is known.
+    fn is_linked(&self, _one: Place, _other: Place) -> bool {
+        true
+    }
     /// How often a class of faults has taken effect.
     fn count(&self, class: FaultClass) -> u64;
     /// Why it was not given, if it was refused.
@@ -205,6 +209,10 @@ impl Arena for World {
     fn tells_of_equivocation(&self, places: &[Place]) -> bool {
         let tells = |event: &Event| matches!(event, Event::Equivocation(_));
         self.events().iter().any(|(_, place, event)| places.contains(place) && tells(event))
+    }
+
+    fn is_linked(&self, one: Place, other: Place) -> bool {
+        Self::is_linked(self, one, other)
     }
 
     fn count(&self, class: FaultClass) -> u64 {

@@ -299,6 +299,12 @@ impl Engine {
         &self.host.marks
     }
 
+    /// The height that is being decided: a message of it is taken up at once.
+    #[must_use]
+    pub fn running(&self) -> Option<Height> {
+        (self.phase == Phase::Running).then(|| self.height())
+    }
+
     /// How much the engine's tables hold. The core's own follow the rounds of the height under way.
     #[must_use]
     pub fn sizes(&self) -> [Size; 4] {
