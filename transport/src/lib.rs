@@ -69,7 +69,9 @@ mod tests;
 pub use backoff::BackoffConfig;
 pub use bytes::Bytes;
 pub use client::{CallError, CallOptions, Client, ClientConfig, ClientMetrics, Latency, Ping};
-pub use driver::{Driver, DriverConfig, DriverFault, Observer, Pulse, Storage, ThreadWorkers, Workers};
+pub use driver::{
+    Driver, DriverConfig, DriverFault, Observer, Pulse, Storage, ThreadWorkers, Turnable, Workers,
+};
 pub use endpoint::{BindError, DialError, Endpoint, Expect, Peer, TransportConfig};
 pub use env::{Clock, CoreEntropy, CryptoSuite, Env, Net, SharedEntropy};
 pub use frame::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};

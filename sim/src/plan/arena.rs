@@ -1,11 +1,10 @@
 //! What a run asks of a world, whichever it is: the one of events, or the one of QUIC.
 
 use super::client::verify;
-use super::fault::{Memory, TimedFault};
-use super::{Coverage, FaultClass, Plan};
-use crate::world::{Cast, Lie, Owner, Place, Record, RunFault, Taken, World};
+use super::{Coverage, FaultClass, PathFault, Plan};
+use crate::world::{BadWrites, Cast, Disk, Lie, Link, Owner, Place, Record, RunFault, Span, Taken, World};
 use hypermesh_core::api::{Request, Response, View};
-use hypermesh_core::base::{Digest, Mono, SecretKey, UnixMillis};
+use hypermesh_core::base::{Digest, Mono, SecretKey, Table, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,26 +19,10 @@ pub(super) trait Arena: Sized {
 
     /// Asks a node.
     fn request(&mut self, place: Place, request: Request) -> RequestId;
-    /// Lets a fault begin.
-    fn begin(&mut self, timed: &TimedFault) -> Result<Memory, RunFault>;
-    /// Lets a fault end.
-    fn end(&mut self, timed: &TimedFault, memory: &Memory) -> Result<(), RunFault>;
     /// Makes a node lie from now on.
     fn corrupt(&mut self, place: Place, lie: Lie);
-    /// Stops a node without warning.
-    fn crash(&mut self, place: Place);
-    /// Starts a node that is down.
-    fn start(&mut self, place: Place) -> Result<(), RunFault>;
-    /// Starts a node that is down, with an empty disk if its own is not to be used any more.
-    fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault> {
-        self.start(place)
-    }
     /// Lets safety go: more lie than can be tolerated.
     fn allow_unsafe(&mut self) {}
-    /// Divides the nodes.
-    fn partition(&mut self, sides: &[u8]);
-    /// Ends everything that is wrong with links, partitions excepted.
-    fn calm(&mut self);
     /// Counts an effect of a class of faults.
     fn hit(&mut self, class: FaultClass);
     /// Runs for a while.
@@ -51,6 +34,65 @@ pub(super) trait Arena: Sized {
         within: Duration,
         is_so: impl FnMut(&Self) -> bool,
     ) -> Result<(), RunFault>;
+
+    // --- what goes wrong in it; a fault that it has not does nothing, and no plan of it has one ---
+
+    /// Divides the nodes.
+    fn partition(&mut self, sides: &[u8]);
+    /// Loses so many messages of a thousand from now on.
+    fn lose(&mut self, per_mille: u64);
+    /// Makes one direction of a link anew.
+    fn flap(&mut self, _link: Link) {}
+    /// Lets something be wrong with the network from now on.
+    fn begin_path(&mut self, path: &PathFault);
+    /// Ends that.
+    fn end_path(&mut self, path: &PathFault);
+    /// Ends everything that is wrong with links, partitions excepted.
+    fn calm(&mut self);
+    /// Stops a node without warning.
+    fn crash(&mut self, place: Place);
+    /// Starts a node that is down.
+    fn start(&mut self, place: Place) -> Result<(), RunFault>;
+    /// Starts a node that is down, with an empty disk if its own is not to be used any more.
+    fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault>;
+    /// Crashes a node when so many more of its outputs have been carried out.
+    fn crash_after(&mut self, place: Place, outputs: u64);
+    /// Lets a node not crash so, if it has not yet.
+    fn crash_no_more(&mut self, place: Place);
+    /// Lets a node handle nothing from now on.
+    fn pause(&mut self, _place: Place) {}
+    /// Lets a node take so long for everything from now on.
+    fn slow(&mut self, _place: Place, _span: Span) {}
+    /// Lets a node be as fast as it was.
+    fn resume(&mut self, _place: Place) {}
+    /// Lets a node's jobs take so much longer from now on.
+    fn delay_jobs(&mut self, place: Place, lag: Option<Span>);
+    /// A node's disk.
+    fn disk(&self, place: Place) -> Option<Disk>;
+    /// Whether a node's disk was damaged and is not whole again.
+    fn is_disk_damaged(&self, place: Place) -> bool;
+    /// Wipes the disk of a node that is down.
+    fn wipe(&mut self, place: Place);
+    /// Loses the log of votes of a node that is down.
+    fn lose_log(&mut self, place: Place);
+    /// Gives a node that is down a copy of another disk.
+    fn replace_disk(&mut self, place: Place, disk: &Disk);
+    /// Lets a row of a node's disk rot.
+    fn rot(&mut self, place: Place, table: Table, key: &[u8]);
+    /// Lets a row of a node's disk have been written in the place of another.
+    fn misdirect(&mut self, place: Place, table: Table, key: &[u8], instead_of: &[u8]);
+    /// Lets a node's writes go wrong from now on, or no longer.
+    fn set_bad_writes(&mut self, place: Place, bad: Option<BadWrites>);
+    /// Lets all of a node's reads fail from now on, or no longer.
+    fn fail_reads(&mut self, place: Place, fail: bool);
+    /// Puts the data of an older version on the disk of a node that is down.
+    fn age_disk(&mut self, _place: Place) -> Result<(), RunFault> {
+        Ok(())
+    }
+    /// Sets a node's wall clock so many milliseconds ahead of the true one.
+    fn jump(&mut self, place: Place, ahead_ms: i64);
+    /// Lets a node's clocks run too fast by so many parts in a million from now on.
+    fn drift(&mut self, place: Place, mono_ppm: i64, wall_ppm: i64);
 
     // --- what there is to see ---
 
@@ -70,13 +112,9 @@ pub(super) trait Arena: Sized {
     fn response(&self, id: RequestId) -> Option<Response>;
     /// Whether a client takes an answer of a node. It verifies every certificate with the bundle that its operator gave
     /// it; here only those that a liar has handed out, because the others are all verified in the end.
-    fn is_taken(&self, _place: Place, _response: &Response) -> bool {
-        true
-    }
+    fn is_taken(&self, place: Place, response: &Response) -> bool;
     /// Whether one of these nodes has told of a validator that contradicts itself.
-    fn tells_of_equivocation(&self, _places: &[Place]) -> bool {
-        false
-    }
+    fn tells_of_equivocation(&self, places: &[Place]) -> bool;
     /// Whether messages get through between two nodes, both ways, as far as is known.
     fn is_linked(&self, _one: Place, _other: Place) -> bool {
         true
@@ -106,29 +144,178 @@ pub(super) struct Told {
     pub(super) marks: BTreeMap<&'static str, u64>,
 }
 
+/// What worlds do by methods of the same names.
+macro_rules! as_the_world_does {
+    () => {
+        fn request(&mut self, place: Place, request: Request) -> RequestId {
+            Self::request(self, place, request)
+        }
+
+        fn corrupt(&mut self, place: Place, lie: Lie) {
+            Self::corrupt(self, place, lie);
+        }
+
+        fn crash(&mut self, place: Place) {
+            Self::crash(self, place);
+        }
+
+        fn partition(&mut self, sides: &[u8]) {
+            Self::partition(self, sides);
+        }
+
+        fn lose(&mut self, per_mille: u64) {
+            Self::lose(self, per_mille);
+        }
+
+        fn hit(&mut self, class: FaultClass) {
+            Self::hit(self, class);
+        }
+
+        fn crash_after(&mut self, place: Place, outputs: u64) {
+            Self::crash_after(self, place, outputs);
+        }
+
+        fn crash_no_more(&mut self, place: Place) {
+            Self::crash_no_more(self, place);
+        }
+
+        fn delay_jobs(&mut self, place: Place, lag: Option<Span>) {
+            Self::delay_jobs(self, place, lag);
+        }
+
+        fn is_disk_damaged(&self, place: Place) -> bool {
+            Self::is_disk_damaged(self, place)
+        }
+
+        fn wipe(&mut self, place: Place) {
+            Self::wipe(self, place);
+        }
+
+        fn lose_log(&mut self, place: Place) {
+            Self::lose_log(self, place);
+        }
+
+        fn replace_disk(&mut self, place: Place, disk: &Disk) {
+            Self::replace_disk(self, place, disk);
+        }
+
+        fn rot(&mut self, place: Place, table: Table, key: &[u8]) {
+            Self::rot(self, place, table, key);
+        }
+
+        fn misdirect(&mut self, place: Place, table: Table, key: &[u8], instead_of: &[u8]) {
+            Self::misdirect(self, place, table, key, instead_of);
+        }
+
+        fn set_bad_writes(&mut self, place: Place, bad: Option<BadWrites>) {
+            Self::set_bad_writes(self, place, bad);
+        }
+
+        fn fail_reads(&mut self, place: Place, fail: bool) {
+            Self::fail_reads(self, place, fail);
+        }
+
+        fn jump(&mut self, place: Place, ahead_ms: i64) {
+            Self::jump(self, place, ahead_ms);
+        }
+
+        fn drift(&mut self, place: Place, mono_ppm: i64, wall_ppm: i64) {
+            Self::drift(self, place, mono_ppm, wall_ppm);
+        }
+
+        fn run_for(&mut self, duration: Duration) -> Result<(), RunFault> {
+            Self::run_for(self, duration)
+        }
+
+        fn run_until(
+            &mut self,
+            what: &str,
+            within: Duration,
+            is_so: impl FnMut(&Self) -> bool,
+        ) -> Result<(), RunFault> {
+            Self::run_until(self, what, within, is_so)
+        }
+
+        fn now(&self) -> Mono {
+            Self::now(self)
+        }
+
+        fn wall(&self) -> UnixMillis {
+            Self::wall(self)
+        }
+
+        fn cast(&self) -> &Cast {
+            Self::cast(self)
+        }
+
+        fn owner(&self, key: &SecretKey) -> Owner {
+            Self::owner(self, key)
+        }
+
+        fn view(&self, place: Place) -> Option<Arc<View>> {
+            Self::view(self, place)
+        }
+
+        fn is_answered(&self, id: RequestId) -> bool {
+            self.answer(id).is_some()
+        }
+
+        fn is_taken(&self, place: Place, response: &Response) -> bool {
+            match response {
+                Response::IssueCertificate(issued) if self.is_liar(place) => {
+                    self.trust_bundle().is_some_and(|bundle| verify(self, &bundle, issued).is_ok())
+                }
+                _ => true,
+            }
+        }
+
+        fn tells_of_equivocation(&self, places: &[Place]) -> bool {
+            let tells = |event: &Event| matches!(event, Event::Equivocation(_));
+            self.events().iter().any(|(_, place, event)| places.contains(place) && tells(event))
+        }
+
+        fn count(&self, class: FaultClass) -> u64 {
+            self.coverage().count(class)
+        }
+
+        fn describe(&self) -> String {
+            Self::describe(self)
+        }
+
+        fn finish(&self) -> Result<(), RunFault> {
+            Self::finish(self)
+        }
+    };
+}
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
+pub(super) use as_the_world_does;
+
 impl Arena for World {
     fn of_plan(plan: &Plan, keep_lines: bool) -> Self {
         Self::new(plan.seed, plan.options(keep_lines))
     }
 
-    fn request(&mut self, place: Place, request: Request) -> RequestId {
-        Self::request(self, place, request)
+    as_the_world_does!();
+
+    fn allow_unsafe(&mut self) {
+        Self::allow_unsafe(self);
+        (0..Self::cast(self).validators.len()).for_each(|place| self.excuse_deceived(place));
     }
 
-    fn begin(&mut self, timed: &TimedFault) -> Result<Memory, RunFault> {
-        timed.fault.begin(self)
+    fn flap(&mut self, link: Link) {
+        Self::flap(self, link);
     }
 
-    fn end(&mut self, timed: &TimedFault, memory: &Memory) -> Result<(), RunFault> {
-        timed.fault.end(self, memory)
+    fn begin_path(&mut self, path: &PathFault) {
+        path.begin(self);
     }
 
-    fn corrupt(&mut self, place: Place, lie: Lie) {
-        Self::corrupt(self, place, lie);
+    fn end_path(&mut self, path: &PathFault) {
+        path.end(self);
     }
 
-    fn crash(&mut self, place: Place) {
-        Self::crash(self, place);
+    fn calm(&mut self) {
+        Self::lose(self, 0);
     }
 
     fn start(&mut self, place: Place) -> Result<(), RunFault> {
@@ -139,96 +326,36 @@ impl Arena for World {
         Self::start_or_wipe(self, place)
     }
 
-    fn allow_unsafe(&mut self) {
-        Self::allow_unsafe(self);
-        (0..Self::cast(self).validators.len()).for_each(|place| self.excuse_deceived(place));
+    fn pause(&mut self, place: Place) {
+        Self::pause(self, place);
     }
 
-    fn partition(&mut self, sides: &[u8]) {
-        Self::partition(self, sides);
+    fn slow(&mut self, place: Place, span: Span) {
+        Self::slow(self, place, span);
     }
 
-    fn calm(&mut self) {
-        self.lose(0);
+    fn resume(&mut self, place: Place) {
+        Self::resume(self, place);
     }
 
-    fn hit(&mut self, class: FaultClass) {
-        Self::hit(self, class);
+    fn age_disk(&mut self, place: Place) -> Result<(), RunFault> {
+        Self::age_disk(self, place)
     }
 
-    fn run_for(&mut self, duration: Duration) -> Result<(), RunFault> {
-        Self::run_for(self, duration)
-    }
-
-    fn run_until(
-        &mut self,
-        what: &str,
-        within: Duration,
-        is_so: impl FnMut(&Self) -> bool,
-    ) -> Result<(), RunFault> {
-        Self::run_until(self, what, within, is_so)
-    }
-
-    fn now(&self) -> Mono {
-        Self::now(self)
-    }
-
-    fn wall(&self) -> UnixMillis {
-        Self::wall(self)
-    }
-
-    fn cast(&self) -> &Cast {
-        Self::cast(self)
-    }
-
-    fn owner(&self, key: &SecretKey) -> Owner {
-        Self::owner(self, key)
-    }
-
-    fn view(&self, place: Place) -> Option<Arc<View>> {
-        Self::view(self, place)
-    }
-
-    fn is_answered(&self, id: RequestId) -> bool {
-        self.answer(id).is_some()
+    fn disk(&self, place: Place) -> Option<Disk> {
+        Self::disk(self, place).cloned()
     }
 
     fn response(&self, id: RequestId) -> Option<Response> {
         self.answer(id)?.response.as_ref().ok().cloned()
     }
 
-    fn is_taken(&self, place: Place, response: &Response) -> bool {
-        match response {
-            Response::IssueCertificate(issued) if self.is_liar(place) => {
-                self.trust_bundle().is_some_and(|bundle| verify(self, &bundle, issued).is_ok())
-            }
-            _ => true,
-        }
-    }
-
-    fn tells_of_equivocation(&self, places: &[Place]) -> bool {
-        let tells = |event: &Event| matches!(event, Event::Equivocation(_));
-        self.events().iter().any(|(_, place, event)| places.contains(place) && tells(event))
-    }
-
     fn is_linked(&self, one: Place, other: Place) -> bool {
         Self::is_linked(self, one, other)
     }
 
-    fn count(&self, class: FaultClass) -> u64 {
-        self.coverage().count(class)
-    }
-
     fn refusal(&self, id: RequestId) -> Option<String> {
         self.answer(id)?.response.as_ref().err().map(ToString::to_string)
-    }
-
-    fn describe(&self) -> String {
-        Self::describe(self)
-    }
-
-    fn finish(&self) -> Result<(), RunFault> {
-        Self::finish(self)
     }
 
     fn told(&self) -> Told {

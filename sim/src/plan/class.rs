@@ -134,95 +134,95 @@ classes! {
     /// Every node stops at once.
     PowerLoss = "power-loss", Process, Both;
     /// A node crashes in the middle of a step: some of what it wants done is done, and the rest never.
-    CrashInStep = "crash-in-step", Process, World;
+    CrashInStep = "crash-in-step", Process, Both;
     /// Something happens to a node that is paused, and handled later, with all the rest.
     Pause = "pause", Process, World;
     /// Something happens to a node that is slow, and is handled late.
     SlowNode = "slow-node", Process, World;
     /// The outcome of a job comes late.
-    LateJob = "late-job", Process, World;
+    LateJob = "late-job", Process, Both;
     /// A node refuses to start on the data of an older version.
     OldFormat = "old-format", Process, World;
     /// A crash loses writes that were not durable yet.
     LostWrites = "lost-writes", Disk, Both;
     /// A row of the store is read as damaged.
-    BitRot = "bit-rot", Disk, World;
+    BitRot = "bit-rot", Disk, Both;
     /// A write is torn: some of its rows are on the disk, the last of them damaged.
-    TornWrite = "torn-write", Disk, World;
+    TornWrite = "torn-write", Disk, Both;
     /// A row was written in the place of another: it is missing, and the other is damaged.
-    MisdirectedWrite = "misdirected-write", Disk, World;
+    MisdirectedWrite = "misdirected-write", Disk, Both;
     /// A read fails, because the device does not answer.
-    ReadError = "read-error", Disk, World;
+    ReadError = "read-error", Disk, Both;
     /// A write fails, because the device does: the node ends.
-    WriteError = "write-error", Disk, World;
+    WriteError = "write-error", Disk, Both;
     /// A write fails, because there is no room: the node ends.
-    FullDisk = "full-disk", Disk, World;
+    FullDisk = "full-disk", Disk, Both;
     /// A node comes back with an empty disk.
-    WipedDisk = "wiped-disk", Disk, World;
+    WipedDisk = "wiped-disk", Disk, Both;
     /// A node comes back with an older copy of its disk.
-    OldDisk = "old-disk", Disk, World;
+    OldDisk = "old-disk", Disk, Both;
     /// A node comes back without its log of votes.
-    LostLog = "lost-log", Disk, World;
+    LostLog = "lost-log", Disk, Both;
     /// A node's wall clock is off.
     Skew = "skew", Clock, Both;
     /// A node's wall clock jumps forward.
-    JumpForward = "jump-forward", Clock, World;
+    JumpForward = "jump-forward", Clock, Both;
     /// A node's wall clock jumps back.
-    JumpBack = "jump-back", Clock, World;
+    JumpBack = "jump-back", Clock, Both;
     /// A node's wall clock runs too fast or too slow.
-    WallDrift = "wall-drift", Clock, World;
+    WallDrift = "wall-drift", Clock, Both;
     /// A node's monotonic clock runs too fast or too slow, and with it all its timers.
-    MonotonicDrift = "monotonic-drift", Clock, World;
+    MonotonicDrift = "monotonic-drift", Clock, Both;
     /// A node sends signature shares that do not hold, and puts its name to them.
-    BadShares = "bad-shares", Byzantine, World;
+    BadShares = "bad-shares", Byzantine, Both;
     /// A node serves blocks that no quorum decided.
-    RubbishBlocks = "rubbish-blocks", Byzantine, World;
+    RubbishBlocks = "rubbish-blocks", Byzantine, Both;
     /// A node claims to have the highest block that there can be.
-    FalseHeights = "false-heights", Byzantine, World;
+    FalseHeights = "false-heights", Byzantine, Both;
     /// A node does not serve blocks.
-    WithheldBlocks = "withheld-blocks", Byzantine, World;
+    WithheldBlocks = "withheld-blocks", Byzantine, Both;
     /// A node says nothing at all.
-    Silence = "silence", Byzantine, World;
+    Silence = "silence", Byzantine, Both;
     /// A node says nothing to some.
-    SelectiveSilence = "selective-silence", Byzantine, World;
+    SelectiveSilence = "selective-silence", Byzantine, Both;
     /// A node sends bytes that are no message, or more than one may have.
-    Garbage = "garbage", Byzantine, World;
+    Garbage = "garbage", Byzantine, Both;
     /// A node proposes two blocks in a round.
-    EquivocatingProposer = "equivocating-proposer", Byzantine, World;
+    EquivocatingProposer = "equivocating-proposer", Byzantine, Both;
     /// A node votes both ways.
-    EquivocatingVoter = "equivocating-voter", Byzantine, World;
+    EquivocatingVoter = "equivocating-voter", Byzantine, Both;
     /// A node forgets its lock and votes for what is proposed.
-    Amnesia = "amnesia", Byzantine, World;
+    Amnesia = "amnesia", Byzantine, Both;
     /// A node proposes nothing when its turn has come.
-    WithheldProposal = "withheld-proposal", Byzantine, World;
+    WithheldProposal = "withheld-proposal", Byzantine, Both;
     /// A node proposes a block with a wrong state root.
-    WrongStateRoot = "wrong-state-root", Byzantine, World;
+    WrongStateRoot = "wrong-state-root", Byzantine, Both;
     /// A node proposes a block with a wrong log root.
-    WrongLogRoot = "wrong-log-root", Byzantine, World;
+    WrongLogRoot = "wrong-log-root", Byzantine, Both;
     /// A node proposes a block with a wrong time.
-    WrongTime = "wrong-time", Byzantine, World;
+    WrongTime = "wrong-time", Byzantine, Both;
     /// A node proposes a batch whose proofs do not hold.
-    BadProof = "bad-proof", Byzantine, World;
+    BadProof = "bad-proof", Byzantine, Both;
     /// A node proposes what must not happen now.
-    BadPolicy = "bad-policy", Byzantine, World;
+    BadPolicy = "bad-policy", Byzantine, Both;
     /// A node proposes a state in which it has more funds and more at stake.
-    Fraud = "fee-and-stake-fraud", Byzantine, World;
+    Fraud = "fee-and-stake-fraud", Byzantine, Both;
     /// A node proposes a batch once more.
-    ReplayedBatch = "replayed-batch", Byzantine, World;
+    ReplayedBatch = "replayed-batch", Byzantine, Both;
     /// A node proposes a block without its reveal for the beacon.
-    WithheldReveal = "withheld-reveal", Byzantine, World;
+    WithheldReveal = "withheld-reveal", Byzantine, Both;
     /// A node deals private shares that do not hold.
-    BadDealing = "bad-dealing", Byzantine, World;
+    BadDealing = "bad-dealing", Byzantine, Both;
     /// A node's signature shares come late.
-    LateShares = "late-shares", Byzantine, World;
+    LateShares = "late-shares", Byzantine, Both;
     /// A node puts another's name to its signature shares.
-    FramedShares = "framed-shares", Byzantine, World;
+    FramedShares = "framed-shares", Byzantine, Both;
     /// A node asks for shares over bytes that nobody derives from the state.
-    OtherBytes = "other-bytes", Byzantine, World;
+    OtherBytes = "other-bytes", Byzantine, Both;
     /// A node cosigns another log than all others see.
-    SplitView = "split-view", Byzantine, World;
+    SplitView = "split-view", Byzantine, Both;
     /// A batch comes under a member's stolen key.
-    StolenMemberKey = "stolen-member-key", Byzantine, World;
+    StolenMemberKey = "stolen-member-key", Byzantine, Both;
     /// A node's key is on two machines that run.
     Twin = "twin", Byzantine, World;
     /// A node answers a client with records that nobody set.
@@ -230,7 +230,7 @@ classes! {
     /// A node answers a client with what it said long ago.
     StaleAnswer = "stale-answer", Byzantine, World;
     /// A node hands out a certificate that consensus never approved.
-    RogueCertificate = "rogue-certificate", Byzantine, World;
+    RogueCertificate = "rogue-certificate", Byzantine, Both;
     /// A certificate is asked for.
     Issue = "issue", Workload, Both;
     /// A certificate for the same names is asked for once more.

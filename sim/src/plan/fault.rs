@@ -1,13 +1,13 @@
 //! What a plan lets go wrong: single faults that begin at a time and end at another.
 
 use super::WorldKind;
+use super::arena::Arena;
 use super::class::FaultClass;
 use super::hardware::{ClockFault, DiskFault, ProcessFault};
 use super::path::PathFault;
-use crate::world::{Disk, Lie, Link, Place, RunFault, World};
+use crate::world::{Disk, Lie, Link, Place, RunFault};
 use hypermesh_core::base::Table;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// A fault, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,16 +142,19 @@ impl Fault {
     pub const fn is_of(&self, world: WorldKind) -> bool {
         match self {
             Self::Path { path } => path.is_of(world),
-            Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } => true,
-            Self::Flap { .. }
-            | Self::Process { .. }
-            | Self::Disk { .. }
+            Self::Process { process, .. } => process.is_of(world),
+            Self::Disk { disk, .. } => disk.is_of(world),
+            Self::Flap { .. } => matches!(world, WorldKind::World),
+            Self::Crash { .. }
+            | Self::PowerLoss
+            | Self::Partition { .. }
+            | Self::Loss { .. }
             | Self::Clock { .. }
             | Self::WipeDisk { .. }
             | Self::LoseLog { .. }
             | Self::OldDisk { .. }
             | Self::Rot { .. }
-            | Self::JumpForward { .. } => matches!(world, WorldKind::World),
+            | Self::JumpForward { .. } => true,
         }
     }
 
@@ -184,7 +187,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut World) -> Result<Memory, RunFault> {
+    pub(super) fn begin(&self, world: &mut impl Arena) -> Result<Memory, RunFault> {
         match self {
             Self::Crash { place } => world.crash(*place),
             Self::PowerLoss => {
@@ -205,7 +208,7 @@ impl Fault {
             Self::OldDisk { place } => {
                 // Of a disk that is damaged there is no copy worth having.
                 let disk = world.disk(*place).filter(|_| !world.is_disk_damaged(*place));
-                return Ok(disk.map(Disk::copy).map_or(Memory::Nothing, Memory::Disk));
+                return Ok(disk.map(|disk| disk.copy()).map_or(Memory::Nothing, Memory::Disk));
             }
             Self::Rot { place, row } => {
                 let keys = world.disk(*place).map(|disk| disk.keys(Table::Blocks)).unwrap_or_default();
@@ -216,9 +219,9 @@ impl Fault {
                 }
             }
             Self::JumpForward { place, ahead_ms } => {
-                world.set_clock(*place, Duration::from_millis(*ahead_ms));
+                world.jump(*place, i64::try_from(*ahead_ms).unwrap_or(i64::MAX));
             }
-            Self::Path { path } => path.begin(world),
+            Self::Path { path } => world.begin_path(path),
             Self::Process { place, process } => process.begin(world, *place),
             Self::Disk { place, disk } => disk.begin(world, *place)?,
             Self::Clock { place, clock } => clock.begin(world, *place),
@@ -226,7 +229,7 @@ impl Fault {
         Ok(Memory::Nothing)
     }
 
-    pub(super) fn end(&self, world: &mut World, memory: &Memory) -> Result<(), RunFault> {
+    pub(super) fn end(&self, world: &mut impl Arena, memory: &Memory) -> Result<(), RunFault> {
         match self {
             Self::Crash { place } | Self::WipeDisk { place } | Self::LoseLog { place } => {
                 world.start_or_wipe(*place)
@@ -235,7 +238,7 @@ impl Fault {
                 (0..world.cast().validators.len()).try_for_each(|place| world.start_or_wipe(place))
             }
             Self::Partition { .. } => {
-                world.heal();
+                world.partition(&vec![0; world.cast().validators.len()]);
                 Ok(())
             }
             Self::Loss { .. } => {
@@ -249,7 +252,7 @@ impl Fault {
                 world.start_or_wipe(*place)
             }
             Self::Path { path } => {
-                path.end(world);
+                world.end_path(path);
                 Ok(())
             }
             Self::Process { place, process } => process.end(world, *place),

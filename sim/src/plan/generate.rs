@@ -92,10 +92,8 @@ impl Plan {
             let to_us = from_us + pace.below(to_us - from_us);
             Range { from_us, to_us }
         };
-        let liars: Vec<Liar> = match shape.world {
-            WorldKind::World => draw.liars(&impaired).into_iter().chain(dealers).collect(),
-            WorldKind::Quic => Vec::new(),
-        };
+        let liars = draw.liars(&impaired, shape.world).into_iter().chain(dealers);
+        let liars: Vec<Liar> = liars.collect();
         let requests = [draw.requests(), draw.questions(&liars)].concat();
         Self {
             format: PLAN_FORMAT,
@@ -243,9 +241,10 @@ impl Draw {
     }
 
     /// Who lies, and how: any of the impaired nodes.
-    fn liars(&self, impaired: &[Place]) -> Vec<Liar> {
+    fn liars(&self, impaired: &[Place], world: WorldKind) -> Vec<Liar> {
         let Some(mut random) = self.class("plan liars") else { return Vec::new() };
-        let lies: Vec<Lie> = Lie::EVERY.iter().copied().filter(|lie| lie.is_planned()).collect();
+        let lies = Lie::EVERY.iter().copied().filter(|lie| lie.is_planned() && lie.is_of(world));
+        let lies: Vec<Lie> = lies.collect();
         impaired
             .iter()
             .map(|place| Liar { place: *place, lie: lies[pick(&mut random, lies.len())] })

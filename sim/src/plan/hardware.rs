@@ -1,6 +1,8 @@
 //! Faults of a node's machine: its process, its disk, its clocks.
 
-use crate::world::{BadWrites, Disk, Place, RunFault, Span, World};
+use super::WorldKind;
+use super::arena::Arena;
+use crate::world::{BadWrites, Place, RunFault, Span};
 use hypermesh_core::base::Table;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +96,11 @@ pub enum ClockFault {
 }
 
 impl ProcessFault {
+    /// Whether there is such a fault in a world. The driver that ships turns its node as fast as the machine is.
+    pub(super) const fn is_of(&self, world: WorldKind) -> bool {
+        matches!(world, WorldKind::World) || !matches!(self, Self::Pause | Self::Slow { .. })
+    }
+
     pub(super) const fn fits(&self) -> bool {
         match self {
             Self::Slow { from_us, to_us } => *from_us <= *to_us,
@@ -101,7 +108,7 @@ impl ProcessFault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut World, place: Place) {
+    pub(super) fn begin(&self, world: &mut impl Arena, place: Place) {
         match *self {
             Self::CrashInStep { outputs } => world.crash_after(place, outputs),
             Self::Pause => world.pause(place),
@@ -112,7 +119,7 @@ impl ProcessFault {
         }
     }
 
-    pub(super) fn end(&self, world: &mut World, place: Place) -> Result<(), RunFault> {
+    pub(super) fn end(&self, world: &mut impl Arena, place: Place) -> Result<(), RunFault> {
         match *self {
             Self::CrashInStep { .. } => {
                 world.crash_no_more(place);
@@ -126,6 +133,11 @@ impl ProcessFault {
 }
 
 impl DiskFault {
+    /// Whether there is such a fault in a world.
+    pub(super) const fn is_of(&self, world: WorldKind) -> bool {
+        matches!(world, WorldKind::World) || !matches!(self, Self::OldFormat)
+    }
+
     /// Whether what was acknowledged may be lost with it. What merely fails is not: nothing is said before it is kept.
     pub(super) const fn damages(&self) -> bool {
         match self {
@@ -143,7 +155,7 @@ impl DiskFault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut World, place: Place) -> Result<(), RunFault> {
+    pub(super) fn begin(&self, world: &mut impl Arena, place: Place) -> Result<(), RunFault> {
         match self {
             Self::TornWrite { rows } => world.set_bad_writes(place, Some(BadWrites::Torn { rows: *rows })),
             Self::Rot { table, row } => {
@@ -174,7 +186,7 @@ impl DiskFault {
         Ok(())
     }
 
-    pub(super) fn end(&self, world: &mut World, place: Place) -> Result<(), RunFault> {
+    pub(super) fn end(&self, world: &mut impl Arena, place: Place) -> Result<(), RunFault> {
         match self {
             Self::Rot { .. } | Self::MisdirectedWrite { .. } => return Ok(()),
             Self::ReadErrors { .. } => world.fail_reads(place, false),
@@ -186,9 +198,9 @@ impl DiskFault {
 }
 
 /// A table by its name, its last key, and the key of one of its rows.
-fn chosen(world: &World, place: Place, table: &str, row: u64) -> Option<(Table, Vec<u8>, Vec<u8>)> {
+fn chosen(world: &impl Arena, place: Place, table: &str, row: u64) -> Option<(Table, Vec<u8>, Vec<u8>)> {
     let table = table_of(table)?;
-    let keys = world.disk(place).map(|disk| Disk::keys(disk, table))?;
+    let keys = world.disk(place)?.keys(table);
     let row = usize::try_from(row.checked_rem(keys.len() as u64)?).ok()?;
     Some((table, keys.last()?.clone(), keys.get(row)?.clone()))
 }
@@ -215,7 +227,7 @@ impl ClockFault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut World, place: Place) {
+    pub(super) fn begin(&self, world: &mut impl Arena, place: Place) {
         match *self {
             Self::Jump { ahead_ms } => world.jump(place, ahead_ms),
             Self::Drift { mono_ppm, wall_ppm } => world.drift(place, mono_ppm, wall_ppm),

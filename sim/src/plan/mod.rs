@@ -21,6 +21,9 @@ mod path;
 mod play;
 #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 mod quic;
+#[cfg(any(hypermesh_simulation_crypto, hypermesh_verification_cache))]
+#[path = "quic_left_out.rs"]
+mod quic;
 mod shrink;
 mod workload;
 
@@ -270,7 +273,7 @@ impl Plan {
         bounded("requests", self.requests.len(), REQUEST_COUNT_MAX)?;
         dangling("fault", self.faults.iter().map(|timed| timed.fault.fits(self.nodes)))?;
         foreign("fault", self.faults.iter().map(|timed| timed.fault.is_of(self.world)))?;
-        foreign("liar", self.liars.iter().map(|_| self.world == WorldKind::World))?;
+        foreign("liar", self.liars.iter().map(|liar| liar.lie.is_of(self.world)))?;
         dangling("liar", self.liars.iter().map(|liar| liar.place < self.nodes))?;
         dangling("healed node", self.healed.iter().map(|place| *place < self.nodes))?;
         let fits = |(number, request): (usize, &TimedRequest)| {

@@ -32,6 +32,22 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What comes of a plan that was not played to any end.
+    pub(super) fn unplayed(failure: Failure) -> Self {
+        Self {
+            hash: Digest::ZERO,
+            events: 0,
+            simulated: Mono(0),
+            coverage: Coverage::default(),
+            marks: BTreeMap::new(),
+            answered: 0,
+            lines: Vec::new(),
+            tape: Vec::new(),
+            records: Vec::new(),
+            failure: Some(failure),
+        }
+    }
+
     /// The tape as text, a line for each thing that happened: when (microseconds), at which node (from 1), what kind
     /// of thing, and the first bytes of the hash of its content.
     #[must_use]

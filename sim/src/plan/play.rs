@@ -6,13 +6,11 @@ use super::client::{Client, bundle_request, verify};
 use super::fault::Memory;
 use super::outcome::{Failure, FailureKind, Outcome};
 use super::workload::{Ask, Then, TimedRequest};
-use super::{Coverage, Plan, Range, Rest, WorldKind};
+use super::{Plan, Range, Rest, WorldKind, quic};
 use crate::check::progress::{self, Situation, judge};
-#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
-use crate::quic::QuicWorld;
 use crate::world::{NetworkOptions, Options, Place, RunFault, Span, World};
 use hypermesh_core::api::Response;
-use hypermesh_core::base::{Digest, Height, Mono};
+use hypermesh_core::base::{Height, Mono};
 use hypermesh_core::trust::TrustBundle;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,32 +38,20 @@ pub fn play(plan: &Plan) -> Outcome {
 #[must_use]
 pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
     let played = catch_unwind(AssertUnwindSafe(|| match plan.world {
-        WorldKind::World => Run::<World>::new(plan, keep_lines).into_outcome(),
-        #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
-        WorldKind::Quic => Run::<QuicWorld>::new(plan, keep_lines).into_outcome(),
-        #[cfg(any(hypermesh_simulation_crypto, hypermesh_verification_cache))]
-        WorldKind::Quic => {
-            panic!("the world on QUIC is not in this build: play its plans with `cargo scenario`")
-        }
+        WorldKind::World => play_in::<World>(plan, keep_lines),
+        WorldKind::Quic => quic::play(plan, keep_lines),
     }));
     played.unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
         let words = words.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         let what = words.unwrap_or_else(|| "a panic without words".to_string());
-        let failure = Failure { kind: FailureKind::Crash, check: "panic".to_string(), what };
-        Outcome {
-            hash: Digest::ZERO,
-            events: 0,
-            simulated: Mono(0),
-            coverage: Coverage::default(),
-            marks: BTreeMap::new(),
-            answered: 0,
-            lines: Vec::new(),
-            tape: Vec::new(),
-            records: Vec::new(),
-            failure: Some(failure),
-        }
+        Outcome::unplayed(Failure { kind: FailureKind::Crash, check: "panic".to_string(), what })
     })
+}
+
+/// Plays a plan in a world of this kind.
+pub(super) fn play_in<A: Arena>(plan: &Plan, keep_lines: bool) -> Outcome {
+    Run::<A>::new(plan, keep_lines).into_outcome()
 }
 
 /// What is done at a time.
@@ -151,13 +137,13 @@ impl<'a, A: Arena> Run<'a, A> {
         match step {
             Step::Begin(number) => {
                 if let Some(timed) = self.plan.faults.get(number) {
-                    let memory = self.world.begin(timed)?;
+                    let memory = timed.fault.begin(&mut self.world)?;
                     self.memories.insert(number, memory);
                 }
                 Ok(())
             }
             Step::End(number) => match (self.plan.faults.get(number), self.memories.remove(&number)) {
-                (Some(timed), Some(memory)) => self.world.end(timed, &memory),
+                (Some(timed), Some(memory)) => timed.fault.end(&mut self.world, &memory),
                 _ => Ok(()),
             },
             Step::Ask(number) => {
@@ -187,7 +173,7 @@ impl<'a, A: Arena> Run<'a, A> {
             let Some(timed) = self.plan.faults.get(number) else { continue };
             // Who is not healed does not come back.
             if timed.fault.damages().is_none() {
-                self.world.end(timed, &memory)?;
+                timed.fault.end(&mut self.world, &memory)?;
             }
         }
         self.world.calm();

@@ -1,17 +1,24 @@
 //! What plans do in the world of QUIC.
 
-use super::arena::{Arena, Told};
-use super::fault::{Fault, Memory, TimedFault};
+use super::arena::{Arena, Told, as_the_world_does};
+use super::client::verify;
 use super::path::PathFault;
-use super::{FaultClass, Plan};
+use super::play::play_in;
+use super::{FaultClass, Outcome, Plan};
 use crate::quic::{Options, QuicWorld};
-use crate::world::{Bursts, Cast, Damage, Lie, Link, Narrow, Owner, Place, Reorders, RunFault, Span, Spikes};
+use crate::world::{
+    BadWrites, Bursts, Cast, Damage, Disk, Lie, Link, Narrow, Owner, Place, Reorders, RunFault, Span, Spikes,
+};
 use hypermesh_core::api::{Request, Response, View};
-use hypermesh_core::base::{Mono, SecretKey, UnixMillis};
-use hypermesh_core::node::RequestId;
-use std::collections::BTreeMap;
+use hypermesh_core::base::{Mono, SecretKey, Table, UnixMillis};
+use hypermesh_core::node::{Event, RequestId};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Plays a plan.
+pub(super) fn play(plan: &Plan, keep_lines: bool) -> Outcome {
+    play_in::<QuicWorld>(plan, keep_lines)
+}
 
 impl Arena for QuicWorld {
     fn of_plan(plan: &Plan, keep_lines: bool) -> Self {
@@ -29,45 +36,22 @@ impl Arena for QuicWorld {
         )
     }
 
-    fn request(&mut self, place: Place, request: Request) -> RequestId {
-        Self::request(self, place, request)
+    as_the_world_does!();
+
+    fn allow_unsafe(&mut self) {
+        Self::allow_unsafe(self);
     }
 
-    fn begin(&mut self, timed: &TimedFault) -> Result<Memory, RunFault> {
-        match &timed.fault {
-            Fault::Crash { place } => Self::crash(self, *place),
-            Fault::PowerLoss => {
-                Self::hit(self, FaultClass::PowerLoss);
-                (0..self.cast().validators.len()).for_each(|place| Self::crash(self, place));
-            }
-            Fault::Partition { sides } => Self::partition(self, sides),
-            Fault::Loss { per_mille } => self.lose(*per_mille),
-            Fault::Path { path } => begin(self, path),
-            // Plans of this world hold no others: see `Fault::is_of`.
-            _ => {}
-        }
-        Ok(Memory::Nothing)
+    fn begin_path(&mut self, path: &PathFault) {
+        begin(self, path);
     }
 
-    fn end(&mut self, timed: &TimedFault, _memory: &Memory) -> Result<(), RunFault> {
-        match &timed.fault {
-            Fault::Crash { place } => Self::start(self, *place),
-            Fault::PowerLoss => {
-                (0..self.cast().validators.len()).for_each(|place| Self::start(self, place));
-            }
-            Fault::Partition { .. } => self.heal(),
-            Fault::Loss { .. } => self.lose(0),
-            Fault::Path { path } => end(self, path),
-            _ => {}
-        }
-        Ok(())
+    fn end_path(&mut self, path: &PathFault) {
+        end(self, path);
     }
 
-    /// Plans of this world hold no liars.
-    fn corrupt(&mut self, _place: Place, _lie: Lie) {}
-
-    fn crash(&mut self, place: Place) {
-        Self::crash(self, place);
+    fn calm(&mut self) {
+        self.trouble(|troubles| *troubles = Default::default());
     }
 
     fn start(&mut self, place: Place) -> Result<(), RunFault> {
@@ -75,73 +59,21 @@ impl Arena for QuicWorld {
         Ok(())
     }
 
-    fn partition(&mut self, sides: &[u8]) {
-        Self::partition(self, sides);
+    fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault> {
+        Self::start_or_wipe(self, place);
+        Ok(())
     }
 
-    fn calm(&mut self) {
-        self.trouble(|troubles| *troubles = Default::default());
-    }
-
-    fn hit(&mut self, class: FaultClass) {
-        Self::hit(self, class);
-    }
-
-    fn run_for(&mut self, duration: Duration) -> Result<(), RunFault> {
-        Self::run_for(self, duration)
-    }
-
-    fn run_until(
-        &mut self,
-        what: &str,
-        within: Duration,
-        is_so: impl FnMut(&Self) -> bool,
-    ) -> Result<(), RunFault> {
-        Self::run_until(self, what, within, is_so)
-    }
-
-    fn now(&self) -> Mono {
-        Self::now(self)
-    }
-
-    fn wall(&self) -> UnixMillis {
-        Self::wall(self)
-    }
-
-    fn cast(&self) -> &Cast {
-        Self::cast(self)
-    }
-
-    fn owner(&self, key: &SecretKey) -> Owner {
-        Self::owner(self, key)
-    }
-
-    fn view(&self, place: Place) -> Option<Arc<View>> {
-        Self::view(self, place)
-    }
-
-    fn is_answered(&self, id: RequestId) -> bool {
-        self.answer(id).is_some()
+    fn disk(&self, place: Place) -> Option<Disk> {
+        Self::disk(self, place)
     }
 
     fn response(&self, id: RequestId) -> Option<Response> {
         self.answer(id)?.response.ok()
     }
 
-    fn count(&self, class: FaultClass) -> u64 {
-        self.coverage().count(class)
-    }
-
     fn refusal(&self, id: RequestId) -> Option<String> {
         self.answer(id)?.response.err().map(|error| error.to_string())
-    }
-
-    fn describe(&self) -> String {
-        Self::describe(self)
-    }
-
-    fn finish(&self) -> Result<(), RunFault> {
-        Self::finish(self)
     }
 
     fn told(&self) -> Told {
@@ -152,8 +84,7 @@ impl Arena for QuicWorld {
             tape: self.tape(),
             records: self.records(),
             coverage: self.coverage(),
-            // The driver that ships keeps its node to itself.
-            marks: BTreeMap::new(),
+            marks: self.marks(),
         }
     }
 }

@@ -172,11 +172,11 @@ fn plans_of_a_world_hold_nothing_that_it_has_not() {
         assert_eq!(plan.check(), Ok(()), "seed {seed}");
     }
     let mut plan = Plan::of_seed(0, Shape { world: WorldKind::Quic, ..Shape::default() });
-    let wipe = TimedFault { at_ms: 0, for_ms: 1, fault: Fault::WipeDisk { place: 0 } };
-    plan.faults = vec![wipe];
+    let flap = TimedFault { at_ms: 0, for_ms: 1, fault: Fault::Flap { source: 0, target: 1 } };
+    plan.faults = vec![flap];
     assert_eq!(plan.check(), Err(PlanFault::Foreign { what: "fault", number: 0 }));
     plan.faults.clear();
-    plan.liars = vec![Liar { place: 0, lie: crate::world::Lie::BadShares }];
+    plan.liars = vec![Liar { place: 0, lie: crate::world::Lie::Twin }];
     assert_eq!(plan.check(), Err(PlanFault::Foreign { what: "liar", number: 0 }));
     let moves = Fault::Path { path: PathFault::Moves { place: 0 } };
     plan = Plan::of_seed(0, Shape::default());

@@ -1,9 +1,29 @@
-//! A node's clocks: the simulator's, the wall clock a little wrong.
+//! A node's clocks: those of its machine, as one life of the node reads them.
+//!
+//! What the node is told goes wrong with them. QUIC's own timers and all sleeps go by the simulator's clock, which is
+//! right: they are waits of milliseconds to seconds, in which no drift that plans have makes a difference.
 
+use crate::world::Clock as Clocks;
 use hypermesh_core::base::{Mono, Now, UnixMillis};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use stoq::Clock;
 use tokio::time::Instant;
+
+/// The clocks of a machine, which outlive the node. The world sets them.
+#[derive(Clone)]
+pub(super) struct MachineClocks(Arc<Mutex<Clocks>>);
+
+impl MachineClocks {
+    /// Clocks of which the wall clock is so much ahead, in a world that began when the true one said this.
+    pub(super) fn new(begins: UnixMillis, ahead_ms: i64) -> Self {
+        Self(Arc::new(Mutex::new(Clocks::new(begins, ahead_ms))))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Clocks> {
+        self.0.lock().expect("a world runs on one thread, and a panic in it ends the run")
+    }
+}
 
 /// The clocks of one life of a node.
 pub(super) struct SimClock {
@@ -11,31 +31,22 @@ pub(super) struct SimClock {
     start: Instant,
     /// When this life began, since the world did.
     began: Duration,
-    skew: Skew,
-    begins: UnixMillis,
-}
-
-/// How wrong a wall clock is: so much is added, and the most that it may be off taken away.
-#[derive(Clone, Copy)]
-pub(super) struct Skew {
-    pub(super) added_ms: u64,
-    pub(super) ms_max: u64,
+    clocks: MachineClocks,
 }
 
 impl SimClock {
-    /// The clocks of a life that begins now, in a world that began when the wall clock said this. Must be called
-    /// from within a host of the simulation.
-    pub(super) fn start(skew: Skew, begins: UnixMillis) -> Self {
-        Self { start: Instant::now(), began: turmoil::sim_elapsed().unwrap_or_default(), skew, begins }
+    /// The clocks of a life that begins now. Must be called from within a host of the simulation.
+    pub(super) fn start(clocks: MachineClocks) -> Self {
+        let began = turmoil::sim_elapsed().unwrap_or_default();
+        clocks.lock().begin(Mono(0).after(began));
+        Self { start: Instant::now(), began, clocks }
     }
 }
 
 impl Clock for SimClock {
     fn now(&self) -> Now {
-        let elapsed = self.start.elapsed();
-        let true_wall = wall(self.begins, Mono(0).after(self.began + elapsed));
-        let wall = true_wall.plus(self.skew.added_ms).minus(self.skew.ms_max);
-        Now { mono: Mono(0).after(elapsed), wall }
+        let at = Mono(0).after(self.began + self.start.elapsed());
+        self.clocks.lock().now(at)
     }
 }
 

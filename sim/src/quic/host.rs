@@ -1,29 +1,29 @@
 //! What runs on a host of the simulation: a node behind the real driver, or the client that asks the nodes.
 
-use super::clock::{SimClock, Skew};
+use super::clock::{MachineClocks, SimClock};
 use super::device::Device;
 use super::entropy::SeededEntropy;
 use super::network::Network;
 use super::options::Options;
 use super::record::{Record, now};
 use super::socket::SimNet;
+use super::subject::{Lying, Subject};
 use super::suite::SeededSuite;
 use super::workers::SimWorkers;
 use crate::plan::FaultClass;
-use crate::world::{Disk, Place, Random, Stream, Validator};
+use crate::world::{Cast, Disk, Place, Random, Span, Stream, Validator};
 use hypermesh_core::api::{ApiFault, Request, Response, View};
-use hypermesh_core::base::{Now, PublicKey, SecretKey, UnixMillis};
+use hypermesh_core::base::{Digest, Marks, Now, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Event, Node, NodeConfig, RequestId};
-use hypermesh_core::state::Genesis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use stoq::{
     BoxFuture, Bytes, Call, CallError, CallOptions, Class, Client, ClientConfig, Driver, DriverConfig,
-    Endpoint, Env, Handler, Identity, Observer, Peer, Server, ServerLimits, Standing, Status,
+    DriverFault, Endpoint, Env, Handler, Identity, Observer, Peer, Server, ServerLimits, Standing, Status,
     TransportConfig,
 };
 use tokio::sync::{mpsc, watch};
@@ -38,11 +38,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Common {
     pub(super) seed: u64,
     pub(super) options: Options,
-    pub(super) genesis: Arc<Genesis>,
+    pub(super) cast: Arc<Cast>,
     pub(super) record: Record,
     pub(super) network: Network,
     /// What the true wall clock said when the world began.
     pub(super) begins: UnixMillis,
+    /// What the liars that propose two blocks have agreed on: the second of each.
+    pub(super) agreed: Arc<Mutex<BTreeMap<Digest, Digest>>>,
 }
 
 /// What a node takes from its surroundings, in one of its lives.
@@ -51,7 +53,7 @@ struct Surroundings<'a> {
     /// From 1; it never repeats.
     life: u64,
     identity: &'a SecretKey,
-    skew: Skew,
+    clocks: MachineClocks,
 }
 
 impl Common {
@@ -59,34 +61,67 @@ impl Common {
         Stream { seed: self.seed, purpose, owner: place as u64, incarnation: life }
     }
 
-    fn env(&self, surroundings: &Surroundings<'_>) -> Env {
-        let Surroundings { place, life, identity, skew } = *surroundings;
+    /// What liars have agreed on.
+    pub(super) fn agreed(&self) -> MutexGuard<'_, BTreeMap<Digest, Digest>> {
+        self.agreed.lock().expect("a world runs on one thread, and a panic in it ends the run")
+    }
+
+    fn env(&self, surroundings: Surroundings<'_>) -> Env {
+        let Surroundings { place, life, identity, clocks } = surroundings;
         let stream = |purpose| self.stream(purpose, place, life);
         let (record, network) = (self.record.clone(), self.network.clone());
-        let net = SimNet { place, record, network, last_hop: self.options.last_hop() };
+        let net = SimNet { place, record, network };
         let identity = Identity::new(identity.clone());
         // Of the real surroundings, the cryptography alone is used.
         let shipped = Env::real(identity.clone()).crypto;
         Env {
             net: Arc::new(net),
             entropy: Arc::new(SeededEntropy::new(stream("stoq"))),
-            clock: Arc::new(SimClock::start(skew, self.begins)),
+            clock: Arc::new(SimClock::start(clocks)),
             crypto: Arc::new(SeededSuite::new(shipped, SeededEntropy::new(stream("tls")))),
             identity,
         }
     }
 }
 
+/// How a node behaves in all its lives.
+#[derive(Default)]
+pub(super) struct Conduct {
+    /// How it lies, if it does.
+    pub(super) lying: Option<Lying>,
+    /// The marks that it has reached.
+    pub(super) marks: Marks,
+    /// It crashes when so many more outputs are carried out.
+    pub(super) outputs_left: Option<u64>,
+    /// How much longer jobs take, if they do.
+    pub(super) job_lag: Option<Span>,
+}
+
+/// How a node has ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fall {
+    /// Whatever looks after it starts it again.
+    Restarts,
+    /// It stays down until somebody starts it.
+    Stays,
+    /// It does not start on its disk: it was never there.
+    Refuses,
+}
+
 /// A node's host: what of it outlives the node.
 pub(super) struct NodeHost {
-    common: Common,
-    place: Place,
+    pub(super) common: Common,
+    pub(super) place: Place,
     pub(super) validator: Validator,
-    pub(super) device: Arc<Device>,
-    skew: Skew,
+    pub(super) device: Device,
+    pub(super) clocks: MachineClocks,
     lives: AtomicU64,
     /// Whether what runs here takes connections and never answers.
     silent: AtomicBool,
+    /// Whether the next start may wipe a damaged disk on which the node does not start.
+    may_wipe: AtomicBool,
+    conduct: Mutex<Conduct>,
+    fallen: Mutex<Option<Fall>>,
     /// The views that the node publishes, while it runs.
     views: Mutex<Option<watch::Receiver<Arc<View>>>>,
 }
@@ -96,18 +131,18 @@ impl NodeHost {
     pub(super) fn new(common: Common, place: Place, validator: Validator, disk: Option<&Disk>) -> Self {
         let ms_max = common.options.skew_ms_max;
         let added_ms = Random::new(common.stream("clock", place, 0)).below(2 * ms_max + 1);
-        let mut device = Device::new(common.seed, place, &common.options);
-        if let Some(disk) = disk {
-            device = device.with_disk(disk);
-        }
+        let ms = |ms: u64| i64::try_from(ms).unwrap_or_default();
         Self {
-            device: Arc::new(device),
+            device: Device::new(common.seed, place, &common.options, disk),
+            clocks: MachineClocks::new(common.begins, ms(added_ms) - ms(ms_max)),
             common,
             place,
             validator,
-            skew: Skew { added_ms, ms_max },
             lives: AtomicU64::new(0),
             silent: AtomicBool::new(false),
+            may_wipe: AtomicBool::new(false),
+            conduct: Mutex::default(),
+            fallen: Mutex::default(),
             views: Mutex::new(None),
         }
     }
@@ -115,7 +150,7 @@ impl NodeHost {
     /// Where the node listens, by genesis.
     pub(super) fn address(&self) -> SocketAddrV6 {
         let key = self.validator.member.identity.public();
-        let listed = self.common.genesis.validators.iter().find(|validator| validator.member.key == key);
+        let listed = self.common.cast.genesis.validators.iter().find(|validator| validator.member.key == key);
         listed.expect("the cast's genesis lists its validators").address
     }
 
@@ -125,9 +160,11 @@ impl NodeHost {
         views.as_ref().map(|views| Arc::clone(&views.borrow()))
     }
 
-    /// Forgets the views of a life that has ended.
+    /// Forgets the views of a life that has ended, and what was to happen in it.
     pub(super) fn end(&self) {
         *self.views.lock().expect("looking does not panic") = None;
+        self.conduct().outputs_left = None;
+        self.take_fall();
     }
 
     /// Says what runs here from the next start on: the node, or something in its name that never answers.
@@ -135,21 +172,128 @@ impl NodeHost {
         self.silent.store(silent, Relaxed);
     }
 
+    /// Says whether a damaged disk may be wiped at the next start.
+    pub(super) fn set_may_wipe(&self, may_wipe: bool) {
+        self.may_wipe.store(may_wipe, Relaxed);
+    }
+
+    /// Which life of the host's this is, or was the last.
+    pub(super) fn life(&self) -> u64 {
+        self.lives.load(Relaxed)
+    }
+
+    /// How the node behaves.
+    pub(super) fn conduct(&self) -> MutexGuard<'_, Conduct> {
+        self.conduct.lock().expect("a world runs on one thread, and a panic in it ends the run")
+    }
+
+    /// The stream of what this node does that no honest one does.
+    pub(super) fn lies(&self) -> Random {
+        Random::new(self.common.stream("lie", self.place, 0))
+    }
+
+    /// The node has ended by itself: the world does the rest.
+    pub(super) fn fall(&self, fall: Fall, class: FaultClass) {
+        let mut fallen = self.fallen.lock().expect("looking does not panic");
+        if fallen.is_none() {
+            *fallen = Some(fall);
+            self.common.record.hit(class);
+        }
+    }
+
+    /// How the node has ended by itself since this was asked last.
+    pub(super) fn take_fall(&self) -> Option<Fall> {
+        self.fallen.lock().expect("looking does not panic").take()
+    }
+
+    /// A write has failed: the node is about to end.
+    pub(super) fn write_failed(&self, class: FaultClass) {
+        if class == FaultClass::TornWrite {
+            if self.device.is_damaged() {
+                self.excuse_disk();
+            }
+            self.fall(Fall::Stays, class);
+        } else {
+            self.fall(Fall::Restarts, class);
+        }
+    }
+
+    /// Allows the node to complain of its disk, and to abstain, from now on.
+    pub(super) fn excuse_disk(&self) {
+        self.device.set_damaged(true);
+        self.common.record.check(|checks| {
+            checks.excuse_store(self.place);
+            checks.excuse_durability(self.place);
+            checks.excuse_abstention(self.place);
+            Ok(())
+        });
+    }
+
+    /// Puts an empty disk in place of the node's. Its key and its plot are what its operator can make again.
+    pub(super) fn wipe(&self) {
+        self.device.replace(Disk::default());
+        self.device.set_damaged(false);
+        self.common.record.hit(FaultClass::WipedDisk);
+        self.common.record.check(|checks| {
+            checks.excuse_abstention(self.place);
+            Ok(())
+        });
+    }
+
     /// Runs the node until its host crashes.
     pub(super) async fn run(self: Arc<Self>) -> turmoil::Result {
         if self.silent.load(Relaxed) {
             return self.be_silent().await;
         }
-        let mut driver = self.start()?;
+        let (life, env) = self.begin_life();
+        let Some(node) = self.open(life, &env)? else {
+            return std::future::pending().await;
+        };
+        let mut driver = self.start(life, env, node)?;
         *self.views.lock().expect("looking does not panic") = Some(driver.views());
-        Ok(driver.stopped().await?)
+        match driver.stopped().await {
+            // The process ends as its disk has failed; the world is about to see it.
+            Err(DriverFault::Store { .. }) => std::future::pending().await,
+            ended => Ok(ended?),
+        }
+    }
+
+    /// Opens the node on its disk; on an empty one, if its own is damaged and may be wiped. `None` if the disk does not
+    /// let it start, and there is a reason for that.
+    fn open(&self, life: u64, env: &Env) -> Result<Option<Node>, String> {
+        let open = || {
+            let config = NodeConfig {
+                genesis: self.common.cast.genesis.clone(),
+                identity: self.validator.member.identity.clone(),
+                plot: self.validator.member.plot.clone(),
+                reveals: self.validator.reveals.clone(),
+                entropy: Box::new(Random::new(self.common.stream("node", self.place, life))),
+                reader: Box::new(self.device.disk()),
+                timeouts: Timeouts::default(),
+            };
+            Node::open(env.clock.now(), config)
+        };
+        let fault = match open() {
+            Ok(node) => return Ok(Some(node)),
+            Err(fault) => fault,
+        };
+        let answers = self.device.disk().answers_reads();
+        if answers && self.device.is_damaged() && self.may_wipe.load(Relaxed) {
+            self.wipe();
+            return open().map(Some).map_err(|fault| fault.to_string());
+        }
+        if answers && !self.device.is_damaged() {
+            return Err(fault.to_string());
+        }
+        *self.fallen.lock().expect("looking does not panic") = Some(Fall::Refuses);
+        Ok(None)
     }
 
     /// Takes connections, calls and messages in the node's name, and never answers.
     async fn be_silent(&self) -> turmoil::Result {
         let (_, env) = self.begin_life();
         let endpoint = Endpoint::bind(env, self.listen(), TransportConfig::default())?;
-        let validators = self.common.genesis.validators.iter().map(|listed| listed.member.key).collect();
+        let validators = self.common.cast.genesis.validators.iter().map(|listed| listed.member.key).collect();
         let handler = Silence { record: self.common.record.clone(), validators };
         let _server = Server::start(&endpoint, Arc::new(handler), ServerLimits::default());
         std::future::pending().await
@@ -159,30 +303,17 @@ impl NodeHost {
     fn begin_life(&self) -> (u64, Env) {
         let life = self.lives.fetch_add(1, Relaxed) + 1;
         let (place, identity) = (self.place, &self.validator.member.identity);
-        (life, self.common.env(&Surroundings { place, life, identity, skew: self.skew }))
+        (life, self.common.env(Surroundings { place, life, identity, clocks: self.clocks.clone() }))
     }
 
     fn listen(&self) -> SocketAddrV6 {
         SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, self.address().port(), 0, 0)
     }
 
-    fn start(&self) -> Result<Driver, String> {
-        let Self { common, place, validator, device, .. } = self;
-        let place = *place;
-        let (life, env) = self.begin_life();
-        let identity = &validator.member.identity;
-        let config = NodeConfig {
-            genesis: common.genesis.clone(),
-            identity: identity.clone(),
-            plot: validator.member.plot.clone(),
-            reveals: validator.reveals.clone(),
-            entropy: Box::new(Random::new(common.stream("node", place, life))),
-            reader: Box::new(device.disk.clone()),
-            timeouts: Timeouts::default(),
-        };
-        let node = Node::open(env.clock.now(), config).map_err(|fault| fault.to_string())?;
-        let jobs = common.stream("job", place, life);
-        let workers = Arc::new(SimWorkers::new(device.clone(), common.options.job, jobs));
+    fn start(self: &Arc<Self>, life: u64, env: Env, node: Node) -> Result<Driver, String> {
+        let (common, place) = (&self.common, self.place);
+        let node = Subject::new(node, Arc::clone(self), life, env.clock.now());
+        let workers = Arc::new(SimWorkers::new(Arc::clone(self), common.stream("job", place, life)));
         let record = common.record.clone();
         let observer: Observer = Arc::new(move |event: &Event, _: Now| record.event(now(), place, event));
         let config =
@@ -234,8 +365,8 @@ impl ClientHost {
     pub(super) async fn run(mut self) -> turmoil::Result {
         let Self { common, place, identity, .. } = &self;
         let (place, record) = (*place, common.record.clone());
-        let skew = Skew { added_ms: 0, ms_max: 0 };
-        let env = common.env(&Surroundings { place, life: 1, identity, skew });
+        let clocks = MachineClocks::new(common.begins, 0);
+        let env = common.env(Surroundings { place, life: 1, identity, clocks });
         let anywhere = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let endpoint = Endpoint::bind(env, anywhere, TransportConfig::default())?;
         let client = Client::new(&endpoint, ClientConfig::default());

@@ -5,10 +5,12 @@
 //! simulator's: the network, the clocks, the randomness; and the disk and threads behind it. All of it follows
 //! from the seed, so the same seed gives the same datagrams, to the byte, in every process and build.
 //!
-//! What is not tried here that [`world`](crate::world) tries: dishonest nodes, and as many seeds. Here time
-//! advances in ticks of a millisecond, on every host, whether anything happens or not.
+//! The nodes lie, and their disks and clocks fail, by the code of [`world`](crate::world), and all that they take and
+//! say is checked as there. What is not tried here is what `cargo scenario faults` lists for that world alone, and as many
+//! seeds: time advances in ticks of one to ten milliseconds, on every host, whether anything happens or not.
 
 mod clock;
+mod control;
 mod device;
 mod entropy;
 mod host;
@@ -17,6 +19,7 @@ mod options;
 mod path;
 mod record;
 mod socket;
+mod subject;
 mod suite;
 mod workers;
 
@@ -27,16 +30,16 @@ pub use options::Options;
 pub(crate) use path::Troubles;
 pub use record::Answer;
 
-use crate::check::Moment;
 use crate::plan::{Coverage, FaultClass};
 use crate::world::{
     Cast, OPERATION_MS_LIFE, Owner, Place, RunFault, Start, Taken, Validator, begins, ready_disks,
 };
 use clock::wall;
 use host::{CLIENT_ADDRESS, ClientHost, Common, NodeHost, Question};
-use hypermesh_core::api::{Request, View};
+use hypermesh_core::api::{Request, Response, TrustBundleRequest, View, read};
 use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
+use hypermesh_core::trust::TrustBundle;
 use network::Network;
 use path::Paths;
 use record::Record;
@@ -44,7 +47,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
-use stoq::{ClientMetrics, Expect, Peer};
+use stoq::ClientMetrics;
 use tokio::sync::mpsc;
 use turmoil::{IpVersion, Sim};
 
@@ -56,7 +59,7 @@ const SIMULATED_MAX: Duration = Duration::from_secs(1_000_000);
 /// Nodes on QUIC, a client that asks them, and the world around them.
 pub struct QuicWorld {
     sim: Sim<'static>,
-    cast: Cast,
+    cast: Arc<Cast>,
     hosts: Vec<Arc<NodeHost>>,
     /// Which nodes are not down.
     running: Vec<bool>,
@@ -65,13 +68,15 @@ pub struct QuicWorld {
     begins: UnixMillis,
     questions: mpsc::UnboundedSender<Question>,
     requests: u64,
+    /// When nodes that ended by themselves are started again, and which life of theirs that was.
+    restarts: BTreeMap<(Mono, Place), u64>,
 }
 
 impl QuicWorld {
     /// A world out of a seed, in which every node has just been started.
     #[must_use]
     pub fn new(seed: u64, options: Options) -> Self {
-        let cast = Cast::new(options.nodes);
+        let cast = Arc::new(Cast::new(options.nodes));
         let record = Record::new(&cast.genesis, options.keep_lines);
         let disks = match options.start {
             Start::Empty => Vec::new(),
@@ -84,9 +89,15 @@ impl QuicWorld {
         places.insert(CLIENT_ADDRESS.into(), cast.validators.len());
         let network = Network::new(Paths::new(seed, options.latency), places);
         let begins = begins(options.start);
-        let (genesis, network_of_all) = (cast.genesis.clone(), network.clone());
-        let common =
-            Common { seed, options, genesis, record: record.clone(), network: network_of_all, begins };
+        let common = Common {
+            seed,
+            options,
+            cast: cast.clone(),
+            record: record.clone(),
+            network: network.clone(),
+            begins,
+            agreed: Arc::default(),
+        };
         let mut sim = simulation(seed, &options, begins);
         let host = |(place, validator): (Place, &Validator)| {
             Arc::new(NodeHost::new(common.clone(), place, validator.clone(), disks.get(place)))
@@ -104,101 +115,8 @@ impl QuicWorld {
         if options.skew_ms_max > 0 {
             record.hit(FaultClass::Skew);
         }
-        Self { sim, cast, hosts, running, record, network, begins, questions, requests: 0 }
-    }
-
-    // --- what scenarios do ---
-
-    /// Has the client ask a node. It tries again, for half a minute.
-    ///
-    /// # Panics
-    /// If there is no such node.
-    pub fn request(&mut self, place: Place, request: Request) -> RequestId {
-        self.requests += 1;
-        let id = RequestId(self.requests);
-        let addr = self.hosts[place].address();
-        let expect = Expect::Key(self.cast.validators[place].member.identity.public());
-        let question = Question { id, peer: Peer { addr, expect }, request };
-        // A client that has ended answers nothing, and whoever waits for its answer finds out.
-        drop(self.questions.send(question));
-        id
-    }
-
-    /// Stops a node without warning, not even to its peers. What was not durable is lost.
-    pub fn crash(&mut self, place: Place) {
-        let Some(running) = self.running.get_mut(place) else { return };
-        if !std::mem::take(running) {
-            return;
-        }
-        let host = &self.hosts[place];
-        self.sim.crash(ip(host.address()));
-        host.end();
-        let lost = host.device.crash();
-        self.record.hit(FaultClass::Crash);
-        if lost > 0 {
-            self.record.hit(FaultClass::LostWrites);
-        }
-        let words = format!("crashes and loses {lost} writes");
-        self.record.note(self.now(), place, "crash", &(lost as u64).to_le_bytes(), &words);
-    }
-
-    /// Starts a node that is down.
-    pub fn start(&mut self, place: Place) {
-        let Some(running) = self.running.get_mut(place) else { return };
-        if std::mem::replace(running, true) {
-            return;
-        }
-        self.sim.bounce(ip(self.hosts[place].address()));
-        self.record.hit(FaultClass::Restart);
-        self.record.on_start(place);
-        self.record.note(self.now(), place, "start", &[], "starts");
-    }
-
-    /// Divides the nodes: datagrams pass only between those on one side. One side for each node, by its place.
-    /// The client reaches all.
-    ///
-    /// # Panics
-    /// If there is not one side for each node.
-    pub fn partition(&mut self, sides: &[u8]) {
-        assert_eq!(sides.len(), self.hosts.len(), "each node is on a side");
-        self.network.lock().paths.set_sides(sides);
-        self.record.note(self.now(), 0, "partition", sides, &format!("the network divides: {sides:?}"));
-    }
-
-    /// Ends a partition.
-    pub fn heal(&mut self) {
-        self.partition(&vec![0; self.hosts.len()]);
-    }
-
-    /// Loses so many datagrams of a thousand from now on.
-    pub fn lose(&mut self, per_mille: u64) {
-        self.trouble(|troubles| troubles.loss_per_mille = per_mille);
-    }
-
-    /// Changes what is wrong with the paths.
-    pub(crate) fn trouble(&mut self, change: impl FnOnce(&mut Troubles)) {
-        change(self.network.lock().paths.troubles());
-    }
-
-    /// Gives a node, or the client (the place behind the nodes), another port, or again the one that it bound. It is
-    /// not told; from its next datagram on, all comes from there, and what goes to the old one is lost.
-    pub fn relocate(&mut self, place: Place, away: bool) {
-        self.network.lock().relocate(place, away);
-        self.record.note(self.now(), place, "relocate", &[u8::from(away)], "has another address");
-    }
-
-    /// Replaces a node by something that takes connections in its name and never answers, or puts it back. Either
-    /// way the node dies first, without warning.
-    pub fn silence(&mut self, place: Place, silent: bool) {
-        let Some(host) = self.hosts.get(place).cloned() else { return };
-        self.crash(place);
-        host.set_silent(silent);
-        self.start(place);
-    }
-
-    /// Counts an effect of a class of faults.
-    pub fn hit(&mut self, class: FaultClass) {
-        self.record.hit(class);
+        let restarts = BTreeMap::new();
+        Self { sim, cast, hosts, running, record, network, begins, questions, requests: 0, restarts }
     }
 
     // --- running ---
@@ -235,17 +153,10 @@ impl QuicWorld {
         Ok(())
     }
 
-    /// Lets a millisecond pass.
+    /// Lets a tick pass.
     fn step(&mut self) -> Result<(), RunFault> {
         self.sim.step().map_err(|error| RunFault::Unexpected(format!("a node ended: {error}")))?;
-        for (place, host) in self.hosts.iter().enumerate() {
-            if let Some(view) = host.view() {
-                let node = host.validator.member.identity.public();
-                let moment = Moment { at: self.now(), place, node, disk: &host.device.disk };
-                self.record.view(&moment, &view);
-            }
-        }
-        self.record.check_events();
+        self.look_after();
         match self.record.lock().violation.clone() {
             Some(violation) => Err(violation.into()),
             None => Ok(()),
@@ -268,7 +179,7 @@ impl QuicWorld {
 
     /// Who takes part.
     #[must_use]
-    pub const fn cast(&self) -> &Cast {
+    pub fn cast(&self) -> &Cast {
         &self.cast
     }
 
@@ -344,6 +255,36 @@ impl QuicWorld {
         self.record.lock().trace.tape().to_vec()
     }
 
+    /// Which marks of the protocol the nodes have reached, and how often.
+    #[must_use]
+    pub fn marks(&self) -> BTreeMap<&'static str, u64> {
+        let mut sum = BTreeMap::new();
+        for host in &self.hosts {
+            for (mark, count) in host.conduct().marks.reached() {
+                *sum.entry(mark).or_default() += u64::from(count);
+            }
+        }
+        sum
+    }
+
+    /// The trust bundle, as an honest node that runs has it.
+    #[must_use]
+    pub fn trust_bundle(&self) -> Option<TrustBundle> {
+        let honest = (0..self.hosts.len()).filter(|place| !self.is_liar(*place));
+        honest.filter_map(|place| self.view(place)).find_map(|view| {
+            match read(&view, &Request::TrustBundle(TrustBundleRequest {}), self.wall()) {
+                Some(Ok(Response::TrustBundle(bundle))) => Some(bundle),
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether a node lies.
+    #[must_use]
+    pub fn is_liar(&self, place: Place) -> bool {
+        self.hosts.get(place).is_some_and(|host| host.conduct().lying.is_some())
+    }
+
     /// How many datagrams were sent.
     #[must_use]
     pub fn datagrams(&self) -> u64 {
@@ -388,9 +329,9 @@ fn simulation(seed: u64, options: &Options, begins: UnixMillis) -> Sim<'static> 
         .ip_version(IpVersion::V6)
         .epoch(UNIX_EPOCH + Duration::from_millis(begins.0))
         .simulation_duration(SIMULATED_MAX)
-        .tick_duration(Duration::from_millis(1))
-        .min_message_latency(options.last_hop())
-        .max_message_latency(options.last_hop())
+        .tick_duration(options.tick())
+        .min_message_latency(options.tick())
+        .max_message_latency(options.tick())
         .udp_capacity(UDP_DATAGRAMS_MAX)
         .build()
 }

@@ -3,6 +3,9 @@
 use crate::world::{Span, Start};
 use std::time::Duration;
 
+/// What the world does, it does between ticks: they are not longer than this.
+const TICK_MS_MAX: u64 = 10;
+
 /// How a world is. What happens within these bounds follows from the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -23,10 +26,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// What the simulator's network adds to every datagram's way, in whole milliseconds.
-    pub(super) const fn last_hop(&self) -> Duration {
+    /// How long a tick of the simulator is: not longer than any datagram's way, in whole milliseconds.
+    pub(super) const fn tick(&self) -> Duration {
         let ms = self.latency.from_us / 1000;
-        Duration::from_millis(if ms == 0 { 1 } else { ms })
+        Duration::from_millis(match ms {
+            0 => 1,
+            TICK_MS_MAX.. => TICK_MS_MAX,
+            _ => ms,
+        })
     }
 }
 

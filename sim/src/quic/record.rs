@@ -1,7 +1,7 @@
 //! What happened in a run: the hash of every datagram and event, the answers, and whether a promise was broken.
 
 use super::path::{Arrival, Verdict, Wound};
-use crate::check::{Checks, Moment, Violation};
+use crate::check::{Checks, Violation};
 use crate::plan::{Coverage, FaultClass};
 use crate::world::{Entry, Place, Trace, describe};
 use hypermesh_core::api::{Response, View};
@@ -40,8 +40,6 @@ pub(super) struct Contents {
     pub(super) trace: Trace,
     checks: Checks,
     pub(super) events: Vec<(Mono, Place, Event)>,
-    /// Those that were told since the nodes' states were looked at.
-    unchecked: Vec<(Place, Event)>,
     pub(super) answers: BTreeMap<RequestId, Answer>,
     pub(super) violation: Option<Violation>,
     pub(super) datagrams: u64,
@@ -56,7 +54,6 @@ impl Record {
             trace: Trace::new(keep_lines),
             checks: Checks::new(genesis),
             events: Vec::new(),
-            unchecked: Vec::new(),
             answers: BTreeMap::new(),
             violation: None,
             datagrams: 0,
@@ -107,29 +104,15 @@ impl Record {
         contents.trace.note(&Entry { at, place, kind, content: &content });
         contents.trace.say(at, place, &|| words.clone().unwrap_or_default());
         contents.trace.tell(at, place, event);
-        contents.unchecked.push((place, event.clone()));
         contents.events.push((at, place, event.clone()));
+        drop(contents);
+        self.check(|checks| checks.on_event(place, event));
     }
 
-    /// Looks at what the nodes have told. To be called when their states were looked at: a node tells of a block's
-    /// certificates as it comes to the block, in the middle of a millisecond, and states are seen at its end.
-    pub(super) fn check_events(&self) {
+    /// Looks at something, or takes note of it, and remembers the first promise that is broken.
+    pub(super) fn check(&self, look: impl FnOnce(&mut Checks) -> Result<(), Violation>) {
         let contents = &mut *self.lock();
-        for (place, event) in contents.unchecked.drain(..) {
-            if let Err(violation) = contents.checks.on_event(place, &event) {
-                contents.violation.get_or_insert(violation);
-            }
-        }
-    }
-
-    /// Takes note that a node starts.
-    pub(super) fn on_start(&self, place: Place) {
-        self.lock().checks.on_start(place);
-    }
-
-    pub(super) fn view(&self, moment: &Moment<'_>, view: &View) {
-        let mut contents = self.lock();
-        if let Err(violation) = contents.checks.on_view(moment, view).map(|_| ()) {
+        if let Err(violation) = look(&mut contents.checks) {
             contents.violation.get_or_insert(violation);
         }
     }
@@ -193,15 +176,14 @@ mod tests {
     use hypermesh_core::base::{Digest, Height, UnixMillis};
 
     #[test]
-    fn what_nodes_tell_is_looked_at_after_their_states_and_not_before() {
+    fn the_first_promise_that_is_broken_is_remembered() {
         let record = Record::new(&Cast::new(4).genesis, false);
-        for (place, hash) in [(0, 1), (1, 2)] {
-            let (hash, time) = (Digest([hash; 32]), UnixMillis(0));
-            record.event(Mono(0), place, &Event::Committed { height: Height(3), hash, time, operations: 0 });
+        for (place, height, hash) in [(0, 3, 1), (0, 4, 1), (1, 3, 2), (1, 4, 2)] {
+            let (height, hash, time) = (Height(height), Digest([hash; 32]), UnixMillis(0));
+            record.event(Mono(0), place, &Event::Committed { height, hash, time, operations: 0 });
         }
-        assert_eq!(record.lock().violation, None);
-        record.check_events();
         let violation = record.lock().violation.clone().unwrap();
         assert_eq!(violation.check, "fork");
+        assert!(violation.what.contains('3'), "{}", violation.what);
     }
 }

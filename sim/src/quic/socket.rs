@@ -1,17 +1,20 @@
 //! QUIC's socket on the simulator's UDP.
 //!
-//! The simulator's network takes every datagram, and delays all alike. What else can happen to a datagram, happens
-//! here, where it is sent: the [model of the paths](super::path) says what, and this carries it out. A datagram that
-//! takes longer waits here until the rest of its way is as long as every other's: if its sender crashes, it is lost.
+//! The simulator's network takes every datagram and brings it to its target's host at the next tick. What can happen to
+//! a datagram happens here, where it is sent: the [model of the paths](super::path) says what, and this carries it out.
+//! When it arrives is written before its bytes, and the socket of the target holds it until then. No datagram takes less
+//! than a tick, so that it is always there in time: a tick may be as long as the quickest datagram's way, and hosts in
+//! which nothing happens cost nothing in between. What is under way to a host that crashes is lost.
 //!
 //! A host's address changes without QUIC being told, as when a router forgets its flows: the socket under the
 //! endpoint is another one from then on, on another port, and the old one hears nothing any more.
 
 use super::network::{Moves, Network};
-use super::path::{Arrival, Verdict};
+use super::path::Arrival;
 use super::record::{Datagram, Record, now};
 use crate::plan::FaultClass;
 use crate::world::Place;
+use hypermesh_core::base::Mono;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use std::collections::BTreeMap;
@@ -19,14 +22,14 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 use stoq::Net;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Sleep, sleep};
 use turmoil::net::UdpSocket;
+
+/// No datagram of QUIC is longer here, with the time of its arrival before it.
+const DATAGRAM_BYTES_MAX: usize = 2048;
 
 /// The network, as one host sees it.
 #[derive(Clone)]
@@ -34,8 +37,6 @@ pub(super) struct SimNet {
     pub(super) place: Place,
     pub(super) record: Record,
     pub(super) network: Network,
-    /// What the simulator's network adds to every datagram's way.
-    pub(super) last_hop: Duration,
 }
 
 impl Net for SimNet {
@@ -47,12 +48,9 @@ impl Net for SimNet {
         let moves = self.network.lock().moves(self.place);
         let socket = bind(if moves.away { 0 } else { addr.port() })?;
         let port = if addr.port() == 0 { socket.local_addr()?.port() } else { addr.port() };
-        let bound = Arc::new(Mutex::new(Bound { socket, moves }));
-        let (parcels, posted) = unbounded_channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        drop(tokio::spawn(carry(posted, bound.clone(), waiting.clone())));
+        let bound = Mutex::new(Bound { socket, moves });
         let reading = Mutex::new(Reading::default());
-        Ok(Arc::new(Socket { net: self.clone(), port, bound, reading, parcels, waiting }))
+        Ok(Arc::new(Socket { net: self.clone(), port, bound, reading }))
     }
 }
 
@@ -69,12 +67,8 @@ struct Socket {
     net: SimNet,
     /// The port that was asked for, and that the host comes back to.
     port: u16,
-    bound: Arc<Mutex<Bound>>,
+    bound: Mutex<Bound>,
     reading: Mutex<Reading>,
-    /// Takes what does not go out at once.
-    parcels: UnboundedSender<Parcel>,
-    /// How many parcels have not gone out.
-    waiting: Arc<AtomicUsize>,
 }
 
 /// The socket of the simulator that is in use.
@@ -83,64 +77,88 @@ struct Bound {
     moves: Moves,
 }
 
-/// Who waits for something to read.
+/// What has come and is to be read, and who waits for it.
 #[derive(Default)]
 struct Reading {
-    /// Ends when there may be something to read. While it stands, it holds the simulator's side of the socket.
+    /// What arrives then, and of what arrives at once, what came to this host first.
+    held: BTreeMap<(Mono, u64), Held>,
+    count: u64,
+    /// Ends when there may be more. While it stands, it holds the simulator's side of the socket.
     readable: Option<Readable>,
+    /// Ends when the first of what is held arrives.
+    arrival: Option<(Mono, Pin<Box<Sleep>>)>,
     reader: Option<Waker>,
 }
 
 type Readable = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
-/// A datagram that goes out later.
-struct Parcel {
-    due: Instant,
-    target: SocketAddr,
+/// A datagram on its way.
+struct Held {
+    source: SocketAddr,
     bytes: Vec<u8>,
 }
 
-/// Sends parcels when they are due, and in the order in which they came if they are due at once. Ends with the
-/// socket.
-async fn carry(
-    mut posted: UnboundedReceiver<Parcel>,
-    bound: Arc<Mutex<Bound>>,
-    waiting: Arc<AtomicUsize>,
-) -> io::Result<()> {
-    let mut parcels: BTreeMap<(Instant, u64), Parcel> = BTreeMap::new();
-    let mut number = 0;
-    loop {
-        let first = parcels.first_key_value().map(|((due, _), _)| *due);
-        let parcel = match first {
-            None => posted.recv().await,
-            Some(due) => tokio::select! {
-                biased;
-                parcel = posted.recv() => parcel,
-                () = sleep_until(due) => {
-                    deliver(&mut parcels, &bound, &waiting)?;
-                    continue;
-                }
-            },
-        };
-        let Some(parcel) = parcel else { return Ok(()) };
-        number += 1;
-        parcels.insert((parcel.due, number), parcel);
+impl Reading {
+    /// Takes all that the simulator has brought.
+    fn take(&mut self, socket: &UdpSocket) -> io::Result<()> {
+        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        loop {
+            let (len, source) = match socket.try_recv_from(&mut buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let Some((at, bytes)) = buffer.get(..len).and_then(|bytes| bytes.split_first_chunk()) else {
+                return Err(io::Error::other("the simulator has cut a datagram"));
+            };
+            self.count += 1;
+            let arrives = Mono(u64::from_le_bytes(*at));
+            self.held.insert((arrives, self.count), Held { source, bytes: bytes.to_vec() });
+        }
     }
-}
 
-/// Sends what is due.
-fn deliver(
-    parcels: &mut BTreeMap<(Instant, u64), Parcel>,
-    bound: &Mutex<Bound>,
-    waiting: &AtomicUsize,
-) -> io::Result<()> {
-    let socket = lock(bound).socket.clone();
-    while let Some(first) = parcels.first_entry().filter(|first| first.key().0 <= Instant::now()) {
-        let Parcel { target, bytes, .. } = first.remove();
-        waiting.fetch_sub(1, Relaxed);
-        hand_over(&socket, &bytes, target)?;
+    /// Hands out what has arrived, at most as much as there is room for.
+    fn hand_out(&mut self, buffers: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> usize {
+        let (mut count, now) = (0, now());
+        for (buffer, meta) in buffers.iter_mut().zip(metas) {
+            let Some(first) = self.held.first_entry().filter(|first| first.key().0 <= now) else { break };
+            let Held { source: addr, bytes } = first.remove();
+            let len = bytes.len().min(buffer.len());
+            if let (Some(room), Some(bytes)) = (buffer.get_mut(..len), bytes.get(..len)) {
+                room.copy_from_slice(bytes);
+            }
+            *meta = RecvMeta { addr, len, stride: len, ecn: None, dst_ip: None };
+            count += 1;
+        }
+        count
     }
-    Ok(())
+
+    /// Whether the simulator may have brought more.
+    fn poll_more(&mut self, context: &mut Context<'_>, socket: &Arc<UdpSocket>) -> bool {
+        let readable = self.readable.get_or_insert_with(|| {
+            let socket = Arc::clone(socket);
+            Box::pin(async move { socket.readable().await })
+        });
+        let ready = readable.as_mut().poll(context).is_ready();
+        if ready {
+            self.readable = None;
+        }
+        ready
+    }
+
+    /// Whether something that is held has arrived.
+    fn poll_arrival(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(((first, _), _)) = self.held.first_key_value() else { return false };
+        if self.arrival.as_ref().is_none_or(|(arrives, _)| arrives != first) {
+            self.arrival = Some((*first, Box::pin(sleep(first.since(now())))));
+        }
+        let Some((_, sleep)) = &mut self.arrival else { return false };
+        let arrived = sleep.as_mut().poll(context).is_ready();
+        if arrived {
+            self.arrival = None;
+        }
+        arrived
+    }
 }
 
 /// Gives a datagram to the simulator's network.
@@ -161,21 +179,19 @@ impl Socket {
         let source_port = socket.local_addr()?.port();
         let datagram = Datagram { sender: net.place, source_port, target, bytes, verdict: &verdict };
         net.record.datagram(at, &datagram);
-        let Verdict { arrivals, .. } = verdict;
-        for Arrival { at: arrival, wound } in arrivals {
-            let waits = arrival.since(at).saturating_sub(net.last_hop);
-            let mut bytes = std::borrow::Cow::Borrowed(bytes);
-            if let Some(wound) = wound {
-                wound.apply(bytes.to_mut());
-            }
-            if waits.is_zero() && self.waiting.load(Relaxed) == 0 {
-                hand_over(&socket, &bytes, target)?;
-            } else {
-                self.waiting.fetch_add(1, Relaxed);
-                let parcel = Parcel { due: Instant::now() + waits, target, bytes: bytes.into_owned() };
-                // It is taken as long as the host runs.
-                drop(self.parcels.send(parcel));
-            }
+        for Arrival { at, wound } in verdict.arrivals {
+            let mut parcel = at.0.to_le_bytes().to_vec();
+            let mut damaged = Vec::new();
+            let bytes = match wound {
+                None => bytes,
+                Some(wound) => {
+                    damaged.extend(bytes);
+                    wound.apply(&mut damaged);
+                    &damaged
+                }
+            };
+            parcel.extend(bytes);
+            hand_over(&socket, &parcel, target)?;
         }
         Ok(())
     }
@@ -194,29 +210,12 @@ impl Socket {
             // Whoever waits, waits at the old one.
             let mut reading = lock(&self.reading);
             reading.readable = None;
+            reading.held.clear();
             if let Some(reader) = reading.reader.take() {
                 reader.wake();
             }
         }
         Ok(bound.socket.clone())
-    }
-
-    /// Reads what is there, at most as much as there is room for.
-    fn receive(
-        socket: &UdpSocket,
-        buffers: &mut [IoSliceMut<'_>],
-        metas: &mut [RecvMeta],
-    ) -> io::Result<usize> {
-        let mut count = 0;
-        for (buffer, meta) in buffers.iter_mut().zip(metas) {
-            match socket.try_recv_from(buffer) {
-                Ok((len, addr)) => *meta = RecvMeta { addr, len, stride: len, ecn: None, dst_ip: None },
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-            count += 1;
-        }
-        Ok(count)
     }
 }
 
@@ -239,19 +238,15 @@ impl AsyncUdpSocket for Socket {
         let socket = lock(&self.bound).socket.clone();
         let mut reading = lock(&self.reading);
         loop {
-            if let Some(waiting) = reading.readable.as_mut() {
-                if waiting.as_mut().poll(context).is_pending() {
-                    reading.reader = Some(context.waker().clone());
-                    return Poll::Pending;
-                }
-                reading.readable = None;
-            }
-            let count = Self::receive(&socket, buffers, metas)?;
+            reading.take(&socket)?;
+            let count = reading.hand_out(buffers, metas);
             if count > 0 {
                 return Poll::Ready(Ok(count));
             }
-            let socket = Arc::clone(&socket);
-            reading.readable = Some(Box::pin(async move { socket.readable().await }));
+            if !reading.poll_more(context, &socket) && !reading.poll_arrival(context) {
+                reading.reader = Some(context.waker().clone());
+                return Poll::Pending;
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The client's calls, timed: round trips, pooling, losses, time-outs; and what addresses and damage do.
 
+mod machines;
+
 use super::*;
 use crate::plan::{Outcome, Plan, Shape, WorldKind, play};
 use crate::world::{Damage, Link, Span, name};

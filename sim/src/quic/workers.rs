@@ -1,8 +1,10 @@
 //! A node's threads, as the simulator has them: a job is done at once, and its outcome comes when a slow thread
 //! would have brought it.
 
-use super::device::Device;
-use crate::world::{Random, Span, Stream};
+use super::device::Written;
+use super::host::NodeHost;
+use crate::plan::FaultClass;
+use crate::world::{Random, Stream};
 use hypermesh_core::base::WriteBatch;
 use hypermesh_core::node::{Job, JobOutcome};
 use std::sync::{Arc, Mutex};
@@ -11,20 +13,24 @@ use tokio::time::sleep;
 
 /// The workers of one life of a node. What they write goes to a device that outlives them.
 pub(super) struct SimWorkers {
-    device: Arc<Device>,
-    span: Span,
+    host: Arc<NodeHost>,
     random: Mutex<Random>,
 }
 
 impl SimWorkers {
-    pub(super) fn new(device: Arc<Device>, span: Span, stream: Stream<'_>) -> Self {
-        Self { device, span, random: Mutex::new(Random::new(stream)) }
+    pub(super) fn new(host: Arc<NodeHost>, stream: Stream<'_>) -> Self {
+        Self { host, random: Mutex::new(Random::new(stream)) }
     }
 }
 
 impl Workers for SimWorkers {
     fn run(&self, job: Job) -> BoxFuture<'static, JobOutcome> {
-        let delay = self.random.lock().expect("drawing does not panic").duration(self.span);
+        let mut random = self.random.lock().expect("drawing does not panic");
+        let mut delay = random.duration(self.host.common.options.job);
+        if let Some(lag) = self.host.conduct().job_lag {
+            self.host.common.record.hit(FaultClass::LateJob);
+            delay = delay.saturating_add(random.duration(lag));
+        }
         let outcome = job.run();
         Box::pin(async move {
             sleep(delay).await;
@@ -33,12 +39,21 @@ impl Workers for SimWorkers {
     }
 
     fn commit(&self, batches: Vec<WriteBatch>) -> BoxFuture<'static, Result<(), String>> {
-        let device = Arc::clone(&self.device);
-        let (token, delay) = device.begin(batches);
+        let host = Arc::clone(&self.host);
+        // The device has had them from the node itself.
+        let written = host.device.begin(batches.len());
+        if let Written::Failed(class) = written {
+            host.write_failed(class);
+        }
         Box::pin(async move {
-            sleep(delay).await;
-            device.finish(token);
-            Ok(())
+            match written {
+                Written::Durable(token, delay) => {
+                    sleep(delay).await;
+                    host.device.finish(token);
+                    Ok(())
+                }
+                Written::Failed(class) => Err(class.means().to_string()),
+            }
         })
     }
 }

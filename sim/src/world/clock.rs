@@ -7,7 +7,7 @@ use hypermesh_core::base::{Mono, Now, UnixMillis};
 const MILLION: i128 = 1_000_000;
 
 /// A machine's clocks, in terms of the true time, which is the world's.
-pub(super) struct Clock {
+pub(crate) struct Clock {
     /// What the true wall clock said when the world began.
     world_begins: UnixMillis,
     mono: Reading,
@@ -43,18 +43,18 @@ impl Reading {
 
 impl Clock {
     /// Clocks of which the wall clock is so much ahead.
-    pub(super) const fn new(world_begins: UnixMillis, ahead_ms: i64) -> Self {
+    pub(crate) const fn new(world_begins: UnixMillis, ahead_ms: i64) -> Self {
         let right = Reading { at: Mono(0), said_us: 0, fast_ppm: 0 };
         Self { world_begins, mono: right, wall: Reading { said_us: ahead_ms as i128 * 1000, ..right } }
     }
 
     /// Lets the monotonic clock begin at zero, as for a process that begins.
-    pub(super) const fn begin(&mut self, at: Mono) {
+    pub(crate) const fn begin(&mut self, at: Mono) {
         self.mono = Reading { at, said_us: 0, fast_ppm: self.mono.fast_ppm };
     }
 
     /// What time a process is told.
-    pub(super) fn now(&self, at: Mono) -> Now {
+    pub(crate) fn now(&self, at: Mono) -> Now {
         let mono = u64::try_from(self.mono.us(at)).unwrap_or_default();
         Now { mono: Mono(mono), wall: self.wall(at) }
     }
@@ -71,7 +71,7 @@ impl Clock {
     }
 
     /// Sets the wall clock so much ahead of the true one; behind if that is negative. Says by how much it jumps.
-    pub(super) fn set(&mut self, at: Mono, ahead_ms: i64) -> i64 {
+    pub(crate) fn set(&mut self, at: Mono, ahead_ms: i64) -> i64 {
         let said_us = i128::from(at.0) + i128::from(ahead_ms) * 1000;
         let jump_us = said_us - self.wall.us(at);
         self.wall = Reading { at, said_us, ..self.wall };
@@ -79,7 +79,7 @@ impl Clock {
     }
 
     /// Lets the clocks run too fast by so many parts in a million from now on; too slow if that is negative.
-    pub(super) fn drift(&mut self, at: Mono, mono_ppm: i64, wall_ppm: i64) {
+    pub(crate) fn drift(&mut self, at: Mono, mono_ppm: i64, wall_ppm: i64) {
         self.mono.drift(at, mono_ppm);
         self.wall.drift(at, wall_ppm);
     }

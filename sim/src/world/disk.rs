@@ -87,14 +87,14 @@ impl Disk {
     }
 
     /// Loses a whole table, as it is on the disk.
-    pub(super) fn lose(&self, table: Table) {
+    pub(crate) fn lose(&self, table: Table) {
         let mut contents = self.lock();
         contents.visible.remove(&table);
         contents.durable.remove(&table);
     }
 
     /// Lets a row rot. Says whether there is one.
-    pub(super) fn rot(&self, table: Table, key: &[u8]) -> bool {
+    pub(crate) fn rot(&self, table: Table, key: &[u8]) -> bool {
         let mut contents = self.lock();
         let stands = contents.visible.get(&table).is_some_and(|rows| rows.contains_key(key));
         if stands {
@@ -108,7 +108,7 @@ impl Disk {
     ///
     /// redb takes a commit whole or not at all, so that this stands for a disk that acknowledges what it has not got,
     /// and loses power: the seal on each row shows what is damaged, and the root in the last header what is missing.
-    pub(super) fn tear(&self, rows: usize) -> bool {
+    pub(crate) fn tear(&self, rows: usize) -> bool {
         let mut contents = self.lock();
         let Some((_, batch)) = contents.pending.front() else { return false };
         let torn: Vec<Write> = batch.writes().iter().take(rows.max(1)).cloned().collect();
@@ -125,7 +125,7 @@ impl Disk {
 
     /// Lets a row have been written in another's place: that one is then damaged, because its seal is for another
     /// key, and the row itself is missing. Says whether there are two such rows.
-    pub(super) fn misdirect(&self, table: Table, key: &[u8], instead_of: &[u8]) -> bool {
+    pub(crate) fn misdirect(&self, table: Table, key: &[u8], instead_of: &[u8]) -> bool {
         let mut contents = self.lock();
         let stand = |key: &[u8]| contents.visible.get(&table).is_some_and(|rows| rows.contains_key(key));
         if key == instead_of || !stand(key) || !stand(instead_of) {
@@ -139,12 +139,12 @@ impl Disk {
     }
 
     /// Whether the device answers reads.
-    pub(super) fn answers_reads(&self) -> bool {
+    pub(crate) fn answers_reads(&self) -> bool {
         !self.lock().reads_fail
     }
 
     /// Lets reads fail from now on, or no longer. Says how many did.
-    pub(super) fn fail_reads(&self, fail: bool) -> u64 {
+    pub(crate) fn fail_reads(&self, fail: bool) -> u64 {
         let mut contents = self.lock();
         contents.reads_fail = fail;
         contents.reads_failed.swap(0, Relaxed)

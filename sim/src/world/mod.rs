@@ -41,9 +41,13 @@ pub use operations::{Owner, certificate_request};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
 pub use records::{AnswerRecord, Fate, MessageRecord, Record, Recorded, RequestRecord, Step};
-#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
-pub(crate) use trace::{Entry, describe};
 pub use trace::{Taken, Trace};
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
+pub(crate) use {
+    byzantine::{Liar, Scene, Told, another},
+    clock::Clock,
+    trace::{Entry, describe},
+};
 
 use crate::check::{Checks, Violation, check_sizes_when_quiet};
 use crate::plan::{Coverage, FaultClass};

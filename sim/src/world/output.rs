@@ -1,6 +1,6 @@
 //! What nodes want done, carried out: writes, messages, jobs, answers.
 
-use super::byzantine::{Scene, Told};
+use super::byzantine::{Scene, Told, another};
 use super::event::Happening;
 use super::machine::{Machine, WriteFault};
 use super::network::{Link, Place, Sent};
@@ -127,16 +127,13 @@ impl World {
     fn tell(&mut self, link: Link, class: Class, message: Arc<[u8]>) {
         let told = match self.machines.get_mut(link.source) {
             Some(Machine { lie: Some(liar), node: Some(node), validator, lie_random, .. }) => {
-                let mut others = self.cast.keys().filter(|key| *key != validator.member.identity.public());
-                let another =
-                    others.nth(link.target % 3).unwrap_or_else(|| self.cast.member.identity.public());
                 let mut scene = Scene {
                     identity: &validator.member.identity,
                     plot: &validator.member.plot,
                     stolen: &self.cast.member.identity,
                     view: &node.view(),
                     target: link.target,
-                    another,
+                    another: another(&self.cast, validator.member.identity.public(), link.target),
                     agreed: &mut self.agreed,
                     random: lie_random,
                 };

@@ -7,8 +7,10 @@
 mod audit;
 mod service;
 mod turn;
+mod turnable;
 mod workers;
 
+pub use turnable::Turnable;
 pub use workers::{Storage, ThreadWorkers, Workers};
 
 use crate::{
@@ -45,7 +47,7 @@ const _: () =
 const _: () = assert!(MESSAGE_BYTES_MAX >= hypermesh_core::node::MESSAGE_BYTES_MAX);
 
 /// What a driver is made of.
-pub struct DriverConfig {
+pub struct DriverConfig<N = Node> {
     /// The surroundings; its identity is the node's.
     pub env: Env,
     /// Where to listen.
@@ -53,7 +55,7 @@ pub struct DriverConfig {
     /// Where validators are that are not where genesis says. A hint: who answers must hold the key.
     pub moved: BTreeMap<PublicKey, SocketAddrV6>,
     /// The node, opened.
-    pub node: Node,
+    pub node: N,
     /// What runs jobs and makes writes durable.
     pub workers: Arc<dyn Workers>,
     /// Who is told what happens.
@@ -94,7 +96,7 @@ impl Driver {
     ///
     /// # Errors
     /// If the address cannot be bound.
-    pub fn start(config: DriverConfig) -> Result<Self, BindError> {
+    pub fn start<N: Turnable>(config: DriverConfig<N>) -> Result<Self, BindError> {
         let DriverConfig { env, listen, moved, node, workers, observer } = config;
         let endpoint = Endpoint::bind(env.clone(), listen, TransportConfig::default())?;
         let (incoming, queue) = mpsc::channel(QUEUE_MAX);

@@ -1,11 +1,11 @@
 //! The task that owns the node.
 
-use super::{DriverFault, Observer, Workers};
+use super::{DriverFault, Observer, Turnable, Workers};
 use crate::{Class, Clock, Links, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Mono, PublicKey, WriteBatch};
-use hypermesh_core::node::{JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::node::{JobId, JobOutcome, Output, PeerStatus, PersistToken, RequestId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,8 +49,8 @@ pub(super) enum Incoming {
 }
 
 /// The task that owns the node.
-pub(super) struct Turning {
-    node: Node,
+pub(super) struct Turning<N> {
+    node: N,
     clock: Arc<dyn Clock>,
     links: Links,
     workers: Arc<dyn Workers>,
@@ -67,9 +67,9 @@ pub(super) struct Turning {
     stop_by: Option<Instant>,
 }
 
-impl Turning {
+impl<N: Turnable> Turning<N> {
     pub(super) fn new(
-        node: Node,
+        node: N,
         clock: Arc<dyn Clock>,
         links: Links,
         workers: Arc<dyn Workers>,

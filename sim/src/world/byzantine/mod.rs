@@ -15,9 +15,10 @@ mod tests;
 
 pub use wire::serve_block;
 
+use super::cast::Cast;
 use super::network::Place;
 use super::random::Random;
-use crate::plan::FaultClass;
+use crate::plan::{FaultClass, WorldKind};
 use borsh::BorshSerialize;
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::{Digest, Height, PublicKey, SecretKey, encode};
@@ -47,7 +48,7 @@ macro_rules! lies {
             pub const EVERY: &'static [Self] = &[$(Self::$lie),*];
 
             /// The class of faults that it is one of, once it is told; `None` for those of repair.
-            pub(super) const fn class(self) -> Option<FaultClass> {
+            pub(crate) const fn class(self) -> Option<FaultClass> {
                 match self { $(Self::$lie => $class),* }
             }
 
@@ -129,6 +130,15 @@ lies! {
 }
 
 impl Lie {
+    /// Whether it can be told in a world.
+    #[must_use]
+    pub const fn is_of(self, world: WorldKind) -> bool {
+        match self.class() {
+            Some(class) => class.is_of(world),
+            None => true,
+        }
+    }
+
     /// Whether it leaves two signed messages that contradict each other.
     #[must_use]
     pub const fn equivocates(self) -> bool {
@@ -138,7 +148,7 @@ impl Lie {
 
 /// What becomes of an honest message.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(crate) enum Told {
     /// It is sent as it is.
     Honestly,
     /// This is sent in its place.
@@ -152,8 +162,8 @@ pub(super) enum Told {
 }
 
 /// A node that lies, and what it remembers.
-pub(super) struct Liar {
-    pub(super) lie: Lie,
+pub(crate) struct Liar {
+    pub(crate) lie: Lie,
     /// What it proposes in place of its own blocks: by id, the other id and block.
     forged: BTreeMap<Digest, (Digest, Arc<[u8]>)>,
     /// What others have proposed last at each height.
@@ -167,22 +177,22 @@ pub(super) struct Liar {
 }
 
 /// Where a liar is when it speaks.
-pub(super) struct Scene<'a> {
+pub(crate) struct Scene<'a> {
     /// Its key.
-    pub(super) identity: &'a SecretKey,
+    pub(crate) identity: &'a SecretKey,
     /// Its plot.
-    pub(super) plot: &'a Plot,
+    pub(crate) plot: &'a Plot,
     /// The key that it has stolen.
-    pub(super) stolen: &'a SecretKey,
+    pub(crate) stolen: &'a SecretKey,
     /// What it has seen decided.
-    pub(super) view: &'a View,
+    pub(crate) view: &'a View,
     /// To whom it speaks.
-    pub(super) target: Place,
+    pub(crate) target: Place,
     /// The other validators.
-    pub(super) another: PublicKey,
+    pub(crate) another: PublicKey,
     /// What all that propose two blocks have agreed on: the second of each.
-    pub(super) agreed: &'a mut BTreeMap<Digest, Digest>,
-    pub(super) random: &'a mut Random,
+    pub(crate) agreed: &'a mut BTreeMap<Digest, Digest>,
+    pub(crate) random: &'a mut Random,
 }
 
 impl Scene<'_> {
@@ -208,7 +218,7 @@ impl Scene<'_> {
 }
 
 impl Liar {
-    pub(super) const fn new(lie: Lie) -> Self {
+    pub(crate) const fn new(lie: Lie) -> Self {
         Self {
             lie,
             forged: BTreeMap::new(),
@@ -220,7 +230,7 @@ impl Liar {
     }
 
     /// What it makes of a message of the honest code.
-    pub(super) fn tell(&mut self, scene: &mut Scene<'_>, message: &[u8]) -> Told {
+    pub(crate) fn tell(&mut self, scene: &mut Scene<'_>, message: &[u8]) -> Told {
         let Some((kind, rest)) = message.split_first() else { return Told::Honestly };
         match self.lie {
             Lie::Silence | Lie::SelectiveSilence | Lie::Garbage => self.speak(scene),
@@ -257,7 +267,7 @@ impl Liar {
     }
 
     /// Hears what others say.
-    pub(super) fn hear(&mut self, message: &[u8]) {
+    pub(crate) fn hear(&mut self, message: &[u8]) {
         let Some((&CONSENSUS, rest)) = message.split_first() else { return };
         if self.lie != Lie::Amnesia {
             return;
@@ -269,9 +279,15 @@ impl Liar {
     }
 
     /// What it makes of an answer to a client. Says whether that is another one.
-    pub(super) fn answer(&mut self, request: Option<&Request>, response: &mut Response) -> bool {
+    pub(crate) fn answer(&mut self, request: Option<&Request>, response: &mut Response) -> bool {
         answers::lie(self.lie, &mut self.first, request, response)
     }
+}
+
+/// Whose name a liar puts to what it forges for another.
+pub(crate) fn another(cast: &Cast, liar: PublicKey, target: Place) -> PublicKey {
+    let mut others = cast.keys().filter(|key| *key != liar);
+    others.nth(target % 3).unwrap_or_else(|| cast.member.identity.public())
 }
 
 fn consensus(message: &ConsensusMessage) -> Vec<u8> {

@@ -1,0 +1,66 @@
+//! What a driver turns: a node. The simulator turns one that it looks at, and that may lie.
+
+use hypermesh_core::api::{Request, View};
+use hypermesh_core::base::{Mono, Now, PublicKey};
+use hypermesh_core::node::{JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use std::sync::Arc;
+
+/// A state machine that takes what a [`Node`] takes and wants done what a node wants done, under the same contract.
+pub trait Turnable: Send + 'static {
+    /// As [`Node::handle_message`].
+    fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]);
+    /// As [`Node::handle_request`].
+    fn handle_request(&mut self, now: Now, id: RequestId, request: Request);
+    /// As [`Node::handle_peer`].
+    fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus);
+    /// As [`Node::handle_persisted`].
+    fn handle_persisted(&mut self, now: Now, token: PersistToken);
+    /// As [`Node::handle_job`].
+    fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome);
+    /// As [`Node::handle_timeout`].
+    fn handle_timeout(&mut self, now: Now);
+    /// As [`Node::poll_output`].
+    fn poll_output(&mut self) -> Option<Output>;
+    /// As [`Node::poll_timeout`].
+    fn poll_timeout(&self) -> Option<Mono>;
+    /// As [`Node::view`].
+    fn view(&self) -> Arc<View>;
+}
+
+impl Turnable for Node {
+    fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]) {
+        Self::handle_message(self, now, from, bytes);
+    }
+
+    fn handle_request(&mut self, now: Now, id: RequestId, request: Request) {
+        Self::handle_request(self, now, id, request);
+    }
+
+    fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus) {
+        Self::handle_peer(self, now, peer, status);
+    }
+
+    fn handle_persisted(&mut self, now: Now, token: PersistToken) {
+        Self::handle_persisted(self, now, token);
+    }
+
+    fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome) {
+        Self::handle_job(self, now, id, outcome);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        Self::poll_output(self)
+    }
+
+    fn poll_timeout(&self) -> Option<Mono> {
+        Self::poll_timeout(self)
+    }
+
+    fn view(&self) -> Arc<View> {
+        Self::view(self)
+    }
+}
