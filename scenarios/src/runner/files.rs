@@ -23,6 +23,13 @@ pub(crate) fn write_plan(path: &Path, plan: &Plan, outcome: &Outcome) -> Result<
     write(path, &format!("{told}{again}\n{}", plan.to_toml()))
 }
 
+/// How much is in a plan, in words.
+pub(crate) fn size_of(plan: &Plan) -> String {
+    let Plan { nodes, liars, faults, requests, chaos_ms, .. } = plan;
+    let (liars, faults, requests) = (liars.len(), faults.len(), requests.len());
+    format!("{nodes} nodes, {liars} liars, {faults} faults, {requests} requests, {chaos_ms} ms")
+}
+
 /// The file of a plan's tape.
 pub(crate) fn tape_of(plan: &Path) -> PathBuf {
     plan.with_extension("tape")

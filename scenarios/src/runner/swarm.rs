@@ -164,12 +164,11 @@ impl Swarm {
         match shrink(plan, failure, within, play) {
             Some(shrunk) => {
                 let small = path.with_extension("shrunk.toml");
-                let (faults, requests) = (shrunk.plan.faults.len(), shrunk.plan.requests.len());
                 told += &match files::write_plan(&small, &shrunk.plan, &shrunk.outcome) {
                     Ok(()) => format!(
-                        "\n  cut down to {} nodes, {} liars, {faults} faults and {requests} requests in {} runs: {}",
-                        shrunk.plan.nodes,
-                        shrunk.plan.liars.len(),
+                        "\n  cut down from {} to {} in {} runs: {}",
+                        files::size_of(plan),
+                        files::size_of(&shrunk.plan),
                         shrunk.played,
                         small.display()
                     ),

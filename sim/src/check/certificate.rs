@@ -6,7 +6,7 @@
 //! how it says how old its state is.
 
 use super::validity::check_commit;
-use super::{Chain, Given, Violation};
+use super::{Chain, Decided, Given, Violation};
 use crate::world::Place;
 use hypermesh_core::api::{CertificateState, CertificateSummary, IssuedCertificate, Response};
 use hypermesh_core::base::{Height, PublicKey};
@@ -41,6 +41,21 @@ pub(super) fn on_block(chain: &Chain, height: Height) -> Result<(), Violation> {
         }
         if !row.names.dns().iter().all(|name| owner(state, name) == Some(row.owner)) {
             return broken("for a name that is not its owner's");
+        }
+    }
+    carried_out_once(decided, height)
+}
+
+/// An operation that comes again has no second receipt, and leaves no second certificate or entry of the log either.
+fn carried_out_once(decided: &Decided, height: Height) -> Result<(), Violation> {
+    let operations = decided.block.iter().flat_map(|block| &block.body.batches);
+    for operation in operations.flat_map(|batch| &batch.operations) {
+        let id = operation.id();
+        let serial = SerialNumber::from_operation(&id.0);
+        let anew = decided.state.get::<Certificate>(&serial).is_some_and(|row| row.height == height);
+        if anew && !decided.receipts.iter().any(|receipt| receipt.operation == id) {
+            let what = format!("block {height} approved {serial} once more, without a receipt");
+            return Err(Violation::new("certificates", what));
         }
     }
     Ok(())
@@ -204,6 +219,13 @@ mod tests {
         draft.put(&crate::world::name("web.demo.hypermesh"), &given);
         let given = chain.with(issued.height, draft.finish().0, decided.entries.clone());
         assert!(on_block(&given, issued.height).unwrap_err().what.contains("not its owner"));
+    }
+
+    #[test]
+    fn it_fires_when_an_operation_that_comes_again_approves_once_more() {
+        let (world, issued) = issued();
+        let again = world.checks().chain().without_receipts(issued.height);
+        assert!(on_block(&again, issued.height).unwrap_err().what.contains("once more"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! what happens without it (Groce et al., "Swarm testing", 2012).
 
 use super::fault::{Fault, Liar, TimedFault};
+use super::path::PathFault;
 use super::workload::{Ask, Then, TimedRequest};
 use super::{PLAN_FORMAT, Plan, Range, Rest, Suite, WorldKind, quorum_of};
 use crate::world::{Lie, Place, Random, Start, Stream};
@@ -15,6 +16,8 @@ const CHAOS_MS: (u64, u64) = (2_000, 20_000);
 const PROGRESS_MS: u64 = 60_000;
 /// So many questions go to a node that lies in answers.
 const QUESTION_COUNT: u64 = 8;
+/// How much longer the chaos is where somebody lies to those who catch up.
+const CATCH_UP_MS: u64 = 8_000;
 /// So many requests come at once in a burst.
 const BURST_COUNT: u64 = 100;
 
@@ -94,7 +97,13 @@ impl Plan {
         };
         let liars = draw.liars(&impaired, shape.world).into_iter().chain(dealers);
         let liars: Vec<Liar> = liars.collect();
-        let requests = [draw.requests(), draw.questions(&liars)].concat();
+        let (cuts, written) = match shape.world {
+            WorldKind::World => draw.laggard(&liars),
+            WorldKind::Quic => Default::default(),
+        };
+        let chaos_ms = if cuts.is_empty() { chaos_ms } else { chaos_ms + CATCH_UP_MS };
+        faults.extend(cuts);
+        let requests = [draw.requests(), draw.questions(&liars), written].concat();
         Self {
             format: PLAN_FORMAT,
             seed,
@@ -264,6 +273,25 @@ impl Draw {
             then: wait,
         });
         core::iter::once(written).chain(asked).collect()
+    }
+
+    /// Where somebody lies to those who catch up: when the rest of the chaos is over, a node falls behind and for a while
+    /// can ask nobody else, and what is asked meanwhile makes blocks. By chance hardly anybody asks just the liar.
+    fn laggard(&self, liars: &[Liar]) -> (Vec<TimedFault>, Vec<TimedRequest>) {
+        let lies = |liar: &&Liar| matches!(liar.lie, Lie::RubbishBlocks | Lie::NoBlocks | Lie::FalseHeights);
+        let Some(liar) = liars.iter().find(lies) else { return Default::default() };
+        let (late, well) = ((liar.place + 1) % self.nodes, (liar.place + 2) % self.nodes);
+        let others = (0..self.nodes).filter(|place| *place != late && *place != liar.place);
+        let cut = |target| Fault::Path { path: PathFault::Cut { source: late, target } };
+        let at_ms = self.chaos_ms + CATCH_UP_MS / 4;
+        let faults = others.map(|target| TimedFault { at_ms, for_ms: CATCH_UP_MS / 2, fault: cut(target) });
+        let requests = (1..=QUESTION_COUNT).map(|number| TimedRequest {
+            at_ms: at_ms + number * CATCH_UP_MS / 4 / QUESTION_COUNT,
+            place: well,
+            ask: Ask::Update { hot: false },
+            then: Then::Wait,
+        });
+        (faults.collect(), requests.collect())
     }
 
     fn requests(&self) -> Vec<TimedRequest> {

@@ -42,6 +42,12 @@ impl Nonce {
         &self.points
     }
 
+    /// The same pair once more: the bug that is planted. No other build can do this.
+    #[cfg(hypermesh_planted)]
+    pub(super) fn again(&self) -> Self {
+        Self { hiding: self.hiding.clone(), binding: self.binding.clone(), points: self.points }
+    }
+
     /// The secret, for one signature: the nonce is gone with it.
     pub(super) fn into_secret(self) -> SigningNonces {
         SigningNonces::from_nonces(*self.hiding, *self.binding)

@@ -14,6 +14,8 @@ use super::shares::{InvalidShares, KeyShares};
 use super::suite::keys::KeyPackage;
 use super::suite::{SigningPackage, round2};
 use crate::base::{Entropy, EntropyRng, PublicKey, SecretKey};
+#[cfg(hypermesh_planted)]
+use crate::planted::{self, Bug};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -142,6 +144,15 @@ impl Signer {
             let points = *nonce.points();
             assert!(self.latest != Some(points), "the entropy that was handed in repeats itself");
             (self.latest, self.next) = (Some(points), NonceId(id.0 + 1));
+            #[cfg(hypermesh_planted)]
+            if planted::is(Bug::NonceReused) && commitments.len() + 1 < OFFER_COMMITMENT_COUNT_MAX {
+                stock.insert(self.next, nonce.again());
+                commitments.push(Commitment { id, points });
+                stock.insert(id, nonce);
+                commitments.push(Commitment { id: self.next, points });
+                self.next = NonceId(id.0 + 2);
+                continue;
+            }
             stock.insert(id, nonce);
             commitments.push(Commitment { id, points });
         }
