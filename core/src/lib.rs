@@ -22,3 +22,6 @@ pub mod planted;
 pub mod state;
 pub mod trust;
 pub mod trustchain;
+
+#[cfg(test)]
+mod models;

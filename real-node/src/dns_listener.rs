@@ -1,4 +1,4 @@
-//! DNS over UDP and TCP, for the stub resolvers of machines that do not speak STOQ.
+//! DNS over UDP and TCP, for resolvers on machines that do not speak STOQ.
 //!
 //! It carries messages to a function that answers them and knows nothing of what they say. It listens at one
 //! address: at a wildcard, a machine with several addresses may answer from another than it was asked at.

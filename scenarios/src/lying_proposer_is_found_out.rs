@@ -10,6 +10,7 @@ use hypermesh_core::hypermesh::ordering::{
 use hypermesh_core::node::Event;
 use hypermesh_sim::world::{Lie, Place, RunFault, Start, World, forged_block, serve_block};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "lying-proposer-is-found-out",
@@ -17,6 +18,9 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     start: Start::Ready,
     play,
 };
+
+/// How long a message is on its way, at most.
+const LONGEST_DELIVERY: Duration = Duration::from_millis(5);
 
 fn play(stage: &mut Stage) -> Result<(), RunFault> {
     stage.begin()?;
@@ -58,6 +62,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         stage.world.inject(liar, target, unsigned.clone());
         stage.world.inject(liar, target, uncertified.clone());
     }
+    stage.world.run_for(LONGEST_DELIVERY)?;
     let asked = stage.ask_certificate((liar + 1) % 4);
     stage.certificate(&asked)?;
     let refused = |world: &World| {

@@ -3,7 +3,7 @@
 
 use crate::Run;
 use hypermesh_sim::plan::{
-    Ask, Fault, PLAN_FORMAT, PathFault, Plan, Range, Rest, Then, TimedFault, TimedRequest, WorldKind,
+    Ask, Fault, PLAN_FORMAT, PathFault, Plan, Range, Rest, Suite, Then, TimedFault, TimedRequest, WorldKind,
     play_traced,
 };
 use hypermesh_sim::world::{RunFault, Start};
@@ -135,6 +135,7 @@ impl QuicScenario {
             format: PLAN_FORMAT,
             seed,
             world: WorldKind::Quic,
+            suite: Suite::BUILT,
             nodes: 4,
             start: Start::Ready,
             chaos_ms: CHAOS_MS,

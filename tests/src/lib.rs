@@ -37,7 +37,7 @@ pub struct LocalMesh {
     /// Their stores.
     pub folder: TempDir,
     drivers: Vec<Driver>,
-    observer: Observer,
+    observers: Vec<Observer>,
 }
 
 impl LocalMesh {
@@ -46,19 +46,19 @@ impl LocalMesh {
     /// # Panics
     /// If a node does not start.
     pub async fn start() -> Self {
-        Self::start_observed(Arc::new(|_, _| ())).await
+        Self::start_observed(|_| Arc::new(|_, _| ())).await
     }
 
-    /// Starts four nodes as [`Self::start`] does, and tells what happens to them, from within their tasks.
+    /// Starts four nodes as [`Self::start`] does, and tells each one's observer what happens to it, from within its task.
     ///
     /// # Panics
     /// If a node does not start.
-    pub async fn start_observed(observer: Observer) -> Self {
+    pub async fn start_observed(observer: impl Fn(usize) -> Observer) -> Self {
         let mut cast = Cast::new(4);
         let genesis = on_loopback(&cast.genesis);
         cast.genesis = Arc::new(genesis);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut mesh = Self { cast, folder, drivers: Vec::new(), observer };
+        let mut mesh = Self { cast, folder, drivers: Vec::new(), observers: (0..4).map(observer).collect() };
         mesh.resume().await;
         mesh
     }
@@ -68,10 +68,10 @@ impl LocalMesh {
     /// # Panics
     /// If a node does not start.
     pub async fn resume(&mut self) {
-        for (validator, listed) in self.cast.validators.iter().zip(&self.cast.genesis.validators) {
+        let listed = self.cast.validators.iter().zip(&self.cast.genesis.validators);
+        for ((validator, listed), observer) in listed.zip(&self.observers) {
             let path = self.folder.path().join(format!("{}.redb", validator.name));
-            let observer = self.observer.clone();
-            self.drivers.push(start(&self.cast.genesis, validator, listed, &path, observer));
+            self.drivers.push(start(&self.cast.genesis, validator, listed, &path, observer.clone()));
         }
         for driver in &self.drivers {
             driver.views().wait_for(|view| view.status.ready).await.expect("a node runs until it is stopped");

@@ -150,6 +150,18 @@ impl ProcessMesh {
         }
     }
 
+    /// Waits until a node has said some words in its log, after that many bytes of it.
+    ///
+    /// # Panics
+    /// If it does not in time.
+    pub async fn said(&self, number: usize, after: usize, words: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.log(number)[after..].contains(words) {
+            assert!(Instant::now() < end, "node-{} did not say {words:?}: {}", number + 1, self.log(number));
+            tokio::time::sleep(LOOK_PERIOD).await;
+        }
+    }
+
     /// Stops every node with SIGTERM; each has to end well.
     ///
     /// # Panics

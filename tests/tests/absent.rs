@@ -15,6 +15,7 @@ use hypermesh_tests::{call, client, wall};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use stoq::{CallError, CallOptions, StatusCode};
+use tokio::time::timeout;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hypermesh-under-test");
 /// Links are given up after five seconds, and a state is stale after three heartbeats of two.
@@ -171,6 +172,7 @@ async fn a_node_that_is_told_to_stop_answers_first_and_one_that_is_told_twice_do
         let asked = tokio::spawn(async move {
             asking.call(&peer, "trustchain", "issue_certificate", request, options).await
         });
+        // At another moment of the call each time.
         tokio::time::sleep(Duration::from_millis(5 * round)).await;
         let told = Instant::now();
         mesh.signal(1, "TERM");
@@ -193,13 +195,14 @@ async fn a_node_that_is_told_to_stop_answers_first_and_one_that_is_told_twice_do
     let request = hypermesh_core::base::encode(&issue_request(&mesh, 600));
     let (asking, peer) = (client(mesh.owner().clone()), mesh.peer(1).clone());
     let options = CallOptions::once(Duration::from_secs(10));
-    let asked =
+    let mut asked =
         tokio::spawn(
             async move { asking.call(&peer, "trustchain", "issue_certificate", request, options).await },
         );
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(timeout(Duration::from_millis(300), &mut asked).await.is_err(), "two of four do not answer");
+    let before = mesh.log(1).len();
     mesh.signal(1, "TERM");
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    mesh.said(1, before, "stopping: told to").await;
     let told = Instant::now();
     mesh.signal(1, "TERM");
     let status = mesh.ended(1).await;

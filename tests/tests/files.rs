@@ -163,28 +163,23 @@ async fn a_configuration_is_reloaded_as_far_as_it_can_be_and_a_bad_one_is_not() 
     let good = fs::read_to_string(&config).unwrap();
     let (old, new) = (mesh.dns(0).port(), mesh.dns(1).port());
     fs::write(&config, good.replace("dns =", "dsn =")).unwrap();
+    let before = mesh.log(0).len();
     mesh.signal(0, "HUP");
-    said(&mesh, "configuration not reloaded: the old one stays").await;
-    said(&mesh, "did you mean `dns`?").await;
+    mesh.said(0, before, "configuration not reloaded: the old one stays").await;
+    mesh.said(0, before, "did you mean `dns`?").await;
     assert!(answers(old) && !answers(new));
     let moved = good.replace(&old.to_string(), &new.to_string()).replace("node-1", "node-9");
     fs::write(&config, moved).unwrap();
+    let before = mesh.log(0).len();
     mesh.signal(0, "HUP");
-    said(&mesh, "name cannot change while the node runs: restart it for that").await;
+    mesh.said(0, before, "name cannot change while the node runs: restart it for that").await;
     assert!(answers(new) && !answers(old));
     fs::write(&config, &good).unwrap();
+    let before = mesh.log(0).len();
     mesh.signal(0, "HUP");
-    said(&mesh, &format!("plain DNS is answered at [::1]:{old}")).await;
+    mesh.said(0, before, &format!("plain DNS is answered at [::1]:{old}")).await;
     assert!(answers(old) && !answers(new));
     mesh.stop().await;
-}
-
-async fn said(mesh: &ProcessMesh, words: &str) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !mesh.log(0).contains(words) {
-        assert!(Instant::now() < end, "{words:?} was not said: {}", mesh.log(0));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// Whether DNS is answered at a port.

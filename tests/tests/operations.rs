@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use hypermesh_tests::hosts::{Init, Network, address};
+use hypermesh_tests::hosts::{HOME, Init, Network, address};
 use hypermesh_tests::pages::{Step, steps};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const EXPOSURE_MAX: u32 = 20;
 /// How long what nobody waits for on the page may take.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// What a shell remembers from one block to the next.
-const SESSION: &str = "/root/.session";
+const SESSION: &str = "/run/session";
 
 fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -24,7 +24,7 @@ fn network() -> Option<Network> {
     let units = ["hypermesh.service", "hypermesh-dns.conf", "hypermesh.sysusers"];
     let units = units.map(|name| {
         let path = format!("real-node/systemd/{name}");
-        (checkout().join(&path), format!("/root/{path}"))
+        (checkout().join(&path), format!("{HOME}/{path}"))
     });
     let program = Path::new(env!("CARGO_BIN_EXE_hypermesh-under-test"));
     let mut files = vec![(program, "/usr/local/bin/hypermesh")];

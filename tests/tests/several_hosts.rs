@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use hypermesh_tests::hosts::{Init, Network, address};
+use hypermesh_tests::hosts::{HOME, Init, Network, address};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::path::Path;
@@ -40,7 +40,7 @@ fn found(network: &Network) {
     let owner = owner.trim();
     for name in NODES {
         let contribution = network.host(name).succeed(&format!("cat {DATA}/validator.json"));
-        write(network, "node-1", &format!("/root/{name}.json"), &contribution);
+        write(network, "node-1", &format!("{HOME}/{name}.json"), &contribution);
     }
     network.host("node-1").succeed(&format!(
         "hypermesh genesis new --network demo --profile devnet --zone mesh.example \
@@ -53,7 +53,7 @@ fn found(network: &Network) {
         host.succeed(&format!("hypermesh config validate {DATA}/node.toml"));
         start(network, name);
     }
-    write(network, "client", "/root/genesis.json", &genesis);
+    write(network, "client", &format!("{HOME}/genesis.json"), &genesis);
     network.host("client").succeed("hypermesh context new --genesis-file genesis.json --key owner.key");
     for name in NODES {
         status(network, name, "\"ready\": true");

@@ -7,6 +7,7 @@ use hypermesh_tests::LocalMesh;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
+use stoq::Observer;
 use tokio::time::timeout;
 
 /// How long a node that turns may take to come round.
@@ -14,17 +15,21 @@ const TURN_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long anything may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_stuck_node_has_no_pulse_and_one_that_turns_again_has() {
     let shut = Arc::new(AtomicBool::new(false));
     let gate = shut.clone();
-    // Whoever observes runs within the node's task: while the gate is shut, it stands still.
-    let observer = move |_: &_, _| {
-        while gate.load(Relaxed) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+    // Whoever observes runs within the node's task: while the gate is shut, that one node stands still. The other three
+    // are a quorum, whose next block comes to the gate.
+    let observer = move |place| -> Observer {
+        let gate = (place == 0).then(|| gate.clone());
+        Arc::new(move |_, _| {
+            while gate.as_ref().is_some_and(|gate| gate.load(Relaxed)) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        })
     };
-    let mut mesh = LocalMesh::start_observed(Arc::new(observer)).await;
+    let mut mesh = LocalMesh::start_observed(observer).await;
     let pulse = mesh.node(0).pulse();
     assert!(timeout(PATIENCE, pulse.beat()).await.unwrap());
 

@@ -205,6 +205,12 @@ impl Node {
         }
     }
 
+    /// The height whose votes this node counts as they come: whoever contradicts itself in them is found out at once.
+    #[must_use]
+    pub fn counts_votes_of(&self) -> Option<Height> {
+        self.engine.running().filter(|_| !self.is_stopped())
+    }
+
     /// Whether this node follows no further.
     pub(super) const fn is_stopped(&self) -> bool {
         self.ordering.stopped.is_some()

@@ -2,7 +2,7 @@
 
 use super::Node;
 use super::checked::{CheckedBlock, FetchedBlocks};
-use crate::base::{Digest, Height, PublicKey, SecretKey};
+use crate::base::{Digest, Height, PublicKey, SecretKey, Size};
 use crate::hypermesh::proof::{
     FourProofSet, Plot, ProofParameters, Statement, Ticket, prove_set, prove_ticket,
 };
@@ -12,6 +12,10 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+/// The most batches of one peer's that are being checked at once. Further ones are dropped: a member sends its batch again,
+/// and who answers for another's has it in its own pool.
+const BATCH_CHECK_PER_PEER_COUNT_MAX: usize = 32;
 
 /// Names a job until its outcome is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,9 +132,23 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    /// How many are under way.
-    pub(super) fn count(&self) -> usize {
-        self.under_way.len()
+    /// Whether another batch of a peer's may be checked now.
+    pub(super) fn has_room(&self, peer: &PublicKey) -> bool {
+        let of_peer = |purpose: &&Purpose| matches!(purpose, Purpose::PeerBatch { from } if from == peer);
+        self.under_way.values().filter(of_peer).count() < BATCH_CHECK_PER_PEER_COUNT_MAX
+    }
+
+    pub(super) fn sizes(&self, validators: usize) -> [Size; 2] {
+        let is_check = |purpose: &&Purpose| matches!(purpose, Purpose::PeerBatch { .. });
+        let checks = self.under_way.values().filter(is_check).count();
+        [
+            Size::limited(
+                "batches of peers that are being checked",
+                checks,
+                validators * BATCH_CHECK_PER_PEER_COUNT_MAX,
+            ),
+            Size::unstated("other jobs under way", self.under_way.len() - checks),
+        ]
     }
 }
 
@@ -155,5 +173,26 @@ impl Node {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_of_a_peer_that_are_being_checked_hold_at_their_limit_and_not_one_past_it() {
+        let (one, other) = (PublicKey([1; 32]), PublicKey([2; 32]));
+        let mut jobs = Jobs::default();
+        for number in 0..BATCH_CHECK_PER_PEER_COUNT_MAX as u64 {
+            assert!(jobs.has_room(&one));
+            jobs.under_way.insert(JobId(number), Purpose::PeerBatch { from: one });
+        }
+        assert!(!jobs.has_room(&one));
+        assert!(jobs.has_room(&other), "another has room of its own");
+        let [checks, _] = jobs.sizes(1);
+        assert_eq!(checks.held_max, Some(checks.held));
+        jobs.under_way.remove(&JobId(0));
+        assert!(jobs.has_room(&one), "what was checked made room");
     }
 }

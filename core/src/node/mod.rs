@@ -43,6 +43,7 @@ mod task;
 mod ticket;
 mod timers;
 mod twin;
+mod waiters;
 
 pub use config::{NodeConfig, OpenFault};
 pub use job::{Job, JobId, JobOutcome};

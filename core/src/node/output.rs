@@ -1,8 +1,8 @@
 //! What a node wants done, and what has to wait for the disk first.
 
 use super::{Class, Job, JobId};
-use crate::api::{ApiFault, Response};
-use crate::base::{Digest, Height, PublicKey, UnixMillis, WriteBatch};
+use crate::api::{ApiFault, FaultKind, Response};
+use crate::base::{Digest, Height, PublicKey, Size, UnixMillis, WriteBatch};
 use crate::hypermesh::ordering::Evidence;
 use crate::state::OperationId;
 use crate::trustchain::ca::SerialNumber;
@@ -11,6 +11,12 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+/// The most outputs that wait for the disk. Past it a message is lost, as any may be, and a request is refused; what this
+/// node tells of itself still waits, because there is one such for each of its writes.
+const HELD_COUNT_MAX: usize = 16_384;
+/// What this node tells of itself may wait beyond [`HELD_COUNT_MAX`]: blocks that are not durable yet are fewer.
+const HELD_EVENT_COUNT_MAX: usize = 1024;
 
 /// Names a request until it is answered. The driver chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -245,6 +251,8 @@ pub enum Event {
 pub(super) struct Outbox {
     ready: VecDeque<Output>,
     held: BTreeMap<PersistToken, Vec<Output>>,
+    /// How many outputs these are.
+    held_count: usize,
     last_token: PersistToken,
     durable: PersistToken,
 }
@@ -286,24 +294,75 @@ impl Outbox {
         self.ready.push_back(Output::Respond { id, response });
     }
 
-    /// Hands an output out once the write is durable, at once if it is.
+    /// Hands an output out once the write is durable, at once if it is. Where too many wait already, a message is lost and
+    /// a request refused instead.
     pub(super) fn after(&mut self, token: PersistToken, output: Output) {
         if token <= self.durable {
-            self.ready.push_back(output);
-        } else {
-            self.held.entry(token).or_default().push(output);
+            return self.ready.push_back(output);
+        }
+        match output {
+            Output::Send { .. } if self.held_count >= HELD_COUNT_MAX => {}
+            Output::Respond { id, .. } if self.held_count >= HELD_COUNT_MAX => {
+                let message = alloc::format!(
+                    "{HELD_COUNT_MAX} answers and messages wait for this node's disk, which is slow: ask again in a \
+                     second, or ask another node; what was ordered stands"
+                );
+                self.respond(id, Err(ApiFault::new(FaultKind::ResourceExhausted, message)));
+            }
+            output => {
+                self.held.entry(token).or_default().push(output);
+                self.held_count += 1;
+            }
         }
     }
 
     /// How many outputs wait for the disk.
-    pub(super) fn held_count(&self) -> usize {
-        self.held.values().map(Vec::len).sum()
+    pub(super) const fn size(&self) -> Size {
+        Size::limited(
+            "outputs that wait for the disk",
+            self.held_count,
+            HELD_COUNT_MAX + HELD_EVENT_COUNT_MAX,
+        )
     }
 
     pub(super) fn release(&mut self, token: PersistToken) {
         self.durable = self.durable.max(token);
         let later = self.held.split_off(&PersistToken(self.durable.0 + 1));
         let released = core::mem::replace(&mut self.held, later);
+        self.held_count -= released.values().map(Vec::len).sum::<usize>();
         self.ready.extend(released.into_values().flatten());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_that_wait_for_the_disk_hold_at_their_limit_and_past_it_requests_are_refused() {
+        let mut outbox = Outbox::default();
+        let token = outbox.persist(WriteBatch::default());
+        assert!(matches!(outbox.pop(), Some(Output::Persist { .. })));
+        let answer = |id| Output::Respond { id: RequestId(id), response: Err(ApiFault::invalid("no")) };
+        (0..HELD_COUNT_MAX as u64).for_each(|id| outbox.after(token, answer(id)));
+        assert!(outbox.pop().is_none(), "at the limit all of them wait");
+        outbox.after(token, answer(u64::MAX));
+        let Some(Output::Respond { id: RequestId(u64::MAX), response: Err(fault) }) = outbox.pop() else {
+            panic!("one past the limit is refused at once");
+        };
+        assert_eq!(fault.kind, FaultKind::ResourceExhausted);
+        assert!(fault.message.contains("ask again in a second"));
+        let (to, class, message) = (PublicKey([1; 32]), Class::Bulk, Arc::from([]));
+        outbox.after(token, Output::Send { to, class, message });
+        outbox.after(token, Output::Event(Event::Durable { height: Height(1) }));
+        assert!(outbox.pop().is_none());
+        outbox.release(token);
+        let released: Vec<Output> = core::iter::from_fn(|| outbox.pop()).collect();
+        assert_eq!(
+            released.len(),
+            HELD_COUNT_MAX + 1,
+            "the message was lost, and what it tells of itself was not"
+        );
+        assert_eq!(outbox.size().held, 0);
     }
 }

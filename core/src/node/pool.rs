@@ -54,7 +54,9 @@ impl Node {
         let wanted = self.state.get::<Member>(&batch.member).is_some_and(|member| {
             batch.genesis == self.state.genesis_hash() && batch.sequence >= member.next_sequence
         });
-        if wanted && !known {
+        if wanted && !known && !self.jobs.has_room(&from) {
+            self.count("hypermesh", "batches_refused_total", 1);
+        } else if wanted && !known {
             let genesis = self.state.genesis_hash();
             let _job =
                 self.run(Purpose::PeerBatch { from }, Job::CheckBatch { genesis, batch: Box::new(batch) });

@@ -5,7 +5,7 @@ use super::submit::Want;
 use super::task::Task;
 use super::{Node, RequestId};
 use crate::api::{
-    ApiFault, BlockProof, CheckpointNote, IssuedCertificate, LogEntry, Request, Response, read,
+    ApiFault, BlockProof, CheckpointNote, FaultKind, IssuedCertificate, LogEntry, Request, Response, read,
 };
 use crate::base::{Height, Reader as _, UnixMillis, reached};
 use crate::state::{Action, Certificate, Operation, Receipt};
@@ -13,9 +13,6 @@ use crate::trust::{CertificateProof, IssuingDer, TrustBundle};
 use crate::trustchain::ca::{PemLabel, SerialNumber, certificate_der, pem};
 use alloc::string::String;
 use alloc::vec::Vec;
-
-/// The most requests that wait for one certificate or checkpoint.
-pub(super) const WAITING_PER_TASK_MAX: usize = 1024;
 
 impl Node {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request) {
@@ -101,10 +98,10 @@ impl Node {
 
     /// Refuses those who wait for signatures, which take a quorum too.
     pub(super) fn refuse_unsigned(&mut self, fault: &ApiFault) {
-        let certificates = core::mem::take(&mut self.signing.certificates).into_values();
-        let checkpoints = core::mem::take(&mut self.signing.checkpoints).into_values();
-        let requests = certificates.flat_map(|waited| waited.requests).chain(checkpoints.flatten());
-        for request in requests.collect::<Vec<_>>() {
+        let certificates = core::mem::take(&mut self.signing.certificates).dismiss();
+        let checkpoints = core::mem::take(&mut self.signing.checkpoints).dismiss();
+        self.signing.log_sizes.clear();
+        for request in certificates.into_iter().chain(checkpoints) {
             self.outbox.respond(request, Err(fault.clone()));
         }
     }
@@ -122,15 +119,13 @@ impl Node {
             };
             return self.outbox.respond(id, Err(fault));
         };
-        let waiting = self.signing.certificates.entry(serial).or_default();
-        if waiting.requests.len() >= WAITING_PER_TASK_MAX {
-            let fault = ApiFault::unavailable("too many requests wait for this certificate: try again");
+        if let Err(crowded) = self.signing.certificates.push(serial, id) {
+            let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
             return self.outbox.respond(id, Err(fault));
         }
-        waiting.requests.push(id);
         let mut tasks = alloc::vec![Task::Leaf(serial)];
         if let Ok(Some((header, _))) = stored_proof(&self.store, certificate.height) {
-            waiting.log_size = Some(header.log_size);
+            self.signing.log_sizes.insert(serial, header.log_size);
             tasks.push(Task::Checkpoint(header.log_size));
         }
         self.recall(Task::Leaf(serial));
@@ -157,17 +152,20 @@ impl Node {
             let fault = self.not_ready();
             return self.outbox.respond(id, Err(fault));
         }
-        self.signing.checkpoints.entry(size).or_default().push(id);
+        if let Err(crowded) = self.signing.checkpoints.push(size, id) {
+            let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
+            return self.outbox.respond(id, Err(fault));
+        }
         self.signing.fresh.insert(Task::Checkpoint(size));
     }
 
     /// Answers those whose certificates and checkpoints are complete.
     pub(super) fn answer_waiting(&mut self) {
-        let ready: Vec<u64> = self.signing.checkpoints.keys().copied().collect();
+        let ready: Vec<u64> = self.signing.checkpoints.things().copied().collect();
         for size in ready {
             let Some(note) = self.checkpoint_note(size) else { continue };
             let Some(root) = self.state.log().root_at(size).ok() else { continue };
-            for id in self.signing.checkpoints.remove(&size).unwrap_or_default() {
+            for id in self.signing.checkpoints.take(&size) {
                 let note = CheckpointNote { note: note.clone(), size, root };
                 self.respond_durably(id, Ok(Response::LogCheckpoint(note)));
             }
@@ -179,7 +177,7 @@ impl Node {
 
     fn answer_certificates(&mut self) {
         let signed = |serial: &&SerialNumber| self.signing.finished.contains_key(&Task::Leaf(**serial));
-        let ready: Vec<SerialNumber> = self.signing.certificates.keys().filter(signed).copied().collect();
+        let ready: Vec<SerialNumber> = self.signing.certificates.things().filter(signed).copied().collect();
         if ready.is_empty() {
             return;
         }
@@ -187,7 +185,8 @@ impl Node {
         let chains = self.signed_issuing();
         for serial in ready {
             let Some(issued) = self.issued(serial, &root, &chains) else { continue };
-            for id in self.signing.certificates.remove(&serial).unwrap_or_default().requests {
+            self.signing.log_sizes.remove(&serial);
+            for id in self.signing.certificates.take(&serial) {
                 self.respond_durably(id, Ok(Response::IssueCertificate(issued.clone())));
             }
         }

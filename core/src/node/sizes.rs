@@ -12,10 +12,10 @@ impl Node {
         let validators = self.state.validators().count();
         let mut sizes = alloc::vec![
             Size::limited("validators linked", self.connected.len(), validators),
-            Size::unstated("outputs that wait for the disk", self.outbox.held_count()),
+            self.outbox.size(),
             Size::unstated("timers", self.timers.count()),
-            Size::unstated("jobs under way", self.jobs.count()),
         ];
+        sizes.extend(self.jobs.sizes(validators));
         sizes.extend(self.engine.sizes());
         sizes.extend(self.ordering.sizes());
         sizes.extend(self.pool.sizes(self.state.genesis_document().all_members().count(), validators));

@@ -8,6 +8,7 @@ use super::job::{Job, JobId, ProofOrder, Purpose};
 use super::line::{Lines, WAITING_COUNT_MAX};
 use super::message::Message;
 use super::timers::Timer;
+use super::waiters::{WAITER_COUNT_MAX, Waiters};
 use super::{Node, RequestId};
 use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
 use crate::base::{Digest, PublicKey, Sequence, Size, reached};
@@ -48,7 +49,7 @@ pub(super) enum Want {
 #[derive(Default)]
 pub(super) struct Submission {
     lines: Lines,
-    waiting: BTreeMap<OperationId, Vec<(RequestId, Want)>>,
+    waiting: Waiters<OperationId, (RequestId, Want)>,
     outstanding: Option<Outstanding>,
     /// Batches that others made and want to see committed, by their id.
     foreign: BTreeMap<Digest, ForeignBatch>,
@@ -58,11 +59,10 @@ impl Submission {
     pub(super) fn sizes(&self) -> [Size; 4] {
         // What was in a batch that was given up goes back into its line, whatever came meanwhile.
         let operations_max = WAITING_COUNT_MAX + BATCH_OPERATION_COUNT_MAX;
-        let requests = self.waiting.values().map(Vec::len).sum();
         [
             Size::limited("operations that wait for a batch", self.lines.count(), operations_max),
-            Size::limited("operations that requests wait for", self.waiting.len(), operations_max),
-            Size::unstated("requests that wait for operations", requests),
+            Size::limited("operations that requests wait for", self.waiting.thing_count(), operations_max),
+            Size::limited("requests that wait for operations", self.waiting.count(), WAITER_COUNT_MAX),
             Size::limited(
                 "batches of others that requests wait for",
                 self.foreign.len(),
@@ -105,10 +105,9 @@ impl Node {
             reached!(self.marks, "an operation is refused for want of a quorum");
             return self.outbox.respond(request, Err(fault));
         }
-        if let Some(waiting) = self.submission.waiting.get_mut(&checked.id) {
+        if self.submission.waiting.has(&checked.id) {
             reached!(self.marks, "an operation is asked for while it is on its way");
-            waiting.push((request, want));
-            return;
+            return self.wait_for_operation(request, want, checked.id).unwrap_or_default();
         }
         if let Some(refusal) = self.foreseen_refusal(&checked) {
             let fault = if self.may_be_behind() {
@@ -123,9 +122,22 @@ impl Node {
         if let Err(full) = self.submission.lines.check_room(&checked.operation.body.owner) {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, full)));
         }
-        self.submission.waiting.insert(checked.id, alloc::vec![(request, want)]);
-        self.submission.lines.push(checked);
-        self.consider_batch();
+        if self.wait_for_operation(request, want, checked.id).is_some() {
+            self.submission.lines.push(checked);
+            self.consider_batch();
+        }
+    }
+
+    /// Lets a request wait for an operation. `None` if it is refused, because too many do.
+    fn wait_for_operation(&mut self, request: RequestId, want: Want, operation: OperationId) -> Option<()> {
+        match self.submission.waiting.push(operation, (request, want)) {
+            Ok(()) => Some(()),
+            Err(crowded) => {
+                let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
+                self.outbox.respond(request, Err(fault));
+                None
+            }
+        }
     }
 
     /// Why an operation would be refused, if it would be, by the next block. Where the last one is old, because the mesh
@@ -145,7 +157,7 @@ impl Node {
     /// Refuses what waits to be ordered. The operations stay: they may still be.
     pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
         // That they are on their way is remembered: whoever asks again does not put them there twice.
-        let waiting = self.submission.waiting.values_mut().flat_map(core::mem::take);
+        let waiting = self.submission.waiting.dismiss().into_iter();
         let foreign = core::mem::take(&mut self.submission.foreign).into_values();
         let requests = waiting.map(|(request, _)| request).chain(foreign.map(|batch| batch.request));
         for request in requests.collect::<Vec<_>>() {
@@ -306,7 +318,7 @@ impl Node {
     }
 
     fn settle(&mut self, receipt: &Receipt) {
-        for (request, want) in self.submission.waiting.remove(&receipt.operation).unwrap_or_default() {
+        for (request, want) in self.submission.waiting.take(&receipt.operation) {
             self.answer(request, want, receipt);
         }
     }

@@ -7,7 +7,7 @@
 use super::validity::{check_block, check_commit};
 use super::{Moment, Violation};
 use hypermesh_core::api::View;
-use hypermesh_core::base::{Height, Mono, PublicKey, Reader as _, Signature, Table};
+use hypermesh_core::base::{Digest, Height, Mono, PublicKey, Signature, Table};
 use hypermesh_core::hypermesh::ordering::Round;
 use hypermesh_core::state::{Block, Executed, Genesis, Receipt, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,13 +40,20 @@ pub struct Decided {
 /// The chain.
 pub struct Chain {
     genesis: Arc<Genesis>,
+    genesis_hash: Digest,
     decided: BTreeMap<Height, Decided>,
     unverified: u64,
 }
 
 impl Chain {
     pub(super) fn new(genesis: &Arc<Genesis>) -> Self {
-        Self { genesis: Arc::clone(genesis), decided: BTreeMap::new(), unverified: 0 }
+        let genesis_hash = genesis.hash();
+        Self { genesis: Arc::clone(genesis), genesis_hash, decided: BTreeMap::new(), unverified: 0 }
+    }
+
+    /// Which mesh's it is.
+    pub(super) const fn genesis_hash(&self) -> Digest {
+        self.genesis_hash
     }
 
     /// The block of a height, if it is known.
@@ -82,8 +89,17 @@ impl Chain {
         let Decided { since, block, receipts, .. } = self.at(height).expect("a block of this chain");
         let (block, receipts) = (block.clone(), receipts.clone());
         let decided = Decided { state, since: *since, block, receipts, entries, precommits: BTreeSet::new() };
-        let genesis = Arc::clone(&self.genesis);
-        Self { genesis, decided: BTreeMap::from([(height, decided)]), unverified: 0 }
+        let (genesis, genesis_hash) = (Arc::clone(&self.genesis), self.genesis_hash);
+        Self { genesis, genesis_hash, decided: BTreeMap::from([(height, decided)]), unverified: 0 }
+    }
+
+    /// This chain without the receipts of one block, for tests of what looks at it.
+    #[cfg(test)]
+    pub(super) fn without_receipts(&self, height: Height) -> Self {
+        let Decided { state, entries, .. } = self.at(height).expect("a block of this chain");
+        let mut chain = self.with(height, state.clone(), entries.clone());
+        chain.decided.values_mut().for_each(|decided| decided.receipts.clear());
+        chain
     }
 
     /// Takes the state that a node has come to. Gives the heights that no node had before, in order; `None` if the node
@@ -101,9 +117,7 @@ impl Chain {
         let mut fresh = Vec::new();
         if let Some(first) = self.missing_until(height) {
             let missing = || (first.0..=height.0).map(Height);
-            let has = |height: Height| {
-                matches!(moment.disk.get(Table::Blocks, &height.0.to_be_bytes()), Ok(Some(_)))
-            };
+            let has = |height: Height| moment.disk.written(Table::Blocks, &height.0.to_be_bytes()).is_some();
             if !missing().all(has) {
                 return Ok(None);
             }
@@ -140,8 +154,7 @@ impl Chain {
     fn extend(&mut self, moment: &Moment<'_>, height: Height) -> Result<(), Violation> {
         let broken = |what: String| moment.violation("validity", what);
         let parent = self.state(Height(height.0 - 1)).ok_or_else(|| broken("no parent".to_string()))?;
-        let bytes = moment.disk.get(Table::Blocks, &height.0.to_be_bytes());
-        let bytes = bytes.ok().flatten().unwrap_or_default();
+        let bytes = moment.disk.written(Table::Blocks, &height.0.to_be_bytes()).unwrap_or_default();
         let block = Block::from_bytes(&bytes);
         let block = block.ok_or_else(|| broken(format!("has something for block {height} that is none")))?;
         let mut none = BTreeSet::new();

@@ -1,11 +1,33 @@
 //! Nobody is blamed unjustly, and whoever provably lies is found out: no node finds an honest one, or its own store, at
 //! fault; of each liar whose lie leaves evidence, some other node tells before the end.
+//!
+//! Two votes that contradict each other are such a proof as soon as one honest node has both. So a node that is handed the
+//! second by the liar itself, while it counts the votes of that very height and had the first in the same life and height,
+//! tells of it in the same step. Nothing is demanded where it might have had to let go of one: votes for another height,
+//! votes that came by a third, signatures that do not hold, nodes that crash in that step.
 
 use super::Violation;
 use crate::world::Place;
-use hypermesh_core::base::PublicKey;
+use hypermesh_core::base::{Digest, Height, PublicKey};
+use hypermesh_core::hypermesh::ordering::{ConsensusMessage, SignedVote, Vote};
 use hypermesh_core::node::Event;
-use std::collections::BTreeSet;
+use hypermesh_core::state::BLOCK_BYTES_MAX;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The first byte of messages of the ordering.
+const CONSENSUS: u8 = 0;
+
+/// A message that a node takes up.
+pub struct Heard<'a> {
+    /// The node.
+    pub place: Place,
+    /// Who sent it.
+    pub source: PublicKey,
+    /// Which height's votes the node counted as it came.
+    pub counted: Option<Height>,
+    /// The message.
+    pub message: &'a [u8],
+}
 
 /// Watches what nodes say of one another.
 #[derive(Default)]
@@ -20,12 +42,58 @@ pub struct EvidenceCheck {
     expected: BTreeSet<PublicKey>,
     /// Those whom others have blamed.
     blamed: BTreeSet<PublicKey>,
+    /// The votes of each liar that each node has counted, all of one height.
+    counted: BTreeMap<(Place, PublicKey), Vec<Vote>>,
+    /// Who has told of whose equivocation.
+    told: BTreeSet<(Place, PublicKey)>,
 }
 
 impl EvidenceCheck {
     /// Allows a node to be blamed from now on.
     pub fn corrupt(&mut self, node: PublicKey) {
         self.liars.insert(node);
+    }
+
+    /// Takes note that a node starts: it has forgotten what it counted.
+    pub fn on_start(&mut self, place: Place) {
+        self.counted.retain(|(at, _), _| *at != place);
+    }
+
+    /// Looks at what a node has made of a message, when it is still up after it.
+    ///
+    /// # Errors
+    /// If that made two contradicting votes of one validator which it has counted, and it has not said so.
+    pub fn on_heard(&mut self, genesis: &Digest, heard: &Heard<'_>) -> Result<(), Violation> {
+        let Heard { place, source, counted: Some(height), message } = *heard else { return Ok(()) };
+        let Some((&CONSENSUS, rest)) = message.split_first().filter(|_| self.liars.contains(&source)) else {
+            return Ok(());
+        };
+        let signed = match ConsensusMessage::decode(rest, BLOCK_BYTES_MAX) {
+            Ok(ConsensusMessage::Vote(signed) | ConsensusMessage::RepeatedVote(signed)) => signed,
+            _ => return Ok(()),
+        };
+        let SignedVote { vote, .. } = signed;
+        if vote.validator != source || vote.height != height || signed.verify(genesis).is_err() {
+            return Ok(());
+        }
+        let counted = self.counted.entry((place, source)).or_default();
+        counted.retain(|earlier| earlier.height == height);
+        let contradicts = |earlier: &&Vote| {
+            (earlier.round, earlier.kind) == (vote.round, vote.kind) && earlier.value_id != vote.value_id
+        };
+        let contradicted = counted.iter().find(contradicts).copied();
+        if !counted.contains(&vote) {
+            counted.push(vote);
+        }
+        match contradicted {
+            Some(earlier) if !self.told.contains(&(place, source)) => {
+                let number = place + 1;
+                let what =
+                    format!("node-{number} has {earlier:?} and {vote:?}, and tells of no equivocation");
+                Err(Violation::new("evidence", what))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Demands that a liar is found out by the end.
@@ -61,6 +129,9 @@ impl EvidenceCheck {
     /// # Errors
     /// If it blames someone.
     pub fn on_event(&mut self, place: Place, event: &Event) -> Result<(), Violation> {
+        if let Event::Equivocation(evidence) = event {
+            self.told.insert((place, evidence.offender()));
+        }
         self.blamed.extend(match event {
             Event::Equivocation(evidence) => Some(evidence.offender()),
             Event::Culprit { validator, .. } => Some(*validator),
@@ -85,6 +156,8 @@ impl EvidenceCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hypermesh_core::base::SecretKey;
+    use hypermesh_core::hypermesh::ordering::{Round, VoteKind};
 
     #[test]
     fn it_fires_when_an_honest_node_is_blamed() {
@@ -105,5 +178,35 @@ mod tests {
         let culprit = Event::Culprit { validator: liar, reason: "bad share".to_string() };
         check.on_event(0, &culprit).unwrap();
         assert_eq!(check.finish(), Ok(()));
+    }
+
+    #[test]
+    fn it_fires_when_a_node_has_two_contradicting_votes_and_tells_of_none() {
+        let (key, genesis) = (SecretKey::from_seed([1; 32]), Digest([2; 32]));
+        let say = |height, round, value_id| {
+            let (kind, validator) = (VoteKind::Prevote, key.public());
+            let vote = Vote { kind, height: Height(height), round: Round(round), value_id, validator };
+            let message = ConsensusMessage::Vote(vote.sign(&genesis, &key)).encode();
+            [&[CONSENSUS], message.as_slice()].concat()
+        };
+        let (one, none) = (say(5, 0, Some(Digest([3; 32]))), say(5, 0, None));
+        let mut check = EvidenceCheck::default();
+        let hear = |check: &mut EvidenceCheck, place, counted: u64, message: &[u8]| {
+            let (source, counted) = (key.public(), Some(Height(counted)));
+            check.on_heard(&genesis, &Heard { place, source, counted, message })
+        };
+        assert_eq!(hear(&mut check, 0, 5, &one), Ok(()));
+        assert_eq!(hear(&mut check, 0, 5, &none), Ok(()), "an honest one's word is not looked at");
+        check.corrupt(key.public());
+        assert_eq!(hear(&mut check, 0, 5, &one), Ok(()));
+        assert_eq!(hear(&mut check, 0, 5, &one), Ok(()), "the same once more");
+        assert_eq!(hear(&mut check, 0, 5, &say(5, 1, None)), Ok(()), "another round");
+        assert_eq!(hear(&mut check, 1, 5, &none), Ok(()), "another node");
+        assert_eq!(hear(&mut check, 0, 4, &none), Ok(()), "it does not count them yet");
+        assert_eq!(hear(&mut check, 0, 5, &none).unwrap_err().check, "evidence");
+        check.on_start(0);
+        assert_eq!(hear(&mut check, 0, 5, &one), Ok(()), "it has forgotten the other");
+        check.told.insert((0, key.public()));
+        assert_eq!(hear(&mut check, 0, 5, &none), Ok(()), "it has told");
     }
 }

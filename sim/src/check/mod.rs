@@ -28,7 +28,7 @@ pub use bounded::{LEFT_COUNT_MAX, UNSTATED_COUNT_MAX, check_sizes, check_sizes_w
 pub use chain::{Chain, Decided};
 pub use checkpoint::CheckpointCheck;
 pub use durability::DurabilityCheck;
-pub use evidence::EvidenceCheck;
+pub use evidence::{EvidenceCheck, Heard};
 pub use fork::ForkCheck;
 pub use ledger::LedgerCheck;
 pub use linear::LinearCheck;
@@ -170,6 +170,7 @@ impl Checks {
     /// Takes note that a node starts.
     pub fn on_start(&mut self, place: Place) {
         self.seen.remove(&place);
+        self.evidence.on_start(place);
         self.linear.on_start(place);
     }
 
@@ -199,6 +200,17 @@ impl Checks {
     /// Takes note of a message that reaches a node.
     pub fn on_deliver(&mut self, node: PublicKey, message: &[u8]) {
         self.nonce.on_deliver(node, message);
+    }
+
+    /// Looks at what a node that lies itself to nobody has made of a message.
+    ///
+    /// # Errors
+    /// If that shows that another lies, and it does not say so.
+    pub fn on_heard(&mut self, node: PublicKey, heard: &Heard<'_>) -> Result<(), Violation> {
+        match self.liars.contains(&node) {
+            true => Ok(()),
+            false => self.evidence.on_heard(&self.chain.genesis_hash(), heard),
+        }
     }
 
     /// Looks at how much a node holds.

@@ -8,7 +8,7 @@
 
 use super::{Chain, Moment, Violation};
 use borsh::{BorshDeserialize, BorshSerialize};
-use hypermesh_core::base::{Digest, Height, PublicKey, Reader as _, Signature, Table, decode, encode};
+use hypermesh_core::base::{Digest, Height, PublicKey, Signature, Table, decode, encode};
 use hypermesh_core::hypermesh::committee::{
     Commitment, Incarnation, NonceId, ShareRequest, SignedShare, message_digest,
 };
@@ -140,7 +140,7 @@ impl NonceCheck {
                 let certificate = state.get::<Certificate>(&serial).ok_or_else(unknown)?;
                 let Some(decided) = chain.at(certificate.height) else { return Ok(None) };
                 let key = certificate.leaf_index.0.to_be_bytes();
-                let entry = moment.disk.get(Table::LogEntries, &key).ok().flatten().unwrap_or_default();
+                let entry = moment.disk.written(Table::LogEntries, &key).unwrap_or_default();
                 if state.log().leaf_hash(certificate.leaf_index) != Some(leaf_hash(&entry)) {
                     return Ok(None);
                 }

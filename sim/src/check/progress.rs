@@ -2,12 +2,17 @@
 //! is said beforehand, from how the nodes and links are, not guessed from what happens.
 //!
 //! All here is a function of what it is given. Whoever plays a plan describes the situation that it leaves, asks for the
-//! [`Outlook`], lets the [`bound`] pass, and has what came of it [`judge`]d. Two nodes are linked if messages get through
-//! both ways. Only a quorum of which each is linked with every other owes progress: votes are not passed on.
+//! [`Outlook`], lets the time pass within which progress is owed, and has what came of it [`judge`]d. Two nodes are linked
+//! if messages get through both ways. Only a quorum of which each is linked with every other owes progress: votes are not
+//! passed on.
+//!
+//! If there was none, the situation as it is then found says whether that is a [`Stall`] that the protocol allows, and
+//! which; or whether a quorum is whole, and stands still for no reason.
 
 use super::Violation;
 use crate::world::Place;
 use hypermesh_core::base::Height;
+use hypermesh_core::hypermesh::committee::threshold;
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,6 +31,52 @@ pub struct Situation {
     pub able: BTreeSet<Place>,
     /// Pairs of nodes between which messages get through both ways, the smaller place first.
     pub linked: BTreeSet<(Place, Place)>,
+    /// Of those that are not able, why not, where that is known.
+    pub hindered: BTreeMap<Place, String>,
+    /// What the generation of the committee's keys waits for, while there are none.
+    pub keyless: Option<String>,
+    /// Those of the able who lack their shares of the keys.
+    pub without_shares: BTreeSet<Place>,
+}
+
+/// Why nothing can come about, where that is as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Stall {
+    /// Too few validators take part.
+    #[error("no quorum: {able} of {validators} validators are able, and {quorum} decide{hindered}")]
+    NoQuorum {
+        /// How many do.
+        able: usize,
+        /// Of how many.
+        validators: usize,
+        /// How many it takes.
+        quorum: usize,
+        /// Who does not and why, in words that begin with `": "`.
+        hindered: String,
+    },
+    /// They are too few that reach one another.
+    #[error("cut off: no validator is linked with {others} others")]
+    CutOff {
+        /// With how many one has to be.
+        others: usize,
+    },
+    /// The committee has no keys, and not all validators are there to generate them.
+    #[error("waiting for key generation, which takes all validators{hindered}: {awaited}")]
+    KeyGeneration {
+        /// What it waits for, in a node's words.
+        awaited: String,
+        /// Who is not there and why, in words that begin with `": "`.
+        hindered: String,
+    },
+    /// Too few hold shares of the committee's keys: blocks are decided, and nothing is signed.
+    #[error("waiting for key shares: {holders} validators that are able hold theirs, and {threshold} sign")]
+    KeyShares {
+        /// How many hold theirs.
+        holders: usize,
+        /// How many it takes.
+        threshold: usize,
+    },
 }
 
 /// What is owed in a situation.
@@ -37,10 +88,7 @@ pub enum Outlook {
         among: BTreeSet<Place>,
     },
     /// Nothing can be decided, and this is why.
-    Stall {
-        /// Why not.
-        reason: String,
-    },
+    Stall(Stall),
     /// Something might be decided, and nobody owes it.
     Open,
 }
@@ -50,7 +98,7 @@ impl Situation {
     #[must_use]
     pub fn all_linked(validators: usize, able: BTreeSet<Place>) -> Self {
         let linked = able.iter().flat_map(|one| able.range(one + 1..).map(|other| (*one, *other))).collect();
-        Self { validators, able, linked }
+        Self { validators, able, linked, ..Self::default() }
     }
 
     /// How many it takes to decide.
@@ -68,24 +116,49 @@ impl Situation {
     pub fn outlook(&self) -> Outlook {
         let quorum = self.quorum();
         if self.able.len() < quorum {
-            let reason = format!(
-                "{} of {} validators are able, and {quorum} decide",
-                self.able.len(),
-                self.validators
-            );
-            return Outlook::Stall { reason };
+            return Outlook::Stall(Stall::NoQuorum {
+                able: self.able.len(),
+                validators: self.validators,
+                quorum,
+                hindered: self.hindered_in_words(),
+            });
         }
         let linked = |one: &Place| self.able.iter().filter(|other| self.is_linked(*one, **other)).count();
         let reaching: BTreeSet<Place> =
             self.able.iter().copied().filter(|one| linked(one) + 1 >= quorum).collect();
         if reaching.is_empty() {
-            return Outlook::Stall { reason: format!("no validator is linked with {} others", quorum - 1) };
+            return Outlook::Stall(Stall::CutOff { others: quorum - 1 });
         }
         let mut tries = TRY_COUNT_MAX;
         match self.linked_quorum(reaching, &mut tries) {
             Some(among) => Outlook::Progress { among },
             None => Outlook::Open,
         }
+    }
+
+    /// Why nothing is signed here, if that is as it should be: what stops decisions stops signatures too. `None` where a
+    /// quorum owes both.
+    #[must_use]
+    pub fn stall(&self) -> Option<Stall> {
+        let among = match self.outlook() {
+            Outlook::Stall(stall) => return Some(stall),
+            Outlook::Progress { among } => among,
+            Outlook::Open => return None,
+        };
+        let is_whole = |one: &Place| among.iter().all(|other| one == other || self.is_linked(*one, *other));
+        let all_are_there = self.able.len() == self.validators && self.able.iter().all(is_whole);
+        if let Some(awaited) = self.keyless.clone().filter(|_| !all_are_there) {
+            return Some(Stall::KeyGeneration { awaited, hindered: self.hindered_in_words() });
+        }
+        let holders = self.able.difference(&self.without_shares).count();
+        let threshold = threshold(self.validators);
+        (self.keyless.is_none() && holders < threshold).then_some(Stall::KeyShares { holders, threshold })
+    }
+
+    fn hindered_in_words(&self) -> String {
+        let one = |(place, why): (&Place, &String)| format!("node-{} {why}", place + 1);
+        let all: Vec<String> = self.hindered.iter().map(one).collect();
+        if all.is_empty() { String::new() } else { format!(": {}", all.join(", ")) }
     }
 
     /// As many as possible of these are left out, one of each pair that is not linked, while a quorum remains.
@@ -121,12 +194,14 @@ pub fn bound(validators: usize) -> Duration {
 pub struct Outcome {
     /// For how long the situation was as it was described.
     pub waited: Duration,
+    /// Within which time progress was owed; [`bound`], where nothing stricter was.
+    pub within: Duration,
     /// The height of each node before.
     pub before: BTreeMap<Place, Height>,
     /// And after; nodes that are down have none.
     pub after: BTreeMap<Place, Height>,
-    /// How many requests that nodes in the quorum got in this time, [`bound`] before its end at the latest, were not
-    /// answered, neither so nor so.
+    /// How many requests that nodes in the quorum got in this time, `within` before its end at the latest, were not
+    /// answered.
     pub unanswered: usize,
 }
 
@@ -135,25 +210,25 @@ pub struct Outcome {
 /// # Errors
 /// If a quorum did not advance in time, one of it lags behind, or requests stay without an answer; also if something was
 /// decided where nothing could be.
-pub fn judge(situation: &Situation, outlook: &Outlook, outcome: &Outcome) -> Result<(), Violation> {
+pub fn judge(outlook: &Outlook, outcome: &Outcome) -> Result<(), Violation> {
     let broken = |what: String| Err(Violation::new("progress", what));
     let height =
         |heights: &BTreeMap<Place, Height>, place: &Place| heights.get(place).copied().unwrap_or_default();
     let highest = outcome.before.values().max().copied().unwrap_or_default();
     match outlook {
         Outlook::Open => Ok(()),
-        Outlook::Stall { reason } => match outcome.after.values().max() {
+        Outlook::Stall(stall) => match outcome.after.values().max() {
             Some(now) if now > &highest.next() => {
                 // One block may have been on its way when the quorum was lost.
-                broken(format!("block {now} was decided although nothing can be: {reason}"))
+                broken(format!("block {now} was decided although nothing can be: {stall}"))
             }
             _ => Ok(()),
         },
         Outlook::Progress { among } => {
-            if outcome.waited < bound(situation.validators) {
+            let waited = outcome.waited;
+            if waited < outcome.within {
                 return Ok(());
             }
-            let waited = outcome.waited;
             if let Some(late) = among.iter().find(|place| height(&outcome.after, place) <= highest) {
                 let (number, now) = (late + 1, height(&outcome.after, late));
                 return broken(format!(
@@ -187,35 +262,57 @@ mod tests {
         assert_eq!(outlook, Outlook::Progress { among: BTreeSet::from([0, 1, 3]) });
         let mut outcome = Outcome {
             waited: bound(4),
+            within: bound(4),
             before: heights([5, 5, 5, 4]),
             after: heights([9, 9, 5, 9]),
             unanswered: 0,
         };
-        assert_eq!(judge(&situation, &outlook, &outcome), Ok(()));
+        assert_eq!(judge(&outlook, &outcome), Ok(()));
         outcome.unanswered = 1;
-        assert!(judge(&situation, &outlook, &outcome).is_err());
+        assert!(judge(&outlook, &outcome).is_err());
         (outcome.unanswered, outcome.after) = (0, heights([9, 9, 5, 5]));
-        assert_eq!(judge(&situation, &outlook, &outcome).unwrap_err().check, "progress");
+        assert_eq!(judge(&outlook, &outcome).unwrap_err().check, "progress");
         outcome.waited -= Duration::from_millis(1);
-        assert_eq!(judge(&situation, &outlook, &outcome), Ok(()), "its time is not over");
+        assert_eq!(judge(&outlook, &outcome), Ok(()), "its time is not over");
     }
 
     #[test]
     fn a_stall_is_legal_where_no_quorum_is_able_or_linked_and_deciding_then_is_not() {
         let few = four(&[0, 1]);
         let outlook = few.outlook();
-        assert!(matches!(&outlook, Outlook::Stall { reason } if reason.contains("2 of 4")));
+        assert!(matches!(&outlook, Outlook::Stall(stall) if stall.to_string().contains("2 of 4")));
         let halves = Situation { linked: BTreeSet::from([(0, 1), (2, 3)]), ..four(&[0, 1, 2, 3]) };
-        assert!(matches!(halves.outlook(), Outlook::Stall { .. }));
+        assert_eq!(halves.outlook(), Outlook::Stall(Stall::CutOff { others: 2 }));
         let still = Outcome {
             waited: bound(4),
+            within: bound(4),
             before: heights([5, 5, 5, 5]),
             after: heights([6, 5, 5, 5]),
             unanswered: 3,
         };
-        assert_eq!(judge(&few, &outlook, &still), Ok(()));
+        assert_eq!(judge(&outlook, &still), Ok(()));
         let decided = Outcome { after: heights([7, 5, 5, 5]), ..still };
-        assert_eq!(judge(&few, &outlook, &decided).unwrap_err().check, "progress");
+        assert_eq!(judge(&outlook, &decided).unwrap_err().check, "progress");
+    }
+
+    #[test]
+    fn a_stall_has_a_name_and_where_a_quorum_is_whole_there_is_none() {
+        let whole = four(&[0, 1, 2, 3]);
+        assert_eq!(whole.stall(), None);
+        let hindered = BTreeMap::from([(3, "is down".to_string())]);
+        let three = Situation { hindered, ..four(&[0, 1, 2]) };
+        assert_eq!(three.stall(), None, "a quorum needs no fourth");
+        let words =
+            |situation: Situation| situation.stall().map(|stall| stall.to_string()).unwrap_or_default();
+        let keyless = Some("waiting for commitments of node-4".to_string());
+        let generates = words(Situation { keyless: keyless.clone(), ..three.clone() });
+        assert!(generates.starts_with("waiting for key generation") && generates.contains("node-4 is down"));
+        assert_eq!(Situation { keyless, ..whole }.stall(), None, "all are there to generate keys");
+        let without_shares = BTreeSet::from([2]);
+        assert!(words(Situation { without_shares, ..three }).starts_with("waiting for key shares: 2"));
+        let hindered = BTreeMap::from([(2, "abstains through height 9".to_string())]);
+        assert!(words(Situation { hindered, ..four(&[0, 1]) }).ends_with("node-3 abstains through height 9"));
+        assert!(words(Situation { linked: BTreeSet::new(), ..four(&[0, 1, 2]) }).starts_with("cut off"));
     }
 
     #[test]

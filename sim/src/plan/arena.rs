@@ -115,6 +115,10 @@ pub(super) trait Arena: Sized {
     fn is_taken(&self, place: Place, response: &Response) -> bool;
     /// Whether one of these nodes has told of a validator that contradicts itself.
     fn tells_of_equivocation(&self, places: &[Place]) -> bool;
+    /// Whether messages get through between two nodes, both ways, as far as is known.
+    fn is_linked(&self, _one: Place, _other: Place) -> bool {
+        true
+    }
     /// How often a class of faults has taken effect.
     fn count(&self, class: FaultClass) -> u64;
     /// Why it was not given, if it was refused.
@@ -344,6 +348,10 @@ impl Arena for World {
 
     fn response(&self, id: RequestId) -> Option<Response> {
         self.answer(id)?.response.as_ref().ok().cloned()
+    }
+
+    fn is_linked(&self, one: Place, other: Place) -> bool {
+        Self::is_linked(self, one, other)
     }
 
     fn refusal(&self, id: RequestId) -> Option<String> {

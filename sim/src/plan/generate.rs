@@ -4,7 +4,7 @@
 
 use super::fault::{Fault, Liar, TimedFault};
 use super::workload::{Ask, Then, TimedRequest};
-use super::{PLAN_FORMAT, Plan, Range, Rest, WorldKind, quorum_of};
+use super::{PLAN_FORMAT, Plan, Range, Rest, Suite, WorldKind, quorum_of};
 use crate::world::{Lie, Place, Random, Start, Stream};
 
 /// One seed in this many generates its keys itself.
@@ -99,6 +99,7 @@ impl Plan {
             format: PLAN_FORMAT,
             seed,
             world: shape.world,
+            suite: Suite::BUILT,
             nodes,
             start,
             chaos_ms,

@@ -41,6 +41,7 @@ pub use shrink::{Shrunk, shrink};
 pub use workload::{Ask, Then, TimedRequest};
 
 use crate::world::{Place, Start};
+use hypermesh_core::base::SUITE;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -77,6 +78,38 @@ pub enum Rest {
     CutOff,
 }
 
+/// Which cryptography a plan is for. Keys differ between the two, and with them who proposes when: a seed says nothing
+/// without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suite {
+    /// As it ships.
+    Real,
+    /// A stand-in that takes no time.
+    Simulation,
+}
+
+impl Suite {
+    /// That of this build.
+    pub const BUILT: Self =
+        if matches!(SUITE.as_bytes(), b"simulation") { Self::Simulation } else { Self::Real };
+
+    /// The command that plays plans for it.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Real => "cargo scenario",
+            Self::Simulation => "cargo scenario-simulated",
+        }
+    }
+}
+
+impl Default for Suite {
+    fn default() -> Self {
+        Self::BUILT
+    }
+}
+
 impl WorldKind {
     /// Its name.
     #[must_use]
@@ -108,6 +141,9 @@ pub struct Plan {
     pub seed: u64,
     /// In which world it is played.
     pub world: WorldKind,
+    /// With which cryptography; that of the build that reads it, if nothing is said.
+    #[serde(default)]
+    pub suite: Suite,
     /// How many validators there are.
     pub nodes: usize,
     /// Whether the nodes generate their keys first.
@@ -153,6 +189,9 @@ pub enum PlanFault {
     /// It is one of another build.
     #[error("the plan has format {0}, and this build plays format {PLAN_FORMAT}: make it anew from its seed")]
     Format(u32),
+    /// It is for another cryptography than this build's.
+    #[error("the plan is for the other cryptography ({0:?}) than this build's: play it with `{command} replay FILE`", command = .0.command())]
+    Suite(Suite),
     /// A number is out of bounds.
     #[error("{what}: there are {count}, and at most {most} are allowed")]
     TooMany {
@@ -225,6 +264,9 @@ impl Plan {
     pub fn check(&self) -> Result<(), PlanFault> {
         if self.format != PLAN_FORMAT {
             return Err(PlanFault::Format(self.format));
+        }
+        if self.suite != Suite::BUILT {
+            return Err(PlanFault::Suite(self.suite));
         }
         bounded("nodes", self.nodes, NODE_COUNT_MAX)?;
         bounded("faults", self.faults.len(), FAULT_COUNT_MAX)?;

@@ -7,9 +7,10 @@ use super::fault::Memory;
 use super::outcome::{Failure, FailureKind, Outcome};
 use super::workload::{Ask, Then, TimedRequest};
 use super::{Plan, Range, Rest, WorldKind, quic};
+use crate::check::progress::{self, Situation, judge};
 use crate::world::{NetworkOptions, Options, Place, RunFault, Span, World};
 use hypermesh_core::api::Response;
-use hypermesh_core::base::Mono;
+use hypermesh_core::base::{Height, Mono};
 use hypermesh_core::trust::TrustBundle;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +21,10 @@ const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// Of liars who have equivocated more often than this, some honest node has both of two contradicting messages: each is
 /// shown both at once one time in four.
 const EQUIVOCATIONS_UNNOTICED_MAX: u64 = 200;
+/// What a node says of its keys when it has lost its shares of them.
+const LACKS_SHARES: &str = "lacks its key shares";
+/// What did not happen, when the healed nodes stand still.
+const PROGRESS: &str = "progress";
 /// So many requests at one instant are a burst.
 const BURST_COUNT: usize = 100;
 
@@ -202,20 +207,39 @@ impl<'a, A: Arena> Run<'a, A> {
             client.despair();
         }
         let within = Duration::from_millis(self.plan.progress_ms);
-        let end = self.world.now().after(within);
-        while self.ask_again() {
-            if self.world.now() >= end {
-                return Err(self.stalled(within));
-            }
-            self.world.run_for(ASKS_AGAIN_AFTER)?;
-        }
-        self.world.run_until("the healed nodes at one height", within, |world| {
+        self.advance(within)?;
+        let one_height = self.world.run_until("the healed nodes at one height", within, |world| {
             let mut heights =
                 self.plan.healed.iter().map(|place| world.view(*place).map(|view| view.state.height()));
             let first = heights.next();
             heights.all(|height| Some(height) == first)
-        })?;
+        });
+        match one_height {
+            Err(RunFault::Stalled { what, .. }) => return Err(self.stalled(within, &what)),
+            ended => ended?,
+        }
         self.verify(within)
+    }
+
+    /// Lets the healed nodes answer everything and decide on it, and has what comes of that judged: a plan promises that
+    /// they are a quorum, each linked with every other.
+    fn advance(&mut self, within: Duration) -> Result<(), RunFault> {
+        let healed = self.plan.healed.iter().copied().collect();
+        let outlook = Situation::all_linked(self.plan.nodes, healed).outlook();
+        let (began, before) = (self.world.now(), self.heights());
+        while self.ask_again() && self.world.now().since(began) < within {
+            self.world.run_for(ASKS_AGAIN_AFTER)?;
+        }
+        let unanswered = self.clients.iter().filter(|client| client.is_owed()).count();
+        let waited = self.world.now().since(began);
+        let outcome = progress::Outcome { waited, within, before, after: self.heights(), unanswered };
+        judge(&outlook, &outcome).map_err(|violation| self.stalled(within, &violation.what))
+    }
+
+    /// The height of each node that runs.
+    fn heights(&self) -> BTreeMap<Place, Height> {
+        let height = |place| Some((place, self.world.view(place)?.state.height()));
+        (0..self.plan.nodes).filter_map(height).collect()
     }
 
     /// What is left to demand where more lie than can be tolerated: the honest nodes run and answer, and whoever was
@@ -253,15 +277,50 @@ impl<'a, A: Arena> Run<'a, A> {
         owed
     }
 
-    fn stalled(&self, within: Duration) -> RunFault {
+    /// A failure to make progress: what is owed, and which stall it is.
+    fn stalled(&self, within: Duration, violation: &str) -> RunFault {
         let owed: Vec<String> = self
             .clients
             .iter()
             .filter(|client| client.is_owed())
             .map(|client| format!("request {} ({})", client.number(), client.last_refusal(&self.world)))
             .collect();
-        let what = "an answer to everything that was asked".to_string();
-        RunFault::Stalled { what, within, state: format!("{}; {}", owed.join(", "), self.world.describe()) }
+        let stall = match self.situation().stall() {
+            Some(stall) => format!("a legal stall, which the plan did not promise: {stall}"),
+            None => "no legal stall: a quorum is able and linked".to_string(),
+        };
+        let state = format!("{violation}; {stall}; {}; {}", owed.join(", "), self.world.describe());
+        RunFault::Stalled { what: PROGRESS.to_string(), within, state }
+    }
+
+    /// How the nodes are now, as they say themselves; but for those that lie.
+    fn situation(&self) -> Situation {
+        let mut situation = Situation { validators: self.plan.nodes, ..Situation::default() };
+        for place in 0..self.plan.nodes {
+            let view = self.world.view(place);
+            let why = match &view {
+                None => Some("is down".to_string()),
+                Some(_) if self.plan.liars.iter().any(|liar| liar.place == place) => Some("lies".to_string()),
+                Some(view) => hindrance(&view.status.voting),
+            };
+            if let Some(why) = why {
+                situation.hindered.insert(place, why);
+                continue;
+            }
+            situation.able.insert(place);
+            let Some(view) = view else { continue };
+            match view.state.committee() {
+                None => situation.keyless = Some(view.status.committee.clone()),
+                Some(_) if view.status.committee.contains(LACKS_SHARES) => {
+                    situation.without_shares.insert(place);
+                }
+                Some(_) => {}
+            }
+        }
+        let pairs =
+            (0..self.plan.nodes).flat_map(|one| (one + 1..self.plan.nodes).map(move |other| (one, other)));
+        situation.linked = pairs.filter(|(one, other)| self.world.is_linked(*one, *other)).collect();
+        situation
     }
 
     /// Every certificate that a client got verifies offline.
@@ -285,6 +344,13 @@ impl<'a, A: Arena> Run<'a, A> {
         let simulated = self.world.now();
         Outcome { hash, events, simulated, coverage, marks, answered, lines, tape, records, failure }
     }
+}
+
+/// Why a node that runs does not vote, in its own words for its status; that it is not linked with enough others is no
+/// reason of its own.
+fn hindrance(voting: &str) -> Option<String> {
+    let own = ["abstains", "waits", "stopped"].iter().any(|word| voting.starts_with(word));
+    own.then(|| voting.to_string())
 }
 
 impl Plan {

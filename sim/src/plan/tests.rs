@@ -19,6 +19,21 @@ fn what_is_no_plan_is_refused_with_the_line() {
 }
 
 #[test]
+fn a_plan_for_the_other_cryptography_is_refused_with_the_command_that_plays_it() {
+    let plan = Plan::of_seed(1, Shape::default());
+    let line = plan.to_toml().lines().find(|line| line.starts_with("suite")).map(str::to_string).unwrap();
+    let without = plan.to_toml().replacen(&line, "", 1);
+    assert_eq!(Plan::from_toml(&without), Ok(plan.clone()), "if nothing is said it is this build's");
+    let (other, named, command) = match Suite::BUILT {
+        Suite::Real => (Suite::Simulation, "suite = \"simulation\"", "cargo scenario-simulated replay"),
+        Suite::Simulation => (Suite::Real, "suite = \"real\"", "`cargo scenario replay"),
+    };
+    let fault = Plan::from_toml(&plan.to_toml().replacen(&line, named, 1)).unwrap_err();
+    assert_eq!(fault, PlanFault::Suite(other));
+    assert!(fault.to_string().contains(command), "{fault}");
+}
+
+#[test]
 fn more_than_f_damaged_disks_or_liars_are_refused_and_so_is_a_healed_liar() {
     let mut plan = Plan::of_seed(0, Shape { nodes: Some(4), ..Shape::default() });
     plan.faults.clear();
@@ -167,4 +182,43 @@ fn plans_of_a_world_hold_nothing_that_it_has_not() {
     plan = Plan::of_seed(0, Shape::default());
     plan.faults = vec![TimedFault { at_ms: 0, for_ms: 1, fault: moves }];
     assert_eq!(plan.check(), Err(PlanFault::Foreign { what: "fault", number: 0 }));
+}
+
+/// What a plan fails with, if it is played although no promise holds in it.
+fn stall_of(plan: &Plan) -> String {
+    let failure = play(plan).failure.unwrap();
+    assert_eq!((failure.kind, failure.check.as_str()), (FailureKind::Liveness, "progress"), "{failure}");
+    failure.what
+}
+
+#[test]
+fn without_progress_a_run_fails_and_says_which_stall_it_is() {
+    let plan = Plan::of_seed(0, Shape { nodes: Some(4), ..Shape::default() });
+    let calm = Plan {
+        faults: Vec::new(),
+        liars: Vec::new(),
+        requests: Vec::new(),
+        healed: vec![0, 1, 2],
+        rest: Rest::Down,
+        chaos_ms: 1_000,
+        ..plan
+    };
+    assert_eq!(play(&calm).failure, None);
+    let hasty = stall_of(&Plan { progress_ms: 1, ..calm.clone() });
+    assert!(hasty.contains("no legal stall"), "{hasty}");
+    // One of the three that are said to be healed says nothing: the plan promises what it must not.
+    let liars = vec![Liar { place: 2, lie: crate::world::Lie::Silence }];
+    let silent = stall_of(&Plan { liars, progress_ms: 10_000, ..calm.clone() });
+    assert!(
+        silent.contains("no quorum: 2 of 4") && silent.contains("node-3 lies, node-4 is down"),
+        "{silent}"
+    );
+    // Keys take all four, and the fourth is down for good.
+    let crash = TimedFault { at_ms: 0, for_ms: 1_000, fault: Fault::Crash { place: 3 } };
+    let start = Start::Empty;
+    let keyless = stall_of(&Plan { start, faults: vec![crash], progress_ms: 10_000, ..calm });
+    assert!(
+        keyless.contains("waiting for key generation") && keyless.contains("node-4 is down"),
+        "{keyless}"
+    );
 }

@@ -184,6 +184,11 @@ impl Disk {
         Digest(*blake3::hash(&block).as_bytes())
     }
 
+    /// The row that was written last with this key, whether or not the device gives it back.
+    pub(crate) fn written(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        self.lock().visible.get(&table)?.get(key).cloned()
+    }
+
     /// The durable row with this key.
     pub(crate) fn durable(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
         self.lock().durable.get(&table)?.get(key).cloned()
@@ -344,6 +349,7 @@ mod tests {
         assert_eq!(disk.fail_reads(true), 0);
         assert!(matches!(disk.get(Table::Wal, b"a"), Err(ReadError::Device { .. })));
         assert!(matches!(disk.range(Table::Wal, b"", 1), Err(ReadError::Device { .. })));
+        assert_eq!(disk.written(Table::Wal, b"a"), Some(b"value".to_vec()), "it is there all the same");
         assert_eq!(disk.fail_reads(false), 2);
         assert_eq!(disk.get(Table::Wal, b"a"), Ok(Some(b"value".to_vec())));
     }

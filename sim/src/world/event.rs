@@ -1,9 +1,10 @@
 //! What is to happen, in order of time, and of when it was arranged where the time is the same; and how it does.
 
-use super::machine::{Incarnation, Pace};
+use super::machine::{Incarnation, Machine, Pace};
 use super::network::{Epoch, Link, Place};
 use super::trace::Entry;
 use super::{World, read};
+use crate::check::Heard;
 use crate::plan::FaultClass;
 use hypermesh_core::api::Request;
 use hypermesh_core::base::{Mono, Now};
@@ -211,12 +212,23 @@ impl World {
         if let Some(liar) = self.machines.get_mut(link.target).and_then(|machine| machine.lie.as_mut()) {
             liar.hear(message);
         }
-        let source = self.key(link.source);
-        self.checks.on_deliver(self.key(link.target), message);
+        let (place, node, source) = (link.target, self.key(link.target), self.key(link.source));
+        self.checks.on_deliver(node, message);
         let content = [source.0.as_slice(), message].concat();
-        self.handle(link.target, "message", &content, |node, now| {
+        let life =
+            |machine: &Machine| (machine.incarnation, machine.node.as_ref().map(Node::counts_votes_of));
+        let before = self.machines.get(place).map(life);
+        self.handle(place, "message", &content, |node, now| {
             node.handle_message(now, source, message);
         });
+        // Who crashed in that step may not have come to telling what it found.
+        let after = self.machines.get(place).map(life);
+        if let (Some((life, Some(counted))), Some((now, Some(_)))) = (before, after)
+            && life == now
+            && let Err(violation) = self.checks.on_heard(node, &Heard { place, source, counted, message })
+        {
+            self.violation.get_or_insert(violation);
+        }
     }
 
     /// A request is answered from the view if it can be, as the real driver does.

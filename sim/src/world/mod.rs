@@ -307,6 +307,13 @@ impl World {
         self.machines.get(place).is_some_and(|machine| machine.lie.is_some())
     }
 
+    /// Whether nothing keeps messages between two nodes from getting through, either way.
+    #[must_use]
+    pub fn is_linked(&self, one: Place, other: Place) -> bool {
+        let allows = |source, target| self.network.allows(Link { source, target });
+        allows(one, other) && allows(other, one)
+    }
+
     /// Whether every node runs and can issue.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -17,6 +17,8 @@ const LOOK_PERIOD: Duration = Duration::from_millis(100);
 const FOLDER_PREFIX: &str = "hypermesh-host-";
 /// Where the control groups of version 2 are, on a machine that has only those and on one that has both.
 const CONTROL_GROUPS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+/// The home of whoever works on a host, of its own.
+pub const HOME: &str = "/root";
 /// What commands on a host find in their environment.
 const ENVIRONMENT: [&str; 3] =
     ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"];
@@ -123,14 +125,14 @@ impl Host {
         self.held.run(script);
     }
 
-    /// A shell on the host, in its `/root`, that ends at the first command that fails.
+    /// A shell on the host, at [`HOME`], that ends at the first command that fails.
     #[must_use]
     pub fn shell(&self, script: &str) -> Command {
         let target = self.held.inner.to_string();
         let mut command = Command::new("nsenter");
         command.args(["--target", &target, "--mount", "--net", "--uts", "--ipc", "--pid", "--root", "--wd"]);
         command.args(["env", "-i"]).args(ENVIRONMENT);
-        command.args(["bash", "-euo", "pipefail", "-c", &format!("cd /root\n{script}")]);
+        command.args(["bash", "-euo", "pipefail", "-c", &format!("cd {HOME}\n{script}")]);
         command.stdin(Stdio::null());
         command
     }

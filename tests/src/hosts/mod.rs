@@ -11,7 +11,7 @@
 
 mod host;
 
-pub use host::Host;
+pub use host::{HOME, Host};
 
 use std::net::Ipv6Addr;
 use std::os::unix::fs::MetadataExt;

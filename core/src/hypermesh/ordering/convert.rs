@@ -9,6 +9,7 @@ use super::message::{
 };
 use super::vote::{ProposalHeader, Round, SignedProposalHeader, SignedVote, Vote, VoteKind};
 use alloc::vec::Vec;
+use malachite_consensus::PeerId;
 use malachite_types as mt;
 use malachite_types::{NilOrVal, SignedMessage, VoteType};
 
@@ -22,6 +23,12 @@ pub(super) fn round(round: mt::Round) -> Round {
 
 pub(super) fn core_round(round: Round) -> mt::Round {
     mt::Round::new(round.0)
+}
+
+/// The core wants the name of the peer that served a block; the host knows it, and the engine need not.
+pub(super) fn nobody() -> PeerId {
+    const IDENTITY_OF_NOTHING: [u8; 2] = [0, 0];
+    PeerId::from_bytes(&IDENTITY_OF_NOTHING).expect("the identity multihash of no bytes is a peer id")
 }
 
 impl From<VoteType> for VoteKind {

@@ -2,7 +2,7 @@
 
 use super::certificate::CommitCertificate;
 use super::context::{MeshContext, Value};
-use super::convert::{core_round, round};
+use super::convert::{core_round, nobody, round};
 use super::evidence::Evidence;
 use super::fault::EngineFault;
 use super::host::Host;
@@ -25,7 +25,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
 use malachite_consensus::{
-    Error, Input as CoreMessage, LocallyProposedValue, Params, PeerId, ProposedValue, State, process,
+    Error, Input as CoreMessage, LocallyProposedValue, Params, ProposedValue, State, process,
 };
 use malachite_types::{
     NilOrVal, ThresholdParam, ThresholdParams, Validity, ValueOrigin, ValuePayload, ValueResponse, VoteType,
@@ -299,6 +299,12 @@ impl Engine {
         &self.host.marks
     }
 
+    /// The height that is being decided: a message of it is taken up at once.
+    #[must_use]
+    pub fn running(&self) -> Option<Height> {
+        (self.phase == Phase::Running).then(|| self.height())
+    }
+
     /// How much the engine's tables hold. The core's own follow the rounds of the height under way.
     #[must_use]
     pub fn sizes(&self) -> [Size; 4] {
@@ -487,12 +493,6 @@ fn is_endorsed(state: &State<MeshContext>, candidate: &Candidate, needed: usize)
     candidate.certified
         || voters.len() >= needed
         || state.driver.polka_certificates().iter().any(|polka| polka.value_id == id)
-}
-
-/// The core wants the name of the peer that served a block; the host knows it, and the engine need not.
-fn nobody() -> PeerId {
-    const IDENTITY_OF_NOTHING: [u8; 2] = [0, 0];
-    PeerId::from_bytes(&IDENTITY_OF_NOTHING).expect("the identity multihash of no bytes is a peer id")
 }
 
 const _: () = {

@@ -4,6 +4,7 @@ mod chaos;
 mod codec;
 mod recall;
 mod steps;
+mod twins;
 mod world;
 
 use super::EngineFault;

@@ -15,6 +15,7 @@ use crate::node::commit::Committed;
 use crate::node::message::TaskSignature;
 use crate::node::task::Task;
 use crate::node::timers::Timer;
+use crate::node::waiters::{WAITER_COUNT_MAX, Waiters};
 use crate::node::{Event, Node, OpenFault, RequestId};
 use crate::state::{ActiveCommittee, Block, SystemAction, SystemOperation};
 use crate::trustchain::ca::SerialNumber;
@@ -47,8 +48,10 @@ pub(in crate::node) struct Signing {
     /// When each coordinator was last given new commitments because it named ones that this node does not have.
     renewed: BTreeMap<PublicKey, Mono>,
     /// Who waits for a certificate or a checkpoint.
-    pub(in crate::node) certificates: BTreeMap<SerialNumber, CertificateWaited>,
-    pub(in crate::node) checkpoints: BTreeMap<u64, Vec<RequestId>>,
+    pub(in crate::node) certificates: Waiters<SerialNumber, RequestId>,
+    pub(in crate::node) checkpoints: Waiters<u64, RequestId>,
+    /// The checkpoints that answers with certificates need, by the log's size.
+    pub(in crate::node) log_sizes: BTreeMap<SerialNumber, u64>,
     /// Finished signatures: those that the whole mesh shares, and those that someone waits for.
     pub(in crate::node) finished: BTreeMap<Task, Signature>,
     /// Cosignatures by log size and validator.
@@ -69,9 +72,9 @@ pub(in crate::node) struct Signing {
 
 impl Signing {
     pub(in crate::node) fn sizes(&self, validators: usize) -> [Size; 11] {
-        let requests = self.certificates.values().map(|waited| waited.requests.len()).sum();
-        let checkpoints = self.checkpoints.values().map(Vec::len).sum();
-        let cosigned_max = CHECKPOINTS_KEPT + 1 + self.checkpoints.len() + self.certificates.len();
+        let (requests, checkpoints) = (self.certificates.count(), self.checkpoints.count());
+        let waited = self.checkpoints.thing_count() + self.certificates.thing_count();
+        let cosigned_max = CHECKPOINTS_KEPT + 1 + waited;
         [
             Size::unstated("signing sessions", self.sessions.len()),
             Size::limited("tasks of signing sessions", self.tasks.len(), self.sessions.len()),
@@ -82,22 +85,14 @@ impl Signing {
                 self.waiting.count_max(validators),
             ),
             Size::limited("coordinators that were given new commitments", self.renewed.len(), validators),
-            Size::unstated("requests that wait for certificates", requests),
-            Size::unstated("requests that wait for checkpoints", checkpoints),
+            Size::limited("requests that wait for certificates", requests, WAITER_COUNT_MAX),
+            Size::limited("requests that wait for checkpoints", checkpoints, WAITER_COUNT_MAX),
             Size::unstated("finished signatures", self.finished.len()),
             Size::limited("checkpoints with cosignatures", self.cosignatures.len(), cosigned_max),
             Size::unstated("signers without a cosignature", self.uncosigned.len()),
             Size::limited("signatures that came before their blocks", self.early.len(), validators),
         ]
     }
-}
-
-/// Who waits for a certificate.
-#[derive(Default)]
-pub(in crate::node) struct CertificateWaited {
-    pub(in crate::node) requests: Vec<RequestId>,
-    /// The checkpoint that the answer needs, by the log's size.
-    pub(in crate::node) log_size: Option<u64>,
 }
 
 struct Session {
@@ -201,8 +196,8 @@ impl Node {
     pub(in crate::node) fn forget_finished(&mut self) {
         let signing = &mut self.signing;
         let newest = signing.cosignatures.keys().rev().nth(CHECKPOINTS_KEPT).copied().unwrap_or_default();
-        let needed: BTreeSet<u64> = signing.certificates.values().filter_map(|held| held.log_size).collect();
-        let waited = |size: &u64| signing.checkpoints.contains_key(size) || needed.contains(size);
+        let needed: BTreeSet<u64> = signing.log_sizes.values().copied().collect();
+        let waited = |size: &u64| signing.checkpoints.has(size) || needed.contains(size);
         signing.cosignatures.retain(|size, _| *size > newest || waited(size));
         signing.uncosigned.retain(|(task, _)| match task {
             Task::Checkpoint(size) => signing.cosignatures.contains_key(size),
@@ -214,7 +209,7 @@ impl Node {
         signing.finished.retain(|task, _| match task {
             Task::Root | Task::Issuing(_) => true,
             Task::RevocationList(number) => Some(*number) == list,
-            Task::Leaf(serial) => certificates.contains_key(serial),
+            Task::Leaf(serial) => certificates.has(serial),
             Task::Checkpoint(size) => cosignatures.contains_key(size),
         });
     }

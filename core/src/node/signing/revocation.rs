@@ -4,10 +4,10 @@
 //! A signed list is a side table: it is kept whole, because the state moves on and cannot make an older one again. A
 //! node that finds no quorum goes on showing the last one; `nextUpdate` tells its age.
 
-use crate::api::{ApiFault, PublishedList, Response};
+use crate::api::{ApiFault, FaultKind, PublishedList, Response};
 use crate::base::{Reader as _, Signature, Table, WriteBatch, decode, encode};
-use crate::node::requests::WAITING_PER_TASK_MAX;
 use crate::node::task::Task;
+use crate::node::waiters::{Crowded, WAITER_PER_THING_COUNT_MAX};
 use crate::node::{Event, Node, OpenFault, RequestId};
 use crate::trustchain::ca::{CRL_BYTES_MAX, CRL_MS_LIFETIME, crl_der};
 use alloc::collections::BTreeMap;
@@ -124,8 +124,8 @@ impl Node {
         if let Some(list) = self.published_list().filter(|list| list.number >= wanted) {
             return self.respond_durably(id, Ok(Response::GetRevocationList(list)));
         }
-        if self.signing.lists.waiting.len() >= WAITING_PER_TASK_MAX {
-            let fault = ApiFault::unavailable("too many requests wait for the revocation list: try again");
+        if self.signing.lists.waiting.len() >= WAITER_PER_THING_COUNT_MAX {
+            let fault = ApiFault::new(FaultKind::ResourceExhausted, Crowded::Thing);
             return self.outbox.respond(id, Err(fault));
         }
         self.signing.lists.waiting.push((id, wanted));

@@ -40,10 +40,11 @@ fn an_offer_holds_no_more_than_was_asked_for() {
     let mut mesh = Mesh::new(4);
     let me = mesh.validators()[1];
     let part = mesh.signers.get_mut(&me).unwrap();
+    let before = part.outstanding_count(&mesh.coordinator, PURPOSE);
     let offer = part.offer_some(mesh.coordinator, PURPOSE, 3, &mut mesh.entropy).unwrap();
     assert_eq!(offer.commitments.len(), 3);
     assert_eq!(part.offer_some(mesh.coordinator, PURPOSE, 0, &mut mesh.entropy), None);
-    assert_eq!(part.outstanding_count(&mesh.coordinator, PURPOSE), 3);
+    assert_eq!(part.outstanding_count(&mesh.coordinator, PURPOSE), before + 3);
 }
 
 #[test]

@@ -1,0 +1,379 @@
+//! The ledger against a book: who has how much, what each operation paid, which were seen before.
+
+use super::{config, found_out};
+use crate::base::{MicroCaesar, Sequence, UnixMillis};
+use crate::caesar::{Place, REGISTER_FEE, TRANSFER_FEE};
+use crate::state::tests::kit::{BEGIN, FUNDS, Mesh, alice, bob, pauper, register, transfer};
+use crate::state::{Action, Candidate, Member, Operation, OperationBody, Outcome, Receipt, Refusal, State};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use proptest::prelude::*;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+
+/// Those who ask for something: one with funds, another, and one with nothing.
+const OWNER_COUNT: usize = 3;
+/// All accounts: the owners', then the validators', of whom the first has funds.
+const ACCOUNT_COUNT: usize = OWNER_COUNT + 4;
+const RESERVE: u64 = 1_000_000_000_000;
+const REWARD_DIVISOR: u64 = 10_000_000;
+const LIFE_MS_MAX: i64 = 3_600_000;
+const BEACON_MS: u64 = 10_000;
+const TICKET_MS: u64 = 8_000;
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Transfer {
+        to: usize,
+        amount: u64,
+    },
+    /// What only members may, for nothing.
+    Attest,
+    /// A name that somebody has: refused, and paid for.
+    TakenName,
+}
+
+/// An operation as it was signed; its number is its place among all that were.
+#[derive(Clone, Copy, Debug)]
+struct Signed {
+    owner: usize,
+    act: Act,
+    /// When it expires, after genesis; it may be before.
+    expires: i64,
+}
+
+/// What a batch has in a place.
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    /// A new operation that expires so long after the block's time.
+    New { owner: usize, act: Act, life: i64 },
+    /// One that was signed before, by its number modulo how many there are.
+    Again(usize),
+}
+
+/// A block.
+#[derive(Clone, Debug)]
+struct Step {
+    /// How long after its parent, in milliseconds.
+    after_ms: u64,
+    /// How many precommits decided its parent.
+    signers: usize,
+    /// What the first validator's batch has in it; no batch if nothing.
+    items: Vec<Item>,
+}
+
+/// What a receipt says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Done,
+    Expired,
+    ExpiresTooLate,
+    Funds { balance: u64, needed: u64 },
+    NotMember,
+    Taken,
+}
+
+/// The model. `WRONG` is added to every fee: zero, unless it is to be found out.
+#[derive(Clone, Debug)]
+struct Book<const WRONG: u64> {
+    time: u64,
+    height: u64,
+    accounts: [u64; ACCOUNT_COUNT],
+    reserve: u64,
+    batches: u64,
+    signed: Vec<Signed>,
+    /// Operations that have their receipt, and when it goes.
+    receipts: BTreeMap<usize, i64>,
+    /// The operations of the last block: which, what they paid, what they are told.
+    told: Vec<(usize, u64, Told)>,
+    beacon: (u64, u64),
+    tickets: BTreeSet<u64>,
+}
+
+impl<const WRONG: u64> Book<WRONG> {
+    fn new() -> Self {
+        let mut accounts = [0; ACCOUNT_COUNT];
+        for funded in [0, 1, OWNER_COUNT] {
+            accounts[funded] = FUNDS.0;
+        }
+        Self {
+            time: 0,
+            height: 0,
+            accounts,
+            reserve: RESERVE,
+            batches: 0,
+            signed: Vec::new(),
+            receipts: BTreeMap::new(),
+            told: Vec::new(),
+            beacon: (0, 0),
+            tickets: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the first validator can put a batch into a block at this time: with a ticket that is on chain, or in time.
+    fn has_ticket(&self, time: u64) -> bool {
+        self.tickets.contains(&self.beacon.0) || time - self.beacon.1 <= TICKET_MS
+    }
+
+    fn block(&mut self, step: &Step) {
+        self.time += step.after_ms;
+        if self.height > 0 {
+            let share = self.reserve / REWARD_DIVISOR / step.signers as u64;
+            for validator in 0..step.signers {
+                self.reserve -= share;
+                self.accounts[OWNER_COUNT + validator] += share;
+            }
+        }
+        self.height += 1;
+        self.told.clear();
+        let numbers = self.numbers(step);
+        if !numbers.is_empty() {
+            self.batches += 1;
+            self.tickets.insert(self.beacon.0);
+        }
+        for number in numbers {
+            self.carry(number);
+        }
+        let time = self.time.cast_signed();
+        self.receipts.retain(|_, expires| *expires >= time);
+        if self.time - self.beacon.1 >= BEACON_MS {
+            self.beacon = (self.beacon.0 + 1, self.time);
+        }
+    }
+
+    /// Signs what is new in a batch; the numbers of all that is in it, each once.
+    fn numbers(&mut self, step: &Step) -> Vec<usize> {
+        let mut numbers = Vec::new();
+        for item in &step.items {
+            let number = match *item {
+                Item::New { owner, act, life } => {
+                    self.signed.push(Signed { owner, act, expires: self.time.cast_signed() + life });
+                    self.signed.len() - 1
+                }
+                Item::Again(any) => any % self.signed.len().max(1),
+            };
+            if number < self.signed.len() && !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+        numbers
+    }
+
+    fn carry(&mut self, number: usize) {
+        if self.receipts.contains_key(&number) {
+            return;
+        }
+        let Signed { owner, act, expires } = self.signed[number];
+        let left = expires - self.time.cast_signed();
+        if left < 0 {
+            return self.told.push((number, 0, Told::Expired));
+        }
+        if left > LIFE_MS_MAX {
+            return self.told.push((number, 0, Told::ExpiresTooLate));
+        }
+        let fee = match act {
+            Act::Transfer { .. } => TRANSFER_FEE.0 + WRONG,
+            Act::Attest => 0,
+            Act::TakenName => REGISTER_FEE.0 + WRONG,
+        };
+        self.receipts.insert(number, expires);
+        let balance = self.accounts[owner];
+        if balance < fee {
+            return self.told.push((number, 0, Told::Funds { balance, needed: fee }));
+        }
+        self.accounts[owner] -= fee;
+        self.reserve += fee;
+        let told = self.act(owner, act);
+        self.told.push((number, fee, told));
+    }
+
+    fn act(&mut self, owner: usize, act: Act) -> Told {
+        let balance = self.accounts[owner];
+        match act {
+            Act::Attest => Told::NotMember,
+            Act::TakenName => Told::Taken,
+            Act::Transfer { amount, .. } if amount > balance => Told::Funds { balance, needed: amount },
+            Act::Transfer { to, amount } => {
+                self.accounts[owner] -= amount;
+                self.accounts[to] += amount;
+                Told::Done
+            }
+        }
+    }
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    let amounts = prop_oneof![
+        4 => 1..2_000_u64,
+        2 => 1..FUNDS.0,
+        1 => Just(FUNDS.0),
+        1 => Just(FUNDS.0 - TRANSFER_FEE.0),
+    ];
+    prop_oneof![
+        6 => (0..=OWNER_COUNT, amounts).prop_map(|(to, amount)| Act::Transfer { to, amount }),
+        1 => Just(Act::Attest),
+        1 => Just(Act::TakenName),
+    ]
+}
+
+fn items() -> impl Strategy<Value = Item> {
+    let lives = prop_oneof![
+        6 => 0..20_000_i64,
+        1 => Just(0),
+        1 => Just(-1),
+        1 => Just(LIFE_MS_MAX),
+        1 => Just(LIFE_MS_MAX + 1),
+    ];
+    prop_oneof![
+        3 => (0..OWNER_COUNT, acts(), lives).prop_map(|(owner, act, life)| Item::New { owner, act, life }),
+        2 => (0..100_usize).prop_map(Item::Again),
+    ]
+}
+
+impl<const WRONG: u64> ReferenceStateMachine for Book<WRONG> {
+    type State = Self;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self::new()).boxed()
+    }
+
+    fn transitions(book: &Self) -> BoxedStrategy<Step> {
+        let pauses = prop_oneof![6 => 1..3_000_u64, 2 => 1..12_000_u64, 1 => 12_000..4_000_000_u64];
+        let book = book.clone();
+        (pauses, 3..=4_usize, prop::collection::vec(items(), 0..5))
+            .prop_map(move |(after_ms, signers, mut items)| {
+                if !book.has_ticket(book.time + after_ms) {
+                    items.clear();
+                }
+                Step { after_ms, signers, items }
+            })
+            .boxed()
+    }
+
+    fn preconditions(book: &Self, step: &Step) -> bool {
+        step.items.is_empty() || book.has_ticket(book.time + step.after_ms)
+    }
+
+    fn apply(mut book: Self, step: &Step) -> Self {
+        book.block(step);
+        book
+    }
+}
+
+/// The real state machine, and what was signed.
+struct Real<const WRONG: u64> {
+    mesh: Mesh,
+    signed: Vec<Operation>,
+}
+
+impl<const WRONG: u64> Real<WRONG> {
+    fn sign(&mut self, signed: &Signed) {
+        let owners = [alice(), bob(), pauper()];
+        let owner = &owners[signed.owner];
+        let target = |to: usize| owners.get(to).cloned().unwrap_or_else(|| self.mesh.validators[0].clone());
+        let action = match signed.act {
+            Act::Transfer { to, amount } => transfer(&target(to), amount),
+            Act::Attest => Action::Attest,
+            Act::TakenName => register("given.demo.hypermesh", owner),
+        };
+        let body = OperationBody {
+            genesis: self.mesh.genesis_hash(),
+            owner: owner.public(),
+            nonce: self.signed.len() as u64,
+            expires: UnixMillis(BEGIN.0.saturating_add_signed(signed.expires)),
+            action,
+        };
+        self.signed.push(body.sign(owner));
+    }
+
+    fn told(receipt: &Receipt) -> Told {
+        match &receipt.outcome {
+            Outcome::Done(_) => Told::Done,
+            Outcome::Refused(refusal) => match refusal {
+                Refusal::Expired { .. } => Told::Expired,
+                Refusal::ExpiresTooLate { .. } => Told::ExpiresTooLate,
+                Refusal::Funds { balance, needed, .. } => {
+                    Told::Funds { balance: balance.0, needed: needed.0 }
+                }
+                Refusal::NotMember { .. } => Told::NotMember,
+                Refusal::AlreadyRegistered { .. } => Told::Taken,
+                other => panic!("{other}"),
+            },
+        }
+    }
+}
+
+impl<const WRONG: u64> StateMachineTest for Real<WRONG> {
+    type SystemUnderTest = Self;
+    type Reference = Book<WRONG>;
+
+    fn init_test(_: &Book<WRONG>) -> Self {
+        Self { mesh: Mesh::new(), signed: Vec::new() }
+    }
+
+    fn apply(mut real: Self, book: &Book<WRONG>, step: Step) -> Self {
+        for signed in &book.signed[real.signed.len()..] {
+            real.sign(signed);
+        }
+        // Which operations are in the batch follows from what was signed up to it, as in the book.
+        let new = step.items.iter().filter(|item| matches!(item, Item::New { .. })).count();
+        let mut before = Book { signed: book.signed[..book.signed.len() - new].to_vec(), ..book.clone() };
+        let numbers = before.numbers(&step);
+        let operations: Vec<Operation> = numbers.iter().map(|number| real.signed[*number].clone()).collect();
+        let mesh = &mut real.mesh;
+        let carrier = mesh.validators[0].clone();
+        let batches = match operations.is_empty() {
+            true => Vec::new(),
+            false => [mesh.checked(mesh.batch(&carrier, operations))].into(),
+        };
+        let head = mesh.state.head().cloned();
+        let parent_commit = head.map(|head| mesh.precommits(&head, &mesh.validators[..step.signers]));
+        let time = mesh.state.time().plus(step.after_ms);
+        let receipts = mesh.advance(Candidate { time, batches, parent_commit, ..mesh.candidate() });
+        let told: Vec<_> = receipts
+            .iter()
+            .map(|receipt| {
+                let number = real.signed.iter().position(|signed| signed.id() == receipt.operation);
+                (
+                    number.expect("a receipt is of something that was signed"),
+                    receipt.fee.0,
+                    Self::told(receipt),
+                )
+            })
+            .collect();
+        assert_eq!(told, book.told, "receipts");
+        real
+    }
+
+    fn check_invariants(real: &Self, book: &Book<WRONG>) {
+        let state: &State = &real.mesh.state;
+        let owners = [alice(), bob(), pauper()];
+        let accounts = owners.iter().chain(&real.mesh.validators).map(|key| key.public());
+        for (account, held) in accounts.zip(book.accounts) {
+            assert_eq!(state.balance(Place::Account(account)), MicroCaesar(held), "balance of {account}");
+        }
+        assert_eq!(state.balance(Place::Reserve), MicroCaesar(book.reserve), "reserve");
+        let carrier: Member = state.get(&real.mesh.validators[0].public()).unwrap();
+        assert_eq!(carrier.next_sequence, Sequence(book.batches), "the next batch's number");
+        for (number, signed) in real.signed.iter().enumerate() {
+            let stands = state.get::<Receipt>(&signed.id()).is_some();
+            assert_eq!(stands, book.receipts.contains_key(&number), "receipt of operation {number}");
+        }
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(config(64))]
+    #[test]
+    fn the_ledger_is_as_a_book_has_it(sequential 1..16 => Real<0>);
+}
+
+#[test]
+fn a_fee_that_is_off_by_a_millionth_is_found_out_by_one_operation() {
+    let steps = found_out::<Real<1>>(1..16);
+    let items: Vec<&Item> = steps.iter().flat_map(|step| &step.items).collect();
+    let pays = |item: &&Item| matches!(item, Item::New { act: Act::Transfer { .. } | Act::TakenName, .. });
+    assert_eq!((steps.len(), items.len()), (1, 1), "{steps:?}");
+    assert!(items.iter().all(pays), "{steps:?}");
+}
