@@ -74,8 +74,9 @@ impl Device {
         self.lock().damaged
     }
 
-    pub(super) fn set_damaged(&self, damaged: bool) {
-        self.lock().damaged = damaged;
+    /// Says whether what it holds may not be what was written. Gives what was said before.
+    pub(super) fn set_damaged(&self, damaged: bool) -> bool {
+        std::mem::replace(&mut self.lock().damaged, damaged)
     }
 
     /// Lets writes go wrong from now on, or no longer.

@@ -273,9 +273,10 @@ impl World {
     /// Lets a row of a node's disk rot. It may complain of its store from now on. Says whether there is such a row.
     pub fn rot(&mut self, place: Place, table: Table, key: &[u8]) -> bool {
         let Some(machine) = self.machines.get_mut(place) else { return false };
-        machine.disk_damaged = true;
+        let again = core::mem::replace(&mut machine.disk_damaged, true);
         self.checks.excuse_store(place);
-        if table == Table::Wal {
+        // A state that is made anew ends before a block that is damaged too: votes for what follows are then news to it.
+        if table == Table::Wal || again {
             self.checks.excuse_abstention(place);
         }
         self.trace.say(self.now, place, &|| format!("has a damaged row in table {}", table.name()));
