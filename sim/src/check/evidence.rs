@@ -68,9 +68,9 @@ impl EvidenceCheck {
         let Some((&CONSENSUS, rest)) = message.split_first().filter(|_| self.liars.contains(&source)) else {
             return Ok(());
         };
-        let signed = match ConsensusMessage::decode(rest, BLOCK_BYTES_MAX) {
-            Ok(ConsensusMessage::Vote(signed) | ConsensusMessage::RepeatedVote(signed)) => signed,
-            _ => return Ok(()),
+        let decoded = ConsensusMessage::decode(rest, BLOCK_BYTES_MAX);
+        let Ok(ConsensusMessage::Vote(signed) | ConsensusMessage::RepeatedVote(signed)) = decoded else {
+            return Ok(());
         };
         let SignedVote { vote, .. } = signed;
         if vote.validator != source || vote.height != height || signed.verify(genesis).is_err() {

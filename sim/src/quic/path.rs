@@ -135,6 +135,11 @@ impl Paths {
             verdict.hits.push(class);
             return verdict;
         }
+        if troubles.narrow.is_none() && path.free_at > now {
+            // A link that is wide again does not keep what follows behind what still waits.
+            path.free_at = now;
+            path.last = now;
+        }
         let Some(leaves) = troubles.leaves(now, &mut path.free_at, len, &mut verdict) else { return verdict };
         let mut at = leaves.after(draw.of("latency").duration(*latency));
         if let Some(spikes) = troubles.spikes.filter(|spikes| draw.chance("spike", spikes.per_mille)) {

@@ -184,3 +184,14 @@ fn verdicts_are_the_same_each_time() {
     };
     assert_eq!(send(&mut paths(all.clone()), 1000), send(&mut paths(all), 1000));
 }
+
+#[test]
+fn a_link_that_is_wide_again_has_no_queue() {
+    let narrow = Narrow { bytes_per_second: 1_000, queue_bytes_max: 64_000 };
+    let mut paths = paths(Troubles { narrow: Some(narrow), ..Troubles::default() });
+    let behind = arrivals(&send(&mut paths, 50));
+    assert!(behind.last().is_some_and(|last| last.0 > 50_000_000), "a minute of queue");
+    *paths.troubles() = Troubles::default();
+    let arrivals = arrivals(&[paths.send(Mono(10_000), LINK, 1200)]);
+    assert!((12_000..=16_000).contains(&arrivals[0].0), "{arrivals:?}");
+}
