@@ -11,7 +11,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-
 use stoq::Storage;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hypermesh-under-test");

@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(coverage.missing(WorldKind::World).len(), of_world);
         coverage.hit(FaultClass::Loss);
         assert!(!coverage.missing(WorldKind::World).contains(&FaultClass::Loss));
-        assert!(coverage.missing(WorldKind::World).contains(&FaultClass::OldDisk));
-        assert!(!coverage.missing(WorldKind::Quic).contains(&FaultClass::OldDisk));
+        assert!(coverage.missing(WorldKind::World).contains(&FaultClass::OldFormat));
+        assert!(!coverage.missing(WorldKind::Quic).contains(&FaultClass::OldFormat));
     }
 }
