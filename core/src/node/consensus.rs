@@ -1,6 +1,7 @@
 //! Ordering, as the node turns it: when a height begins, what the engine asks for, what it decides.
 
 use super::message::Message;
+use super::proposal::Proposed;
 use super::timers::Timer;
 use super::{Class, Event, Node, PersistToken};
 use crate::base::{Digest, Height, Mono, PublicKey, Size, Table, WriteBatch, reached};
@@ -40,7 +41,7 @@ pub(super) struct Ordering {
     /// Outcomes of blocks that were built or checked at the height under way, by block.
     pub(super) executed: BTreeMap<Digest, Executed>,
     /// Blocks from the future, which wait for their time.
-    pub(super) deferred: BTreeMap<Digest, Arc<[u8]>>,
+    pub(super) deferred: BTreeMap<Digest, Proposed>,
 }
 
 impl Ordering {
@@ -165,13 +166,13 @@ impl Node {
                 }
             }
             EngineOutput::Validate { proposer, value_id, value, .. } => {
-                if let Some(valid) = self.judge(value_id, &value, Some(proposer)) {
+                if let Some(valid) = self.judge(value_id, &Proposed { proposer, value }, true) {
                     inputs.push_back(Input::Verdict { value_id, valid });
                 }
             }
             EngineOutput::Endorsed { value_id, .. } => {
-                if let Some(value) = self.ordering.deferred.remove(&value_id) {
-                    let valid = self.judge(value_id, &value, None).unwrap_or(false);
+                if let Some(proposed) = self.ordering.deferred.remove(&value_id) {
+                    let valid = self.judge(value_id, &proposed, false).unwrap_or(false);
                     inputs.push_back(Input::Verdict { value_id, valid });
                 }
             }
@@ -263,16 +264,16 @@ impl Node {
     }
 
     /// Puts off the verdict on a block from the future until its time has come.
-    pub(super) fn defer_verdict(&mut self, value_id: Digest, value: &Arc<[u8]>, wait_ms: u64) {
+    pub(super) fn defer_verdict(&mut self, value_id: Digest, proposed: &Proposed, wait_ms: u64) {
         reached!(self.marks, "a verdict is put off");
-        self.ordering.deferred.insert(value_id, value.clone());
+        self.ordering.deferred.insert(value_id, proposed.clone());
         let at: Mono = self.now.mono.after(Duration::from_millis(wait_ms));
         self.timers.start(Timer::Verdict, at);
     }
 
     pub(super) fn on_deferred_verdict(&mut self) {
-        for (value_id, value) in core::mem::take(&mut self.ordering.deferred) {
-            if let Some(valid) = self.judge(value_id, &value, None) {
+        for (value_id, proposed) in core::mem::take(&mut self.ordering.deferred) {
+            if let Some(valid) = self.judge(value_id, &proposed, false) {
                 self.drive(Input::Verdict { value_id, valid });
             }
         }

@@ -13,6 +13,15 @@ use alloc::vec::Vec;
 /// Room in a block for all but batches.
 const BLOCK_BYTES_RESERVED: usize = 512 * 1024;
 
+/// A block, and who proposed it.
+#[derive(Clone)]
+pub(super) struct Proposed {
+    /// Who signed the proposal: what the block says of that is not to be relied on.
+    pub(super) proposer: PublicKey,
+    /// The block's bytes.
+    pub(super) value: Arc<[u8]>,
+}
+
 impl Node {
     /// The block for this height, out of what the pool holds.
     pub(super) fn build_block(&mut self, height: Height) -> Option<Arc<[u8]>> {
@@ -59,21 +68,16 @@ impl Node {
 
     /// Whether a proposed block is valid; `None` if it is from the future and its verdict was put off.
     ///
-    /// Only the first verdict on a fresh proposal looks at the clock (`proposer` is given): whether a block is
-    /// valid depends on its parent's state and itself alone.
-    pub(super) fn judge(
-        &mut self,
-        value_id: Digest,
-        value: &Arc<[u8]>,
-        proposer: Option<PublicKey>,
-    ) -> Option<bool> {
+    /// Only the first verdict on a fresh proposal looks at the clock: whether a block is valid depends on its parent's
+    /// state and itself alone.
+    pub(super) fn judge(&mut self, value_id: Digest, proposed: &Proposed, is_fresh: bool) -> Option<bool> {
         if self.ordering.executed.contains_key(&value_id) {
             return Some(true);
         }
-        let Some(block) = Block::from_bytes(value) else { return Some(false) };
+        let Some(block) = Block::from_bytes(&proposed.value) else { return Some(false) };
         let ahead = block.header.time.since(self.wall());
-        if proposer.is_some() && ahead > BLOCK_MS_AHEAD_MAX {
-            self.defer_verdict(value_id, value, ahead - BLOCK_MS_AHEAD_MAX);
+        if is_fresh && ahead > BLOCK_MS_AHEAD_MAX {
+            self.defer_verdict(value_id, proposed, ahead - BLOCK_MS_AHEAD_MAX);
             return None;
         }
         match self.execute(&block) {
@@ -83,7 +87,8 @@ impl Node {
             }
             Err(reason) => {
                 reached!(self.marks, "a block is found invalid");
-                let (height, proposer) = (block.header.height, block.header.proposer);
+                // Who signed the proposal, whoever the block says made it.
+                let (height, proposer) = (block.header.height, proposed.proposer);
                 self.outbox.event(Event::InvalidBlock { height, proposer, reason });
                 Some(false)
             }

@@ -53,7 +53,8 @@ pub(super) fn put(disk: &Disk, writes: &WriteBatch) {
     disk.sync(TOKEN);
 }
 
-/// A block that goes on from a state and that these validators decided, although its state root is wrong.
+/// A block that goes on from a state and that these validators decided, although its state root is wrong. It names
+/// another than the one whose turn it is as its proposer, to lay the blame on them.
 #[must_use]
 pub fn forged_block(
     cast: &Cast,
@@ -69,7 +70,8 @@ pub fn forged_block(
         parent_commit: commit,
     };
     let (block, _) = state.build(candidate);
-    let header = Header { state_root: Digest([0xbb; 32]), ..block.header };
+    let proposer = state.roster().proposer(state.height().next(), Round(1));
+    let header = Header { state_root: Digest([0xbb; 32]), proposer, ..block.header };
     let decided = decide(cast, signers, &header);
     (Block { header, body: block.body }.to_bytes(), decided)
 }
