@@ -32,11 +32,11 @@ pub use record::Answer;
 
 use crate::plan::{Coverage, FaultClass};
 use crate::world::{
-    Cast, OPERATION_MS_LIFE, Owner, Place, RunFault, Start, Taken, Validator, begins, ready_disks,
+    Cast, OPERATION_MS_LIFE, Owner, Place, RunFault, Start, Taken, Validator, begins, bundle_in, ready_disks,
 };
 use clock::wall;
 use host::{CLIENT_ADDRESS, ClientHost, Common, NodeHost, Question};
-use hypermesh_core::api::{Request, Response, TrustBundleRequest, View, read};
+use hypermesh_core::api::View;
 use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
 use hypermesh_core::trust::TrustBundle;
@@ -271,12 +271,7 @@ impl QuicWorld {
     #[must_use]
     pub fn trust_bundle(&self) -> Option<TrustBundle> {
         let honest = (0..self.hosts.len()).filter(|place| !self.is_liar(*place));
-        honest.filter_map(|place| self.view(place)).find_map(|view| {
-            match read(&view, &Request::TrustBundle(TrustBundleRequest {}), self.wall()) {
-                Some(Ok(Response::TrustBundle(bundle))) => Some(bundle),
-                _ => None,
-            }
-        })
+        bundle_in(honest.filter_map(|place| self.view(place)), self.wall())
     }
 
     /// Whether a node lies.

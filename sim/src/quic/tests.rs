@@ -5,7 +5,7 @@ mod machines;
 use super::*;
 use crate::plan::{Outcome, Plan, Shape, WorldKind, play};
 use crate::world::{Damage, Link, Span, name};
-use hypermesh_core::api::{Response, TrustBundleRequest, TrustchainHealthRequest};
+use hypermesh_core::api::{Request, Response, TrustBundleRequest, TrustchainHealthRequest};
 use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
 use stoq::CallError;
 

@@ -293,12 +293,7 @@ impl World {
     #[must_use]
     pub fn trust_bundle(&self) -> Option<TrustBundle> {
         let honest = (0..self.machines.len()).filter(|place| !self.is_liar(*place));
-        honest.filter_map(|place| self.view(place)).find_map(|view| {
-            match read(&view, &Request::TrustBundle(TrustBundleRequest {}), self.wall()) {
-                Some(Ok(Response::TrustBundle(bundle))) => Some(bundle),
-                _ => None,
-            }
-        })
+        bundle_in(honest.filter_map(|place| self.view(place)), self.wall())
     }
 
     /// Whether a node lies.
@@ -390,6 +385,14 @@ impl World {
             .collect::<Vec<_>>()
             .join("; ")
     }
+}
+
+/// The trust bundle that the first of these views gives which has one.
+pub(crate) fn bundle_in(mut views: impl Iterator<Item = Arc<View>>, wall: UnixMillis) -> Option<TrustBundle> {
+    views.find_map(|view| match read(&view, &Request::TrustBundle(TrustBundleRequest {}), wall) {
+        Some(Ok(Response::TrustBundle(bundle))) => Some(bundle),
+        _ => None,
+    })
 }
 
 /// What the true wall clock says when a world begins: whoever inherits a disk lives after those who wrote it.

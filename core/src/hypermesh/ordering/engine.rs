@@ -27,9 +27,7 @@ use core::mem;
 use malachite_consensus::{
     Error, Input as CoreMessage, LocallyProposedValue, Params, ProposedValue, State, process,
 };
-use malachite_types::{
-    NilOrVal, ThresholdParam, ThresholdParams, Validity, ValueOrigin, ValuePayload, ValueResponse, VoteType,
-};
+use malachite_types::{ThresholdParam, ThresholdParams, Validity, ValueOrigin, ValuePayload, ValueResponse};
 
 /// How many pairs of conflicting messages are reported of one validator at one height; one convicts.
 const EVIDENCE_PER_VALIDATOR_MAX: usize = 3;
@@ -439,7 +437,7 @@ impl Engine {
         }
         let height = self.height();
         let (state, needed) = (&self.state, self.roster.tolerated_faults() + 1);
-        let endorsed = self.host.values.newly_endorsed(|candidate| is_endorsed(state, candidate, needed));
+        let endorsed = self.host.values.newly_endorsed(|candidate| candidate.is_endorsed(state, needed));
         for value_id in endorsed {
             reached!(self.host.marks, "a block without a verdict is endorsed");
             self.host.outbox.push(Output::Endorsed { height, value_id });
@@ -481,18 +479,6 @@ impl Engine {
             }
         }
     }
-}
-
-/// Whether a block has a quorum behind it, or the prevotes of `needed` validators in whatever rounds.
-fn is_endorsed(state: &State<MeshContext>, candidate: &Candidate, needed: usize) -> bool {
-    let id = candidate.value.id;
-    let votes = state.driver.votes().all_rounds().values().flat_map(|round| round.received_votes());
-    let prevotes = votes
-        .filter(|vote| vote.message.kind == VoteType::Prevote && vote.message.value_id == NilOrVal::Val(id));
-    let voters: BTreeSet<PublicKey> = prevotes.map(|vote| vote.message.validator).collect();
-    candidate.certified
-        || voters.len() >= needed
-        || state.driver.polka_certificates().iter().any(|polka| polka.value_id == id)
 }
 
 const _: () = {

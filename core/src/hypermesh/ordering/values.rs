@@ -2,11 +2,12 @@
 //!
 //! A block without a verdict is unknown to the core: it can be neither voted for nor decided.
 
-use super::context::Value;
+use super::context::{MeshContext, Value};
 use crate::base::{Digest, Height, PublicKey};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use malachite_types::Round;
+use malachite_consensus::State;
+use malachite_types::{NilOrVal, Round, VoteType};
 
 /// A block whose verdict is outstanding.
 #[derive(Clone, Debug)]
@@ -18,6 +19,21 @@ pub(super) struct Candidate {
     pub(super) value: Value,
     /// Whether a commit certificate for it is known, so that it came by sync.
     pub(super) certified: bool,
+}
+
+impl Candidate {
+    /// Whether it has a quorum behind it, or the prevotes of `needed` validators in whatever rounds.
+    pub(super) fn is_endorsed(&self, state: &State<MeshContext>, needed: usize) -> bool {
+        let id = self.value.id;
+        let votes = state.driver.votes().all_rounds().values().flat_map(|round| round.received_votes());
+        let prevotes = votes.filter(|vote| {
+            vote.message.kind == VoteType::Prevote && vote.message.value_id == NilOrVal::Val(id)
+        });
+        let voters: BTreeSet<PublicKey> = prevotes.map(|vote| vote.message.validator).collect();
+        self.certified
+            || voters.len() >= needed
+            || state.driver.polka_certificates().iter().any(|polka| polka.value_id == id)
+    }
 }
 
 /// The blocks of a height.
