@@ -60,6 +60,7 @@ mod stage;
 mod transfer_and_names;
 mod twins;
 mod two_dead_refuses_then_heals;
+mod unreadable_disk_starves_no_signer;
 mod wiped_disk;
 mod wrong_clock;
 
@@ -153,6 +154,7 @@ pub const SCENARIOS: &[Scenario] = &[
     dns_srv::SCENARIO,
     error_network_timeout::SCENARIO,
     error_service_unavailable_then_retry::SCENARIO,
+    unreadable_disk_starves_no_signer::SCENARIO,
 ];
 
 /// The scenario with this name.
@@ -228,7 +230,7 @@ mod tests {
         lying_proposer_is_found_out locked_block_is_proposed_again restarts_on_lossy_links
         quorum_missing behind_is_unsure away_ten_thousand_blocks
         certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching
-        dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry
+        dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry unreadable_disk_starves_no_signer
     }
 
     #[test]

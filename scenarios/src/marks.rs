@@ -20,6 +20,7 @@ pub(crate) const REACHES: &[(&str, &[&str])] = &[
             "an operation is asked for while it is on its way",
         ],
     ),
+    ("unreadable-disk-starves-no-signer", &["this node's own commitments have run out"]),
     ("refused-operations", &["an operation is refused beforehand"]),
     ("crash-and-restart", &["a block without a verdict is endorsed"]),
     (

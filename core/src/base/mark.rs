@@ -68,6 +68,7 @@ pub const MARKS: &[&str] = &[
     "key shares are repaired",
     "operations wait for a ticket",
     "the oldest message of a height is let go",
+    "this node's own commitments have run out",
 ];
 
 /// How often each mark was reached.

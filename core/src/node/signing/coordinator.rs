@@ -203,16 +203,23 @@ impl Node {
         }
     }
 
-    /// Asks for commitments those of whom none are left: an offer may have been lost.
+    /// Asks for commitments those of whom none are left: an offer may have been lost, or a request that spent one was
+    /// never signed. This node itself too: a share of its own that it could not derive has cost a commitment.
     pub(super) fn feed(&mut self, tasks: &[Task]) {
         let me = self.identity.public();
-        let purposes: Vec<KeyPurpose> = tasks.iter().map(|task| task.purpose()).collect();
-        self.offer_commitments(me, false, &purposes);
-        for peer in self.connected.clone() {
-            let empty = |task: &Task| self.signing.stock.held_count(&peer, task.purpose()) == 0;
-            if tasks.iter().any(empty) {
-                self.ask_for_commitments(peer);
-            }
+        let stock = &self.signing.stock;
+        let none_left =
+            |peer: &PublicKey| tasks.iter().any(|task| stock.held_count(peer, task.purpose()) == 0);
+        let empty: Vec<PublicKey> = self.connected.iter().filter(|peer| none_left(peer)).copied().collect();
+        if none_left(&me) {
+            reached!(self.marks, "this node's own commitments have run out");
+            self.offer_anew(me);
+        } else {
+            let purposes: Vec<KeyPurpose> = tasks.iter().map(|task| task.purpose()).collect();
+            self.offer_commitments(me, false, &purposes);
+        }
+        for peer in empty {
+            self.ask_for_commitments(peer);
         }
     }
 

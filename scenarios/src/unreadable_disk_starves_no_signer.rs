@@ -1,0 +1,44 @@
+//! A node gathers shares while its own disk gives nothing back. It goes on asking, and each time spends a commitment of
+//! its own without a share: when the disk answers again, it is to have commitments to go on with.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure};
+use hypermesh_sim::world::{Place, RunFault, Start, World};
+use std::time::Duration;
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "unreadable-disk-starves-no-signer",
+    shows: "a node whose disk gave nothing back while it gathered shares signs again as soon as it does, all three needed",
+    start: Start::Ready,
+    play,
+};
+
+/// More retries than a node has commitments of its own at first.
+const UNREADABLE: Duration = Duration::from_secs(4);
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    stage.issue(0)?;
+    let dead = stage.any_place();
+    stage.world.crash(dead);
+    let (coordinator, late) = ((dead + 1) % 4, (dead + 2) % 4);
+    let before = logged(&stage.world, coordinator);
+    let asked = stage.ask_certificate(coordinator);
+    stage.wait("the certificate logged", |world| logged(world, coordinator) > before)?;
+    // The signing has begun, and a signer that it takes does not answer; nor does the coordinator's disk.
+    stage.world.pause(late);
+    stage.world.fail_reads(coordinator, true);
+    stage.world.run_for(UNREADABLE)?;
+    ensure(stage.world.answer(asked.id).is_none(), "a certificate was signed without a quorum")?;
+    stage.world.fail_reads(coordinator, false);
+    stage.world.resume(late);
+    stage.certificate(&asked)?;
+    for place in (0..4).filter(|place| *place != dead) {
+        stage.issue(place)?;
+    }
+    Ok(())
+}
+
+fn logged(world: &World, place: Place) -> u64 {
+    world.view(place).map_or(0, |view| view.state.log().size())
+}
