@@ -27,6 +27,14 @@ pub struct RevealChain {
     anchor: Digest,
     /// Links up to this many steps from the seed have not been found revealed yet.
     hint: u32,
+    segment: Segment,
+}
+
+/// The links between two checkpoints, both included: what the next thousand reveals come from.
+#[derive(Clone)]
+struct Segment {
+    number: u32,
+    links: Vec<Digest>,
 }
 
 impl RevealChain {
@@ -49,7 +57,9 @@ impl RevealChain {
             }
             link = reveal_link(&link);
         }
-        Self { checkpoints, anchor: link, hint: count }
+        let number = count.div_ceil(CHECKPOINT_LINKS).saturating_sub(1);
+        let segment = Segment::of(&checkpoints, number).unwrap_or(Segment { number, links: Vec::new() });
+        Self { checkpoints, anchor: link, hint: count, segment }
     }
 
     /// The last link, which genesis lists.
@@ -60,20 +70,31 @@ impl RevealChain {
 
     /// The link before `link`; `None` once the chain is used up, or for a link of another chain.
     pub fn preimage(&mut self, link: &Digest) -> Option<Digest> {
-        // Reveals run from the end to the seed, so the answer is nearly always at the hint.
-        let segments = self.hint.div_ceil(CHECKPOINT_LINKS);
-        for segment in (0..segments).rev() {
-            let mut current = *self.checkpoints.get(segment as usize)?;
-            for step in 0..CHECKPOINT_LINKS {
-                let next = reveal_link(&current);
-                if next == *link {
-                    self.hint = segment * CHECKPOINT_LINKS + step + 1;
-                    return Some(current);
-                }
-                current = next;
+        // Reveals run from the end to the seed, so the answer is nearly always in the segment at hand.
+        for number in (0..self.hint.div_ceil(CHECKPOINT_LINKS)).rev() {
+            if self.segment.number != number {
+                self.segment = Segment::of(&self.checkpoints, number)?;
+            }
+            if let Some((step, preimage)) = self.segment.preimage(link) {
+                self.hint = number * CHECKPOINT_LINKS + step;
+                return Some(preimage);
             }
         }
         None
+    }
+}
+
+impl Segment {
+    fn of(checkpoints: &[Digest], number: u32) -> Option<Self> {
+        let first = *checkpoints.get(number as usize)?;
+        let links = core::iter::successors(Some(first), |link| Some(reveal_link(link)));
+        Some(Self { number, links: links.take(CHECKPOINT_LINKS as usize + 1).collect() })
+    }
+
+    /// Where a link stands, counted from the checkpoint, and the link before it; `None` if that is not here.
+    fn preimage(&self, link: &Digest) -> Option<(u32, Digest)> {
+        let before = self.links.iter().zip(self.links.iter().skip(1)).position(|(_, next)| next == link)?;
+        Some((u32::try_from(before).ok()? + 1, *self.links.get(before)?))
     }
 }
 

@@ -5,7 +5,7 @@ use super::proposal::Proposed;
 use super::timers::Timer;
 use super::{Class, Event, Node, PersistToken};
 use crate::base::{Digest, Height, Mono, PublicKey, Size, Table, WriteBatch, reached};
-use crate::hypermesh::ordering::{ConsensusMessage, EngineFault, Input, Output as EngineOutput};
+use crate::hypermesh::ordering::{ConsensusMessage, EngineFault, Input, Output as EngineOutput, Round};
 use crate::planted::{self, Bug};
 use crate::state::Executed;
 use alloc::boxed::Box;
@@ -206,9 +206,10 @@ impl Node {
         }
     }
 
-    /// The height whose votes this node counts as they come: whoever contradicts itself in them is found out at once.
+    /// The height whose votes this node counts as they come, and the round from which on it holds all that it has counted:
+    /// whoever contradicts itself in them is found out at once.
     #[must_use]
-    pub fn counts_votes_of(&self) -> Option<Height> {
+    pub fn counts_votes_of(&self) -> Option<(Height, Round)> {
         self.engine.running().filter(|_| !self.is_stopped())
     }
 

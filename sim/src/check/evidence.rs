@@ -3,13 +3,15 @@
 //!
 //! Two votes that contradict each other are such a proof as soon as one honest node has both. So a node that is handed the
 //! second by the liar itself, while it counts the votes of that very height and had the first in the same life and height,
-//! tells of it in the same step. Nothing is demanded where it might have had to let go of one: votes for another height,
-//! votes that came by a third, signatures that do not hold, nodes that crash in that step.
+//! tells of it in the same step. Nothing is demanded where it might have had to let go of one: votes for another height or
+//! of a round that is over, votes that came by a third, signatures that do not hold, nodes that crash in that step.
+//!
+//! Whoever has lost its log of votes may contradict what it said before: it counts among those who may be faulty.
 
 use super::Violation;
 use crate::world::Place;
 use hypermesh_core::base::{Digest, Height, PublicKey};
-use hypermesh_core::hypermesh::ordering::{ConsensusMessage, SignedVote, Vote};
+use hypermesh_core::hypermesh::ordering::{ConsensusMessage, Round, SignedVote, Vote};
 use hypermesh_core::node::Event;
 use hypermesh_core::state::BLOCK_BYTES_MAX;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +25,8 @@ pub struct Heard<'a> {
     pub place: Place,
     /// Who sent it.
     pub source: PublicKey,
-    /// Which height's votes the node counted as it came.
-    pub counted: Option<Height>,
+    /// Which height's votes the node counted as it came, and from which round on.
+    pub counted: Option<(Height, Round)>,
     /// The message.
     pub message: &'a [u8],
 }
@@ -34,6 +36,8 @@ pub struct Heard<'a> {
 pub struct EvidenceCheck {
     /// Those who lie: they may be blamed.
     liars: BTreeSet<PublicKey>,
+    /// Those whose logs of votes were lost: they may contradict themselves.
+    forgetful: BTreeSet<PublicKey>,
     /// Those whose stores were damaged: they may complain.
     damaged: BTreeSet<Place>,
     /// Those who are deceived by more than f: they may stop.
@@ -54,6 +58,11 @@ impl EvidenceCheck {
         self.liars.insert(node);
     }
 
+    /// Allows a node to contradict from now on what it said before.
+    pub fn excuse_forgetful(&mut self, node: PublicKey) {
+        self.forgetful.insert(node);
+    }
+
     /// Takes note that a node starts: it has forgotten what it counted.
     pub fn on_start(&mut self, place: Place) {
         self.counted.retain(|(at, _), _| *at != place);
@@ -64,7 +73,7 @@ impl EvidenceCheck {
     /// # Errors
     /// If that made two contradicting votes of one validator which it has counted, and it has not said so.
     pub fn on_heard(&mut self, genesis: &Digest, heard: &Heard<'_>) -> Result<(), Violation> {
-        let Heard { place, source, counted: Some(height), message } = *heard else { return Ok(()) };
+        let Heard { place, source, counted: Some((height, round)), message } = *heard else { return Ok(()) };
         let Some((&CONSENSUS, rest)) = message.split_first().filter(|_| self.liars.contains(&source)) else {
             return Ok(());
         };
@@ -73,7 +82,8 @@ impl EvidenceCheck {
             return Ok(());
         };
         let SignedVote { vote, .. } = signed;
-        if vote.validator != source || vote.height != height || signed.verify(genesis).is_err() {
+        let is_counted = vote.validator == source && vote.height == height && vote.round >= round;
+        if !is_counted || signed.verify(genesis).is_err() {
             return Ok(());
         }
         let counted = self.counted.entry((place, source)).or_default();
@@ -139,7 +149,9 @@ impl EvidenceCheck {
             _ => None,
         });
         let just = match event {
-            Event::Equivocation(evidence) => self.liars.contains(&evidence.offender()),
+            Event::Equivocation(evidence) => {
+                [&self.liars, &self.forgetful].iter().any(|some| some.contains(&evidence.offender()))
+            }
             Event::Culprit { validator, .. } => self.liars.contains(validator),
             Event::InvalidBlock { proposer, .. } => self.liars.contains(proposer),
             Event::StoreFault { .. } => self.damaged.contains(&place),
@@ -157,7 +169,7 @@ impl EvidenceCheck {
 mod tests {
     use super::*;
     use hypermesh_core::base::SecretKey;
-    use hypermesh_core::hypermesh::ordering::{Round, VoteKind};
+    use hypermesh_core::hypermesh::ordering::{Evidence, VoteKind};
 
     #[test]
     fn it_fires_when_an_honest_node_is_blamed() {
@@ -166,6 +178,22 @@ mod tests {
         assert_eq!(check.on_event(0, &culprit).unwrap_err().check, "evidence");
         check.corrupt(PublicKey([1; 32]));
         assert_eq!(check.on_event(0, &culprit), Ok(()));
+    }
+
+    #[test]
+    fn it_fires_when_a_node_with_a_whole_log_contradicts_itself() {
+        let key = SecretKey::from_seed([1; 32]);
+        let vote = |value_id| {
+            let (kind, height, round) = (VoteKind::Prevote, Height(5), Round(0));
+            Vote { kind, height, round, value_id, validator: key.public() }.sign(&Digest([2; 32]), &key)
+        };
+        let evidence = Evidence::from_votes(vote(None), vote(Some(Digest([3; 32]))));
+        let (told, mut check) = (Event::Equivocation(Box::new(evidence)), EvidenceCheck::default());
+        assert_eq!(check.on_event(0, &told).unwrap_err().check, "evidence");
+        check.excuse_forgetful(PublicKey([1; 32]));
+        assert_eq!(check.on_event(0, &told).unwrap_err().check, "evidence", "another has lost its log");
+        check.excuse_forgetful(key.public());
+        assert_eq!(check.on_event(0, &told), Ok(()));
     }
 
     #[test]
@@ -191,9 +219,12 @@ mod tests {
         };
         let (one, none) = (say(5, 0, Some(Digest([3; 32]))), say(5, 0, None));
         let mut check = EvidenceCheck::default();
-        let hear = |check: &mut EvidenceCheck, place, counted: u64, message: &[u8]| {
-            let (source, counted) = (key.public(), Some(Height(counted)));
+        let hear_from = |from, check: &mut EvidenceCheck, place, counted: u64, message: &[u8]| {
+            let (source, counted) = (key.public(), Some((Height(counted), from)));
             check.on_heard(&genesis, &Heard { place, source, counted, message })
+        };
+        let hear = |check: &mut EvidenceCheck, place, counted, message: &[u8]| {
+            hear_from(Round(0), check, place, counted, message)
         };
         assert_eq!(hear(&mut check, 0, 5, &one), Ok(()));
         assert_eq!(hear(&mut check, 0, 5, &none), Ok(()), "an honest one's word is not looked at");
@@ -203,6 +234,7 @@ mod tests {
         assert_eq!(hear(&mut check, 0, 5, &say(5, 1, None)), Ok(()), "another round");
         assert_eq!(hear(&mut check, 1, 5, &none), Ok(()), "another node");
         assert_eq!(hear(&mut check, 0, 4, &none), Ok(()), "it does not count them yet");
+        assert_eq!(hear_from(Round(1), &mut check, 0, 5, &none), Ok(()), "that round is over");
         assert_eq!(hear(&mut check, 0, 5, &none).unwrap_err().check, "evidence");
         check.on_start(0);
         assert_eq!(hear(&mut check, 0, 5, &one), Ok(()), "it has forgotten the other");

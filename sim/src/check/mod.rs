@@ -37,11 +37,10 @@ pub use nonce::NonceCheck;
 pub use revocation::RevocationCheck;
 pub use supply::SupplyCheck;
 
-use crate::world::{Disk, Place};
+use crate::world::{Cast, Disk, Place};
 use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Height, Mono, PublicKey, Size, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
-use hypermesh_core::state::Genesis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -112,6 +111,8 @@ pub struct Answering<'a> {
 /// All the checks of a run.
 pub struct Checks {
     chain: Chain,
+    /// The validators, each at its place.
+    validators: Vec<PublicKey>,
     liars: BTreeSet<PublicKey>,
     ledger: LedgerCheck,
     nonce: NonceCheck,
@@ -133,11 +134,13 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// The checks of a mesh.
+    /// The checks of a mesh with these nodes.
     #[must_use]
-    pub fn new(genesis: &Arc<Genesis>) -> Self {
+    pub fn new(cast: &Cast) -> Self {
+        let genesis = &cast.genesis;
         Self {
             chain: Chain::new(genesis),
+            validators: cast.keys().collect(),
             liars: BTreeSet::new(),
             ledger: LedgerCheck::default(),
             nonce: NonceCheck::default(),
@@ -235,6 +238,9 @@ impl Checks {
     /// Takes note that a node's log of votes was lost or rolled back.
     pub fn excuse_abstention(&mut self, place: Place) {
         self.abstention.excuse(place);
+        if let Some(node) = self.validators.get(place) {
+            self.evidence.excuse_forgetful(*node);
+        }
     }
 
     /// Takes note that a node's disk does not keep what it holds.

@@ -4,7 +4,7 @@ use super::host::{Fall, NodeHost, Question};
 use super::subject::Lying;
 use super::{QuicWorld, Troubles, ip};
 use crate::plan::FaultClass;
-use crate::world::{BadWrites, Disk, Liar, Lie, Place, Span};
+use crate::world::{BadWrites, Disk, Liar, Lie, Place, Span, forgets};
 use hypermesh_core::api::Request;
 use hypermesh_core::base::Table;
 use hypermesh_core::node::RequestId;
@@ -239,8 +239,7 @@ impl QuicWorld {
         let again = host.device.set_damaged(true);
         self.record.check(|checks| {
             checks.excuse_store(place);
-            // As in the world of events: with two rows damaged, a state that is made anew may end too early.
-            if table == Table::Wal || again {
+            if forgets(table) || again {
                 checks.excuse_abstention(place);
             }
             Ok(())

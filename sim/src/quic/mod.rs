@@ -77,7 +77,7 @@ impl QuicWorld {
     #[must_use]
     pub fn new(seed: u64, options: Options) -> Self {
         let cast = Arc::new(Cast::new(options.nodes));
-        let record = Record::new(&cast.genesis, options.keep_lines);
+        let record = Record::new(&cast, options.keep_lines);
         let disks = match options.start {
             Start::Empty => Vec::new(),
             Start::Ready => ready_disks(options.nodes),

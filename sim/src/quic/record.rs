@@ -3,11 +3,10 @@
 use super::path::{Arrival, Verdict, Wound};
 use crate::check::{Checks, Violation};
 use crate::plan::{Coverage, FaultClass};
-use crate::world::{Entry, Place, Trace, describe};
+use crate::world::{Cast, Entry, Place, Trace, describe};
 use hypermesh_core::api::{Response, View};
 use hypermesh_core::base::Mono;
 use hypermesh_core::node::{Event, Output, RequestId};
-use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -49,10 +48,10 @@ pub(super) struct Contents {
 }
 
 impl Record {
-    pub(super) fn new(genesis: &Arc<Genesis>, keep_lines: bool) -> Self {
+    pub(super) fn new(cast: &Cast, keep_lines: bool) -> Self {
         Self(Arc::new(Mutex::new(Contents {
             trace: Trace::new(keep_lines),
-            checks: Checks::new(genesis),
+            checks: Checks::new(cast),
             events: Vec::new(),
             answers: BTreeMap::new(),
             violation: None,
@@ -172,12 +171,11 @@ pub(super) fn now() -> Mono {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::Cast;
     use hypermesh_core::base::{Digest, Height, UnixMillis};
 
     #[test]
     fn the_first_promise_that_is_broken_is_remembered() {
-        let record = Record::new(&Cast::new(4).genesis, false);
+        let record = Record::new(&Cast::new(4), false);
         for (place, height, hash) in [(0, 3, 1), (0, 4, 1), (1, 3, 2), (1, 4, 2)] {
             let (height, hash, time) = (Height(height), Digest([hash; 32]), UnixMillis(0));
             record.event(Mono(0), place, &Event::Committed { height, hash, time, operations: 0 });

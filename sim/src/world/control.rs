@@ -2,7 +2,7 @@
 
 use super::byzantine::{Liar, Lie};
 use super::conditions::{Conditions, Damage};
-use super::disk::Disk;
+use super::disk::{Disk, forgets};
 use super::event::Happening;
 use super::machine::{Incarnation, Machine};
 use super::network::{Link, Place};
@@ -275,8 +275,8 @@ impl World {
         let Some(machine) = self.machines.get_mut(place) else { return false };
         let again = core::mem::replace(&mut machine.disk_damaged, true);
         self.checks.excuse_store(place);
-        // A state that is made anew ends before a block that is damaged too: votes for what follows are then news to it.
-        if table == Table::Wal || again {
+        // With two rows damaged, a state that is made anew may end before a block whose votes are then news to it.
+        if forgets(table) || again {
             self.checks.excuse_abstention(place);
         }
         self.trace.say(self.now, place, &|| format!("has a damaged row in table {}", table.name()));

@@ -9,6 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 type Rows = BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>;
 
+/// Whether a node may forget what it has voted for when one row of a table is damaged: of the log itself, or of the
+/// certificates, since a state that is made anew ends before the block whose certificate cannot be read.
+pub(crate) const fn forgets(table: Table) -> bool {
+    matches!(table, Table::Wal | Table::Commits)
+}
+
 /// A node's disk. It outlives the node.
 #[derive(Clone, Default)]
 pub struct Disk(Arc<Mutex<Contents>>);

@@ -34,6 +34,7 @@ pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
 pub use chain::forged_block;
 pub use conditions::{Bursts, Conditions, Damage, Narrow, Reorders, Spikes};
 pub use disk::Disk;
+pub(crate) use disk::forgets;
 pub use hardware::BadWrites;
 pub use network::{Link, NetworkOptions, Place};
 pub(crate) use operations::OPERATION_MS_LIFE;
@@ -152,7 +153,7 @@ impl World {
             machines,
             trace: Trace::new(options.keep_lines),
             events: Vec::new(),
-            checks: Checks::new(&cast.genesis),
+            checks: Checks::new(&cast),
             requests: 0,
             answers: BTreeMap::new(),
             violation: None,

@@ -297,10 +297,11 @@ impl Engine {
         &self.host.marks
     }
 
-    /// The height that is being decided: a message of it is taken up at once.
+    /// The height that is being decided, a message of which is taken up at once, and the round that it has come to: votes
+    /// of earlier rounds may have been let go.
     #[must_use]
-    pub fn running(&self) -> Option<Height> {
-        (self.phase == Phase::Running).then(|| self.height())
+    pub fn running(&self) -> Option<(Height, Round)> {
+        (self.phase == Phase::Running).then(|| (self.height(), self.round()))
     }
 
     /// How much the engine's tables hold. The core's own follow the rounds of the height under way.
