@@ -35,3 +35,4 @@ pub mod service_manager;
 pub mod share_files;
 pub mod store;
 pub mod suggestion;
+pub mod top;

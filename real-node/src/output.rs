@@ -3,6 +3,7 @@
 use crate::failure::{Exit, Failure};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
+use std::ops::ControlFlow;
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,29 @@ impl Output {
             // Whoever reads has what it wanted, as with `| head`.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => written.map_err(|error| failed(&error)),
+        }
+    }
+
+    /// Prints one of many results: as a line of JSON, or as `text` says for people. Breaks off when nobody reads on, as with
+    /// `| head`.
+    ///
+    /// # Errors
+    /// If standard output cannot be written to.
+    pub fn print_next<T: Serialize>(
+        self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<ControlFlow<()>, Failure> {
+        let failed =
+            |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("standard output: {error}"));
+        let line = match self.json {
+            true => serde_json::to_string(value).map_err(|error| failed(&error))?,
+            false => text(value),
+        };
+        let mut stdout = std::io::stdout().lock();
+        match writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+            written => written.map(ControlFlow::Continue).map_err(|error| failed(&error)),
         }
     }
 

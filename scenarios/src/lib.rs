@@ -26,6 +26,7 @@ mod error_service_unavailable_then_retry;
 mod expired_certificate_loses_its_tlsa;
 mod expired_while_apart;
 mod flapping_link;
+mod forged_answer_is_refused_by_its_proof;
 mod generation_power_loss;
 mod hundred_at_once;
 mod interrupted_generation;
@@ -155,6 +156,7 @@ pub const SCENARIOS: &[Scenario] = &[
     error_network_timeout::SCENARIO,
     error_service_unavailable_then_retry::SCENARIO,
     unreadable_disk_starves_no_signer::SCENARIO,
+    forged_answer_is_refused_by_its_proof::SCENARIO,
 ];
 
 /// The scenario with this name.
@@ -231,6 +233,7 @@ mod tests {
         quorum_missing behind_is_unsure away_ten_thousand_blocks
         certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching
         dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry unreadable_disk_starves_no_signer
+        forged_answer_is_refused_by_its_proof
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn requests() -> impl Strategy<Value = TimedRequest> {
         1 => Just(Ask::Register),
         1 => any::<bool>().prop_map(|hot| Ask::Update { hot }),
         1 => Just(Ask::Resolve),
+        1 => Just(Ask::Prove),
         2 => (1..1_000_000_u64).prop_map(|amount| Ask::Transfer { amount }),
     ];
     let thens = prop_oneof![

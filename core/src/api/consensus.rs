@@ -5,6 +5,7 @@ use crate::base::{Digest, Height, MicroCaesar, PublicKey, Sequence, UnixMillis};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{FourProofSet, ProofKind, Statement};
 use crate::state::{Batch, Header, Receipt};
+use crate::trust::Question;
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -93,6 +94,14 @@ message! {
         header: Header,
         /// The precommits.
         commit: CommitCertificate,
+    }
+}
+
+message! {
+    /// Asks something whose answer is to be proved.
+    ProveRequest {
+        /// What.
+        question: Question,
     }
 }
 

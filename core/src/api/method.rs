@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::base::{decode, encode};
-use crate::state::{Genesis, Operation, Receipt};
+use crate::state::{Genesis, Operation, Receipt, StateProof};
 use crate::trust::TrustBundle;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -159,6 +159,7 @@ methods! {
     "hypermesh" "consensus/validate_proofs" ValidateProofs(ValidateProofsRequest) -> ConsensusValidationResult;
     "hypermesh" "consensus/genesis" Genesis(GenesisRequest) -> Genesis;
     "hypermesh" "consensus/header" Header(HeaderRequest) -> BlockProof;
+    "hypermesh" "consensus/prove" Prove(ProveRequest) -> StateProof;
     "hypermesh" "consensus/member" Member(MemberRequest) -> MemberState;
     "hypermesh" "consensus/status" Status(StatusRequest) -> NodeStatus;
     "hypermesh" "health" HypermeshHealth(HypermeshHealthRequest) -> Health;

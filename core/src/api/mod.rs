@@ -19,7 +19,8 @@ mod tests;
 pub use caesar::{Balance, BalanceRequest, FeeSchedule, FeesRequest, TransferRequest};
 pub use consensus::{
     BeaconState, BlockProof, ConsensusRequirements, ConsensusValidationResult, GenesisRequest, HeaderRequest,
-    MemberRequest, MemberState, Receipts, StatusRequest, ValidateBatchRequest, ValidateProofsRequest,
+    MemberRequest, MemberState, ProveRequest, Receipts, StatusRequest, ValidateBatchRequest,
+    ValidateProofsRequest,
 };
 pub use fault::{ApiFault, FaultKind};
 pub use method::{Call, METHODS, Method, Request, Response};

@@ -1,18 +1,17 @@
 //! Answers from the last committed state, which need no node: only an immutable view of it.
 
 use super::*;
-use crate::base::{Digest, UnixMillis};
+use crate::base::UnixMillis;
 use crate::caesar::{ISSUE_FEE, Place, RECORDS_FEE, REGISTER_FEE, REVOKE_FEE, TRANSFER_FEE};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::planted::{self, Bug};
-use crate::state::{Batch, Certificate, Inadmissible, Member, Outcome, SERVICES, State};
+use crate::state::{Batch, Certificate, Inadmissible, Member, Outcome, SERVICES, State, StateProof, Witness};
 use crate::trustchain::ca::{SerialNumber, take_apart};
 use crate::trustchain::dns;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sha2::{Digest as _, Sha256};
 
 /// The last committed state, and how the node that publishes it is. Views are immutable, so threads share them.
 #[derive(Clone)]
@@ -49,6 +48,7 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
             Ok(Response::ValidateProofs(check_proofs(state, &request.statement, &request.proofs)))
         }
         Request::Genesis(_) => Ok(Response::Genesis(state.genesis_document().as_ref().clone())),
+        Request::Prove(request) => prove(view, request).map(Response::Prove),
         Request::Member(request) => member(state, request).map(Response::Member),
         Request::Status(_) => Ok(Response::Status(status(view, wall))),
         Request::Balance(request) => Ok(Response::Balance(balance(state, request))),
@@ -82,11 +82,11 @@ fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> Certificate
         let reason = "its signature is right, but it was never approved and logged".to_string();
         return CertificateState::Unknown { reason };
     };
-    if Digest(Sha256::digest(&certificate.pre_tbs).into()) != row.precertificate {
+    if !row.is_of(&certificate.pre_tbs) {
         let reason = "its signature is right, but it is not the certificate that was approved".to_string();
         return CertificateState::Unknown { reason };
     }
-    let summary = summary(certificate.serial, row);
+    let summary = CertificateSummary::of(certificate.serial, row);
     match summary.status(wall) {
         CertificateStatus::Revoked => CertificateState::Revoked { certificate: summary },
         CertificateStatus::Expired => CertificateState::Expired { certificate: summary },
@@ -97,18 +97,22 @@ fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> Certificate
     }
 }
 
-fn summary(serial_number: SerialNumber, row: Certificate) -> CertificateSummary {
-    CertificateSummary {
-        serial_number,
-        owner: row.owner,
-        names: row.names,
-        not_before: row.not_before,
-        not_after: row.not_after,
-        height: row.height,
-        leaf_index: row.leaf_index,
-        operation: row.operation,
-        issued: row.issued,
-        revocation: row.revocation,
+impl CertificateSummary {
+    /// What the state's row says of a certificate.
+    #[must_use]
+    pub fn of(serial_number: SerialNumber, row: Certificate) -> Self {
+        Self {
+            serial_number,
+            owner: row.owner,
+            names: row.names,
+            not_before: row.not_before,
+            not_after: row.not_after,
+            height: row.height,
+            leaf_index: row.leaf_index,
+            operation: row.operation,
+            issued: row.issued,
+            revocation: row.revocation,
+        }
     }
 }
 
@@ -130,7 +134,7 @@ fn list(state: &State, request: &CertificateListRequest, wall: UnixMillis) -> Ce
             return CertificateList { certificates, next: last };
         }
         last = Some(serial);
-        let found = summary(serial, row);
+        let found = CertificateSummary::of(serial, row);
         if wanted(&found) {
             certificates.push(found);
         }
@@ -241,6 +245,17 @@ fn member(state: &State, request: &MemberRequest) -> Result<MemberState, ApiFaul
         },
         position: POSITION_NOT_ATTESTED.to_string(),
     })
+}
+
+/// The rows that an answer rests on, with their proofs. The answer itself is left to whoever asks.
+fn prove(view: &View, request: &ProveRequest) -> Result<StateProof, ApiFault> {
+    let (Some(header), Some(commit)) = (view.state.head(), &view.commit) else {
+        return Err(ApiFault::unavailable("no block has been decided yet: ask again".to_string()));
+    };
+    let witness = Witness::new(&view.state);
+    let _answer = request.question.answer(&witness);
+    let rows = witness.prove().map_err(|fault| ApiFault::new(FaultKind::ResourceExhausted, fault))?;
+    Ok(StateProof { header: header.clone(), commit: commit.clone(), rows })
 }
 
 fn balance(state: &State, request: &BalanceRequest) -> Balance {

@@ -125,6 +125,14 @@ impl State {
 
 const AUTHORITY_SERIAL: crate::base::Domain = crate::base::Domain::new("hypermesh v1 authority serial");
 
+impl Certificate {
+    /// Whether it is the certificate with these pre-certificate bytes that was approved.
+    #[must_use]
+    pub fn is_of(&self, pre_tbs: &[u8]) -> bool {
+        Digest(Sha256::digest(pre_tbs).into()) == self.precertificate
+    }
+}
+
 impl Draft {
     /// Fixes and logs the next issuing certificate, and notes when it is to be renewed: at two thirds of its life, as
     /// long as the root allows the next a longer one.
@@ -220,16 +228,15 @@ impl Draft {
     fn put_published(&mut self, name: &DomainName, mut published: Published) {
         let excess = published.keys.len().saturating_sub(RECORDS_PER_SET_MAX);
         published.keys.drain(..excess);
-        let key = (name.clone(), RecordType::Tlsa);
         if published.keys.is_empty() {
             self.remove::<Published>(name);
-            self.remove::<RecordSet>(&key);
+            self.set_record_set(name, RecordType::Tlsa, None);
             return;
         }
         let data = published.keys.iter().map(|(_, hash)| tlsa_of_key_hash(hash)).collect();
         let set =
             RecordSet::new(PUBLISHED_TTL_SECONDS, data).expect("digests make records within every bound");
-        self.put(&key, &set);
+        self.set_record_set(name, RecordType::Tlsa, Some(&set));
         self.put(name, &published);
     }
 }

@@ -1,7 +1,7 @@
 //! The state itself, and drafts of the next one.
 
 use super::row::{
-    Account, ActiveCommittee, Beacon, Due, Generation, Member, NameOwner, Reserve, Row, Validator,
+    Account, ActiveCommittee, Beacon, Due, Generation, Member, NameCount, NameOwner, Reserve, Row, Validator,
 };
 use super::tree::StateTree;
 use super::{Genesis, Header, SetRecords};
@@ -11,6 +11,7 @@ use crate::hypermesh::committee::Session;
 use crate::hypermesh::ordering::ValidatorSet;
 use crate::trustchain::DomainName;
 use crate::trustchain::ct::MerkleTree;
+use crate::trustchain::dns::{RecordSet, RecordType};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -111,7 +112,7 @@ impl State {
     }
 
     /// The zones that the mesh answers for.
-    pub(super) fn served_zones(&self) -> &[DomainName] {
+    pub(super) fn zone_list(&self) -> &[DomainName] {
         &self.zones
     }
 
@@ -171,11 +172,14 @@ impl State {
             .map(|(key, bytes)| (key.get(1..).unwrap_or_default().to_vec(), decode_row(bytes)))
     }
 
-    /// Whether any row of a kind has a key with this prefix.
-    pub(super) fn any_row<R: Row>(&self, prefix: &[u8]) -> bool {
-        let start = [&[R::TAG], prefix].concat();
-        let first = self.rows.range(start.clone()..).next();
-        first.is_some_and(|(key, _)| key.starts_with(&start))
+    /// The bytes of the row with this key, its kind's tag first.
+    pub(super) fn row_bytes(&self, key: &[u8]) -> Option<Arc<[u8]>> {
+        self.rows.get(key).cloned()
+    }
+
+    /// The rows as a tree.
+    pub(super) const fn tree(&self) -> &StateTree {
+        &self.tree
     }
 
     /// The current beacon.
@@ -262,6 +266,34 @@ impl Draft {
         }
     }
 
+    /// Sets or removes the records of one type at a name, and counts them there and at the names above it.
+    pub(super) fn set_record_set(
+        &mut self,
+        name: &DomainName,
+        record_type: RecordType,
+        set: Option<&RecordSet>,
+    ) {
+        let key = (name.clone(), record_type);
+        let before = self.base.get::<RecordSet>(&key).is_some();
+        match set {
+            Some(set) => self.put(&key, set),
+            None => self.remove::<RecordSet>(&key),
+        }
+        if before == set.is_some() {
+            return;
+        }
+        let zone = self.base.zone_of(name).cloned();
+        let mut counted = Some(name.clone());
+        while let Some(name) = counted {
+            let sets = self.base.get::<NameCount>(&name).unwrap_or_default().sets;
+            match if before { sets.saturating_sub(1) } else { sets.saturating_add(1) } {
+                0 => self.remove::<NameCount>(&name),
+                sets => self.put(&name, &NameCount { sets }),
+            }
+            counted = name.parent().filter(|_| zone.as_ref().is_some_and(|zone| name != *zone));
+        }
+    }
+
     /// Appends an entry to the log.
     pub fn append(&mut self, entry: Vec<u8>) -> crate::base::LeafIndex {
         let index = self.base.log.push(crate::trustchain::ct::leaf_hash(&entry));
@@ -307,7 +339,7 @@ impl Draft {
         }
         for SetRecords { name, record_type, records } in &genesis.records {
             if let Some(records) = records {
-                self.put(&(name.clone(), *record_type), records);
+                self.set_record_set(name, *record_type, Some(records));
             }
         }
         self.publish_mesh(genesis);
@@ -344,11 +376,11 @@ impl Ledger for Draft {
     }
 }
 
-fn served(genesis: &Genesis) -> Arc<[DomainName]> {
+pub(super) fn served(genesis: &Genesis) -> Arc<[DomainName]> {
     core::iter::once(&genesis.zone).chain(&genesis.reverse_zones).cloned().collect()
 }
 
-fn row_key<R: Row>(key: &R::Key) -> Vec<u8> {
+pub(super) fn row_key<R: Row>(key: &R::Key) -> Vec<u8> {
     let mut bytes = alloc::vec![R::TAG];
     bytes.extend(R::key_bytes(key));
     bytes

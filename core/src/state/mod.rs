@@ -24,6 +24,7 @@ mod row;
 mod system;
 mod system_apply;
 mod tree;
+mod witness;
 mod zone;
 
 #[cfg(test)]
@@ -48,15 +49,21 @@ pub use operation::{
     OperationFault, OperationId, Protocol, RegisterName, RevokeCertificate, SERVICE_PORT_COUNT_MAX,
     ServicePort, SetRecords, TLSA_COUNT_MAX, Transfer,
 };
+pub(crate) use perform::holding_of;
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
 pub use repair::{OpenRepair, REPAIR_COUNT_MAX, REPAIR_MS_MAX, RepairAction, RepairOutcome, Repairs};
 pub use row::{
     Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Generation, IssuingCertificate, Member,
-    NameOwner, Published, Reserve, Revocation, RevocationListHead, Revoked, Row, Validator,
+    NameCount, NameOwner, Published, Reserve, Revocation, RevocationListHead, Revoked, Row, Validator,
 };
 pub use system::{
     ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,
     SystemOperation,
 };
 pub use tree::TreeHasher;
+pub(crate) use witness::get;
+pub use witness::{
+    PROVED_ROW_BYTES_MAX, PROVED_ROW_COUNT_MAX, ProvedRow, ProvedState, ROW_PROOF_BYTES_MAX, RowBytes,
+    RowSource, StateProof, StateProofFault, TooMuch, Unproved, Witness,
+};
 pub use zone::{SERVICES, validator_by_name};

@@ -6,7 +6,7 @@ use super::execute::Moment;
 use super::row::{Published, own_records_key};
 use super::{
     Action, CheckedOperation, Draft, Due, Effect, IssueCertificate, Member, NameOwner, OPERATION_MS_LIFE_MAX,
-    OperationBody, Outcome, Receipt, Refusal, RegisterName, SetRecords, State, Transfer,
+    OperationBody, Outcome, Receipt, Refusal, RegisterName, RowSource, SetRecords, State, Transfer, get,
 };
 use crate::base::{MicroCaesar, PublicKey};
 use crate::caesar::{
@@ -148,9 +148,8 @@ fn set_records(draft: &mut Draft, owner: PublicKey, set: &SetRecords) -> Result<
     if published || matches!(record_type, RecordType::Soa | RecordType::Ns) {
         return Err(Refusal::Reserved { name: name.clone() });
     }
-    let key = (name.clone(), *record_type);
     match records {
-        None => draft.remove::<RecordSet>(&key),
+        None => draft.set_record_set(name, *record_type, None),
         Some(records) => {
             let mut types: Vec<RecordType> =
                 state.record_sets(name).filter_map(|set| set.record_type()).collect();
@@ -160,7 +159,7 @@ fn set_records(draft: &mut Draft, owner: PublicKey, set: &SetRecords) -> Result<
             if check_name(state.zone_of(name) == Some(name), &types).is_err() {
                 return Err(Refusal::Cname { name: name.clone() });
             }
-            draft.put(&key, records);
+            draft.set_record_set(name, *record_type, Some(records));
         }
     }
     Ok(Effect::RecordsSet)
@@ -182,6 +181,13 @@ fn outside(state: &State, name: &DomainName) -> Refusal {
     Refusal::OutsideZone { name: name.clone(), zone: state.genesis_document().zone.clone() }
 }
 
+/// The name by which a name has an owner, its own or the closest above it, and whose it is.
+pub(crate) fn holding_of(source: &dyn RowSource, name: &DomainName) -> Option<(DomainName, NameOwner)> {
+    source.served_zones().iter().find(|zone| name.is_within(zone))?;
+    let names = core::iter::successors(Some(name.clone()), DomainName::parent);
+    names.into_iter().find_map(|name| Some((name.clone(), get::<NameOwner>(source, &name)?)))
+}
+
 impl State {
     /// The mesh's zone, or the reverse zone, that a name lies in.
     #[must_use]
@@ -193,15 +199,7 @@ impl State {
     /// Who owns a name: by itself, or because of a name that it lies below.
     #[must_use]
     pub fn owner_of(&self, name: &DomainName) -> Option<PublicKey> {
-        self.zone_of(name)?;
-        let mut candidate = Some(name.clone());
-        while let Some(current) = candidate {
-            if let Some(row) = self.get::<NameOwner>(&current) {
-                return Some(row.owner);
-            }
-            candidate = current.parent();
-        }
-        None
+        holding_of(self, name).map(|(_, row)| row.owner)
     }
 
     /// Refuses if the name is not this owner's.

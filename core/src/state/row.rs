@@ -54,6 +54,17 @@ row!(IssuingCertificate, 14, u32, |number| number.to_be_bytes().to_vec());
 row!(Revoked, 15, SerialNumber, |serial| serial.as_bytes().to_vec());
 row!(RevocationListHead, 16, (), |_unit| Vec::new());
 row!(Attendance, 20, (), |_unit| Vec::new());
+row!(NameCount, 24, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
+
+/// How many sets of records stand at a name and below it; there is no row where there are none. So that a name does not exist
+/// (RFC 8020) can be proved by one row that is not there.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+pub struct NameCount {
+    /// How many.
+    pub sets: u64,
+}
 
 /// When each validator was last seen to vote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]

@@ -7,6 +7,7 @@
 use crate::base::{Digest, Domain};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use jmt::proof::SparseMerkleProof;
 use jmt::storage::{LeafNode, Node, NodeKey, TreeReader};
 use jmt::{JellyfishMerkleTree, KeyHash, OwnedValue, SimpleHasher, Version};
 use rpds::RedBlackTreeMapSync;
@@ -67,6 +68,36 @@ impl StateTree {
         }
         self.root = Digest(root.0);
         self.next_version += 1;
+    }
+}
+
+impl StateTree {
+    /// The way from a row's place to the root, with the row if there is one: what proves either.
+    pub(super) fn path(&self, key: KeyHash, row: Option<OwnedValue>) -> SparseMerkleProof<TreeHasher> {
+        let newest = self.next_version.checked_sub(1).expect("a state has had rows since genesis");
+        let reader = WithRow { tree: self, row };
+        let tree: JellyfishMerkleTree<'_, WithRow<'_>, TreeHasher> = JellyfishMerkleTree::new(&reader);
+        tree.get_with_proof(key, newest).expect("the tree's nodes are all in memory").1
+    }
+}
+
+/// The tree, and the one row that is asked for: the tree itself holds hashes of rows.
+struct WithRow<'a> {
+    tree: &'a StateTree,
+    row: Option<OwnedValue>,
+}
+
+impl TreeReader for WithRow<'_> {
+    fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
+        self.tree.get_node_option(key)
+    }
+
+    fn get_value_option(&self, _: Version, _: KeyHash) -> anyhow::Result<Option<OwnedValue>> {
+        Ok(self.row.clone())
+    }
+
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+        Ok(None)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Where the state meets the names: what the mesh publishes of itself, and the zone that resolvers see.
 
 use super::authority::PUBLISHED_TTL_SECONDS;
-use super::{Draft, Genesis, State, Validator};
-use crate::base::PublicKey;
+use super::{Draft, Genesis, NameCount, State, Validator};
+use crate::base::{Height, PublicKey};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SubjectKey;
 use crate::trustchain::dns::{
-    RecordData, RecordSet, RecordType, Soa, TlsaProtocol, TreeKey, ZoneSource, tlsa_for_key, tlsa_name,
+    RecordData, RecordSet, RecordType, Soa, TlsaProtocol, ZoneSource, tlsa_for_key, tlsa_name,
 };
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -57,19 +57,19 @@ impl Draft {
         for validator in &genesis.validators {
             let name = child(&validator.name);
             let address = set(alloc::vec![RecordData::Aaaa(*validator.address.ip())]);
-            self.put(&(name.clone(), RecordType::Aaaa), &address);
+            self.set_record_set(&name, RecordType::Aaaa, Some(&address));
             let key = set(alloc::vec![tlsa_for_key(SubjectKey::from(validator.member.key).spki_der())]);
             let at = tlsa_name(validator.address.port(), TlsaProtocol::Udp, &name)
                 .expect("node names leave room for a port");
-            self.put(&(at, RecordType::Tlsa), &key);
+            self.set_record_set(&at, RecordType::Tlsa, Some(&key));
         }
         // A record set is bounded: a mesh larger than that lists its first nodes.
         let listed = genesis.validators.iter().take(crate::trustchain::dns::RECORDS_PER_SET_MAX);
         let servers = listed.clone().map(|validator| RecordData::Ns(child(&validator.name))).collect();
-        self.put(&(zone.clone(), RecordType::Ns), &set(servers));
+        self.set_record_set(zone, RecordType::Ns, Some(&set(servers)));
         for reverse in &genesis.reverse_zones {
             let servers = listed.clone().map(|validator| RecordData::Ns(child(&validator.name))).collect();
-            self.put(&(reverse.clone(), RecordType::Ns), &set(servers));
+            self.set_record_set(reverse, RecordType::Ns, Some(&set(servers)));
         }
         for service in SERVICES {
             let targets = listed.clone().map(|validator| RecordData::Srv {
@@ -79,14 +79,14 @@ impl Draft {
                 target: Some(child(&validator.name)),
             });
             let name = child(&["_stoq._udp.", service].concat());
-            self.put(&(name, RecordType::Srv), &set(targets.collect()));
+            self.set_record_set(&name, RecordType::Srv, Some(&set(targets.collect())));
         }
     }
 }
 
 impl ZoneSource for State {
     fn zones(&self) -> &[DomainName] {
-        self.served_zones()
+        self.zone_list()
     }
 
     fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<Cow<'_, RecordSet>> {
@@ -94,24 +94,28 @@ impl ZoneSource for State {
     }
 
     fn name_exists(&self, name: &DomainName) -> bool {
-        self.any_row::<RecordSet>(TreeKey::from(name).as_bytes())
+        self.get::<NameCount>(name).is_some()
     }
 
     fn soa(&self, zone: &DomainName) -> Soa {
-        let genesis = self.genesis_document();
-        let first = genesis.validators.first().map_or("ns", |validator| validator.name.as_str());
-        let name = |label: &str| genesis.zone.child(label).unwrap_or_else(|_| zone.clone());
-        // Serial numbers wrap (RFC 1982); the mesh's is its height.
-        let serial = u32::try_from(self.height().0 & u64::from(u32::MAX)).unwrap_or_default();
-        Soa {
-            primary: name(first),
-            responsible: name("hostmaster"),
-            serial,
-            refresh_seconds: 3600,
-            retry_seconds: 600,
-            expire_seconds: 86_400,
-            negative_ttl_seconds: 60,
-        }
+        soa_of(self.genesis_document(), self.height(), zone)
+    }
+}
+
+/// The start of a zone at a height.
+pub(super) fn soa_of(genesis: &Genesis, height: Height, zone: &DomainName) -> Soa {
+    let first = genesis.validators.first().map_or("ns", |validator| validator.name.as_str());
+    let name = |label: &str| genesis.zone.child(label).unwrap_or_else(|_| zone.clone());
+    // Serial numbers wrap (RFC 1982); the mesh's is its height.
+    let serial = u32::try_from(height.0 & u64::from(u32::MAX)).unwrap_or_default();
+    Soa {
+        primary: name(first),
+        responsible: name("hostmaster"),
+        serial,
+        refresh_seconds: 3600,
+        retry_seconds: 600,
+        expire_seconds: 86_400,
+        negative_ttl_seconds: 60,
     }
 }
 

@@ -2,15 +2,19 @@
 
 use super::Global;
 use super::caesar::settled;
-use crate::client::{done, session};
+use super::proof::{ask_proved, late, unasked};
+use crate::client::{ProvedAnswer, done, session};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use clap::{Args, Subcommand};
 use hypermesh_core::api::{DnsAnswer, DnsRequest, RegisterNameRequest, SetRecordsRequest};
 use hypermesh_core::base::PublicKey;
 use hypermesh_core::state::{Action, RegisterName, SetRecords};
+use hypermesh_core::trust::{Answer, Question};
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::dns::{NamedRecordSet, Outcome, RecordData, RecordSet, RecordType};
+use hypermesh_core::trustchain::dns::{
+    NamedRecordSet, Outcome, RecordData, RecordSet, RecordType, Resolution,
+};
 
 /// What `hypermesh dns` can do.
 #[derive(Debug, Subcommand)]
@@ -32,6 +36,14 @@ pub enum DnsCommand {
         /// The type of records
         #[arg(value_name = "TYPE", default_value = "AAAA")]
         record_type: RecordType,
+        /// Have the answer proved: rows of the state under a header that a quorum decided, checked here
+        #[arg(long)]
+        prove: bool,
+    },
+    /// Show whose a name is, proved by the state that a quorum decided
+    Owner {
+        /// The name
+        name: DomainName,
     },
 }
 
@@ -65,7 +77,16 @@ pub fn run(command: DnsCommand, global: &Global, output: Output) -> Result<(), F
     match command {
         DnsCommand::Register { name, owner } => register(name, owner, global, output),
         DnsCommand::Set(args) => set(args, global, output),
-        DnsCommand::Lookup { name, record_type } => lookup(name, record_type, global, output),
+        DnsCommand::Lookup { name, record_type, prove } => {
+            let answer = match prove {
+                true => look_up_proved(&name, record_type, global, output),
+                false => session(global, "asking for the records", async |client| {
+                    client.call(&DnsRequest { name: name.clone(), record_type }).await
+                }),
+            };
+            show(&answer?, &name, record_type, output)
+        }
+        DnsCommand::Owner { name } => show_owner(name, global, output),
     }
 }
 
@@ -107,32 +128,70 @@ fn record_set(record_type: RecordType, values: &[String], ttl: u32) -> Result<Re
     RecordSet::new(ttl, data).map_err(|fault| Failure::new(Exit::Usage, fault))
 }
 
-fn lookup(name: DomainName, record_type: RecordType, global: &Global, output: Output) -> Result<(), Failure> {
-    let answer = session(global, "asking for the records", async |client| {
-        client.call(&DnsRequest { name: name.clone(), record_type }).await
-    })?;
+/// The records that the state says, and how old that is by this machine's clock.
+fn look_up_proved(
+    name: &DomainName,
+    record_type: RecordType,
+    global: &Global,
+    output: Output,
+) -> Result<DnsAnswer, Failure> {
+    let question = Question::Records { name: name.clone(), record_type };
+    let ProvedAnswer { proved, age_ms, stale, .. } = ask_proved(&question, global, output)?;
+    let Answer::Records(found) = proved.answer else { return Err(unasked()) };
+    let Resolution { outcome, answers, authority } = found;
+    Ok(DnsAnswer { outcome, answers, authority, height: proved.height, time: proved.time, age_ms, stale })
+}
+
+fn show_owner(name: DomainName, global: &Global, output: Output) -> Result<(), Failure> {
+    let answer = ask_proved(&Question::Owner { name: name.clone() }, global, output)?;
+    if answer.stale {
+        output.tell(late(&answer));
+    }
+    let height = answer.proved.height;
+    let Answer::Owner(Some(holding)) = &answer.proved.answer else {
+        if output.json {
+            output.print(&answer.proved, |_| String::new())?;
+        }
+        return Err(Failure::new(Exit::NotFound, format!("{name} is nobody's (proved at height {height})")));
+    };
+    let text = match holding.registered == name {
+        true => format!("{} since height {}, proved at height {height}", holding.owner, holding.since),
+        false => format!(
+            "{} by {}, registered at height {}, proved at height {height}",
+            holding.owner, holding.registered, holding.since
+        ),
+    };
+    output.print(&answer.proved, |_| text)
+}
+
+fn show(
+    answer: &DnsAnswer,
+    name: &DomainName,
+    record_type: RecordType,
+    output: Output,
+) -> Result<(), Failure> {
     let absent = match answer.outcome {
         Outcome::Found => {
             if answer.stale {
-                output.tell(stale(&answer));
+                output.tell(stale(answer));
             }
-            return output.print(&answer, answer_text);
+            return output.print(answer, answer_text);
         }
         Outcome::NoData => format!("{name} has no {record_type} records"),
         Outcome::NoSuchName => format!("{name} does not exist"),
         _ => format!("{name} lies in no zone of this mesh"),
     };
     if output.json {
-        output.print(&answer, answer_text)?;
+        output.print(answer, answer_text)?;
     }
-    let age = if answer.stale { format!("; {}", stale(&answer)) } else { String::new() };
+    let age = if answer.stale { format!("; {}", stale(answer)) } else { String::new() };
     Err(Failure::new(Exit::NotFound, format!("{absent} (at height {}){age}", answer.height)))
 }
 
 /// How old an answer is that may be out of date.
 fn stale(answer: &DnsAnswer) -> String {
     format!(
-        "this may be out of date: it is of height {}, {} s ago, and the node that answered has seen no block since",
+        "this may be out of date: it is of height {}, {} s ago, and the node that answered knows of no block since",
         answer.height,
         answer.age_ms / 1000
     )

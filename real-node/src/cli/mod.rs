@@ -10,8 +10,10 @@ pub mod genesis;
 pub mod key;
 pub mod log;
 pub mod node;
+mod proof;
 pub mod rpc;
 pub mod shell;
+pub mod top;
 pub mod trust;
 
 use crate::failure::Failure;
@@ -60,6 +62,8 @@ pub enum Command {
     /// Make, run or look at a node
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// Watch the whole mesh: validators, heights, rates, alarms, the newest certificates
+    Top(top::TopArgs),
     /// Make or look at a genesis
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
@@ -115,6 +119,7 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
     let done = match command {
         Command::Devnet(args) => return devnet::run(args, &global, output),
         Command::Node(command) => node::run(command, &global, output),
+        Command::Top(args) => top::run(&args, &global, output),
         Command::Genesis(command) => genesis::run(command, output),
         Command::Config(command) => config::run(command, output),
         Command::Context(command) => context::run(command, &global, output),

@@ -56,6 +56,7 @@ impl MeshClient {
             decode(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))
         })
         .await
+        .map(|(answer, _trail)| answer)
     }
 
     /// The key of the validator with this name.

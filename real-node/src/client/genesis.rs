@@ -52,4 +52,5 @@ pub(super) async fn fetch_genesis(
         Ok(genesis)
     })
     .await
+    .map(|(answer, _trail)| answer)
 }

@@ -5,12 +5,14 @@
 //! (SRV, RFC 2782). A node that lies about an address only sends the client to a node that cannot prove its key.
 //!
 //! What a call answers is as honest as the node that was asked, except where the answer proves itself: genesis
-//! by its hash, trust bundles and log proofs by their signatures, which the commands check.
+//! by its hash, trust bundles and log proofs by their signatures, which the commands check, and what is asked with
+//! [`MeshClient::prove`].
 
 mod discover;
 mod fault;
 mod genesis;
 mod operation;
+mod prove;
 mod session;
 mod several;
 mod walk;
@@ -18,7 +20,8 @@ mod walk;
 pub use fault::failure_of;
 pub use genesis::genesis_of;
 pub use operation::{OPERATION_MS_LIFE, done};
-pub(crate) use session::read_context;
+pub use prove::ProvedAnswer;
+pub(crate) use session::{read_context, runtime};
 pub use session::session;
 
 use crate::context::Context;
@@ -32,7 +35,7 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stoq::{Client, ClientConfig, ClientMetrics, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
-use walk::{Target, Targets};
+use walk::{Target, Targets, Trail};
 
 /// A client of one mesh, acting for one owner. Safe to share between tasks; calls of many tasks share
 /// connections.
@@ -98,6 +101,15 @@ impl MeshClient {
         body: &[u8],
         accept: impl Fn(&[u8]) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        Ok(self.walk((service, method), body, accept).await?.0)
+    }
+
+    async fn walk<T>(
+        &self,
+        (service, method): (&str, &str),
+        body: &[u8],
+        accept: impl Fn(&[u8]) -> Result<T, Failure>,
+    ) -> Result<(T, Trail), Failure> {
         let targets = self.service(service).await?;
         walk::walk(&self.stoq, &targets, (service, method), body, self.timeout, accept).await
     }

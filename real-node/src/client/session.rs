@@ -6,6 +6,7 @@ use crate::context::{CONTEXT_VARIABLE, Context};
 use crate::failure::{Exit, Failure};
 use crate::progress::while_waiting;
 use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
 
 /// Runs `work` with a client of the context's mesh, all within the command's time.
 ///
@@ -17,10 +18,7 @@ pub fn session<T>(
     work: impl AsyncFnOnce(&MeshClient) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let context = read_context(global)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start a runtime: {error}")))?;
+    let runtime = runtime()?;
     let timeout = Duration::from_secs(global.timeout);
     let whole = async {
         let begun = Instant::now();
@@ -40,6 +38,14 @@ pub fn session<T>(
         })
     };
     runtime.block_on(while_waiting(waiting_for, limited))
+}
+
+/// What a command's calls run on.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start a runtime: {error}")))
 }
 
 /// The context that a command was given.

@@ -32,7 +32,7 @@ struct Known {
 }
 
 /// What went wrong at which node.
-struct Trail(Vec<(Target, Failure)>);
+pub(super) struct Trail(Vec<(Target, Failure)>);
 
 impl Targets {
     pub(super) const fn new(list: Vec<Target>) -> Self {
@@ -61,7 +61,8 @@ impl Targets {
     }
 }
 
-/// Calls a method on the first node that answers and whose answer is accepted.
+/// Calls a method on the first node that answers and whose answer is accepted. Gives the answer, and what went wrong at the
+/// nodes before.
 pub(super) async fn walk<T>(
     stoq: &Client,
     targets: &Targets,
@@ -69,7 +70,7 @@ pub(super) async fn walk<T>(
     body: &[u8],
     timeout: Duration,
     accept: impl Fn(&[u8]) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+) -> Result<(T, Trail), Failure> {
     let end = Instant::now() + timeout;
     let Known { list: mut left, first_is_live } = targets.known();
     let mut live = (first_is_live && !left.is_empty()).then(|| left.remove(0));
@@ -87,7 +88,7 @@ pub(super) async fn walk<T>(
             Ok(bytes) => match accept(&bytes) {
                 Ok(accepted) => {
                     targets.answered(&target);
-                    return Ok(accepted);
+                    return Ok((accepted, trail));
                 }
                 Err(failure) => trail.0.push((target.clone(), failure)),
             },
@@ -132,6 +133,14 @@ async fn first_to_answer(
 }
 
 impl Trail {
+    /// Whose answers were refused, and why, a line each.
+    pub(super) fn refused(&self) -> Vec<String> {
+        let refused = self.0.iter().filter(|(_, failure)| failure.exit == Exit::NotValid);
+        let told = refused
+            .map(|(target, failure)| format!("{} at {}: {}", target.name, target.peer.addr, failure.message));
+        told.collect()
+    }
+
     /// What to say when every node failed: what each of them did, and the exit code that says most.
     fn failure(self, (service, method): (&str, &str)) -> Failure {
         let told = self.0.iter().find(|(_, failure)| failure.exit != Exit::Unreachable);

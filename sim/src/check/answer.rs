@@ -11,7 +11,8 @@ use hypermesh_core::api::{
 };
 use hypermesh_core::base::Height;
 use hypermesh_core::caesar::Place;
-use hypermesh_core::state::{Member, State};
+use hypermesh_core::state::{Member, State, StateProof};
+use hypermesh_core::trust::Question;
 use hypermesh_core::trustchain::ct::{TreeHead, leaf_hash, verify_consistency, verify_inclusion};
 use hypermesh_core::trustchain::dns::{self, Resolution};
 
@@ -23,6 +24,7 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
     let Ok(response) = given.response else { return Ok(()) };
     let outcome = match (given.request, response) {
         (Request::ResolveDns(asked), Response::ResolveDns(answer)) => check_dns(chain, given, asked, answer),
+        (Request::Prove(asked), Response::Prove(proof)) => check_proof(chain, given, &asked.question, proof),
         (Request::Balance(asked), Response::Balance(answer)) => check_balance(chain, given, asked, answer),
         (Request::Status(_), Response::Status(answer)) => check_status(chain, given, answer),
         (Request::Header(_), Response::Header(answer)) => check_header(chain, answer),
@@ -59,6 +61,21 @@ fn check_dns(chain: &Chain, given: &Given<'_>, asked: &DnsRequest, answer: &DnsA
     let stale = u128::from(age_ms) > (STALE_HEARTBEATS * heartbeat).as_millis();
     if stale && !answer.stale {
         return Err(format!("does not say that an answer of {age_ms} ms ago is stale"));
+    }
+    Ok(())
+}
+
+fn check_proof(
+    chain: &Chain,
+    given: &Given<'_>,
+    question: &Question,
+    proof: &StateProof,
+) -> Result<(), String> {
+    let Some(state) = stated(chain, given, proof.header.height)? else { return Ok(()) };
+    let proved = question.check(proof, state.genesis_document());
+    let proved = proved.map_err(|fault| format!("answers {question:?} with what does not hold: {fault}"))?;
+    if proved.answer != question.answer(&state) {
+        return Err(format!("proves another answer to {question:?} than height {} has", proved.height));
     }
     Ok(())
 }
@@ -135,7 +152,7 @@ mod tests {
     use super::*;
     use crate::check::kit::{answered, issue, world_with};
     use crate::world::name;
-    use hypermesh_core::api::{LogEntryRequest, StatusRequest};
+    use hypermesh_core::api::{LogEntryRequest, ProveRequest, StatusRequest};
     use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar};
     use hypermesh_core::trustchain::dns::{Outcome, RecordType};
 
@@ -155,6 +172,28 @@ mod tests {
             |answer| answer.age_ms = 0,
             |answer| answer.time = answer.time.plus(1),
             |answer| answer.height = Height(answer.height.0 - 1),
+        ];
+        for change in broken {
+            assert_eq!(fires(change).unwrap_err().check, "answers");
+        }
+    }
+
+    #[test]
+    fn it_fires_when_a_proof_does_not_hold_or_is_of_another_height() {
+        let (world, _) = world_with(|world| vec![issue(world, 1)]);
+        let question = Question::Balance { owner: world.cast().client.public() };
+        let fires = |change: fn(&mut StateProof)| {
+            let asked = Request::Prove(ProveRequest { question: question.clone() });
+            answered(&world, asked, |response| {
+                let Response::Prove(proof) = response else { panic!("another response") };
+                change(proof);
+            })
+        };
+        assert_eq!(fires(|_| {}), Ok(()));
+        let broken: [fn(&mut StateProof); 3] = [
+            |proof| drop(proof.rows.pop()),
+            |proof| proof.rows[0].proof.truncate(9),
+            |proof| proof.header.height = Height(proof.header.height.0 - 1),
         ];
         for change in broken {
             assert_eq!(fires(change).unwrap_err().check, "answers");

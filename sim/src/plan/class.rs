@@ -245,6 +245,8 @@ classes! {
     HotName = "hot-name", Workload, Both;
     /// A name is resolved.
     Resolve = "resolve", Workload, Both;
+    /// A name's records are asked for with proof.
+    Prove = "prove", Workload, Both;
     /// An amount is moved.
     Transfer = "transfer", Workload, Both;
     /// A hundred requests at once.

@@ -4,11 +4,13 @@ use super::arena::Arena;
 use super::class::FaultClass;
 use super::workload::{Ask, Then, TimedRequest};
 use crate::world::{Owner, Place, RunFault, name};
-use hypermesh_core::api::{DnsRequest, IssuedCertificate, Request, Response, TrustBundleRequest};
+use hypermesh_core::api::{
+    DnsRequest, IssuedCertificate, ProveRequest, Request, Response, TrustBundleRequest,
+};
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::node::RequestId;
 use hypermesh_core::state::SetRecords;
-use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
+use hypermesh_core::trust::{CertificateProof, Question, TrustBundle, verify_certificate};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::RevocationReason;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
@@ -67,7 +69,11 @@ impl Client {
         if self.got.is_none() {
             let mut answers =
                 self.asked.iter().filter_map(|(id, place)| Some((*place, world.response(*id)?)));
-            self.got = answers.find(|(place, response)| world.is_taken(*place, response)).map(|(_, got)| got);
+            self.got = answers
+                .find(|(place, response)| {
+                    is_proved(world, self.request.as_ref(), response) && world.is_taken(*place, response)
+                })
+                .map(|(_, got)| got);
         }
         let under_way = self.asked.iter().any(|(id, _)| !world.is_answered(*id));
         self.is_owed() && !under_way
@@ -116,6 +122,7 @@ impl Client {
             Ask::Update { hot: false } => FaultClass::Update,
             Ask::Update { hot: true } => FaultClass::HotName,
             Ask::Resolve => FaultClass::Resolve,
+            Ask::Prove => FaultClass::Prove,
             Ask::Transfer { .. } => FaultClass::Transfer,
         };
         let then = match self.timed.then {
@@ -147,6 +154,10 @@ impl Client {
             Ask::Resolve => {
                 Request::ResolveDns(DnsRequest { name: name(HOT), record_type: RecordType::Aaaa })
             }
+            Ask::Prove => {
+                let question = Question::Records { name: name(HOT), record_type: RecordType::Aaaa };
+                Request::Prove(ProveRequest { question })
+            }
             Ask::Transfer { amount } => {
                 owner.transfer(nonce, world.cast().other.public(), MicroCaesar(*amount))
             }
@@ -163,6 +174,16 @@ impl Client {
         let address = RecordData::Aaaa(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, host));
         let records = RecordSet::new(TTL_SECONDS, vec![address]).expect("one address is a set of records");
         SetRecords { name, record_type: RecordType::Aaaa, records: Some(records) }
+    }
+}
+
+/// Whether an answer holds, if it is one that is asked for with proof.
+fn is_proved(world: &impl Arena, request: Option<&Request>, response: &Response) -> bool {
+    match (request, response) {
+        (Some(Request::Prove(asked)), Response::Prove(proof)) => {
+            asked.question.check(proof, &world.cast().genesis).is_ok()
+        }
+        _ => true,
     }
 }
 

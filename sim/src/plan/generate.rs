@@ -103,7 +103,7 @@ impl Plan {
         };
         let chaos_ms = if cuts.is_empty() { chaos_ms } else { chaos_ms + CATCH_UP_MS };
         faults.extend(cuts);
-        let requests = [draw.requests(), draw.questions(&liars), written].concat();
+        let requests = [draw.requests(), draw.questions(&liars), written, draw.proofs()].concat();
         Self {
             format: PLAN_FORMAT,
             seed,
@@ -269,10 +269,21 @@ impl Draw {
         let asked = (1..=QUESTION_COUNT).map(|number| TimedRequest {
             at_ms: self.chaos_ms * number / (QUESTION_COUNT + 1),
             place: liar.place,
-            ask: Ask::Resolve,
+            ask: if number % 2 == 0 { Ask::Prove } else { Ask::Resolve },
             then: wait,
         });
         core::iter::once(written).chain(asked).collect()
+    }
+
+    /// Questions with proof, to whichever node.
+    fn proofs(&self) -> Vec<TimedRequest> {
+        let Some(mut random) = self.class("plan proofs") else { return Vec::new() };
+        let count = 1 + random.below(4);
+        let one = |_| {
+            let (at_ms, place) = (random.below(self.chaos_ms), self.place(&mut random));
+            TimedRequest { at_ms, place, ask: Ask::Prove, then: Then::Wait }
+        };
+        (0..count).map(one).collect()
     }
 
     /// Where somebody lies to those who catch up: when the rest of the chaos is over, a node falls behind and for a while

@@ -44,6 +44,8 @@ pub enum Ask {
     },
     /// The records of the name that updates write.
     Resolve,
+    /// The same, with proof: what does not hold is not taken.
+    Prove,
     /// An amount to another owner, in millionths.
     Transfer {
         /// How much.

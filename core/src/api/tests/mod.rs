@@ -1,6 +1,7 @@
 //! The table of methods, and the encodings of requests and responses.
 
 mod answers;
+mod proofs;
 mod seeds;
 
 use super::*;
@@ -11,6 +12,7 @@ use crate::caesar::ISSUE_FEE;
 use crate::hypermesh::proof::{ProofKind, SpaceProof, Statement, TimeProof};
 use crate::state::tests::kit::*;
 use crate::state::{Batch, Certificate, ConsensusProof, Member, Operation, SERVICES, batch_root};
+use crate::trust::Question;
 use crate::trust::tests::{certified, signed_with};
 use crate::trustchain::ca::SerialNumber;
 use crate::trustchain::ct::{TreeHead, verify_consistency, verify_inclusion};
@@ -80,6 +82,7 @@ fn requests() -> Vec<Request> {
         Request::ValidateProofs(ValidateProofsRequest { statement, proofs }),
         Request::Genesis(GenesisRequest {}),
         Request::Header(HeaderRequest { height: Some(Height(3)) }),
+        Request::Prove(ProveRequest { question: Question::Balance { owner } }),
         Request::Member(MemberRequest { member: owner }),
         Request::Status(StatusRequest {}),
         Request::HypermeshHealth(HypermeshHealthRequest {}),

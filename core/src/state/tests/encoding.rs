@@ -127,6 +127,7 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     let address = "[2001:db8::1]:4433".parse().unwrap();
     row(found, "validator", &key(1), &Validator { name: "node-1".to_string(), address, reveal: digest });
     row(found, "name", &at, &NameOwner { owner: key(1), since: Height(8) });
+    row(found, "name count", &at, &NameCount { sets: 3 });
     row(found, "records", &(at.clone(), RecordType::Aaaa), &aaaa("2001:db8::1"));
     let certificate = Certificate {
         owner: key(1),

@@ -1,6 +1,7 @@
 //! `hypermesh cert show`: what the mesh says of a certificate.
 
 use super::super::Global;
+use super::super::proof::{ask_proved, late, unasked};
 use super::subject::{self, Subject};
 use crate::client::session;
 use crate::failure::Failure;
@@ -8,9 +9,11 @@ use crate::moment;
 use crate::output::Output;
 use clap::Args;
 use hypermesh_core::api::{
-    CertificateRequestBySerial, CertificateState, CertificateSummary, ValidateCertificateRequest,
+    CertificateRequestBySerial, CertificateState, CertificateStatus, CertificateSummary,
+    ValidateCertificateRequest,
 };
 use hypermesh_core::state::Revocation;
+use hypermesh_core::trust::{Answer, Question};
 
 /// What to show.
 #[derive(Debug, Args)]
@@ -18,10 +21,16 @@ pub struct ShowArgs {
     /// Its serial number, or its file (PEM or DER)
     #[arg(value_name = "SERIAL|FILE", value_parser = subject::parse)]
     pub certificate: Subject,
+    /// Have the answer proved: rows of the state under a header that a quorum decided, checked here
+    #[arg(long)]
+    pub prove: bool,
 }
 
 /// Shows a certificate.
 pub(super) fn run(args: &ShowArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    if args.prove {
+        return show_proved(args, global, output);
+    }
     let der = match &args.certificate {
         Subject::File(path) => Some(subject::read(path)?.0),
         Subject::Serial(_) => None,
@@ -37,6 +46,39 @@ pub(super) fn run(args: &ShowArgs, global: &Global, output: Output) -> Result<()
         client.call(&ValidateCertificateRequest { certificate_der }).await
     })?;
     output.print(&state, state_text)
+}
+
+/// Shows what the state says of a certificate. Whether it is signed as it should be, `cert verify` tells.
+fn show_proved(args: &ShowArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let file = match &args.certificate {
+        Subject::File(path) => Some(subject::read(path)?.1),
+        Subject::Serial(_) => None,
+    };
+    let serial_number = args.certificate.serial()?;
+    let answer = ask_proved(&Question::Certificate { serial_number }, global, output)?;
+    let Answer::Certificate(row) = &answer.proved.answer else { return Err(unasked()) };
+    if answer.stale {
+        output.tell(late(&answer));
+    }
+    let height = answer.proved.height;
+    let approved = row.clone().filter(|row| file.as_ref().is_none_or(|file| row.is_of(&file.pre_tbs)));
+    let state = match approved {
+        None => {
+            let reason = format!("consensus never approved it, as is proved at height {height}");
+            CertificateState::Unknown { reason }
+        }
+        Some(row) => {
+            let certificate = CertificateSummary::of(serial_number, row);
+            let now = moment::now();
+            match certificate.status(now) {
+                CertificateStatus::Revoked => CertificateState::Revoked { certificate },
+                CertificateStatus::Expired => CertificateState::Expired { certificate },
+                _ if now < certificate.not_before => CertificateState::NotYetValid { certificate },
+                _ => CertificateState::Valid { certificate },
+            }
+        }
+    };
+    output.print(&state, |state| format!("{}proved       at height {height}\n", state_text(state)))
 }
 
 /// What became of it, and what is known of it, a line each.

@@ -1,7 +1,7 @@
 //! Lies to clients: records that nobody set, answers of long ago, certificates that consensus never approved.
 //!
-//! A client finds a rogue certificate out with the trust bundle: neither the signature nor the proof holds. Nothing
-//! in an answer for a name proves it to a client that trusts no node; who wants to be sure asks several.
+//! A client finds a rogue certificate out with the trust bundle: neither the signature nor the proof holds. Who wants to be
+//! sure of another answer asks with proof: a row that was changed or left out is then found out, and an old one tells its age.
 
 use super::Lie;
 use hypermesh_core::api::{Request, Response};
@@ -28,7 +28,15 @@ pub(super) fn lie(
             last.set = elsewhere;
             true
         }
-        (Lie::StaleAnswers, response @ Response::ResolveDns(_)) => {
+        (Lie::ForgedAnswers, Response::Prove(proof)) => {
+            // One that is there is changed; where none is, the last one is left out.
+            match proof.rows.iter_mut().rev().find_map(|row| row.row.as_mut()?.0.last_mut()) {
+                Some(byte) => *byte ^= 1,
+                None => drop(proof.rows.pop()),
+            }
+            true
+        }
+        (Lie::StaleAnswers, response @ (Response::ResolveDns(_) | Response::Prove(_))) => {
             let Some(request) = request else { return false };
             let told = first.entry(request.encode()).or_insert_with(|| response.clone());
             let stale = told != response;

@@ -1,0 +1,34 @@
+//! What all commands have in common that ask with proof.
+
+use super::Global;
+use crate::client::{ProvedAnswer, session};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use hypermesh_core::trust::Question;
+
+/// Asks with proof, and tells of the nodes whose answers did not hold.
+pub(super) fn ask_proved(
+    question: &Question,
+    global: &Global,
+    output: Output,
+) -> Result<ProvedAnswer, Failure> {
+    let answer = session(global, "asking with proof", async |client| client.prove(question).await)?;
+    for refused in &answer.refused {
+        output.tell(format!("an answer was refused, and another node asked: {refused}"));
+    }
+    Ok(answer)
+}
+
+/// What to say of an answer that is proved, and old.
+pub(super) fn late(answer: &ProvedAnswer) -> String {
+    format!(
+        "this is proved of height {}, {} s ago by this machine's clock: there may be later blocks",
+        answer.proved.height,
+        answer.age_ms / 1000
+    )
+}
+
+/// A question is answered with what it asks for: this is never said.
+pub(super) fn unasked() -> Failure {
+    Failure::new(Exit::Failed, "the proof is of something else than was asked")
+}
