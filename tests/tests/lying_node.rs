@@ -12,8 +12,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 use stoq::{
-    BoxFuture, Bytes, Call, CallOptions, Client, Endpoint, Env, Handler, Identity, Peer, Server, ServerLimits,
-    Status, StatusCode, TransportConfig,
+    BoxFuture, Bytes, Call, CallOptions, Client, Endpoint, Env, Handler, Identity, Peer, Server,
+    ServerLimits, Status, StatusCode, TransportConfig,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hypermesh-under-test");
@@ -31,8 +31,10 @@ impl Handler for Liar {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Bytes, Status>> {
         Box::pin(async move {
             let options = CallOptions::repeatable(Duration::from_secs(20));
-            let answer =
-                self.client.call(&self.honest, &call.service, &call.method, call.body.to_vec(), options).await;
+            let answer = self
+                .client
+                .call(&self.honest, &call.service, &call.method, call.body.to_vec(), options)
+                .await;
             let answer = answer.map_err(|error| Status::new(StatusCode::Unavailable, error.to_string()))?;
             if call.method != "consensus/prove" {
                 return Ok(answer);
@@ -62,7 +64,8 @@ async fn a_lie_is_refused_by_its_proof_and_another_node_is_asked() {
     let secret = mesh.node(LIAR).read_identity().unwrap();
     let peer = mesh.peer(LIAR).clone();
     let address: SocketAddrV6 = peer.addr;
-    let endpoint = Endpoint::bind(Env::real(Identity::new(secret.clone())), address, TransportConfig::default());
+    let endpoint =
+        Endpoint::bind(Env::real(Identity::new(secret.clone())), address, TransportConfig::default());
     let endpoint = endpoint.unwrap();
     let liar = Liar { client: client(secret), honest: mesh.peer(0).clone() };
     let _server = Server::start(&endpoint, Arc::new(liar), ServerLimits::default());
@@ -72,7 +75,9 @@ async fn a_lie_is_refused_by_its_proof_and_another_node_is_asked() {
     for _ in 0..QUESTIONS_MAX {
         let (code, said, told) = typed(&mesh, &lookup);
         assert!(code == 0 && said.contains("2001:db8::7"), "{code} {said} {told}");
-        refused += usize::from(told.contains("an answer was refused") && told.contains("is not what the state holds"));
+        refused += usize::from(
+            told.contains("an answer was refused") && told.contains("is not what the state holds"),
+        );
         if refused == 2 {
             break;
         }

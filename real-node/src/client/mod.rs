@@ -21,8 +21,8 @@ pub use fault::failure_of;
 pub use genesis::genesis_of;
 pub use operation::{OPERATION_MS_LIFE, done};
 pub use prove::ProvedAnswer;
-pub(crate) use session::{read_context, runtime};
 pub use session::session;
+pub(crate) use session::{read_context, runtime};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};

@@ -35,7 +35,7 @@ pub struct Frame {
     pub at: UnixMillis,
     /// The mesh as a whole, as its furthest node says; none if no node answers.
     pub mesh: Option<MeshLine>,
-    /// The validators, in the order of genesis.
+    /// The validators, by name.
     pub nodes: Vec<NodeLine>,
     /// What somebody should look into.
     pub alarms: Vec<Alarm>,
@@ -224,12 +224,7 @@ impl From<CertificateSummary> for Certified {
 }
 
 /// What somebody should look into, the worst first.
-fn alarms(
-    mesh: Option<&MeshLine>,
-    nodes: &[NodeLine],
-    wall: UnixMillis,
-    heartbeat: Duration,
-) -> Vec<Alarm> {
+fn alarms(mesh: Option<&MeshLine>, nodes: &[NodeLine], wall: UnixMillis, heartbeat: Duration) -> Vec<Alarm> {
     let critical = |what: String| Alarm { critical: true, what };
     let warning = |what: String| Alarm { critical: false, what };
     let Some(mesh) = mesh else { return vec![critical("no validator answers".to_owned())] };
@@ -306,10 +301,8 @@ pub(super) mod tests {
     }
 
     fn seen(name: &str, blocks: u64) -> Result<Seen, Failure> {
-        let counters = BTreeMap::from([(
-            "hypermesh".to_owned(),
-            BTreeMap::from([("blocks_total".to_owned(), blocks)]),
-        )]);
+        let counters =
+            BTreeMap::from([("hypermesh".to_owned(), BTreeMap::from([("blocks_total".to_owned(), blocks)]))]);
         Ok(Seen { status: status(name), counters, took: Duration::from_micros(700) })
     }
 
@@ -377,15 +370,23 @@ pub(super) mod tests {
             status.unreachable = vec!["node-2".to_owned()];
         });
         assert_eq!(unlinked, "node-1 is not linked with node-2");
-        assert!(says(|status| status.voting = "abstains through height 9".to_owned()).contains("does not vote"));
+        assert!(
+            says(|status| status.voting = "abstains through height 9".to_owned()).contains("does not vote")
+        );
         assert!(says(|status| status.ready = false).contains("cannot issue"));
-        assert!(says(|status| status.standstill = Some("quorum is missing".to_owned())).contains("quorum is missing"));
+        assert!(
+            says(|status| status.standstill = Some("quorum is missing".to_owned()))
+                .contains("quorum is missing")
+        );
         assert!(says(|status| status.age_ms = 60_000).contains("59 s apart"));
     }
 
     #[test]
     fn a_node_that_was_started_anew_makes_no_negative_rate() {
-        let names = [("node-1".to_owned(), Bootstrap { address: "[::1]:1".parse().unwrap(), key: PublicKey([1; 32]) })];
+        let names = [(
+            "node-1".to_owned(),
+            Bootstrap { address: "[::1]:1".parse().unwrap(), key: PublicKey([1; 32]) },
+        )];
         let at = Instant::now();
         let before = Sample { at, wall: NOW, seen: vec![seen("node-1", 100)] };
         let now = Sample { at: at + Duration::from_secs(1), wall: NOW, seen: vec![seen("node-1", 3)] };

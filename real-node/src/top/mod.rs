@@ -66,7 +66,9 @@ impl<'a> Watcher<'a> {
             let node = Bootstrap { address: validator.address, key: validator.member.key };
             (validator.name.clone(), node)
         });
-        Ok(Self { client, probe: Probe::new()?, nodes: nodes.collect(), last: None })
+        let mut nodes: Vec<_> = nodes.collect();
+        nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(Self { client, probe: Probe::new()?, nodes, last: None })
     }
 
     /// Looks once more.
@@ -90,7 +92,8 @@ impl<'a> Watcher<'a> {
     /// The newest certificates, newest first, if a node lists them in time.
     async fn newest(&self) -> Vec<CertificateSummary> {
         let since = UnixMillis(crate::moment::now().0.saturating_sub(NEWS_MS));
-        let mut request = CertificateListRequest { issued_after: Some(since), limit: 1000, ..Default::default() };
+        let mut request =
+            CertificateListRequest { issued_after: Some(since), limit: 1000, ..Default::default() };
         let mut found = Vec::new();
         // Lists are in order of serial numbers, which say nothing of time: all pages of a day, within bounds.
         for _ in 0..PAGES_MAX {

@@ -41,7 +41,10 @@ pub(super) fn text(frame: &Frame) -> String {
     for certificate in &frame.certificates {
         let revoked = if certificate.revoked { "  revoked" } else { "" };
         let (issued, height) = (moment::text(certificate.issued), certificate.height);
-        line(format!("{issued}  height {height:<7} {}  {}{revoked}", certificate.serial_number, certificate.names));
+        line(format!(
+            "{issued}  height {height:<7} {}  {}{revoked}",
+            certificate.serial_number, certificate.names
+        ));
     }
     text
 }

@@ -154,8 +154,20 @@ fn mesh(frame: &Frame) -> Paragraph<'_> {
 }
 
 fn paint_nodes(canvas: &mut ratatui::Frame<'_>, frame: &Frame, area: Rect) {
-    let heads = ["node", "address", "height", "behind", "linked", "last block", "answer", "signed", "retries", "state"];
-    let widths = [10, 24, 9, 7, 7, 11, 9, 8, 8].map(Constraint::Length).into_iter().chain([Constraint::Min(12)]);
+    let heads = [
+        "node",
+        "address",
+        "height",
+        "behind",
+        "linked",
+        "last block",
+        "answer",
+        "signed",
+        "retries",
+        "state",
+    ];
+    let widths =
+        [10, 24, 9, 7, 7, 11, 9, 8, 8].map(Constraint::Length).into_iter().chain([Constraint::Min(12)]);
     let table = Table::new(frame.nodes.iter().map(row), widths)
         .header(Row::new(heads).style(Style::new().dim()))
         .block(Block::bordered().title(" validators "));
@@ -241,7 +253,9 @@ mod tests {
             }
         });
         let screen = drawn(&frame, 130, 30);
-        for words in ["height 120", "3 of 4 (3 decide)", "2.5 blocks/s", "node-1", "node-4 does not answer", "q leave"] {
+        for words in
+            ["height 120", "3 of 4 (3 decide)", "2.5 blocks/s", "node-1", "node-4 does not answer", "q leave"]
+        {
             assert!(screen.contains(words), "no {words:?} in\n{screen}");
         }
     }
