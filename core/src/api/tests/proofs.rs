@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::state::{
-    NameOwner, PROVED_ROW_BYTES_MAX, PROVED_ROW_COUNT_MAX, ProvedRow, RowBytes, StateProof, StateProofFault,
+    NameOwner, PROVED_ROW_BYTES_MAX, PROVED_ROW_COUNT_MAX, ProvedRow, Row, StateProof, StateProofFault,
 };
 use crate::trust::{Answer, Holding, Holdings, NotProved, Proved};
 use crate::trustchain::DomainName;
@@ -21,6 +21,19 @@ fn proved(mesh: &Mesh, question: &Question) -> Result<Proved, NotProved> {
 
 fn records(name: DomainName, record_type: RecordType) -> Question {
     Question::Records { name, record_type }
+}
+
+/// A row of any length.
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
+struct Wide(Vec<u8>);
+
+impl Row for Wide {
+    type Key = PublicKey;
+    const TAG: u8 = 0xfe;
+
+    fn key_bytes(key: &PublicKey) -> Vec<u8> {
+        key.0.to_vec()
+    }
 }
 
 /// A mesh with names, an alias, a certificate, and precommits for its last block.
@@ -186,14 +199,26 @@ fn rows_hold_at_their_limit_and_not_one_past_it() {
     assert!(whole.check(&mesh().genesis).is_ok());
     assert!(with(PROVED_ROW_COUNT_MAX + 1).is_err());
     let mut over = whole;
-    let absent = ProvedRow {
-        key: vec![0xff; 40],
-        row: Some(RowBytes(vec![0; PROVED_ROW_BYTES_MAX + 1])),
-        proof: vec![],
-    };
-    over.rows.push(absent);
+    over.rows.push(ProvedRow { key: vec![0xff; 40], row: None, proof: vec![] });
     let refused = over.check(&mesh().genesis).map(|_| ());
     assert_eq!(refused, Err(StateProofFault::Rows { count: PROVED_ROW_COUNT_MAX + 1 }));
+}
+
+#[test]
+fn a_row_that_is_proved_holds_at_its_bytes_and_not_one_past_them() {
+    let state = &mesh().state;
+    let holds = |bytes: usize| {
+        let mut draft = state.draft();
+        let owner = PublicKey([0xfe; 32]);
+        draft.put(&owner, &Wide(vec![7; bytes - 4]));
+        let (wide, _, _) = draft.finish();
+        let witness = crate::state::Witness::new(&wide);
+        let _row = crate::state::get::<Wide>(&witness, &owner);
+        witness.prove().map(|rows| rows[0].row.as_ref().map(|row| row.0.len()))
+    };
+    assert_eq!(holds(PROVED_ROW_BYTES_MAX), Ok(Some(PROVED_ROW_BYTES_MAX)));
+    let bytes = PROVED_ROW_BYTES_MAX + 1;
+    assert_eq!(holds(bytes), Err(crate::state::TooMuch::Bytes { bytes }));
 }
 
 proptest! {
