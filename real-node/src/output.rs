@@ -31,6 +31,21 @@ impl Output {
         }
     }
 
+    /// Prints one of many results as a line of JSON. `false` if nobody reads any more.
+    ///
+    /// # Errors
+    /// If standard output cannot be written to.
+    pub fn line<T: Serialize>(self, value: &T) -> Result<bool, Failure> {
+        let failed =
+            |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("standard output: {error}"));
+        let line = serde_json::to_string(value).map_err(|error| failed(&error))?;
+        let mut stdout = std::io::stdout().lock();
+        match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true).map_err(|error| failed(&error)),
+        }
+    }
+
     /// Tells something on standard error.
     pub fn tell(self, line: impl std::fmt::Display) {
         // Where standard error cannot be written to, there is nobody to tell that.

@@ -142,6 +142,17 @@ fn ledger_and_calls(desk: &Desk) {
         assert!(desk.succeed(&words).contains("\"::1\""));
     }
     desk.fail(&["rpc", "call", "trustchain", "nothing"], 6, "no method");
+    let blocks = desk.succeed(&[
+        "--timeout",
+        "2",
+        "rpc",
+        "call",
+        "hypermesh/consensus/subscribe_blocks",
+        "{\"from\":1}",
+    ]);
+    let heights = blocks.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let heights: Vec<_> = heights.map(|block| block["header"]["height"].as_u64().unwrap()).collect();
+    assert!(heights.len() > 2 && heights.iter().zip(1..).all(|(height, n)| *height == n), "{heights:?}");
     assert!(desk.succeed(&["rpc", "list"]).contains("hypermesh/consensus/validate_proofs"));
     let pinged = desk.succeed(&["rpc", "ping"]);
     assert!(pinged.lines().count() == 4 && pinged.contains("X25519MLKEM768"), "{pinged}");

@@ -34,7 +34,7 @@
 //!
 //! # What it does not do
 //!
-//! Calls are unary. There is no 0-RTT and no session resumption. Delivery over links is not guaranteed.
+//! There is no 0-RTT and no session resumption. Delivery over links is not guaranteed.
 //!
 //! # Determinism
 //!
@@ -68,7 +68,7 @@ mod tests;
 
 pub use backoff::BackoffConfig;
 pub use bytes::Bytes;
-pub use client::{CallError, CallOptions, Client, ClientConfig, ClientMetrics, Latency, Ping};
+pub use client::{CallError, CallOptions, Client, ClientConfig, ClientMetrics, Latency, MessageStream, Ping};
 pub use driver::{
     Driver, DriverConfig, DriverFault, Observer, Pulse, Storage, ThreadWorkers, Turnable, Workers,
 };
@@ -80,8 +80,8 @@ pub use frame::{content_again, take_frames};
 pub use identity::Identity;
 pub use link::{LinkConfig, LinkError, LinkMetrics, Links, OnStatus, PeerStatus, QueueLimits, Whereabouts};
 pub use server::{
-    BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, Class, Handler, Server, ServerLimits, ServerMetrics, Standing,
-    Turn,
+    BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, CallStream, Class, Handler, MethodShape, Server, ServerLimits,
+    ServerMetrics, Standing, Turn,
 };
 pub use status::{STATUS_DETAIL_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, Status, StatusCode};
 pub use tls::ALPN;

@@ -1,13 +1,13 @@
 //! `hypermesh rpc …`: any method of any service.
 
 use super::Global;
-use crate::client::{failure_of, session};
+use crate::client::{failure_of, listen, session};
 use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::output::Output;
 use clap::Subcommand;
 use hypermesh_core::api::{
-    CaesarMethodsRequest, HypermeshMethodsRequest, METHODS, REQUEST_BYTES_MAX, Request,
+    CaesarMethodsRequest, HypermeshMethodsRequest, Method, REQUEST_BYTES_MAX, Request, Shape,
     TrustchainMethodsRequest,
 };
 use hypermesh_core::state::SERVICES;
@@ -24,7 +24,7 @@ pub enum RpcCommand {
         /// Which service; all if none is given
         service: Option<String>,
     },
-    /// Call a method; the answer is JSON
+    /// Call a method; the answer is JSON, and of a method that streams a line of JSON each, until --timeout or Ctrl-C
     #[command(after_help = CALL_EXAMPLES)]
     Call {
         /// Service and method, as two words or as service/method, and the request as JSON (`-` reads it
@@ -45,6 +45,7 @@ pub enum RpcCommand {
 const CALL_EXAMPLES: &str = r#"Examples:
   hypermesh rpc call trustchain resolve_dns '{"name":"web.demo.hypermesh","record_type":"AAAA"}'
   hypermesh rpc call hypermesh/consensus/status
+  hypermesh --timeout 3600 rpc call trustchain subscribe_log '{"names":["demo.hypermesh"]}'
   hypermesh rpc call caesar fees"#;
 
 /// Runs a command.
@@ -56,12 +57,28 @@ pub fn run(command: RpcCommand, global: &Global, output: Output) -> Result<(), F
         RpcCommand::List { service } => list(service.as_deref(), global, output),
         RpcCommand::Call { words, json_body } => {
             let request = typed_request(words, json_body)?;
+            if request.method().shape != Shape::Unary {
+                return print_each(&request, global, output);
+            }
             let response =
                 session(global, "waiting for the answer", async |client| client.call_raw(&request).await)?;
             Output { json: true }.print(&response, |_| String::new())
         }
         RpcCommand::Ping { node } => ping(node.as_deref(), global, output),
     }
+}
+
+/// Prints each answer of a streaming call as a line of JSON, until the time is up or Ctrl-C.
+fn print_each(request: &Request, global: &Global, output: Output) -> Result<(), Failure> {
+    listen(global, async |client| {
+        let mut answers = client.stream_raw(request).await?;
+        while let Some(response) = answers.next().await? {
+            if !output.line(&response)? {
+                break;
+            }
+        }
+        Ok(())
+    })
 }
 
 fn list(service: Option<&str>, global: &Global, output: Output) -> Result<(), Failure> {
@@ -102,7 +119,7 @@ fn typed_request(words: Vec<String>, named_body: Option<String>) -> Result<Reque
         _ => body,
     };
     let (service, name) = method;
-    if !METHODS.iter().any(|method| method.service == service && method.name == name) {
+    if Method::find(&service, &name).is_none() {
         let message =
             format!("there is no method {service}/{name}: `hypermesh rpc list` shows those there are");
         return Err(Failure::new(Exit::NotFound, message));

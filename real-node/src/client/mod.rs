@@ -13,13 +13,15 @@ mod genesis;
 mod operation;
 mod session;
 mod several;
+mod subscribe;
 mod walk;
 
 pub use fault::failure_of;
 pub use genesis::genesis_of;
 pub use operation::{OPERATION_MS_LIFE, done};
 pub(crate) use session::read_context;
-pub use session::session;
+pub use session::{listen, session};
+pub use subscribe::Answers;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};

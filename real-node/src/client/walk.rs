@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure};
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use stoq::{CallOptions, Client, Peer};
+use stoq::{CallOptions, Client, MessageStream, Peer};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -100,6 +100,34 @@ pub(super) async fn walk<T>(
         }
         targets.failed(&target);
     }
+}
+
+/// Opens a streaming call at the first node that answers. What comes of it is for the caller: a node that fails later
+/// does so in the middle.
+pub(super) async fn open(
+    stoq: &Client,
+    targets: &Targets,
+    (service, method): (&str, &str),
+    body: &[u8],
+    timeout: Duration,
+) -> Result<MessageStream, Failure> {
+    let end = Instant::now() + timeout;
+    let mut left = targets.known().list;
+    let mut trail = Trail(Vec::new());
+    while let Some(target) = first_to_answer(stoq, &mut left, end, &mut trail).await {
+        let options = CallOptions::once(end.saturating_duration_since(Instant::now()));
+        match stoq.stream(&target.peer, service, method, body.to_vec(), options).await {
+            Ok(stream) => {
+                targets.answered(&target);
+                return Ok(stream);
+            }
+            Err(error) => {
+                trail.0.push((target.clone(), failure_of(&error)));
+                targets.failed(&target);
+            }
+        }
+    }
+    Err(trail.failure((service, method)))
 }
 
 /// The first node that answers a ping, each being asked a moment after the one before. Nodes that fail leave

@@ -4,11 +4,13 @@ mod attempt;
 mod error;
 mod metrics;
 mod pool;
+mod stream;
 
 #[cfg(hypermesh_fuzzing)]
 pub(crate) use attempt::STATUS_BYTES_MAX;
 pub use error::CallError;
 pub use metrics::{ClientMetrics, Latency};
+pub use stream::MessageStream;
 
 use crate::backoff::{Backoff, BackoffConfig};
 use crate::endpoint::{Endpoint, Peer, ipv6};
@@ -16,6 +18,7 @@ use crate::frame::{HEADER_VERSION, Header, MESSAGE_BYTES_MAX, is_name};
 use crate::server::{OWN_SERVICE, PING_METHOD};
 use crate::status::StatusCode;
 use crate::tls::ALPN;
+use attempt::Opened;
 use bytes::Bytes;
 use hypermesh_core::base::PublicKey;
 use metrics::Counters;
@@ -131,10 +134,53 @@ impl Client {
         body: impl Into<Bytes>,
         options: CallOptions,
     ) -> Result<Bytes, CallError> {
-        let mut record = Record::begin(&self.inner.counters);
+        let mut record = Record::begin(&self.inner);
         let result = self.inner.call(peer, service, method, body.into(), options).await;
         record.code = result.as_ref().map_or_else(CallError::code, |_| StatusCode::Ok);
         result
+    }
+
+    /// Asks a peer once, and hands out its answers as they come. Dropping them cancels the call at the peer too.
+    ///
+    /// The deadline holds for the whole of it. Nothing is tried again by itself: where to go on from, only the caller
+    /// knows.
+    ///
+    /// # Errors
+    /// If the call could not be made. How it ended, the answers say.
+    pub async fn stream(
+        &self,
+        peer: &Peer,
+        service: &str,
+        method: &str,
+        body: impl Into<Bytes>,
+        options: CallOptions,
+    ) -> Result<MessageStream, CallError> {
+        let mut stream = self.converse(peer, service, method, body, options).await?;
+        stream.finish();
+        Ok(stream)
+    }
+
+    /// As [`Self::stream`], for a method that takes further messages while it answers: [`MessageStream::send`].
+    ///
+    /// # Errors
+    /// If the call could not be made. How it ended, the answers say.
+    pub async fn converse(
+        &self,
+        peer: &Peer,
+        service: &str,
+        method: &str,
+        body: impl Into<Bytes>,
+        options: CallOptions,
+    ) -> Result<MessageStream, CallError> {
+        let mut record = Record::begin(&self.inner);
+        let result = self.inner.open(peer, service, method, body.into(), options).await;
+        match result {
+            Ok((opened, deadline)) => Ok(MessageStream::new(opened, deadline, record)),
+            Err(error) => {
+                record.code = error.code();
+                Err(error)
+            }
+        }
     }
 
     /// Measures the round trip to a peer, and says what the connection is protected by.
@@ -168,14 +214,14 @@ impl Client {
 }
 
 impl Inner {
-    async fn call(
+    /// The header of a call, if it may be made.
+    fn header(
         &self,
-        peer: &Peer,
         service: &str,
         method: &str,
-        body: Bytes,
-        options: CallOptions,
-    ) -> Result<Bytes, CallError> {
+        body: &Bytes,
+        options: &CallOptions,
+    ) -> Result<Header, CallError> {
         if !is_name(service) || !is_name(method) {
             return Err(CallError::Name { service: service.into(), method: method.into() });
         }
@@ -184,14 +230,46 @@ impl Inner {
             return Err(CallError::TooLong { bytes, bytes_max });
         }
         let env = self.endpoint.env();
-        let mut header = Header {
+        Ok(Header {
             version: HEADER_VERSION,
             service: service.into(),
             method: method.into(),
             deadline_ms: 0,
             idempotency_key: options.idempotent.then(|| env.random()),
             trace_id: options.trace_id.unwrap_or_else(|| env.random()),
+        })
+    }
+
+    /// Opens a streaming call, until its deadline at most.
+    async fn open(
+        &self,
+        peer: &Peer,
+        service: &str,
+        method: &str,
+        body: Bytes,
+        options: CallOptions,
+    ) -> Result<(Opened, Instant), CallError> {
+        let mut header = self.header(service, method, &body, &options)?;
+        let deadline = Instant::now() + options.deadline.min(DEADLINE_MAX);
+        let opening = async {
+            let connection = self.pool.connection(&self.endpoint, peer, &self.counters).await?;
+            header.deadline_ms = deadline_ms(deadline);
+            Opened::open(&connection.quinn, &header, body).await
         };
+        let opened = timeout_at(deadline, opening).await.unwrap_or(Err(CallError::DeadlineExceeded));
+        Ok((opened?, deadline))
+    }
+
+    async fn call(
+        &self,
+        peer: &Peer,
+        service: &str,
+        method: &str,
+        body: Bytes,
+        options: CallOptions,
+    ) -> Result<Bytes, CallError> {
+        let mut header = self.header(service, method, &body, &options)?;
+        let env = self.endpoint.env();
         let deadline = Instant::now() + options.deadline.min(DEADLINE_MAX);
         let attempts_max = if options.idempotent { self.config.attempts_max } else { 1 };
         let mut backoff = Backoff::new(&self.config.retry);
@@ -221,30 +299,35 @@ impl Inner {
         deadline: Instant,
     ) -> Result<Bytes, CallError> {
         let connection = self.pool.connection(&self.endpoint, peer, &self.counters).await?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        header.deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
+        header.deadline_ms = deadline_ms(deadline);
         attempt::attempt(&connection.quinn, header, body.clone(), self.config.message_bytes_max).await
     }
 }
 
 /// Counts a call when it ends, be it by being dropped.
-struct Record<'a> {
-    counters: &'a Counters,
+struct Record {
+    client: Arc<Inner>,
     start: Instant,
     code: StatusCode,
 }
 
-impl<'a> Record<'a> {
-    fn begin(counters: &'a Counters) -> Self {
-        counters.requests.fetch_add(1, Relaxed);
-        Self { counters, start: Instant::now(), code: StatusCode::Cancelled }
+impl Record {
+    fn begin(client: &Arc<Inner>) -> Self {
+        client.counters.requests.fetch_add(1, Relaxed);
+        Self { client: Arc::clone(client), start: Instant::now(), code: StatusCode::Cancelled }
     }
 }
 
-impl Drop for Record<'_> {
+impl Drop for Record {
     fn drop(&mut self) {
-        self.counters.ended(self.code, self.start.elapsed());
+        self.client.counters.ended(self.code, self.start.elapsed());
     }
+}
+
+/// What is left until a deadline, as a header says it.
+fn deadline_ms(deadline: Instant) -> u32 {
+    let left = deadline.saturating_duration_since(Instant::now());
+    u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 fn micros(duration: Duration) -> u64 {

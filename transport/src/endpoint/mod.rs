@@ -75,7 +75,7 @@ impl Endpoint {
         let tls = Tls::new(&env).map_err(unusable)?;
         // Both are built here once to find out that they can be built.
         drop((tls.server().map_err(unusable)?, tls.client(&Expect::nobody()).map_err(unusable)?));
-        drop(transport.quinn(transport.client_window_bytes)?);
+        drop(transport.quinn(transport.client_window_bytes, transport.window_bytes)?);
 
         let secret = RESET_KEY.hash(&[env.identity.secret().seed()]);
         let mut config = quinn::EndpointConfig::new(env.crypto.reset_key(&secret));
@@ -135,7 +135,8 @@ impl Endpoint {
     pub(crate) fn accept_calls(&self, calls_max: u32) {
         let Inner { env, quinn, tls, transport, .. } = &*self.inner;
         let usable = "was built once when the endpoint was bound";
-        let mut flow = transport.quinn(transport.client_window_bytes).expect(usable);
+        let flow = transport.quinn(transport.client_window_bytes, transport.window_bytes);
+        let mut flow = flow.expect(usable);
         flow.max_concurrent_bidi_streams(calls_max.into())
             .max_concurrent_uni_streams(LINK_STREAMS_MAX.into());
         let token_key = env.crypto.token_key(&Digest(env.random()));
@@ -155,9 +156,10 @@ impl Endpoint {
         let addr = peer.addr;
         let usable = "was built once when the endpoint was bound";
         let mut config = quinn::ClientConfig::new(tls.client(&peer.expect).expect(usable));
+        let flow = transport.quinn(transport.window_bytes, transport.stream_window_bytes);
         let entropy = env.entropy.clone();
         config
-            .transport_config(Arc::new(transport.quinn(transport.window_bytes).expect(usable)))
+            .transport_config(Arc::new(flow.expect(usable)))
             .token_store(Arc::new(quinn::NoneTokenStore))
             .initial_dst_cid_provider(Arc::new(move || random_connection_id::<16>(&*entropy)));
         let connecting = quinn.connect_with(config, SocketAddr::V6(addr), SERVER_NAME);

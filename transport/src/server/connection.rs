@@ -3,13 +3,13 @@
 use super::handler::Standing;
 use super::prefix::Share;
 use super::registry::Ticket;
-use super::{Shared, call, link};
+use super::{Shared, call, link, memory};
 use crate::close::Close;
 use crate::endpoint::Connection;
 use crate::lock::lock;
 use quinn::{Incoming, VarInt};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
@@ -20,6 +20,8 @@ pub(super) struct Peer {
     pub(super) standing: Standing,
     /// The bytes of this key's requests and responses that may yet be held, in KiB.
     pub(super) memory: Arc<Semaphore>,
+    /// How many calls are under way on this connection.
+    pub(super) calls: AtomicUsize,
 }
 
 /// Carries out the handshake, then serves the connection's streams until it is over.
@@ -41,9 +43,9 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: (Own
         connection.quinn.set_receive_window(VarInt::from(window_bytes));
         connection.quinn.set_send_window(u64::from(window_bytes));
     }
-    let memory = call::kibibytes(shared.limits.caller_bytes_max);
+    let memory = memory::kibibytes(shared.limits.caller_bytes_max);
     let memory = lock(&shared.registry).memory(connection.key, memory);
-    let peer = Arc::new(Peer { shared, connection, standing, memory });
+    let peer = Arc::new(Peer { shared, connection, standing, memory, calls: AtomicUsize::new(0) });
     peer.clone().serve().await;
     peer.leave(ticket);
 }
@@ -98,6 +100,10 @@ impl Peer {
                     Err(_) => return,
                 },
                 () = sleep(self.shared.limits.silence_timeout), if self.standing == Standing::Client => {
+                    if self.calls.load(Relaxed) > 0 {
+                        // Somebody listens.
+                        continue;
+                    }
                     Close::Silent.connection(&quinn, "nothing was asked for a long time");
                 }
             }

@@ -1,6 +1,7 @@
 //! What a server asks of the node behind it.
 
 use super::door::Turn;
+use super::streaming::CallStream;
 use crate::status::Status;
 use bytes::Bytes;
 use hypermesh_core::base::{Mono, PublicKey};
@@ -33,6 +34,18 @@ pub struct Call {
     /// The call's turn to be worked on. Dropped before waiting for something that takes long, it lets others be
     /// worked on meanwhile.
     pub turn: Turn,
+}
+
+/// How many messages a method takes and gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MethodShape {
+    /// One message each way: [`Handler::call`] answers.
+    #[default]
+    Unary,
+    /// One message of the caller's, and any number of the server's: [`Handler::stream`] answers.
+    ServerStreaming,
+    /// Any number of messages each way, but at least one of the caller's: [`Handler::stream`] answers.
+    Bidirectional,
 }
 
 /// What a peer is to this node.
@@ -74,6 +87,24 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// The future is dropped when the caller cancels, the connection is lost, or the deadline has passed.
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Bytes, Status>>;
+
+    /// Answers a streaming call: sends messages on the stream, and returns when there are no more, or with why there are
+    /// no more. The first message of the caller's is in the call.
+    ///
+    /// The future is dropped when the caller cancels, the connection is lost, or the deadline has passed: what it does
+    /// ends there.
+    fn stream<'a>(
+        &'a self,
+        call: Call,
+        _stream: &'a mut CallStream<'_>,
+    ) -> BoxFuture<'a, Result<(), Status>> {
+        Box::pin(async move { Err(Status::unimplemented(&call.service, &call.method)) })
+    }
+
+    /// How many messages a method takes and gives. What is no method is as good as unary.
+    fn shape(&self, _service: &str, _method: &str) -> MethodShape {
+        MethodShape::Unary
+    }
 
     /// What the holder of this key is to this node. Asked once for each connection, and again by
     /// [`crate::Server::review`].

@@ -13,15 +13,19 @@ mod handler;
 mod holders;
 mod limits;
 mod link;
+mod memory;
 mod metrics;
 mod prefix;
 mod registry;
+mod request;
+mod streaming;
 
 pub(crate) use call::{OWN_SERVICE, PING_METHOD};
 pub use door::Turn;
-pub use handler::{BoxFuture, Call, Class, Handler, Standing};
+pub use handler::{BoxFuture, Call, Class, Handler, MethodShape, Standing};
 pub use limits::{CLIENT_MESSAGE_BYTES_MAX, ServerLimits};
 pub use metrics::ServerMetrics;
+pub use streaming::CallStream;
 
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
@@ -35,6 +39,7 @@ use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use streaming::Streams;
 use tokio::sync::{Semaphore, watch};
 
 /// A server on an [`Endpoint`]. It runs until the endpoint closes, whether or not this handle is kept.
@@ -51,6 +56,8 @@ struct Shared {
     counters: Counters,
     registry: Mutex<Registry>,
     door: Arc<Door>,
+    /// Streaming calls under way.
+    streams: Streams,
     /// Which process of each validator has the link.
     holders: Holders,
     /// The bytes of requests and responses that may yet be held, in KiB.
@@ -69,12 +76,13 @@ impl Server {
         let shared = Arc::new(Shared {
             endpoint: endpoint.clone(),
             handler,
-            memory: Arc::new(Semaphore::new(call::kibibytes(limits.total_bytes_max) as usize)),
+            memory: Arc::new(Semaphore::new(memory::kibibytes(limits.total_bytes_max) as usize)),
             door: Door::new(limits.calls_working_max, limits.calls_per_caller_max),
             limits,
             counters: Counters::default(),
             registry: Mutex::default(),
             under_way: watch::Sender::new(0),
+            streams: Streams::default(),
             holders: Holders::default(),
         });
         tokio::spawn(accept(shared.clone()));
@@ -109,6 +117,7 @@ impl Server {
         ServerMetrics {
             connections_open: open as u64,
             calls_waiting: self.shared.door.waiting() as u64,
+            streams_open: self.shared.streams.len() as u64,
             ..self.shared.counters.snapshot()
         }
     }

@@ -9,10 +9,11 @@ mod hostile;
 mod links;
 mod memory_net;
 mod restart;
+mod streams;
 mod twins;
 
 use crate::*;
-use hypermesh_core::base::{PublicKey, SecretKey};
+use hypermesh_core::base::{PublicKey, SecretKey, decode};
 use std::collections::BTreeSet;
 use std::net::SocketAddrV6;
 use std::sync::{Arc, Mutex};
@@ -57,6 +58,8 @@ struct Node {
 #[derive(Debug, PartialEq)]
 enum Event {
     Called(Call),
+    /// A message of a streaming call was taken by QUIC.
+    Sent,
     /// The future of a call was dropped before it was done.
     Dropped,
     Message(PublicKey, Class, Bytes),
@@ -113,6 +116,50 @@ impl Handler for Node {
                 _ => Err(Status::unimplemented(&call.service, &call.method)),
             }
         })
+    }
+
+    /// `count` sends as many messages as its request says of as many bytes, and tells after each; `talk` sends back what
+    /// it gets; `hold` sends one and then waits; `break` sends one and fails.
+    fn stream<'a>(&'a self, call: Call, stream: &'a mut CallStream<'_>) -> BoxFuture<'a, Result<(), Status>> {
+        Box::pin(async move {
+            let _gone = self.events.send(Event::Called(call.clone()));
+            let mut dropped = DropEvent(Some(self));
+            match call.method.as_str() {
+                "count" => {
+                    let (count, bytes): (u32, u32) = decode(&call.body, 8).unwrap();
+                    for _ in 0..count {
+                        stream.send(vec![7; bytes as usize].into()).await?;
+                        let _gone = self.events.send(Event::Sent);
+                    }
+                }
+                "talk" => {
+                    stream.send(call.body).await?;
+                    while let Some(message) = stream.receive().await? {
+                        stream.send(message).await?;
+                    }
+                }
+                "hold" => {
+                    drop(call.turn);
+                    stream.send(call.body).await?;
+                    let permit = self.gate.acquire().await;
+                    permit.unwrap().forget();
+                }
+                _ => {
+                    stream.send(call.body).await?;
+                    return Err(Status::new(StatusCode::Aborted, "in the middle"));
+                }
+            }
+            dropped.0 = None;
+            Ok(())
+        })
+    }
+
+    fn shape(&self, _service: &str, method: &str) -> MethodShape {
+        match method {
+            "count" | "hold" | "break" => MethodShape::ServerStreaming,
+            "talk" => MethodShape::Bidirectional,
+            _ => MethodShape::Unary,
+        }
     }
 
     fn standing(&self, key: &PublicKey) -> Standing {

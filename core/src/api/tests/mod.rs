@@ -2,6 +2,7 @@
 
 mod answers;
 mod seeds;
+mod subscribe;
 
 use super::*;
 use crate::base::{
@@ -73,6 +74,10 @@ fn requests() -> Vec<Request> {
         Request::LogEntry(LogEntryRequest { index: LeafIndex(1) }),
         Request::LogInclusion(InclusionRequest { index: LeafIndex(1), size: None }),
         Request::LogConsistency(ConsistencyRequest { old: 1, new: Some(2) }),
+        Request::SubscribeLog(SubscribeLogRequest {
+            names: vec![name("given.demo.hypermesh")],
+            from: Some(LeafIndex(1)),
+        }),
         Request::TrustchainHealth(TrustchainHealthRequest {}),
         Request::TrustchainMetrics(TrustchainMetricsRequest {}),
         Request::TrustchainMethods(TrustchainMethodsRequest {}),
@@ -80,6 +85,7 @@ fn requests() -> Vec<Request> {
         Request::ValidateProofs(ValidateProofsRequest { statement, proofs }),
         Request::Genesis(GenesisRequest {}),
         Request::Header(HeaderRequest { height: Some(Height(3)) }),
+        Request::SubscribeBlocks(SubscribeBlocksRequest { from: Some(Height(3)) }),
         Request::Member(MemberRequest { member: owner }),
         Request::Status(StatusRequest {}),
         Request::HypermeshHealth(HypermeshHealthRequest {}),
@@ -196,6 +202,24 @@ fn a_request_is_written_by_people_as_well() {
 }
 
 #[test]
+fn only_what_a_view_answers_may_be_asked_in_a_first_flight() {
+    let mesh = Mesh::new();
+    for request in requests() {
+        let method = request.method();
+        assert_eq!(Method::find(method.service, method.name), Some(&method));
+        let answered = read(&view(&mesh), &request, BEGIN).is_some();
+        assert!(answered || !method.early, "{method:?}");
+        assert!(request.operation().is_none() || !method.early, "{method:?}");
+        assert!(method.shape == Shape::Unary || !method.early, "{method:?}");
+    }
+    assert_eq!(Method::find("trustchain", "subscribe_log").unwrap().shape, Shape::Bidirectional);
+    assert_eq!(
+        Method::find("hypermesh", "consensus/subscribe_blocks").unwrap().shape,
+        Shape::ServerStreaming
+    );
+}
+
+#[test]
 fn a_method_that_is_not_there_is_said_to_be_so() {
     let fault = Request::decode("trustchain", "forge", &[]).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unimplemented);
@@ -264,6 +288,14 @@ fn responses() -> Vec<(Method, Response)> {
             let commit = mesh.commit(Height(1)).unwrap();
             Response::Header(BlockProof { header: header.clone(), commit })
         }
+        Request::SubscribeBlocks(_) => {
+            let commit = mesh.commit(Height(1)).unwrap();
+            Response::SubscribeBlocks(BlockProof { header: header.clone(), commit })
+        }
+        Request::SubscribeLog(_) => {
+            let entry = LogEntry { index: LeafIndex(0), entry: mesh.entries[0].clone() };
+            Response::SubscribeLog(LogNews { size: 1, entries: vec![entry] })
+        }
         Request::ValidateBatch(_) => Response::ValidateBatch(ConsensusValidationResult::Valid {
             proof_hash: Digest([1; 32]),
             height: Some(Height(3)),
@@ -315,8 +347,10 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
             "set_records",
             "log_checkpoint",
             "log_entry",
+            "subscribe_log",
             "consensus/validate_certificate",
             "consensus/header",
+            "consensus/subscribe_blocks",
             "transfer",
         ]
     );
