@@ -154,7 +154,15 @@ fn ledger_and_calls(desk: &Desk) {
     let heights: Vec<_> = heights.map(|block| block["header"]["height"].as_u64().unwrap()).collect();
     assert!(heights.len() > 2 && heights.iter().zip(1..).all(|(height, n)| *height == n), "{heights:?}");
     assert!(desk.succeed(&["rpc", "list"]).contains("hypermesh/consensus/validate_proofs"));
+    let described = desk.succeed(&["rpc", "list", "trustchain"]);
+    for part in [
+        "resolve_dns  (may be asked in a first flight (0-RTT))",
+        "name: DomainName, record_type: RecordType,",
+    ] {
+        assert!(described.contains(part), "{part} in {described}");
+    }
     let pinged = desk.succeed(&["rpc", "ping"]);
+    assert!(pinged.contains(" ms (0-RTT)"), "{pinged}");
     assert!(pinged.lines().count() == 4 && pinged.contains("X25519MLKEM768"), "{pinged}");
     desk.fail(&["rpc", "ping", "nobody"], 6, "no validator");
 }

@@ -23,13 +23,13 @@ pub use consensus::{
     MemberRequest, MemberState, Receipts, StatusRequest, ValidateBatchRequest, ValidateProofsRequest,
 };
 pub use fault::{ApiFault, FaultKind};
-pub use method::{Call, METHODS, Method, Request, Response, Shape};
+pub use method::{Call, Described, METHODS, Method, Request, Response, Shape};
 pub use quorum::STALE_HEARTBEATS;
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
 pub use status::{
     CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health,
-    HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodList, Metrics,
-    NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
+    HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodDescription, MethodList,
+    Metrics, NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
 };
 pub use subscribe::{
     LOG_NEWS_ENTRIES_MAX, LOG_NEWS_SCAN_MAX, LogNews, RECENT_COUNT_MAX, Step, SubscribeBlocksRequest,

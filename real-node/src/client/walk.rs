@@ -5,6 +5,7 @@
 
 use super::fault::{failure_of, is_of_the_node};
 use crate::failure::{Exit, Failure};
+use hypermesh_core::api::Method;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -82,7 +83,8 @@ pub(super) async fn walk<T>(
         let Some(target) = next else { return Err(trail.failure((service, method))) };
         let time_left = end.saturating_duration_since(Instant::now());
         let deadline = if left.is_empty() { time_left } else { time_left / 2 };
-        let options = CallOptions::repeatable(deadline);
+        let early = Method::find(service, method).is_some_and(|method| method.early);
+        let options = CallOptions { early, ..CallOptions::repeatable(deadline) };
         match stoq.call(&target.peer, service, method, body.to_vec(), options).await {
             Ok(bytes) => match accept(&bytes) {
                 Ok(accepted) => {
@@ -144,7 +146,7 @@ async fn first_to_answer(
         pings.spawn(async move {
             sleep(STAGGER * turn).await;
             let deadline = end.saturating_duration_since(Instant::now()).min(PING_TIMEOUT);
-            let outcome = stoq.ping(&target.peer, deadline).await;
+            let outcome = stoq.reach(&target.peer, deadline).await;
             (target, outcome)
         });
     }
@@ -152,7 +154,7 @@ async fn first_to_answer(
         let Ok((target, outcome)) = joined else { continue };
         left.retain(|other| *other != target);
         match outcome {
-            Ok(_) => return Some(target),
+            Ok(()) => return Some(target),
             Err(error) => trail.0.push((target, failure_of(&error))),
         }
     }

@@ -4,7 +4,8 @@ use super::audit::{self, Ending};
 use super::lookups::Lookups;
 use super::turn::{Asked, Incoming, stopping};
 use crate::{
-    BoxFuture, Call, CallStream, Class, Clock, Handler, MethodShape, Standing, Status, StatusCode, Turn,
+    BoxFuture, Call, CallStream, Class, Clock, Handler, MethodShape, MethodTraits, Standing, Status,
+    StatusCode, Turn,
 };
 use bytes::Bytes;
 use hypermesh_core::api::{
@@ -132,7 +133,10 @@ impl NodeService {
         };
         match recent {
             true => self.lookups.get(request, async |request| look(request, Turn::default()).await).await,
-            false => look(request, stream.turn().await).await,
+            false => {
+                let turn = stream.turn().await.map_err(|status| ApiFault::unavailable(status.message()))?;
+                look(request, turn).await
+            }
         }
     }
 
@@ -157,12 +161,14 @@ impl Handler for NodeService {
         Box::pin(self.tell(call, stream))
     }
 
-    fn shape(&self, service: &str, method: &str) -> MethodShape {
-        match Method::find(service, method).map_or(Shape::Unary, |method| method.shape) {
+    fn traits(&self, service: &str, method: &str) -> MethodTraits {
+        let Some(method) = Method::find(service, method) else { return MethodTraits::default() };
+        let shape = match method.shape {
             Shape::Unary => MethodShape::Unary,
             Shape::ServerStreaming => MethodShape::ServerStreaming,
             Shape::Bidirectional => MethodShape::Bidirectional,
-        }
+        };
+        MethodTraits { shape, early: method.early, writes: method.writes }
     }
 
     fn standing(&self, key: &PublicKey) -> Standing {

@@ -4,11 +4,12 @@ use super::connection::Peer;
 use super::door::{Turn, Visit};
 use super::handler::{Call, MethodShape};
 use super::memory::Memory;
+use super::outcomes::answer_once;
 use super::request::{Refusal, Request, read, too_long};
 use super::streaming::CallStream;
 use crate::close::Abandon;
 use crate::endpoint::ipv6;
-use crate::frame::{Header, Kind, put_prefix, put_value};
+use crate::frame::{Kind, put_prefix, put_value};
 use crate::status::{Status, StatusCode};
 use crate::stream::{FrameReader, Sender};
 use bytes::{Bytes, BytesMut};
@@ -82,28 +83,44 @@ async fn handle(
     reader: &mut FrameReader,
     request: Request,
 ) -> Result<Answer, Refusal> {
-    let Request { header, shape, body, memory } = request;
+    let Request { header, shape, early, writes, body, memory } = request;
     let visit = peer.shared.door.enter(peer.connection.key).map_err(Refusal::Answer)?;
     if header.service == OWN_SERVICE && header.method == PING_METHOD {
         return Ok(Answer::Body(Bytes::new()));
     }
+    let deadline_ms = header.deadline_ms;
+    let call = |allowed, turn| Call {
+        caller: peer.connection.key,
+        remote: ipv6(peer.connection.quinn.remote_address()),
+        service: header.service,
+        method: header.method,
+        deadline: peer.shared.endpoint.env().clock.now().mono.after(allowed),
+        idempotency_key: header.idempotency_key,
+        trace_id: header.trace_id,
+        early,
+        body,
+        turn,
+    };
     let limits = &peer.shared.limits;
     let longest = match shape {
         MethodShape::Unary => limits.call_timeout_max,
         MethodShape::ServerStreaming | MethodShape::Bidirectional => limits.stream_timeout_max,
     };
-    let allowed = Duration::from_millis(header.deadline_ms.into()).min(longest);
+    let allowed = Duration::from_millis(deadline_ms.into()).min(longest);
     let stopped = send.stream.stopped();
     let served = async {
         match shape {
             MethodShape::Unary => {
-                let call = call(peer, header, body, allowed, visit.turn().await);
-                let result = peer.shared.handler.call(call).await;
+                let call = call(allowed, visit.turn().await.map_err(Refusal::Answer)?);
+                let result = match writes {
+                    true => answer_once(peer, &visit, call).await,
+                    false => peer.shared.handler.call(call).await,
+                };
                 drop(memory);
                 result.map(Answer::Body).map_err(|status| Refusal::Answer(refused(status)))
             }
             MethodShape::ServerStreaming | MethodShape::Bidirectional => {
-                let ended = stream(peer, header, body, allowed, &visit, send, reader).await;
+                let ended = stream(peer, |turn| call(allowed, turn), &visit, send, reader).await;
                 drop(memory);
                 ended
             }
@@ -123,9 +140,7 @@ async fn handle(
 
 async fn stream(
     peer: &Peer,
-    header: Header,
-    body: Bytes,
-    allowed: Duration,
+    call: impl FnOnce(Turn) -> Call,
     visit: &Visit,
     send: &mut Sender,
     reader: &mut FrameReader,
@@ -134,27 +149,13 @@ async fn stream(
     let (per_caller_max, max) = (limits.streams_per_caller_max, limits.streams_max);
     let opened = peer.shared.streams.open(peer.connection.key, per_caller_max, max);
     let _open = opened.map_err(Refusal::Answer)?;
-    let call = call(peer, header, body, allowed, visit.turn().await);
+    let call = call(visit.turn().await.map_err(Refusal::Answer)?);
     let mut stream = CallStream::new(peer, visit, send, reader);
     let result = peer.shared.handler.stream(call, &mut stream).await;
     match (stream.into_over(), result) {
         (Some(over), _) => Err(over),
         (None, Ok(())) => Ok(Answer::Status(Status::ok())),
         (None, Err(status)) => Err(Refusal::Answer(refused(status))),
-    }
-}
-
-fn call(peer: &Peer, header: Header, body: Bytes, allowed: Duration, turn: Turn) -> Call {
-    Call {
-        caller: peer.connection.key,
-        remote: ipv6(peer.connection.quinn.remote_address()),
-        service: header.service,
-        method: header.method,
-        deadline: peer.shared.endpoint.env().clock.now().mono.after(allowed),
-        idempotency_key: header.idempotency_key,
-        trace_id: header.trace_id,
-        body,
-        turn,
     }
 }
 
@@ -173,7 +174,7 @@ async fn respond(peer: &Peer, send: &mut Sender, answer: Answer) {
         Answer::Body(body) if body.len() > bytes_max => (None, too_long("answer", body.len(), bytes_max)),
         Answer::Body(body) => match Memory::take(peer, body.len()) {
             Ok(memory) => (Some((body, memory)), Status::ok()),
-            Err(status) => (None, status),
+            Err(crowded) => (None, crowded.status()),
         },
         Answer::Status(status) => (None, status),
     };

@@ -1,11 +1,12 @@
 //! A request as it is read: within bounds and time, or refused.
 
+use super::call::{OWN_SERVICE, PING_METHOD};
 use super::connection::Peer;
-use super::handler::MethodShape;
+use super::handler::{MethodShape, MethodTraits};
 use super::memory::Memory;
 use crate::close::Abandon;
 use crate::frame::{FrameError, HEADER_BYTES_MAX, HEADER_VERSION, Header, Kind};
-use crate::status::{Status, StatusCode};
+use crate::status::{Advice, Status, StatusCode};
 use crate::stream::{FrameReader, ReadFailure};
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -14,6 +15,10 @@ use tokio::time::timeout;
 pub(super) struct Request {
     pub(super) header: Header,
     pub(super) shape: MethodShape,
+    /// Whether it came in the connection's first flight.
+    pub(super) early: bool,
+    /// Whether its method changes something.
+    pub(super) writes: bool,
     pub(super) body: Bytes,
     pub(super) memory: Memory,
 }
@@ -57,7 +62,10 @@ pub(super) async fn read(peer: &Peer, reader: &mut FrameReader) -> Result<Reques
 async fn read_all(peer: &Peer, reader: &mut FrameReader) -> Result<Request, Refusal> {
     reader.expect(Kind::Header, HEADER_BYTES_MAX).await?;
     let header = Header::parse(&reader.payload().await?).map_err(Refusal::Violation)?;
-    let shape = peer.shared.handler.shape(&header.service, &header.method);
+    let MethodTraits { shape, early, writes } = traits(peer, &header);
+    if reader.is_early() && !early {
+        return Err(Refusal::Answer(too_early(&header)));
+    }
     let prefix = reader.expect(Kind::Message, peer.message_bytes_max()).await;
     let memory = charge(peer, prefix)?;
     let body = reader.payload().await?;
@@ -68,7 +76,22 @@ async fn read_all(peer: &Peer, reader: &mut FrameReader) -> Result<Request, Refu
         let message = format!("this node reads headers of version {HEADER_VERSION}, not {}", header.version);
         return Err(Refusal::Answer(Status::new(StatusCode::Unimplemented, message)));
     }
-    Ok(Request { header, shape, body, memory })
+    Ok(Request { header, shape, early: reader.is_early(), writes, body, memory })
+}
+
+fn traits(peer: &Peer, header: &Header) -> MethodTraits {
+    if header.service == OWN_SERVICE && header.method == PING_METHOD {
+        return MethodTraits { early: true, ..MethodTraits::default() };
+    }
+    peer.shared.handler.traits(&header.service, &header.method)
+}
+
+fn too_early(Header { service, method, .. }: &Header) -> Status {
+    let message = format!(
+        "{service}/{method} may not come in a connection's first flight, which others can send again: ask when the \
+         handshake is over"
+    );
+    Status::new(StatusCode::Unavailable, message).with_advice(Advice::TooEarly)
 }
 
 /// Charges the message that is about to be read, if it is one and not too long.
@@ -80,7 +103,10 @@ pub(super) fn charge(
         Err(ReadFailure::Frame(FrameError::TooLong { kind: Kind::Message, bytes, bytes_max })) => {
             Err(Refusal::Answer(too_long("request", bytes, bytes_max)))
         }
-        prefix => Memory::take(peer, prefix?.bytes).map_err(Refusal::Answer),
+        prefix => {
+            let memory = Memory::take(peer, prefix?.bytes);
+            memory.map_err(|crowded| Refusal::Answer(crowded.refusal(peer)))
+        }
     }
 }
 

@@ -6,12 +6,12 @@
 
 use super::connection::Peer;
 use super::door::{Turn, Visit};
-use super::memory::Memory;
+use super::memory::{Crowded, Memory};
 use super::request::{Refusal, charge, too_long};
 use crate::close::Abandon;
 use crate::frame::{Kind, put_prefix};
 use crate::lock::lock;
-use crate::status::{Status, StatusCode};
+use crate::status::{Advice, Status, StatusCode};
 use crate::stream::{FrameReader, Sender};
 use bytes::{Bytes, BytesMut};
 use hypermesh_core::base::PublicKey;
@@ -51,7 +51,7 @@ impl<'a> CallStream<'a> {
         if bytes > bytes_max {
             return Err(too_long("answer", bytes, bytes_max));
         }
-        let memory = Memory::take(self.peer, bytes)?;
+        let memory = Memory::take(self.peer, bytes).map_err(Crowded::status)?;
         let mut head = BytesMut::new();
         put_prefix(&mut head, Kind::Message, bytes);
         let mut chunks = [head.freeze(), message];
@@ -101,7 +101,10 @@ impl<'a> CallStream<'a> {
     }
 
     /// Waits for this caller's turn to be worked on, as a call of its own would. Drop the turn when the work is done.
-    pub async fn turn(&self) -> Turn {
+    ///
+    /// # Errors
+    /// If too many wait. The handler does well to return the status: the caller may come back.
+    pub async fn turn(&self) -> Result<Turn, Status> {
         self.visit.turn().await
     }
 
@@ -110,6 +113,9 @@ impl<'a> CallStream<'a> {
         self.over
     }
 }
+
+/// When one does well to come back who was refused a streaming call: they last.
+const STREAM_RETRY_MS: u32 = 1000;
 
 /// Streaming calls under way, of each key and of all.
 #[derive(Clone, Default)]
@@ -132,7 +138,8 @@ impl Streams {
         if own >= per_key_max || total >= max {
             let message =
                 format!("{own} streaming calls of this key and {total} in all are under way: end one first");
-            return Err(Status::new(StatusCode::ResourceExhausted, message));
+            let advice = Advice::RetryAfter { ms: STREAM_RETRY_MS };
+            return Err(Status::new(StatusCode::ResourceExhausted, message).with_advice(advice));
         }
         open.insert(key, own + 1);
         Ok(Open { streams: self.clone(), key })

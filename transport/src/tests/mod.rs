@@ -4,10 +4,15 @@
 mod calls;
 mod connections;
 mod determinism;
+mod early;
 mod flood;
 mod hostile;
 mod links;
 mod memory_net;
+mod migration;
+mod once;
+mod onward;
+mod overload;
 mod restart;
 mod streams;
 mod twins;
@@ -16,6 +21,7 @@ use crate::*;
 use hypermesh_core::base::{PublicKey, SecretKey, decode};
 use std::collections::BTreeSet;
 use std::net::SocketAddrV6;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -53,6 +59,8 @@ struct Node {
     validators: Mutex<BTreeSet<PublicKey>>,
     /// A call of `wait` ends when there is a permit to be had.
     gate: Semaphore,
+    /// How often `draw` was called.
+    drawn: AtomicU64,
 }
 
 #[derive(Debug, PartialEq)]
@@ -70,7 +78,15 @@ type Events = mpsc::UnboundedReceiver<Event>;
 
 fn node() -> (Arc<Node>, Events) {
     let (events, received) = mpsc::unbounded_channel();
-    (Arc::new(Node { events, validators: Mutex::default(), gate: Semaphore::new(0) }), received)
+    (
+        Arc::new(Node {
+            events,
+            validators: Mutex::default(),
+            gate: Semaphore::new(0),
+            drawn: AtomicU64::new(0),
+        }),
+        received,
+    )
 }
 
 /// A server with the key of seed 1 and these limits.
@@ -105,6 +121,7 @@ impl Handler for Node {
                     dropped.0 = None;
                     Ok(Bytes::new())
                 }
+                "draw" => Ok(self.drawn.fetch_add(1, Relaxed).to_be_bytes().to_vec().into()),
                 "unavailable" => match self.gate.try_acquire() {
                     Ok(permit) => {
                         permit.forget();
@@ -154,12 +171,14 @@ impl Handler for Node {
         })
     }
 
-    fn shape(&self, _service: &str, method: &str) -> MethodShape {
-        match method {
+    fn traits(&self, _service: &str, method: &str) -> MethodTraits {
+        let shape = match method {
             "count" | "hold" | "break" => MethodShape::ServerStreaming,
             "talk" => MethodShape::Bidirectional,
             _ => MethodShape::Unary,
-        }
+        };
+        let writes = matches!(method, "draw" | "wait" | "unavailable" | "refuse");
+        MethodTraits { shape, early: method == "echo", writes }
     }
 
     fn standing(&self, key: &PublicKey) -> Standing {

@@ -209,7 +209,8 @@ fn only_what_a_view_answers_may_be_asked_in_a_first_flight() {
         assert_eq!(Method::find(method.service, method.name), Some(&method));
         let answered = read(&view(&mesh), &request, BEGIN).is_some();
         assert!(answered || !method.early, "{method:?}");
-        assert!(request.operation().is_none() || !method.early, "{method:?}");
+        assert!(request.operation().is_none() || method.writes, "mark it Write: {method:?}");
+        assert!(!(method.early && method.writes), "{method:?}");
         assert!(method.shape == Shape::Unary || !method.early, "{method:?}");
     }
     assert_eq!(Method::find("trustchain", "subscribe_log").unwrap().shape, Shape::Bidirectional);
@@ -217,6 +218,28 @@ fn only_what_a_view_answers_may_be_asked_in_a_first_flight() {
         Method::find("hypermesh", "consensus/subscribe_blocks").unwrap().shape,
         Shape::ServerStreaming
     );
+}
+
+#[test]
+fn a_request_of_every_method_can_be_written_as_json_and_its_shape_names_each_field() {
+    for request in requests() {
+        let Method { service, name, request_shape, response_shape, .. } = request.method();
+        let json = serde_json::to_value(&request).unwrap();
+        assert_eq!(Request::deserialize(service, name, json.clone()).unwrap(), request, "{service}/{name}");
+        for field in json.as_object().unwrap().keys() {
+            assert!(request_shape.contains(&alloc::format!(" {field}: ")), "{field} in {request_shape}");
+        }
+        assert!(!response_shape.is_empty());
+    }
+    for (method, response) in responses() {
+        if let serde_json::Value::Object(fields) = serde_json::to_value(&response).unwrap() {
+            let shape = method.response_shape;
+            let named = |field: &str| {
+                matches!(field, "result" | "status") || shape.contains(&alloc::format!("{field}"))
+            };
+            assert!(fields.keys().all(|field| named(field)), "{shape} for {:?}", fields.keys());
+        }
+    }
 }
 
 #[test]
