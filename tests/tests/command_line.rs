@@ -142,8 +142,27 @@ fn ledger_and_calls(desk: &Desk) {
         assert!(desk.succeed(&words).contains("\"::1\""));
     }
     desk.fail(&["rpc", "call", "trustchain", "nothing"], 6, "no method");
+    let blocks = desk.succeed(&[
+        "--timeout",
+        "2",
+        "rpc",
+        "call",
+        "hypermesh/consensus/subscribe_blocks",
+        "{\"from\":1}",
+    ]);
+    let heights = blocks.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let heights: Vec<_> = heights.map(|block| block["header"]["height"].as_u64().unwrap()).collect();
+    assert!(heights.len() > 2 && heights.iter().zip(1..).all(|(height, n)| *height == n), "{heights:?}");
     assert!(desk.succeed(&["rpc", "list"]).contains("hypermesh/consensus/validate_proofs"));
+    let described = desk.succeed(&["rpc", "list", "trustchain"]);
+    for part in [
+        "resolve_dns  (may be asked in a first flight (0-RTT))",
+        "name: DomainName, record_type: RecordType,",
+    ] {
+        assert!(described.contains(part), "{part} in {described}");
+    }
     let pinged = desk.succeed(&["rpc", "ping"]);
+    assert!(pinged.contains(" ms (0-RTT)"), "{pinged}");
     assert!(pinged.lines().count() == 4 && pinged.contains("X25519MLKEM768"), "{pinged}");
     desk.fail(&["rpc", "ping", "nobody"], 6, "no validator");
 }

@@ -11,6 +11,7 @@ mod method;
 mod quorum;
 mod read;
 mod status;
+mod subscribe;
 mod trustchain;
 
 #[cfg(test)]
@@ -23,13 +24,17 @@ pub use consensus::{
     ValidateProofsRequest,
 };
 pub use fault::{ApiFault, FaultKind};
-pub use method::{Call, METHODS, Method, Request, Response};
+pub use method::{Call, Described, METHODS, Method, Request, Response, Shape};
 pub use quorum::STALE_HEARTBEATS;
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
 pub use status::{
     CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health,
-    HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodList, Metrics,
-    NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
+    HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodDescription, MethodList,
+    Metrics, NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
+};
+pub use subscribe::{
+    LOG_NEWS_ENTRIES_MAX, LOG_NEWS_SCAN_MAX, LogNews, RECENT_COUNT_MAX, Step, SubscribeBlocksRequest,
+    SubscribeLogRequest, Subscription, WATCHED_NAMES_MAX,
 };
 pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,

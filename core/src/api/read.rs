@@ -298,7 +298,13 @@ fn metrics(view: &View, service: &'static str) -> Metrics {
 fn methods(service: &'static str) -> MethodList {
     debug_assert!(SERVICES.contains(&service), "only services have methods");
     let own = METHODS.iter().filter(|method| method.service == service);
-    let row =
-        |method: &Method| (method.name.to_string(), method.request.to_string(), method.response.to_string());
+    let row = |method: &Method| MethodDescription {
+        name: method.name.to_string(),
+        request: method.request_shape.to_string(),
+        response: method.response_shape.to_string(),
+        shape: method.shape,
+        early: method.early,
+        writes: method.writes,
+    };
     MethodList { methods: own.map(row).collect() }
 }

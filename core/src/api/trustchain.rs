@@ -21,6 +21,12 @@ macro_rules! message {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl $crate::api::Described for $name {
+            const SHAPE: &'static str = concat!(
+                stringify!($name), " {", $(" ", stringify!($field), ": ", stringify!($type), ",",)* " }"
+            );
+        }
     };
 }
 pub(super) use message;

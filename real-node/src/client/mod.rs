@@ -15,14 +15,16 @@ mod operation;
 mod prove;
 mod session;
 mod several;
+mod subscribe;
 mod walk;
 
 pub use fault::failure_of;
 pub use genesis::genesis_of;
 pub use operation::{OPERATION_MS_LIFE, done};
 pub use prove::ProvedAnswer;
-pub use session::session;
+pub use session::{listen, session};
 pub(crate) use session::{read_context, runtime};
+pub use subscribe::Answers;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};

@@ -400,7 +400,7 @@ fn health_says_what_is_missing() {
 fn a_service_lists_its_own_methods() {
     let request = Request::CaesarMethods(CaesarMethodsRequest {});
     let Ok(Response::CaesarMethods(list)) = answer(&Mesh::new(), &request) else { panic!() };
-    let names: Vec<String> = list.methods.into_iter().map(|(name, ..)| name).collect();
+    let names: Vec<String> = list.methods.into_iter().map(|method| method.name).collect();
     assert_eq!(names, ["balance", "transfer", "fees", "health", "metrics", "methods"]);
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod proofs;
 mod seeds;
+mod subscribe;
 
 use super::*;
 use crate::base::{
@@ -75,6 +76,10 @@ fn requests() -> Vec<Request> {
         Request::LogEntry(LogEntryRequest { index: LeafIndex(1) }),
         Request::LogInclusion(InclusionRequest { index: LeafIndex(1), size: None }),
         Request::LogConsistency(ConsistencyRequest { old: 1, new: Some(2) }),
+        Request::SubscribeLog(SubscribeLogRequest {
+            names: vec![name("given.demo.hypermesh")],
+            from: Some(LeafIndex(1)),
+        }),
         Request::TrustchainHealth(TrustchainHealthRequest {}),
         Request::TrustchainMetrics(TrustchainMetricsRequest {}),
         Request::TrustchainMethods(TrustchainMethodsRequest {}),
@@ -83,6 +88,7 @@ fn requests() -> Vec<Request> {
         Request::Genesis(GenesisRequest {}),
         Request::Header(HeaderRequest { height: Some(Height(3)) }),
         Request::Prove(ProveRequest { question: Question::Balance { owner } }),
+        Request::SubscribeBlocks(SubscribeBlocksRequest { from: Some(Height(3)) }),
         Request::Member(MemberRequest { member: owner }),
         Request::Status(StatusRequest {}),
         Request::HypermeshHealth(HypermeshHealthRequest {}),
@@ -199,6 +205,47 @@ fn a_request_is_written_by_people_as_well() {
 }
 
 #[test]
+fn only_what_a_view_answers_may_be_asked_in_a_first_flight() {
+    let mesh = Mesh::new();
+    for request in requests() {
+        let method = request.method();
+        assert_eq!(Method::find(method.service, method.name), Some(&method));
+        let answered = read(&view(&mesh), &request, BEGIN).is_some();
+        assert!(answered || !method.early, "{method:?}");
+        assert!(request.operation().is_none() || method.writes, "mark it Write: {method:?}");
+        assert!(!(method.early && method.writes), "{method:?}");
+        assert!(method.shape == Shape::Unary || !method.early, "{method:?}");
+    }
+    assert_eq!(Method::find("trustchain", "subscribe_log").unwrap().shape, Shape::Bidirectional);
+    assert_eq!(
+        Method::find("hypermesh", "consensus/subscribe_blocks").unwrap().shape,
+        Shape::ServerStreaming
+    );
+}
+
+#[test]
+fn a_request_of_every_method_can_be_written_as_json_and_its_shape_names_each_field() {
+    for request in requests() {
+        let Method { service, name, request_shape, response_shape, .. } = request.method();
+        let json = serde_json::to_value(&request).unwrap();
+        assert_eq!(Request::deserialize(service, name, json.clone()).unwrap(), request, "{service}/{name}");
+        for field in json.as_object().unwrap().keys() {
+            assert!(request_shape.contains(&alloc::format!(" {field}: ")), "{field} in {request_shape}");
+        }
+        assert!(!response_shape.is_empty());
+    }
+    for (method, response) in responses() {
+        if let serde_json::Value::Object(fields) = serde_json::to_value(&response).unwrap() {
+            let shape = method.response_shape;
+            let named = |field: &str| {
+                matches!(field, "result" | "status") || shape.contains(&alloc::format!("{field}"))
+            };
+            assert!(fields.keys().all(|field| named(field)), "{shape} for {:?}", fields.keys());
+        }
+    }
+}
+
+#[test]
 fn a_method_that_is_not_there_is_said_to_be_so() {
     let fault = Request::decode("trustchain", "forge", &[]).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unimplemented);
@@ -267,6 +314,14 @@ fn responses() -> Vec<(Method, Response)> {
             let commit = mesh.commit(Height(1)).unwrap();
             Response::Header(BlockProof { header: header.clone(), commit })
         }
+        Request::SubscribeBlocks(_) => {
+            let commit = mesh.commit(Height(1)).unwrap();
+            Response::SubscribeBlocks(BlockProof { header: header.clone(), commit })
+        }
+        Request::SubscribeLog(_) => {
+            let entry = LogEntry { index: LeafIndex(0), entry: mesh.entries[0].clone() };
+            Response::SubscribeLog(LogNews { size: 1, entries: vec![entry] })
+        }
         Request::ValidateBatch(_) => Response::ValidateBatch(ConsensusValidationResult::Valid {
             proof_hash: Digest([1; 32]),
             height: Some(Height(3)),
@@ -318,8 +373,10 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
             "set_records",
             "log_checkpoint",
             "log_entry",
+            "subscribe_log",
             "consensus/validate_certificate",
             "consensus/header",
+            "consensus/subscribe_blocks",
             "transfer",
         ]
     );
