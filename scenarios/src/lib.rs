@@ -7,6 +7,7 @@ mod absent_in_generation;
 mod away_ten_thousand_blocks;
 mod bad_shares;
 mod behind_is_unsure;
+mod bond_and_unbond;
 mod calm_issuance;
 mod certificate_issuance_flow;
 mod chaos;
@@ -30,6 +31,7 @@ mod generation_power_loss;
 mod hundred_at_once;
 mod interrupted_generation;
 mod issuing_certificate_renews_itself;
+mod lies_cost_the_bond;
 mod locked_block_is_proposed_again;
 mod lossy_links;
 mod lost_wal_abstains;
@@ -37,6 +39,8 @@ mod lying_proposer_is_found_out;
 #[cfg(test)]
 mod marks;
 mod member_batch;
+mod missed_audits;
+mod name_lapses_and_is_freed;
 mod old_certificate;
 mod one_of_four_dead_issuance_goes_on;
 mod partition_halves;
@@ -111,6 +115,12 @@ pub const SCENARIOS: &[Scenario] = &[
     power_loss::SCENARIO,
     dead_signer::SCENARIO,
     bad_shares::SCENARIO,
+    lies_cost_the_bond::VOTER,
+    lies_cost_the_bond::PROPOSER,
+    lies_cost_the_bond::SIGNER,
+    bond_and_unbond::SCENARIO,
+    name_lapses_and_is_freed::SCENARIO,
+    missed_audits::SCENARIO,
     quorum_missing::SCENARIO,
     behind_is_unsure::SCENARIO,
     partition_halves::SCENARIO,

@@ -146,6 +146,8 @@ methods! {
     "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedList;
     "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
     "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt;
+    "trustchain" "renew_name" RenewName(RenewNameRequest) -> Receipt;
+    "trustchain" "name" Name(NameRequest) -> NameState;
     "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt;
     "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer;
     "trustchain" "log_checkpoint" LogCheckpoint(CheckpointRequest) -> CheckpointNote;
@@ -166,7 +168,13 @@ methods! {
     "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList;
     "caesar" "balance" Balance(BalanceRequest) -> Balance;
     "caesar" "transfer" Transfer(TransferRequest) -> Receipt;
+    "caesar" "bond" Bond(BondRequest) -> Receipt;
+    "caesar" "unbond" Unbond(UnbondRequest) -> Receipt;
     "caesar" "fees" Fees(FeesRequest) -> FeeSchedule;
+    "caesar" "supply" Supply(SupplyRequest) -> Supply;
+    "caesar" "rewards" Rewards(RewardsRequest) -> Rewards;
+    "caesar" "history" History(HistoryRequest) -> History;
+    "caesar" "movements" Movements(MovementsRequest) -> Movements;
     "caesar" "health" CaesarHealth(CaesarHealthRequest) -> Health;
     "caesar" "metrics" CaesarMetrics(CaesarMetricsRequest) -> Metrics;
     "caesar" "methods" CaesarMethods(CaesarMethodsRequest) -> MethodList;
@@ -179,8 +187,11 @@ impl Request {
         match self {
             Self::IssueCertificate(request) => Some(&request.operation),
             Self::RegisterName(request) => Some(&request.operation),
+            Self::RenewName(request) => Some(&request.operation),
             Self::SetRecords(request) => Some(&request.operation),
             Self::Transfer(request) => Some(&request.operation),
+            Self::Bond(request) => Some(&request.operation),
+            Self::Unbond(request) => Some(&request.operation),
             Self::RevokeCertificate(request) => Some(&request.operation),
             _ => None,
         }

@@ -1,12 +1,12 @@
 //! The state itself, and drafts of the next one.
 
 use super::row::{
-    Account, ActiveCommittee, Beacon, Due, Generation, Member, NameOwner, Reserve, Row, Validator,
+    Account, ActiveCommittee, Beacon, Due, Generation, Member, NameOwner, Reserve, Row, Unbonding, Validator,
 };
 use super::tree::StateTree;
 use super::{Genesis, Header, SetRecords};
 use crate::base::{Digest, Domain, Height, MicroCaesar, Sequence, UnixMillis};
-use crate::caesar::{Ledger, Place};
+use crate::caesar::{Ledger, Movement, Place};
 use crate::hypermesh::committee::Session;
 use crate::hypermesh::ordering::ValidatorSet;
 use crate::trustchain::DomainName;
@@ -32,12 +32,27 @@ pub struct State {
     log: MerkleTree,
 }
 
+/// All that exists, by where it stands, in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holdings {
+    /// In accounts.
+    pub accounts: u128,
+    /// At stake.
+    pub stakes: u128,
+    /// On its way out of stakes.
+    pub unbonding: u128,
+    /// In the reserve.
+    pub reserve: u128,
+}
+
 /// A state under construction: the one before, with changes noted as they are made.
 pub struct Draft {
     base: State,
     changes: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
     /// Log entries that were appended, in order.
     pub(super) entries: Vec<Vec<u8>>,
+    /// What was moved, in order.
+    pub(super) movements: Vec<Movement>,
     /// Why there is to be a new revocation list, if there is.
     pub(super) list: super::revocation::ListDue,
 }
@@ -171,6 +186,12 @@ impl State {
             .map(|(key, bytes)| (key.get(1..).unwrap_or_default().to_vec(), decode_row(bytes)))
     }
 
+    /// The keys that begin with `prefix`, the tag included, in order.
+    pub(super) fn keys(&self, prefix: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        let (start, end) = (prefix.to_vec(), prefix.to_vec());
+        self.rows.range(start..).take_while(move |(key, _)| key.starts_with(&end)).map(|(key, _)| key.clone())
+    }
+
     /// Whether any row of a kind has a key with this prefix.
     pub(super) fn any_row<R: Row>(&self, prefix: &[u8]) -> bool {
         let start = [&[R::TAG], prefix].concat();
@@ -202,14 +223,23 @@ impl State {
         Session { genesis: self.genesis_hash, attempt, validators: self.validators.as_slice().to_vec() }
     }
 
-    /// All that exists: every account, every stake, the reserve. Genesis fixed it.
+    /// All that exists, by where it stands.
+    #[must_use]
+    pub fn holdings(&self) -> Holdings {
+        let sum = |amounts: &mut dyn Iterator<Item = MicroCaesar>| amounts.map(|one| u128::from(one.0)).sum();
+        Holdings {
+            accounts: sum(&mut self.rows::<Account>(Vec::new()).map(|(_, account)| account.balance)),
+            stakes: sum(&mut self.rows::<Member>(Vec::new()).map(|(_, member)| member.stake)),
+            unbonding: sum(&mut self.rows::<Unbonding>(Vec::new()).map(|(_, unbonding)| unbonding.balance)),
+            reserve: u128::from(self.balance(Place::Reserve).0),
+        }
+    }
+
+    /// All that exists: every account, every stake, what is being unbonded, the reserve. Genesis fixed it.
     #[must_use]
     pub fn supply(&self) -> u128 {
-        let accounts: u128 =
-            self.rows::<Account>(Vec::new()).map(|(_, account)| u128::from(account.balance.0)).sum();
-        let stakes: u128 =
-            self.rows::<Member>(Vec::new()).map(|(_, member)| u128::from(member.stake.0)).sum();
-        accounts + stakes + u128::from(self.balance(Place::Reserve).0)
+        let Holdings { accounts, stakes, unbonding, reserve } = self.holdings();
+        accounts + stakes + unbonding + reserve
     }
 
     /// What stands at a place of the ledger.
@@ -218,6 +248,9 @@ impl State {
         match place {
             Place::Account(owner) => self.get::<Account>(&owner).unwrap_or_default().balance,
             Place::Reserve => self.get::<Reserve>(&()).unwrap_or_default().balance,
+            Place::Stake(member) => self.get::<Member>(&member).map(|row| row.stake).unwrap_or_default(),
+            Place::Unbonding(member) => self.unbonding(&member).balance,
+            Place::Genesis => MicroCaesar::ZERO,
         }
     }
 
@@ -228,6 +261,7 @@ impl State {
             base: self.clone(),
             changes: BTreeMap::new(),
             entries: Vec::new(),
+            movements: Vec::new(),
             list: super::revocation::ListDue::default(),
         }
     }
@@ -262,6 +296,13 @@ impl Draft {
         }
     }
 
+    /// Removes the row with this key, the tag included.
+    pub(super) fn remove_key(&mut self, key: &[u8]) {
+        if self.base.rows.remove_mut(key) {
+            self.changes.insert(key.to_vec(), None);
+        }
+    }
+
     /// Appends an entry to the log.
     pub fn append(&mut self, entry: Vec<u8>) -> crate::base::LeafIndex {
         let index = self.base.log.push(crate::trustchain::ct::leaf_hash(&entry));
@@ -288,6 +329,7 @@ impl Draft {
                 stake: member.stake,
                 next_sequence: Sequence(0),
                 tickets: BTreeMap::new(),
+                missed_audits: 0,
             };
             self.put(&member.key, &row);
         }
@@ -300,10 +342,10 @@ impl Draft {
             self.put(&validator.member.key, &row);
         }
         for account in &genesis.accounts {
-            self.put(&account.owner, &Account { balance: account.balance });
+            self.put(&account.owner, &Account { balance: account.balance, ..Account::default() });
         }
         for entry in &genesis.names {
-            self.put(&entry.name, &NameOwner { owner: entry.owner, since: Height::GENESIS });
+            self.put(&entry.name, &NameOwner { owner: entry.owner, since: Height::GENESIS, expires: None });
         }
         for SetRecords { name, record_type, records } in &genesis.records {
             if let Some(records) = records {
@@ -311,7 +353,8 @@ impl Draft {
             }
         }
         self.publish_mesh(genesis);
-        self.put(&(), &Reserve { balance: genesis.reserve });
+        self.put(&(), &Reserve { balance: genesis.reserve, ..Reserve::default() });
+        self.keep_heads(&genesis.movements(), Height::GENESIS);
         self.put(&(), &Generation { begun: genesis.time, ..Generation::default() });
         self.put(&(), &self.first_beacon(genesis, genesis_hash));
     }
@@ -338,9 +381,29 @@ impl Ledger for Draft {
 
     fn set_balance(&mut self, place: Place, balance: MicroCaesar) {
         match place {
-            Place::Account(owner) => self.put(&owner, &Account { balance }),
-            Place::Reserve => self.put(&(), &Reserve { balance }),
+            Place::Account(owner) => {
+                let account = self.base.get::<Account>(&owner).unwrap_or_default();
+                self.put(&owner, &Account { balance, ..account });
+            }
+            Place::Reserve => {
+                let reserve = self.base.get::<Reserve>(&()).unwrap_or_default();
+                self.put(&(), &Reserve { balance, ..reserve });
+            }
+            Place::Stake(member) => {
+                let row = self.base.get::<Member>(&member).expect("only members' stakes move");
+                self.put(&member, &Member { stake: balance, ..row });
+            }
+            Place::Unbonding(member) if balance == MicroCaesar::ZERO => self.remove::<Unbonding>(&member),
+            Place::Unbonding(member) => {
+                let unbonding = self.base.unbonding(&member);
+                self.put(&member, &Unbonding { balance, ..unbonding });
+            }
+            Place::Genesis => unreachable!("nothing moves out of genesis after genesis, or into it"),
         }
+    }
+
+    fn note(&mut self, movement: Movement) {
+        self.movements.push(movement);
     }
 }
 

@@ -1,6 +1,6 @@
 //! System operations: what validators say on chain about the running of the mesh, outside the four proofs.
 
-use super::RepairAction;
+use super::{Offence, RepairAction};
 use crate::base::{Digest, Domain, PublicKey, SecretKey, Signature};
 use crate::hypermesh::committee::{CommitteeKeys, Round1};
 use alloc::string::String;
@@ -62,6 +62,8 @@ pub enum SystemAction {
     },
     /// The repair of a validator's lost key shares.
     Repair(RepairAction),
+    /// Evidence that a validator broke the rules: it loses what it has at stake.
+    Accuse(Offence),
 }
 
 impl SystemOperation {

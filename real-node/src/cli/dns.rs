@@ -4,13 +4,16 @@ use super::Global;
 use super::caesar::settled;
 use crate::client::{done, session};
 use crate::failure::{Exit, Failure};
+use crate::moment;
 use crate::output::Output;
 use clap::{Args, Subcommand};
-use hypermesh_core::api::{DnsAnswer, DnsRequest, RegisterNameRequest, SetRecordsRequest};
+use hypermesh_core::api::{
+    DnsAnswer, DnsRequest, NameRequest, NameState, RegisterNameRequest, RenewNameRequest, SetRecordsRequest,
+};
 use hypermesh_core::base::PublicKey;
-use hypermesh_core::state::{Action, RegisterName, SetRecords};
+use hypermesh_core::state::{Action, Effect, Outcome, Receipt, RegisterName, RenewName, SetRecords};
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::dns::{NamedRecordSet, Outcome, RecordData, RecordSet, RecordType};
+use hypermesh_core::trustchain::dns::{NamedRecordSet, Outcome as Answer, RecordData, RecordSet, RecordType};
 
 /// What `hypermesh dns` can do.
 #[derive(Debug, Subcommand)]
@@ -22,6 +25,16 @@ pub enum DnsCommand {
         /// Whose it becomes, as a public key; the context's own if none is given
         #[arg(long, value_name = "KEY")]
         owner: Option<PublicKey>,
+    },
+    /// Pay for a name directly below the zone for another period, out of the context's account
+    Renew {
+        /// The name
+        name: DomainName,
+    },
+    /// Show whose a name is, and until when it is paid for
+    Owner {
+        /// The name, or one below it
+        name: DomainName,
     },
     /// Set or remove the records of one type at a name
     Set(SetArgs),
@@ -64,6 +77,8 @@ const TTL_SECONDS_DEFAULT: u32 = 300;
 pub fn run(command: DnsCommand, global: &Global, output: Output) -> Result<(), Failure> {
     match command {
         DnsCommand::Register { name, owner } => register(name, owner, global, output),
+        DnsCommand::Renew { name } => renew(name, global, output),
+        DnsCommand::Owner { name } => owner(name, global, output),
         DnsCommand::Set(args) => set(args, global, output),
         DnsCommand::Lookup { name, record_type } => lookup(name, record_type, global, output),
     }
@@ -81,7 +96,52 @@ fn register(
         let operation = client.operation(action)?;
         done(client.call(&RegisterNameRequest { operation }).await?)
     })?;
-    output.print(&receipt, |receipt| format!("registered {name} {}", settled(receipt)))
+    output
+        .print(&receipt, |receipt| format!("registered {name}{}, {}", paid_until(receipt), settled(receipt)))
+}
+
+fn renew(name: DomainName, global: &Global, output: Output) -> Result<(), Failure> {
+    let receipt = session(global, "waiting for the name to be renewed", async |client| {
+        let action = Action::RenewName(RenewName { name: name.clone() });
+        let operation = client.operation(action)?;
+        done(client.call(&RenewNameRequest { operation }).await?)
+    })?;
+    output.print(&receipt, |receipt| format!("renewed {name}{}, {}", paid_until(receipt), settled(receipt)))
+}
+
+fn owner(name: DomainName, global: &Global, output: Output) -> Result<(), Failure> {
+    let state = session(global, "asking for the name's owner", async |client| {
+        client.call(&NameRequest { name: name.clone() }).await
+    })?;
+    output.print(&state, name_text)
+}
+
+fn name_text(state: &NameState) -> String {
+    let NameState { name, owner, since, expires, freed, rent, height } = state;
+    let paid = match (expires, freed) {
+        (_, Some(freed)) => {
+            format!(
+                "it is not paid for and not answered: its owner can renew it until {}",
+                moment::text(*freed)
+            )
+        }
+        (Some(expires), None) => {
+            let rent = crate::amount::Amount(*rent);
+            format!("paid for until {}; another period costs {rent}", moment::text(*expires))
+        }
+        (None, None) => "it costs no rent".to_string(),
+    };
+    format!("{name} belongs to {owner} since height {since}; {paid} (at height {height})")
+}
+
+/// Until when a receipt says that a name is paid for.
+fn paid_until(receipt: &Receipt) -> String {
+    match &receipt.outcome {
+        Outcome::Done(
+            Effect::NameRegistered { expires: Some(expires) } | Effect::NameRenewed { expires },
+        ) => format!(", paid for until {}", moment::text(*expires)),
+        _ => String::new(),
+    }
 }
 
 fn set(args: SetArgs, global: &Global, output: Output) -> Result<(), Failure> {
@@ -112,14 +172,14 @@ fn lookup(name: DomainName, record_type: RecordType, global: &Global, output: Ou
         client.call(&DnsRequest { name: name.clone(), record_type }).await
     })?;
     let absent = match answer.outcome {
-        Outcome::Found => {
+        Answer::Found => {
             if answer.stale {
                 output.tell(stale(&answer));
             }
             return output.print(&answer, answer_text);
         }
-        Outcome::NoData => format!("{name} has no {record_type} records"),
-        Outcome::NoSuchName => format!("{name} does not exist"),
+        Answer::NoData => format!("{name} has no {record_type} records"),
+        Answer::NoSuchName => format!("{name} does not exist"),
         _ => format!("{name} lies in no zone of this mesh"),
     };
     if output.json {

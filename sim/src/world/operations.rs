@@ -2,13 +2,13 @@
 
 use super::cast::identity;
 use hypermesh_core::api::{
-    IssueCertificateRequest, RegisterNameRequest, Request, RevokeCertificateRequest, SetRecordsRequest,
-    TransferRequest,
+    BondRequest, IssueCertificateRequest, RegisterNameRequest, RenewNameRequest, Request,
+    RevokeCertificateRequest, SetRecordsRequest, TransferRequest, UnbondRequest,
 };
 use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::state::{
-    Action, CertificateProfile, IssueCertificate, LEAF_SECONDS_DEFAULT, OperationBody, Protocol,
-    RegisterName, RevokeCertificate, ServicePort, SetRecords, Transfer,
+    Action, Bond, CertificateProfile, IssueCertificate, LEAF_SECONDS_DEFAULT, OperationBody, Protocol,
+    RegisterName, RenewName, RevokeCertificate, ServicePort, SetRecords, Transfer, Unbond,
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
@@ -91,6 +91,27 @@ impl Owner {
     pub fn transfer(&self, nonce: u64, to: PublicKey, amount: MicroCaesar) -> Request {
         let action = Action::Transfer(Transfer { to, amount });
         Request::Transfer(TransferRequest { operation: self.body(nonce, action).sign(&self.key) })
+    }
+
+    /// Pays for a name for another period.
+    #[must_use]
+    pub fn renew(&self, nonce: u64, name: DomainName) -> Request {
+        let action = Action::RenewName(RenewName { name });
+        Request::RenewName(RenewNameRequest { operation: self.body(nonce, action).sign(&self.key) })
+    }
+
+    /// Puts an amount at stake.
+    #[must_use]
+    pub fn bond(&self, nonce: u64, amount: MicroCaesar) -> Request {
+        let action = Action::Bond(Bond { amount });
+        Request::Bond(BondRequest { operation: self.body(nonce, action).sign(&self.key) })
+    }
+
+    /// Takes an amount out of the stake.
+    #[must_use]
+    pub fn unbond(&self, nonce: u64, amount: MicroCaesar) -> Request {
+        let action = Action::Unbond(Unbond { amount });
+        Request::Unbond(UnbondRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// The same owner, whose operations may wait only so long.
