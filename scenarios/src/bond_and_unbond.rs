@@ -29,6 +29,8 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let nonce = stage.nonce();
     let asked = stage.ask(place, stage.client().transfer(nonce, key, GIVEN));
     stage.receipt(&asked)?;
+    // Another node may be a block behind, and then does not know of the amount yet.
+    stage.settle()?;
     let owner = stage.owner(&identity);
     let purse = |stage: &Stage, purse| {
         stage.world.view(place).map(|view| view.state.balance(purse).0).unwrap_or_default()

@@ -3,6 +3,7 @@
 
 use crate::Scenario;
 use crate::stage::{Stage, ensure};
+use hypermesh_core::base::UnixMillis;
 use hypermesh_core::caesar::{NAME_MS_GRACE, NAME_MS_PERIOD};
 use hypermesh_core::trustchain::dns::{RecordData, RecordType};
 use hypermesh_sim::world::{Owner, RunFault, Start, name};
@@ -28,7 +29,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let expires = stage.world.wall().plus(NAME_MS_PERIOD);
     stage.sleep_until(expires.minus(MINUTE_MS))?;
     ensure(is_answered(stage, LEFT)?, "a name that is paid for is not answered")?;
-    stage.sleep_until(expires.plus(MINUTE_MS))?;
+    sleep_past(stage, expires)?;
     for host in [KEPT, LEFT] {
         ensure(!is_answered(stage, host)?, "a name that is not paid for is answered")?;
     }
@@ -44,7 +45,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let refusal = stage.refusal(&asked)?;
     ensure(refusal.message.contains("already registered"), "a name in its grace was given away")?;
 
-    stage.sleep_until(expires.plus(NAME_MS_GRACE + MINUTE_MS))?;
+    sleep_past(stage, expires.plus(NAME_MS_GRACE))?;
     let other = stage.owner(&stage.world.cast().other);
     register(stage, 3, &other, LEFT)?;
     stage.settle()?;
@@ -57,6 +58,14 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let asked = stage.ask(0, client.set(nonce, set));
     let refusal = stage.refusal(&asked)?;
     ensure(refusal.message.contains("belongs to"), "an old owner still writes to the name")
+}
+
+/// Names go by block time: it is only past the moment when a block is.
+fn sleep_past(stage: &mut Stage, moment: UnixMillis) -> Result<(), RunFault> {
+    stage.sleep_until(moment.plus(MINUTE_MS))?;
+    stage.wait("a block past the moment", |world| {
+        world.views().all(|view| view.state.time() > moment.plus(MINUTE_MS))
+    })
 }
 
 fn records() -> Vec<RecordData> {

@@ -65,8 +65,18 @@ message! {
 }
 
 message! {
-    /// What operations cost.
+    /// What operations cost in the next block.
     FeeSchedule {
+        /// What the listed prices are multiplied by, in thousandths; it follows the load.
+        rate: u64,
+        /// The lowest that it can be: the prices as listed.
+        rate_floor: u64,
+        /// The highest that it can be.
+        rate_ceiling: u64,
+        /// As many operations in a block as leave it as it is.
+        target_operations: u64,
+        /// The block that this is of.
+        height: Height,
         /// Issuing a certificate.
         issue: MicroCaesar,
         /// Registering a name.

@@ -3,8 +3,8 @@
 use super::*;
 use crate::base::{Digest, MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{
-    BOND_FEE, ISSUE_FEE, NAME_MS_PERIOD, NAME_RENT, Place, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE,
-    TRANSFER_FEE, reward,
+    BOND_FEE, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, NAME_MS_PERIOD, NAME_RENT, Place, RECORDS_FEE,
+    REGISTER_FEE, RENEW_FEE, REVOKE_FEE, TRANSFER_FEE, at_rate, reward,
 };
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
@@ -271,14 +271,21 @@ fn balance(state: &State, request: &BalanceRequest) -> Balance {
 }
 
 fn fees(state: &State) -> FeeSchedule {
+    let rate = state.fee_rate().thousandths;
+    let fee = |listed| at_rate(listed, rate);
     FeeSchedule {
-        issue: ISSUE_FEE,
-        register: REGISTER_FEE,
-        records: RECORDS_FEE,
-        transfer: TRANSFER_FEE,
-        revoke: REVOKE_FEE,
-        bond: BOND_FEE,
-        renew: RENEW_FEE,
+        rate,
+        rate_floor: FEE_RATE_FLOOR,
+        rate_ceiling: FEE_RATE_CEILING,
+        target_operations: state.genesis_document().profile.fee_target_operations(),
+        height: state.height(),
+        issue: fee(ISSUE_FEE),
+        register: fee(REGISTER_FEE),
+        records: fee(RECORDS_FEE),
+        transfer: fee(TRANSFER_FEE),
+        revoke: fee(REVOKE_FEE),
+        bond: fee(BOND_FEE),
+        renew: fee(RENEW_FEE),
         rent: NAME_RENT,
         rent_ms_period: NAME_MS_PERIOD,
         reserve: state.balance(Place::Reserve),

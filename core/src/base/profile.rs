@@ -82,6 +82,15 @@ impl Profile {
         self.unbonding_ms_delay() / 3
     }
 
+    /// As many operations in a block as leave the fees as they are.
+    #[must_use]
+    pub const fn fee_target_operations(self) -> u64 {
+        match self {
+            Self::Production | Self::Devnet => 512,
+            Self::Sim => 16,
+        }
+    }
+
     /// A mesh with nothing to do makes a block this often.
     #[must_use]
     pub const fn heartbeat(self) -> Duration {

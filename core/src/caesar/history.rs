@@ -282,6 +282,9 @@ mod tests {
             alloc::format!("{}", head.digest),
             "4b12815edcb206b63627580c747bbe59bdad8abd816f3ade859dfaa590549fdb"
         );
-        assert_eq!(alloc::format!("{}", journal.digest), "df4a35ee207c81441a3f7ad708c6ac15555e6e6c297e94492d95ea91b3e19c95");
+        assert_eq!(
+            alloc::format!("{}", journal.digest),
+            "df4a35ee207c81441a3f7ad708c6ac15555e6e6c297e94492d95ea91b3e19c95"
+        );
     }
 }

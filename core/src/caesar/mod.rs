@@ -4,10 +4,12 @@
 //! supply that genesis fixed is conserved by construction; [`Ledger`] counts both sides and says so. What moved,
 //! why, and because of which operation stands in the history of both sides ([`history`]).
 
+mod fee;
 mod history;
 mod movement;
 mod reward;
 
+pub use fee::{FEE_RATE_CEILING, FEE_RATE_CHANGE_DIVISOR, FEE_RATE_FLOOR, at_rate, next_fee_rate};
 pub use history::{BlockMovements, HistoryHead, HistoryPage, Holder, JournalHead, NumberedMovement};
 pub use movement::{Ledger, LedgerFault, Movement, Place, Reason};
 pub use reward::{REWARD_MS_DIVISOR, REWARD_MS_MAX, reward};

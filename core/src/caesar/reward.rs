@@ -6,7 +6,7 @@ use crate::base::MicroCaesar;
 /// divided by this.
 pub const REWARD_MS_DIVISOR: u64 = 1000 * 24 * 60 * 60 * 1000;
 /// For no more than this since the parent: a mesh that stood still is not paid for standing still.
-pub const REWARD_MS_MAX: u64 = 60_000;
+pub const REWARD_MS_MAX: u64 = 10 * 60 * 1000;
 
 /// What each validator whose precommit stands in the parent's certificate gets out of the reserve.
 ///
@@ -15,7 +15,7 @@ pub const REWARD_MS_MAX: u64 = 60_000;
 #[must_use]
 pub const fn reward(reserve: MicroCaesar, ms_since_parent: u64, validators: u64) -> MicroCaesar {
     let ms = if ms_since_parent < REWARD_MS_MAX { ms_since_parent } else { REWARD_MS_MAX };
-    // 2^64 times 60,000 fits 128 bits, and the quotient is below the reserve.
+    // 2^64 times 600,000 fits 128 bits, and the quotient is below the reserve.
     let due = reserve.0 as u128 * ms as u128 / REWARD_MS_DIVISOR as u128;
     match (due as u64).checked_div(validators) {
         Some(share) => MicroCaesar(share),
@@ -35,7 +35,11 @@ mod tests {
         let reserve = MicroCaesar(1_000_000 * MicroCaesar::ONE.0);
         let minute = reward(reserve, 60_000, 4);
         assert_eq!(minute.0 * 4 * 60 * 24, 999_999_360, "but for remainders");
-        assert_eq!(reward(reserve, 60_001, 4), minute, "nothing for a standstill");
+        assert_eq!(
+            reward(reserve, REWARD_MS_MAX + 1, 4),
+            reward(reserve, REWARD_MS_MAX, 4),
+            "nothing for a standstill"
+        );
         assert_eq!(reward(MicroCaesar(3), 1000, 4), MicroCaesar::ZERO);
         assert_eq!(reward(MicroCaesar::ZERO, 1000, 4), MicroCaesar::ZERO);
         assert_eq!(reward(reserve, 1000, 0), MicroCaesar::ZERO);

@@ -21,7 +21,7 @@ const ACCOUNT_COUNT: usize = OWNER_COUNT + 4;
 const RESERVE: u64 = 1_000_000_000_000;
 /// A thousandth of the reserve a day.
 const REWARD_MS_DIVISOR: u64 = 86_400_000_000;
-const REWARD_MS_MAX: u64 = 60_000;
+const REWARD_MS_MAX: u64 = 600_000;
 const STAKE: u64 = 1_000_000_000;
 const UNBONDING_MS: u64 = 86_400_000;
 const UNBONDING_COUNT_MAX: usize = 16;
@@ -345,6 +345,7 @@ impl<const WRONG: u64> Real<WRONG> {
             genesis: self.mesh.genesis_hash(),
             owner: owner.public(),
             nonce: self.signed.len() as u64,
+            fee_max: MicroCaesar(u64::MAX),
             expires: UnixMillis(BEGIN.0.saturating_add_signed(signed.expires)),
             action,
         };

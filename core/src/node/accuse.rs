@@ -5,13 +5,14 @@ use crate::api::ApiFault;
 use crate::base::{MicroCaesar, reached};
 use crate::caesar::{Movement, Place, Reason, STAKE_MINIMUM};
 use crate::state::{Offence, State, SystemAction};
+use alloc::boxed::Box;
 
 impl Node {
     /// Brings evidence before the mesh, unless what it shows is punished already, or is not to be.
     pub(super) fn accuse(&mut self, offence: Offence) {
         // Nobody is made to accuse itself: a twin of this node is found by others.
         if offence.offender() != self.identity.public() {
-            self.say(SystemAction::Accuse(offence));
+            self.say(SystemAction::Accuse(Box::new(offence)));
         }
     }
 

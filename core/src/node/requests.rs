@@ -279,6 +279,6 @@ impl Node {
 
     /// Whether the node can issue: keys active, chain signed, ticket standing.
     pub(super) fn is_ready(&self) -> bool {
-        self.has_authority() && self.usable_ticket().is_some()
+        self.has_authority() && self.usable_ticket().is_some() && self.understaked().is_none()
     }
 }

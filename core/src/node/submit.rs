@@ -11,7 +11,7 @@ use super::timers::Timer;
 use super::waiters::{WAITER_COUNT_MAX, Waiters};
 use super::{Node, RequestId};
 use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
-use crate::base::{Digest, PublicKey, Sequence, Size, reached};
+use crate::base::{Digest, MicroCaesar, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
@@ -187,6 +187,7 @@ impl Node {
             owner: self.identity.public(),
             nonce: u64::from_le_bytes(nonce),
             expires: self.wall().max(self.state.time()).plus(OWN_OPERATION_MS_LIFE),
+            fee_max: MicroCaesar::ZERO,
             action,
         };
         let operation = body.sign(&self.identity).check(&self.state.genesis_hash());

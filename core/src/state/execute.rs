@@ -278,7 +278,7 @@ impl State {
                 body.batches.push(batch.batch.clone());
             }
         }
-        let executed = draft.conclude(moment, receipts);
+        let executed = draft.conclude(moment, receipts, included.operations);
         let header = self.header(moment, proposer, &body, &executed.state);
         let executed = Executed { state: executed.state.crowned(header.clone()), ..executed };
         (Block { header, body }, executed)
@@ -313,7 +313,7 @@ impl State {
             let outcome = draft.include(batch, moment, &mut included, &mut receipts);
             outcome.map_err(|reason| BlockFault::Batch { position, reason })?;
         }
-        let executed = draft.conclude(moment, receipts);
+        let executed = draft.conclude(moment, receipts, included.operations);
         let header = self.header(moment, block.header.proposer, &block.body, &executed.state);
         compare(&block.header, &header)?;
         Ok(Executed { state: executed.state.crowned(header), ..executed })
@@ -456,7 +456,8 @@ impl Draft {
         self.put(&(), &earnings);
     }
 
-    fn conclude(mut self, moment: Moment, receipts: Vec<Receipt>) -> Executed {
+    fn conclude(mut self, moment: Moment, receipts: Vec<Receipt>, operations: usize) -> Executed {
+        self.follow_load(operations);
         self.settle_dues(moment);
         self.fix_revocation_list(moment);
         self.renew_beacon(moment.time);

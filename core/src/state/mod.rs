@@ -16,6 +16,7 @@ mod block;
 mod bond;
 mod chain;
 mod execute;
+mod fee;
 mod genesis;
 mod history;
 mod offence;
@@ -59,7 +60,7 @@ pub use receipt::{Effect, Outcome, Receipt, Refusal};
 pub use rent::FREED_ROW_COUNT_MAX;
 pub use repair::{OpenRepair, REPAIR_COUNT_MAX, REPAIR_MS_MAX, RepairAction, RepairOutcome, Repairs};
 pub use row::{
-    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Earnings, Generation, Horizon,
+    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Earnings, FeeRate, Generation, Horizon,
     IssuingCertificate, Lapsed, Member, NameOwner, Offences, Published, Release, Reserve, Revocation,
     RevocationListHead, Revoked, Row, Unbonding, Validator,
 };

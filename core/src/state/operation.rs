@@ -68,6 +68,8 @@ pub struct OperationBody {
     pub nonce: u64,
     /// After this block time it may not happen any more.
     pub expires: UnixMillis,
+    /// The most that the owner pays for it, rent included. If it costs more, it does not happen, and costs nothing.
+    pub fee_max: MicroCaesar,
     /// What is to happen.
     pub action: Action,
 }

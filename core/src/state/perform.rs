@@ -9,29 +9,11 @@ use super::{
     OperationBody, Outcome, Receipt, Refusal, RegisterName, SetRecords, State, Transfer,
 };
 use crate::base::{MicroCaesar, PublicKey};
-use crate::caesar::{
-    BOND_FEE, ISSUE_FEE, Ledger, LedgerFault, Movement, Place, RECORDS_FEE, REGISTER_FEE, RENEW_FEE,
-    REVOKE_FEE, Reason, TRANSFER_FEE,
-};
+use crate::caesar::{Ledger, LedgerFault, Movement, Place, Reason};
 use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{RecordSet, RecordType, check_name};
 use alloc::vec::Vec;
-
-/// What an action costs its owner.
-#[must_use]
-pub(super) const fn fee(action: &Action) -> MicroCaesar {
-    match action {
-        Action::Attest => MicroCaesar::ZERO,
-        Action::IssueCertificate(_) => ISSUE_FEE,
-        Action::RegisterName(_) => REGISTER_FEE,
-        Action::SetRecords(_) => RECORDS_FEE,
-        Action::Transfer(_) => TRANSFER_FEE,
-        Action::RevokeCertificate(_) => REVOKE_FEE,
-        Action::Bond(_) | Action::Unbond(_) => BOND_FEE,
-        Action::RenewName(_) => RENEW_FEE,
-    }
-}
 
 /// Carries out an operation and notes its receipt. `None` if it is a repeat: its receipt stands already.
 pub(super) fn perform(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Option<Receipt> {
@@ -80,7 +62,11 @@ fn out_of_time(body: &OperationBody, moment: Moment) -> Option<Refusal> {
 
 fn charge(draft: &mut Draft, operation: &CheckedOperation) -> Result<MicroCaesar, Refusal> {
     let body = &operation.operation.body;
-    let amount = fee(&body.action);
+    let amount = draft.state().fee(&body.action);
+    let asked = amount.checked_add(draft.state().rent(&body.action)).unwrap_or(MicroCaesar(u64::MAX));
+    if asked > body.fee_max {
+        return Err(Refusal::FeeMax { asked, fee_max: body.fee_max });
+    }
     let source = Place::Account(body.owner);
     let operation = Some(operation.id.0);
     let movement = Movement { source, target: Place::Reserve, amount, reason: Reason::Fee, operation };

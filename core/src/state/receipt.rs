@@ -127,6 +127,19 @@ pub enum Refusal {
         /// What is needed.
         needed: MicroCaesar,
     },
+    /// It costs more than its owner pays.
+    #[error(
+        "the operation costs {asked} at the present load, and its owner pays at most {fee_max}: sign it again with a \
+         higher limit, or wait until there is less to do",
+        asked = asked.in_caesar(),
+        fee_max = fee_max.in_caesar()
+    )]
+    FeeMax {
+        /// What it costs, rent included.
+        asked: MicroCaesar,
+        /// What its owner pays at most.
+        fee_max: MicroCaesar,
+    },
     /// The name belongs to someone else.
     #[error("{name} belongs to {owner}: ask them to register a name below it for you")]
     NotOwner {

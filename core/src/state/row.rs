@@ -60,6 +60,7 @@ row!(Horizon, 23, (), |_unit| Vec::new());
 row!(JournalHead, 18, (), |_unit| Vec::new());
 row!(Earnings, 19, (), |_unit| Vec::new());
 row!(Lapsed, 25, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
+row!(FeeRate, 26, (), |_unit| Vec::new());
 row!(Attendance, 20, (), |_unit| Vec::new());
 
 /// When each validator was last seen to vote.
@@ -127,6 +128,19 @@ pub struct Offences {
 pub struct Horizon {
     /// The oldest first.
     pub marks: Vec<(UnixMillis, Height)>,
+}
+
+/// What the prices of operations are multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct FeeRate {
+    /// In thousandths.
+    pub thousandths: u64,
+}
+
+impl Default for FeeRate {
+    fn default() -> Self {
+        Self { thousandths: crate::caesar::FEE_RATE_FLOOR }
+    }
 }
 
 /// What validators have earned.

@@ -3,6 +3,7 @@
 use super::{Offence, RepairAction};
 use crate::base::{Digest, Domain, PublicKey, SecretKey, Signature};
 use crate::hypermesh::committee::{CommitteeKeys, Round1};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -63,7 +64,7 @@ pub enum SystemAction {
     /// The repair of a validator's lost key shares.
     Repair(RepairAction),
     /// Evidence that a validator broke the rules: it loses what it has at stake.
-    Accuse(Offence),
+    Accuse(Box<Offence>),
 }
 
 impl SystemOperation {

@@ -9,8 +9,9 @@
 use super::{Chain, Violation};
 use hypermesh_core::base::{Height, MicroCaesar, PublicKey, UnixMillis};
 use hypermesh_core::caesar::{
-    BOND_FEE, BlockMovements, ISSUE_FEE, Movement, NAME_RENT, Place, RECORDS_FEE, REGISTER_FEE, RENEW_FEE,
-    REVOKE_FEE, REWARD_MS_DIVISOR, REWARD_MS_MAX, Reason, STAKE_MINIMUM, TRANSFER_FEE,
+    BOND_FEE, BlockMovements, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, Movement, NAME_RENT, Place,
+    RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, REWARD_MS_DIVISOR, REWARD_MS_MAX, Reason,
+    STAKE_MINIMUM, TRANSFER_FEE,
 };
 use hypermesh_core::state::{
     Account, Action, Block, Member, Operation, OperationId, Outcome, Receipt, Refusal, State, SystemAction,
@@ -34,6 +35,9 @@ struct Model {
     /// What is on its way out of stakes: when, whose, how much. In the order in which it is released.
     releases: Vec<(UnixMillis, PublicKey, u64)>,
     zones: Vec<DomainName>,
+    /// What the listed prices are multiplied by, in thousandths, and as many operations as leave it so.
+    rate: u64,
+    target: u64,
     validators: u64,
     unbonding_ms: u64,
     time: UnixMillis,
@@ -74,6 +78,7 @@ impl LedgerCheck {
             return Err(broken(format!("a receipt for {}, which it does not carry", receipt.operation)));
         }
         model.end(time).map_err(broken)?;
+        model.follow_load(block);
         model.compare(&decided.state).map_err(broken)?;
         model.suspended = suspended(&decided.state);
         model.compare_history(&decided.movements).map_err(broken)
@@ -132,6 +137,8 @@ impl Model {
         let genesis = state.genesis_document();
         let mut model = Self {
             zones: std::iter::once(&genesis.zone).chain(&genesis.reverse_zones).cloned().collect(),
+            rate: state.fee_rate().thousandths,
+            target: genesis.profile.fee_target_operations(),
             validators: genesis.validators.len() as u64,
             unbonding_ms: genesis.profile.unbonding_ms_delay(),
             time: state.time(),
@@ -196,9 +203,13 @@ impl Model {
         let (account, id) = (Place::Account(owner), Some(receipt.operation));
         let cost = match &receipt.outcome {
             outcome if out_of_time(outcome) => 0,
-            Outcome::Refused(Refusal::Funds { .. }) if self.holds(account) < price(action) => 0,
-            _ => price(action),
+            Outcome::Refused(Refusal::FeeMax { .. }) if self.asks(action) > operation.body.fee_max.0 => 0,
+            Outcome::Refused(Refusal::Funds { .. }) if self.holds(account) < self.fee(action) => 0,
+            _ => self.fee(action),
         };
+        if cost > operation.body.fee_max.0 {
+            return Err(format!("operation {} paid more than its owner's limit", receipt.operation));
+        }
         if receipt.fee.0 != cost {
             return Err(format!(
                 "operation {} paid {} where the price is {cost}",
@@ -226,6 +237,32 @@ impl Model {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What an action costs now, by the list and the load.
+    fn fee(&self, action: &Action) -> u64 {
+        price(action) * self.rate / FEE_RATE_FLOOR
+    }
+
+    /// The same with the rent that it would pay.
+    fn asks(&self, action: &Action) -> u64 {
+        let rent = match action {
+            Action::RegisterName(register) if self.is_top(&register.name) => NAME_RENT.0,
+            Action::RenewName(_) => NAME_RENT.0,
+            _ => 0,
+        };
+        self.fee(action) + rent
+    }
+
+    /// An eighth more after twice as many operations as the target, an eighth less after none, and between in between.
+    fn follow_load(&mut self, block: &Block) {
+        let operations: u64 = block.body.batches.iter().map(|batch| batch.operations.len() as u64).sum();
+        let by = |distance: u64| (self.rate * distance.min(self.target) / self.target / 8).max(1);
+        self.rate = match operations {
+            _ if operations > self.target => (self.rate + by(operations - self.target)).min(FEE_RATE_CEILING),
+            _ if operations < self.target => (self.rate - by(self.target - operations)).max(FEE_RATE_FLOOR),
+            _ => self.rate,
+        };
     }
 
     /// What happens by time alone.

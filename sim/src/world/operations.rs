@@ -28,13 +28,15 @@ pub struct Owner {
     pub time: UnixMillis,
     /// How long an operation may wait, in milliseconds.
     pub life_ms: u64,
+    /// The most that the owner pays for one.
+    pub fee_max: MicroCaesar,
 }
 
 impl Owner {
     /// An owner whose operations may wait as long as a real client's.
     #[must_use]
     pub const fn new(key: SecretKey, genesis: Digest, time: UnixMillis) -> Self {
-        Self { key, genesis, time, life_ms: OPERATION_MS_LIFE }
+        Self { key, genesis, time, life_ms: OPERATION_MS_LIFE, fee_max: MicroCaesar(u64::MAX) }
     }
 
     /// Asks for a certificate for these names, whose key follows from the nonce.
@@ -121,6 +123,13 @@ impl Owner {
         self
     }
 
+    /// The same owner, who pays no more than so much for an operation.
+    #[must_use]
+    pub const fn at_most(mut self, fee_max: MicroCaesar) -> Self {
+        self.fee_max = fee_max;
+        self
+    }
+
     /// The body of an operation of this owner's.
     #[must_use]
     pub fn body(&self, nonce: u64, action: Action) -> OperationBody {
@@ -129,6 +138,7 @@ impl Owner {
             owner: self.key.public(),
             nonce,
             expires: self.time.plus(self.life_ms),
+            fee_max: self.fee_max,
             action,
         }
     }

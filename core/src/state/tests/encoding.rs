@@ -11,6 +11,7 @@ use crate::state::*;
 use crate::trust::{CertificateProof, TrustBundle};
 use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
 use crate::trustchain::dns::{RecordData, RecordSet, RecordType};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -26,7 +27,14 @@ fn key(seed: u8) -> PublicKey {
 }
 
 fn body(action: Action) -> OperationBody {
-    OperationBody { genesis: Digest([7; 32]), owner: key(1), nonce: 3, expires: BEGIN, action }
+    OperationBody {
+        genesis: Digest([7; 32]),
+        owner: key(1),
+        nonce: 3,
+        expires: BEGIN,
+        fee_max: MicroCaesar(4),
+        action,
+    }
 }
 
 fn actions() -> Vec<(&'static str, Action)> {
@@ -83,6 +91,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Expired { expires: BEGIN, time: BEGIN.plus(1) },
         Refusal::ExpiresTooLate { expires: BEGIN, time: BEGIN.plus(1) },
         Refusal::Funds { owner, balance: MicroCaesar(1), needed: MicroCaesar(2) },
+        Refusal::FeeMax { asked: MicroCaesar(2), fee_max: MicroCaesar(1) },
         Refusal::NotOwner { name: at(), owner },
         Refusal::NotRegistered { name: at() },
         Refusal::AlreadyRegistered { name: at(), owner },
@@ -223,6 +232,7 @@ fn rows(found: &mut Vec<(String, Digest)>) {
         shares: BTreeSet::from([digest]),
     };
     row(found, "offences", &key(1), &offences);
+    row(found, "fee rate", &(), &FeeRate { thousandths: 1_125 });
     row(found, "horizon", &(), &Horizon { marks: vec![(BEGIN, Height(4))] });
     row(found, "journal", &(), &JournalHead { count: 3, last: Height(4), digest });
     row(found, "earnings", &(), &Earnings { paid: BTreeMap::from([(key(1), MicroCaesar(5))]) });
@@ -315,8 +325,11 @@ fn found() -> Vec<(String, Digest)> {
         vote.sign(&Digest([7; 32]), &SecretKey::from_seed([1; 32]))
     };
     let offence = Offence::Equivocation(Evidence::from_votes(vote(None), vote(Some(Digest([2; 32])))));
-    let accuse =
-        SystemOperation::sign(Digest([7; 32]), SystemAction::Accuse(offence), &SecretKey::from_seed([2; 32]));
+    let accuse = SystemOperation::sign(
+        Digest([7; 32]),
+        SystemAction::Accuse(Box::new(offence)),
+        &SecretKey::from_seed([2; 32]),
+    );
     found.push(("system operation accuse".to_string(), GOLDEN.hash_of(&accuse)));
     let proof =
         ConsensusProof { header: header(), leaf_index: LeafIndex(3), inclusion: vec![Digest([4; 32])] };
@@ -361,6 +374,7 @@ fn no_two_kinds_of_row_share_a_key() {
         Unbonding::TAG,
         Offences::TAG,
         Lapsed::TAG,
+        FeeRate::TAG,
         Horizon::TAG,
         JournalHead::TAG,
         Earnings::TAG,

@@ -303,7 +303,8 @@ impl Mesh {
     ) -> Operation {
         self.nonce += 1;
         let genesis = self.genesis_hash();
-        OperationBody { genesis, owner: owner.public(), nonce: self.nonce, expires, action }.sign(owner)
+        let (owner_key, nonce, fee_max) = (owner.public(), self.nonce, MicroCaesar(u64::MAX));
+        OperationBody { genesis, owner: owner_key, nonce, expires, fee_max, action }.sign(owner)
     }
 
     /// A member's plot.

@@ -6,6 +6,7 @@ mod audits;
 mod blocks;
 mod certificates;
 mod encoding;
+mod fees;
 mod fields;
 mod genesis;
 pub(crate) mod kit;

@@ -9,6 +9,7 @@ use crate::hypermesh::committee::{
 };
 use crate::hypermesh::ordering::{Evidence, ProposalHeader, Round, Vote, VoteKind};
 use crate::state::*;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -53,7 +54,7 @@ fn bad_share(mesh: &Mesh, liar: &SecretKey, number: u64) -> ShareEvidence {
 }
 
 fn accuse(mesh: &Mesh, by: usize, offence: Offence) -> SystemOperation {
-    mesh.say(&mesh.validators[by], SystemAction::Accuse(offence))
+    mesh.say(&mesh.validators[by], SystemAction::Accuse(Box::new(offence)))
 }
 
 fn at_stake(mesh: &Mesh, validator: PublicKey) -> MicroCaesar {

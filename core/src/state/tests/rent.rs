@@ -135,7 +135,7 @@ fn a_name_whose_grace_is_over_is_anybodys_and_nothing_of_the_old_owners_is_left(
     );
     mesh.done(&bob(), set(WEB, text()));
     assert!(answers(&mesh, WEB));
-    assert!(!mesh.state.lapsed(&name(WEB)).is_some());
+    assert!(mesh.state.lapsed(&name(WEB)).is_none());
     // No certificate of the old owner's is left that anybody would accept.
     let old = mesh.state.rows::<Certificate>(Vec::new()).map(|(_, row)| row.not_after).max();
     assert!(old.unwrap() < mesh.state.time());

@@ -71,7 +71,14 @@ fn supply_text(supply: &Supply) -> String {
 }
 
 fn fees_text(fees: &FeeSchedule) -> String {
-    rows(&[
+    let times = |rate: u64| format!("{}.{:03}", rate / 1000, rate % 1000);
+    let load = format!(
+        "at the present load the prices are {} times the listed ones, of at most {}; blocks of {} operations leave them so\n",
+        times(fees.rate),
+        times(fees.rate_ceiling),
+        fees.target_operations
+    );
+    load + &rows(&[
         ("issuing a certificate", fees.issue),
         ("revoking a certificate", fees.revoke),
         ("registering a name", fees.register),
