@@ -373,6 +373,10 @@ fn tell(event: &Event, _now: Now) {
         Event::Equivocation(evidence) => {
             tracing::error!(target: AUDIT, ?evidence, "a validator contradicts itself")
         }
+        Event::Slashed { validator, amount, evidence } => {
+            let amount = amount.in_caesar();
+            tracing::error!(target: AUDIT, %validator, %amount, %evidence, "a validator lost its stake for a proved lie");
+        }
         Event::PeerFault { peer, reason } => {
             tracing::warn!(target: AUDIT, %peer, reason, "a peer is at fault")
         }

@@ -253,6 +253,8 @@ methods! {
     "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedList;
     "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
     "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt, Write;
+    "trustchain" "renew_name" RenewName(RenewNameRequest) -> Receipt, Write;
+    "trustchain" "name" Name(NameRequest) -> NameState, Early;
     "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt, Write;
     "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer, Early;
     "trustchain" "log_checkpoint" LogCheckpoint(CheckpointRequest) -> CheckpointNote;
@@ -276,7 +278,13 @@ methods! {
     "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList, Early;
     "caesar" "balance" Balance(BalanceRequest) -> Balance, Early;
     "caesar" "transfer" Transfer(TransferRequest) -> Receipt, Write;
+    "caesar" "bond" Bond(BondRequest) -> Receipt, Write;
+    "caesar" "unbond" Unbond(UnbondRequest) -> Receipt, Write;
     "caesar" "fees" Fees(FeesRequest) -> FeeSchedule, Early;
+    "caesar" "supply" Supply(SupplyRequest) -> Supply, Early;
+    "caesar" "rewards" Rewards(RewardsRequest) -> Rewards, Early;
+    "caesar" "history" History(HistoryRequest) -> History;
+    "caesar" "movements" Movements(MovementsRequest) -> Movements;
     "caesar" "health" CaesarHealth(CaesarHealthRequest) -> Health, Early;
     "caesar" "metrics" CaesarMetrics(CaesarMetricsRequest) -> Metrics, Early;
     "caesar" "methods" CaesarMethods(CaesarMethodsRequest) -> MethodList, Early;
@@ -289,8 +297,11 @@ impl Request {
         match self {
             Self::IssueCertificate(request) => Some(&request.operation),
             Self::RegisterName(request) => Some(&request.operation),
+            Self::RenewName(request) => Some(&request.operation),
             Self::SetRecords(request) => Some(&request.operation),
             Self::Transfer(request) => Some(&request.operation),
+            Self::Bond(request) => Some(&request.operation),
+            Self::Unbond(request) => Some(&request.operation),
             Self::RevokeCertificate(request) => Some(&request.operation),
             _ => None,
         }

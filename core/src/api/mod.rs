@@ -17,7 +17,11 @@ mod trustchain;
 #[cfg(test)]
 mod tests;
 
-pub use caesar::{Balance, BalanceRequest, FeeSchedule, FeesRequest, TransferRequest};
+pub use caesar::{
+    Balance, BalanceRequest, BondRequest, FeeSchedule, FeesRequest, HISTORY_COUNT_MAX, History,
+    HistoryCursor, HistoryRequest, Movements, MovementsRequest, Rewards, RewardsRequest, Supply,
+    SupplyRequest, TransferRequest, UnbondRequest, ValidatorRewards,
+};
 pub use consensus::{
     BeaconState, BlockProof, ConsensusRequirements, ConsensusValidationResult, GenesisRequest, HeaderRequest,
     MemberRequest, MemberState, ProveRequest, Receipts, StatusRequest, ValidateBatchRequest,
@@ -40,8 +44,9 @@ pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,
     CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,
     InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX,
-    LogEntry, LogEntryRequest, LogProof, PublishedList, RegisterNameRequest, RevocationListRequest,
-    RevokeCertificateRequest, SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
+    LogEntry, LogEntryRequest, LogProof, NameRequest, NameState, PublishedList, RegisterNameRequest,
+    RenewNameRequest, RevocationListRequest, RevokeCertificateRequest, SetRecordsRequest, TrustBundleRequest,
+    ValidateCertificateRequest,
 };
 
 /// The most bytes in an encoded request: a batch and its surroundings.

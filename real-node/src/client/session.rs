@@ -50,6 +50,10 @@ fn execute<T>(
         let begun = Instant::now();
         let client = MeshClient::connect(&context, timeout).await?;
         let client = client.with_timeout(timeout.saturating_sub(begun.elapsed()));
+        let client = match global.fee_max {
+            Some(fee_max) => client.with_fee_max(fee_max.0),
+            None => client,
+        };
         let outcome = work(&client).await;
         client.close().await;
         outcome

@@ -9,7 +9,7 @@ use super::*;
 use crate::base::{
     Digest, Height, LeafIndex, MicroCaesar, PublicKey, SecretKey, Sequence, UnixMillis, decode, encode,
 };
-use crate::caesar::ISSUE_FEE;
+use crate::caesar::{HistoryHead, HistoryPage, Holder, ISSUE_FEE};
 use crate::hypermesh::proof::{ProofKind, SpaceProof, Statement, TimeProof};
 use crate::state::tests::kit::*;
 use crate::state::{Batch, Certificate, ConsensusProof, Member, Operation, SERVICES, batch_root};
@@ -70,6 +70,8 @@ fn requests() -> Vec<Request> {
         Request::GetRevocationList(RevocationListRequest { at_least: Some(3) }),
         Request::TrustBundle(TrustBundleRequest {}),
         Request::RegisterName(RegisterNameRequest { operation: operation.clone() }),
+        Request::RenewName(RenewNameRequest { operation: operation.clone() }),
+        Request::Name(NameRequest { name: name("given.demo.hypermesh") }),
         Request::SetRecords(SetRecordsRequest { operation: operation.clone() }),
         Request::ResolveDns(dns),
         Request::LogCheckpoint(CheckpointRequest {}),
@@ -95,8 +97,18 @@ fn requests() -> Vec<Request> {
         Request::HypermeshMetrics(HypermeshMetricsRequest {}),
         Request::HypermeshMethods(HypermeshMethodsRequest {}),
         Request::Balance(BalanceRequest { owner }),
-        Request::Transfer(TransferRequest { operation }),
+        Request::Transfer(TransferRequest { operation: operation.clone() }),
+        Request::Bond(BondRequest { operation: operation.clone() }),
+        Request::Unbond(UnbondRequest { operation }),
         Request::Fees(FeesRequest {}),
+        Request::Supply(SupplyRequest {}),
+        Request::Rewards(RewardsRequest {}),
+        Request::History(HistoryRequest {
+            holder: Holder::Owner(owner),
+            before: Some(HistoryCursor { height: Height(3), number: 4 }),
+            limit: 5,
+        }),
+        Request::Movements(MovementsRequest { height: Some(Height(3)) }),
         Request::CaesarHealth(CaesarHealthRequest {}),
         Request::CaesarMetrics(CaesarMetricsRequest {}),
         Request::CaesarMethods(CaesarMethodsRequest {}),
@@ -301,8 +313,29 @@ fn responses() -> Vec<(Method, Response)> {
         }),
         Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),
         Request::RegisterName(_) => Response::RegisterName(receipt.clone()),
+        Request::RenewName(_) => Response::RenewName(receipt.clone()),
         Request::SetRecords(_) => Response::SetRecords(receipt.clone()),
         Request::Transfer(_) => Response::Transfer(receipt.clone()),
+        Request::Bond(_) => Response::Bond(receipt.clone()),
+        Request::Unbond(_) => Response::Unbond(receipt.clone()),
+        Request::History(request) => {
+            let own = mesh.movements[0].of(request.holder, Height(0));
+            let movements = own.map(|(_, entry)| entry).collect();
+            let next = Some(HistoryCursor { height: Height(3), number: 4 });
+            let page = HistoryPage { before: Digest([1; 32]), movements };
+            Response::History(History { head: HistoryHead::default(), page, next, height: Height(3) })
+        }
+        Request::Movements(_) => {
+            let block = mesh.movements[0].clone();
+            let after = block.journal.after(Height(0), &block.movements);
+            Response::Movements(Movements {
+                height: Height(0),
+                time: block.time,
+                movements: block.movements,
+                before: block.journal,
+                after,
+            })
+        }
         Request::LogCheckpoint(_) => {
             let (note, root) = (certified.proof.checkpoint.clone(), Digest([1; 32]));
             Response::LogCheckpoint(CheckpointNote { note, size: 3, root })
@@ -370,6 +403,7 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
             "get_crl",
             "trust_bundle",
             "register_name",
+            "renew_name",
             "set_records",
             "log_checkpoint",
             "log_entry",
@@ -378,6 +412,10 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
             "consensus/header",
             "consensus/subscribe_blocks",
             "transfer",
+            "bond",
+            "unbond",
+            "history",
+            "movements",
         ]
     );
 }
