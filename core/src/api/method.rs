@@ -41,6 +41,7 @@ described! {
     MethodList: "MethodList { methods: Vec<MethodDescription>, }",
     Metrics: "Metrics { counters: Counters, }",
     Receipt: "Receipt { operation: OperationId, owner: PublicKey, height: Height, time: UnixMillis, fee: MicroCaesar, outcome: Outcome, }",
+    StateProof: "StateProof { header: Header, commit: CommitCertificate, rows: Vec<ProvedRow>, }",
     TrustBundle: "TrustBundle { genesis: Genesis, confirmations: Vec<SystemOperation>, root_der: Vec<u8>, issuing_ders: Vec<IssuingDer>, }",
 }
 
