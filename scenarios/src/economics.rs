@@ -260,11 +260,11 @@ impl Mesh {
         // A beacon ends with every turn here, and two may be missed.
         let audited = turn.is_multiple_of(2);
         let mut batches = Vec::new();
-        for place in 0..HABITS.len() {
+        for (place, habit) in HABITS.into_iter().enumerate() {
             let key = self.key(place).public();
             let Some(member) = self.state.get::<Member>(&key) else { continue };
             let admitted = member.stake >= hypermesh_core::caesar::STAKE_MINIMUM;
-            let proves = HABITS[place] != Habit::Plotless && admitted && audited;
+            let proves = habit != Habit::Plotless && admitted && audited;
             let mut operations = match proves {
                 true => vec![self.operation(place, None, time)],
                 false => Vec::new(),
@@ -341,12 +341,11 @@ impl Mesh {
     fn count(&mut self, movements: &[Movement]) {
         let places: BTreeMap<PublicKey, usize> = self.cast.keys().zip(0..).collect();
         for Movement { source, target, amount, reason, .. } in movements {
-            let side = match (source, target) {
-                (Place::Stake(key) | Place::Unbonding(key), Place::Reserve) | (_, Place::Account(key)) => key,
-                _ => {
-                    self.paid += if matches!(reason, Reason::Fee | Reason::Rent) { amount.0 } else { 0 };
-                    continue;
-                }
+            let ((Place::Stake(side) | Place::Unbonding(side), Place::Reserve) | (_, Place::Account(side))) =
+                (source, target)
+            else {
+                self.paid += if matches!(reason, Reason::Fee | Reason::Rent) { amount.0 } else { 0 };
+                continue;
             };
             let Some(account) = places.get(side).and_then(|place| self.accounts.get_mut(*place)) else {
                 continue;

@@ -14,6 +14,7 @@ use crate::base::{Height, LeafIndex};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{CertificateRole, role_of_tbs};
 use crate::trustchain::ct;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -86,7 +87,7 @@ pub struct Subscription {
 enum Kind {
     Blocks {
         next: Option<Height>,
-        found: Option<BlockProof>,
+        found: Option<Box<BlockProof>>,
     },
     Log {
         names: Vec<DomainName>,
@@ -151,7 +152,7 @@ impl Subscription {
     /// If the node did not find it: the subscription ends with that.
     pub fn take(&mut self, answer: Result<Response, ApiFault>) -> Result<(), ApiFault> {
         match (&mut self.kind, answer?) {
-            (Kind::Blocks { found, .. }, Response::Header(proof)) => *found = Some(proof),
+            (Kind::Blocks { found, .. }, Response::Header(proof)) => *found = Some(Box::new(proof)),
             (Kind::Log { names, next, found, .. }, Response::LogEntry(entry)) => {
                 *next = Some(entry.index.0.saturating_add(1));
                 if is_wanted(names, &entry.entry) {
@@ -164,10 +165,11 @@ impl Subscription {
     }
 }
 
-fn blocks(view: &View, next: &mut Option<Height>, found: &mut Option<BlockProof>) -> Step {
+fn blocks(view: &View, next: &mut Option<Height>, found: &mut Option<Box<BlockProof>>) -> Step {
     let newest = view.state.height();
     let height = *next.get_or_insert(Height(newest.0.saturating_add(1)));
-    let ready = found.take().or_else(|| (height == newest).then(|| last_block(view)).flatten());
+    let ready =
+        found.take().map(|proof| *proof).or_else(|| (height == newest).then(|| last_block(view)).flatten());
     match ready {
         Some(proof) => {
             *next = Some(Height(height.0.saturating_add(1)));
