@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 /// | `plot/` | its plot |
 /// | `store.redb` | its blocks, state and log of votes |
 /// | `store.shares/` | its [key shares](crate::share_files) |
+/// | `node.sessions` | what callers may resume, sealed, while the node does not run |
 /// | `node.pid` | the process that runs, or ran, here |
 /// | `node.log` | what it said, under a devnet |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,12 @@ impl NodeFolder {
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.path.join("store.redb")
+    }
+
+    /// What callers may resume, while the node does not run.
+    #[must_use]
+    pub fn sessions(&self) -> PathBuf {
+        self.path.join("node.sessions")
     }
 
     /// Who runs here.

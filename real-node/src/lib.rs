@@ -32,6 +32,7 @@ pub mod progress;
 pub mod reload;
 pub mod run_node;
 pub mod service_manager;
+mod session_file;
 pub mod share_files;
 pub mod store;
 pub mod suggestion;

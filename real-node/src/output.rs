@@ -3,7 +3,6 @@
 use crate::failure::{Exit, Failure};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
-use std::ops::ControlFlow;
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -18,22 +17,27 @@ impl Output {
     /// # Errors
     /// If standard output cannot be written to.
     pub fn print<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
-        let failed =
-            |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("standard output: {error}"));
         let line = match self.json {
-            true => serde_json::to_string_pretty(value).map_err(|error| failed(&error))?,
+            true => serde_json::to_string_pretty(value).map_err(|error| unwritten(&error))?,
             false => text(value),
         };
         let mut stdout = std::io::stdout().lock();
         match writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush()) {
             // Whoever reads has what it wanted, as with `| head`.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(|error| failed(&error)),
+            written => written.map_err(|error| unwritten(&error)),
         }
     }
 
-    /// Prints one of many results: as a line of JSON, or as `text` says for people. Breaks off when nobody reads on, as with
-    /// `| head`.
+    /// Prints one of many results as a line of JSON. `false` if nobody reads any more.
+    ///
+    /// # Errors
+    /// If standard output cannot be written to.
+    pub fn line<T: Serialize>(self, value: &T) -> Result<bool, Failure> {
+        self.next_line(&serde_json::to_string(value).map_err(|error| unwritten(&error))?)
+    }
+
+    /// Prints one of many results: as a line of JSON, or as `text` says for people. `false` if nobody reads any more.
     ///
     /// # Errors
     /// If standard output cannot be written to.
@@ -41,17 +45,15 @@ impl Output {
         self,
         value: &T,
         text: impl FnOnce(&T) -> String,
-    ) -> Result<ControlFlow<()>, Failure> {
-        let failed =
-            |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("standard output: {error}"));
-        let line = match self.json {
-            true => serde_json::to_string(value).map_err(|error| failed(&error))?,
-            false => text(value),
-        };
+    ) -> Result<bool, Failure> {
+        if self.json { self.line(value) } else { self.next_line(text(value).trim_end()) }
+    }
+
+    fn next_line(self, line: &str) -> Result<bool, Failure> {
         let mut stdout = std::io::stdout().lock();
-        match writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
-            written => written.map(ControlFlow::Continue).map_err(|error| failed(&error)),
+        match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true).map_err(|error| unwritten(&error)),
         }
     }
 
@@ -60,4 +62,8 @@ impl Output {
         // Where standard error cannot be written to, there is nobody to tell that.
         writeln!(std::io::stderr().lock(), "{line}").unwrap_or_default();
     }
+}
+
+fn unwritten(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Exit::Failed, format!("standard output: {error}"))
 }

@@ -11,6 +11,7 @@ use crate::open_metrics::MetricsFile;
 use crate::plot::PlotFolder;
 use crate::reload::Changes;
 use crate::service_manager::{self, Reports};
+use crate::session_file;
 use crate::store::{RedbStore, StoreError};
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Now, PublicKey, SecretKey};
@@ -21,6 +22,7 @@ use hypermesh_core::node::{Event, Node, NodeConfig, OpenFault};
 use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -55,6 +57,7 @@ pub struct RunningNode {
     config: NodeConfigFile,
     clock: Arc<dyn Clock>,
     alarm: watch::Receiver<bool>,
+    sessions: PathBuf,
     /// Kept last: the folder is free once everything else has stopped.
     _mark: PidFile,
 }
@@ -165,11 +168,22 @@ impl RunningNode {
         let (moved, observer) = (loaded.moved, observer(raise));
         let driver = DriverConfig { env, listen, moved, node, workers, observer };
         let driver = Driver::start(driver).map_err(failure)?;
+        session_file::take_up(&folder.sessions(), driver.endpoint());
         let dns = dns.map(|listener| DnsService::start(listener, driver.views(), Arc::clone(&clock)));
         let metrics = metrics_file.map(|file| MetricsFile::start(file, driver.views()));
         announce(&driver, dns.as_ref());
         let reports = Reports::start(driver.pulse(), driver.views());
-        Ok(Self { driver, dns, metrics, reports, config, clock, alarm, _mark: mark })
+        Ok(Self {
+            driver,
+            dns,
+            metrics,
+            reports,
+            config,
+            clock,
+            alarm,
+            sessions: folder.sessions(),
+            _mark: mark,
+        })
     }
 
     /// The driver that turns the node.
@@ -219,9 +233,11 @@ impl RunningNode {
         if let Some(dns) = self.dns {
             dns.stop().await;
         }
+        let endpoint = self.driver.endpoint().clone();
         let stopped = tokio::time::timeout(STOP_TIMEOUT, self.driver.stop()).await;
         let late = |_| Failure::new(Exit::Failed, format!("not stopped within {STOP_TIMEOUT:?}"));
         stopped.map_err(late)?.map_err(|fault| ended(Err(fault)))?;
+        session_file::leave(&self.sessions, &endpoint);
         tracing::info!(target: AUDIT, "stopped");
         Ok(())
     }
@@ -356,6 +372,10 @@ fn tell(event: &Event, _now: Now) {
         }
         Event::Equivocation(evidence) => {
             tracing::error!(target: AUDIT, ?evidence, "a validator contradicts itself")
+        }
+        Event::Slashed { validator, amount, evidence } => {
+            let amount = amount.in_caesar();
+            tracing::error!(target: AUDIT, %validator, %amount, %evidence, "a validator lost its stake for a proved lie");
         }
         Event::PeerFault { peer, reason } => {
             tracing::warn!(target: AUDIT, %peer, reason, "a peer is at fault")

@@ -7,6 +7,7 @@ mod absent_in_generation;
 mod away_ten_thousand_blocks;
 mod bad_shares;
 mod behind_is_unsure;
+mod bond_and_unbond;
 mod calm_issuance;
 mod certificate_issuance_flow;
 mod chaos;
@@ -21,16 +22,20 @@ mod deceived_node_stops;
 mod dns_endpoint_caching;
 mod dns_service_discovery;
 mod dns_srv;
+mod economics;
 mod error_network_timeout;
 mod error_service_unavailable_then_retry;
 mod expired_certificate_loses_its_tlsa;
 mod expired_while_apart;
+mod fees_follow_the_load;
 mod flapping_link;
 mod forged_answer_is_refused_by_its_proof;
 mod generation_power_loss;
+mod history_adds_up;
 mod hundred_at_once;
 mod interrupted_generation;
 mod issuing_certificate_renews_itself;
+mod lies_cost_the_bond;
 mod locked_block_is_proposed_again;
 mod lossy_links;
 mod lost_wal_abstains;
@@ -38,6 +43,8 @@ mod lying_proposer_is_found_out;
 #[cfg(test)]
 mod marks;
 mod member_batch;
+mod missed_audits;
+mod name_lapses_and_is_freed;
 mod old_certificate;
 mod one_of_four_dead_issuance_goes_on;
 mod partition_halves;
@@ -70,6 +77,7 @@ use hypermesh_sim::world::{Options, Random, Record, RunFault, Start, Stream, Wor
 use stage::Stage;
 use std::collections::BTreeMap;
 
+pub use economics::{Account, DAY_TURNS, Economics, HABITS, Habit, LIE_DAY, TURN_MS, run_economics};
 pub use quic::{QUIC_SCENARIOS, QuicScenario};
 
 /// Something that nodes are put through.
@@ -113,6 +121,14 @@ pub const SCENARIOS: &[Scenario] = &[
     power_loss::SCENARIO,
     dead_signer::SCENARIO,
     bad_shares::SCENARIO,
+    lies_cost_the_bond::VOTER,
+    lies_cost_the_bond::PROPOSER,
+    lies_cost_the_bond::SIGNER,
+    bond_and_unbond::SCENARIO,
+    fees_follow_the_load::SCENARIO,
+    history_adds_up::SCENARIO,
+    name_lapses_and_is_freed::SCENARIO,
+    missed_audits::SCENARIO,
     quorum_missing::SCENARIO,
     behind_is_unsure::SCENARIO,
     partition_halves::SCENARIO,
@@ -230,10 +246,19 @@ mod tests {
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
         lying_proposer_is_found_out locked_block_is_proposed_again restarts_on_lossy_links
+        bond_and_unbond fees_follow_the_load history_adds_up missed_audits name_lapses_and_is_freed
         quorum_missing behind_is_unsure away_ten_thousand_blocks
         certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching
         dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry unreadable_disk_starves_no_signer
         forged_answer_is_refused_by_its_proof
+    }
+
+    #[test]
+    fn lies_cost_the_bond() {
+        for scenario in [lies_cost_the_bond::VOTER, lies_cost_the_bond::PROPOSER, lies_cost_the_bond::SIGNER]
+        {
+            play_all(&scenario);
+        }
     }
 
     #[test]

@@ -32,6 +32,11 @@ pub(crate) const REACHES: &[(&str, &[&str])] = &[
         &["a batch is sent again", "a round ends without a decision", "a vote for nothing is signed"],
     ),
     ("checkpoint-needs-cosignatures", &["a share comes without its cosignature"]),
+    (
+        "equivocating-voter-loses-its-bond",
+        &["a validator is slashed", "an operation is refused for want of a stake"],
+    ),
+    ("missed-audits-suspend", &["a suspended node attests first"]),
     ("bad-shares", &["a signature is tried again with other signers", "a signer is caught"]),
     (
         "quorum-missing",

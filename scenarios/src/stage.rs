@@ -318,6 +318,9 @@ impl Stage {
                 Response::RegisterName(receipt)
                 | Response::SetRecords(receipt)
                 | Response::Transfer(receipt)
+                | Response::Bond(receipt)
+                | Response::RenewName(receipt)
+                | Response::Unbond(receipt)
                 | Response::RevokeCertificate(receipt),
             ) => Ok(receipt),
             other => Err(unexpected("a receipt", &other)),

@@ -11,7 +11,7 @@ use hypermesh_core::api::{
     TrustBundleRequest, ValidateCertificateRequest,
 };
 use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, decode, encode};
-use hypermesh_core::caesar::{ISSUE_FEE, RECORDS_FEE, REGISTER_FEE, TRANSFER_FEE};
+use hypermesh_core::caesar::{ISSUE_FEE, NAME_RENT, RECORDS_FEE, REGISTER_FEE, TRANSFER_FEE};
 use hypermesh_core::state::SetRecords;
 use hypermesh_core::trust::{CertificateProof, verify_certificate};
 use hypermesh_core::trustchain::DomainName;
@@ -279,7 +279,7 @@ async fn check_node(mesh: &ProcessMesh, number: usize, book: &[Promise]) {
 async fn check_balances(mesh: &ProcessMesh, reader: &Client, peer: &Peer, book: &[Promise]) {
     let spent = book.iter().map(|promise| match promise {
         Promise::Certificate { .. } => ISSUE_FEE.0,
-        Promise::Name { .. } => REGISTER_FEE.0 + RECORDS_FEE.0,
+        Promise::Name { .. } => REGISTER_FEE.0 + NAME_RENT.0 + RECORDS_FEE.0,
         Promise::Transfer { amount, .. } => TRANSFER_FEE.0 + amount.0,
     });
     let left = OWNERS_BALANCE.0 - spent.sum::<u64>();

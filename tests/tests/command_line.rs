@@ -109,6 +109,9 @@ fn names(desk: &Desk) {
     desk.fail(&["dns", "lookup", "web.demo.hypermesh"], 6, "AAAA");
     desk.succeed(&["dns", "register", "shop.hypermesh"]);
     desk.fail(&["dns", "register", "shop.hypermesh"], 5, "already registered");
+    assert!(desk.succeed(&["dns", "renew", "shop.hypermesh"]).contains("paid for until"));
+    assert!(desk.succeed(&["dns", "owner", "a.shop.hypermesh"]).contains("another period costs 0.1 Caesar"));
+    desk.fail(&["dns", "renew", "demo.hypermesh"], 5, "costs no rent");
     desk.fail(&["dns", "lookup", "nobody.demo.hypermesh"], 6, "does not exist");
     desk.fail(&["dns", "set", "web.demo.hypermesh", "AAAA", "192.0.2.1"], 2, "for example");
 }
@@ -133,6 +136,19 @@ fn ledger_and_calls(desk: &Desk) {
     assert!(desk.succeed(&["caesar", "balance", &other]).starts_with("12.5 Caesar"));
     desk.fail(&["caesar", "transfer", &other, "99999999"], 5, "are needed");
     desk.fail(&["caesar", "transfer", &other, "0.0000001"], 2, "six decimals");
+    desk.fail(&["--fee-max", "0.0001", "caesar", "transfer", &other, "1"], 5, "pays at most");
+    desk.fail(&["caesar", "bond", "1"], 5, "not a member");
+    let history = desk.succeed(&["caesar", "history", "--limit", "2"]);
+    assert!(history.contains("-12.5 Caesar") && history.contains("--before "), "{history}");
+    assert!(desk.succeed(&["caesar", "history", "--reserve"]).contains("reward"));
+    assert!(desk.succeed(&["caesar", "history", "--block", "0"]).contains("genesis"));
+    assert!(desk.succeed(&["caesar", "supply"]).contains("it adds up"));
+    assert!(desk.succeed(&["caesar", "fees"]).contains("1.000 times the listed ones"));
+    assert!(desk.succeed(&["caesar", "rewards"]).contains("node-4"));
+    for report in ["history", "supply", "fees", "rewards"] {
+        let json = desk.succeed(&["--json", "caesar", report]);
+        assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{report}: {json}");
+    }
     let request = r#"{"name":"node-1.hypermesh","record_type":"AAAA"}"#;
     for words in [
         vec!["rpc", "call", "trustchain", "resolve_dns", request],
@@ -142,8 +158,27 @@ fn ledger_and_calls(desk: &Desk) {
         assert!(desk.succeed(&words).contains("\"::1\""));
     }
     desk.fail(&["rpc", "call", "trustchain", "nothing"], 6, "no method");
+    let blocks = desk.succeed(&[
+        "--timeout",
+        "2",
+        "rpc",
+        "call",
+        "hypermesh/consensus/subscribe_blocks",
+        "{\"from\":1}",
+    ]);
+    let heights = blocks.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let heights: Vec<_> = heights.map(|block| block["header"]["height"].as_u64().unwrap()).collect();
+    assert!(heights.len() > 2 && heights.iter().zip(1..).all(|(height, n)| *height == n), "{heights:?}");
     assert!(desk.succeed(&["rpc", "list"]).contains("hypermesh/consensus/validate_proofs"));
+    let described = desk.succeed(&["rpc", "list", "trustchain"]);
+    for part in [
+        "resolve_dns  (may be asked in a first flight (0-RTT))",
+        "name: DomainName, record_type: RecordType,",
+    ] {
+        assert!(described.contains(part), "{part} in {described}");
+    }
     let pinged = desk.succeed(&["rpc", "ping"]);
+    assert!(pinged.contains(" ms (0-RTT)"), "{pinged}");
     assert!(pinged.lines().count() == 4 && pinged.contains("X25519MLKEM768"), "{pinged}");
     desk.fail(&["rpc", "ping", "nobody"], 6, "no validator");
 }

@@ -52,7 +52,7 @@ fn request(folder: &Path, asked: &Asked<'_>) -> Vec<u8> {
 
 fn body(mesh: &LocalMesh, owner: &SecretKey, nonce: u64, action: Action) -> OperationBody {
     let (genesis, expires) = (mesh.cast.genesis_hash(), wall().plus(60_000));
-    OperationBody { genesis, owner: owner.public(), nonce, expires, action }
+    OperationBody { genesis, owner: owner.public(), nonce, expires, fee_max: MicroCaesar(u64::MAX), action }
 }
 
 fn issue(csr: Vec<u8>) -> Action {

@@ -4,8 +4,10 @@
 //! from the key alone, and neither its own signature nor its dates are ever checked: the handshake proves
 //! that the peer holds the key, and the caller pins the key (or, on the server's side, learns it).
 
-use hypermesh_core::base::{PublicKey, SecretKey};
+use aws_lc_rs::digest::{SHA256, digest};
+use hypermesh_core::base::{Digest, PublicKey, SecretKey};
 use rcgen::{CertificateParams, DistinguishedName, DnType, SerialNumber, date_time_ymd};
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error};
@@ -27,6 +29,17 @@ impl Identity {
             .self_signed(&signer)
             .expect("a certificate of fixed fields and an Ed25519 key encodes");
         Self { certificate: certificate.der().clone(), secret }
+    }
+
+    /// The identity whose key is in this PEM (PKCS#8 as RFC 8410 has it), such as `hypermesh cert issue` and OpenSSL
+    /// write it.
+    ///
+    /// # Errors
+    /// If it holds no Ed25519 key.
+    pub fn from_pem(text: &str) -> Result<Self, NotEd25519> {
+        let key = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| NotEd25519)?;
+        let seed = key.secret_pkcs8_der().strip_prefix(PKCS8_PREFIX.as_slice()).ok_or(NotEd25519)?;
+        Ok(Self::new(SecretKey::from_seed(seed.try_into().map_err(|_| NotEd25519)?)))
     }
 
     /// The public key that peers know this node by.
@@ -61,6 +74,21 @@ impl fmt::Debug for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Identity({})", self.key())
     }
+}
+
+/// A PEM that holds no Ed25519 key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no Ed25519 key in PKCS#8: make one with `hypermesh cert issue --key-type ed25519` or `openssl genpkey`"
+)]
+pub struct NotEd25519;
+
+/// The SHA-256 of a key's SubjectPublicKeyInfo: what a TLSA record `3 1 1` holds (RFC 6698 §2.1.3).
+pub(crate) fn spki_hash(key: &PublicKey) -> Digest {
+    let spki = [SPKI_PREFIX.as_slice(), key.as_bytes()].concat();
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, &spki).as_ref());
+    Digest(hash)
 }
 
 /// The key that a peer's certificates show: exactly one certificate, of bounded size, with an Ed25519 key.
@@ -134,6 +162,20 @@ mod tests {
         assert_eq!(shown_key(&[one.certificate_der()]), Ok(one.key()));
         assert_eq!(one.certificate(), identity(1).certificate());
         assert_ne!(one.certificate(), identity(2).certificate());
+    }
+
+    #[test]
+    fn a_key_is_read_as_openssl_writes_it_and_no_other_kind_is() {
+        let one = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB\n\
+                   -----END PRIVATE KEY-----\n";
+        assert_eq!(Identity::from_pem(one).unwrap().key(), identity(1).key());
+        // An X25519 key differs in its object identifier.
+        for wrong in
+            [&one.replace("AwBQYDK2Vw", "AwBQYDK2Vu"), &one.replace("EBAQEB\n", "EBAQEBAQEB\n"), "", "seed"]
+        {
+            assert!(Identity::from_pem(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -34,7 +34,8 @@
 //!
 //! # What it does not do
 //!
-//! Calls are unary. There is no 0-RTT and no session resumption. Delivery over links is not guaranteed.
+//! Delivery over links is not guaranteed. Sessions are resumed, and first flights carry calls (0-RTT), as long as a client
+//! runs: it keeps its tickets in memory.
 //!
 //! # Determinism
 //!
@@ -59,8 +60,10 @@ mod link;
 mod lock;
 mod real;
 mod server;
+mod sessions;
 mod status;
 mod stream;
+mod tickets;
 mod tls;
 
 #[cfg(test)]
@@ -68,7 +71,9 @@ mod tests;
 
 pub use backoff::BackoffConfig;
 pub use bytes::Bytes;
-pub use client::{CallError, CallOptions, Client, ClientConfig, ClientMetrics, Latency, Ping};
+pub use client::{
+    CallError, CallOptions, Client, ClientConfig, ClientMetrics, EarlyData, Latency, MessageStream, Ping,
+};
 pub use driver::{
     Driver, DriverConfig, DriverFault, Observer, Pulse, Storage, ThreadWorkers, Turnable, Workers,
 };
@@ -77,11 +82,12 @@ pub use env::{Clock, CoreEntropy, CryptoSuite, Env, Net, SharedEntropy};
 pub use frame::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 #[cfg(hypermesh_fuzzing)]
 pub use frame::{content_again, take_frames};
-pub use identity::Identity;
+pub use identity::{Identity, NotEd25519};
 pub use link::{LinkConfig, LinkError, LinkMetrics, Links, OnStatus, PeerStatus, QueueLimits, Whereabouts};
 pub use server::{
-    BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, Class, Handler, Server, ServerLimits, ServerMetrics, Standing,
-    Turn,
+    BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, CallStream, Class, Handler, MethodShape, MethodTraits, Server,
+    ServerLimits, ServerMetrics, Standing, Turn,
 };
-pub use status::{STATUS_DETAIL_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, Status, StatusCode};
+pub use sessions::{SEALED_SESSIONS_BYTES_MAX, UnsealFault};
+pub use status::{Advice, STATUS_DETAIL_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, Status, StatusCode};
 pub use tls::ALPN;

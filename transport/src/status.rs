@@ -1,6 +1,7 @@
 //! How a call ended: the codes of gRPC with their numbers, a sentence for people, and detail for programs.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use hypermesh_core::base::{decode, encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -110,6 +111,26 @@ impl fmt::Display for StatusCode {
     }
 }
 
+/// What a server advises the caller to do, in the detail of a status that the server itself adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Advice {
+    /// To come back after so long, and not before.
+    RetryAfter {
+        /// How long, in milliseconds.
+        ms: u32,
+    },
+    /// To ask again when the handshake is over: what was asked may not come in a connection's first flight.
+    TooEarly,
+}
+
+/// An advice as it stands in a status's detail.
+#[derive(BorshSerialize, BorshDeserialize)]
+struct AdviceDetail {
+    /// [`ADVICE_MARK`].
+    mark: [u8; 4],
+    advice: Advice,
+}
+
 /// How a call ended, and why.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Status {
@@ -160,6 +181,19 @@ impl Status {
         &self.detail
     }
 
+    /// The same, with an advice for its detail.
+    #[must_use]
+    pub fn with_advice(self, advice: Advice) -> Self {
+        self.with_detail(encode(&AdviceDetail { mark: ADVICE_MARK, advice }))
+    }
+
+    /// What the server advises the caller to do, if it does.
+    #[must_use]
+    pub fn advice(&self) -> Option<Advice> {
+        let detail: AdviceDetail = decode(&self.detail, ADVICE_BYTES_MAX).ok()?;
+        (detail.mark == ADVICE_MARK).then_some(detail.advice)
+    }
+
     pub(crate) fn ok() -> Self {
         Self::new(StatusCode::Ok, "")
     }
@@ -179,6 +213,10 @@ impl fmt::Display for Status {
     }
 }
 
+/// What the detail of a server's own status begins with, to tell it from what a method defines.
+const ADVICE_MARK: [u8; 4] = *b"stoq";
+/// The most bytes of an advice as detail.
+const ADVICE_BYTES_MAX: usize = 16;
 /// The most bytes of a status's sentence.
 pub const STATUS_MESSAGE_BYTES_MAX: usize = 1024;
 /// The most bytes of a status's detail.
@@ -187,7 +225,6 @@ pub const STATUS_DETAIL_BYTES_MAX: usize = 16 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hypermesh_core::base::{decode, encode};
 
     #[test]
     fn codes_bear_the_numbers_of_grpc() {
@@ -209,6 +246,19 @@ mod tests {
             status(format!("a{}", "ä".repeat(STATUS_MESSAGE_BYTES_MAX))),
             STATUS_MESSAGE_BYTES_MAX - 1
         );
+    }
+
+    #[test]
+    fn an_advice_is_found_in_the_detail_and_nothing_else_is_taken_for_one() {
+        let status = || Status::new(StatusCode::Unavailable, "");
+        for advice in [Advice::RetryAfter { ms: 250 }, Advice::TooEarly] {
+            assert_eq!(status().with_advice(advice).advice(), Some(advice));
+        }
+        let detail = status().with_advice(Advice::RetryAfter { ms: 250 }).detail().to_vec();
+        assert_eq!(detail, [b's', b't', b'o', b'q', 0, 250, 0, 0, 0], "other clients read it");
+        for wrong in [&b"stop"[..], b"", b"stoq", b"stoq\x02", b"stoq\x01\0", b"Stoq\x01"] {
+            assert_eq!(status().with_detail(wrong.to_vec()).advice(), None);
+        }
     }
 
     #[test]

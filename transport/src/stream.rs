@@ -28,6 +28,11 @@ impl FrameReader {
         Self { stream, assembler: Assembler::default(), finished: false }
     }
 
+    /// Whether the stream came in its connection's first flight, before the handshake was over.
+    pub(crate) fn is_early(&self) -> bool {
+        self.stream.is_0rtt()
+    }
+
     /// The start of the next frame; `None` if the stream ended before it.
     pub(crate) async fn prefix(&mut self) -> Result<Option<Prefix>, ReadFailure> {
         loop {

@@ -1,12 +1,17 @@
-//! TLS as STOQ uses it: version 1.3, ALPN `stoq/1`, a certificate from both ends, no resumption, no 0-RTT.
+//! TLS as STOQ uses it: version 1.3, ALPN `stoq/1`, a certificate from both ends.
 //!
 //! Certificates are nothing but keys here (see [`crate::identity`]). A server takes any caller that proves to
 //! hold its key and hands the key on; who may do what is decided above. A client pins the key it expects.
-//! Resumption is off because a resumed session would not show the key again.
+//!
+//! A session that is resumed does not show keys again: each end takes the other for who it was when the session was made,
+//! which the ticket proves. So a client keeps tickets apart by whom it expects where, and links, which are for validators
+//! alone, resume nothing.
 
 use crate::endpoint::Expect;
 use crate::env::{Env, WallClock};
 use crate::identity::shown_key;
+use crate::sessions::Sessions;
+use crate::tickets::Tickets;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -22,6 +27,9 @@ use rustls::{
 };
 use std::sync::Arc;
 
+/// Tickets that a caller is given with each connection: one takes the place of the one that it used.
+const TICKETS_PER_CONNECTION: usize = 1;
+
 /// The protocol's name in TLS (RFC 7301).
 pub const ALPN: &[u8] = b"stoq/1";
 
@@ -31,6 +39,8 @@ pub(crate) struct Tls {
     initial_suite: Suite,
     time: Arc<dyn TimeProvider>,
     certificate: Arc<SingleCertAndKey>,
+    /// What callers may resume.
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 impl Tls {
@@ -43,6 +53,7 @@ impl Tls {
             initial_suite: env.crypto.initial_suite(),
             time: Arc::new(WallClock(env.clock.clone())),
             certificate: Arc::new(certificate.into()),
+            sessions: Arc::new(Sessions::new(env.clock.clone())),
         })
     }
 
@@ -52,15 +63,32 @@ impl Tls {
             .with_client_cert_verifier(self.verifier(None))
             .with_cert_resolver(self.certificate.clone());
         config.alpn_protocols = vec![ALPN.to_vec()];
-        config.send_tls13_tickets = 0;
-        config.max_early_data_size = 0;
+        config.session_storage = self.sessions.clone();
+        config.send_tls13_tickets = TICKETS_PER_CONNECTION;
+        // QUIC knows this value and 0 (RFC 9001 §4.6.1); its flow control bounds the bytes.
+        config.max_early_data_size = u32::MAX;
         let config = QuicServerConfig::with_initial(Arc::new(config), self.initial_suite);
         config.map(Arc::new).map_err(|error| Error::General(error.to_string()))
     }
 
     pub(crate) fn client(&self, expect: &Expect) -> Result<Arc<QuicClientConfig>, Error> {
-        let config =
-            QuicClientConfig::with_initial(Arc::new(self.rustls_client(expect)?), self.initial_suite);
+        self.quic_client(self.rustls_client(expect)?)
+    }
+
+    /// As [`Self::client`], for a peer whose sessions are resumed with these tickets, and with no others.
+    pub(crate) fn resuming_client(
+        &self,
+        expect: &Expect,
+        tickets: Arc<Tickets>,
+    ) -> Result<Arc<QuicClientConfig>, Error> {
+        let mut config = self.rustls_client(expect)?;
+        config.resumption = Resumption::store(tickets);
+        config.enable_early_data = true;
+        self.quic_client(config)
+    }
+
+    fn quic_client(&self, config: rustls::ClientConfig) -> Result<Arc<QuicClientConfig>, Error> {
+        let config = QuicClientConfig::with_initial(Arc::new(config), self.initial_suite);
         config.map(Arc::new).map_err(|error| Error::General(error.to_string()))
     }
 

@@ -1,10 +1,15 @@
 //! Caesar's requests and responses.
 
 use super::trustchain::message;
-use crate::base::{Height, MicroCaesar, PublicKey};
-use crate::state::Operation;
+use crate::base::{Height, MicroCaesar, PublicKey, UnixMillis};
+use crate::caesar::{HistoryHead, HistoryPage, Holder, JournalHead, Movement};
+use crate::state::{Operation, Release};
+use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+
+/// The most movements in one page of history.
+pub const HISTORY_COUNT_MAX: u32 = 256;
 
 message! {
     /// Asks what someone has.
@@ -23,6 +28,8 @@ message! {
         balance: MicroCaesar,
         /// At stake, for a member.
         stake: MicroCaesar,
+        /// On its way out of the stake, and when each part comes into the account.
+        unbonding: Vec<Release>,
         /// The block that this is of.
         height: Height,
     }
@@ -37,13 +44,39 @@ message! {
 }
 
 message! {
+    /// Puts an amount at stake.
+    BondRequest {
+        /// The member's signed operation.
+        operation: Operation,
+    }
+}
+
+message! {
+    /// Takes an amount out of the stake.
+    UnbondRequest {
+        /// The member's signed operation.
+        operation: Operation,
+    }
+}
+
+message! {
     /// Asks what operations cost.
     FeesRequest {}
 }
 
 message! {
-    /// What operations cost.
+    /// What operations cost in the next block.
     FeeSchedule {
+        /// What the listed prices are multiplied by, in thousandths; it follows the load.
+        rate: u64,
+        /// The lowest that it can be: the prices as listed.
+        rate_floor: u64,
+        /// The highest that it can be.
+        rate_ceiling: u64,
+        /// As many operations in a block as leave it as it is.
+        target_operations: u64,
+        /// The block that this is of.
+        height: Height,
         /// Issuing a certificate.
         issue: MicroCaesar,
         /// Registering a name.
@@ -54,9 +87,142 @@ message! {
         transfer: MicroCaesar,
         /// Revoking a certificate.
         revoke: MicroCaesar,
+        /// Bonding and unbonding.
+        bond: MicroCaesar,
+        /// Renewing a name.
+        renew: MicroCaesar,
+        /// Keeping a name directly below a zone for a period, beside what registering or renewing it costs.
+        rent: MicroCaesar,
+        /// That period, in milliseconds.
+        rent_ms_period: u64,
         /// What is in the reserve that fees go into and rewards come out of.
         reserve: MicroCaesar,
         /// All that exists.
         supply: MicroCaesar,
+    }
+}
+
+message! {
+    /// Asks where all that exists stands.
+    SupplyRequest {}
+}
+
+message! {
+    /// Where all that exists stands, counted anew for this answer.
+    Supply {
+        /// What genesis fixed.
+        genesis: MicroCaesar,
+        /// In accounts.
+        accounts: MicroCaesar,
+        /// At stake.
+        stakes: MicroCaesar,
+        /// On its way out of stakes.
+        unbonding: MicroCaesar,
+        /// In the reserve.
+        reserve: MicroCaesar,
+        /// Whether these add up to what genesis fixed.
+        conserved: bool,
+        /// The block that this is of.
+        height: Height,
+    }
+}
+
+message! {
+    /// Asks what validators earn.
+    RewardsRequest {}
+}
+
+message! {
+    /// What validators earn.
+    Rewards {
+        /// What is in the reserve that rewards come out of.
+        reserve: MicroCaesar,
+        /// What each validator that signs would get for a block a second after this one.
+        second: MicroCaesar,
+        /// The validators, in ascending order of keys.
+        validators: Vec<ValidatorRewards>,
+        /// The block that this is of.
+        height: Height,
+    }
+}
+
+message! {
+    /// What one validator has earned.
+    ValidatorRewards {
+        /// Its key.
+        validator: PublicKey,
+        /// Its name.
+        name: alloc::string::String,
+        /// All rewards since genesis.
+        earned: MicroCaesar,
+        /// What it has at stake.
+        stake: MicroCaesar,
+        /// For how many beacons in a row it has put no ticket on chain.
+        missed_audits: u32,
+        /// Whether it is paid for its votes.
+        earns: bool,
+        /// The highest block of which its precommit is on chain.
+        last_vote: Height,
+    }
+}
+
+message! {
+    /// Asks for movements of a holder, the newest first to come.
+    HistoryRequest {
+        /// Whose.
+        holder: Holder,
+        /// Only what was before this; all if there is none.
+        before: Option<HistoryCursor>,
+        /// How many at most, from 1 to [`HISTORY_COUNT_MAX`].
+        limit: u32,
+    }
+}
+
+message! {
+    /// A place in a history.
+    HistoryCursor {
+        /// In this block.
+        height: Height,
+        /// The movement of this number.
+        number: u64,
+    }
+}
+
+message! {
+    /// A page of history, and what it is checked against: its digest is the state's if it is the newest page, and what
+    /// the page after it begins with if not.
+    History {
+        /// How far the history goes.
+        head: HistoryHead,
+        /// The movements, oldest first.
+        page: HistoryPage,
+        /// Where the page before this one is found; none if this begins with the first movement.
+        next: Option<HistoryCursor>,
+        /// The block that the head is of.
+        height: Height,
+    }
+}
+
+message! {
+    /// Asks what moved in a block.
+    MovementsRequest {
+        /// Which; the last if none is named.
+        height: Option<Height>,
+    }
+}
+
+message! {
+    /// What moved in a block.
+    Movements {
+        /// Which.
+        height: Height,
+        /// Its time.
+        time: UnixMillis,
+        /// What moved, in order.
+        movements: Vec<Movement>,
+        /// How far the journal of all movements went before this block.
+        before: JournalHead,
+        /// How far it went after it: as the state has it, if nothing has moved since.
+        after: JournalHead,
     }
 }

@@ -124,6 +124,10 @@ message! {
         next_sequence: Sequence,
         /// Its ticket under the current beacon, if that stands in the state.
         ticket: Option<Digest>,
+        /// For how many beacons in a row, up to now, it has put none on chain; counted up to three.
+        missed_audits: u32,
+        /// Whether it has missed so many that nobody takes its batches until it attests.
+        suspended: bool,
         /// The current beacon.
         beacon: BeaconState,
         /// Where the member is in the network: never attested yet.

@@ -1,6 +1,8 @@
 //! The table of methods: one line each, from which all else about a method follows.
 //!
 //! Every method is idempotent: reads change nothing, and an operation happens once however often it is sent.
+//! A line may end with marks: `Early` for a read that may be asked in a connection's first flight, `Stream` for one
+//! request and many responses, `Both` for many of each, `Write` for what changes something.
 
 use super::*;
 use crate::base::{decode, encode};
@@ -21,6 +23,28 @@ pub trait Call: BorshSerialize + BorshDeserialize {
     fn response(response: Response) -> Option<Self::Response>;
 }
 
+/// A type that says what it looks like, for people who want to write one: its name, and its fields with their types.
+pub trait Described {
+    /// As it would stand in the source.
+    const SHAPE: &'static str;
+}
+
+macro_rules! described {
+    ($($type:ty: $shape:literal,)*) => { $(impl Described for $type { const SHAPE: &'static str = $shape; })* };
+}
+
+described! {
+    CertificateState: "CertificateState: one of Valid, Revoked, Expired, NotYetValid { certificate: CertificateSummary }, Unknown, NotOfThisMesh { reason: String }",
+    ConsensusValidationResult: "ConsensusValidationResult: one of Valid { proof_hash: Digest, height: Option<Height>, receipts: Receipts }, Invalid { failed_proofs: Vec<ProofKind>, reason: String }, Pending { reason: String }",
+    Genesis: "Genesis { network, profile, time, zone, reverse_zones, validators, members, accounts, reserve, names, records }",
+    Health: "Health { serving: bool, detail: String, height: Height, }",
+    MethodList: "MethodList { methods: Vec<MethodDescription>, }",
+    Metrics: "Metrics { counters: Counters, }",
+    Receipt: "Receipt { operation: OperationId, owner: PublicKey, height: Height, time: UnixMillis, fee: MicroCaesar, outcome: Outcome, }",
+    StateProof: "StateProof { header: Header, commit: CommitCertificate, rows: Vec<ProvedRow>, }",
+    TrustBundle: "TrustBundle { genesis: Genesis, confirmations: Vec<SystemOperation>, root_der: Vec<u8>, issuing_ders: Vec<IssuingDer>, }",
+}
+
 /// A method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Method {
@@ -32,20 +56,99 @@ pub struct Method {
     pub request: &'static str,
     /// The type of its response.
     pub response: &'static str,
+    /// What its request looks like.
+    #[serde(skip)]
+    pub request_shape: &'static str,
+    /// What its response looks like.
+    #[serde(skip)]
+    pub response_shape: &'static str,
+    /// How many messages go each way.
+    pub shape: Shape,
+    /// Whether it may be asked in the first flight of a connection, which whoever overhears it can send again: for
+    /// reads that are answered from the view, cost little, and say the same to anybody.
+    pub early: bool,
+    /// Whether it changes something.
+    pub writes: bool,
+}
+
+/// How many messages a method takes and gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// One each way.
+    Unary,
+    /// One request, and responses until the caller has enough.
+    ServerStreaming,
+    /// A request, responses, and meanwhile further requests, each of which takes the place of the one before.
+    Bidirectional,
+}
+
+/// What a line of the table may add.
+#[derive(Clone, Copy)]
+enum Mark {
+    Early,
+    Stream,
+    Both,
+    Write,
+}
+
+const fn shape_of(mut marks: &[Mark]) -> Shape {
+    while let [first, rest @ ..] = marks {
+        match first {
+            Mark::Stream => return Shape::ServerStreaming,
+            Mark::Both => return Shape::Bidirectional,
+            Mark::Early | Mark::Write => marks = rest,
+        }
+    }
+    Shape::Unary
+}
+
+const fn is_early(mut marks: &[Mark]) -> bool {
+    while let [first, rest @ ..] = marks {
+        if matches!(first, Mark::Early) {
+            return true;
+        }
+        marks = rest;
+    }
+    false
+}
+
+const fn writes(mut marks: &[Mark]) -> bool {
+    while let [first, rest @ ..] = marks {
+        if matches!(first, Mark::Write) {
+            return true;
+        }
+        marks = rest;
+    }
+    false
+}
+
+impl Method {
+    /// The method of this name, if the service has it.
+    #[must_use]
+    pub fn find(service: &str, name: &str) -> Option<&'static Self> {
+        METHODS.iter().find(|method| method.service == service && method.name == name)
+    }
 }
 
 macro_rules! methods {
-    ($($service:literal $name:literal $variant:ident($request:ty) -> $response:ty;)*) => {
+    ($($service:literal $name:literal $variant:ident($request:ty) -> $response:ty $(, $mark:ident)*;)*) => {
         /// Every method.
         pub const METHODS: &[Method] = &[$(Method {
             service: $service,
             name: $name,
             request: stringify!($request),
             response: stringify!($response),
+            request_shape: <$request as Described>::SHAPE,
+            response_shape: <$response as Described>::SHAPE,
+            shape: shape_of(&[$(Mark::$mark),*]),
+            early: is_early(&[$(Mark::$mark),*]),
+            writes: writes(&[$(Mark::$mark),*]),
         }),*];
 
         /// A request for any method.
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
         #[non_exhaustive]
         pub enum Request {
             $(#[doc = concat!("`", $service, "/", $name, "`.")] $variant($request)),*
@@ -125,6 +228,11 @@ macro_rules! methods {
                 name: $name,
                 request: stringify!($request),
                 response: stringify!($response),
+                request_shape: <$request as Described>::SHAPE,
+                response_shape: <$response as Described>::SHAPE,
+                shape: shape_of(&[$(Mark::$mark),*]),
+                early: is_early(&[$(Mark::$mark),*]),
+                writes: writes(&[$(Mark::$mark),*]),
             };
 
             fn response(response: Response) -> Option<$response> {
@@ -138,39 +246,49 @@ macro_rules! methods {
 }
 
 methods! {
-    "trustchain" "issue_certificate" IssueCertificate(IssueCertificateRequest) -> IssuedCertificate;
+    "trustchain" "issue_certificate" IssueCertificate(IssueCertificateRequest) -> IssuedCertificate, Write;
     "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate;
-    "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState;
+    "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState, Early;
     "trustchain" "list_certificates" ListCertificates(CertificateListRequest) -> CertificateList;
-    "trustchain" "revoke_certificate" RevokeCertificate(RevokeCertificateRequest) -> Receipt;
+    "trustchain" "revoke_certificate" RevokeCertificate(RevokeCertificateRequest) -> Receipt, Write;
     "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedList;
     "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
-    "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt;
-    "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt;
-    "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer;
+    "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt, Write;
+    "trustchain" "renew_name" RenewName(RenewNameRequest) -> Receipt, Write;
+    "trustchain" "name" Name(NameRequest) -> NameState, Early;
+    "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt, Write;
+    "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer, Early;
     "trustchain" "log_checkpoint" LogCheckpoint(CheckpointRequest) -> CheckpointNote;
     "trustchain" "log_entry" LogEntry(LogEntryRequest) -> LogEntry;
-    "trustchain" "log_inclusion" LogInclusion(InclusionRequest) -> LogProof;
-    "trustchain" "log_consistency" LogConsistency(ConsistencyRequest) -> LogProof;
-    "trustchain" "health" TrustchainHealth(TrustchainHealthRequest) -> Health;
-    "trustchain" "metrics" TrustchainMetrics(TrustchainMetricsRequest) -> Metrics;
-    "trustchain" "methods" TrustchainMethods(TrustchainMethodsRequest) -> MethodList;
-    "hypermesh" "consensus/validate_certificate" ValidateBatch(ValidateBatchRequest) -> ConsensusValidationResult;
+    "trustchain" "log_inclusion" LogInclusion(InclusionRequest) -> LogProof, Early;
+    "trustchain" "log_consistency" LogConsistency(ConsistencyRequest) -> LogProof, Early;
+    "trustchain" "subscribe_log" SubscribeLog(SubscribeLogRequest) -> LogNews, Both;
+    "trustchain" "health" TrustchainHealth(TrustchainHealthRequest) -> Health, Early;
+    "trustchain" "metrics" TrustchainMetrics(TrustchainMetricsRequest) -> Metrics, Early;
+    "trustchain" "methods" TrustchainMethods(TrustchainMethodsRequest) -> MethodList, Early;
+    "hypermesh" "consensus/validate_certificate" ValidateBatch(ValidateBatchRequest) -> ConsensusValidationResult, Write;
     "hypermesh" "consensus/validate_proofs" ValidateProofs(ValidateProofsRequest) -> ConsensusValidationResult;
-    "hypermesh" "consensus/genesis" Genesis(GenesisRequest) -> Genesis;
+    "hypermesh" "consensus/genesis" Genesis(GenesisRequest) -> Genesis, Early;
     "hypermesh" "consensus/header" Header(HeaderRequest) -> BlockProof;
-    "hypermesh" "consensus/prove" Prove(ProveRequest) -> StateProof;
-    "hypermesh" "consensus/member" Member(MemberRequest) -> MemberState;
-    "hypermesh" "consensus/status" Status(StatusRequest) -> NodeStatus;
-    "hypermesh" "health" HypermeshHealth(HypermeshHealthRequest) -> Health;
-    "hypermesh" "metrics" HypermeshMetrics(HypermeshMetricsRequest) -> Metrics;
-    "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList;
-    "caesar" "balance" Balance(BalanceRequest) -> Balance;
-    "caesar" "transfer" Transfer(TransferRequest) -> Receipt;
-    "caesar" "fees" Fees(FeesRequest) -> FeeSchedule;
-    "caesar" "health" CaesarHealth(CaesarHealthRequest) -> Health;
-    "caesar" "metrics" CaesarMetrics(CaesarMetricsRequest) -> Metrics;
-    "caesar" "methods" CaesarMethods(CaesarMethodsRequest) -> MethodList;
+    "hypermesh" "consensus/prove" Prove(ProveRequest) -> StateProof, Early;
+    "hypermesh" "consensus/subscribe_blocks" SubscribeBlocks(SubscribeBlocksRequest) -> BlockProof, Stream;
+    "hypermesh" "consensus/member" Member(MemberRequest) -> MemberState, Early;
+    "hypermesh" "consensus/status" Status(StatusRequest) -> NodeStatus, Early;
+    "hypermesh" "health" HypermeshHealth(HypermeshHealthRequest) -> Health, Early;
+    "hypermesh" "metrics" HypermeshMetrics(HypermeshMetricsRequest) -> Metrics, Early;
+    "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList, Early;
+    "caesar" "balance" Balance(BalanceRequest) -> Balance, Early;
+    "caesar" "transfer" Transfer(TransferRequest) -> Receipt, Write;
+    "caesar" "bond" Bond(BondRequest) -> Receipt, Write;
+    "caesar" "unbond" Unbond(UnbondRequest) -> Receipt, Write;
+    "caesar" "fees" Fees(FeesRequest) -> FeeSchedule, Early;
+    "caesar" "supply" Supply(SupplyRequest) -> Supply, Early;
+    "caesar" "rewards" Rewards(RewardsRequest) -> Rewards, Early;
+    "caesar" "history" History(HistoryRequest) -> History;
+    "caesar" "movements" Movements(MovementsRequest) -> Movements;
+    "caesar" "health" CaesarHealth(CaesarHealthRequest) -> Health, Early;
+    "caesar" "metrics" CaesarMetrics(CaesarMetricsRequest) -> Metrics, Early;
+    "caesar" "methods" CaesarMethods(CaesarMethodsRequest) -> MethodList, Early;
 }
 
 impl Request {
@@ -180,8 +298,11 @@ impl Request {
         match self {
             Self::IssueCertificate(request) => Some(&request.operation),
             Self::RegisterName(request) => Some(&request.operation),
+            Self::RenewName(request) => Some(&request.operation),
             Self::SetRecords(request) => Some(&request.operation),
             Self::Transfer(request) => Some(&request.operation),
+            Self::Bond(request) => Some(&request.operation),
+            Self::Unbond(request) => Some(&request.operation),
             Self::RevokeCertificate(request) => Some(&request.operation),
             _ => None,
         }

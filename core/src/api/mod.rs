@@ -11,32 +11,42 @@ mod method;
 mod quorum;
 mod read;
 mod status;
+mod subscribe;
 mod trustchain;
 
 #[cfg(test)]
 mod tests;
 
-pub use caesar::{Balance, BalanceRequest, FeeSchedule, FeesRequest, TransferRequest};
+pub use caesar::{
+    Balance, BalanceRequest, BondRequest, FeeSchedule, FeesRequest, HISTORY_COUNT_MAX, History,
+    HistoryCursor, HistoryRequest, Movements, MovementsRequest, Rewards, RewardsRequest, Supply,
+    SupplyRequest, TransferRequest, UnbondRequest, ValidatorRewards,
+};
 pub use consensus::{
     BeaconState, BlockProof, ConsensusRequirements, ConsensusValidationResult, GenesisRequest, HeaderRequest,
     MemberRequest, MemberState, ProveRequest, Receipts, StatusRequest, ValidateBatchRequest,
     ValidateProofsRequest,
 };
 pub use fault::{ApiFault, FaultKind};
-pub use method::{Call, METHODS, Method, Request, Response};
+pub use method::{Call, Described, METHODS, Method, Request, Response, Shape};
 pub use quorum::STALE_HEARTBEATS;
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
 pub use status::{
     CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health,
-    HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodList, Metrics,
-    NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
+    HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodDescription, MethodList,
+    Metrics, NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
+};
+pub use subscribe::{
+    LOG_NEWS_ENTRIES_MAX, LOG_NEWS_SCAN_MAX, LogNews, RECENT_COUNT_MAX, Step, SubscribeBlocksRequest,
+    SubscribeLogRequest, Subscription, WATCHED_NAMES_MAX,
 };
 pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,
     CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,
     InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX,
-    LogEntry, LogEntryRequest, LogProof, PublishedList, RegisterNameRequest, RevocationListRequest,
-    RevokeCertificateRequest, SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
+    LogEntry, LogEntryRequest, LogProof, NameRequest, NameState, PublishedList, RegisterNameRequest,
+    RenewNameRequest, RevocationListRequest, RevokeCertificateRequest, SetRecordsRequest, TrustBundleRequest,
+    ValidateCertificateRequest,
 };
 
 /// The most bytes in an encoded request: a batch and its surroundings.

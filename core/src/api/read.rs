@@ -1,14 +1,20 @@
 //! Answers from the last committed state, which need no node: only an immutable view of it.
 
 use super::*;
-use crate::base::UnixMillis;
-use crate::caesar::{ISSUE_FEE, Place, RECORDS_FEE, REGISTER_FEE, REVOKE_FEE, TRANSFER_FEE};
+use crate::base::{MicroCaesar, PublicKey, UnixMillis};
+use crate::caesar::{
+    BOND_FEE, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, NAME_MS_PERIOD, NAME_RENT, Place, RECORDS_FEE,
+    REGISTER_FEE, RENEW_FEE, REVOKE_FEE, TRANSFER_FEE, at_rate, reward,
+};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::planted::{self, Bug};
-use crate::state::{Batch, Certificate, Inadmissible, Member, Outcome, SERVICES, State, StateProof, Witness};
+use crate::state::{
+    Batch, Certificate, Earnings, Holdings, Inadmissible, Member, NameOwner, Outcome, SERVICES, State,
+    StateProof, Validator, Witness,
+};
 use crate::trustchain::ca::{SerialNumber, take_apart};
-use crate::trustchain::dns;
+use crate::trustchain::{DomainName, dns};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -39,6 +45,7 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
         }
         Request::ListCertificates(request) => Ok(Response::ListCertificates(list(state, request, wall))),
         Request::ResolveDns(request) => Ok(Response::ResolveDns(resolve(view, request, wall))),
+        Request::Name(request) => name_state(state, request).map(Response::Name),
         Request::LogInclusion(request) => inclusion(state, request).map(Response::LogInclusion),
         Request::LogConsistency(request) => consistency(state, request).map(Response::LogConsistency),
         Request::ValidateBatch(request) if request.requirements == ConsensusRequirements::Checked => {
@@ -53,6 +60,8 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
         Request::Status(_) => Ok(Response::Status(status(view, wall))),
         Request::Balance(request) => Ok(Response::Balance(balance(state, request))),
         Request::Fees(_) => Ok(Response::Fees(fees(state))),
+        Request::Supply(_) => Ok(Response::Supply(supply(state))),
+        Request::Rewards(_) => Ok(Response::Rewards(rewards(state))),
         Request::TrustchainHealth(_) => Ok(Response::TrustchainHealth(health(view, true, wall))),
         Request::HypermeshHealth(_) => Ok(Response::HypermeshHealth(health(view, false, wall))),
         Request::CaesarHealth(_) => Ok(Response::CaesarHealth(health(view, false, wall))),
@@ -156,6 +165,15 @@ fn resolve(view: &View, request: &DnsRequest, wall: UnixMillis) -> DnsAnswer {
     }
 }
 
+fn name_state(state: &State, request: &NameRequest) -> Result<NameState, ApiFault> {
+    let registered = core::iter::successors(Some(request.name.clone()), DomainName::parent)
+        .find_map(|name| state.get::<NameOwner>(&name).map(|row| (name, row)));
+    let absent = || ApiFault::not_found(alloc::format!("{} is not registered", request.name));
+    let (name, NameOwner { owner, since, expires }) = registered.ok_or_else(absent)?;
+    let freed = state.lapsed(&name).map(|lapsed| lapsed.freed);
+    Ok(NameState { name, owner, since, expires, freed, rent: NAME_RENT, height: state.height() })
+}
+
 fn inclusion(state: &State, request: &InclusionRequest) -> Result<LogProof, ApiFault> {
     let log = state.log();
     let size = request.size.unwrap_or(log.size());
@@ -236,6 +254,8 @@ fn member(state: &State, request: &MemberRequest) -> Result<MemberState, ApiFaul
         plot_root: member.plot_root,
         next_sequence: member.next_sequence,
         ticket: member.tickets.get(&beacon.index).copied(),
+        missed_audits: member.missed_audits,
+        suspended: member.is_suspended(),
         beacon: BeaconState {
             index: beacon.index,
             value: beacon.value,
@@ -261,18 +281,68 @@ fn prove(view: &View, request: &ProveRequest) -> Result<StateProof, ApiFault> {
 fn balance(state: &State, request: &BalanceRequest) -> Balance {
     let stake = state.get::<Member>(&request.owner).map(|member| member.stake).unwrap_or_default();
     let balance = state.balance(Place::Account(request.owner));
-    Balance { owner: request.owner, balance, stake, height: state.height() }
+    let unbonding = state.unbonding(&request.owner).releases;
+    Balance { owner: request.owner, balance, stake, unbonding, height: state.height() }
 }
 
 fn fees(state: &State) -> FeeSchedule {
+    let rate = state.fee_rate().thousandths;
+    let fee = |listed| at_rate(listed, rate);
     FeeSchedule {
-        issue: ISSUE_FEE,
-        register: REGISTER_FEE,
-        records: RECORDS_FEE,
-        transfer: TRANSFER_FEE,
-        revoke: REVOKE_FEE,
+        rate,
+        rate_floor: FEE_RATE_FLOOR,
+        rate_ceiling: FEE_RATE_CEILING,
+        target_operations: state.genesis_document().profile.fee_target_operations(),
+        height: state.height(),
+        issue: fee(ISSUE_FEE),
+        register: fee(REGISTER_FEE),
+        records: fee(RECORDS_FEE),
+        transfer: fee(TRANSFER_FEE),
+        revoke: fee(REVOKE_FEE),
+        bond: fee(BOND_FEE),
+        renew: fee(RENEW_FEE),
+        rent: NAME_RENT,
+        rent_ms_period: NAME_MS_PERIOD,
         reserve: state.balance(Place::Reserve),
         supply: state.genesis_document().supply().unwrap_or_default(),
+    }
+}
+
+fn supply(state: &State) -> Supply {
+    let Holdings { accounts, stakes, unbonding, reserve } = state.holdings();
+    // Each fits, or the supply would not.
+    let amount = |sum: u128| MicroCaesar(u64::try_from(sum).unwrap_or(u64::MAX));
+    let genesis = state.genesis_document().supply().unwrap_or_default();
+    Supply {
+        genesis,
+        accounts: amount(accounts),
+        stakes: amount(stakes),
+        unbonding: amount(unbonding),
+        reserve: amount(reserve),
+        conserved: state.supply() == u128::from(genesis.0),
+        height: state.height(),
+    }
+}
+
+fn rewards(state: &State) -> Rewards {
+    let reserve = state.balance(Place::Reserve);
+    let validators = state.validators();
+    let earnings = state.get::<Earnings>(&()).unwrap_or_default();
+    let attendance = state.attendance();
+    let row = |key: &PublicKey| ValidatorRewards {
+        validator: *key,
+        name: state.get::<Validator>(key).map(|row| row.name).unwrap_or_default(),
+        missed_audits: state.get::<Member>(key).map(|row| row.missed_audits).unwrap_or_default(),
+        earned: earnings.paid.get(key).copied().unwrap_or_default(),
+        stake: state.balance(Place::Stake(*key)),
+        earns: state.earns(key),
+        last_vote: attendance.last.get(key).copied().unwrap_or_default(),
+    };
+    Rewards {
+        reserve,
+        second: reward(reserve, 1000, validators.count() as u64),
+        validators: validators.as_slice().iter().map(row).collect(),
+        height: state.height(),
     }
 }
 
@@ -298,7 +368,13 @@ fn metrics(view: &View, service: &'static str) -> Metrics {
 fn methods(service: &'static str) -> MethodList {
     debug_assert!(SERVICES.contains(&service), "only services have methods");
     let own = METHODS.iter().filter(|method| method.service == service);
-    let row =
-        |method: &Method| (method.name.to_string(), method.request.to_string(), method.response.to_string());
+    let row = |method: &Method| MethodDescription {
+        name: method.name.to_string(),
+        request: method.request_shape.to_string(),
+        response: method.response_shape.to_string(),
+        shape: method.shape,
+        early: method.early,
+        writes: method.writes,
+    };
     MethodList { methods: own.map(row).collect() }
 }

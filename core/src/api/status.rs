@@ -1,5 +1,6 @@
 //! How a node is: its status, each service's health and metrics.
 
+use super::Shape;
 use super::trustchain::message;
 use crate::base::{Digest, Height, PublicKey, UnixMillis};
 use alloc::collections::BTreeMap;
@@ -82,8 +83,26 @@ pub struct Metrics {
 /// A service's methods.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct MethodList {
-    /// Name, request type and response type.
-    pub methods: Vec<(String, String, String)>,
+    /// One each.
+    pub methods: Vec<MethodDescription>,
+}
+
+message! {
+    /// A method, as its service describes it.
+    MethodDescription {
+        /// Its name in the service.
+        name: String,
+        /// What its request looks like.
+        request: String,
+        /// What its response looks like.
+        response: String,
+        /// How many messages go each way.
+        shape: Shape,
+        /// Whether it may be asked in a connection's first flight.
+        early: bool,
+        /// Whether it changes something.
+        writes: bool,
+    }
 }
 
 macro_rules! empty_requests {

@@ -21,6 +21,12 @@ macro_rules! message {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl $crate::api::Described for $name {
+            const SHAPE: &'static str = concat!(
+                stringify!($name), " {", $(" ", stringify!($field), ": ", stringify!($type), ",",)* " }"
+            );
+        }
     };
 }
 pub(super) use message;
@@ -241,6 +247,42 @@ message! {
     RegisterNameRequest {
         /// The owner's signed operation.
         operation: Operation,
+    }
+}
+
+message! {
+    /// Pays for a name for another period.
+    RenewNameRequest {
+        /// The owner's signed operation.
+        operation: Operation,
+    }
+}
+
+message! {
+    /// Asks whose a name is, and until when.
+    NameRequest {
+        /// The name.
+        name: DomainName,
+    }
+}
+
+message! {
+    /// Whose a name is, and until when.
+    NameState {
+        /// The name that was registered: the one asked for, or one that it lies below.
+        name: DomainName,
+        /// Whose it is.
+        owner: PublicKey,
+        /// Since when; height 0 is genesis.
+        since: Height,
+        /// Until when it is paid for; none for what genesis gave away, and for names below others.
+        expires: Option<UnixMillis>,
+        /// If it is not paid for any more: when it is free for anybody.
+        freed: Option<UnixMillis>,
+        /// What another period costs.
+        rent: MicroCaesar,
+        /// The block that this is of.
+        height: Height,
     }
 }
 

@@ -65,6 +65,32 @@ impl Profile {
         }
     }
 
+    /// What a member takes out of its stake comes into its account after this much block time.
+    #[must_use]
+    pub const fn unbonding_ms_delay(self) -> u64 {
+        const HOUR: u64 = 60 * 60 * 1000;
+        match self {
+            Self::Production => 21 * 24 * HOUR,
+            Self::Devnet => HOUR / 6,
+            Self::Sim => 24 * HOUR,
+        }
+    }
+
+    /// Evidence of a contradiction older than this, in block time, is not taken any more: less than unbonding takes.
+    #[must_use]
+    pub const fn evidence_ms_max(self) -> u64 {
+        self.unbonding_ms_delay() / 3
+    }
+
+    /// As many operations in a block as leave the fees as they are.
+    #[must_use]
+    pub const fn fee_target_operations(self) -> u64 {
+        match self {
+            Self::Production | Self::Devnet => 512,
+            Self::Sim => 16,
+        }
+    }
+
     /// A mesh with nothing to do makes a block this often.
     #[must_use]
     pub const fn heartbeat(self) -> Duration {

@@ -24,11 +24,13 @@ pub enum Table {
     Signed,
     /// This node's key shares.
     Shares,
+    /// What moved in the ledger, by height: a side table, which the state has the hashes of.
+    Movements,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Meta,
         Self::Blocks,
         Self::Commits,
@@ -37,6 +39,7 @@ impl Table {
         Self::Wal,
         Self::Signed,
         Self::Shares,
+        Self::Movements,
     ];
 
     /// The table's name in a database.
@@ -51,6 +54,7 @@ impl Table {
             Self::Wal => "wal",
             Self::Signed => "signed",
             Self::Shares => "shares",
+            Self::Movements => "movements",
         }
     }
 }

@@ -2,21 +2,31 @@
 
 use super::{config, found_out};
 use crate::base::{MicroCaesar, Sequence, UnixMillis};
-use crate::caesar::{Place, REGISTER_FEE, TRANSFER_FEE};
+use crate::caesar::{BOND_FEE, Place, REGISTER_FEE, TRANSFER_FEE};
 use crate::state::tests::kit::{BEGIN, FUNDS, Mesh, alice, bob, pauper, register, transfer};
-use crate::state::{Action, Candidate, Member, Operation, OperationBody, Outcome, Receipt, Refusal, State};
+use crate::state::{
+    Action, Bond, Candidate, Member, Operation, OperationBody, Outcome, Receipt, Refusal, State, Unbond,
+};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-/// Those who ask for something: one with funds, another, and one with nothing.
+/// Those who are no members: one with funds, another, and one with nothing.
 const OWNER_COUNT: usize = 3;
+/// Those who ask for something: they, and the first validator.
+const ASKING_COUNT: usize = OWNER_COUNT + 1;
 /// All accounts: the owners', then the validators', of whom the first has funds.
 const ACCOUNT_COUNT: usize = OWNER_COUNT + 4;
 const RESERVE: u64 = 1_000_000_000_000;
-const REWARD_DIVISOR: u64 = 10_000_000;
+/// A thousandth of the reserve a day.
+const REWARD_MS_DIVISOR: u64 = 86_400_000_000;
+const REWARD_MS_MAX: u64 = 600_000;
+const STAKE: u64 = 1_000_000_000;
+const UNBONDING_MS: u64 = 86_400_000;
+const UNBONDING_COUNT_MAX: usize = 16;
 const LIFE_MS_MAX: i64 = 3_600_000;
+const MISSES_MAX: u32 = 3;
 const BEACON_MS: u64 = 10_000;
 const TICKET_MS: u64 = 8_000;
 
@@ -27,6 +37,8 @@ enum Act {
         to: usize,
         amount: u64,
     },
+    Bond(u64),
+    Unbond(u64),
     /// What only members may, for nothing.
     Attest,
     /// A name that somebody has: refused, and paid for.
@@ -69,6 +81,8 @@ enum Told {
     Expired,
     ExpiresTooLate,
     Funds { balance: u64, needed: u64 },
+    Stake { stake: u64 },
+    UnbondingFull,
     NotMember,
     Taken,
 }
@@ -80,6 +94,9 @@ struct Book<const WRONG: u64> {
     height: u64,
     accounts: [u64; ACCOUNT_COUNT],
     reserve: u64,
+    /// What the first validator has at stake, and what is on its way out of that: how much, and when it is released.
+    stake: u64,
+    unbonding: Vec<(u64, u64)>,
     batches: u64,
     signed: Vec<Signed>,
     /// Operations that have their receipt, and when it goes.
@@ -88,6 +105,8 @@ struct Book<const WRONG: u64> {
     told: Vec<(usize, u64, Told)>,
     beacon: (u64, u64),
     tickets: BTreeSet<u64>,
+    /// For how many beacons in a row the first validator, and the others, have shown nothing.
+    missed: [u32; 2],
 }
 
 impl<const WRONG: u64> Book<WRONG> {
@@ -101,12 +120,15 @@ impl<const WRONG: u64> Book<WRONG> {
             height: 0,
             accounts,
             reserve: RESERVE,
+            stake: STAKE,
+            unbonding: Vec::new(),
             batches: 0,
             signed: Vec::new(),
             receipts: BTreeMap::new(),
             told: Vec::new(),
             beacon: (0, 0),
             tickets: BTreeSet::new(),
+            missed: [0; 2],
         }
     }
 
@@ -115,11 +137,23 @@ impl<const WRONG: u64> Book<WRONG> {
         self.tickets.contains(&self.beacon.0) || time - self.beacon.1 <= TICKET_MS
     }
 
+    /// Whether this may be in a batch of the first validator: anything, or attestations alone if it is suspended.
+    fn may_carry(&self, item: &Item) -> bool {
+        let act = match *item {
+            Item::New { act, .. } => Some(act),
+            Item::Again(any) => self.signed.get(any % self.signed.len().max(1)).map(|signed| signed.act),
+        };
+        self.missed[0] < MISSES_MAX || matches!(act, Some(Act::Attest))
+    }
+
     fn block(&mut self, step: &Step) {
         self.time += step.after_ms;
         if self.height > 0 {
-            let share = self.reserve / REWARD_DIVISOR / step.signers as u64;
-            for validator in 0..step.signers {
+            let ms = u128::from(step.after_ms.min(REWARD_MS_MAX));
+            let due = u128::from(self.reserve) * ms / u128::from(REWARD_MS_DIVISOR);
+            let share = u64::try_from(due).unwrap() / 4;
+            let earns = |validator: &usize| self.missed[usize::from(*validator > 0)] < MISSES_MAX;
+            for validator in (0..step.signers).filter(earns).collect::<Vec<_>>() {
                 self.reserve -= share;
                 self.accounts[OWNER_COUNT + validator] += share;
             }
@@ -130,13 +164,20 @@ impl<const WRONG: u64> Book<WRONG> {
         if !numbers.is_empty() {
             self.batches += 1;
             self.tickets.insert(self.beacon.0);
+            self.missed[0] = 0;
         }
         for number in numbers {
             self.carry(number);
         }
+        let (released, waiting) = self.unbonding.iter().partition(|(_, time)| *time < self.time);
+        self.unbonding = waiting;
+        let released: Vec<(u64, u64)> = released;
+        self.accounts[OWNER_COUNT] += released.iter().map(|(amount, _)| amount).sum::<u64>();
         let time = self.time.cast_signed();
         self.receipts.retain(|_, expires| *expires >= time);
         if self.time - self.beacon.1 >= BEACON_MS {
+            self.missed[0] = if self.tickets.contains(&self.beacon.0) { 0 } else { self.missed[0] + 1 };
+            self.missed[1] += 1;
             self.beacon = (self.beacon.0 + 1, self.time);
         }
     }
@@ -173,6 +214,7 @@ impl<const WRONG: u64> Book<WRONG> {
         }
         let fee = match act {
             Act::Transfer { .. } => TRANSFER_FEE.0 + WRONG,
+            Act::Bond(_) | Act::Unbond(_) => BOND_FEE.0 + WRONG,
             Act::Attest => 0,
             Act::TakenName => REGISTER_FEE.0 + WRONG,
         };
@@ -189,8 +231,24 @@ impl<const WRONG: u64> Book<WRONG> {
 
     fn act(&mut self, owner: usize, act: Act) -> Told {
         let balance = self.accounts[owner];
+        let is_member = owner == OWNER_COUNT;
         match act {
-            Act::Attest => Told::NotMember,
+            Act::Attest if is_member => Told::Done,
+            Act::Attest | Act::Bond(_) | Act::Unbond(_) if !is_member => Told::NotMember,
+            Act::Attest => unreachable!("a member or none"),
+            Act::Bond(amount) if amount > balance => Told::Funds { balance, needed: amount },
+            Act::Bond(amount) => {
+                self.accounts[owner] -= amount;
+                self.stake += amount;
+                Told::Done
+            }
+            Act::Unbond(amount) if self.stake < STAKE + amount => Told::Stake { stake: self.stake },
+            Act::Unbond(_) if self.unbonding.len() == UNBONDING_COUNT_MAX => Told::UnbondingFull,
+            Act::Unbond(amount) => {
+                self.stake -= amount;
+                self.unbonding.push((amount, self.time + UNBONDING_MS));
+                Told::Done
+            }
             Act::TakenName => Told::Taken,
             Act::Transfer { amount, .. } if amount > balance => Told::Funds { balance, needed: amount },
             Act::Transfer { to, amount } => {
@@ -211,7 +269,9 @@ fn acts() -> impl Strategy<Value = Act> {
     ];
     prop_oneof![
         6 => (0..=OWNER_COUNT, amounts).prop_map(|(to, amount)| Act::Transfer { to, amount }),
-        1 => Just(Act::Attest),
+        2 => (1..3_000_u64).prop_map(Act::Bond),
+        2 => (1..3_000_u64).prop_map(Act::Unbond),
+        2 => Just(Act::Attest),
         1 => Just(Act::TakenName),
     ]
 }
@@ -225,7 +285,7 @@ fn items() -> impl Strategy<Value = Item> {
         1 => Just(LIFE_MS_MAX + 1),
     ];
     prop_oneof![
-        3 => (0..OWNER_COUNT, acts(), lives).prop_map(|(owner, act, life)| Item::New { owner, act, life }),
+        3 => (0..ASKING_COUNT, acts(), lives).prop_map(|(owner, act, life)| Item::New { owner, act, life }),
         2 => (0..100_usize).prop_map(Item::Again),
     ]
 }
@@ -239,20 +299,22 @@ impl<const WRONG: u64> ReferenceStateMachine for Book<WRONG> {
     }
 
     fn transitions(book: &Self) -> BoxedStrategy<Step> {
-        let pauses = prop_oneof![6 => 1..3_000_u64, 2 => 1..12_000_u64, 1 => 12_000..4_000_000_u64];
+        let pauses = prop_oneof![6 => 1..3_000_u64, 2 => 1..12_000_u64, 1 => 12_000..4_000_000_u64, 1 => 86_000_000..90_000_000_u64];
         let book = book.clone();
         (pauses, 3..=4_usize, prop::collection::vec(items(), 0..5))
             .prop_map(move |(after_ms, signers, mut items)| {
                 if !book.has_ticket(book.time + after_ms) {
                     items.clear();
                 }
+                items.retain(|item| book.may_carry(item));
                 Step { after_ms, signers, items }
             })
             .boxed()
     }
 
     fn preconditions(book: &Self, step: &Step) -> bool {
-        step.items.is_empty() || book.has_ticket(book.time + step.after_ms)
+        let carried = step.items.iter().all(|item| book.may_carry(item));
+        carried && (step.items.is_empty() || book.has_ticket(book.time + step.after_ms))
     }
 
     fn apply(mut book: Self, step: &Step) -> Self {
@@ -269,11 +331,13 @@ struct Real<const WRONG: u64> {
 
 impl<const WRONG: u64> Real<WRONG> {
     fn sign(&mut self, signed: &Signed) {
-        let owners = [alice(), bob(), pauper()];
+        let owners = [alice(), bob(), pauper(), self.mesh.validators[0].clone()];
         let owner = &owners[signed.owner];
         let target = |to: usize| owners.get(to).cloned().unwrap_or_else(|| self.mesh.validators[0].clone());
         let action = match signed.act {
             Act::Transfer { to, amount } => transfer(&target(to), amount),
+            Act::Bond(amount) => Action::Bond(Bond { amount: MicroCaesar(amount) }),
+            Act::Unbond(amount) => Action::Unbond(Unbond { amount: MicroCaesar(amount) }),
             Act::Attest => Action::Attest,
             Act::TakenName => register("given.demo.hypermesh", owner),
         };
@@ -281,6 +345,7 @@ impl<const WRONG: u64> Real<WRONG> {
             genesis: self.mesh.genesis_hash(),
             owner: owner.public(),
             nonce: self.signed.len() as u64,
+            fee_max: MicroCaesar(u64::MAX),
             expires: UnixMillis(BEGIN.0.saturating_add_signed(signed.expires)),
             action,
         };
@@ -296,6 +361,8 @@ impl<const WRONG: u64> Real<WRONG> {
                 Refusal::Funds { balance, needed, .. } => {
                     Told::Funds { balance: balance.0, needed: needed.0 }
                 }
+                Refusal::Stake { stake, .. } => Told::Stake { stake: stake.0 },
+                Refusal::UnbondingFull { .. } => Told::UnbondingFull,
                 Refusal::NotMember { .. } => Told::NotMember,
                 Refusal::AlreadyRegistered { .. } => Told::Taken,
                 other => panic!("{other}"),
@@ -354,6 +421,17 @@ impl<const WRONG: u64> StateMachineTest for Real<WRONG> {
             assert_eq!(state.balance(Place::Account(account)), MicroCaesar(held), "balance of {account}");
         }
         assert_eq!(state.balance(Place::Reserve), MicroCaesar(book.reserve), "reserve");
+        let first = real.mesh.validators[0].public();
+        assert_eq!(state.balance(Place::Stake(first)), MicroCaesar(book.stake), "stake");
+        let unbonding: Vec<(u64, u64)> = state
+            .unbonding(&first)
+            .releases
+            .iter()
+            .map(|release| (release.amount.0, release.time.since(BEGIN)))
+            .collect();
+        assert_eq!(unbonding, book.unbonding, "unbonding");
+        let sum = MicroCaesar(unbonding.iter().map(|(amount, _)| amount).sum());
+        assert_eq!(state.balance(Place::Unbonding(first)), sum, "all that is unbonded");
         let carrier: Member = state.get(&real.mesh.validators[0].public()).unwrap();
         assert_eq!(carrier.next_sequence, Sequence(book.batches), "the next batch's number");
         for (number, signed) in real.signed.iter().enumerate() {
@@ -373,7 +451,7 @@ prop_state_machine! {
 fn a_fee_that_is_off_by_a_millionth_is_found_out_by_one_operation() {
     let steps = found_out::<Real<1>>(1..16);
     let items: Vec<&Item> = steps.iter().flat_map(|step| &step.items).collect();
-    let pays = |item: &&Item| matches!(item, Item::New { act: Act::Transfer { .. } | Act::TakenName, .. });
+    let pays = |item: &&Item| matches!(item, Item::New { act, .. } if !matches!(act, Act::Attest));
     assert_eq!((steps.len(), items.len()), (1, 1), "{steps:?}");
     assert!(items.iter().all(pays), "{steps:?}");
 }

@@ -3,7 +3,7 @@
 use super::open::state_writes;
 use super::timers::Timer;
 use super::{Event, Node};
-use crate::base::{Height, Table, reached};
+use crate::base::{Height, Table, encode, reached};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::state::{Block, Effect, Executed, Outcome, Receipt, Refusal};
 use alloc::string::{String, ToString};
@@ -57,6 +57,7 @@ impl Node {
         for (index, entry) in (first_entry..).zip(executed.entries) {
             writes.put(Table::LogEntries, index.to_be_bytes(), entry);
         }
+        writes.put(Table::Movements, height.0.to_be_bytes(), encode(&executed.movements));
         self.keep_confirmations(&block, &mut writes);
         let abstention = self.engine.abstention_entry(height.next());
         if let Some(entry) = &abstention {
@@ -72,6 +73,10 @@ impl Node {
         self.engine.expect_roster(self.state.roster());
         let committed = Committed { height, receipts: executed.receipts, block };
         self.tell(&committed);
+        self.tell_slashed(&executed.movements.movements);
+        if let Some(fault) = self.understaked() {
+            self.refuse_waiting(&fault);
+        }
         self.prune_pool();
         self.after_commit(&committed);
         self.publish();
@@ -120,7 +125,7 @@ impl Node {
                 Outcome::Done(Effect::CertificateApproved { .. }) => {
                     self.count("trustchain", "certificates_total", 1)
                 }
-                Outcome::Done(Effect::NameRegistered) => self.count("trustchain", "names_total", 1),
+                Outcome::Done(Effect::NameRegistered { .. }) => self.count("trustchain", "names_total", 1),
                 Outcome::Done(Effect::Transferred) => self.count("caesar", "transfers_total", 1),
                 Outcome::Done(Effect::CertificateRevoked { .. }) => {
                     self.count("trustchain", "revocations_total", 1)

@@ -7,7 +7,7 @@ use super::{Class, Event, Node, PersistToken};
 use crate::base::{Digest, Height, Mono, PublicKey, Size, Table, WriteBatch, reached};
 use crate::hypermesh::ordering::{ConsensusMessage, EngineFault, Input, Output as EngineOutput, Round};
 use crate::planted::{self, Bug};
-use crate::state::Executed;
+use crate::state::{Executed, Offence};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -177,7 +177,10 @@ impl Node {
                 }
             }
             EngineOutput::Decided { value, certificate, .. } => self.on_decided(&value, certificate),
-            EngineOutput::Evidence(evidence) => self.outbox.event(Event::Equivocation(Box::new(evidence))),
+            EngineOutput::Evidence(evidence) => {
+                self.outbox.event(Event::Equivocation(Box::new(evidence)));
+                self.accuse(Offence::Equivocation(evidence));
+            }
             EngineOutput::PeerBehind { peer, height } => {
                 reached!(self.marks, "a peer is served the block that it is stuck at");
                 self.serve_block(peer, height);

@@ -14,11 +14,13 @@
 //!
 //! What is not here: changes of the validator set, members that do not validate.
 
+mod accuse;
 mod checked;
 mod commit;
 mod config;
 mod consensus;
 mod generation;
+mod history;
 mod job;
 mod label;
 mod line;

@@ -23,6 +23,8 @@ use alloc::vec::Vec;
 const FORMAT: u64 = 3;
 const FORMAT_KEY: &[u8] = b"format";
 const GENESIS_KEY: &[u8] = b"genesis";
+/// Stands where a row of the ledger's movements was found damaged: the next start makes all anew from the blocks.
+pub(super) const MOVEMENTS_KEY: &[u8] = b"movements damaged";
 /// The height of the last block that is stored whole.
 pub(super) const HEAD_KEY: &[u8] = b"head";
 /// How many rows are read at a time.
@@ -278,6 +280,9 @@ fn restore(
             (Some(header), Some(commit))
         }
     };
+    if reader.get(Table::Meta, MOVEMENTS_KEY)?.is_some() {
+        return Err(OpenFault::Damaged { what: "movements of the ledger" });
+    }
     let mut log = MerkleTree::new();
     for (_, entry) in read_all(reader, Table::LogEntries)? {
         log.push(ct::leaf_hash(&entry));

@@ -2,7 +2,7 @@
 
 use super::{Class, Job, JobId};
 use crate::api::{ApiFault, FaultKind, Response};
-use crate::base::{Digest, Height, PublicKey, Size, UnixMillis, WriteBatch};
+use crate::base::{Digest, Height, MicroCaesar, PublicKey, Size, UnixMillis, WriteBatch};
 use crate::hypermesh::ordering::Evidence;
 use crate::state::OperationId;
 use crate::trustchain::ca::SerialNumber;
@@ -188,6 +188,15 @@ pub enum Event {
     },
     /// A validator signed two things that contradict each other.
     Equivocation(Box<Evidence>),
+    /// A block punished a validator: evidence of a lie was brought, and all that it had at stake went to the reserve.
+    Slashed {
+        /// Who.
+        validator: PublicKey,
+        /// What it lost.
+        amount: MicroCaesar,
+        /// The system operation that brought the evidence.
+        evidence: Digest,
+    },
     /// A peer sent what no correct node sends.
     PeerFault {
         /// Who.

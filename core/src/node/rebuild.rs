@@ -6,8 +6,8 @@
 
 use super::checked::{CheckedBlock, check};
 use super::message::SyncedBlock;
-use super::open::{HEAD_KEY, state_writes, stored_block, stored_proof};
-use crate::base::{Height, ReadError, Reader, Table, WriteBatch};
+use super::open::{HEAD_KEY, MOVEMENTS_KEY, state_writes, stored_block, stored_proof};
+use crate::base::{Height, ReadError, Reader, Table, WriteBatch, encode};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::state::{Changes, Genesis, State};
 use alloc::sync::Arc;
@@ -33,6 +33,8 @@ pub(super) fn rebuild(
     let mut writes = WriteBatch::default();
     writes.clear(Table::State);
     writes.clear(Table::LogEntries);
+    writes.clear(Table::Movements);
+    writes.delete(Table::Meta, MOVEMENTS_KEY);
     for height in (1..=head.0).map(Height) {
         let Some(block) = whole_block(reader, &state, height)? else { break };
         let Ok(batches) = &block.batches else { break };
@@ -40,6 +42,7 @@ pub(super) fn rebuild(
         for (index, entry) in (state.log().size()..).zip(executed.entries) {
             writes.put(Table::LogEntries, index.to_be_bytes(), entry);
         }
+        writes.put(Table::Movements, height.0.to_be_bytes(), encode(&executed.movements));
         merge(&mut rows, executed.changes);
         (state, commit) = (executed.state, Some(block.certificate));
     }

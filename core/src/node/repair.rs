@@ -7,6 +7,7 @@
 
 use super::checked::check;
 use super::message::{Entry, Fetch, Message, SyncedBlock};
+use super::open::MOVEMENTS_KEY;
 use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::{Height, LeafIndex, PublicKey, Size, Table, WriteBatch, encode, reached};
@@ -52,6 +53,7 @@ impl Node {
             }
             (Table::LogEntries, Some(index)) if room => self.repair.entries.insert(LeafIndex(index)),
             (Table::Blocks | Table::Commits | Table::LogEntries, _) => return,
+            (Table::Movements, _) => return self.note_damaged_movements(number.unwrap_or_default()),
             _ => {
                 let reason = alloc::format!(
                     "table {} holds a damaged row, which nobody else has: see the operations guide",
@@ -67,6 +69,17 @@ impl Node {
             self.outbox.event(Event::StoreFault { reason });
             self.ask_repairs();
         }
+    }
+
+    /// The movements of the ledger follow from the blocks, so the next start makes them anew.
+    fn note_damaged_movements(&mut self, height: u64) {
+        let reason = alloc::format!(
+            "the movements of block {height} are damaged: they are made anew from the blocks when this node starts again"
+        );
+        let mut writes = WriteBatch::default();
+        writes.put(Table::Meta, MOVEMENTS_KEY, []);
+        let _token = self.persist(writes);
+        self.outbox.event(Event::StoreFault { reason });
     }
 
     pub(super) fn ask_repairs(&mut self) {

@@ -38,6 +38,29 @@ impl Node {
                     matches!(action, Action::Transfer(_))
                 });
             }
+            Request::RenewName(request) => {
+                self.submit_if(id, Want::Renewed, request.operation, |action| {
+                    matches!(action, Action::RenewName(_))
+                });
+            }
+            Request::Bond(request) => {
+                self.submit_if(id, Want::Bonded, request.operation, |action| {
+                    matches!(action, Action::Bond(_))
+                });
+            }
+            Request::Unbond(request) => {
+                self.submit_if(id, Want::Unbonded, request.operation, |action| {
+                    matches!(action, Action::Unbond(_))
+                });
+            }
+            Request::History(request) => {
+                let history = self.history(&request);
+                respond(self, history.map(Response::History));
+            }
+            Request::Movements(request) => {
+                let movements = self.block_movements(&request);
+                respond(self, movements.map(Response::Movements));
+            }
             Request::RevokeCertificate(request) => {
                 self.submit_if(id, Want::Revoked, request.operation, |action| {
                     matches!(action, Action::RevokeCertificate(_))
@@ -256,6 +279,6 @@ impl Node {
 
     /// Whether the node can issue: keys active, chain signed, ticket standing.
     pub(super) fn is_ready(&self) -> bool {
-        self.has_authority() && self.usable_ticket().is_some()
+        self.has_authority() && self.usable_ticket().is_some() && self.understaked().is_none()
     }
 }

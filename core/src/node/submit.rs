@@ -11,7 +11,7 @@ use super::timers::Timer;
 use super::waiters::{WAITER_COUNT_MAX, Waiters};
 use super::{Node, RequestId};
 use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
-use crate::base::{Digest, PublicKey, Sequence, Size, reached};
+use crate::base::{Digest, MicroCaesar, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
@@ -43,6 +43,9 @@ pub(super) enum Want {
     Set,
     Transferred,
     Revoked,
+    Bonded,
+    Renewed,
+    Unbonded,
 }
 
 /// Operations on their way.
@@ -103,6 +106,10 @@ impl Node {
         }
         if let Some(fault) = self.quorum_missing() {
             reached!(self.marks, "an operation is refused for want of a quorum");
+            return self.outbox.respond(request, Err(fault));
+        }
+        if let Some(fault) = self.understaked() {
+            reached!(self.marks, "an operation is refused for want of a stake");
             return self.outbox.respond(request, Err(fault));
         }
         if self.submission.waiting.has(&checked.id) {
@@ -167,6 +174,12 @@ impl Node {
 
     /// Puts an operation of this node's own before the mesh.
     pub(super) fn submit_own(&mut self, action: Action) {
+        let operation = self.own_operation(action);
+        self.submission.lines.push(operation);
+        self.consider_batch();
+    }
+
+    fn own_operation(&mut self, action: Action) -> CheckedOperation {
         let mut nonce = [0; 8];
         self.entropy.fill(&mut nonce);
         let body = OperationBody {
@@ -174,11 +187,11 @@ impl Node {
             owner: self.identity.public(),
             nonce: u64::from_le_bytes(nonce),
             expires: self.wall().max(self.state.time()).plus(OWN_OPERATION_MS_LIFE),
+            fee_max: MicroCaesar::ZERO,
             action,
         };
         let operation = body.sign(&self.identity).check(&self.state.genesis_hash());
-        self.submission.lines.push(operation.expect("a node's own operations are well-formed"));
-        self.consider_batch();
+        operation.expect("a node's own operations are well-formed")
     }
 
     /// Whether nothing waits to be put into a batch.
@@ -191,6 +204,9 @@ impl Node {
         if self.submission.outstanding.is_some() || self.submission.lines.is_empty() {
             return;
         }
+        if self.understaked().is_some() {
+            return;
+        }
         let Some(usable) = self.usable_ticket() else {
             reached!(self.marks, "operations wait for a ticket");
             return;
@@ -198,7 +214,14 @@ impl Node {
         if usable.beacon_index != self.state.beacon().index {
             reached!(self.marks, "a batch is bound to the beacon before");
         }
-        let operations = self.submission.lines.gather(BATCH_BYTES_MAX - BATCH_BYTES_RESERVED);
+        let operations = match self.member().is_suspended() {
+            // First of all it has to show that it still holds its plot.
+            true => {
+                reached!(self.marks, "a suspended node attests first");
+                alloc::vec![self.own_operation(Action::Attest)]
+            }
+            false => self.submission.lines.gather(BATCH_BYTES_MAX - BATCH_BYTES_RESERVED),
+        };
         let sequence = self.member().next_sequence;
         let statement = Statement {
             genesis: self.state.genesis_hash(),
@@ -344,6 +367,9 @@ impl Node {
             }
             (Want::Set, _) => self.respond_durably(request, Ok(Response::SetRecords(receipt.clone()))),
             (Want::Transferred, _) => self.respond_durably(request, Ok(Response::Transfer(receipt.clone()))),
+            (Want::Renewed, _) => self.respond_durably(request, Ok(Response::RenewName(receipt.clone()))),
+            (Want::Bonded, _) => self.respond_durably(request, Ok(Response::Bond(receipt.clone()))),
+            (Want::Unbonded, _) => self.respond_durably(request, Ok(Response::Unbond(receipt.clone()))),
             (Want::Revoked, _) => {
                 self.respond_durably(request, Ok(Response::RevokeCertificate(receipt.clone())))
             }

@@ -1,17 +1,18 @@
 //! The state itself, and drafts of the next one.
 
 use super::row::{
-    Account, ActiveCommittee, Beacon, Due, Generation, Member, NameCount, NameOwner, Reserve, Row, Validator,
+    Account, ActiveCommittee, Beacon, Due, Generation, Member, NameCount, NameOwner, Reserve, Row, Unbonding,
+    Validator,
 };
 use super::tree::StateTree;
 use super::{Genesis, Header, SetRecords};
 use crate::base::{Digest, Domain, Height, MicroCaesar, Sequence, UnixMillis};
-use crate::caesar::{Ledger, Place};
+use crate::caesar::{Ledger, Movement, Place};
 use crate::hypermesh::committee::Session;
 use crate::hypermesh::ordering::ValidatorSet;
 use crate::trustchain::DomainName;
 use crate::trustchain::ct::MerkleTree;
-use crate::trustchain::dns::{RecordSet, RecordType};
+use crate::trustchain::dns::{RecordSet, RecordType, TreeKey};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -33,12 +34,27 @@ pub struct State {
     log: MerkleTree,
 }
 
+/// All that exists, by where it stands, in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holdings {
+    /// In accounts.
+    pub accounts: u128,
+    /// At stake.
+    pub stakes: u128,
+    /// On its way out of stakes.
+    pub unbonding: u128,
+    /// In the reserve.
+    pub reserve: u128,
+}
+
 /// A state under construction: the one before, with changes noted as they are made.
 pub struct Draft {
     base: State,
     changes: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
     /// Log entries that were appended, in order.
     pub(super) entries: Vec<Vec<u8>>,
+    /// What was moved, in order.
+    pub(super) movements: Vec<Movement>,
     /// Why there is to be a new revocation list, if there is.
     pub(super) list: super::revocation::ListDue,
 }
@@ -182,6 +198,12 @@ impl State {
         &self.tree
     }
 
+    /// The keys that begin with `prefix`, the tag included, in order.
+    pub(super) fn keys(&self, prefix: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        let (start, end) = (prefix.to_vec(), prefix.to_vec());
+        self.rows.range(start..).take_while(move |(key, _)| key.starts_with(&end)).map(|(key, _)| key.clone())
+    }
+
     /// The current beacon.
     #[must_use]
     pub fn beacon(&self) -> Beacon {
@@ -206,14 +228,23 @@ impl State {
         Session { genesis: self.genesis_hash, attempt, validators: self.validators.as_slice().to_vec() }
     }
 
-    /// All that exists: every account, every stake, the reserve. Genesis fixed it.
+    /// All that exists, by where it stands.
+    #[must_use]
+    pub fn holdings(&self) -> Holdings {
+        let sum = |amounts: &mut dyn Iterator<Item = MicroCaesar>| amounts.map(|one| u128::from(one.0)).sum();
+        Holdings {
+            accounts: sum(&mut self.rows::<Account>(Vec::new()).map(|(_, account)| account.balance)),
+            stakes: sum(&mut self.rows::<Member>(Vec::new()).map(|(_, member)| member.stake)),
+            unbonding: sum(&mut self.rows::<Unbonding>(Vec::new()).map(|(_, unbonding)| unbonding.balance)),
+            reserve: u128::from(self.balance(Place::Reserve).0),
+        }
+    }
+
+    /// All that exists: every account, every stake, what is being unbonded, the reserve. Genesis fixed it.
     #[must_use]
     pub fn supply(&self) -> u128 {
-        let accounts: u128 =
-            self.rows::<Account>(Vec::new()).map(|(_, account)| u128::from(account.balance.0)).sum();
-        let stakes: u128 =
-            self.rows::<Member>(Vec::new()).map(|(_, member)| u128::from(member.stake.0)).sum();
-        accounts + stakes + u128::from(self.balance(Place::Reserve).0)
+        let Holdings { accounts, stakes, unbonding, reserve } = self.holdings();
+        accounts + stakes + unbonding + reserve
     }
 
     /// What stands at a place of the ledger.
@@ -222,6 +253,9 @@ impl State {
         match place {
             Place::Account(owner) => self.get::<Account>(&owner).unwrap_or_default().balance,
             Place::Reserve => self.get::<Reserve>(&()).unwrap_or_default().balance,
+            Place::Stake(member) => self.get::<Member>(&member).map(|row| row.stake).unwrap_or_default(),
+            Place::Unbonding(member) => self.unbonding(&member).balance,
+            Place::Genesis => MicroCaesar::ZERO,
         }
     }
 
@@ -232,6 +266,7 @@ impl State {
             base: self.clone(),
             changes: BTreeMap::new(),
             entries: Vec::new(),
+            movements: Vec::new(),
             list: super::revocation::ListDue::default(),
         }
     }
@@ -282,15 +317,44 @@ impl Draft {
         if before == set.is_some() {
             return;
         }
-        let zone = self.base.zone_of(name).cloned();
-        let mut counted = Some(name.clone());
-        while let Some(name) = counted {
-            let sets = self.base.get::<NameCount>(&name).unwrap_or_default().sets;
-            match if before { sets.saturating_sub(1) } else { sets.saturating_add(1) } {
-                0 => self.remove::<NameCount>(&name),
-                sets => self.put(&name, &NameCount { sets }),
+        self.count_sets(TreeKey::from(name).as_bytes(), !before);
+    }
+
+    /// Counts a set of records more, or one fewer, at a name, by its key, and at the names above it up to its zone.
+    fn count_sets(&mut self, name: &[u8], added: bool) {
+        let zones = self.base.zones.iter().map(|zone| TreeKey::from(zone).as_bytes().to_vec());
+        let top =
+            zones.filter(|zone| name.starts_with(zone)).map(|zone| zone.len()).max().unwrap_or_default();
+        let ends = (1..=name.len()).filter(|end| *end >= top && name.get(end - 1) == Some(&0));
+        for end in ends {
+            let key = [&[NameCount::TAG], name.get(..end).unwrap_or_default()].concat();
+            let sets = self.base.rows.get(&key).map_or(0, |row| decode_row::<NameCount>(row).sets);
+            match if added { sets.saturating_add(1) } else { sets.saturating_sub(1) } {
+                0 => self.remove_key(&key),
+                sets => self.put_bytes(key, crate::base::encode(&NameCount { sets })),
             }
-            counted = name.parent().filter(|_| zone.as_ref().is_some_and(|zone| name != *zone));
+        }
+    }
+
+    /// Sets the row with this key, the tag included.
+    fn put_bytes(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        let value: Arc<[u8]> = Arc::from(value);
+        self.base.rows.insert_mut(key.clone(), Arc::clone(&value));
+        self.changes.insert(key, Some(value));
+    }
+
+    /// Removes a set of records by its key, the tag included.
+    pub(super) fn remove_record_set_key(&mut self, key: &[u8]) {
+        self.remove_key(key);
+        if let Some(name) = super::row::name_of_records(key) {
+            self.count_sets(name, false);
+        }
+    }
+
+    /// Removes the row with this key, the tag included.
+    pub(super) fn remove_key(&mut self, key: &[u8]) {
+        if self.base.rows.remove_mut(key) {
+            self.changes.insert(key.to_vec(), None);
         }
     }
 
@@ -320,6 +384,7 @@ impl Draft {
                 stake: member.stake,
                 next_sequence: Sequence(0),
                 tickets: BTreeMap::new(),
+                missed_audits: 0,
             };
             self.put(&member.key, &row);
         }
@@ -332,10 +397,10 @@ impl Draft {
             self.put(&validator.member.key, &row);
         }
         for account in &genesis.accounts {
-            self.put(&account.owner, &Account { balance: account.balance });
+            self.put(&account.owner, &Account { balance: account.balance, ..Account::default() });
         }
         for entry in &genesis.names {
-            self.put(&entry.name, &NameOwner { owner: entry.owner, since: Height::GENESIS });
+            self.put(&entry.name, &NameOwner { owner: entry.owner, since: Height::GENESIS, expires: None });
         }
         for SetRecords { name, record_type, records } in &genesis.records {
             if let Some(records) = records {
@@ -343,7 +408,8 @@ impl Draft {
             }
         }
         self.publish_mesh(genesis);
-        self.put(&(), &Reserve { balance: genesis.reserve });
+        self.put(&(), &Reserve { balance: genesis.reserve, ..Reserve::default() });
+        self.keep_heads(&genesis.movements(), Height::GENESIS);
         self.put(&(), &Generation { begun: genesis.time, ..Generation::default() });
         self.put(&(), &self.first_beacon(genesis, genesis_hash));
     }
@@ -370,9 +436,29 @@ impl Ledger for Draft {
 
     fn set_balance(&mut self, place: Place, balance: MicroCaesar) {
         match place {
-            Place::Account(owner) => self.put(&owner, &Account { balance }),
-            Place::Reserve => self.put(&(), &Reserve { balance }),
+            Place::Account(owner) => {
+                let account = self.base.get::<Account>(&owner).unwrap_or_default();
+                self.put(&owner, &Account { balance, ..account });
+            }
+            Place::Reserve => {
+                let reserve = self.base.get::<Reserve>(&()).unwrap_or_default();
+                self.put(&(), &Reserve { balance, ..reserve });
+            }
+            Place::Stake(member) => {
+                let row = self.base.get::<Member>(&member).expect("only members' stakes move");
+                self.put(&member, &Member { stake: balance, ..row });
+            }
+            Place::Unbonding(member) if balance == MicroCaesar::ZERO => self.remove::<Unbonding>(&member),
+            Place::Unbonding(member) => {
+                let unbonding = self.base.unbonding(&member);
+                self.put(&member, &Unbonding { balance, ..unbonding });
+            }
+            Place::Genesis => unreachable!("nothing moves out of genesis after genesis, or into it"),
         }
+    }
+
+    fn note(&mut self, movement: Movement) {
+        self.movements.push(movement);
     }
 }
 

@@ -4,12 +4,12 @@ use super::block::BLOCK_FRAME_BYTES_MAX;
 use super::chain::Changes;
 use super::perform::perform;
 use super::{
-    BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Batch,
-    Block, Body, CheckedBatch, CheckedOperation, Draft, Header, Member, Receipt, SYSTEM_OPERATION_COUNT_MAX,
-    State, SystemOperation,
+    AUDIT_MISSES_MAX, BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX,
+    BLOCK_VERSION, Batch, Block, Body, CheckedBatch, CheckedOperation, Draft, Earnings, Header, Member,
+    Receipt, SYSTEM_OPERATION_COUNT_MAX, State, SystemOperation,
 };
-use crate::base::{Digest, Height, PublicKey, Sequence, UnixMillis, encode};
-use crate::caesar::{Ledger, Movement, Place, Reason, STAKE_MINIMUM, reward};
+use crate::base::{Digest, Height, MicroCaesar, PublicKey, Sequence, UnixMillis, encode};
+use crate::caesar::{BlockMovements, Ledger, Movement, Place, Reason, STAKE_MINIMUM, reward};
 use crate::hypermesh::ordering::{CertificateFault, CommitCertificate};
 use crate::hypermesh::proof::{Diligence, Expectation, FourProofSet, ProofRejection, Statement};
 use crate::planted::{self, Bug};
@@ -41,6 +41,8 @@ pub struct Executed {
     pub receipts: Vec<Receipt>,
     /// Log entries that it appended, in order.
     pub entries: Vec<Vec<u8>>,
+    /// What moved in the ledger.
+    pub movements: BlockMovements,
     /// Rows that changed.
     pub changes: Changes,
 }
@@ -70,6 +72,15 @@ pub enum Inadmissible {
         given: u64,
         /// The current one.
         current: u64,
+    },
+    /// Its submitter has not proved for too long that it holds its plot.
+    #[error(
+        "{member} is suspended: it has put no ticket on chain for {AUDIT_MISSES_MAX} beacons; a batch that only attests \
+         takes it back"
+    )]
+    Suspended {
+        /// Who submitted it.
+        member: PublicKey,
     },
     /// A second batch of one member in one block.
     #[error("{member} has another batch in the block")]
@@ -139,6 +150,7 @@ impl State {
         time: UnixMillis,
         diligence: Diligence,
     ) -> Result<Digest, Inadmissible> {
+        self.require_audited(&batch.batch)?;
         self.judge(&batch.statement(), &batch.batch.proofs, time, diligence)
     }
 
@@ -154,7 +166,15 @@ impl State {
         time: UnixMillis,
         diligence: Diligence,
     ) -> Result<Digest, Inadmissible> {
+        self.require_audited(batch)?;
         self.judge(&batch.statement(), &batch.proofs, time, diligence)
+    }
+
+    fn require_audited(&self, batch: &Batch) -> Result<(), Inadmissible> {
+        match self.asks_too_much(batch) {
+            true => Err(Inadmissible::Suspended { member: batch.member }),
+            false => Ok(()),
+        }
     }
 
     fn judge(
@@ -208,6 +228,13 @@ impl State {
         })
     }
 
+    /// Whether a validator is paid for its votes: it is, with the minimum at stake and its audits passed.
+    #[must_use]
+    pub fn earns(&self, validator: &PublicKey) -> bool {
+        let member = self.get::<Member>(validator);
+        member.is_some_and(|member| member.stake >= STAKE_MINIMUM && !member.is_suspended())
+    }
+
     /// What would become of an operation in the next block, if that had this time; `None` for one that has its receipt.
     #[must_use]
     pub fn rehearse(&self, operation: &CheckedOperation, time: UnixMillis) -> Option<Receipt> {
@@ -230,7 +257,7 @@ impl State {
         let moment = Moment { height: self.height().next(), time };
         let mut draft = self.draft();
         draft.attend(parent_commit.as_ref());
-        draft.reward(parent_commit.as_ref());
+        draft.reward(parent_commit.as_ref(), moment);
         let mut room = BLOCK_BYTES_MAX - BLOCK_FRAME_BYTES_MAX;
         room = room.saturating_sub(encode(&parent_commit).len());
         let mut body = Body { parent_commit, ..Body::default() };
@@ -251,7 +278,7 @@ impl State {
                 body.batches.push(batch.batch.clone());
             }
         }
-        let executed = draft.conclude(moment, receipts);
+        let executed = draft.conclude(moment, receipts, included.operations);
         let header = self.header(moment, proposer, &body, &executed.state);
         let executed = Executed { state: executed.state.crowned(header.clone()), ..executed };
         (Block { header, body }, executed)
@@ -274,7 +301,7 @@ impl State {
         let moment = Moment { height: block.header.height, time: block.header.time };
         let mut draft = self.draft();
         draft.attend(block.body.parent_commit.as_ref());
-        draft.reward(block.body.parent_commit.as_ref());
+        draft.reward(block.body.parent_commit.as_ref(), moment);
         for (position, operation) in block.body.system.iter().enumerate() {
             if !draft.apply_system(operation, &block.header.proposer, moment) {
                 return Err(BlockFault::System { position });
@@ -286,7 +313,7 @@ impl State {
             let outcome = draft.include(batch, moment, &mut included, &mut receipts);
             outcome.map_err(|reason| BlockFault::Batch { position, reason })?;
         }
-        let executed = draft.conclude(moment, receipts);
+        let executed = draft.conclude(moment, receipts, included.operations);
         let header = self.header(moment, block.header.proposer, &block.body, &executed.state);
         compare(&block.header, &header)?;
         Ok(Executed { state: executed.state.crowned(header), ..executed })
@@ -382,6 +409,7 @@ impl Draft {
         member.next_sequence = member.next_sequence.next();
         if let Some(ticket) = self.ticket_of(batch) {
             member.tickets.insert(batch.batch.beacon_index, ticket);
+            member.missed_audits = 0;
         }
         let oldest = beacon.index.saturating_sub(1);
         member.tickets.retain(|index, _| *index >= oldest);
@@ -400,30 +428,43 @@ impl Draft {
         batch.batch.proofs.ticket(&value, &batch.batch.member)
     }
 
-    /// Pays those whose precommits decided the parent, in equal parts.
-    fn reward(&mut self, commit: Option<&CommitCertificate>) {
+    /// Pays those whose precommits decided the parent, in equal parts, if they have the minimum at stake.
+    fn reward(&mut self, commit: Option<&CommitCertificate>, moment: Moment) {
         let Some(commit) = commit else { return };
-        let share = reward(self.balance(Place::Reserve), commit.signatures.len() as u64);
-        if share.0 == 0 {
+        let ms_since_parent = moment.time.since(self.state().time());
+        let validators = self.state().validators().count() as u64;
+        let share = reward(self.balance(Place::Reserve), ms_since_parent, validators);
+        if share == MicroCaesar::ZERO {
             return;
         }
-        for signature in &commit.signatures {
+        let mut earnings = self.state().get::<Earnings>(&()).unwrap_or_default();
+        for validator in commit.signatures.iter().map(|signature| signature.validator) {
+            if !self.state().earns(&validator) {
+                continue;
+            }
             let movement = Movement {
                 source: Place::Reserve,
-                target: Place::Account(signature.validator),
+                target: Place::Account(validator),
                 amount: share,
                 reason: Reason::Reward,
+                operation: None,
             };
             self.carry_out(movement).expect("the parts of a reward add up to less than the reserve");
+            let paid = earnings.paid.entry(validator).or_default();
+            *paid = paid.checked_add(share).unwrap_or(MicroCaesar(u64::MAX));
         }
+        self.put(&(), &earnings);
     }
 
-    fn conclude(mut self, moment: Moment, receipts: Vec<Receipt>) -> Executed {
+    fn conclude(mut self, moment: Moment, receipts: Vec<Receipt>, operations: usize) -> Executed {
+        self.follow_load(operations);
         self.settle_dues(moment);
         self.fix_revocation_list(moment);
         self.renew_beacon(moment.time);
+        self.mark_horizon(moment);
+        let movements = self.settle_history(moment);
         let (state, changes, entries) = self.finish();
-        Executed { state, receipts, entries, changes }
+        Executed { state, receipts, entries, movements, changes }
     }
 }
 

@@ -9,15 +9,21 @@
 //! No clock is read here. Validity is a function of the parent state and the block alone.
 
 mod attendance;
+mod audit;
 mod authority;
 mod batch;
 mod block;
+mod bond;
 mod chain;
 mod execute;
+mod fee;
 mod genesis;
+mod history;
+mod offence;
 mod operation;
 mod perform;
 mod receipt;
+mod rent;
 mod repair;
 mod revocation;
 mod row;
@@ -31,30 +37,35 @@ mod zone;
 pub(crate) mod tests;
 
 pub use attendance::{ABSENT_AFTER_TURNS, PLAIN_TURN_PERIOD};
+pub use audit::AUDIT_MISSES_MAX;
 pub use authority::{ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name};
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch, batch_root};
 pub use block::{
     BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Block,
     Body, Header,
 };
-pub use chain::{Changes, Draft, State};
+pub use chain::{Changes, Draft, Holdings, State};
 pub use execute::{BlockFault, Candidate, Executed, Inadmissible};
 pub use genesis::{
     GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisFault, GenesisMember, GenesisName, GenesisValidator,
     LABEL_BYTES_MAX, REVERSE_ZONE_COUNT_MAX, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, ZONE_BYTES_MAX,
 };
+pub use offence::{BAD_SHARE_COUNT_MAX, Offence};
 pub use operation::{
-    Action, CertificateProfile, CheckedOperation, InvalidServicePort, IssueCertificate, LEAF_SECONDS_DEFAULT,
-    LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,
-    OperationFault, OperationId, Protocol, RegisterName, RevokeCertificate, SERVICE_PORT_COUNT_MAX,
-    ServicePort, SetRecords, TLSA_COUNT_MAX, Transfer,
+    Action, Bond, CertificateProfile, CheckedOperation, InvalidServicePort, IssueCertificate,
+    LEAF_SECONDS_DEFAULT, LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX,
+    Operation, OperationBody, OperationFault, OperationId, Protocol, RegisterName, RenewName,
+    RevokeCertificate, SERVICE_PORT_COUNT_MAX, ServicePort, SetRecords, TLSA_COUNT_MAX, Transfer, Unbond,
 };
 pub(crate) use perform::holding_of;
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
+pub use rent::FREED_ROW_COUNT_MAX;
+pub(crate) use rent::lapsed_of;
 pub use repair::{OpenRepair, REPAIR_COUNT_MAX, REPAIR_MS_MAX, RepairAction, RepairOutcome, Repairs};
 pub use row::{
-    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Generation, IssuingCertificate, Member,
-    NameCount, NameOwner, Published, Reserve, Revocation, RevocationListHead, Revoked, Row, Validator,
+    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Earnings, FeeRate, Generation, Horizon,
+    IssuingCertificate, Lapsed, Member, NameCount, NameOwner, Offences, Published, Release, Reserve,
+    Revocation, RevocationListHead, Revoked, Row, Unbonding, Validator,
 };
 pub use system::{
     ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,

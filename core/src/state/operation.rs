@@ -68,6 +68,8 @@ pub struct OperationBody {
     pub nonce: u64,
     /// After this block time it may not happen any more.
     pub expires: UnixMillis,
+    /// The most that the owner pays for it, rent included. If it costs more, it does not happen, and costs nothing.
+    pub fee_max: MicroCaesar,
     /// What is to happen.
     pub action: Action,
 }
@@ -89,6 +91,12 @@ pub enum Action {
     Transfer(Transfer),
     /// Revoke a certificate, for good.
     RevokeCertificate(RevokeCertificate),
+    /// Put an amount of the member's account at stake.
+    Bond(Bond),
+    /// Take an amount out of the member's stake. It comes into the account after a delay.
+    Unbond(Unbond),
+    /// Pay for a name for another period.
+    RenewName(RenewName),
 }
 
 /// What a certificate is asked with.
@@ -169,6 +177,13 @@ pub struct RegisterName {
     pub owner: PublicKey,
 }
 
+/// Which name is to be kept for another period.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct RenewName {
+    /// A name directly below the zone, of the operation's owner.
+    pub name: DomainName,
+}
+
 /// The records of one type at one name.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct SetRecords {
@@ -185,6 +200,20 @@ pub struct SetRecords {
 pub struct Transfer {
     /// Whose account.
     pub to: PublicKey,
+    /// How much, above zero.
+    pub amount: MicroCaesar,
+}
+
+/// How much a member puts at stake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Bond {
+    /// How much, above zero.
+    pub amount: MicroCaesar,
+}
+
+/// How much a member takes out of its stake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Unbond {
     /// How much, above zero.
     pub amount: MicroCaesar,
 }
@@ -263,8 +292,8 @@ pub enum OperationFault {
         /// The name.
         name: DomainName,
     },
-    /// A transfer of nothing.
-    #[error("the amount of a transfer must be above zero")]
+    /// A transfer, bond or unbonding of nothing.
+    #[error("the amount must be above zero")]
     NoAmount,
     /// A name's new owner is no usable key.
     #[error("the key {key} is not one that can sign")]
@@ -341,6 +370,9 @@ impl Action {
             Self::SetRecords(_) => "set_records",
             Self::Transfer(_) => "transfer",
             Self::RevokeCertificate(_) => "revoke_certificate",
+            Self::Bond(_) => "bond",
+            Self::Unbond(_) => "unbond",
+            Self::RenewName(_) => "renew_name",
         }
     }
 
@@ -354,7 +386,14 @@ impl Action {
                 Ok(None)
             }
             Self::SetRecords(set) => set.check().map(|()| None),
-            Self::Transfer(transfer) if transfer.amount == MicroCaesar::ZERO => Err(OperationFault::NoAmount),
+            Self::Transfer(Transfer { amount, .. })
+            | Self::Bond(Bond { amount })
+            | Self::Unbond(Unbond { amount })
+                if *amount == MicroCaesar::ZERO =>
+            {
+                Err(OperationFault::NoAmount)
+            }
+            Self::Bond(_) | Self::Unbond(_) | Self::RenewName(_) => Ok(None),
             Self::Transfer(transfer) => {
                 transfer.to.check().map_err(|_| OperationFault::Key { key: transfer.to })?;
                 Ok(None)

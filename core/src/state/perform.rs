@@ -9,27 +9,11 @@ use super::{
     OperationBody, Outcome, Receipt, Refusal, RegisterName, RowSource, SetRecords, State, Transfer, get,
 };
 use crate::base::{MicroCaesar, PublicKey};
-use crate::caesar::{
-    ISSUE_FEE, Ledger, LedgerFault, Movement, Place, RECORDS_FEE, REGISTER_FEE, REVOKE_FEE, Reason,
-    TRANSFER_FEE,
-};
+use crate::caesar::{Ledger, LedgerFault, Movement, Place, Reason};
 use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{RecordSet, RecordType, check_name};
 use alloc::vec::Vec;
-
-/// What an action costs its owner.
-#[must_use]
-pub(super) const fn fee(action: &Action) -> MicroCaesar {
-    match action {
-        Action::Attest => MicroCaesar::ZERO,
-        Action::IssueCertificate(_) => ISSUE_FEE,
-        Action::RegisterName(_) => REGISTER_FEE,
-        Action::SetRecords(_) => RECORDS_FEE,
-        Action::Transfer(_) => TRANSFER_FEE,
-        Action::RevokeCertificate(_) => REVOKE_FEE,
-    }
-}
 
 /// Carries out an operation and notes its receipt. `None` if it is a repeat: its receipt stands already.
 pub(super) fn perform(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Option<Receipt> {
@@ -53,7 +37,7 @@ pub(super) fn perform(draft: &mut Draft, operation: &CheckedOperation, moment: M
     if let Some(refusal) = out_of_time(body, moment) {
         return Some(receipt(MicroCaesar::ZERO, Outcome::Refused(refusal)));
     }
-    let receipt = match charge(draft, body) {
+    let receipt = match charge(draft, operation) {
         Err(refusal) => receipt(MicroCaesar::ZERO, Outcome::Refused(refusal)),
         Ok(fee) => {
             let outcome = match act(draft, operation, moment) {
@@ -76,14 +60,20 @@ fn out_of_time(body: &OperationBody, moment: Moment) -> Option<Refusal> {
     (expires.since(time) > OPERATION_MS_LIFE_MAX).then_some(Refusal::ExpiresTooLate { expires, time })
 }
 
-fn charge(draft: &mut Draft, body: &OperationBody) -> Result<MicroCaesar, Refusal> {
-    let amount = fee(&body.action);
+fn charge(draft: &mut Draft, operation: &CheckedOperation) -> Result<MicroCaesar, Refusal> {
+    let body = &operation.operation.body;
+    let amount = draft.state().fee(&body.action);
+    let asked = amount.checked_add(draft.state().rent(&body.action)).unwrap_or(MicroCaesar(u64::MAX));
+    if asked > body.fee_max {
+        return Err(Refusal::FeeMax { asked, fee_max: body.fee_max });
+    }
     let source = Place::Account(body.owner);
-    let movement = Movement { source, target: Place::Reserve, amount, reason: Reason::Fee };
+    let operation = Some(operation.id.0);
+    let movement = Movement { source, target: Place::Reserve, amount, reason: Reason::Fee, operation };
     pay(draft, movement, body.owner).map(|()| amount)
 }
 
-fn pay(draft: &mut Draft, movement: Movement, owner: PublicKey) -> Result<(), Refusal> {
+pub(super) fn pay(draft: &mut Draft, movement: Movement, owner: PublicKey) -> Result<(), Refusal> {
     draft.carry_out(movement).map_err(|fault| match fault {
         LedgerFault::Insufficient { balance, needed } => Refusal::Funds { owner, balance, needed },
         LedgerFault::Overflow => unreachable!("no place can hold more than the supply, which fits"),
@@ -95,10 +85,13 @@ fn act(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Resul
     match &body.action {
         Action::Attest => attest(draft.state(), body.owner),
         Action::IssueCertificate(issue) => issue_certificate(draft, operation, issue, moment),
-        Action::RegisterName(register) => register_name(draft, body.owner, register, moment),
+        Action::RegisterName(register) => register_name(draft, operation, register, moment),
+        Action::RenewName(renew) => draft.renew_name(operation, renew, moment),
         Action::SetRecords(set) => set_records(draft, body.owner, set),
-        Action::Transfer(transfer) => move_amount(draft, body.owner, transfer),
+        Action::Transfer(transfer) => move_amount(draft, operation, transfer),
         Action::RevokeCertificate(revoke) => draft.revoke(body.owner, revoke, moment),
+        Action::Bond(bond) => draft.bond(operation, bond),
+        Action::Unbond(unbond) => draft.unbond(operation, unbond, moment),
     }
 }
 
@@ -109,18 +102,30 @@ fn attest(state: &State, owner: PublicKey) -> Result<Effect, Refusal> {
     }
 }
 
-fn move_amount(draft: &mut Draft, owner: PublicKey, transfer: &Transfer) -> Result<Effect, Refusal> {
-    let (source, target) = (Place::Account(owner), Place::Account(transfer.to));
-    pay(draft, Movement { source, target, amount: transfer.amount, reason: Reason::Transfer }, owner)?;
+fn move_amount(
+    draft: &mut Draft,
+    operation: &CheckedOperation,
+    transfer: &Transfer,
+) -> Result<Effect, Refusal> {
+    let owner = operation.operation.body.owner;
+    let movement = Movement {
+        source: Place::Account(owner),
+        target: Place::Account(transfer.to),
+        amount: transfer.amount,
+        reason: Reason::Transfer,
+        operation: Some(operation.id.0),
+    };
+    pay(draft, movement, owner)?;
     Ok(Effect::Transferred)
 }
 
 fn register_name(
     draft: &mut Draft,
-    owner: PublicKey,
+    operation: &CheckedOperation,
     register: &RegisterName,
     moment: Moment,
 ) -> Result<Effect, Refusal> {
+    let owner = operation.operation.body.owner;
     let state = draft.state();
     let name = &register.name;
     let zone = state.zone_of(name).ok_or_else(|| outside(state, name))?;
@@ -130,14 +135,14 @@ fn register_name(
     if state.is_of_the_mesh(name) {
         return Err(Refusal::Reserved { name: name.clone() });
     }
+    state.require_paid(name)?;
     match state.owner_of(name) {
         Some(holder) if holder == owner => {}
         Some(holder) => return Err(Refusal::NotOwner { name: name.clone(), owner: holder }),
         None if name.parent().as_ref() == Some(zone) => {}
         None => return Err(Refusal::NotRegistered { name: name.clone() }),
     }
-    draft.put(name, &NameOwner { owner: register.owner, since: moment.height });
-    Ok(Effect::NameRegistered)
+    draft.let_name(operation, (name, register.owner), moment)
 }
 
 fn set_records(draft: &mut Draft, owner: PublicKey, set: &SetRecords) -> Result<Effect, Refusal> {
@@ -207,6 +212,7 @@ impl State {
         if self.zone_of(name).is_none() {
             return Err(outside(self, name));
         }
+        self.require_paid(name)?;
         match self.owner_of(name) {
             Some(holder) if holder == owner => Ok(()),
             Some(holder) => Err(Refusal::NotOwner { name: name.clone(), owner: holder }),

@@ -52,7 +52,15 @@ pub enum Effect {
         precertificate: Digest,
     },
     /// A name has its owner.
-    NameRegistered,
+    NameRegistered {
+        /// Until when it is paid for; none for a name below another, which lasts as long as that.
+        expires: Option<UnixMillis>,
+    },
+    /// A name is kept for another period.
+    NameRenewed {
+        /// Until when it is paid for.
+        expires: UnixMillis,
+    },
     /// A name has its records.
     RecordsSet,
     /// An amount was moved.
@@ -63,6 +71,18 @@ pub enum Effect {
         serial: SerialNumber,
         /// When and why.
         revocation: Revocation,
+    },
+    /// An amount was put at stake.
+    Bonded {
+        /// What the member has at stake now.
+        stake: MicroCaesar,
+    },
+    /// An amount was taken out of the stake and is on its way to the account.
+    Unbonding {
+        /// What the member has at stake still.
+        stake: MicroCaesar,
+        /// The first block later than this puts it into the account.
+        release: UnixMillis,
     },
 }
 
@@ -106,6 +126,19 @@ pub enum Refusal {
         balance: MicroCaesar,
         /// What is needed.
         needed: MicroCaesar,
+    },
+    /// It costs more than its owner pays.
+    #[error(
+        "the operation costs {asked} at the present load, and its owner pays at most {fee_max}: sign it again with a \
+         higher limit, or wait until there is less to do",
+        asked = asked.in_caesar(),
+        fee_max = fee_max.in_caesar()
+    )]
+    FeeMax {
+        /// What it costs, rent included.
+        asked: MicroCaesar,
+        /// What its owner pays at most.
+        fee_max: MicroCaesar,
     },
     /// The name belongs to someone else.
     #[error("{name} belongs to {owner}: ask them to register a name below it for you")]
@@ -181,7 +214,7 @@ pub enum Refusal {
         reason: alloc::string::String,
     },
     /// Only members attest.
-    #[error("{owner} is not a member: only members put tickets on chain")]
+    #[error("{owner} is not a member: only members put tickets on chain and have a stake")]
     NotMember {
         /// Who tried.
         owner: PublicKey,
@@ -217,5 +250,47 @@ pub enum Refusal {
     RevocationListFull {
         /// How many there are.
         entries: u32,
+    },
+    /// The name is not paid for.
+    #[error("{name} is not paid for: its owner can renew it until {freed}, and then it is free for anybody")]
+    Lapsed {
+        /// The name.
+        name: DomainName,
+        /// When its grace is over.
+        freed: UnixMillis,
+    },
+    /// The name costs no rent.
+    #[error("{name} costs no rent: it was given by genesis, or lasts as long as the name that it lies below")]
+    NoRent {
+        /// The name.
+        name: DomainName,
+    },
+    /// The name is paid for far ahead already.
+    #[error("{name} is paid for until {expires}, which is as far ahead as it can be: renew it later")]
+    PaidAhead {
+        /// The name.
+        name: DomainName,
+        /// Until when it is paid for.
+        expires: UnixMillis,
+    },
+    /// So much cannot be taken out of the stake.
+    #[error(
+        "{owner} has {stake} at stake, of which {least} must stay while it is a validator: unbond less",
+        stake = stake.in_caesar(),
+        least = least.in_caesar()
+    )]
+    Stake {
+        /// Whose stake.
+        owner: PublicKey,
+        /// What it is.
+        stake: MicroCaesar,
+        /// What must stay: nothing for a member that is no validator.
+        least: MicroCaesar,
+    },
+    /// Too many amounts are on their way out of the stake.
+    #[error("{count} amounts are being unbonded, and no more can be: wait until one of them is released")]
+    UnbondingFull {
+        /// How many.
+        count: u32,
     },
 }

@@ -2,6 +2,7 @@
 
 use super::{OperationId, Receipt};
 use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, Sequence, UnixMillis};
+use crate::caesar::{HistoryHead, JournalHead};
 use crate::hypermesh::committee::{CommitteeKeys, Round1};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
@@ -53,6 +54,13 @@ row!(Published, 13, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 row!(IssuingCertificate, 14, u32, |number| number.to_be_bytes().to_vec());
 row!(Revoked, 15, SerialNumber, |serial| serial.as_bytes().to_vec());
 row!(RevocationListHead, 16, (), |_unit| Vec::new());
+row!(Unbonding, 17, PublicKey, |member| member.0.to_vec());
+row!(Offences, 22, PublicKey, |validator| validator.0.to_vec());
+row!(Horizon, 23, (), |_unit| Vec::new());
+row!(JournalHead, 18, (), |_unit| Vec::new());
+row!(Earnings, 19, (), |_unit| Vec::new());
+row!(Lapsed, 25, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
+row!(FeeRate, 26, (), |_unit| Vec::new());
 row!(Attendance, 20, (), |_unit| Vec::new());
 row!(NameCount, 24, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 
@@ -80,6 +88,8 @@ pub struct Attendance {
 pub struct Account {
     /// What is in it.
     pub balance: MicroCaesar,
+    /// How far the owner's history goes: of this account, of the stake, and of what is being unbonded.
+    pub history: HistoryHead,
 }
 
 /// The named reserve that fees go into and rewards come out of.
@@ -89,6 +99,66 @@ pub struct Account {
 pub struct Reserve {
     /// What is in it.
     pub balance: MicroCaesar,
+    /// How far its history goes.
+    pub history: HistoryHead,
+}
+
+/// What a member has taken out of its stake and cannot have yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Unbonding {
+    /// All of it.
+    pub balance: MicroCaesar,
+    /// The parts and when each goes to the member's account, in that order.
+    pub releases: Vec<Release>,
+}
+
+/// A part of what is being unbonded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Release {
+    /// The first block later than this releases it.
+    pub time: UnixMillis,
+    /// How much.
+    pub amount: MicroCaesar,
+}
+
+/// What a validator was punished for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Offences {
+    /// How often.
+    pub count: u32,
+    /// What it has lost, in all.
+    pub slashed: MicroCaesar,
+    /// Equivocations up to this height are punished.
+    pub through: Option<Height>,
+    /// The signing sessions of the bad shares that it was punished for.
+    pub shares: BTreeSet<Digest>,
+}
+
+/// Heights of the past and their times, some way apart: how old evidence of a height is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Horizon {
+    /// The oldest first.
+    pub marks: Vec<(UnixMillis, Height)>,
+}
+
+/// What the prices of operations are multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct FeeRate {
+    /// In thousandths.
+    pub thousandths: u64,
+}
+
+impl Default for FeeRate {
+    fn default() -> Self {
+        Self { thousandths: crate::caesar::FEE_RATE_FLOOR }
+    }
+}
+
+/// What validators have earned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Earnings {
+    /// By validator, all rewards since genesis.
+    pub paid: BTreeMap<PublicKey, MicroCaesar>,
 }
 
 /// A member: whose batches may be in blocks.
@@ -102,6 +172,9 @@ pub struct Member {
     pub next_sequence: Sequence,
     /// Its ticket under the current beacon and the one before, by beacon index.
     pub tickets: BTreeMap<u64, Digest>,
+    /// For how many beacons in a row, up to now, it has put no ticket on chain; counted up to
+    /// [`AUDIT_MISSES_MAX`](super::AUDIT_MISSES_MAX).
+    pub missed_audits: u32,
 }
 
 /// A validator: who votes and holds key shares.
@@ -122,6 +195,15 @@ pub struct NameOwner {
     pub owner: PublicKey,
     /// Since when; height 0 is genesis.
     pub since: Height,
+    /// Until when it is paid for. None for what genesis gave away, and for names below others, which last as those do.
+    pub expires: Option<UnixMillis>,
+}
+
+/// A name that is not paid for any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Lapsed {
+    /// The first block later than this frees it, unless it is renewed.
+    pub freed: UnixMillis,
 }
 
 /// A certificate: what was approved, never the signed bytes.
@@ -217,6 +299,12 @@ pub enum Due {
     RevocationList,
     /// Two thirds of the issuing certificate's life are over: there is a new one.
     Issuing,
+    /// Something that a member took out of its stake goes to its account.
+    Release(PublicKey),
+    /// A name is paid for no longer.
+    NameLapses(DomainName),
+    /// The grace of a name that was not renewed is over.
+    NameFreed(DomainName),
 }
 
 /// The unpredictable value that proofs are bound to, and what the next one is made of.
@@ -275,6 +363,12 @@ pub(super) fn own_records_key(name: &DomainName) -> Vec<u8> {
     let mut key = TreeKey::from(name).as_bytes().to_vec();
     key.push(0);
     key
+}
+
+/// The name, as a tree's key, in the key of a set of records, the tag included.
+pub(super) fn name_of_records(key: &[u8]) -> Option<&[u8]> {
+    // Behind the name stand a zero and the type, which is one byte.
+    key.get(1..key.len().checked_sub(2)?)
 }
 
 fn records_key(name: &DomainName, record_type: RecordType) -> Vec<u8> {

@@ -1,8 +1,9 @@
 //! System operations: what validators say on chain about the running of the mesh, outside the four proofs.
 
-use super::RepairAction;
+use super::{Offence, RepairAction};
 use crate::base::{Digest, Domain, PublicKey, SecretKey, Signature};
 use crate::hypermesh::committee::{CommitteeKeys, Round1};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -62,6 +63,8 @@ pub enum SystemAction {
     },
     /// The repair of a validator's lost key shares.
     Repair(RepairAction),
+    /// Evidence that a validator broke the rules: it loses what it has at stake.
+    Accuse(Box<Offence>),
 }
 
 impl SystemOperation {

@@ -3,7 +3,7 @@
 use super::execute::Moment;
 use super::{
     ABORT_REASON_BYTES_MAX, ActiveCommittee, BLOCK_OPERATION_COUNT_MAX, Beacon, Certificate, Draft, Due,
-    Generation, Receipt, SystemAction, SystemOperation, Validator,
+    FREED_ROW_COUNT_MAX, Generation, Receipt, SystemAction, SystemOperation, Validator,
 };
 use crate::base::{Digest, Domain, PublicKey, UnixMillis};
 use crate::hypermesh::committee::{CommitteeKeys, Round1, derive_keys};
@@ -13,9 +13,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-/// At most this many things fall due in one block; the rest wait for the next. An operation makes two at most,
-/// its receipt's and its certificate's, so no backlog grows however full the blocks are.
-const DUE_COUNT_MAX: usize = 2 * BLOCK_OPERATION_COUNT_MAX;
+/// At most this many things fall due in one block; the rest wait for the next. An operation makes three at most, its
+/// receipt's and its name's two, so no backlog grows however full the blocks are.
+const DUE_COUNT_MAX: usize = 3 * BLOCK_OPERATION_COUNT_MAX;
 
 const NEXT_BEACON: Domain = Domain::new("hypermesh v1 next beacon");
 
@@ -40,6 +40,7 @@ impl Draft {
             SystemAction::GenerationConfirm { attempt, keys } => {
                 self.confirm(validator, *attempt, keys, moment)
             }
+            SystemAction::Accuse(offence) => self.punish(offence, operation.id(), moment),
             SystemAction::Repair(action) => self.apply_repair(validator, action, moment),
             SystemAction::GenerationAbort { attempt, accused, reason } => {
                 let bounded = reason.len() <= ABORT_REASON_BYTES_MAX
@@ -151,6 +152,7 @@ impl Draft {
             operations: 0,
         };
         self.put(&(), &next);
+        self.audit(beacon.index);
     }
 
     /// Lets happen what has fallen due before this block.
@@ -165,7 +167,10 @@ impl Draft {
             })
             .take(DUE_COUNT_MAX)
             .collect();
+        let mut room = FREED_ROW_COUNT_MAX;
         for (at, due) in dues {
+            // First, because what is not finished is noted anew, for a time that is later.
+            self.remove::<Due>(&(at, due.clone()));
             match &due {
                 Due::Receipt(id) => self.remove::<Receipt>(id),
                 Due::Certificate(serial) => {
@@ -176,8 +181,10 @@ impl Draft {
                 }
                 Due::RevocationList => self.list.scheduled = true,
                 Due::Issuing => self.renew_issuing(moment),
+                Due::Release(member) => self.release(*member, at),
+                Due::NameLapses(name) => self.lapse(name, at),
+                Due::NameFreed(name) => self.free_name(name, moment, &mut room),
             }
-            self.remove::<Due>(&(at, due));
         }
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! What this does not show: that there is no later block. The header says of when it is.
 
+use super::rent::lapsed_of;
 use super::tree::{StateTree, TreeHasher, key_hash};
 use super::zone::soa_of;
 use super::{Genesis, Header, Row, State};
@@ -71,11 +72,14 @@ impl ZoneSource for &dyn RowSource {
     }
 
     fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<Cow<'_, RecordSet>> {
+        if lapsed_of(*self, name).is_some() {
+            return None;
+        }
         get::<RecordSet>(*self, &(name.clone(), record_type)).map(Cow::Owned)
     }
 
     fn name_exists(&self, name: &DomainName) -> bool {
-        get::<super::NameCount>(*self, name).is_some()
+        lapsed_of(*self, name).is_none() && get::<super::NameCount>(*self, name).is_some()
     }
 }
 

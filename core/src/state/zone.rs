@@ -90,11 +90,14 @@ impl ZoneSource for State {
     }
 
     fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<Cow<'_, RecordSet>> {
+        if self.lapsed(name).is_some() {
+            return None;
+        }
         self.get::<RecordSet>(&(name.clone(), record_type)).map(Cow::Owned)
     }
 
     fn name_exists(&self, name: &DomainName) -> bool {
-        self.get::<NameCount>(name).is_some()
+        self.lapsed(name).is_none() && self.get::<NameCount>(name).is_some()
     }
 
     fn soa(&self, zone: &DomainName) -> Soa {

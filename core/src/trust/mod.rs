@@ -27,6 +27,6 @@ pub use bundle::{
 };
 pub use checkpoint::{CheckedCheckpoint, CheckpointRefusal};
 pub use proof_file::{CertificateProof, InvalidProof, PROOF_BYTES_MAX, PROOF_PEM_LABEL};
-pub use question::{Answer, Holding, Holdings, NotProved, Proved, Question};
+pub use question::{Answer, Funds, Holding, NotProved, Proved, Question};
 pub use revocation::{CheckedList, ListRefusal};
 pub use verify::{Check, CheckName, Verification, verify_certificate};

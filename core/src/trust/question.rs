@@ -6,11 +6,13 @@
 
 use crate::base::{Height, MicroCaesar, PublicKey, UnixMillis};
 use crate::state::{
-    Account, Certificate, Genesis, Member, RowSource, StateProof, StateProofFault, Unproved, get, holding_of,
+    Account, Certificate, Genesis, Member, Release, RowSource, StateProof, StateProofFault, Unbonding,
+    Unproved, get, holding_of, lapsed_of,
 };
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SerialNumber;
 use crate::trustchain::dns::{RecordType, Resolution, ZoneSource, resolve};
+use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +55,7 @@ pub enum Answer {
     /// Whose a name is, if it is anybody's.
     Owner(Option<Holding>),
     /// What an account holds.
-    Balance(Holdings),
+    Balance(Funds),
     /// What was approved, if it was.
     Certificate(Option<Certificate>),
 }
@@ -67,15 +69,21 @@ pub struct Holding {
     pub registered: DomainName,
     /// In which block; 0 is genesis.
     pub since: Height,
+    /// Until when it is paid for, if it costs rent.
+    pub expires: Option<UnixMillis>,
+    /// If it is not paid for any more: until when its owner can renew it. It is not answered meanwhile.
+    pub freed: Option<UnixMillis>,
 }
 
 /// What somebody has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Holdings {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Funds {
     /// In the account.
     pub balance: MicroCaesar,
     /// At stake, for a member.
     pub stake: MicroCaesar,
+    /// On its way out of the stake, and when each part comes into the account.
+    pub unbonding: Vec<Release>,
 }
 
 /// An answer that was proved, and the block that it is of.
@@ -115,11 +123,14 @@ impl Question {
                     owner: row.owner,
                     registered,
                     since: row.since,
+                    expires: row.expires,
+                    freed: lapsed_of(source, name).map(|lapsed| lapsed.freed),
                 }))
             }
-            Self::Balance { owner } => Answer::Balance(Holdings {
+            Self::Balance { owner } => Answer::Balance(Funds {
                 balance: get::<Account>(source, owner).unwrap_or_default().balance,
                 stake: get::<Member>(source, owner).map(|member| member.stake).unwrap_or_default(),
+                unbonding: get::<Unbonding>(source, owner).unwrap_or_default().releases,
             }),
             Self::Certificate { serial_number } => {
                 Answer::Certificate(get::<Certificate>(source, serial_number))

@@ -1,21 +1,26 @@
-//! `hypermesh caesar …`: balances and transfers.
+//! `hypermesh caesar …`: balances, transfers, stakes, and where every amount came from.
+
+mod history;
+mod report;
 
 use super::Global;
 use super::proof::{ask_proved, late, unasked};
 use crate::amount::{Amount, InvalidAmount};
 use crate::client::{done, read_context, session};
 use crate::failure::Failure;
+use crate::moment;
 use crate::output::Output;
 use clap::Subcommand;
-use hypermesh_core::api::{Balance, BalanceRequest, TransferRequest};
+use history::HistoryArgs;
+use hypermesh_core::api::{Balance, BalanceRequest, BondRequest, TransferRequest, UnbondRequest};
 use hypermesh_core::base::PublicKey;
-use hypermesh_core::state::{Action, Receipt, Transfer};
-use hypermesh_core::trust::{Answer, Holdings, Question};
+use hypermesh_core::state::{Action, Bond, Effect, Outcome, Receipt, Transfer, Unbond};
+use hypermesh_core::trust::{Answer, Funds, Question};
 
 /// What `hypermesh caesar` can do.
 #[derive(Debug, Subcommand)]
 pub enum CaesarCommand {
-    /// Show what an account holds
+    /// Show what an account holds, what is at stake and what is being unbonded
     Balance {
         /// Whose account, as a public key; the context's own if none is given
         #[arg(value_name = "KEY")]
@@ -32,6 +37,26 @@ pub enum CaesarCommand {
         #[arg(value_parser = parse_amount)]
         amount: Amount,
     },
+    /// Put an amount of a member's account at stake; the context's key is the member's
+    Bond {
+        /// How much, in Caesar, with up to six decimals
+        #[arg(value_parser = parse_amount)]
+        amount: Amount,
+    },
+    /// Take an amount out of a member's stake; it comes into the account after a delay
+    Unbond {
+        /// How much, in Caesar, with up to six decimals
+        #[arg(value_parser = parse_amount)]
+        amount: Amount,
+    },
+    /// Show what validators earn and have earned
+    Rewards,
+    /// List what moved: of an account, of the reserve, or in a block
+    History(HistoryArgs),
+    /// Show where all that exists stands, and that it adds up
+    Supply,
+    /// Show what operations cost
+    Fees,
 }
 
 /// Runs a command.
@@ -56,6 +81,28 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
             })?;
             output.print(&receipt, |receipt| format!("transferred {amount} to {to}, {}", settled(receipt)))
         }
+        CaesarCommand::Bond { amount } => {
+            let receipt = session(global, "waiting for the bond to be decided", async |client| {
+                let operation = client.operation(Action::Bond(Bond { amount: amount.0 }))?;
+                done(client.call(&BondRequest { operation }).await?)
+            })?;
+            output.print(&receipt, |receipt| {
+                format!("bonded {amount}{}, {}", stake_text(receipt), settled(receipt))
+            })
+        }
+        CaesarCommand::Unbond { amount } => {
+            let receipt = session(global, "waiting for the unbonding to be decided", async |client| {
+                let operation = client.operation(Action::Unbond(Unbond { amount: amount.0 }))?;
+                done(client.call(&UnbondRequest { operation }).await?)
+            })?;
+            output.print(&receipt, |receipt| {
+                format!("unbonded {amount}{}, {}", stake_text(receipt), settled(receipt))
+            })
+        }
+        CaesarCommand::Rewards => report::rewards(global, output),
+        CaesarCommand::History(args) => history::run(args, global, output),
+        CaesarCommand::Supply => report::supply(global, output),
+        CaesarCommand::Fees => report::fees(global, output),
     }
 }
 
@@ -66,11 +113,13 @@ fn show_proved(owner: Option<PublicKey>, global: &Global, output: Output) -> Res
         None => read_context(global)?.key()?.public(),
     };
     let answer = ask_proved(&Question::Balance { owner }, global, output)?;
-    let Answer::Balance(Holdings { balance, stake }) = answer.proved.answer else { return Err(unasked()) };
     if answer.stale {
         output.tell(late(&answer));
     }
-    let balance = Balance { owner, balance, stake, height: answer.proved.height };
+    let height = answer.proved.height;
+    let Answer::Balance(funds) = answer.proved.answer else { return Err(unasked()) };
+    let Funds { balance, stake, unbonding } = funds;
+    let balance = Balance { owner, balance, stake, unbonding, height };
     output.print(&balance, |balance| format!("{}, proved", balance_text(balance)))
 }
 
@@ -79,12 +128,26 @@ pub(super) fn settled(receipt: &Receipt) -> String {
     format!("at height {}, fee {}", receipt.height, Amount(receipt.fee))
 }
 
-fn balance_text(balance: &Balance) -> String {
-    let (amount, height) = (Amount(balance.balance), balance.height);
-    match balance.stake.get() {
-        0 => format!("{amount} at height {height}"),
-        _ => format!("{amount}, and {} at stake, at height {height}", Amount(balance.stake)),
+/// What a receipt says of the stake.
+fn stake_text(receipt: &Receipt) -> String {
+    match &receipt.outcome {
+        Outcome::Done(Effect::Bonded { stake }) => format!(": {} at stake", Amount(*stake)),
+        Outcome::Done(Effect::Unbonding { stake, release }) => {
+            format!(": {} at stake, released after {}", Amount(*stake), moment::text(*release))
+        }
+        _ => String::new(),
     }
+}
+
+fn balance_text(balance: &Balance) -> String {
+    let mut text = Amount(balance.balance).to_string();
+    if balance.stake.get() != 0 {
+        text += &format!(", and {} at stake", Amount(balance.stake));
+    }
+    for release in &balance.unbonding {
+        text += &format!(", and {} released after {}", Amount(release.amount), moment::text(release.time));
+    }
+    text + &format!(", at height {}", balance.height)
 }
 
 fn parse_amount(text: &str) -> Result<Amount, InvalidAmount> {

@@ -5,15 +5,19 @@ use super::caesar::settled;
 use super::proof::{ask_proved, late, unasked};
 use crate::client::{ProvedAnswer, done, session};
 use crate::failure::{Exit, Failure};
+use crate::moment;
 use crate::output::Output;
 use clap::{Args, Subcommand};
-use hypermesh_core::api::{DnsAnswer, DnsRequest, RegisterNameRequest, SetRecordsRequest};
+use hypermesh_core::api::{
+    DnsAnswer, DnsRequest, NameState, RegisterNameRequest, RenewNameRequest, SetRecordsRequest,
+};
 use hypermesh_core::base::PublicKey;
-use hypermesh_core::state::{Action, RegisterName, SetRecords};
+use hypermesh_core::caesar::NAME_RENT;
+use hypermesh_core::state::{Action, Effect, Outcome, Receipt, RegisterName, RenewName, SetRecords};
 use hypermesh_core::trust::{Answer, Question};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{
-    NamedRecordSet, Outcome, RecordData, RecordSet, RecordType, Resolution,
+    NamedRecordSet, Outcome as Found, RecordData, RecordSet, RecordType, Resolution,
 };
 
 /// What `hypermesh dns` can do.
@@ -26,6 +30,11 @@ pub enum DnsCommand {
         /// Whose it becomes, as a public key; the context's own if none is given
         #[arg(long, value_name = "KEY")]
         owner: Option<PublicKey>,
+    },
+    /// Pay for a name directly below the zone for another period, out of the context's account
+    Renew {
+        /// The name
+        name: DomainName,
     },
     /// Set or remove the records of one type at a name
     Set(SetArgs),
@@ -40,9 +49,9 @@ pub enum DnsCommand {
         #[arg(long)]
         prove: bool,
     },
-    /// Show whose a name is, proved by the state that a quorum decided
+    /// Show whose a name is, and until when it is paid for, proved by the state that a quorum decided
     Owner {
-        /// The name
+        /// The name, or one below it
         name: DomainName,
     },
 }
@@ -76,6 +85,7 @@ const TTL_SECONDS_DEFAULT: u32 = 300;
 pub fn run(command: DnsCommand, global: &Global, output: Output) -> Result<(), Failure> {
     match command {
         DnsCommand::Register { name, owner } => register(name, owner, global, output),
+        DnsCommand::Renew { name } => renew(name, global, output),
         DnsCommand::Set(args) => set(args, global, output),
         DnsCommand::Lookup { name, record_type, prove } => {
             let answer = match prove {
@@ -102,7 +112,45 @@ fn register(
         let operation = client.operation(action)?;
         done(client.call(&RegisterNameRequest { operation }).await?)
     })?;
-    output.print(&receipt, |receipt| format!("registered {name} {}", settled(receipt)))
+    output
+        .print(&receipt, |receipt| format!("registered {name}{}, {}", paid_until(receipt), settled(receipt)))
+}
+
+fn renew(name: DomainName, global: &Global, output: Output) -> Result<(), Failure> {
+    let receipt = session(global, "waiting for the name to be renewed", async |client| {
+        let action = Action::RenewName(RenewName { name: name.clone() });
+        let operation = client.operation(action)?;
+        done(client.call(&RenewNameRequest { operation }).await?)
+    })?;
+    output.print(&receipt, |receipt| format!("renewed {name}{}, {}", paid_until(receipt), settled(receipt)))
+}
+
+fn name_text(state: &NameState) -> String {
+    let NameState { name, owner, since, expires, freed, rent, height } = state;
+    let paid = match (expires, freed) {
+        (_, Some(freed)) => {
+            format!(
+                "it is not paid for and not answered: its owner can renew it until {}",
+                moment::text(*freed)
+            )
+        }
+        (Some(expires), None) => {
+            let rent = crate::amount::Amount(*rent);
+            format!("paid for until {}; another period costs {rent}", moment::text(*expires))
+        }
+        (None, None) => "it costs no rent".to_string(),
+    };
+    format!("{name} belongs to {owner} since height {since}; {paid} (at height {height})")
+}
+
+/// Until when a receipt says that a name is paid for.
+fn paid_until(receipt: &Receipt) -> String {
+    match &receipt.outcome {
+        Outcome::Done(
+            Effect::NameRegistered { expires: Some(expires) } | Effect::NameRenewed { expires },
+        ) => format!(", paid for until {}", moment::text(*expires)),
+        _ => String::new(),
+    }
 }
 
 fn set(args: SetArgs, global: &Global, output: Output) -> Result<(), Failure> {
@@ -154,14 +202,16 @@ fn show_owner(name: DomainName, global: &Global, output: Output) -> Result<(), F
         }
         return Err(Failure::new(Exit::NotFound, format!("{name} is nobody's (proved at height {height})")));
     };
-    let text = match holding.registered == name {
-        true => format!("{} since height {}, proved at height {height}", holding.owner, holding.since),
-        false => format!(
-            "{} by {}, registered at height {}, proved at height {height}",
-            holding.owner, holding.registered, holding.since
-        ),
+    let state = NameState {
+        name: holding.registered.clone(),
+        owner: holding.owner,
+        since: holding.since,
+        expires: holding.expires,
+        freed: holding.freed,
+        rent: NAME_RENT,
+        height,
     };
-    output.print(&answer.proved, |_| text)
+    output.print(&state, |state| format!("{}, proved", name_text(state)))
 }
 
 fn show(
@@ -171,14 +221,14 @@ fn show(
     output: Output,
 ) -> Result<(), Failure> {
     let absent = match answer.outcome {
-        Outcome::Found => {
+        Found::Found => {
             if answer.stale {
                 output.tell(stale(answer));
             }
             return output.print(answer, answer_text);
         }
-        Outcome::NoData => format!("{name} has no {record_type} records"),
-        Outcome::NoSuchName => format!("{name} does not exist"),
+        Found::NoData => format!("{name} has no {record_type} records"),
+        Found::NoSuchName => format!("{name} does not exist"),
         _ => format!("{name} lies in no zone of this mesh"),
     };
     if output.json {

@@ -16,6 +16,7 @@ pub mod shell;
 pub mod top;
 pub mod trust;
 
+use crate::amount::Amount;
 use crate::failure::Failure;
 use crate::output::Output;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -47,6 +48,9 @@ pub struct Global {
     /// How long a command may take, in seconds
     #[arg(long, global = true, default_value_t = 30, value_name = "SECONDS")]
     pub timeout: u64,
+    /// The most to pay for an operation, rent included, in Caesar; one Caesar if nothing is said
+    #[arg(long, global = true, value_name = "AMOUNT")]
+    pub fee_max: Option<Amount>,
 }
 
 /// Takes an empty path too: an empty variable is as good as none.

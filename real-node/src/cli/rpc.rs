@@ -1,30 +1,30 @@
 //! `hypermesh rpc …`: any method of any service.
 
 use super::Global;
-use crate::client::{failure_of, session};
+use crate::client::{failure_of, listen, session};
 use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::output::Output;
 use clap::Subcommand;
 use hypermesh_core::api::{
-    CaesarMethodsRequest, HypermeshMethodsRequest, METHODS, REQUEST_BYTES_MAX, Request,
-    TrustchainMethodsRequest,
+    CaesarMethodsRequest, HypermeshMethodsRequest, Method, MethodDescription, REQUEST_BYTES_MAX, Request,
+    Shape, TrustchainMethodsRequest,
 };
 use hypermesh_core::state::SERVICES;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use stoq::{Client, Expect, Peer, Ping};
+use stoq::{Client, EarlyData, Expect, Peer, Ping};
 
 /// What `hypermesh rpc` can do.
 #[derive(Debug, Subcommand)]
 pub enum RpcCommand {
-    /// List the methods that services offer
+    /// List the methods that services offer; of one service, with all that goes in and comes out
     List {
         /// Which service; all if none is given
         service: Option<String>,
     },
-    /// Call a method; the answer is JSON
+    /// Call a method; the answer is JSON, and of a method that streams a line of JSON each, until --timeout or Ctrl-C
     #[command(after_help = CALL_EXAMPLES)]
     Call {
         /// Service and method, as two words or as service/method, and the request as JSON (`-` reads it
@@ -45,6 +45,7 @@ pub enum RpcCommand {
 const CALL_EXAMPLES: &str = r#"Examples:
   hypermesh rpc call trustchain resolve_dns '{"name":"web.demo.hypermesh","record_type":"AAAA"}'
   hypermesh rpc call hypermesh/consensus/status
+  hypermesh --timeout 3600 rpc call trustchain subscribe_log '{"names":["demo.hypermesh"]}'
   hypermesh rpc call caesar fees"#;
 
 /// Runs a command.
@@ -56,12 +57,28 @@ pub fn run(command: RpcCommand, global: &Global, output: Output) -> Result<(), F
         RpcCommand::List { service } => list(service.as_deref(), global, output),
         RpcCommand::Call { words, json_body } => {
             let request = typed_request(words, json_body)?;
+            if request.method().shape != Shape::Unary {
+                return print_each(&request, global, output);
+            }
             let response =
                 session(global, "waiting for the answer", async |client| client.call_raw(&request).await)?;
             Output { json: true }.print(&response, |_| String::new())
         }
         RpcCommand::Ping { node } => ping(node.as_deref(), global, output),
     }
+}
+
+/// Prints each answer of a streaming call as a line of JSON, until the time is up or Ctrl-C.
+fn print_each(request: &Request, global: &Global, output: Output) -> Result<(), Failure> {
+    listen(global, async |client| {
+        let mut answers = client.stream_raw(request).await?;
+        while let Some(response) = answers.next().await? {
+            if !output.line(&response)? {
+                break;
+            }
+        }
+        Ok(())
+    })
 }
 
 fn list(service: Option<&str>, global: &Global, output: Output) -> Result<(), Failure> {
@@ -71,6 +88,7 @@ fn list(service: Option<&str>, global: &Global, output: Output) -> Result<(), Fa
         let message = format!("there is no service {service:?}: there are {}", SERVICES.join(", "));
         return Err(Failure::new(Exit::NotFound, message));
     }
+    let whole = service.is_some();
     let lists = session(global, "asking the services", async |client| {
         let mut lists = BTreeMap::new();
         for service in wanted {
@@ -85,12 +103,51 @@ fn list(service: Option<&str>, global: &Global, output: Output) -> Result<(), Fa
     })?;
     output.print(&lists, |lists| {
         let rows = lists.iter().flat_map(|(service, list)| {
-            list.methods.iter().map(move |(name, request, response)| {
-                format!("{:<44} {request} -> {response}\n", format!("{service}/{name}"))
-            })
+            let row = |method| if whole { described(service, method) } else { named(service, method) };
+            list.methods.iter().map(row).collect::<Vec<_>>()
         });
         rows.collect()
     })
+}
+
+/// A method on a line, with the names of what goes in and comes out.
+fn named(service: &str, method: &MethodDescription) -> String {
+    let name_of = |shape: &str| {
+        let end = shape.find(|other: char| !other.is_alphanumeric());
+        shape.get(..end.unwrap_or(shape.len())).unwrap_or_default().to_owned()
+    };
+    let MethodDescription { name, request, response, .. } = method;
+    let (request, response) = (name_of(request), name_of(response));
+    format!("{:<44} {request} {} {response}\n", format!("{service}/{name}"), arrow(method.shape))
+}
+
+/// A method with all that goes in and comes out.
+fn described(service: &str, method: &MethodDescription) -> String {
+    let MethodDescription { name, request, response, shape, early, writes } = method;
+    let mut remarks = Vec::new();
+    if *writes {
+        remarks.push("changes something");
+    }
+    if *early {
+        remarks.push("may be asked in a first flight (0-RTT)");
+    }
+    match shape {
+        Shape::Unary => {}
+        Shape::ServerStreaming => remarks.push("answers until it is ended"),
+        Shape::Bidirectional => {
+            remarks.push("answers until it is ended, and takes further requests meanwhile")
+        }
+    }
+    let remarks = if remarks.is_empty() { String::new() } else { format!("  ({})", remarks.join("; ")) };
+    format!("{service}/{name}{remarks}\n    {request}\n    {} {response}\n", arrow(*shape))
+}
+
+const fn arrow(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Unary => "->",
+        Shape::ServerStreaming => "->>",
+        Shape::Bidirectional => "<->>",
+    }
 }
 
 /// The request that was typed.
@@ -102,7 +159,7 @@ fn typed_request(words: Vec<String>, named_body: Option<String>) -> Result<Reque
         _ => body,
     };
     let (service, name) = method;
-    if !METHODS.iter().any(|method| method.service == service && method.name == name) {
+    if Method::find(&service, &name).is_none() {
         let message =
             format!("there is no method {service}/{name}: `hypermesh rpc list` shows those there are");
         return Err(Failure::new(Exit::NotFound, message));
@@ -148,6 +205,9 @@ struct Pinged {
     addr: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ping: Option<Ping>,
+    /// What it found when it came back, with the session of the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<Ping>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -184,21 +244,29 @@ fn ping(node: Option<&str>, global: &Global, output: Output) -> Result<(), Failu
 
 async fn ping_one(stoq: &Client, name: &str, peer: &Peer, timeout: std::time::Duration) -> Pinged {
     let (name, addr) = (name.to_owned(), peer.addr.to_string());
-    match stoq.ping(peer, timeout.min(PING_TIMEOUT)).await {
-        Ok(ping) => Pinged { name, addr, ping: Some(ping), error: None },
-        Err(error) => Pinged { name, addr, ping: None, error: Some(failure_of(&error).message) },
+    let timeout = timeout.min(PING_TIMEOUT);
+    // A connection that stands would not show what it takes to set one up.
+    stoq.disconnect(peer);
+    let first = stoq.ping(peer, timeout).await;
+    stoq.disconnect(peer);
+    let again = stoq.ping(peer, timeout).await;
+    match first {
+        Ok(ping) => Pinged { name, addr, ping: Some(ping), again: again.ok(), error: None },
+        Err(error) => Pinged { name, addr, ping: None, again: None, error: Some(failure_of(&error).message) },
     }
 }
 
 fn ping_line(pinged: &Pinged) -> String {
-    let Pinged { name, addr, ping, error } = pinged;
+    let Pinged { name, addr, ping, again, error } = pinged;
     match ping {
         Some(ping) => {
             let negotiated = |part: &Option<String>| part.clone().unwrap_or_else(|| "negotiated".to_owned());
+            let again = again.as_ref().map_or_else(String::new, |again| format!(", again {}", set_up(again)));
             format!(
-                "{name} {addr} round trip {:.3} ms, path {:.3} ms, {}, {}, {}\n",
+                "{name} {addr} round trip {:.3} ms, path {:.3} ms, first answer {}{again}, {}, {}, {}\n",
                 milliseconds(ping.round_trip_us),
                 milliseconds(ping.path_us),
+                set_up(ping),
                 ping.protocol,
                 negotiated(&ping.cipher_suite),
                 negotiated(&ping.key_exchange),
@@ -206,6 +274,16 @@ fn ping_line(pinged: &Pinged) -> String {
         }
         None => format!("{name} {addr} {}\n", error.as_deref().unwrap_or("no answer")),
     }
+}
+
+/// How long the first answer took on a connection that had to be set up, and what became of its first flight.
+fn set_up(ping: &Ping) -> String {
+    let early = match ping.early_data {
+        EarlyData::Accepted => "0-RTT",
+        EarlyData::Refused => "0-RTT refused",
+        EarlyData::None => "1-RTT",
+    };
+    format!("{:.3} ms ({early})", milliseconds(ping.first_us))
 }
 
 fn milliseconds(micros: u64) -> f64 {

@@ -4,11 +4,13 @@ use super::walk::{self, Target};
 use super::{MeshClient, malformed};
 use crate::failure::{Exit, Failure};
 use hypermesh_core::api::{Call, DnsAnswer, DnsRequest, RESPONSE_BYTES_MAX};
-use hypermesh_core::base::{PublicKey, decode, encode};
+use hypermesh_core::base::{Digest, PublicKey, decode, encode};
 use hypermesh_core::state::SERVICES;
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordData, RecordType};
+use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddrV6};
+use std::sync::Arc;
 use stoq::{Expect, Peer};
 
 /// The most nodes of a service that are kept at hand.
@@ -31,20 +33,56 @@ impl MeshClient {
             let known = SERVICES.join(", ");
             Failure::new(Exit::NotFound, format!("the mesh has no service {service:?}: it has {known}"))
         };
-        let name = zone.child(&format!("_stoq._udp.{service}")).map_err(|_| unknown())?;
+        let targets = self.targets(&zone.child(service).map_err(|_| unknown())?).await?;
+        if targets.is_empty() { Err(unknown()) } else { Ok(targets) }
+    }
+
+    /// The nodes that serve STOQ under a name of anybody's, in the order in which to try them, each with what it must prove:
+    /// by the SRV records at `_stoq._udp.NAME`, the addresses of their targets, and the TLSA records that the mesh publishes
+    /// with a certificate for target and port. As honest as the node that was asked.
+    ///
+    /// # Errors
+    /// If the mesh cannot be asked, or nothing there can be dialled.
+    pub async fn find(&self, name: &DomainName) -> Result<Vec<Peer>, Failure> {
+        let peers: Vec<Peer> = self.targets(name).await?.into_iter().map(|target| target.peer).collect();
+        match peers.is_empty() {
+            true => {
+                let message = format!(
+                    "no STOQ service at {name}: it needs an SRV record at _stoq._udp.{name}, and its target an AAAA record \
+                     and a certificate for the port with `cert issue --key-type ed25519 --port PORT/udp`"
+                );
+                Err(Failure::new(Exit::NotFound, message))
+            }
+            false => Ok(peers),
+        }
+    }
+
+    async fn targets(&self, name: &DomainName) -> Result<Vec<Target>, Failure> {
+        let Ok(name) = name.child("_stoq._udp") else { return Ok(Vec::new()) };
         let answer = self.resolve(name, RecordType::Srv).await?;
         let servers = in_order(records(&answer).filter_map(server).collect(), random_below);
         let mut targets = Vec::new();
         for server in servers.into_iter().take(TARGET_COUNT_MAX) {
-            // A target that genesis does not know cannot prove itself.
-            let Some(key) = self.validator_key(&server.target) else { continue };
+            // A target that nobody vouches for cannot prove itself.
+            let Some(expect) = self.expectation(&server).await? else { continue };
             let answer = self.resolve(server.target.clone(), RecordType::Aaaa).await?;
             targets.extend(records(&answer).filter_map(address).map(|ip| Target {
                 name: server.target.to_string(),
-                peer: Peer { addr: SocketAddrV6::new(ip, server.port, 0, 0), expect: Expect::Key(key) },
+                peer: Peer { addr: SocketAddrV6::new(ip, server.port, 0, 0), expect: expect.clone() },
             }));
         }
-        if targets.is_empty() { Err(unknown()) } else { Ok(targets) }
+        Ok(targets)
+    }
+
+    /// Which key a target must hold: a validator's by genesis, another's by its certificate.
+    async fn expectation(&self, server: &Server) -> Result<Option<Expect>, Failure> {
+        if let Some(key) = self.validator_key(&server.target) {
+            return Ok(Some(Expect::Key(key)));
+        }
+        let Ok(name) = server.target.child(&format!("_{}._udp", server.port)) else { return Ok(None) };
+        let answer = self.resolve(name, RecordType::Tlsa).await?;
+        let hashes: BTreeSet<Digest> = records(&answer).filter_map(key_hash).collect();
+        Ok((!hashes.is_empty()).then(|| Expect::AnyOfHashes(Arc::new(hashes))))
     }
 
     /// Asks a bootstrap node for records.
@@ -76,6 +114,16 @@ fn server(data: &RecordData) -> Option<Server> {
     match data {
         RecordData::Srv { priority, weight, port, target: Some(target) } => {
             Some(Server { priority: *priority, weight: *weight, port: *port, target: target.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// The hash of a key that a TLSA record `3 1 1` vouches for.
+fn key_hash(data: &RecordData) -> Option<Digest> {
+    match data {
+        RecordData::Tlsa { usage: 3, selector: 1, matching: 1, data } => {
+            Some(Digest(data.as_slice().try_into().ok()?))
         }
         _ => None,
     }

@@ -15,20 +15,22 @@ mod operation;
 mod prove;
 mod session;
 mod several;
+mod subscribe;
 mod walk;
 
 pub use fault::failure_of;
 pub use genesis::genesis_of;
-pub use operation::{OPERATION_MS_LIFE, done};
+pub use operation::{FEE_MAX_DEFAULT, OPERATION_MS_LIFE, done};
 pub use prove::ProvedAnswer;
-pub use session::session;
+pub use session::{listen, session};
 pub(crate) use session::{read_context, runtime};
+pub use subscribe::Answers;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use genesis::fetch_genesis;
 use hypermesh_core::api::{Call, RESPONSE_BYTES_MAX, Request, Response};
-use hypermesh_core::base::{SecretKey, decode, encode};
+use hypermesh_core::base::{MicroCaesar, SecretKey, decode, encode};
 use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -42,6 +44,7 @@ use walk::{Target, Targets, Trail};
 pub struct MeshClient {
     secret: SecretKey,
     timeout: Duration,
+    fee_max: MicroCaesar,
     endpoint: Endpoint,
     stoq: Client,
     genesis: Genesis,
@@ -66,7 +69,8 @@ impl MeshClient {
         let stoq = Client::new(&endpoint, config);
         let bootstrap = Arc::new(Targets::new(bootstrap_targets(context)?));
         let genesis = fetch_genesis(&stoq, &bootstrap, context.genesis, timeout).await?;
-        Ok(Self { secret, timeout, endpoint, stoq, genesis, bootstrap, services: Mutex::default() })
+        let (fee_max, services) = (FEE_MAX_DEFAULT, Mutex::default());
+        Ok(Self { secret, timeout, fee_max, endpoint, stoq, genesis, bootstrap, services })
     }
 
     /// Calls a method.
@@ -155,6 +159,12 @@ impl MeshClient {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// The same client, which pays another amount at most for an operation.
+    #[must_use]
+    pub fn with_fee_max(self, fee_max: MicroCaesar) -> Self {
+        Self { fee_max, ..self }
     }
 
     /// What was counted so far: requests, outcomes, latencies.

@@ -3,8 +3,11 @@
 use super::MeshClient;
 use crate::failure::{Exit, Failure};
 use crate::moment::now;
+use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::state::{Action, OPERATION_MS_LIFE_MAX, Operation, OperationBody, Outcome, Receipt};
 
+/// The most that is paid for an operation, rent included, where nobody says another limit: one Caesar.
+pub const FEE_MAX_DEFAULT: MicroCaesar = MicroCaesar::ONE;
 /// How long after it was signed an operation may still happen: ten minutes.
 pub const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
 
@@ -24,6 +27,7 @@ impl MeshClient {
             owner: self.secret.public(),
             nonce,
             expires: now().plus(OPERATION_MS_LIFE),
+            fee_max: self.fee_max,
             action,
         };
         Ok(body.sign(&self.secret))

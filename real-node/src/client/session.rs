@@ -17,6 +17,32 @@ pub fn session<T>(
     waiting_for: &'static str,
     work: impl AsyncFnOnce(&MeshClient) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    execute(global, Some(waiting_for), work)
+}
+
+/// Runs `work`, which prints what it hears, with a client of the context's mesh, until the command's time is up or Ctrl-C
+/// ends it: the one end is as good as the other.
+///
+/// # Errors
+/// If there is no context, the mesh is not to be reached in time, or the work fails.
+pub fn listen(
+    global: &Global,
+    work: impl AsyncFnOnce(&MeshClient) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    execute(global, None, async |client| {
+        tokio::select! {
+            biased;
+            done = work(client) => done,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+fn execute<T>(
+    global: &Global,
+    waiting_for: Option<&'static str>,
+    work: impl AsyncFnOnce(&MeshClient) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let context = read_context(global)?;
     let runtime = runtime()?;
     let timeout = Duration::from_secs(global.timeout);
@@ -24,6 +50,10 @@ pub fn session<T>(
         let begun = Instant::now();
         let client = MeshClient::connect(&context, timeout).await?;
         let client = client.with_timeout(timeout.saturating_sub(begun.elapsed()));
+        let client = match global.fee_max {
+            Some(fee_max) => client.with_fee_max(fee_max.0),
+            None => client,
+        };
         let outcome = work(&client).await;
         client.close().await;
         outcome
@@ -37,7 +67,10 @@ pub fn session<T>(
             Err(Failure::new(Exit::Unreachable, message))
         })
     };
-    runtime.block_on(while_waiting(waiting_for, limited))
+    match waiting_for {
+        Some(what) => runtime.block_on(while_waiting(what, limited)),
+        None => runtime.block_on(limited),
+    }
 }
 
 /// What a command's calls run on.

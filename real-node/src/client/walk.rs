@@ -5,10 +5,11 @@
 
 use super::fault::{failure_of, is_of_the_node};
 use crate::failure::{Exit, Failure};
+use hypermesh_core::api::Method;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use stoq::{CallOptions, Client, Peer};
+use stoq::{CallOptions, Client, MessageStream, Peer};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -83,7 +84,8 @@ pub(super) async fn walk<T>(
         let Some(target) = next else { return Err(trail.failure((service, method))) };
         let time_left = end.saturating_duration_since(Instant::now());
         let deadline = if left.is_empty() { time_left } else { time_left / 2 };
-        let options = CallOptions::repeatable(deadline);
+        let early = Method::find(service, method).is_some_and(|method| method.early);
+        let options = CallOptions { early, ..CallOptions::repeatable(deadline) };
         match stoq.call(&target.peer, service, method, body.to_vec(), options).await {
             Ok(bytes) => match accept(&bytes) {
                 Ok(accepted) => {
@@ -103,6 +105,34 @@ pub(super) async fn walk<T>(
     }
 }
 
+/// Opens a streaming call at the first node that answers. What comes of it is for the caller: a node that fails later
+/// does so in the middle.
+pub(super) async fn open(
+    stoq: &Client,
+    targets: &Targets,
+    (service, method): (&str, &str),
+    body: &[u8],
+    timeout: Duration,
+) -> Result<MessageStream, Failure> {
+    let end = Instant::now() + timeout;
+    let mut left = targets.known().list;
+    let mut trail = Trail(Vec::new());
+    while let Some(target) = first_to_answer(stoq, &mut left, end, &mut trail).await {
+        let options = CallOptions::once(end.saturating_duration_since(Instant::now()));
+        match stoq.stream(&target.peer, service, method, body.to_vec(), options).await {
+            Ok(stream) => {
+                targets.answered(&target);
+                return Ok(stream);
+            }
+            Err(error) => {
+                trail.0.push((target.clone(), failure_of(&error)));
+                targets.failed(&target);
+            }
+        }
+    }
+    Err(trail.failure((service, method)))
+}
+
 /// The first node that answers a ping, each being asked a moment after the one before. Nodes that fail leave
 /// the list for the trail; the winner leaves it too.
 async fn first_to_answer(
@@ -117,7 +147,7 @@ async fn first_to_answer(
         pings.spawn(async move {
             sleep(STAGGER * turn).await;
             let deadline = end.saturating_duration_since(Instant::now()).min(PING_TIMEOUT);
-            let outcome = stoq.ping(&target.peer, deadline).await;
+            let outcome = stoq.reach(&target.peer, deadline).await;
             (target, outcome)
         });
     }
@@ -125,7 +155,7 @@ async fn first_to_answer(
         let Ok((target, outcome)) = joined else { continue };
         left.retain(|other| *other != target);
         match outcome {
-            Ok(_) => return Some(target),
+            Ok(()) => return Some(target),
             Err(error) => trail.0.push((target, failure_of(&error))),
         }
     }

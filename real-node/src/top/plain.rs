@@ -17,7 +17,7 @@ pub(super) async fn run(watcher: &mut Watcher<'_>, options: Options, output: Out
         if options.once {
             return output.print(&frame, text);
         }
-        if output.print_next(&frame, text)?.is_break() {
+        if !output.print_next(&frame, text)? {
             return Ok(());
         }
     }

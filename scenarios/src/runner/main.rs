@@ -1,5 +1,6 @@
 //! The runner: lists scenarios, plays them and plans by the thousand, and keeps, replays and cuts down what fails.
 
+mod economics;
 mod exit;
 mod faults;
 mod files;
@@ -44,6 +45,8 @@ enum Command {
     Run(named::Run),
     /// Plays the plans of many seeds, and keeps and cuts down those that fail.
     Swarm(swarm::Swarm),
+    /// Shows what it pays to run a validator: weeks of honest, lazy and lying ones, in the ledger's own code.
+    Economics(economics::EconomicsArgs),
     /// Prints the plan of a seed.
     Plan(replay::PlanOf),
     /// Plays a plan from its file, and compares with its tape if there is one beside it.
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Command::Faults(faults) => faults.print(),
         Command::Run(run) => run.play(),
         Command::Swarm(swarm) => swarm.play(),
+        Command::Economics(economics) => economics.run(),
         Command::Plan(plan) => plan.print(),
         Command::Replay(replay) => replay.play(),
         Command::Shrink(shrink) => shrink.cut_down(),

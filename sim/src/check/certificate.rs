@@ -215,7 +215,7 @@ mod tests {
         assert!(on_block(&unlogged, issued.height).unwrap_err().what.contains("log it"));
         let mut draft = decided.state.draft();
         let poor = world.cast().poor.public();
-        let given = NameOwner { owner: poor, since: issued.height };
+        let given = NameOwner { owner: poor, since: issued.height, expires: None };
         draft.put(&crate::world::name("web.demo.hypermesh"), &given);
         let given = chain.with(issued.height, draft.finish().0, decided.entries.clone());
         assert!(on_block(&given, issued.height).unwrap_err().what.contains("not its owner"));

@@ -8,6 +8,7 @@ use super::validity::{check_block, check_commit};
 use super::{Moment, Violation};
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Digest, Height, Mono, PublicKey, Signature, Table};
+use hypermesh_core::caesar::BlockMovements;
 use hypermesh_core::hypermesh::ordering::Round;
 use hypermesh_core::state::{Block, Executed, Genesis, Receipt, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,8 @@ pub struct Decided {
     pub receipts: Vec<Receipt>,
     /// What it appended to the log, in order.
     pub entries: Vec<Vec<u8>>,
+    /// What it moved in the ledger.
+    pub movements: BlockMovements,
     /// Precommits for it that hold.
     precommits: BTreeSet<Precommit>,
 }
@@ -86,9 +89,11 @@ impl Chain {
     /// This chain with another outcome of one block, for tests of what looks at it.
     #[cfg(test)]
     pub(super) fn with(&self, height: Height, state: State, entries: Vec<Vec<u8>>) -> Self {
-        let Decided { since, block, receipts, .. } = self.at(height).expect("a block of this chain");
-        let (block, receipts) = (block.clone(), receipts.clone());
-        let decided = Decided { state, since: *since, block, receipts, entries, precommits: BTreeSet::new() };
+        let Decided { since, block, receipts, movements, .. } =
+            self.at(height).expect("a block of this chain");
+        let (block, receipts, movements) = (block.clone(), receipts.clone(), movements.clone());
+        let (since, precommits) = (*since, BTreeSet::new());
+        let decided = Decided { state, since, block, receipts, entries, movements, precommits };
         let (genesis, genesis_hash) = (Arc::clone(&self.genesis), self.genesis_hash);
         Self { genesis, genesis_hash, decided: BTreeMap::from([(height, decided)]), unverified: 0 }
     }
@@ -161,9 +166,9 @@ impl Chain {
         let known = self.decided.get_mut(&parent.height()).map_or(&mut none, |parent| &mut parent.precommits);
         let executed = check_block(&parent, &block, known);
         let executed = executed.map_err(|what| broken(format!("block {height}: {what}")))?;
-        let Executed { state, receipts, entries, .. } = executed;
-        let precommits = BTreeSet::new();
-        let decided = Decided { state, since: moment.at, block: Some(block), receipts, entries, precommits };
+        let Executed { state, receipts, entries, movements, .. } = executed;
+        let (since, block, precommits) = (moment.at, Some(block), BTreeSet::new());
+        let decided = Decided { state, since, block, receipts, entries, movements, precommits };
         self.decided.insert(height, decided);
         Ok(())
     }
@@ -197,6 +202,7 @@ fn on_its_word(view: &View, since: Mono) -> Decided {
         block: None,
         receipts: Vec::new(),
         entries: Vec::new(),
+        movements: BlockMovements::default(),
         precommits: BTreeSet::new(),
     }
 }

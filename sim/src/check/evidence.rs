@@ -1,5 +1,6 @@
 //! Nobody is blamed unjustly, and whoever provably lies is found out: no node finds an honest one, or its own store, at
-//! fault; of each liar whose lie leaves evidence, some other node tells before the end.
+//! fault, and no block takes an honest one's stake; of each liar whose lie leaves evidence, some other node tells before
+//! the end, and a block has taken its stake.
 //!
 //! Two votes that contradict each other are such a proof as soon as one honest node has both. So a node that is handed the
 //! second by the liar itself, while it counts the votes of that very height and had the first in the same life and height,
@@ -46,6 +47,8 @@ pub struct EvidenceCheck {
     expected: BTreeSet<PublicKey>,
     /// Those whom others have blamed.
     blamed: BTreeSet<PublicKey>,
+    /// Those whose stakes were taken.
+    slashed: BTreeSet<PublicKey>,
     /// The votes of each liar that each node has counted, all of one height.
     counted: BTreeMap<(Place, PublicKey), Vec<Vote>>,
     /// Who has told of whose equivocation.
@@ -114,8 +117,13 @@ impl EvidenceCheck {
     /// Looks at what was told by the end.
     ///
     /// # Errors
-    /// If a liar who left evidence was not found out.
+    /// If a liar who left evidence was not found out, or has lost nothing.
     pub fn finish(&self) -> Result<(), Violation> {
+        if let Some(liar) =
+            self.expected.intersection(&self.blamed).find(|liar| !self.slashed.contains(*liar))
+        {
+            return Err(Violation::new("evidence", format!("{liar} was found out, and keeps its stake")));
+        }
         match self.expected.difference(&self.blamed).next() {
             Some(liar) => {
                 Err(Violation::new("evidence", format!("{liar} lied provably, and nobody says so")))
@@ -148,9 +156,15 @@ impl EvidenceCheck {
             Event::InvalidBlock { proposer, .. } => Some(*proposer),
             _ => None,
         });
+        if let Event::Slashed { validator, .. } = event {
+            self.slashed.insert(*validator);
+        }
         let just = match event {
             Event::Equivocation(evidence) => {
                 [&self.liars, &self.forgetful].iter().any(|some| some.contains(&evidence.offender()))
+            }
+            Event::Slashed { validator, .. } => {
+                [&self.liars, &self.forgetful].iter().any(|some| some.contains(validator))
             }
             Event::Culprit { validator, .. } => self.liars.contains(validator),
             Event::InvalidBlock { proposer, .. } => self.liars.contains(proposer),
@@ -168,7 +182,7 @@ impl EvidenceCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hypermesh_core::base::SecretKey;
+    use hypermesh_core::base::{MicroCaesar, SecretKey};
     use hypermesh_core::hypermesh::ordering::{Evidence, VoteKind};
 
     #[test]
@@ -205,7 +219,20 @@ mod tests {
         assert_eq!(check.finish().unwrap_err().check, "evidence");
         let culprit = Event::Culprit { validator: liar, reason: "bad share".to_string() };
         check.on_event(0, &culprit).unwrap();
+        assert!(check.finish().unwrap_err().what.contains("keeps its stake"));
+        let (amount, evidence) = (MicroCaesar(1), Digest([2; 32]));
+        check.on_event(0, &Event::Slashed { validator: liar, amount, evidence }).unwrap();
         assert_eq!(check.finish(), Ok(()));
+    }
+
+    #[test]
+    fn it_fires_when_an_honest_node_is_slashed() {
+        let (amount, evidence) = (MicroCaesar(1), Digest([2; 32]));
+        let slashed = Event::Slashed { validator: PublicKey([1; 32]), amount, evidence };
+        let mut check = EvidenceCheck::default();
+        assert_eq!(check.on_event(0, &slashed).unwrap_err().check, "evidence");
+        check.corrupt(PublicKey([1; 32]));
+        assert_eq!(check.on_event(0, &slashed), Ok(()));
     }
 
     #[test]

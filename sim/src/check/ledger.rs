@@ -1,19 +1,24 @@
 //! The ledger against a model of it, and each operation once: what every account holds after a block is what was in it
-//! before, with the block's rewards, fees and transfers; an operation's receipt stands in one block of the chain.
+//! before, with the block's rewards, fees, transfers, bonds and releases; an operation's receipt stands in one block of
+//! the chain; and what the block's history tells is what the model did, movement for movement.
 //!
 //! The model is a map of sums that knows the prices and who is paid, and reads nothing of the state but where it
 //! begins. An amount below zero is an error of the model, so a double spend is one. That an operation was rightly
 //! refused for another reason than its funds is not this check's business.
 
 use super::{Chain, Violation};
-use hypermesh_core::base::{Height, MicroCaesar, PublicKey};
+use hypermesh_core::base::{Height, MicroCaesar, PublicKey, UnixMillis};
 use hypermesh_core::caesar::{
-    ISSUE_FEE, Place, RECORDS_FEE, REGISTER_FEE, REVOKE_FEE, REWARD_DIVISOR, TRANSFER_FEE,
+    BOND_FEE, BlockMovements, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, Movement, NAME_RENT, Place,
+    RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, REWARD_MS_DIVISOR, REWARD_MS_MAX, Reason,
+    STAKE_MINIMUM, TRANSFER_FEE,
 };
 use hypermesh_core::state::{
-    Account, Action, Block, Operation, OperationId, Outcome, Receipt, Refusal, State,
+    Account, Action, Block, Member, Operation, OperationId, Outcome, Receipt, Refusal, State, SystemAction,
+    SystemOperation, Unbonding,
 };
-use std::collections::BTreeMap;
+use hypermesh_core::trustchain::DomainName;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Watches the ledger.
 #[derive(Default)]
@@ -26,8 +31,20 @@ pub struct LedgerCheck {
 /// What everyone holds.
 #[derive(Clone, Default)]
 struct Model {
-    accounts: BTreeMap<PublicKey, u64>,
-    reserve: u64,
+    held: BTreeMap<Place, u64>,
+    /// What is on its way out of stakes: when, whose, how much. In the order in which it is released.
+    releases: Vec<(UnixMillis, PublicKey, u64)>,
+    zones: Vec<DomainName>,
+    /// What the listed prices are multiplied by, in thousandths, and as many operations as leave it so.
+    rate: u64,
+    target: u64,
+    validators: u64,
+    unbonding_ms: u64,
+    time: UnixMillis,
+    /// Who was suspended after the last block: that it was rightly so is not looked at here.
+    suspended: BTreeSet<PublicKey>,
+    /// What the block under way has moved so far.
+    moved: Vec<Movement>,
 }
 
 impl LedgerCheck {
@@ -44,22 +61,33 @@ impl LedgerCheck {
         };
         let broken = |what: String| Violation::new("ledger", format!("block {height}: {what}"));
         model.reward(block).map_err(broken)?;
+        for operation in &block.body.system {
+            model.punish(operation).map_err(broken)?;
+        }
+        let (time, unbonding_ms) = (block.header.time, model.unbonding_ms);
         let mut receipts = decided.receipts.iter().peekable();
         for operation in block.body.batches.iter().flat_map(|batch| &batch.operations) {
             let id = operation.id();
             let receipt = receipts.next_if(|receipt| receipt.operation == id);
             once(&mut self.carried_out, id, receipt, height).map_err(broken)?;
             if let Some(receipt) = receipt {
-                model.carry_out(operation, receipt).map_err(broken)?;
+                model.carry_out(operation, receipt, time.plus(unbonding_ms)).map_err(broken)?;
             }
         }
-        match receipts.next() {
-            Some(receipt) => {
-                Err(broken(format!("a receipt for {}, which it does not carry", receipt.operation)))
-            }
-            None => model.compare(&decided.state).map_err(broken),
+        if let Some(receipt) = receipts.next() {
+            return Err(broken(format!("a receipt for {}, which it does not carry", receipt.operation)));
         }
+        model.end(time).map_err(broken)?;
+        model.follow_load(block);
+        model.compare(&decided.state).map_err(broken)?;
+        model.suspended = suspended(&decided.state);
+        model.compare_history(&decided.movements).map_err(broken)
     }
+}
+
+fn suspended(state: &State) -> BTreeSet<PublicKey> {
+    let suspended = state.rows::<Member>(Vec::new()).filter(|(_, member)| member.is_suspended());
+    suspended.filter_map(|(key, _)| key.try_into().map(PublicKey).ok()).collect()
 }
 
 fn standing(state: &State) -> BTreeMap<OperationId, Height> {
@@ -94,91 +122,206 @@ const fn price(action: &Action) -> u64 {
     match action {
         Action::IssueCertificate(_) => ISSUE_FEE.0,
         Action::RegisterName(_) => REGISTER_FEE.0,
+        Action::RenewName(_) => RENEW_FEE.0,
         Action::SetRecords(_) => RECORDS_FEE.0,
         Action::Transfer(_) => TRANSFER_FEE.0,
         Action::RevokeCertificate(_) => REVOKE_FEE.0,
+        Action::Bond(_) | Action::Unbond(_) => BOND_FEE.0,
         _ => 0,
     }
 }
 
 impl Model {
     fn of(state: &State) -> Self {
-        let accounts = state.genesis_document().accounts.iter().map(|account| account.owner);
-        let members = state.genesis_document().all_members().map(|member| member.key);
-        let mut model = Self { reserve: state.balance(Place::Reserve).0, ..Self::default() };
-        for (key, account) in state.rows::<Account>(Vec::new()) {
-            if let Ok(key) = key.try_into() {
-                model.accounts.insert(PublicKey(key), account.balance.0);
-            }
+        let key = |key: Vec<u8>| key.try_into().map(PublicKey).ok();
+        let genesis = state.genesis_document();
+        let mut model = Self {
+            zones: std::iter::once(&genesis.zone).chain(&genesis.reverse_zones).cloned().collect(),
+            rate: state.fee_rate().thousandths,
+            target: genesis.profile.fee_target_operations(),
+            validators: genesis.validators.len() as u64,
+            unbonding_ms: genesis.profile.unbonding_ms_delay(),
+            time: state.time(),
+            suspended: suspended(state),
+            ..Self::default()
+        };
+        model.held.insert(Place::Reserve, state.balance(Place::Reserve).0);
+        for (owner, account) in state.rows::<Account>(Vec::new()).filter_map(|(k, row)| Some((key(k)?, row)))
+        {
+            model.held.insert(Place::Account(owner), account.balance.0);
         }
-        for owner in accounts.chain(members) {
-            model.accounts.entry(owner).or_insert_with(|| state.balance(Place::Account(owner)).0);
+        for (owner, member) in state.rows::<Member>(Vec::new()).filter_map(|(k, row)| Some((key(k)?, row))) {
+            model.held.insert(Place::Stake(owner), member.stake.0);
         }
+        for (owner, row) in state.rows::<Unbonding>(Vec::new()).filter_map(|(k, row)| Some((key(k)?, row))) {
+            model.held.insert(Place::Unbonding(owner), row.balance.0);
+            let parts = row.releases.iter().map(|release| (release.time, owner, release.amount.0));
+            model.releases.extend(parts);
+        }
+        model.releases.sort_by_key(|(time, ..)| *time);
         model
     }
 
-    /// A ten-millionth of the reserve goes to those who decided the parent, in equal parts.
+    /// A thousandth of the reserve a day goes to those who decided the parent, have the minimum at stake and are not
+    /// suspended in the parent's state, in parts of as many as there are validators.
     fn reward(&mut self, block: &Block) -> Result<(), String> {
+        let ms = block.header.time.since(self.time).min(REWARD_MS_MAX);
+        self.time = block.header.time;
         let Some(commit) = &block.body.parent_commit else { return Ok(()) };
-        let share = self.reserve / REWARD_DIVISOR / commit.signatures.len().max(1) as u64;
+        let due = u128::from(self.holds(Place::Reserve)) * u128::from(ms) / u128::from(REWARD_MS_DIVISOR);
+        let share = u64::try_from(due).map_err(|_| "more is due than there is")? / self.validators.max(1);
         for signature in &commit.signatures {
-            self.reserve = self.reserve.checked_sub(share).ok_or("the reserve pays more than it has")?;
-            self.add(signature.validator, share)?;
+            let diligent = !self.suspended.contains(&signature.validator);
+            if diligent && self.holds(Place::Stake(signature.validator)) >= STAKE_MINIMUM.0 {
+                self.shift(Place::Reserve, Place::Account(signature.validator), share, Reason::Reward, None)?;
+            }
         }
         Ok(())
     }
 
-    fn carry_out(&mut self, operation: &Operation, receipt: &Receipt) -> Result<(), String> {
+    /// A block that brings evidence takes all that its validator has at stake or was taking out of it. That the evidence
+    /// holds is what makes the block valid: see `validity`.
+    fn punish(&mut self, operation: &SystemOperation) -> Result<(), String> {
+        let SystemAction::Accuse(offence) = &operation.action else { return Ok(()) };
+        let offender = offence.offender();
+        let id = Some(OperationId(operation.id()));
+        self.releases.retain(|(_, owner, _)| *owner != offender);
+        for source in [Place::Stake(offender), Place::Unbonding(offender)] {
+            let amount = self.holds(source);
+            self.shift(source, Place::Reserve, amount, Reason::Slash, id)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(
+        &mut self,
+        operation: &Operation,
+        receipt: &Receipt,
+        release: UnixMillis,
+    ) -> Result<(), String> {
         let (owner, action) = (operation.body.owner, &operation.body.action);
+        let (account, id) = (Place::Account(owner), Some(receipt.operation));
         let cost = match &receipt.outcome {
             outcome if out_of_time(outcome) => 0,
-            Outcome::Refused(Refusal::Funds { .. }) if self.holds(&owner) < price(action) => 0,
-            _ => price(action),
+            Outcome::Refused(Refusal::FeeMax { .. }) if self.asks(action) > operation.body.fee_max.0 => 0,
+            Outcome::Refused(Refusal::Funds { .. }) if self.holds(account) < self.fee(action) => 0,
+            _ => self.fee(action),
         };
+        if cost > operation.body.fee_max.0 {
+            return Err(format!("operation {} paid more than its owner's limit", receipt.operation));
+        }
         if receipt.fee.0 != cost {
             return Err(format!(
                 "operation {} paid {} where the price is {cost}",
                 receipt.operation, receipt.fee
             ));
         }
-        self.take(owner, cost)?;
-        self.reserve = self.reserve.checked_add(cost).ok_or("the reserve overflows")?;
-        if let (Action::Transfer(transfer), Outcome::Done(_)) = (action, &receipt.outcome) {
-            self.take(owner, transfer.amount.0)?;
-            self.add(transfer.to, transfer.amount.0)?;
+        self.shift(account, Place::Reserve, cost, Reason::Fee, id)?;
+        if let Outcome::Refused(_) = receipt.outcome {
+            return Ok(());
+        }
+        let (stake, unbonding) = (Place::Stake(owner), Place::Unbonding(owner));
+        match action {
+            Action::Transfer(transfer) => {
+                self.shift(account, Place::Account(transfer.to), transfer.amount.0, Reason::Transfer, id)
+            }
+            // A name below another costs no rent.
+            Action::RegisterName(register) if !self.is_top(&register.name) => Ok(()),
+            Action::RegisterName(_) | Action::RenewName(_) => {
+                self.shift(account, Place::Reserve, NAME_RENT.0, Reason::Rent, id)
+            }
+            Action::Bond(bond) => self.shift(account, stake, bond.amount.0, Reason::Bond, id),
+            Action::Unbond(unbond) => {
+                self.releases.push((release, owner, unbond.amount.0));
+                self.shift(stake, unbonding, unbond.amount.0, Reason::Unbond, id)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What an action costs now, by the list and the load.
+    fn fee(&self, action: &Action) -> u64 {
+        price(action) * self.rate / FEE_RATE_FLOOR
+    }
+
+    /// The same with the rent that it would pay.
+    fn asks(&self, action: &Action) -> u64 {
+        let rent = match action {
+            Action::RegisterName(register) if self.is_top(&register.name) => NAME_RENT.0,
+            Action::RenewName(_) => NAME_RENT.0,
+            _ => 0,
+        };
+        self.fee(action) + rent
+    }
+
+    /// An eighth more after twice as many operations as the target, an eighth less after none, and between in between.
+    fn follow_load(&mut self, block: &Block) {
+        let operations: u64 = block.body.batches.iter().map(|batch| batch.operations.len() as u64).sum();
+        let by = |distance: u64| (self.rate * distance.min(self.target) / self.target / 8).max(1);
+        self.rate = match operations {
+            _ if operations > self.target => (self.rate + by(operations - self.target)).min(FEE_RATE_CEILING),
+            _ if operations < self.target => (self.rate - by(self.target - operations)).max(FEE_RATE_FLOOR),
+            _ => self.rate,
+        };
+    }
+
+    /// What happens by time alone.
+    fn end(&mut self, time: UnixMillis) -> Result<(), String> {
+        let due = self.releases.iter().take_while(|(release, ..)| *release < time).count();
+        for (_, owner, amount) in self.releases.drain(..due).collect::<Vec<_>>() {
+            self.shift(Place::Unbonding(owner), Place::Account(owner), amount, Reason::Release, None)?;
         }
         Ok(())
     }
 
-    fn holds(&self, owner: &PublicKey) -> u64 {
-        self.accounts.get(owner).copied().unwrap_or_default()
+    /// Whether a name lies directly below a zone: those cost rent.
+    fn is_top(&self, name: &DomainName) -> bool {
+        name.parent().is_some_and(|parent| self.zones.contains(&parent))
     }
 
-    fn take(&mut self, owner: PublicKey, amount: u64) -> Result<(), String> {
-        let held = self.holds(&owner);
-        let left = held.checked_sub(amount).ok_or(format!("{owner} spends {amount} of {held}"))?;
-        self.accounts.insert(owner, left);
-        Ok(())
+    fn holds(&self, place: Place) -> u64 {
+        self.held.get(&place).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, owner: PublicKey, amount: u64) -> Result<(), String> {
-        let sum =
-            self.holds(&owner).checked_add(amount).ok_or(format!("the account of {owner} overflows"))?;
-        self.accounts.insert(owner, sum);
+    fn shift(
+        &mut self,
+        source: Place,
+        target: Place,
+        amount: u64,
+        reason: Reason,
+        operation: Option<OperationId>,
+    ) -> Result<(), String> {
+        let held = self.holds(source);
+        let left = held.checked_sub(amount).ok_or(format!("{source:?} spends {amount} of {held}"))?;
+        if amount == 0 || source == target {
+            return Ok(());
+        }
+        self.held.insert(source, left);
+        let sum = self.holds(target).checked_add(amount).ok_or(format!("{target:?} overflows"))?;
+        self.held.insert(target, sum);
+        let operation = operation.map(|id| id.0);
+        self.moved.push(Movement { source, target, amount: MicroCaesar(amount), reason, operation });
         Ok(())
     }
 
     fn compare(&self, state: &State) -> Result<(), String> {
-        let differs = |place, expected| {
-            let held = state.balance(place);
-            (held != MicroCaesar(expected))
-                .then(|| format!("{place:?} holds {held} and should hold {expected}"))
+        let differs = |(place, expected): (&Place, &u64)| {
+            let held = state.balance(*place);
+            (held.0 != *expected).then(|| format!("{place:?} holds {held} and should hold {expected}"))
         };
-        let accounts = self.accounts.iter().find_map(|(owner, held)| differs(Place::Account(*owner), *held));
-        match accounts.or_else(|| differs(Place::Reserve, self.reserve)) {
-            Some(what) => Err(what),
-            None => Ok(()),
+        self.held.iter().find_map(differs).map_or(Ok(()), Err)
+    }
+
+    /// The history tells what was moved; it is empty only where the block's outcome was not seen.
+    fn compare_history(&mut self, told: &BlockMovements) -> Result<(), String> {
+        let moved = std::mem::take(&mut self.moved);
+        if moved == told.movements {
+            return Ok(());
         }
+        let first = moved.iter().zip(&told.movements).position(|(one, other)| one != other);
+        let place = first.unwrap_or(moved.len().min(told.movements.len()));
+        let (expected, found) = (moved.get(place), told.movements.get(place));
+        Err(format!("movement {place} of the history is {found:?} and should be {expected:?}"))
     }
 }
 
@@ -215,11 +358,11 @@ mod tests {
     fn it_fires_when_a_balance_is_not_what_the_model_says() {
         assert_eq!(fires(|_, _| {}), Ok(()));
         let richer = |check: &mut LedgerCheck, receipt: &Receipt| {
-            *check.model.as_mut().unwrap().accounts.get_mut(&receipt.owner).unwrap() += 1;
+            *check.model.as_mut().unwrap().held.get_mut(&Place::Account(receipt.owner)).unwrap() += 1;
         };
         assert_eq!(fires(richer).unwrap_err().check, "ledger");
         let spent = |check: &mut LedgerCheck, receipt: &Receipt| {
-            check.model.as_mut().unwrap().accounts.insert(receipt.owner, 0);
+            check.model.as_mut().unwrap().held.insert(Place::Account(receipt.owner), 0);
         };
         assert!(fires(spent).unwrap_err().what.contains("of 0"));
     }
@@ -243,7 +386,12 @@ mod tests {
         let operation = &block.body.batches[0].operations[0];
         let mut model = Model::of(chain.newest().unwrap());
         let free = Receipt { fee: MicroCaesar(0), ..receipt.clone() };
-        assert!(model.carry_out(operation, &free).unwrap_err().contains("price"));
-        assert_eq!(model.carry_out(operation, receipt), Ok(()));
+        let release = UnixMillis(0);
+        assert!(model.carry_out(operation, &free, release).unwrap_err().contains("price"));
+        assert_eq!(model.carry_out(operation, receipt, release), Ok(()));
+        let told = BlockMovements { movements: model.moved.clone(), ..BlockMovements::default() };
+        assert_eq!(model.clone().compare_history(&told), Ok(()));
+        let silent = BlockMovements::default();
+        assert!(model.compare_history(&silent).unwrap_err().contains("movement 0"), "one is left out");
     }
 }

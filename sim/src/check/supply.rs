@@ -52,7 +52,7 @@ mod tests {
         let (state, _) = State::genesis(cast.genesis.clone());
         assert_eq!(check.on_state(0, &state), Ok(()));
         let mut draft = state.draft();
-        draft.put(&cast.poor.public(), &Account { balance: MicroCaesar(1) });
+        draft.put(&cast.poor.public(), &Account { balance: MicroCaesar(1), ..Account::default() });
         let (state, _, _) = draft.finish();
         assert_eq!(check.on_state(0, &state).unwrap_err().check, "supply");
     }

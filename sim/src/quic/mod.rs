@@ -31,9 +31,7 @@ pub(crate) use path::Troubles;
 pub use record::Answer;
 
 use crate::plan::{Coverage, FaultClass};
-use crate::world::{
-    Cast, OPERATION_MS_LIFE, Owner, Place, RunFault, Start, Taken, Validator, begins, bundle_in, ready_disks,
-};
+use crate::world::{Cast, Owner, Place, RunFault, Start, Taken, Validator, begins, bundle_in, ready_disks};
 use clock::wall;
 use host::{CLIENT_ADDRESS, ClientHost, Common, NodeHost, Question};
 use hypermesh_core::api::View;
@@ -187,7 +185,7 @@ impl QuicWorld {
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
         let (genesis, time) = (self.cast.genesis_hash(), self.wall());
-        Owner { key: key.clone(), genesis, time, life_ms: OPERATION_MS_LIFE }
+        Owner::new(key.clone(), genesis, time)
     }
 
     /// A node's view, if it runs.

@@ -35,6 +35,7 @@ pub(super) fn grow(cast: &Cast, signers: &[Place], disk: &Disk, count: u64) -> W
         let key = block.header.height.0.to_be_bytes();
         writes.put(Table::Blocks, key, block.to_bytes());
         writes.put(Table::Commits, key, encode(&(&block.header, &decided)));
+        writes.put(Table::Movements, key, encode(&executed.movements));
         for (key, value) in executed.changes {
             match value {
                 Some(value) => writes.put(Table::State, key, value.to_vec()),

@@ -242,12 +242,7 @@ impl World {
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        Owner {
-            key: key.clone(),
-            genesis: self.cast.genesis_hash(),
-            time: self.wall(),
-            life_ms: OPERATION_MS_LIFE,
-        }
+        Owner::new(key.clone(), self.cast.genesis_hash(), self.wall())
     }
 
     /// A node's view, if it runs.

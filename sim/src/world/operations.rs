@@ -2,13 +2,13 @@
 
 use super::cast::identity;
 use hypermesh_core::api::{
-    IssueCertificateRequest, RegisterNameRequest, Request, RevokeCertificateRequest, SetRecordsRequest,
-    TransferRequest,
+    BondRequest, IssueCertificateRequest, RegisterNameRequest, RenewNameRequest, Request,
+    RevokeCertificateRequest, SetRecordsRequest, TransferRequest, UnbondRequest,
 };
 use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::state::{
-    Action, CertificateProfile, IssueCertificate, LEAF_SECONDS_DEFAULT, OperationBody, Protocol,
-    RegisterName, RevokeCertificate, ServicePort, SetRecords, Transfer,
+    Action, Bond, CertificateProfile, IssueCertificate, LEAF_SECONDS_DEFAULT, OperationBody, Protocol,
+    RegisterName, RenewName, RevokeCertificate, ServicePort, SetRecords, Transfer, Unbond,
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
@@ -28,13 +28,15 @@ pub struct Owner {
     pub time: UnixMillis,
     /// How long an operation may wait, in milliseconds.
     pub life_ms: u64,
+    /// The most that the owner pays for one.
+    pub fee_max: MicroCaesar,
 }
 
 impl Owner {
     /// An owner whose operations may wait as long as a real client's.
     #[must_use]
     pub const fn new(key: SecretKey, genesis: Digest, time: UnixMillis) -> Self {
-        Self { key, genesis, time, life_ms: OPERATION_MS_LIFE }
+        Self { key, genesis, time, life_ms: OPERATION_MS_LIFE, fee_max: MicroCaesar(u64::MAX) }
     }
 
     /// Asks for a certificate for these names, whose key follows from the nonce.
@@ -93,10 +95,38 @@ impl Owner {
         Request::Transfer(TransferRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
+    /// Pays for a name for another period.
+    #[must_use]
+    pub fn renew(&self, nonce: u64, name: DomainName) -> Request {
+        let action = Action::RenewName(RenewName { name });
+        Request::RenewName(RenewNameRequest { operation: self.body(nonce, action).sign(&self.key) })
+    }
+
+    /// Puts an amount at stake.
+    #[must_use]
+    pub fn bond(&self, nonce: u64, amount: MicroCaesar) -> Request {
+        let action = Action::Bond(Bond { amount });
+        Request::Bond(BondRequest { operation: self.body(nonce, action).sign(&self.key) })
+    }
+
+    /// Takes an amount out of the stake.
+    #[must_use]
+    pub fn unbond(&self, nonce: u64, amount: MicroCaesar) -> Request {
+        let action = Action::Unbond(Unbond { amount });
+        Request::Unbond(UnbondRequest { operation: self.body(nonce, action).sign(&self.key) })
+    }
+
     /// The same owner, whose operations may wait only so long.
     #[must_use]
     pub fn in_a_hurry(mut self, life: core::time::Duration) -> Self {
         self.life_ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// The same owner, who pays no more than so much for an operation.
+    #[must_use]
+    pub const fn at_most(mut self, fee_max: MicroCaesar) -> Self {
+        self.fee_max = fee_max;
         self
     }
 
@@ -108,6 +138,7 @@ impl Owner {
             owner: self.key.public(),
             nonce,
             expires: self.time.plus(self.life_ms),
+            fee_max: self.fee_max,
             action,
         }
     }

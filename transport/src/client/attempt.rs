@@ -16,58 +16,109 @@ pub(super) async fn attempt(
     body: Bytes,
     answer_bytes_max: usize,
 ) -> Result<Bytes, CallError> {
-    let (send, receive) = connection.open_bi().await?;
-    let mut send = Sender::new(send, Abandon::Cancelled);
-    let mut reader = Reader { frames: FrameReader::new(receive), done: false };
-    let mut head = BytesMut::new();
-    put_value(&mut head, Kind::Header, header);
-    put_prefix(&mut head, Kind::Message, body.len());
-    match send.stream.write_all_chunks(&mut [head.freeze(), body]).await {
-        Ok(()) => send.finish(),
-        // The server has answered without reading all: the answer says why.
-        Err(WriteError::Stopped(_)) => {}
-        Err(WriteError::ConnectionLost(error)) => return Err(error.into()),
-        Err(error) => return Err(CallError::Lost { reason: error.to_string() }),
-    }
-    let answer = reader.answer(answer_bytes_max).await?;
-    reader.done = true;
-    answer.map_err(|status| CallError::Refused { status })
-}
-
-/// The receiving side. Dropped before the answer is complete, it tells the server to stop.
-struct Reader {
-    frames: FrameReader,
-    done: bool,
-}
-
-impl Reader {
-    async fn answer(&mut self, bytes_max: usize) -> Result<Result<Bytes, Status>, ReadFailure> {
-        let mut body = None;
-        loop {
-            let prefix = self.frames.prefix().await?.ok_or(FrameError::Truncated)?;
-            if prefix.kind == Kind::Message && body.is_none() {
-                prefix.checked(Kind::Message, bytes_max)?;
-                body = Some(self.frames.payload().await?);
-                continue;
+    let mut opened = Opened::open(connection, header, body).await?;
+    opened.finish();
+    let mut body = None;
+    loop {
+        match opened.next(answer_bytes_max).await? {
+            Frame::Message(message) if body.is_none() => body = Some(message),
+            Frame::Message(_) => return Err(unexpected(Kind::Message, Kind::Status).into()),
+            Frame::Status(status) => {
+                return match body {
+                    Some(body) if status.code() == StatusCode::Ok => Ok(body),
+                    None if status.code() != StatusCode::Ok => Err(CallError::Refused { status }),
+                    _ => Err(unexpected(Kind::Status, Kind::Message).into()),
+                };
             }
-            prefix.checked(Kind::Status, STATUS_BYTES_MAX)?;
-            let content = |error| FrameError::Content { kind: Kind::Status, error };
-            let status: Status = decode(&self.frames.payload().await?, STATUS_BYTES_MAX).map_err(content)?;
-            self.frames.end().await?;
-            return match body {
-                Some(body) if status.code() == StatusCode::Ok => Ok(Ok(body)),
-                None if status.code() != StatusCode::Ok && status.is_bounded() => Ok(Err(status)),
-                _ => Err(FrameError::Unexpected { kind: Kind::Status, expected: Kind::Message }.into()),
-            };
         }
     }
 }
 
-impl Drop for Reader {
+/// A call whose first message is on its way. Dropped before its status has come, it tells the server to stop.
+pub(super) struct Opened {
+    send: Sender,
+    frames: FrameReader,
+    ended: bool,
+}
+
+/// What a server says.
+pub(super) enum Frame {
+    /// A message.
+    Message(Bytes),
+    /// How it ended: the last.
+    Status(Status),
+}
+
+impl Opened {
+    /// Opens a stream, and sends header and first message.
+    pub(super) async fn open(
+        connection: &quinn::Connection,
+        header: &Header,
+        body: Bytes,
+    ) -> Result<Self, CallError> {
+        let (send, receive) = connection.open_bi().await?;
+        let (send, frames) = (Sender::new(send, Abandon::Cancelled), FrameReader::new(receive));
+        let mut opened = Self { send, frames, ended: false };
+        let mut head = BytesMut::new();
+        put_value(&mut head, Kind::Header, header);
+        opened.write(head, body).await?;
+        Ok(opened)
+    }
+
+    /// Sends another message, waiting until there is room for it.
+    pub(super) async fn send(&mut self, body: Bytes) -> Result<(), CallError> {
+        self.write(BytesMut::new(), body).await
+    }
+
+    async fn write(&mut self, mut head: BytesMut, body: Bytes) -> Result<(), CallError> {
+        put_prefix(&mut head, Kind::Message, body.len());
+        match self.send.stream.write_all_chunks(&mut [head.freeze(), body]).await {
+            // Stopped, the server has answered without reading all: the answer says why.
+            Ok(()) | Err(WriteError::Stopped(_)) => Ok(()),
+            Err(WriteError::ConnectionLost(error)) => Err(error.into()),
+            Err(error) => Err(CallError::Lost { reason: error.to_string() }),
+        }
+    }
+
+    /// Says that there are no more messages.
+    pub(super) fn finish(&mut self) {
+        self.send.finish();
+    }
+
+    /// What the server says next. It may be given up at any time, and loses nothing.
+    pub(super) async fn next(&mut self, bytes_max: usize) -> Result<Frame, ReadFailure> {
+        let prefix = self.frames.prefix().await?.ok_or(FrameError::Truncated)?;
+        if prefix.kind == Kind::Message {
+            prefix.checked(Kind::Message, bytes_max)?;
+            return Ok(Frame::Message(self.frames.payload().await?));
+        }
+        prefix.checked(Kind::Status, STATUS_BYTES_MAX)?;
+        let content = |error| FrameError::Content { kind: Kind::Status, error };
+        let status: Status = decode(&self.frames.payload().await?, STATUS_BYTES_MAX).map_err(content)?;
+        if !status.is_bounded() {
+            return Err(unexpected(Kind::Status, Kind::Message).into());
+        }
+        self.frames.end().await?;
+        self.ended = true;
+        Ok(Frame::Status(status))
+    }
+}
+
+impl Drop for Opened {
     fn drop(&mut self) {
-        if !self.done {
+        if !self.ended {
             self.frames.stop(Abandon::Cancelled);
         }
+    }
+}
+
+const fn unexpected(kind: Kind, expected: Kind) -> FrameError {
+    FrameError::Unexpected { kind, expected }
+}
+
+impl From<FrameError> for CallError {
+    fn from(error: FrameError) -> Self {
+        ReadFailure::Frame(error).into()
     }
 }
 

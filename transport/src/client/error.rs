@@ -1,7 +1,8 @@
 //! How a call can fail.
 
 use crate::endpoint::DialError;
-use crate::status::{Status, StatusCode};
+use crate::status::{Advice, Status, StatusCode};
+use std::time::Duration;
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +68,22 @@ impl CallError {
             Self::Protocol { .. } => StatusCode::Internal,
             Self::TooLong { .. } | Self::Name { .. } => StatusCode::InvalidArgument,
             Self::TooManyPeers { .. } => StatusCode::ResourceExhausted,
+        }
+    }
+
+    /// Whether the server wants to be asked again when the handshake is over.
+    pub(super) fn is_too_early(&self) -> bool {
+        matches!(self, Self::Refused { status } if status.advice() == Some(Advice::TooEarly))
+    }
+
+    /// How long the server wants to be left alone, if it said so. Nothing was done then.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { status } => match status.advice()? {
+                Advice::RetryAfter { ms } => Some(Duration::from_millis(ms.into())),
+                Advice::TooEarly => None,
+            },
+            _ => None,
         }
     }
 

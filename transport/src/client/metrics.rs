@@ -17,6 +17,10 @@ pub struct ClientMetrics {
     pub retries: u64,
     /// Connections that were dialled.
     pub dials: u64,
+    /// Those of them whose first flight carried calls that the server took.
+    pub early_accepted: u64,
+    /// Those of them whose first flight carried calls that the server did not take, and that were sent again.
+    pub early_refused: u64,
     /// How long the calls that ended `ok` took.
     pub latency: Latency,
 }
@@ -39,6 +43,8 @@ pub(super) struct Counters {
     pub(super) requests: AtomicU64,
     pub(super) retries: AtomicU64,
     pub(super) dials: AtomicU64,
+    pub(super) early_accepted: AtomicU64,
+    pub(super) early_refused: AtomicU64,
     outcomes: [AtomicU64; StatusCode::ALL.len()],
     latency: Histogram,
 }
@@ -49,6 +55,8 @@ impl Counters {
             requests: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             dials: AtomicU64::new(0),
+            early_accepted: AtomicU64::new(0),
+            early_refused: AtomicU64::new(0),
             outcomes: [const { AtomicU64::new(0) }; StatusCode::ALL.len()],
             latency: Histogram([const { AtomicU64::new(0) }; BUCKETS]),
         }
@@ -70,6 +78,8 @@ impl Counters {
             outcomes: outcomes.map(|(code, n)| (code, n.load(Relaxed))).filter(|(_, n)| *n > 0).collect(),
             retries: self.retries.load(Relaxed),
             dials: self.dials.load(Relaxed),
+            early_accepted: self.early_accepted.load(Relaxed),
+            early_refused: self.early_refused.load(Relaxed),
             latency: self.latency.summary(),
         }
     }

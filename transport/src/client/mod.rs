@@ -4,11 +4,14 @@ mod attempt;
 mod error;
 mod metrics;
 mod pool;
+mod stream;
 
 #[cfg(hypermesh_fuzzing)]
 pub(crate) use attempt::STATUS_BYTES_MAX;
 pub use error::CallError;
 pub use metrics::{ClientMetrics, Latency};
+pub use pool::EarlyData;
+pub use stream::MessageStream;
 
 use crate::backoff::{Backoff, BackoffConfig};
 use crate::endpoint::{Endpoint, Peer, ipv6};
@@ -16,10 +19,11 @@ use crate::frame::{HEADER_VERSION, Header, MESSAGE_BYTES_MAX, is_name};
 use crate::server::{OWN_SERVICE, PING_METHOD};
 use crate::status::StatusCode;
 use crate::tls::ALPN;
+use attempt::Opened;
 use bytes::Bytes;
 use hypermesh_core::base::PublicKey;
 use metrics::Counters;
-use pool::Pool;
+use pool::{Live, Pool};
 use serde::Serialize;
 use std::net::SocketAddrV6;
 use std::sync::Arc;
@@ -45,7 +49,7 @@ struct Inner {
 pub struct ClientConfig {
     /// The most bytes of a request, and of an answer.
     pub message_bytes_max: usize,
-    /// The most attempts at a call that may be repeated.
+    /// The most attempts at a call that may be repeated, or that the server has sent away.
     pub attempts_max: u32,
     /// The waits between attempts.
     pub retry: BackoffConfig,
@@ -72,6 +76,12 @@ pub struct CallOptions {
     /// Whether asking twice is the same as asking once. Only then is a call tried again, under one
     /// idempotency key.
     pub idempotent: bool,
+    /// The same for every attempt at this call, by this or another client of the same key, within the time that servers keep
+    /// outcomes; drawn at random for a call that may be repeated if `None`.
+    pub idempotency_key: Option<[u8; 16]>,
+    /// Whether it may go out with a connection's first flight, before the server has proved to be there and in a form that
+    /// whoever overhears it can send again: for methods that the server takes so. If it does not, it is sent again.
+    pub early: bool,
     /// What the log lines about this call have in common; drawn at random if `None`.
     pub trace_id: Option<[u8; 16]>,
 }
@@ -80,13 +90,19 @@ impl CallOptions {
     /// A call that must not be repeated.
     #[must_use]
     pub const fn once(deadline: Duration) -> Self {
-        Self { deadline, idempotent: false, trace_id: None }
+        Self { deadline, idempotent: false, idempotency_key: None, early: false, trace_id: None }
     }
 
     /// A call that may be repeated.
     #[must_use]
     pub const fn repeatable(deadline: Duration) -> Self {
-        Self { deadline, idempotent: true, trace_id: None }
+        Self { idempotent: true, ..Self::once(deadline) }
+    }
+
+    /// A call that may be repeated, by anybody who overhears it too: a read of what is public.
+    #[must_use]
+    pub const fn read(deadline: Duration) -> Self {
+        Self { early: true, ..Self::repeatable(deadline) }
     }
 }
 
@@ -97,8 +113,12 @@ pub struct Ping {
     pub key: PublicKey,
     /// Where it answered.
     pub addr: SocketAddrV6,
+    /// From asking to the first answer, in microseconds: with what it took to set a connection up, if none stood.
+    pub first_us: u64,
     /// From asking to the answer, in microseconds, on a connection that stood.
     pub round_trip_us: u64,
+    /// What became of the connection's first flight.
+    pub early_data: EarlyData,
     /// QUIC's own smoothed measure of the path, in microseconds.
     pub path_us: u64,
     /// The protocol.
@@ -131,10 +151,53 @@ impl Client {
         body: impl Into<Bytes>,
         options: CallOptions,
     ) -> Result<Bytes, CallError> {
-        let mut record = Record::begin(&self.inner.counters);
+        let mut record = Record::begin(&self.inner);
         let result = self.inner.call(peer, service, method, body.into(), options).await;
         record.code = result.as_ref().map_or_else(CallError::code, |_| StatusCode::Ok);
         result
+    }
+
+    /// Asks a peer once, and hands out its answers as they come. Dropping them cancels the call at the peer too.
+    ///
+    /// The deadline holds for the whole of it. Nothing is tried again by itself: where to go on from, only the caller
+    /// knows.
+    ///
+    /// # Errors
+    /// If the call could not be made. How it ended, the answers say.
+    pub async fn stream(
+        &self,
+        peer: &Peer,
+        service: &str,
+        method: &str,
+        body: impl Into<Bytes>,
+        options: CallOptions,
+    ) -> Result<MessageStream, CallError> {
+        let mut stream = self.converse(peer, service, method, body, options).await?;
+        stream.finish();
+        Ok(stream)
+    }
+
+    /// As [`Self::stream`], for a method that takes further messages while it answers: [`MessageStream::send`].
+    ///
+    /// # Errors
+    /// If the call could not be made. How it ended, the answers say.
+    pub async fn converse(
+        &self,
+        peer: &Peer,
+        service: &str,
+        method: &str,
+        body: impl Into<Bytes>,
+        options: CallOptions,
+    ) -> Result<MessageStream, CallError> {
+        let mut record = Record::begin(&self.inner);
+        let result = self.inner.open(peer, service, method, body.into(), options).await;
+        match result {
+            Ok((opened, deadline)) => Ok(MessageStream::new(opened, deadline, record)),
+            Err(error) => {
+                record.code = error.code();
+                Err(error)
+            }
+        }
     }
 
     /// Measures the round trip to a peer, and says what the connection is protected by.
@@ -142,22 +205,50 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub async fn ping(&self, peer: &Peer, deadline: Duration) -> Result<Ping, CallError> {
-        let Inner { endpoint, pool, counters, .. } = &*self.inner;
-        let end = Instant::now() + deadline;
-        let connection = timeout_at(end, pool.connection(endpoint, peer, counters));
-        let connection = connection.await.map_err(|_| CallError::DeadlineExceeded)??;
-        let start = Instant::now();
-        let options = CallOptions::once(end.saturating_duration_since(start));
-        self.call(peer, OWN_SERVICE, PING_METHOD, Bytes::new(), options).await?;
+        let Inner { endpoint, pool, .. } = &*self.inner;
+        let begin = Instant::now();
+        let end = begin + deadline;
+        let ask = async || {
+            let start = Instant::now();
+            let mut options = CallOptions::once(end.saturating_duration_since(start));
+            options.early = true;
+            self.call(peer, OWN_SERVICE, PING_METHOD, Bytes::new(), options).await?;
+            Ok::<_, CallError>(start.elapsed())
+        };
+        let first = ask().await?;
+        let connection = timeout_at(end, pool.connection(&self.inner, peer));
+        let Live { connection, early } = connection.await.map_err(|_| CallError::DeadlineExceeded)??;
+        let round_trip = ask().await?;
         Ok(Ping {
             key: connection.key,
             addr: ipv6(connection.quinn.remote_address()),
-            round_trip_us: micros(start.elapsed()),
+            first_us: micros(first),
+            round_trip_us: micros(round_trip),
+            early_data: early,
             path_us: micros(connection.quinn.rtt()),
             protocol: String::from_utf8_lossy(ALPN).into_owned(),
             cipher_suite: endpoint.tls().cipher_suite().map(Into::into),
             key_exchange: endpoint.tls().key_exchange().map(Into::into),
         })
+    }
+
+    /// Asks a peer whether it is there.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn reach(&self, peer: &Peer, deadline: Duration) -> Result<(), CallError> {
+        self.call(peer, OWN_SERVICE, PING_METHOD, Bytes::new(), CallOptions::read(deadline)).await.map(|_| ())
+    }
+
+    /// Whether there is a session with this peer that can be resumed.
+    #[cfg(test)]
+    pub(crate) fn may_resume(&self, peer: &Peer) -> bool {
+        self.inner.pool.may_resume(peer)
+    }
+
+    /// Closes the connection with a peer, and what is asked over it. The next call sets up another, and resumes the session.
+    pub fn disconnect(&self, peer: &Peer) {
+        self.inner.pool.disconnect(peer);
     }
 
     /// What was counted so far.
@@ -168,14 +259,14 @@ impl Client {
 }
 
 impl Inner {
-    async fn call(
+    /// The header of a call, if it may be made.
+    fn header(
         &self,
-        peer: &Peer,
         service: &str,
         method: &str,
-        body: Bytes,
-        options: CallOptions,
-    ) -> Result<Bytes, CallError> {
+        body: &Bytes,
+        options: &CallOptions,
+    ) -> Result<Header, CallError> {
         if !is_name(service) || !is_name(method) {
             return Err(CallError::Name { service: service.into(), method: method.into() });
         }
@@ -184,25 +275,71 @@ impl Inner {
             return Err(CallError::TooLong { bytes, bytes_max });
         }
         let env = self.endpoint.env();
-        let mut header = Header {
+        Ok(Header {
             version: HEADER_VERSION,
             service: service.into(),
             method: method.into(),
             deadline_ms: 0,
-            idempotency_key: options.idempotent.then(|| env.random()),
+            idempotency_key: options.idempotency_key.or_else(|| options.idempotent.then(|| env.random())),
             trace_id: options.trace_id.unwrap_or_else(|| env.random()),
-        };
+        })
+    }
+
+    /// Opens a streaming call, until its deadline at most.
+    async fn open(
+        &self,
+        peer: &Peer,
+        service: &str,
+        method: &str,
+        body: Bytes,
+        options: CallOptions,
+    ) -> Result<(Opened, Instant), CallError> {
+        let mut header = self.header(service, method, &body, &options)?;
         let deadline = Instant::now() + options.deadline.min(DEADLINE_MAX);
-        let attempts_max = if options.idempotent { self.config.attempts_max } else { 1 };
+        let opening = async {
+            let live = self.pool.connection(self, peer).await?;
+            header.deadline_ms = deadline_ms(deadline);
+            Opened::open(&live.connection.quinn, &header, body).await
+        };
+        let opened = timeout_at(deadline, opening).await.unwrap_or(Err(CallError::DeadlineExceeded));
+        Ok((opened?, deadline))
+    }
+
+    async fn call(
+        self: &Arc<Self>,
+        peer: &Peer,
+        service: &str,
+        method: &str,
+        body: Bytes,
+        options: CallOptions,
+    ) -> Result<Bytes, CallError> {
+        let mut header = self.header(service, method, &body, &options)?;
+        let env = self.endpoint.env();
+        let deadline = Instant::now() + options.deadline.min(DEADLINE_MAX);
+        // What a server sends away to come back later, it has not begun.
+        let may_repeat =
+            |error: &CallError| error.retry_after().is_some() || (options.idempotent && error.is_passing());
         let mut backoff = Backoff::new(&self.config.retry);
         let mut attempt = 1;
         loop {
-            let result = timeout_at(deadline, self.attempt(peer, &mut header, &body, deadline)).await;
+            let asking = async {
+                if options.early
+                    && let Some(answer) = self.attempt_early(peer, &mut header, &body, deadline).await
+                {
+                    return answer;
+                }
+                self.attempt(peer, &mut header, &body, deadline).await
+            };
+            let result = timeout_at(deadline, asking).await;
             let error = match result.unwrap_or(Err(CallError::DeadlineExceeded)) {
-                Err(error) if error.is_passing() && attempt < attempts_max => error,
+                Err(error) if may_repeat(&error) && attempt < self.config.attempts_max => error,
                 result => return result,
             };
-            let wait = backoff.wait(env);
+            let mut wait = backoff.wait(env);
+            if let Some(asked) = error.retry_after() {
+                // Never sooner than it asks, and not all at the same moment.
+                wait = wait.max(asked + env.jittered(asked / 2));
+            }
             if Instant::now() + wait >= deadline {
                 return Err(error);
             }
@@ -220,31 +357,65 @@ impl Inner {
         body: &Bytes,
         deadline: Instant,
     ) -> Result<Bytes, CallError> {
-        let connection = self.pool.connection(&self.endpoint, peer, &self.counters).await?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        header.deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
-        attempt::attempt(&connection.quinn, header, body.clone(), self.config.message_bytes_max).await
+        let live = self.pool.connection(self, peer).await?;
+        header.deadline_ms = deadline_ms(deadline);
+        attempt::attempt(&live.connection.quinn, header, body.clone(), self.config.message_bytes_max).await
+    }
+}
+
+impl Inner {
+    /// Asks with the first flight of a connection; `None` if it has to be asked when the handshake is over.
+    async fn attempt_early(
+        self: &Arc<Self>,
+        peer: &Peer,
+        header: &mut Header,
+        body: &Bytes,
+        deadline: Instant,
+    ) -> Option<Result<Bytes, CallError>> {
+        let mut early = match self.pool.early(self, peer) {
+            Ok(early) => early?,
+            Err(error) => return Some(Err(error)),
+        };
+        header.deadline_ms = deadline_ms(deadline);
+        let bytes_max = self.config.message_bytes_max;
+        let answer = attempt::attempt(&early.quinn, header, body.clone(), bytes_max).await;
+        match answer {
+            Err(error) if error.is_too_early() => None,
+            // The server may not have taken the first flight: then nothing was asked.
+            Err(error @ CallError::Lost { .. }) => match early.outcome().await {
+                Ok(true) => Some(Err(error)),
+                Ok(false) => None,
+                Err(failed) => Some(Err(failed)),
+            },
+            answer => Some(answer),
+        }
     }
 }
 
 /// Counts a call when it ends, be it by being dropped.
-struct Record<'a> {
-    counters: &'a Counters,
+struct Record {
+    client: Arc<Inner>,
     start: Instant,
     code: StatusCode,
 }
 
-impl<'a> Record<'a> {
-    fn begin(counters: &'a Counters) -> Self {
-        counters.requests.fetch_add(1, Relaxed);
-        Self { counters, start: Instant::now(), code: StatusCode::Cancelled }
+impl Record {
+    fn begin(client: &Arc<Inner>) -> Self {
+        client.counters.requests.fetch_add(1, Relaxed);
+        Self { client: Arc::clone(client), start: Instant::now(), code: StatusCode::Cancelled }
     }
 }
 
-impl Drop for Record<'_> {
+impl Drop for Record {
     fn drop(&mut self) {
-        self.counters.ended(self.code, self.start.elapsed());
+        self.client.counters.ended(self.code, self.start.elapsed());
     }
+}
+
+/// What is left until a deadline, as a header says it.
+fn deadline_ms(deadline: Instant) -> u32 {
+    let left = deadline.saturating_duration_since(Instant::now());
+    u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 fn micros(duration: Duration) -> u64 {

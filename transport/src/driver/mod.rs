@@ -5,6 +5,7 @@
 //! view that it publishes, by the task of the call itself.
 
 mod audit;
+mod lookups;
 mod service;
 mod turn;
 mod turnable;

@@ -1,10 +1,16 @@
 //! What callers see of a node: reads from its view, all else through its queue.
 
 use super::audit::{self, Ending};
+use super::lookups::Lookups;
 use super::turn::{Asked, Incoming, stopping};
-use crate::{BoxFuture, Call, Class, Clock, Handler, Standing, Status, StatusCode, Turn};
+use crate::{
+    BoxFuture, Call, CallStream, Class, Clock, Handler, MethodShape, MethodTraits, Standing, Status,
+    StatusCode, Turn,
+};
 use bytes::Bytes;
-use hypermesh_core::api::{ApiFault, FaultKind, Request, View, read};
+use hypermesh_core::api::{
+    ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, View, read,
+};
 use hypermesh_core::base::{Mono, PublicKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,17 +29,19 @@ pub(super) struct NodeService {
     views: watch::Receiver<Arc<View>>,
     clock: Arc<dyn Clock>,
     validators: BTreeSet<PublicKey>,
+    lookups: Lookups,
 }
 
 impl NodeService {
-    pub(super) const fn new(
+    pub(super) fn new(
         incoming: mpsc::Sender<Incoming>,
         requests: mpsc::Sender<Asked>,
         views: watch::Receiver<Arc<View>>,
         clock: Arc<dyn Clock>,
         validators: BTreeSet<PublicKey>,
     ) -> Self {
-        Self { incoming, requests, views, clock, validators }
+        let lookups = Lookups::default();
+        Self { incoming, requests, views, clock, validators, lookups }
     }
 
     async fn answer(&self, call: Call) -> Result<Bytes, Status> {
@@ -53,12 +61,21 @@ impl NodeService {
         asked.instrument(span).await
     }
 
+    /// Puts a request into the node's queue. The turn goes along: no more calls wait there than are worked on at once,
+    /// each caller's in turn.
+    async fn submit(
+        &self,
+        request: Request,
+        turn: Turn,
+    ) -> Result<oneshot::Receiver<Result<Response, ApiFault>>, ApiFault> {
+        let (respond, response) = oneshot::channel();
+        let asked = Asked { request: Box::new(request), respond, turn, span: Span::current() };
+        self.requests.send(asked).await.map_err(|_| stopping())?;
+        Ok(response)
+    }
+
     async fn ask(&self, request: Request, turn: Turn, deadline: Mono) -> Result<Bytes, Status> {
-        let (respond, mut response) = oneshot::channel();
-        let span = Span::current();
-        // The turn goes along: no more calls wait here than are worked on at once, each caller's in turn.
-        let asked = Asked { request: Box::new(request), respond, turn, span };
-        self.requests.send(asked).await.map_err(|_| status(stopping()))?;
+        let mut response = self.submit(request, turn).await.map_err(status)?;
         let answered = tokio::select! {
             biased;
             answered = &mut response => answered,
@@ -70,6 +87,59 @@ impl NodeService {
 }
 
 impl NodeService {
+    /// Tells a subscriber what there is to tell, for as long as it listens.
+    async fn tell(&self, call: Call, stream: &mut CallStream<'_>) -> Result<(), Status> {
+        let request = Request::decode(&call.service, &call.method, &call.body).map_err(status)?;
+        let mut subscription = Subscription::open(request).map_err(status)?;
+        let (service, method) = (call.service, call.method);
+        // From here on it mostly waits; what it looks up, it waits its turn for.
+        drop((call.turn, call.body));
+        let mut views = self.views.clone();
+        let mut may_change = true;
+        loop {
+            let view = views.borrow_and_update().clone();
+            match subscription.step(&view) {
+                Step::Look { request, recent } => {
+                    let found = self.look_up(request, recent, stream).await;
+                    subscription.take(found).map_err(status)?;
+                }
+                Step::Tell(response) => stream.send(response.encode().into()).await?,
+                Step::Wait => tokio::select! {
+                    biased;
+                    changed = views.changed() => changed.map_err(|_| status(stopping()))?,
+                    further = stream.receive(), if may_change => match further? {
+                        Some(bytes) => {
+                            let request = Request::decode(&service, &method, &bytes).map_err(status)?;
+                            subscription.change(request).map_err(status)?;
+                        }
+                        None => may_change = false,
+                    },
+                },
+            }
+        }
+    }
+
+    /// What only the node knows. What many want at once is looked up for all of them; for what one alone wants, it waits
+    /// its turn.
+    async fn look_up(
+        &self,
+        request: Request,
+        recent: bool,
+        stream: &CallStream<'_>,
+    ) -> Result<Response, ApiFault> {
+        let look = async |request, turn| {
+            let response = self.submit(request, turn).await?;
+            response.await.unwrap_or_else(|_| Err(stopping()))
+        };
+        match recent {
+            true => self.lookups.get(request, async |request| look(request, Turn::default()).await).await,
+            false => {
+                let turn = stream.turn().await.map_err(|status| ApiFault::unavailable(status.message()))?;
+                look(request, turn).await
+            }
+        }
+    }
+
     /// What there is to say just before the caller's deadline; nothing, if the node does not know why it waits.
     async fn overdue(&self, deadline: Mono) -> ApiFault {
         let left = deadline.since(self.clock.now().mono);
@@ -85,6 +155,20 @@ impl NodeService {
 impl Handler for NodeService {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Bytes, Status>> {
         Box::pin(self.answer(call))
+    }
+
+    fn stream<'a>(&'a self, call: Call, stream: &'a mut CallStream<'_>) -> BoxFuture<'a, Result<(), Status>> {
+        Box::pin(self.tell(call, stream))
+    }
+
+    fn traits(&self, service: &str, method: &str) -> MethodTraits {
+        let Some(method) = Method::find(service, method) else { return MethodTraits::default() };
+        let shape = match method.shape {
+            Shape::Unary => MethodShape::Unary,
+            Shape::ServerStreaming => MethodShape::ServerStreaming,
+            Shape::Bidirectional => MethodShape::Bidirectional,
+        };
+        MethodTraits { shape, early: method.early, writes: method.writes }
     }
 
     fn standing(&self, key: &PublicKey) -> Standing {

@@ -17,6 +17,9 @@ pub struct TransportConfig {
     pub initial_rtt: Duration,
     /// Bytes in flight, each way, of a connection to a server or with a validator.
     pub window_bytes: u32,
+    /// Bytes of one call's answers that its caller has room for before it reads them. A fraction of the window, so that
+    /// a call whose answers nobody reads leaves room for the others on its connection.
+    pub stream_window_bytes: u32,
     /// Bytes in flight, each way, of a connection that a client opened. Bounds what clients cost in memory.
     pub client_window_bytes: u32,
 }
@@ -29,6 +32,7 @@ impl Default for TransportConfig {
             dial_timeout: Duration::from_secs(2),
             initial_rtt: Duration::from_millis(50),
             window_bytes: 16 << 20,
+            stream_window_bytes: 1 << 20,
             client_window_bytes: 1 << 20,
         }
     }
@@ -38,7 +42,12 @@ impl Default for TransportConfig {
 const PROBE_BYTES_MAX: usize = 64;
 
 impl TransportConfig {
-    pub(super) fn quinn(&self, window_bytes: u32) -> Result<quinn::TransportConfig, BindError> {
+    /// What QUIC is told of a connection with these windows: of the connection, and of each stream towards this end.
+    pub(super) fn quinn(
+        &self,
+        window_bytes: u32,
+        stream_window_bytes: u32,
+    ) -> Result<quinn::TransportConfig, BindError> {
         let idle_timeout = IdleTimeout::try_from(self.idle_timeout);
         let idle_timeout = idle_timeout.map_err(|_| BindError::Config { field: "idle_timeout" })?;
         let mut config = quinn::TransportConfig::default();
@@ -46,7 +55,7 @@ impl TransportConfig {
             .max_idle_timeout(Some(idle_timeout))
             .keep_alive_interval(Some(self.keep_alive))
             .initial_rtt(self.initial_rtt)
-            .stream_receive_window(self.window_bytes.into())
+            .stream_receive_window(stream_window_bytes.into())
             .receive_window(window_bytes.into())
             .send_window(u64::from(window_bytes))
             // No datagram is ever read; a few bytes of room let the other side send one to see whether we answer.

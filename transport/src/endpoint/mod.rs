@@ -10,12 +10,16 @@ pub use peer::{DialError, Expect, Peer};
 
 use crate::close::Close;
 use crate::env::{Env, WallClock};
+use crate::sessions::UnsealFault;
+use crate::tickets::Tickets;
 use crate::tls::Tls;
 use connection_id::{RandomConnectionIds, random_connection_id};
 use hypermesh_core::base::{Digest, Domain, PublicKey};
-use quinn::{ConnectionError, VarInt};
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{Connecting, ConnectionError, VarInt};
 use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A UDP socket with QUIC on it, for a server, clients and links alike. Clones are the same endpoint.
 #[derive(Clone)]
@@ -75,7 +79,7 @@ impl Endpoint {
         let tls = Tls::new(&env).map_err(unusable)?;
         // Both are built here once to find out that they can be built.
         drop((tls.server().map_err(unusable)?, tls.client(&Expect::nobody()).map_err(unusable)?));
-        drop(transport.quinn(transport.client_window_bytes)?);
+        drop(transport.quinn(transport.client_window_bytes, transport.window_bytes)?);
 
         let secret = RESET_KEY.hash(&[env.identity.secret().seed()]);
         let mut config = quinn::EndpointConfig::new(env.crypto.reset_key(&secret));
@@ -123,6 +127,23 @@ impl Endpoint {
         &self.inner.quinn
     }
 
+    /// The sessions that callers may resume, sealed so that only this node's next life can read them. To be asked when the
+    /// endpoint is closed, and to be given to [`Self::restore_sessions`] once: a session that is there twice lets an
+    /// overheard first flight be sent again.
+    #[must_use]
+    pub fn sealed_sessions(&self) -> Vec<u8> {
+        self.inner.tls.sessions.seal(&self.inner.env)
+    }
+
+    /// Takes the sessions of the node's life before, so that callers who come back need no round trip to set up their
+    /// connections.
+    ///
+    /// # Errors
+    /// If they were not sealed by this node.
+    pub fn restore_sessions(&self, sealed: &[u8]) -> Result<(), UnsealFault> {
+        self.inner.tls.sessions.restore(&self.inner.env, sealed)
+    }
+
     pub(crate) fn tls(&self) -> &Tls {
         &self.inner.tls
     }
@@ -135,7 +156,8 @@ impl Endpoint {
     pub(crate) fn accept_calls(&self, calls_max: u32) {
         let Inner { env, quinn, tls, transport, .. } = &*self.inner;
         let usable = "was built once when the endpoint was bound";
-        let mut flow = transport.quinn(transport.client_window_bytes).expect(usable);
+        let flow = transport.quinn(transport.client_window_bytes, transport.window_bytes);
+        let mut flow = flow.expect(usable);
         flow.max_concurrent_bidi_streams(calls_max.into())
             .max_concurrent_uni_streams(LINK_STREAMS_MAX.into());
         let token_key = env.crypto.token_key(&Digest(env.random()));
@@ -149,29 +171,115 @@ impl Endpoint {
         quinn.set_server_config(Some(config));
     }
 
-    /// A new connection to this peer, whose key is the expected one.
+    /// How to dial a peer and resume sessions with it. Tickets are good for connections that are dialled with what this
+    /// gives, and for no others.
+    pub(crate) fn resumption(&self, peer: &Peer) -> Resumption {
+        let tickets = Arc::<Tickets>::default();
+        let tls = self.inner.tls.resuming_client(&peer.expect, tickets.clone());
+        Resumption { tls: tls.expect("was built once when the endpoint was bound"), tickets }
+    }
+
+    /// A new connection to this peer, whose key is the expected one. Nothing is resumed.
     pub(crate) async fn dial(&self, peer: &Peer) -> Result<Connection, DialError> {
-        let Inner { env, quinn, tls, transport, .. } = &*self.inner;
+        let tls = self.inner.tls.client(&peer.expect).expect("was built once when the endpoint was bound");
+        self.established(peer, self.connect(peer, tls)?).await
+    }
+
+    /// As [`Self::dial`], resuming a session if there is one.
+    pub(crate) async fn dial_again(
+        &self,
+        peer: &Peer,
+        resumption: &Resumption,
+    ) -> Result<Connection, DialError> {
+        self.established(peer, self.connect(peer, resumption.tls.clone())?).await
+    }
+
+    /// A connection that can be used at once, before its handshake is over, if there is a session to resume.
+    pub(crate) fn dial_early(&self, peer: &Peer, resumption: &Resumption) -> Option<EarlyConnection> {
+        if resumption.tickets.is_empty() {
+            return None;
+        }
+        let connecting = self.connect(peer, resumption.tls.clone()).ok()?;
+        let (quinn, accepted) = connecting.into_0rtt().ok()?;
+        Some(EarlyConnection { quinn, accepted })
+    }
+
+    /// Waits until an early connection's handshake is over: who is there, and whether what was sent before was accepted.
+    pub(crate) async fn complete(
+        &self,
+        peer: &Peer,
+        early: EarlyConnection,
+    ) -> Result<(Connection, bool), DialError> {
+        let EarlyConnection { quinn, accepted } = early;
+        let (addr, timeout) = (peer.addr, self.inner.transport.dial_timeout);
+        let Ok(accepted) = tokio::time::timeout(timeout, accepted).await else {
+            Close::Done.connection(&quinn, "the handshake took too long");
+            return Err(DialError::Timeout { addr, timeout });
+        };
+        match quinn.close_reason() {
+            Some(error) => Err(dial_error(addr, timeout, error)),
+            None => Ok((identified(peer, quinn)?, accepted)),
+        }
+    }
+
+    async fn established(&self, peer: &Peer, connecting: Connecting) -> Result<Connection, DialError> {
+        let (addr, timeout) = (peer.addr, self.inner.transport.dial_timeout);
+        match tokio::time::timeout(timeout, connecting).await {
+            Ok(Ok(connection)) => identified(peer, connection),
+            Ok(Err(error)) => Err(dial_error(addr, timeout, error)),
+            Err(_) => Err(DialError::Timeout { addr, timeout }),
+        }
+    }
+
+    fn connect(&self, peer: &Peer, tls: Arc<QuicClientConfig>) -> Result<Connecting, DialError> {
+        let Inner { env, quinn, transport, .. } = &*self.inner;
         let addr = peer.addr;
-        let usable = "was built once when the endpoint was bound";
-        let mut config = quinn::ClientConfig::new(tls.client(&peer.expect).expect(usable));
+        let flow = transport.quinn(transport.window_bytes, transport.stream_window_bytes);
+        let flow = flow.expect("was built once when the endpoint was bound");
+        let mut config = quinn::ClientConfig::new(tls);
         let entropy = env.entropy.clone();
         config
-            .transport_config(Arc::new(transport.quinn(transport.window_bytes).expect(usable)))
+            .transport_config(Arc::new(flow))
             .token_store(Arc::new(quinn::NoneTokenStore))
             .initial_dst_cid_provider(Arc::new(move || random_connection_id::<16>(&*entropy)));
         let connecting = quinn.connect_with(config, SocketAddr::V6(addr), SERVER_NAME);
-        let connecting = connecting.map_err(|error| DialError::Local { addr, reason: error.to_string() })?;
-        let timeout = transport.dial_timeout;
-        match tokio::time::timeout(timeout, connecting).await {
-            Ok(Ok(connection)) => Connection::identified(connection)
-                .ok_or_else(|| DialError::Refused { addr, reason: "it showed no key".into() }),
-            Ok(Err(ConnectionError::TimedOut)) | Err(_) => Err(DialError::Timeout { addr, timeout }),
-            Ok(Err(ConnectionError::TransportError(error))) if u64::from(error.code) == WRONG_KEY => {
-                Err(DialError::WrongKey { addr })
-            }
-            Ok(Err(error)) => Err(DialError::Refused { addr, reason: error.to_string() }),
+        connecting.map_err(|error| DialError::Local { addr, reason: error.to_string() })
+    }
+}
+
+/// How to dial one peer, with the tickets that it has given.
+pub(crate) struct Resumption {
+    tls: Arc<QuicClientConfig>,
+    pub(crate) tickets: Arc<Tickets>,
+}
+
+/// A connection whose handshake is not over.
+pub(crate) struct EarlyConnection {
+    pub(crate) quinn: quinn::Connection,
+    accepted: quinn::ZeroRttAccepted,
+}
+
+/// The connection, with who is there, who must be the one who was expected. TLS has checked that, of this or of the
+/// resumed connection; this is the second time.
+fn identified(peer: &Peer, quinn: quinn::Connection) -> Result<Connection, DialError> {
+    let addr = peer.addr;
+    let Some(connection) = Connection::identified(quinn) else {
+        return Err(DialError::Refused { addr, reason: "it showed no key".into() });
+    };
+    if peer.expect.admits(&connection.key) {
+        return Ok(connection);
+    }
+    Close::Done.connection(&connection.quinn, "not the key that was expected");
+    Err(DialError::WrongKey { addr })
+}
+
+fn dial_error(addr: SocketAddrV6, timeout: Duration, error: ConnectionError) -> DialError {
+    match error {
+        ConnectionError::TimedOut => DialError::Timeout { addr, timeout },
+        ConnectionError::TransportError(error) if u64::from(error.code) == WRONG_KEY => {
+            DialError::WrongKey { addr }
         }
+        error => DialError::Refused { addr, reason: error.to_string() },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who is at the other end: whom to expect, who it turned out to be, and why there is nobody.
 
-use crate::identity::shown_key;
-use hypermesh_core::base::PublicKey;
+use crate::identity::{shown_key, spki_hash};
+use hypermesh_core::base::{Digest, PublicKey};
 use rustls::pki_types::CertificateDer;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, SocketAddrV6};
@@ -25,6 +25,8 @@ pub enum Expect {
     Key(PublicKey),
     /// One of these: any validator of a mesh, say.
     AnyOf(Arc<BTreeSet<PublicKey>>),
+    /// One whose SubjectPublicKeyInfo has one of these SHA-256 hashes: what TLSA records say of a service.
+    AnyOfHashes(Arc<BTreeSet<Digest>>),
     /// Whoever answers: only for what proves itself, such as a genesis whose hash is known.
     Anyone,
 }
@@ -72,6 +74,7 @@ impl Expect {
         match self {
             Self::Key(expected) => expected == key,
             Self::AnyOf(expected) => expected.contains(key),
+            Self::AnyOfHashes(expected) => expected.contains(&spki_hash(key)),
             Self::Anyone => true,
         }
     }

@@ -3,15 +3,15 @@
 use super::handler::Standing;
 use super::prefix::Share;
 use super::registry::Ticket;
-use super::{Shared, call, link};
+use super::{Shared, call, link, memory};
 use crate::close::Close;
 use crate::endpoint::Connection;
 use crate::lock::lock;
-use quinn::{Incoming, VarInt};
+use quinn::{ConnectionError, Incoming, VarInt};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// What the streams of one connection share.
 pub(super) struct Peer {
@@ -20,39 +20,51 @@ pub(super) struct Peer {
     pub(super) standing: Standing,
     /// The bytes of this key's requests and responses that may yet be held, in KiB.
     pub(super) memory: Arc<Semaphore>,
+    /// How many calls are under way on this connection.
+    pub(super) calls: AtomicUsize,
 }
 
-/// Carries out the handshake, then serves the connection's streams until it is over.
+/// Carries out the handshake, then serves the connection's streams until it is over. What a resumed connection brings in its
+/// first flight is served meanwhile.
 pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: (OwnedSemaphorePermit, Share)) {
-    let connection = shake_hands(&shared, incoming).await;
-    drop(handshake);
-    let Some(connection) = connection else {
+    let begin = Instant::now();
+    let Some((connection, established)) = meet(&shared, incoming).await else {
         shared.counters.refused.fetch_add(1, Relaxed);
         return;
     };
     let standing = shared.handler.standing(&connection.key);
-    let Some(ticket) = lock(&shared.registry).admit(&connection, standing, &shared.limits) else {
-        shared.counters.refused.fetch_add(1, Relaxed);
-        return;
-    };
-    shared.counters.accepted.fetch_add(1, Relaxed);
-    if standing == Standing::Validator {
-        let window_bytes = shared.endpoint.transport().window_bytes;
-        connection.quinn.set_receive_window(VarInt::from(window_bytes));
-        connection.quinn.set_send_window(u64::from(window_bytes));
-    }
-    let memory = call::kibibytes(shared.limits.caller_bytes_max);
+    let memory = memory::kibibytes(shared.limits.caller_bytes_max);
     let memory = lock(&shared.registry).memory(connection.key, memory);
-    let peer = Arc::new(Peer { shared, connection, standing, memory });
-    peer.clone().serve().await;
+    let calls = AtomicUsize::new(0);
+    let peer = Arc::new(Peer { shared, connection, standing, memory, calls });
+    let mut serving = Box::pin(peer.clone().serve());
+    if let Some(established) = established {
+        let end = begin + peer.shared.limits.handshake_timeout;
+        let done = tokio::select! {
+            biased;
+            () = &mut serving => false,
+            done = timeout_at(end, established) => done.is_ok() && peer.connection.quinn.close_reason().is_none(),
+        };
+        if !done {
+            peer.shared.counters.refused.fetch_add(1, Relaxed);
+            Close::Silent.connection(&peer.connection.quinn, "the handshake took too long");
+            return;
+        }
+    }
+    drop(handshake);
+    let Some(ticket) = peer.enter() else { return };
+    serving.await;
     peer.leave(ticket);
 }
 
-async fn shake_hands(shared: &Shared, incoming: Incoming) -> Option<Connection> {
+/// What the server waits for until the handshake of a resumed connection is over.
+type Established = quinn::ZeroRttAccepted;
+
+/// Who is there: when the handshake is over, or before that, if the caller resumes a session.
+async fn meet(shared: &Shared, incoming: Incoming) -> Option<(Connection, Option<Established>)> {
     let remote = incoming.remote_address();
-    let handshake = async { incoming.accept()?.await };
-    match timeout(shared.limits.handshake_timeout, handshake).await {
-        Ok(Ok(connection)) => Connection::identified(connection),
+    match timeout(shared.limits.handshake_timeout, identify(incoming)).await {
+        Ok(Ok(met)) => met,
         Ok(Err(error)) => {
             tracing::debug!(%remote, %error, "handshake failed");
             None
@@ -61,6 +73,24 @@ async fn shake_hands(shared: &Shared, incoming: Incoming) -> Option<Connection> 
             tracing::debug!(%remote, "handshake took too long");
             None
         }
+    }
+}
+
+async fn identify(incoming: Incoming) -> Result<Option<(Connection, Option<Established>)>, ConnectionError> {
+    let mut connecting = incoming.accept()?;
+    connecting.handshake_data().await?;
+    let (quinn, established) = match connecting.into_0rtt() {
+        Ok(begun) => begun,
+        // Only callers' connections have to wait.
+        Err(connecting) => return Ok(Connection::identified(connecting.await?).map(|known| (known, None))),
+    };
+    if let Some(resumed) = Connection::identified(quinn.clone()) {
+        return Ok(Some((resumed, Some(established))));
+    }
+    established.await;
+    match quinn.close_reason() {
+        Some(error) => Err(error),
+        None => Ok(Connection::identified(quinn).map(|known| (known, None))),
     }
 }
 
@@ -80,6 +110,22 @@ impl Peer {
         Close::Protocol.connection(&self.connection.quinn, reason);
     }
 
+    /// Takes the connection in, now that its handshake is over; `None` if there is no room for it.
+    fn enter(&self) -> Option<Ticket> {
+        let Shared { registry, limits, counters, endpoint, .. } = &*self.shared;
+        let Some(ticket) = lock(registry).admit(&self.connection, self.standing, limits) else {
+            counters.refused.fetch_add(1, Relaxed);
+            return None;
+        };
+        counters.accepted.fetch_add(1, Relaxed);
+        if self.standing == Standing::Validator {
+            let window_bytes = endpoint.transport().window_bytes;
+            self.connection.quinn.set_receive_window(VarInt::from(window_bytes));
+            self.connection.quinn.set_send_window(u64::from(window_bytes));
+        }
+        Some(ticket)
+    }
+
     /// Starts a task for each stream that the peer opens, until the connection is over.
     async fn serve(self: Arc<Self>) {
         let quinn = self.connection.quinn.clone();
@@ -87,6 +133,9 @@ impl Peer {
             tokio::select! {
                 biased;
                 stream = quinn.accept_uni() => match stream {
+                    Ok(stream) if stream.is_0rtt() => {
+                        Close::LinkRefused.connection(&quinn, "a link does not come in a first flight");
+                    }
                     Ok(stream) if self.standing == Standing::Validator => {
                         drop(tokio::spawn(link::receive(self.clone(), stream)));
                     }
@@ -98,6 +147,10 @@ impl Peer {
                     Err(_) => return,
                 },
                 () = sleep(self.shared.limits.silence_timeout), if self.standing == Standing::Client => {
+                    if self.calls.load(Relaxed) > 0 {
+                        // Somebody listens.
+                        continue;
+                    }
                     Close::Silent.connection(&quinn, "nothing was asked for a long time");
                 }
             }

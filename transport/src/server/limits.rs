@@ -28,6 +28,16 @@ pub struct ServerLimits {
     /// Calls that are worked on at once. The others wait, and callers take turns: a call is worked on until the
     /// handler drops its [`Turn`](super::Turn).
     pub calls_working_max: usize,
+    /// Calls that wait for their turn, of all keys. Past it, the longest line's last is told to come back.
+    pub calls_waiting_max: usize,
+    /// Streaming calls under way of one key, over all its connections; a further one is refused.
+    pub streams_per_caller_max: usize,
+    /// Streaming calls under way in all; a further one is refused.
+    pub streams_max: usize,
+    /// No streaming call runs longer, whatever its deadline: a caller that wants more asks again from where it is.
+    pub stream_timeout_max: Duration,
+    /// A streaming call whose caller makes no room for the next message for this long is given up.
+    pub stall_timeout: Duration,
     /// A client's connection on which nothing was asked for this long is closed.
     pub silence_timeout: Duration,
     /// From the first byte of a request to its last.
@@ -59,6 +69,11 @@ impl Default for ServerLimits {
             calls_per_connection_max: 128,
             calls_per_caller_max: 1024,
             calls_working_max: 64,
+            calls_waiting_max: 8192,
+            streams_per_caller_max: 64,
+            streams_max: 1024,
+            stream_timeout_max: Duration::from_secs(3600),
+            stall_timeout: Duration::from_secs(30),
             silence_timeout: Duration::from_secs(600),
             request_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(10),

@@ -18,6 +18,8 @@ pub struct ServerMetrics {
     pub connections_retried: u64,
     /// Calls that wait for their caller's turn.
     pub calls_waiting: u64,
+    /// Streaming calls under way.
+    pub streams_open: u64,
     /// Calls by how they ended.
     pub calls: BTreeMap<StatusCode, u64>,
     /// Messages that came on validators' links.
@@ -50,6 +52,7 @@ impl Counters {
         ServerMetrics {
             connections_open: 0,
             calls_waiting: 0,
+            streams_open: 0,
             connections_accepted: self.accepted.load(Relaxed),
             connections_refused: self.refused.load(Relaxed),
             connections_retried: self.retried.load(Relaxed),

@@ -13,28 +13,35 @@ mod handler;
 mod holders;
 mod limits;
 mod link;
+mod memory;
 mod metrics;
+mod outcomes;
 mod prefix;
 mod registry;
+mod request;
+mod streaming;
 
 pub(crate) use call::{OWN_SERVICE, PING_METHOD};
 pub use door::Turn;
-pub use handler::{BoxFuture, Call, Class, Handler, Standing};
+pub use handler::{BoxFuture, Call, Class, Handler, MethodShape, MethodTraits, Standing};
 pub use limits::{CLIENT_MESSAGE_BYTES_MAX, ServerLimits};
 pub use metrics::ServerMetrics;
+pub use streaming::CallStream;
 
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
-use door::Door;
+use door::{Door, DoorLimits};
 use holders::Holders;
 use hypermesh_core::base::PublicKey;
 use metrics::Counters;
+use outcomes::Outcomes;
 use prefix::Shares;
 use registry::Registry;
 use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use streaming::Streams;
 use tokio::sync::{Semaphore, watch};
 
 /// A server on an [`Endpoint`]. It runs until the endpoint closes, whether or not this handle is kept.
@@ -51,6 +58,10 @@ struct Shared {
     counters: Counters,
     registry: Mutex<Registry>,
     door: Arc<Door>,
+    /// Streaming calls under way.
+    streams: Streams,
+    /// What came of calls that change something.
+    outcomes: Arc<Outcomes>,
     /// Which process of each validator has the link.
     holders: Holders,
     /// The bytes of requests and responses that may yet be held, in KiB.
@@ -69,12 +80,21 @@ impl Server {
         let shared = Arc::new(Shared {
             endpoint: endpoint.clone(),
             handler,
-            memory: Arc::new(Semaphore::new(call::kibibytes(limits.total_bytes_max) as usize)),
-            door: Door::new(limits.calls_working_max, limits.calls_per_caller_max),
+            memory: Arc::new(Semaphore::new(memory::kibibytes(limits.total_bytes_max) as usize)),
+            door: Door::new(
+                DoorLimits {
+                    working_max: limits.calls_working_max,
+                    waiting_max: limits.calls_waiting_max,
+                    per_caller_max: limits.calls_per_caller_max,
+                },
+                endpoint.env().clock.clone(),
+            ),
             limits,
             counters: Counters::default(),
             registry: Mutex::default(),
             under_way: watch::Sender::new(0),
+            streams: Streams::default(),
+            outcomes: Outcomes::new(endpoint.env().clock.clone()),
             holders: Holders::default(),
         });
         tokio::spawn(accept(shared.clone()));
@@ -109,6 +129,7 @@ impl Server {
         ServerMetrics {
             connections_open: open as u64,
             calls_waiting: self.shared.door.waiting() as u64,
+            streams_open: self.shared.streams.len() as u64,
             ..self.shared.counters.snapshot()
         }
     }

@@ -116,7 +116,7 @@ impl Clock for PausedClock {
 }
 
 /// The node with the key of `node`, at an address of its own.
-fn seeded(net: &Arc<MemoryNet>, seed: u64, node: u8) -> Endpoint {
+pub(super) fn seeded(net: &Arc<MemoryNet>, seed: u64, node: u8) -> Endpoint {
     let entropy = Seeded::new(seed, &format!("node {node}"));
     let identity = Identity::new(SecretKey::from_seed([node; 32]));
     let crypto = SeededSuite { real: Env::real(identity.clone()).crypto, entropy: entropy.clone() };

@@ -7,7 +7,6 @@ use crate::endpoint::Instance;
 use crate::frame::{Header, Kind, PREFIX_BYTES, put_prefix, put_value};
 use crate::link::LinkHeader;
 use bytes::BytesMut;
-use hypermesh_core::base::decode;
 
 fn header() -> Header {
     Header {

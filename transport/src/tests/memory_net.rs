@@ -26,6 +26,8 @@ pub(super) struct MemoryNet {
 #[derive(Default)]
 struct Wires {
     bound: BTreeMap<SocketAddr, Arc<Inbox>>,
+    /// Where hosts are that have moved, by the address that they bound.
+    moved: BTreeMap<SocketAddr, SocketAddr>,
     sent: Vec<Sent>,
 }
 
@@ -48,9 +50,20 @@ impl MemoryNet {
         self.wires.lock().unwrap().sent.clone()
     }
 
+    /// Gives a host another address, without its knowing.
+    pub(super) fn move_host(&self, from: SocketAddrV6, to: SocketAddrV6) {
+        let (from, to) = (SocketAddr::V6(from), SocketAddr::V6(to));
+        let mut wires = self.wires.lock().unwrap();
+        let inbox = wires.bound.remove(&from).expect("a host is there");
+        wires.bound.insert(to, inbox);
+        let bound = wires.moved.iter().find(|(_, at)| **at == from).map_or(from, |(bound, _)| *bound);
+        wires.moved.insert(bound, to);
+    }
+
     fn send(&self, source: SocketAddr, target: SocketAddr, bytes: &[u8]) {
         let mut wires = self.wires.lock().unwrap();
         let now = Instant::now();
+        let source = wires.moved.get(&source).copied().unwrap_or(source);
         wires.sent.push((now - self.start, source, target, bytes.len(), DATAGRAM.hash(&[bytes])));
         if let Some(inbox) = wires.bound.get(&target) {
             let mut arrivals = inbox.0.lock().unwrap();

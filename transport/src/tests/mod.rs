@@ -4,17 +4,24 @@
 mod calls;
 mod connections;
 mod determinism;
+mod early;
 mod flood;
 mod hostile;
 mod links;
 mod memory_net;
+mod migration;
+mod once;
+mod onward;
+mod overload;
 mod restart;
+mod streams;
 mod twins;
 
 use crate::*;
-use hypermesh_core::base::{PublicKey, SecretKey};
+use hypermesh_core::base::{PublicKey, SecretKey, decode};
 use std::collections::BTreeSet;
 use std::net::SocketAddrV6;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -52,11 +59,15 @@ struct Node {
     validators: Mutex<BTreeSet<PublicKey>>,
     /// A call of `wait` ends when there is a permit to be had.
     gate: Semaphore,
+    /// How often `draw` was called.
+    drawn: AtomicU64,
 }
 
 #[derive(Debug, PartialEq)]
 enum Event {
     Called(Call),
+    /// A message of a streaming call was taken by QUIC.
+    Sent,
     /// The future of a call was dropped before it was done.
     Dropped,
     Message(PublicKey, Class, Bytes),
@@ -67,7 +78,15 @@ type Events = mpsc::UnboundedReceiver<Event>;
 
 fn node() -> (Arc<Node>, Events) {
     let (events, received) = mpsc::unbounded_channel();
-    (Arc::new(Node { events, validators: Mutex::default(), gate: Semaphore::new(0) }), received)
+    (
+        Arc::new(Node {
+            events,
+            validators: Mutex::default(),
+            gate: Semaphore::new(0),
+            drawn: AtomicU64::new(0),
+        }),
+        received,
+    )
 }
 
 /// A server with the key of seed 1 and these limits.
@@ -102,6 +121,7 @@ impl Handler for Node {
                     dropped.0 = None;
                     Ok(Bytes::new())
                 }
+                "draw" => Ok(self.drawn.fetch_add(1, Relaxed).to_be_bytes().to_vec().into()),
                 "unavailable" => match self.gate.try_acquire() {
                     Ok(permit) => {
                         permit.forget();
@@ -113,6 +133,52 @@ impl Handler for Node {
                 _ => Err(Status::unimplemented(&call.service, &call.method)),
             }
         })
+    }
+
+    /// `count` sends as many messages as its request says of as many bytes, and tells after each; `talk` sends back what
+    /// it gets; `hold` sends one and then waits; `break` sends one and fails.
+    fn stream<'a>(&'a self, call: Call, stream: &'a mut CallStream<'_>) -> BoxFuture<'a, Result<(), Status>> {
+        Box::pin(async move {
+            let _gone = self.events.send(Event::Called(call.clone()));
+            let mut dropped = DropEvent(Some(self));
+            match call.method.as_str() {
+                "count" => {
+                    let (count, bytes): (u32, u32) = decode(&call.body, 8).unwrap();
+                    for _ in 0..count {
+                        stream.send(vec![7; bytes as usize].into()).await?;
+                        let _gone = self.events.send(Event::Sent);
+                    }
+                }
+                "talk" => {
+                    stream.send(call.body).await?;
+                    while let Some(message) = stream.receive().await? {
+                        stream.send(message).await?;
+                    }
+                }
+                "hold" => {
+                    drop(call.turn);
+                    stream.send(call.body).await?;
+                    let permit = self.gate.acquire().await;
+                    permit.unwrap().forget();
+                }
+                _ => {
+                    stream.send(call.body).await?;
+                    return Err(Status::new(StatusCode::Aborted, "in the middle"));
+                }
+            }
+            dropped.0 = None;
+            Ok(())
+        })
+    }
+
+    fn traits(&self, _service: &str, method: &str) -> MethodTraits {
+        let shape = match method {
+            "count" | "hold" | "break" => MethodShape::ServerStreaming,
+            "talk" => MethodShape::Bidirectional,
+            _ => MethodShape::Unary,
+        };
+        let writes = matches!(method, "draw" | "wait" | "unavailable" | "refuse");
+        MethodTraits { shape, early: method == "echo", writes }
     }
 
     fn standing(&self, key: &PublicKey) -> Standing {

@@ -361,6 +361,11 @@ fn balances_fees_and_names_are_told() {
     assert_eq!(balance(pauper().public()).balance, MicroCaesar(0));
     let Ok(Response::Fees(fees)) = answer(&mesh, &Request::Fees(FeesRequest {})) else { panic!() };
     assert_eq!(u128::from(fees.supply.0), mesh.state.supply());
+    assert_eq!((fees.rate, fees.issue), (fees.rate_floor, ISSUE_FEE));
+    let Ok(Response::Supply(supply)) = answer(&mesh, &Request::Supply(SupplyRequest {})) else { panic!() };
+    assert!(supply.conserved);
+    let sum = supply.accounts.0 + supply.stakes.0 + supply.unbonding.0 + supply.reserve.0;
+    assert_eq!(sum, supply.genesis.0);
     let dns = DnsRequest { name: name("given.demo.hypermesh"), record_type: RecordType::Aaaa };
     let Ok(Response::ResolveDns(found)) = answer(&mesh, &Request::ResolveDns(dns)) else { panic!() };
     assert_eq!((found.outcome, found.height, found.time), (Outcome::Found, Height(1), mesh.state.time()));
@@ -400,8 +405,24 @@ fn health_says_what_is_missing() {
 fn a_service_lists_its_own_methods() {
     let request = Request::CaesarMethods(CaesarMethodsRequest {});
     let Ok(Response::CaesarMethods(list)) = answer(&Mesh::new(), &request) else { panic!() };
-    let names: Vec<String> = list.methods.into_iter().map(|(name, ..)| name).collect();
-    assert_eq!(names, ["balance", "transfer", "fees", "health", "metrics", "methods"]);
+    let names: Vec<String> = list.methods.into_iter().map(|method| method.name).collect();
+    assert_eq!(
+        names,
+        [
+            "balance",
+            "transfer",
+            "bond",
+            "unbond",
+            "fees",
+            "supply",
+            "rewards",
+            "history",
+            "movements",
+            "health",
+            "metrics",
+            "methods"
+        ]
+    );
 }
 
 #[test]

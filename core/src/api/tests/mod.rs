@@ -3,12 +3,13 @@
 mod answers;
 mod proofs;
 mod seeds;
+mod subscribe;
 
 use super::*;
 use crate::base::{
     Digest, Height, LeafIndex, MicroCaesar, PublicKey, SecretKey, Sequence, UnixMillis, decode, encode,
 };
-use crate::caesar::ISSUE_FEE;
+use crate::caesar::{HistoryHead, HistoryPage, Holder, ISSUE_FEE};
 use crate::hypermesh::proof::{ProofKind, SpaceProof, Statement, TimeProof};
 use crate::state::tests::kit::*;
 use crate::state::{Batch, Certificate, ConsensusProof, Member, Operation, SERVICES, batch_root};
@@ -69,12 +70,18 @@ fn requests() -> Vec<Request> {
         Request::GetRevocationList(RevocationListRequest { at_least: Some(3) }),
         Request::TrustBundle(TrustBundleRequest {}),
         Request::RegisterName(RegisterNameRequest { operation: operation.clone() }),
+        Request::RenewName(RenewNameRequest { operation: operation.clone() }),
+        Request::Name(NameRequest { name: name("given.demo.hypermesh") }),
         Request::SetRecords(SetRecordsRequest { operation: operation.clone() }),
         Request::ResolveDns(dns),
         Request::LogCheckpoint(CheckpointRequest {}),
         Request::LogEntry(LogEntryRequest { index: LeafIndex(1) }),
         Request::LogInclusion(InclusionRequest { index: LeafIndex(1), size: None }),
         Request::LogConsistency(ConsistencyRequest { old: 1, new: Some(2) }),
+        Request::SubscribeLog(SubscribeLogRequest {
+            names: vec![name("given.demo.hypermesh")],
+            from: Some(LeafIndex(1)),
+        }),
         Request::TrustchainHealth(TrustchainHealthRequest {}),
         Request::TrustchainMetrics(TrustchainMetricsRequest {}),
         Request::TrustchainMethods(TrustchainMethodsRequest {}),
@@ -83,14 +90,25 @@ fn requests() -> Vec<Request> {
         Request::Genesis(GenesisRequest {}),
         Request::Header(HeaderRequest { height: Some(Height(3)) }),
         Request::Prove(ProveRequest { question: Question::Balance { owner } }),
+        Request::SubscribeBlocks(SubscribeBlocksRequest { from: Some(Height(3)) }),
         Request::Member(MemberRequest { member: owner }),
         Request::Status(StatusRequest {}),
         Request::HypermeshHealth(HypermeshHealthRequest {}),
         Request::HypermeshMetrics(HypermeshMetricsRequest {}),
         Request::HypermeshMethods(HypermeshMethodsRequest {}),
         Request::Balance(BalanceRequest { owner }),
-        Request::Transfer(TransferRequest { operation }),
+        Request::Transfer(TransferRequest { operation: operation.clone() }),
+        Request::Bond(BondRequest { operation: operation.clone() }),
+        Request::Unbond(UnbondRequest { operation }),
         Request::Fees(FeesRequest {}),
+        Request::Supply(SupplyRequest {}),
+        Request::Rewards(RewardsRequest {}),
+        Request::History(HistoryRequest {
+            holder: Holder::Owner(owner),
+            before: Some(HistoryCursor { height: Height(3), number: 4 }),
+            limit: 5,
+        }),
+        Request::Movements(MovementsRequest { height: Some(Height(3)) }),
         Request::CaesarHealth(CaesarHealthRequest {}),
         Request::CaesarMetrics(CaesarMetricsRequest {}),
         Request::CaesarMethods(CaesarMethodsRequest {}),
@@ -199,6 +217,45 @@ fn a_request_is_written_by_people_as_well() {
 }
 
 #[test]
+fn only_what_a_view_answers_may_be_asked_in_a_first_flight() {
+    let mesh = Mesh::new();
+    for request in requests() {
+        let method = request.method();
+        assert_eq!(Method::find(method.service, method.name), Some(&method));
+        let answered = read(&view(&mesh), &request, BEGIN).is_some();
+        assert!(answered || !method.early, "{method:?}");
+        assert!(request.operation().is_none() || method.writes, "mark it Write: {method:?}");
+        assert!(!(method.early && method.writes), "{method:?}");
+        assert!(method.shape == Shape::Unary || !method.early, "{method:?}");
+    }
+    assert_eq!(Method::find("trustchain", "subscribe_log").unwrap().shape, Shape::Bidirectional);
+    assert_eq!(
+        Method::find("hypermesh", "consensus/subscribe_blocks").unwrap().shape,
+        Shape::ServerStreaming
+    );
+}
+
+#[test]
+fn a_request_of_every_method_can_be_written_as_json_and_its_shape_names_each_field() {
+    for request in requests() {
+        let Method { service, name, request_shape, response_shape, .. } = request.method();
+        let json = serde_json::to_value(&request).unwrap();
+        assert_eq!(Request::deserialize(service, name, json.clone()).unwrap(), request, "{service}/{name}");
+        for field in json.as_object().unwrap().keys() {
+            assert!(request_shape.contains(&alloc::format!(" {field}: ")), "{field} in {request_shape}");
+        }
+        assert!(!response_shape.is_empty());
+    }
+    for (method, response) in responses() {
+        if let serde_json::Value::Object(fields) = serde_json::to_value(&response).unwrap() {
+            let shape = method.response_shape;
+            let named = |field: &str| matches!(field, "result" | "status") || shape.contains(field);
+            assert!(fields.keys().all(|field| named(field)), "{shape} for {:?}", fields.keys());
+        }
+    }
+}
+
+#[test]
 fn a_method_that_is_not_there_is_said_to_be_so() {
     let fault = Request::decode("trustchain", "forge", &[]).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unimplemented);
@@ -254,8 +311,29 @@ fn responses() -> Vec<(Method, Response)> {
         }),
         Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),
         Request::RegisterName(_) => Response::RegisterName(receipt.clone()),
+        Request::RenewName(_) => Response::RenewName(receipt.clone()),
         Request::SetRecords(_) => Response::SetRecords(receipt.clone()),
         Request::Transfer(_) => Response::Transfer(receipt.clone()),
+        Request::Bond(_) => Response::Bond(receipt.clone()),
+        Request::Unbond(_) => Response::Unbond(receipt.clone()),
+        Request::History(request) => {
+            let own = mesh.movements[0].of(request.holder, Height(0));
+            let movements = own.map(|(_, entry)| entry).collect();
+            let next = Some(HistoryCursor { height: Height(3), number: 4 });
+            let page = HistoryPage { before: Digest([1; 32]), movements };
+            Response::History(History { head: HistoryHead::default(), page, next, height: Height(3) })
+        }
+        Request::Movements(_) => {
+            let block = mesh.movements[0].clone();
+            let after = block.journal.after(Height(0), &block.movements);
+            Response::Movements(Movements {
+                height: Height(0),
+                time: block.time,
+                movements: block.movements,
+                before: block.journal,
+                after,
+            })
+        }
         Request::LogCheckpoint(_) => {
             let (note, root) = (certified.proof.checkpoint.clone(), Digest([1; 32]));
             Response::LogCheckpoint(CheckpointNote { note, size: 3, root })
@@ -266,6 +344,14 @@ fn responses() -> Vec<(Method, Response)> {
         Request::Header(_) => {
             let commit = mesh.commit(Height(1)).unwrap();
             Response::Header(BlockProof { header: header.clone(), commit })
+        }
+        Request::SubscribeBlocks(_) => {
+            let commit = mesh.commit(Height(1)).unwrap();
+            Response::SubscribeBlocks(BlockProof { header: header.clone(), commit })
+        }
+        Request::SubscribeLog(_) => {
+            let entry = LogEntry { index: LeafIndex(0), entry: mesh.entries[0].clone() };
+            Response::SubscribeLog(LogNews { size: 1, entries: vec![entry] })
         }
         Request::ValidateBatch(_) => Response::ValidateBatch(ConsensusValidationResult::Valid {
             proof_hash: Digest([1; 32]),
@@ -315,12 +401,19 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
             "get_crl",
             "trust_bundle",
             "register_name",
+            "renew_name",
             "set_records",
             "log_checkpoint",
             "log_entry",
+            "subscribe_log",
             "consensus/validate_certificate",
             "consensus/header",
+            "consensus/subscribe_blocks",
             "transfer",
+            "bond",
+            "unbond",
+            "history",
+            "movements",
         ]
     );
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::state::{
     NameOwner, PROVED_ROW_BYTES_MAX, PROVED_ROW_COUNT_MAX, ProvedRow, Row, StateProof, StateProofFault,
 };
-use crate::trust::{Answer, Holding, Holdings, NotProved, Proved};
+use crate::trust::{Answer, Funds, Holding, NotProved, Proved};
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::resolve;
 
@@ -72,13 +72,13 @@ fn what_is_proved_is_what_the_state_says() {
             (Question::Records { name, record_type }, Answer::Records(found)) => {
                 assert_eq!(found, resolve(state, name, *record_type));
             }
-            (Question::Balance { owner }, Answer::Balance(Holdings { balance, stake })) => {
+            (Question::Balance { owner }, Answer::Balance(Funds { balance, stake, unbonding })) => {
                 let Ok(Response::Balance(said)) =
                     super::answer(mesh(), &Request::Balance(BalanceRequest { owner: *owner }))
                 else {
                     panic!("no balance")
                 };
-                assert_eq!((balance, stake), (said.balance, said.stake));
+                assert_eq!((balance, stake, unbonding), (said.balance, said.stake, said.unbonding));
             }
             (Question::Owner { name }, Answer::Owner(holding)) => {
                 assert_eq!(holding.map(|holding| holding.owner), state.owner_of(name));
@@ -113,7 +113,8 @@ fn who_owns_a_name_is_proved_with_the_name_that_was_registered() {
     let question = Question::Owner { name: name("a.b.given.demo.hypermesh") };
     let registered = name("given.demo.hypermesh");
     let row: NameOwner = mesh().state.get(&registered).unwrap();
-    let holding = Holding { owner: row.owner, registered, since: row.since };
+    let holding =
+        Holding { owner: row.owner, registered, since: row.since, expires: row.expires, freed: None };
     assert_eq!(proved(mesh(), &question).unwrap().answer, Answer::Owner(Some(holding)));
 }
 

@@ -18,6 +18,7 @@ use crate::base::PublicKey;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A bad share, signed, and all that is needed to see that it is bad.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -46,6 +47,19 @@ pub enum NoEvidence {
     /// The share is good.
     #[error("the share is good")]
     GoodShare,
+}
+
+impl Serialize for ShareEvidence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        hex::serde::serialize(crate::base::encode(self), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ShareEvidence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes: Vec<u8> = hex::serde::deserialize(deserializer)?;
+        crate::base::decode(&bytes, Self::BYTES_MAX).map_err(serde::de::Error::custom)
+    }
 }
 
 impl ShareEvidence {

@@ -72,7 +72,7 @@ impl SignedShare {
     /// How many bytes the encoding of a share takes.
     pub const BYTES_MAX: usize = 32 + 32 + 32 + 64;
 
-    pub(super) fn sign(session: Digest, share: [u8; 32], identity: &SecretKey) -> Self {
+    pub(crate) fn sign(session: Digest, share: [u8; 32], identity: &SecretKey) -> Self {
         let signer = identity.public();
         let signature = identity.sign(&share_digest(&session, &signer, &share));
         Self { session, signer, share, signature }

@@ -9,6 +9,7 @@ use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX,
 use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, Node};
+use crate::state::Offence;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -139,6 +140,9 @@ impl Node {
                         evidence.len()
                     );
                     self.outbox.event(Event::Culprit { validator, reason });
+                }
+                for share in evidence {
+                    self.accuse(Offence::BadShare(share));
                 }
                 self.retry(task);
             }

@@ -5,10 +5,13 @@ use crate::base::{
     Digest, Domain, Height, LeafIndex, MicroCaesar, PublicKey, SecretKey, Sequence, UnixMillis, decode,
     encode,
 };
+use crate::caesar::{BlockMovements, HistoryHead, Holder, JournalHead, Movement, Place, Reason};
+use crate::hypermesh::ordering::{Evidence, Round, Vote, VoteKind};
 use crate::state::*;
 use crate::trust::{CertificateProof, TrustBundle};
 use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
 use crate::trustchain::dns::{RecordData, RecordSet, RecordType};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -24,7 +27,14 @@ fn key(seed: u8) -> PublicKey {
 }
 
 fn body(action: Action) -> OperationBody {
-    OperationBody { genesis: Digest([7; 32]), owner: key(1), nonce: 3, expires: BEGIN, action }
+    OperationBody {
+        genesis: Digest([7; 32]),
+        owner: key(1),
+        nonce: 3,
+        expires: BEGIN,
+        fee_max: MicroCaesar(4),
+        action,
+    }
 }
 
 fn actions() -> Vec<(&'static str, Action)> {
@@ -41,6 +51,9 @@ fn actions() -> Vec<(&'static str, Action)> {
         ("set records", set("a.demo.hypermesh", vec![RecordData::Txt(vec!["x".into()])])),
         ("remove records", clear("a.demo.hypermesh", RecordType::Txt)),
         ("transfer", transfer(&bob(), 9)),
+        ("renew", Action::RenewName(RenewName { name: name("a.demo.hypermesh") })),
+        ("bond", Action::Bond(Bond { amount: MicroCaesar(9) })),
+        ("unbond", Action::Unbond(Unbond { amount: MicroCaesar(9) })),
         ("revoke", revoke(SerialNumber::from_operation(&Digest([2; 32])), RevocationReason::Superseded)),
     ]
 }
@@ -78,6 +91,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Expired { expires: BEGIN, time: BEGIN.plus(1) },
         Refusal::ExpiresTooLate { expires: BEGIN, time: BEGIN.plus(1) },
         Refusal::Funds { owner, balance: MicroCaesar(1), needed: MicroCaesar(2) },
+        Refusal::FeeMax { asked: MicroCaesar(2), fee_max: MicroCaesar(1) },
         Refusal::NotOwner { name: at(), owner },
         Refusal::NotRegistered { name: at() },
         Refusal::AlreadyRegistered { name: at(), owner },
@@ -94,7 +108,42 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotCertificateOwner { serial, owner },
         Refusal::CertificateExpired { serial, not_after: BEGIN },
         Refusal::RevocationListFull { entries: 3 },
+        Refusal::Lapsed { name: at(), freed: BEGIN },
+        Refusal::NoRent { name: at() },
+        Refusal::PaidAhead { name: at(), expires: BEGIN },
+        Refusal::Stake { owner, stake: MicroCaesar(1), least: MicroCaesar(2) },
+        Refusal::UnbondingFull { count: 16 },
     ]
+}
+
+const HEAD: HistoryHead = HistoryHead { count: 3, last: Height(4), digest: Digest([5; 32]) };
+
+/// What moved in a block, with every place and reason in it.
+fn movements() -> BlockMovements {
+    let reasons = [
+        (Reason::Genesis, Place::Genesis, Place::Reserve),
+        (Reason::Transfer, Place::Account(key(1)), Place::Account(key(2))),
+        (Reason::Fee, Place::Account(key(1)), Place::Reserve),
+        (Reason::Reward, Place::Reserve, Place::Account(key(1))),
+        (Reason::Bond, Place::Account(key(1)), Place::Stake(key(1))),
+        (Reason::Unbond, Place::Stake(key(1)), Place::Unbonding(key(1))),
+        (Reason::Release, Place::Unbonding(key(1)), Place::Account(key(1))),
+        (Reason::Slash, Place::Stake(key(1)), Place::Reserve),
+        (Reason::Rent, Place::Account(key(1)), Place::Reserve),
+    ];
+    let movement = |(reason, source, target)| Movement {
+        source,
+        target,
+        amount: MicroCaesar(7),
+        reason,
+        operation: (reason == Reason::Fee).then_some(Digest([8; 32])),
+    };
+    BlockMovements {
+        time: BEGIN,
+        movements: reasons.map(movement).into(),
+        before: BTreeMap::from([(Holder::Owner(key(1)), HEAD), (Holder::Reserve, HEAD)]),
+        journal: JournalHead { count: 3, last: Height(4), digest: Digest([6; 32]) },
+    }
 }
 
 const REVOCATION: Revocation = Revocation { at: BEGIN, reason: RevocationReason::KeyCompromise, list: 4 };
@@ -107,7 +156,7 @@ fn row<R: Row>(found: &mut Vec<(String, Digest)>, kind: &str, row_key: &R::Key, 
 fn rows(found: &mut Vec<(String, Digest)>) {
     let (digest, serial) = (Digest([1; 32]), SerialNumber::from_operation(&Digest([2; 32])));
     let at = name("web.demo.hypermesh");
-    row(found, "account", &key(1), &Account { balance: MicroCaesar(5) });
+    row(found, "account", &key(1), &Account { balance: MicroCaesar(5), history: HEAD });
     let repairs = Repairs {
         attempt: 2,
         asked: BTreeMap::from([(key(1), 3)]),
@@ -122,12 +171,23 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     row(found, "repairs", &(), &repairs);
     row(found, "attendance", &(), &Attendance { last: BTreeMap::from([(key(1), Height(4))]) });
     let tickets = BTreeMap::from([(3, digest)]);
-    let member = Member { plot_root: digest, stake: MicroCaesar(6), next_sequence: Sequence(7), tickets };
+    let member = Member {
+        plot_root: digest,
+        stake: MicroCaesar(6),
+        next_sequence: Sequence(7),
+        tickets,
+        missed_audits: 2,
+    };
     row(found, "member", &key(1), &member);
     let address = "[2001:db8::1]:4433".parse().unwrap();
     row(found, "validator", &key(1), &Validator { name: "node-1".to_string(), address, reveal: digest });
-    row(found, "name", &at, &NameOwner { owner: key(1), since: Height(8) });
+    row(found, "name", &at, &NameOwner { owner: key(1), since: Height(8), expires: Some(BEGIN) });
     row(found, "name count", &at, &NameCount { sets: 3 });
+    row(found, "lapsed", &at, &Lapsed { freed: BEGIN });
+    let due = Due::NameLapses(at.clone());
+    row(found, "due name lapses", &(BEGIN, due.clone()), &due);
+    let due = Due::NameFreed(at.clone());
+    row(found, "due name freed", &(BEGIN, due.clone()), &due);
     row(found, "records", &(at.clone(), RecordType::Aaaa), &aaaa("2001:db8::1"));
     let certificate = Certificate {
         owner: key(1),
@@ -163,7 +223,21 @@ fn rows(found: &mut Vec<(String, Digest)>) {
         operations: 66,
     };
     row(found, "beacon", &(), &beacon);
-    row(found, "reserve", &(), &Reserve { balance: MicroCaesar(5) });
+    row(found, "reserve", &(), &Reserve { balance: MicroCaesar(5), history: HEAD });
+    let releases = vec![Release { time: BEGIN, amount: MicroCaesar(5) }];
+    row(found, "unbonding", &key(1), &Unbonding { balance: MicroCaesar(5), releases });
+    let offences = Offences {
+        count: 2,
+        slashed: MicroCaesar(5),
+        through: Some(Height(4)),
+        shares: BTreeSet::from([digest]),
+    };
+    row(found, "offences", &key(1), &offences);
+    row(found, "fee rate", &(), &FeeRate { thousandths: 1_125 });
+    row(found, "horizon", &(), &Horizon { marks: vec![(BEGIN, Height(4))] });
+    row(found, "journal", &(), &JournalHead { count: 3, last: Height(4), digest });
+    row(found, "earnings", &(), &Earnings { paid: BTreeMap::from([(key(1), MicroCaesar(5))]) });
+    row(found, "due release", &(BEGIN, Due::Release(key(1))), &Due::Release(key(1)));
     let generation = Generation {
         attempt: 1,
         begun: BEGIN,
@@ -218,17 +292,23 @@ fn found() -> Vec<(String, Digest)> {
             leaf_index: LeafIndex(9),
             precertificate: Digest([3; 32]),
         },
-        Effect::NameRegistered,
+        Effect::NameRegistered { expires: Some(BEGIN) },
+        Effect::NameRenewed { expires: BEGIN },
         Effect::RecordsSet,
         Effect::Transferred,
         Effect::CertificateRevoked {
             serial: SerialNumber::from_operation(&Digest([2; 32])),
             revocation: REVOCATION,
         },
+        Effect::Bonded { stake: MicroCaesar(5) },
+        Effect::Unbonding { stake: MicroCaesar(5), release: BEGIN },
     ];
     let outcomes = effects.into_iter().map(Outcome::Done).chain(refusals().into_iter().map(Outcome::Refused));
     let receipts: Vec<Receipt> = outcomes.map(receipt).collect();
     found.push(("receipts".to_string(), GOLDEN.hash_of(&receipts)));
+    found.push(("movements".to_string(), GOLDEN.hash_of(&movements())));
+    let histories: Vec<_> = movements().after(Height(5)).into_iter().collect();
+    found.push(("histories".to_string(), GOLDEN.hash_of(&histories)));
     let system = SystemOperation::sign(
         Digest([7; 32]),
         SystemAction::Reveal(Digest([8; 32])),
@@ -240,6 +320,18 @@ fn found() -> Vec<(String, Digest)> {
     let ask =
         SystemOperation::sign(Digest([7; 32]), SystemAction::Repair(ask), &SecretKey::from_seed([1; 32]));
     found.push(("system operation repair".to_string(), GOLDEN.hash_of(&ask)));
+    let vote = |value_id| {
+        let (kind, round, validator) = (VoteKind::Prevote, Round(1), key(1));
+        let vote = Vote { kind, height: Height(3), round, value_id, validator };
+        vote.sign(&Digest([7; 32]), &SecretKey::from_seed([1; 32]))
+    };
+    let offence = Offence::Equivocation(Evidence::from_votes(vote(None), vote(Some(Digest([2; 32])))));
+    let accuse = SystemOperation::sign(
+        Digest([7; 32]),
+        SystemAction::Accuse(Box::new(offence)),
+        &SecretKey::from_seed([2; 32]),
+    );
+    found.push(("system operation accuse".to_string(), GOLDEN.hash_of(&accuse)));
     let proof =
         ConsensusProof { header: header(), leaf_index: LeafIndex(3), inclusion: vec![Digest([4; 32])] };
     found.push(("consensus proof".to_string(), GOLDEN.hash_of(&proof)));
@@ -280,6 +372,13 @@ fn no_two_kinds_of_row_share_a_key() {
         RevocationListHead::TAG,
         Attendance::TAG,
         Repairs::TAG,
+        Unbonding::TAG,
+        Offences::TAG,
+        Lapsed::TAG,
+        FeeRate::TAG,
+        Horizon::TAG,
+        JournalHead::TAG,
+        Earnings::TAG,
     ];
     assert_eq!(tags.into_iter().collect::<BTreeSet<_>>().len(), tags.len());
 }

@@ -58,6 +58,7 @@ fn bodies(body: &OperationBody) -> Vec<(&'static str, OperationBody)> {
             owner: somebody,
             nonce: |nonce: &mut u64| *nonce += 1,
             expires: |expires: &mut crate::base::UnixMillis| expires.0 += 1,
+            fee_max: |fee_max: &mut crate::base::MicroCaesar| fee_max.0 -= 1,
             action: |action: &mut Action| *action = transfer(&bob(), 6),
         }
     )

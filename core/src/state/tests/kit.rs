@@ -4,6 +4,7 @@
 use crate::base::{
     Digest, Entropy, Height, MicroCaesar, Profile, PublicKey, SecretKey, Signature, UnixMillis,
 };
+use crate::caesar::BlockMovements;
 use crate::hypermesh::committee::{
     CommitmentPool, Committee, KeyGeneration, KeyPurpose, KeyShares, Progress, Signer, SigningSession,
 };
@@ -63,6 +64,8 @@ pub(crate) struct Mesh {
     pub(crate) blocks: Vec<Block>,
     /// Every log entry so far.
     pub(crate) entries: Vec<Vec<u8>>,
+    /// What moved in every block so far, genesis first.
+    pub(crate) movements: Vec<BlockMovements>,
     /// The rows as a store would hold them.
     pub(crate) rows: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What key generation left with each validator.
@@ -182,6 +185,7 @@ impl Mesh {
         let mut mesh = Self {
             plots: Arc::new(genesis.all_members().map(|member| (member.key, plot_of(&member.key))).collect()),
             reveals: Arc::new(validators.iter().map(|key| (key.public(), chain_of(key))).collect()),
+            movements: vec![genesis.movements()],
             genesis,
             state,
             validators,
@@ -262,6 +266,8 @@ impl Mesh {
         assert_eq!(Block::from_bytes(&block.to_bytes()).as_ref(), Some(&block));
         assert_eq!(executed.state.supply(), u128::from(self.genesis.supply().unwrap().0));
         self.store(executed.changes);
+        assert_eq!(executed.movements, built.movements);
+        self.movements.push(executed.movements);
         self.entries.extend(executed.entries);
         self.blocks.push(block);
         self.state = executed.state;
@@ -297,7 +303,8 @@ impl Mesh {
     ) -> Operation {
         self.nonce += 1;
         let genesis = self.genesis_hash();
-        OperationBody { genesis, owner: owner.public(), nonce: self.nonce, expires, action }.sign(owner)
+        let (owner_key, nonce, fee_max) = (owner.public(), self.nonce, MicroCaesar(u64::MAX));
+        OperationBody { genesis, owner: owner_key, nonce, expires, fee_max, action }.sign(owner)
     }
 
     /// A member's plot.
@@ -360,6 +367,11 @@ impl Mesh {
         let late = self.state.time().plus(1000).since(beacon.time) > Profile::Sim.ticket_ms_deadline();
         if late && !row.tickets.contains_key(&beacon.index) {
             self.pass(Profile::Sim.beacon_ms_period());
+        }
+        if self.state.get::<Member>(&member.public()).unwrap().is_suspended() {
+            let operation = self.operation(member, Action::Attest);
+            let batch = self.checked(self.batch(member, vec![operation]));
+            self.advance(Candidate { batches: vec![batch], ..self.candidate() });
         }
     }
 

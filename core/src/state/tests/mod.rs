@@ -2,14 +2,19 @@
 
 mod actions;
 mod attendance;
+mod audits;
 mod blocks;
 mod certificates;
 mod encoding;
+mod fees;
 mod fields;
 mod genesis;
 pub(crate) mod kit;
+mod ledger;
 mod names;
+mod offences;
 mod operations;
+mod rent;
 mod repairs;
 mod running;
 mod zone;

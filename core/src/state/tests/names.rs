@@ -13,7 +13,8 @@ fn text() -> Vec<RecordData> {
 #[test]
 fn a_free_name_directly_below_the_zone_goes_to_who_asks_first() {
     let mut mesh = Mesh::new();
-    assert_eq!(mesh.done(&alice(), register("web.demo.hypermesh", &alice())), Effect::NameRegistered);
+    let done = mesh.done(&alice(), register("web.demo.hypermesh", &alice()));
+    assert!(matches!(done, Effect::NameRegistered { expires: Some(_) }));
     assert_eq!(mesh.state.owner_of(&name("web.demo.hypermesh")), Some(alice().public()));
     assert_eq!(mesh.state.owner_of(&name("a.b.web.demo.hypermesh")), Some(alice().public()));
     assert_eq!(mesh.state.owner_of(&name("demo.hypermesh")), None);

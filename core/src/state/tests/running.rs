@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::base::{Digest, Domain, Height, MicroCaesar, Profile, SecretKey, Sequence};
-use crate::caesar::{Place, REWARD_DIVISOR};
+use crate::caesar::{Place, REWARD_MS_DIVISOR};
 use crate::hypermesh::committee::KeyGeneration;
 use crate::hypermesh::proof::{ProofFault, ProofKind, SpaceProof};
 use crate::state::execute::Moment;
@@ -188,7 +188,7 @@ fn the_difficulty_follows_the_load_and_the_last_one_holds_for_the_last_beacon() 
 #[test]
 fn what_falls_due_at_once_beyond_measure_waits_for_the_next_block() {
     let mut draft = Mesh::new().state.draft();
-    let most = 2 * BLOCK_OPERATION_COUNT_MAX;
+    let most = 3 * BLOCK_OPERATION_COUNT_MAX;
     for number in 0..=most as u64 {
         let id = OperationId(Domain::new("hypermesh v1 test").hash_of(&number));
         draft.schedule(BEGIN, Due::Receipt(id));
@@ -304,13 +304,16 @@ fn a_block_pays_those_who_decided_its_parent_alike_and_out_of_the_reserve_alone(
         let commit = mesh.precommits(&mesh.blocks[0].header, &mesh.validators[..signers]);
         mesh.advance(Candidate { parent_commit: Some(commit), ..mesh.candidate() });
         let reserve = |mesh: &Mesh| mesh.state.balance(Place::Reserve).0;
-        let share = reserve(&before) / REWARD_DIVISOR / signers as u64;
+        let share = reserve(&before) * 1000 / REWARD_MS_DIVISOR / 4;
         assert!(share > 0);
         assert_eq!(reserve(&before) - reserve(&mesh), share * signers as u64);
         for (rank, validator) in mesh.validators.iter().enumerate() {
             let place = Place::Account(validator.public());
             let gained = mesh.state.balance(place).0 - before.state.balance(place).0;
-            assert_eq!(gained, if rank < signers { share } else { 0 });
+            let expected = if rank < signers { share } else { 0 };
+            assert_eq!(gained, expected);
+            let earned = mesh.state.get::<Earnings>(&()).unwrap().paid.get(&validator.public()).copied();
+            assert_eq!(earned.unwrap_or_default().0, expected, "and it is counted");
         }
     }
 }
@@ -318,11 +321,13 @@ fn a_block_pays_those_who_decided_its_parent_alike_and_out_of_the_reserve_alone(
 #[test]
 fn a_reserve_too_small_for_a_share_pays_nothing() {
     let mut genesis = genesis();
-    genesis.reserve = MicroCaesar(4 * REWARD_DIVISOR - 1);
+    let reserve = 4 * REWARD_MS_DIVISOR / 1000 - 1;
+    genesis.reserve = MicroCaesar(reserve);
     let mut mesh = Mesh::of(genesis);
     mesh.pass(1000);
     let commit = mesh.precommits(&mesh.blocks[0].header, &mesh.validators);
     mesh.advance(Candidate { parent_commit: Some(commit), ..mesh.candidate() });
-    assert_eq!(mesh.state.balance(Place::Reserve).0, 4 * REWARD_DIVISOR - 1);
-    assert_eq!(mesh.state.get::<Account>(&mesh.validators[3].public()), None);
+    assert_eq!(mesh.state.balance(Place::Reserve).0, reserve);
+    assert_eq!(mesh.state.balance(Place::Account(mesh.validators[3].public())), MicroCaesar(0));
+    assert_eq!(mesh.state.get::<Earnings>(&()), None);
 }

@@ -37,7 +37,7 @@ pub use revocation::{
 };
 pub use serial::{InvalidSerial, SerialNumber};
 pub use take_apart::{
-    CERTIFICATE_BYTES_MAX, CertificateFault, CertificateRole, SignedCertificate, take_apart,
+    CERTIFICATE_BYTES_MAX, CertificateFault, CertificateRole, SignedCertificate, role_of_tbs, take_apart,
 };
 pub use validity::{CLOCK_MS_TOLERANCE, ISSUING_MS_LIFETIME, LEAF_MS_LIFETIME, ROOT_MS_LIFETIME, Validity};
 pub use verify::{Anchor, ChainCheck, ChainFault, ChainReport, ChainStep, ExpectedName, InvalidExpectedName};

@@ -149,6 +149,14 @@ pub fn take_apart(der: &[u8]) -> Result<SignedCertificate, CertificateFault> {
     })
 }
 
+/// What the certificate with these to-be-signed bytes is for: of a log's entry, which holds no more of it.
+///
+/// # Errors
+/// If they are too long, malformed, not canonical, or not of one of this authority's shapes.
+pub fn role_of_tbs(tbs: &[u8]) -> Result<CertificateRole, CertificateFault> {
+    Extensions::of(&decode_tbs(tbs)?)?.role()
+}
+
 /// To-be-signed bytes decoded, if they are canonical.
 pub(super) fn decode_tbs(tbs: &[u8]) -> Result<TbsCertificate, CertificateFault> {
     if tbs.len() > PROVEN_TBS_BYTES_MAX {

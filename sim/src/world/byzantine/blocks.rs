@@ -116,7 +116,7 @@ fn richer(scene: &Scene<'_>, state: &State) -> Digest {
     const MORE: MicroCaesar = MicroCaesar(1_000 * MicroCaesar::ONE.0);
     let me = scene.identity.public();
     let mut draft = state.draft();
-    draft.put(&me, &Account { balance: MORE });
+    draft.put(&me, &Account { balance: MORE, ..Account::default() });
     if let Some(member) = state.get::<Member>(&me) {
         draft.put(&me, &Member { stake: MicroCaesar(member.stake.0.saturating_add(MORE.0)), ..member });
     }

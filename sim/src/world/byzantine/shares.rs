@@ -60,6 +60,7 @@ impl Liar {
             owner: scene.stolen.public(),
             nonce: u64::from(self.done),
             expires: state.time().plus(OPERATION_MS_LIFE),
+            fee_max: MicroCaesar(u64::MAX),
             action: Action::Transfer(transfer),
         }
         .sign(scene.stolen);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::world::{Options, Start, Stream, World, name};
 use hypermesh_core::api::DnsRequest;
+use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::hypermesh::ordering::{Proposal, ProposalHeader, Round, ValueBytes, Vote, VoteKind};
 use hypermesh_core::node::Event;
 use hypermesh_core::state::SetRecords;
@@ -70,10 +71,17 @@ fn silence_garbage_and_selective_silence_stop_nobody() {
     }
 }
 
+/// Whether a block has taken the liar's stake; whether it was right to is the checks' business.
+fn is_slashed(world: &World) -> bool {
+    let liar = world.cast().validators[LIAR].member.identity.public();
+    world.views().all(|view| view.state.at_risk(&liar) == MicroCaesar::ZERO)
+}
+
 #[test]
-fn equivocation_becomes_evidence() {
+fn equivocation_becomes_evidence_and_costs_the_stake() {
     for lie in [Lie::EquivocatingProposer, Lie::EquivocatingVoter] {
-        assert!(is_blamed(&told(lie)), "{lie:?}");
+        let world = told(lie);
+        assert!(is_blamed(&world) && is_slashed(&world), "{lie:?}");
     }
 }
 
@@ -95,7 +103,8 @@ fn what_is_withheld_delays_and_no_more() {
 
 #[test]
 fn lies_about_shares_the_log_and_keys_are_found_out_or_come_to_nothing() {
-    assert!(is_blamed(&told(Lie::BadShares)));
+    let world = told(Lie::BadShares);
+    assert!(is_blamed(&world) && is_slashed(&world));
     for lie in [Lie::LateShares, Lie::FramedShares, Lie::OtherBytes, Lie::SplitView, Lie::StolenMemberKey] {
         told(lie);
     }

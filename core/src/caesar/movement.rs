@@ -1,0 +1,227 @@
+//! Movements of value: from where, to where, how much, why, and because of which operation.
+
+use crate::base::{Digest, MicroCaesar, PublicKey};
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// Where amounts stand.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// Someone's account.
+    Account(PublicKey),
+    /// What fees go into and rewards come out of.
+    Reserve,
+    /// What a member has at stake.
+    Stake(PublicKey),
+    /// What a member has taken out of its stake and cannot have yet: it answers for its deeds till then.
+    Unbonding(PublicKey),
+    /// Where everything came from. It is empty ever since.
+    Genesis,
+}
+
+/// Why an amount moves.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// Genesis gave it.
+    Genesis,
+    /// An owner wants it.
+    Transfer,
+    /// An operation pays for itself.
+    Fee,
+    /// A validator's precommit stood in the parent's commit certificate.
+    Reward,
+    /// A member puts it at stake.
+    Bond,
+    /// A member takes it out of its stake.
+    Unbond,
+    /// What a member took out of its stake has waited long enough.
+    Release,
+    /// A validator provably broke the rules.
+    Slash,
+    /// A name is kept for a period.
+    Rent,
+}
+
+/// An amount that moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Movement {
+    /// Out of here.
+    pub source: Place,
+    /// Into here.
+    pub target: Place,
+    /// How much.
+    pub amount: MicroCaesar,
+    /// Why.
+    pub reason: Reason,
+    /// Because of which operation, by its id; none if the mesh does it by rule.
+    pub operation: Option<Digest>,
+}
+
+/// A movement that cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerFault {
+    /// The source holds too little.
+    #[error(
+        "the source holds {balance} and {needed} are needed",
+        balance = balance.in_caesar(),
+        needed = needed.in_caesar()
+    )]
+    Insufficient {
+        /// What it holds.
+        balance: MicroCaesar,
+        /// What is needed.
+        needed: MicroCaesar,
+    },
+    /// The target would hold more than 64 bits can say, which the supply rules out.
+    #[error("the target cannot hold more")]
+    Overflow,
+}
+
+impl Reason {
+    /// As it is shown.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Genesis => "genesis",
+            Self::Transfer => "transfer",
+            Self::Fee => "fee",
+            Self::Reward => "reward",
+            Self::Bond => "bond",
+            Self::Unbond => "unbond",
+            Self::Release => "release",
+            Self::Slash => "slash",
+            Self::Rent => "rent",
+        }
+    }
+}
+
+/// Balances by place.
+pub trait Ledger {
+    /// What stands at a place.
+    fn balance(&self, place: Place) -> MicroCaesar;
+
+    /// Sets what stands at a place. Only [`Ledger::carry_out`] calls it.
+    fn set_balance(&mut self, place: Place, balance: MicroCaesar);
+
+    /// Takes note of a movement that was made. Only [`Ledger::carry_out`] calls it.
+    fn note(&mut self, movement: Movement);
+
+    /// Carries out a movement: both sides, or nothing.
+    ///
+    /// # Errors
+    /// If the source holds too little or the target could not hold it.
+    fn carry_out(&mut self, movement: Movement) -> Result<(), LedgerFault> {
+        let Movement { source, target, amount, .. } = movement;
+        let balance = self.balance(source);
+        let left = balance.checked_sub(amount);
+        let left = left.ok_or(LedgerFault::Insufficient { balance, needed: amount })?;
+        // A movement of nothing leaves no trace, or whatever is free would open accounts.
+        if source == target || amount == MicroCaesar::ZERO {
+            return Ok(());
+        }
+        let held = self.balance(target);
+        let sum = held.checked_add(amount).ok_or(LedgerFault::Overflow)?;
+        self.set_balance(source, left);
+        self.set_balance(target, sum);
+        self.note(movement);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    #[derive(Default)]
+    struct Book(BTreeMap<Place, MicroCaesar>, Vec<Movement>);
+
+    impl Ledger for Book {
+        fn balance(&self, place: Place) -> MicroCaesar {
+            self.0.get(&place).copied().unwrap_or_default()
+        }
+
+        fn set_balance(&mut self, place: Place, balance: MicroCaesar) {
+            self.0.insert(place, balance);
+        }
+
+        fn note(&mut self, movement: Movement) {
+            self.1.push(movement);
+        }
+    }
+
+    fn movement(source: Place, target: Place, amount: u64) -> Movement {
+        Movement { source, target, amount: MicroCaesar(amount), reason: Reason::Transfer, operation: None }
+    }
+
+    fn place(number: u8) -> Place {
+        if number == 0 { Place::Reserve } else { Place::Account(PublicKey([number; 32])) }
+    }
+
+    proptest! {
+        #[test]
+        fn no_movement_makes_or_loses_anything(moves in prop::collection::vec((0_u8..4, 0_u8..4, any::<u64>()), 0..40)) {
+            let mut book = Book::default();
+            for number in 0..4 {
+                book.set_balance(place(number), MicroCaesar(1_000_000));
+            }
+            for (source, target, amount) in moves {
+                let amount = MicroCaesar(amount % 1_500_000);
+                let noted = book.1.len();
+                let refused = book.carry_out(movement(place(source), place(target), amount.0)).is_err();
+                let moved = !refused && source != target && amount != MicroCaesar::ZERO;
+                prop_assert_eq!(book.1.len() - noted, usize::from(moved), "noted once, if it was made");
+                prop_assert_eq!(book.0.values().map(|balance| balance.0).sum::<u64>(), 4_000_000);
+                let short = refused && amount.0 <= 1_000_000 && book.balance(place(source)) >= amount;
+                prop_assert!(!short, "a movement that could be made was refused");
+            }
+        }
+    }
+
+    #[test]
+    fn a_movement_of_nothing_leaves_no_trace() {
+        let mut book = Book::default();
+        assert_eq!(book.carry_out(movement(place(1), place(2), 0)), Ok(()));
+        assert!(book.0.is_empty() && book.1.is_empty());
+    }
+
+    #[test]
+    fn a_movement_of_all_is_made_and_of_one_more_is_refused() {
+        let mut book = Book::default();
+        book.set_balance(Place::Reserve, MicroCaesar(5));
+        let movement = |amount| movement(Place::Reserve, place(1), amount);
+        let needed = LedgerFault::Insufficient { balance: MicroCaesar(5), needed: MicroCaesar(6) };
+        assert_eq!(book.carry_out(movement(6)), Err(needed));
+        assert_eq!(book.carry_out(movement(5)), Ok(()));
+    }
+}

@@ -1,0 +1,50 @@
+//! Bringing evidence before the mesh, and telling of what it led to.
+
+use super::{Event, Node};
+use crate::api::ApiFault;
+use crate::base::{MicroCaesar, reached};
+use crate::caesar::{Movement, Place, Reason, STAKE_MINIMUM};
+use crate::state::{Offence, State, SystemAction};
+use alloc::boxed::Box;
+
+impl Node {
+    /// Brings evidence before the mesh, unless what it shows is punished already, or is not to be.
+    pub(super) fn accuse(&mut self, offence: Offence) {
+        // Nobody is made to accuse itself: a twin of this node is found by others.
+        if offence.offender() != self.identity.public() {
+            self.say(SystemAction::Accuse(Box::new(offence)));
+        }
+    }
+
+    /// Tells of those whom a block has punished.
+    pub(super) fn tell_slashed(&mut self, movements: &[Movement]) {
+        for Movement { source, amount, reason, operation, .. } in movements {
+            let (Place::Stake(validator) | Place::Unbonding(validator), Reason::Slash) = (source, reason)
+            else {
+                continue;
+            };
+            reached!(self.marks, "a validator is slashed");
+            self.count("caesar", "slashed_microcaesar_total", amount.0);
+            let (validator, amount, evidence) = (*validator, *amount, operation.unwrap_or_default());
+            self.outbox.event(Event::Slashed { validator, amount, evidence });
+        }
+    }
+
+    /// Why this node's batches are not admitted, if its stake is too small for that.
+    pub(super) fn understaked(&self) -> Option<ApiFault> {
+        let stake = stake_of(&self.state, &self.identity.public());
+        (stake < STAKE_MINIMUM).then(|| {
+            let message = alloc::format!(
+                "this node has {} at stake, and without {} nobody takes its batches: ask another node; its operator can \
+                 bond more through one",
+                stake.in_caesar(),
+                STAKE_MINIMUM.in_caesar()
+            );
+            ApiFault::unavailable(message)
+        })
+    }
+}
+
+fn stake_of(state: &State, member: &crate::base::PublicKey) -> MicroCaesar {
+    state.balance(Place::Stake(*member))
+}

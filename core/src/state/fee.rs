@@ -1,0 +1,60 @@
+//! What operations cost now, and how that follows the load.
+
+use super::row::FeeRate;
+use super::{Action, Draft, State};
+use crate::base::MicroCaesar;
+use crate::caesar::{
+    BOND_FEE, ISSUE_FEE, NAME_RENT, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, TRANSFER_FEE, at_rate,
+    next_fee_rate,
+};
+
+/// What an action costs its owner at the floor of the fees.
+#[must_use]
+pub(super) const fn listed_fee(action: &Action) -> MicroCaesar {
+    match action {
+        Action::Attest => MicroCaesar::ZERO,
+        Action::IssueCertificate(_) => ISSUE_FEE,
+        Action::RegisterName(_) => REGISTER_FEE,
+        Action::SetRecords(_) => RECORDS_FEE,
+        Action::Transfer(_) => TRANSFER_FEE,
+        Action::RevokeCertificate(_) => REVOKE_FEE,
+        Action::Bond(_) | Action::Unbond(_) => BOND_FEE,
+        Action::RenewName(_) => RENEW_FEE,
+    }
+}
+
+impl State {
+    /// What the listed prices are multiplied by in the next block.
+    #[must_use]
+    pub fn fee_rate(&self) -> FeeRate {
+        self.get::<FeeRate>(&()).unwrap_or_default()
+    }
+
+    /// What an action costs its owner in the next block, rent apart.
+    #[must_use]
+    pub fn fee(&self, action: &Action) -> MicroCaesar {
+        at_rate(listed_fee(action), self.fee_rate().thousandths)
+    }
+
+    /// The rent that an action pays, if it is done.
+    pub(super) fn rent(&self, action: &Action) -> MicroCaesar {
+        let top = match action {
+            Action::RegisterName(register) => register.name.parent().as_ref() == self.zone_of(&register.name),
+            Action::RenewName(_) => true,
+            _ => false,
+        };
+        if top { NAME_RENT } else { MicroCaesar::ZERO }
+    }
+}
+
+impl Draft {
+    /// Sets the rate for the next block, after one with so many operations.
+    pub(super) fn follow_load(&mut self, operations: usize) {
+        let before = self.state().fee_rate();
+        let target = self.state().genesis_document().profile.fee_target_operations();
+        let thousandths = next_fee_rate(before.thousandths, operations as u64, target);
+        if thousandths != before.thousandths {
+            self.put(&(), &FeeRate { thousandths });
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What a proved lie costs: all that the liar has at stake or is taking out of it goes to the reserve.
+//!
+//! Any validator may bring the evidence; every validator checks it, as it checks the rest of a block. The rules:
+//!
+//! - Two contradicting votes, or two proposals for one round, that one validator signed; or a signature share that it
+//!   signed and that is bad. Nothing else: absence, silence and wrong blocks cost rewards at most.
+//! - Each offence once. An equivocation at or below the height of the block that last punished its validator is punished
+//!   already, whatever there were of them; bad shares are told apart by their signing session.
+//! - Evidence of an equivocation expires: after [`Profile::evidence_ms_max`](crate::base::Profile::evidence_ms_max) of
+//!   block time it is not taken any more. That is less than unbonding takes, so what stood behind the vote is still there.
+//!   Evidence of a bad share holds for as long as the committee's keys do.
+//! - Where nothing is at stake there is nothing to punish, and the evidence does not go on chain.
+//!
+//! What it does not do: a slashed validator keeps its vote and its key shares until the committee is changed. It loses
+//! the admission of its batches and its rewards, because its stake is below the minimum, until it has bonded anew.
+
+use super::execute::Moment;
+use super::row::{Horizon, Offences};
+use super::{Draft, State};
+use crate::base::{Digest, Height, MicroCaesar, PublicKey, UnixMillis};
+use crate::caesar::{Ledger, Movement, Place, Reason};
+use crate::hypermesh::committee::{Committee, ShareEvidence};
+use crate::hypermesh::ordering::Evidence;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// The most bad shares that one validator is punished for under one committee: each has cost it a whole stake.
+pub const BAD_SHARE_COUNT_MAX: usize = 64;
+/// Into how many parts the time in which evidence holds is marked.
+const HORIZON_PARTS: u64 = 16;
+
+/// Evidence that a validator broke the rules, brought by another.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Offence {
+    /// It signed two things that contradict each other.
+    Equivocation(Evidence),
+    /// It signed a bad signature share.
+    BadShare(ShareEvidence),
+}
+
+impl Offence {
+    /// Who is accused.
+    #[must_use]
+    pub const fn offender(&self) -> PublicKey {
+        match self {
+            Self::Equivocation(evidence) => evidence.offender(),
+            Self::BadShare(evidence) => evidence.share.signer,
+        }
+    }
+}
+
+impl State {
+    /// What a validator was punished for.
+    #[must_use]
+    pub fn offences(&self, validator: &PublicKey) -> Offences {
+        self.get::<Offences>(validator).unwrap_or_default()
+    }
+
+    /// The lowest height of which evidence is still taken.
+    #[must_use]
+    pub fn oldest_evidence(&self) -> Height {
+        let horizon = self.get::<Horizon>(&()).unwrap_or_default();
+        horizon.marks.first().map(|(_, height)| *height).unwrap_or_default()
+    }
+
+    /// What a validator can lose.
+    #[must_use]
+    pub fn at_risk(&self, validator: &PublicKey) -> MicroCaesar {
+        let (stake, unbonding) =
+            (self.balance(Place::Stake(*validator)), self.balance(Place::Unbonding(*validator)));
+        stake.checked_add(unbonding).expect("the supply fits, and this is part of it")
+    }
+
+    /// Whether evidence shows an offence that is to be punished in a block of this height. Cheapest first.
+    fn convicts(&self, offence: &Offence, height: Height) -> bool {
+        let offender = offence.offender();
+        if self.at_risk(&offender) == MicroCaesar::ZERO {
+            return false;
+        }
+        let offences = self.offences(&offender);
+        match offence {
+            Offence::Equivocation(evidence) => {
+                let at = evidence.height();
+                let punished = offences.through.is_some_and(|through| at <= through);
+                !punished
+                    && at <= height
+                    && at >= self.oldest_evidence()
+                    && evidence.verify(&self.genesis_hash(), self.validators()).is_ok()
+            }
+            Offence::BadShare(evidence) => {
+                let fresh = !offences.shares.contains(&evidence.share.session)
+                    && offences.shares.len() < BAD_SHARE_COUNT_MAX;
+                let committee = || Committee::new(self.committee()?.keys).ok();
+                fresh && committee().is_some_and(|committee| evidence.verify(&committee).is_ok())
+            }
+        }
+    }
+}
+
+impl Draft {
+    /// Punishes an offence, if the evidence shows one that is to be punished. `operation` brought it.
+    pub(super) fn punish(&mut self, offence: &Offence, operation: Digest, moment: Moment) -> bool {
+        if !self.state().convicts(offence, moment.height) {
+            return false;
+        }
+        let offender = offence.offender();
+        let mut offences = self.state().offences(&offender);
+        let lost = self.state().at_risk(&offender);
+        for source in [Place::Stake(offender), Place::Unbonding(offender)] {
+            let amount = self.balance(source);
+            let (target, reason) = (Place::Reserve, Reason::Slash);
+            let movement = Movement { source, target, amount, reason, operation: Some(operation) };
+            self.carry_out(movement).expect("a place holds what was just found in it");
+        }
+        offences.count = offences.count.saturating_add(1);
+        offences.slashed = offences.slashed.checked_add(lost).unwrap_or(MicroCaesar(u64::MAX));
+        match offence {
+            Offence::Equivocation(_) => offences.through = Some(moment.height),
+            Offence::BadShare(evidence) => {
+                offences.shares.insert(evidence.share.session);
+            }
+        }
+        self.put(&offender, &offences);
+        true
+    }
+
+    /// Marks the height of now and then, so that it is known how old evidence is.
+    pub(super) fn mark_horizon(&mut self, moment: Moment) {
+        let age_max = self.state().genesis_document().profile.evidence_ms_max();
+        let mut horizon = self.state().get::<Horizon>(&()).unwrap_or_default();
+        let marked: Option<UnixMillis> = horizon.marks.last().map(|(time, _)| *time);
+        if marked.is_some_and(|marked| moment.time.since(marked) < age_max / HORIZON_PARTS) {
+            return;
+        }
+        horizon.marks.push((moment.time, moment.height));
+        // The first is the newest of those that are too old, so that what is younger than the bound always counts.
+        let too_old = |mark: Option<&(UnixMillis, Height)>| {
+            mark.is_some_and(|(time, _)| moment.time.since(*time) >= age_max)
+        };
+        while too_old(horizon.marks.get(1)) {
+            horizon.marks.remove(0);
+        }
+        self.put(&(), &horizon);
+    }
+}

@@ -1,0 +1,65 @@
+//! Fees that follow the load, and the most that an owner pays.
+
+use super::kit::*;
+use crate::base::{MicroCaesar, SecretKey};
+use crate::caesar::*;
+use crate::state::*;
+use alloc::vec::Vec;
+
+fn rate(mesh: &Mesh) -> u64 {
+    mesh.state.fee_rate().thousandths
+}
+
+/// A block with so many operations, all of them free.
+fn fill(mesh: &mut Mesh, count: u64) {
+    let carrier = mesh.validators[0].clone();
+    let operations: Vec<Operation> = (0..count).map(|_| mesh.operation(&carrier, Action::Attest)).collect();
+    mesh.carry(operations);
+}
+
+fn limited(mesh: &mut Mesh, owner: &SecretKey, action: Action, fee_max: u64) -> Receipt {
+    let operation = mesh.operation(owner, action);
+    let body = OperationBody { fee_max: MicroCaesar(fee_max), ..operation.body };
+    mesh.carry(alloc::vec![body.sign(owner)]).remove(0)
+}
+
+#[test]
+fn full_blocks_raise_the_fees_and_empty_ones_lower_them_to_the_floor() {
+    let mut mesh = Mesh::new();
+    let target = mesh.genesis.profile.fee_target_operations();
+    assert_eq!(rate(&mesh), FEE_RATE_FLOOR);
+    fill(&mut mesh, 2 * target);
+    assert_eq!(rate(&mesh), 1_125);
+    let receipt = mesh.carry_one(&alice(), transfer(&bob(), 5));
+    assert_eq!(receipt.fee, MicroCaesar(TRANSFER_FEE.0 * 1_125 / 1000), "by the rate of the parent's state");
+    fill(&mut mesh, target);
+    let kept = rate(&mesh);
+    fill(&mut mesh, target);
+    assert_eq!(rate(&mesh), kept, "a block on target changes nothing");
+    (0..100).for_each(|_| mesh.pass(1));
+    assert_eq!(rate(&mesh), FEE_RATE_FLOOR);
+    assert_eq!(mesh.carry_one(&alice(), transfer(&bob(), 5)).fee, TRANSFER_FEE);
+}
+
+#[test]
+fn an_owner_pays_at_most_what_it_says_rent_included_and_not_a_millionth_more() {
+    let mut mesh = Mesh::new();
+    let before = mesh.state.balance(Place::Account(alice().public()));
+    let asked = REGISTER_FEE.0 + NAME_RENT.0;
+    let receipt = limited(&mut mesh, &alice(), register("a.demo.hypermesh", &alice()), asked - 1);
+    let (fee_max, asked_for) = (MicroCaesar(asked - 1), MicroCaesar(asked));
+    assert_eq!(receipt.outcome, Outcome::Refused(Refusal::FeeMax { asked: asked_for, fee_max }));
+    assert_eq!(receipt.fee, MicroCaesar(0));
+    assert_eq!(mesh.state.balance(Place::Account(alice().public())), before, "it costs nothing");
+    let receipt = limited(&mut mesh, &alice(), register("a.demo.hypermesh", &alice()), asked);
+    assert!(matches!(receipt.outcome, Outcome::Done(_)));
+    let receipt = limited(&mut mesh, &alice(), register("b.a.demo.hypermesh", &alice()), REGISTER_FEE.0);
+    assert!(matches!(receipt.outcome, Outcome::Done(_)), "a name below costs no rent");
+    let target = mesh.genesis.profile.fee_target_operations();
+    fill(&mut mesh, 2 * target);
+    let receipt = limited(&mut mesh, &alice(), transfer(&bob(), 5), TRANSFER_FEE.0);
+    assert!(
+        matches!(receipt.outcome, Outcome::Refused(Refusal::FeeMax { .. })),
+        "the load has risen meanwhile"
+    );
+}

@@ -1,0 +1,69 @@
+//! A validator puts some of its account at stake and takes part of that out again: it comes into the account after the
+//! delay, and not before. What must stay at stake stays.
+
+use crate::Scenario;
+use crate::stage::{Stage, ensure};
+use hypermesh_core::base::MicroCaesar;
+use hypermesh_core::caesar::{BOND_FEE, Place as Purse, STAKE_MINIMUM};
+use hypermesh_sim::world::{RunFault, Start};
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "bond-and-unbond",
+    shows: "what a validator takes out of its stake comes into its account after the delay, to the millionth, and the minimum stays",
+    start: Start::Ready,
+    play,
+};
+
+const GIVEN: MicroCaesar = MicroCaesar(50_000_000);
+const BONDED: MicroCaesar = MicroCaesar(30_000_000);
+const UNBONDED: MicroCaesar = MicroCaesar(20_000_000);
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    let place = stage.any_place();
+    let Some(validator) = stage.world.cast().validators.get(place) else {
+        return ensure(false, "there is no such validator");
+    };
+    let identity = validator.member.identity.clone();
+    let key = identity.public();
+    let nonce = stage.nonce();
+    let asked = stage.ask(place, stage.client().transfer(nonce, key, GIVEN));
+    stage.receipt(&asked)?;
+    // Another node may be a block behind, and then does not know of the amount yet.
+    stage.settle()?;
+    let owner = stage.owner(&identity);
+    let purse = |stage: &Stage, purse| {
+        stage.world.view(place).map(|view| view.state.balance(purse).0).unwrap_or_default()
+    };
+    let before = purse(stage, Purse::Stake(key));
+    let nonce = stage.nonce();
+    let asked = stage.ask((place + 1) % 4, owner.bond(nonce, BONDED));
+    stage.receipt(&asked)?;
+    stage.settle()?;
+    let nonce = stage.nonce();
+    let asked = stage.ask((place + 2) % 4, owner.unbond(nonce, UNBONDED));
+    stage.receipt(&asked)?;
+    stage.settle()?;
+    ensure(purse(stage, Purse::Stake(key)) == before + BONDED.0 - UNBONDED.0, "another amount is at stake")?;
+    ensure(purse(stage, Purse::Unbonding(key)) == UNBONDED.0, "another amount is being unbonded")?;
+
+    // A validator keeps the minimum.
+    let nonce = stage.nonce();
+    let left = purse(stage, Purse::Stake(key));
+    let too_much = MicroCaesar(left - STAKE_MINIMUM.0 + 1);
+    let asked = stage.ask(place, owner.unbond(nonce, too_much));
+    let refusal = stage.refusal(&asked)?;
+    ensure(refusal.message.contains("must stay"), "a validator took its stake away")?;
+
+    let earned = purse(stage, Purse::Account(key));
+    ensure(earned >= GIVEN.0 - BONDED.0 - 2 * BOND_FEE.0, "it paid more than it should")?;
+    let delay = stage.world.cast().genesis.profile.unbonding_ms_delay();
+    let due = stage.world.wall().plus(delay);
+    stage.sleep_until(due.minus(60_000))?;
+    ensure(purse(stage, Purse::Unbonding(key)) == UNBONDED.0, "it was released early")?;
+    stage.sleep_until(due)?;
+    stage.wait("the release", |world| {
+        world.view(place).is_some_and(|view| view.state.balance(Purse::Unbonding(key)) == MicroCaesar::ZERO)
+    })?;
+    ensure(purse(stage, Purse::Account(key)) >= earned + UNBONDED.0, "what was released did not arrive")
+}

@@ -1,0 +1,50 @@
+//! Many ask at once and the fees rise; who set a limit below them is refused and pays nothing. When nobody asks any more
+//! they fall to the floor.
+
+use crate::Scenario;
+use crate::stage::{Asked, Stage, ensure};
+use hypermesh_core::base::MicroCaesar;
+use hypermesh_core::caesar::{FEE_RATE_FLOOR, Place as Purse, TRANSFER_FEE};
+use hypermesh_sim::world::{RunFault, Start, World};
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "fees-follow-the-load",
+    shows: "full blocks raise the fees by rule, an owner's limit holds, and idle blocks bring them down to the floor",
+    start: Start::Ready,
+    play,
+};
+
+const ASKED: usize = 200;
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    stage.begin()?;
+    ensure(rate(&stage.world) == Some(FEE_RATE_FLOOR), "an idle mesh asks more than the floor")?;
+    let poor = stage.world.cast().poor.public();
+    let mut asked: Vec<Asked> = Vec::new();
+    for turn in 0..ASKED {
+        let nonce = stage.nonce();
+        let request = stage.client().transfer(nonce, poor, MicroCaesar(1));
+        asked.push(stage.ask(turn % 4, request));
+    }
+    stage.wait("fees above the floor", |world| rate(world).is_some_and(|rate| rate > FEE_RATE_FLOOR))?;
+    for asked in &asked {
+        stage.receipt(asked)?;
+    }
+    // Whatever the rate is by now, less than the listed price is never enough.
+    let other = stage.owner(&stage.world.cast().other).at_most(MicroCaesar(TRANSFER_FEE.0 - 1));
+    let key = other.key.public();
+    let held = |world: &World| world.view(0).map(|view| view.state.balance(Purse::Account(key)));
+    let before = held(&stage.world);
+    let nonce = stage.nonce();
+    let too_little = stage.ask(0, other.transfer(nonce, poor, MicroCaesar(1)));
+    let refusal = stage.refusal(&too_little)?;
+    ensure(refusal.message.contains("pays at most"), "an owner paid more than its limit")?;
+    ensure(held(&stage.world) == before, "a refused operation cost something")?;
+    stage.world.run_until("fees at the floor", crate::stage::PATIENCE * 10, |world| {
+        rate(world) == Some(FEE_RATE_FLOOR)
+    })
+}
+
+fn rate(world: &World) -> Option<u64> {
+    world.views().map(|view| view.state.fee_rate().thousandths).max()
+}

@@ -1,0 +1,164 @@
+//! A streaming call, from the server's side: messages go out one by one, each when the caller has made room for it.
+//!
+//! QUIC's flow control reaches through to the handler: [`CallStream::send`] waits until QUIC has taken the message, which
+//! it does as far as the caller has room, so a caller that reads slowly slows the work down, and one message of the call
+//! is held here at a time.
+
+use super::connection::Peer;
+use super::door::{Turn, Visit};
+use super::memory::{Crowded, Memory};
+use super::request::{Refusal, charge, too_long};
+use crate::close::Abandon;
+use crate::frame::{Kind, put_prefix};
+use crate::lock::lock;
+use crate::status::{Advice, Status, StatusCode};
+use crate::stream::{FrameReader, Sender};
+use bytes::{Bytes, BytesMut};
+use hypermesh_core::base::PublicKey;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tokio::time::timeout;
+
+/// A handler's end of a streaming call.
+pub struct CallStream<'a> {
+    peer: &'a Peer,
+    visit: &'a Visit,
+    send: &'a mut Sender,
+    reader: &'a mut FrameReader,
+    /// The memory of the message that is being read.
+    reading: Option<Memory>,
+    /// Why the call is over, once it is.
+    over: Option<Refusal>,
+}
+
+impl<'a> CallStream<'a> {
+    pub(super) const fn new(
+        peer: &'a Peer,
+        visit: &'a Visit,
+        send: &'a mut Sender,
+        reader: &'a mut FrameReader,
+    ) -> Self {
+        Self { peer, visit, send, reader, reading: None, over: None }
+    }
+
+    /// Sends a message to the caller, waiting until there is room for it.
+    ///
+    /// # Errors
+    /// If the message is larger than messages may be, the memory is full, or the caller reads nothing for too long or not
+    /// any more. The handler does well to return the status: the call is over.
+    pub async fn send(&mut self, message: Bytes) -> Result<(), Status> {
+        let (bytes, bytes_max) = (message.len(), self.peer.message_bytes_max());
+        if bytes > bytes_max {
+            return Err(too_long("answer", bytes, bytes_max));
+        }
+        let memory = Memory::take(self.peer, bytes).map_err(Crowded::status)?;
+        let mut head = BytesMut::new();
+        put_prefix(&mut head, Kind::Message, bytes);
+        let mut chunks = [head.freeze(), message];
+        let patience = self.peer.shared.limits.stall_timeout;
+        let written = timeout(patience, self.send.stream.write_all_chunks(&mut chunks)).await;
+        drop(memory);
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => {
+                self.over = Some(Refusal::Gone);
+                Err(Status::new(StatusCode::Cancelled, "the caller waits no more"))
+            }
+            Err(_) => {
+                self.send.abandon_as(Abandon::Slow);
+                self.over = Some(Refusal::Gone);
+                Err(Status::new(StatusCode::Cancelled, format!("the caller took nothing for {patience:?}")))
+            }
+        }
+    }
+
+    /// The caller's next message; `None` when it has said that there are no more. For a method that takes one message
+    /// only, there are none. It may be given up at any time, and loses nothing.
+    ///
+    /// # Errors
+    /// If the caller breaks the protocol, or a limit. The handler does well to return the status: the call is over.
+    pub async fn receive(&mut self) -> Result<Option<Bytes>, Status> {
+        let received = self.receive_one().await;
+        received.map_err(|refusal| {
+            let status = match &refusal {
+                Refusal::Answer(status) => status.clone(),
+                _ => Status::new(StatusCode::Cancelled, "the caller broke off"),
+            };
+            self.over = Some(refusal);
+            status
+        })
+    }
+
+    async fn receive_one(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let Some(prefix) = self.reader.prefix().await? else { return Ok(None) };
+        if self.reading.is_none() {
+            let checked = prefix.checked(Kind::Message, self.peer.message_bytes_max());
+            self.reading = Some(charge(self.peer, checked.map_err(Into::into))?);
+        }
+        let body = self.reader.payload().await?;
+        self.reading = None;
+        Ok(Some(body))
+    }
+
+    /// Waits for this caller's turn to be worked on, as a call of its own would. Drop the turn when the work is done.
+    ///
+    /// # Errors
+    /// If too many wait. The handler does well to return the status: the caller may come back.
+    pub async fn turn(&self) -> Result<Turn, Status> {
+        self.visit.turn().await
+    }
+
+    /// Why the call is over, if the caller ended it.
+    pub(super) fn into_over(self) -> Option<Refusal> {
+        self.over
+    }
+}
+
+/// When one does well to come back who was refused a streaming call: they last.
+const STREAM_RETRY_MS: u32 = 1000;
+
+/// Streaming calls under way, of each key and of all.
+#[derive(Clone, Default)]
+pub(super) struct Streams {
+    open: Arc<Mutex<BTreeMap<PublicKey, usize>>>,
+}
+
+/// That a streaming call is under way. It is counted until this is dropped.
+pub(super) struct Open {
+    streams: Streams,
+    key: PublicKey,
+}
+
+impl Streams {
+    /// Counts one more for this key, unless it or all together have as many as may be.
+    pub(super) fn open(&self, key: PublicKey, per_key_max: usize, max: usize) -> Result<Open, Status> {
+        let mut open = lock(&self.open);
+        let total: usize = open.values().sum();
+        let own = open.get(&key).copied().unwrap_or_default();
+        if own >= per_key_max || total >= max {
+            let message =
+                format!("{own} streaming calls of this key and {total} in all are under way: end one first");
+            let advice = Advice::RetryAfter { ms: STREAM_RETRY_MS };
+            return Err(Status::new(StatusCode::ResourceExhausted, message).with_advice(advice));
+        }
+        open.insert(key, own + 1);
+        Ok(Open { streams: self.clone(), key })
+    }
+
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        lock(&self.open).values().sum()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let mut open = lock(&self.streams.open);
+        if let Some(count) = open.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
+}
