@@ -11,6 +11,8 @@ mod progress;
 mod replay;
 mod report;
 mod swarm;
+#[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
+mod transports;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exit::Exit;
@@ -47,6 +49,9 @@ enum Command {
     Swarm(swarm::Swarm),
     /// Shows what it pays to run a validator: weeks of honest, lazy and lying ones, in the ledger's own code.
     Economics(economics::EconomicsArgs),
+    /// Shows what lost packets, new connections and new addresses cost calls over STOQ, and over TCP.
+    #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
+    Transports(transports::TransportsArgs),
     /// Prints the plan of a seed.
     Plan(replay::PlanOf),
     /// Plays a plan from its file, and compares with its tape if there is one beside it.
@@ -110,6 +115,8 @@ fn main() -> ExitCode {
         Command::Run(run) => run.play(),
         Command::Swarm(swarm) => swarm.play(),
         Command::Economics(economics) => economics.run(),
+        #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
+        Command::Transports(transports) => transports.run(),
         Command::Plan(plan) => plan.print(),
         Command::Replay(replay) => replay.play(),
         Command::Shrink(shrink) => shrink.cut_down(),

@@ -21,6 +21,7 @@ mod record;
 mod socket;
 mod subject;
 mod suite;
+pub mod transports;
 mod workers;
 
 #[cfg(test)]

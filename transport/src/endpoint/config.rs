@@ -1,7 +1,9 @@
 //! How connections behave, and what of it QUIC is told.
 
 use super::BindError;
+use super::congestion::FlooredCubic;
 use quinn::IdleTimeout;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How connections behave, in both directions.
@@ -55,6 +57,7 @@ impl TransportConfig {
             .max_idle_timeout(Some(idle_timeout))
             .keep_alive_interval(Some(self.keep_alive))
             .initial_rtt(self.initial_rtt)
+            .congestion_controller_factory(Arc::new(FlooredCubic::default()))
             .stream_receive_window(stream_window_bytes.into())
             .receive_window(window_bytes.into())
             .send_window(u64::from(window_bytes))

@@ -1,6 +1,7 @@
 //! One UDP socket that serves and dials: a node needs one port.
 
 mod config;
+mod congestion;
 mod connection_id;
 mod peer;
 
