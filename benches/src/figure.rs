@@ -64,8 +64,8 @@ pub struct Figure {
     pub design_ms: Option<f64>,
     /// The design's lower bound on the rate.
     pub design_rate: Option<f64>,
-    /// How that compares.
-    pub against: Option<Against>,
+    /// How that compares with peers.
+    pub against: Vec<Against>,
 }
 
 /// JSON knows no number that is none.
@@ -87,6 +87,12 @@ pub struct Against {
 }
 
 impl Against {
+    fn words(&self) -> String {
+        let sign = if self.of_rates { "≥" } else { "≤" };
+        let bound = self.design.map_or(String::new(), |bound| format!(" ({sign} {bound})"));
+        format!("{:.2} × {}{bound}", self.ratio, self.peer)
+    }
+
     fn is_met(&self) -> Option<bool> {
         let bound = self.design?;
         Some(if self.of_rates { self.ratio >= bound } else { self.ratio <= bound })
@@ -107,7 +113,7 @@ impl Figure {
             user_ms: None,
             design_ms: None,
             design_rate: None,
-            against: None,
+            against: Vec::new(),
         }
     }
 
@@ -130,7 +136,7 @@ impl Figure {
     #[must_use]
     pub fn times_over(mut self, peer: &Self, design: Option<f64>) -> Self {
         let ratio = self.p50_ms / peer.p50_ms;
-        self.against = Some(Against { peer: peer.name.clone(), ratio, of_rates: false, design });
+        self.against.push(Against { peer: peer.name.clone(), ratio, of_rates: false, design });
         self
     }
 
@@ -139,7 +145,7 @@ impl Figure {
     pub fn tail_over(mut self, peer: &Self, design: Option<f64>) -> Self {
         let ratio = self.p99_ms / peer.p50_ms;
         let peer = format!("{} (p99 over p50)", peer.name);
-        self.against = Some(Against { peer, ratio, of_rates: false, design });
+        self.against.push(Against { peer, ratio, of_rates: false, design });
         self
     }
 
@@ -147,7 +153,7 @@ impl Figure {
     #[must_use]
     pub fn rate_over(mut self, peer: &Self, design: Option<f64>) -> Self {
         let ratio = self.rate / peer.rate;
-        self.against = Some(Against { peer: peer.name.clone(), ratio, of_rates: true, design });
+        self.against.push(Against { peer: peer.name.clone(), ratio, of_rates: true, design });
         self
     }
 
@@ -162,22 +168,19 @@ impl Figure {
     pub fn is_designed(&self) -> Option<bool> {
         let time = self.design_ms.map(|target| self.p50_ms <= target);
         let rate = self.design_rate.map(|target| self.rate >= target);
-        let ratio = self.against.as_ref().and_then(Against::is_met);
-        [time, rate, ratio].into_iter().flatten().reduce(|all, one| all && one)
+        let ratios = self.against.iter().filter_map(Against::is_met);
+        [time, rate].into_iter().flatten().chain(ratios).reduce(|all, one| all && one)
     }
 
-    /// The figure as a row of the table.
+    /// The figure as a row of the table, and a further one for each peer but the first.
     #[must_use]
     pub fn row(&self) -> String {
         let user = self.user_ms.map_or("–".to_string(), |target| format!("≤ {target} ms"));
         let time = self.design_ms.map(|target| format!("≤ {target} ms"));
         let rate = self.design_rate.map(|target| format!("≥ {target} /s"));
         let design = time.or(rate).unwrap_or_else(|| "–".into());
-        let against = self.against.as_ref().map_or(String::new(), |against| {
-            let sign = if against.of_rates { "≥" } else { "≤" };
-            let bound = against.design.map_or(String::new(), |bound| format!(" ({sign} {bound})"));
-            format!("{:.2} × {}{bound}", against.ratio, against.peer)
-        });
+        let against: Vec<String> = self.against.iter().map(Against::words).collect();
+        let against = against.join(&format!("\n{:width$}", "", width = INDENT));
         format!(
             "{:<46} {:>8} {:>9} {:>9} {:>9}  {:>8} {:<6}  {:>10} {:<6}  {against}",
             self.name,
@@ -204,6 +207,9 @@ const fn met(met: Option<bool>) -> &'static str {
 fn number(value: f64, digits: usize) -> String {
     if value.is_nan() { "–".into() } else { format!("{value:.digits$}") }
 }
+
+/// Where the comparisons begin in a row.
+const INDENT: usize = 125;
 
 /// The heading of the table.
 #[must_use]

@@ -3,9 +3,9 @@
 use crate::{Figure, Level};
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 960.0;
+const WIDTH: f64 = 1180.0;
 const ROW: f64 = 24.0;
-const LEFT: f64 = 360.0;
+const LEFT: f64 = 560.0;
 const RIGHT: f64 = 150.0;
 const TOP: f64 = 46.0;
 /// The scale reaches from a hundredth of what was asked for to a hundred times.
@@ -80,7 +80,7 @@ fn bars_of(figure: &Figure) -> Vec<Bar> {
     if let Some(target) = figure.design_rate {
         bars.push(bar(name.clone(), target / figure.rate, format!("{:.0} of {target} /s", figure.rate)));
     }
-    if let Some(against) = &figure.against {
+    for against in &figure.against {
         let ratio = if against.of_rates { 1.0 / against.ratio } else { against.ratio };
         let bound = against.design.map_or(1.0, |bound| if against.of_rates { 1.0 / bound } else { bound });
         let label = format!("{:.2} × the peer", against.ratio);

@@ -25,7 +25,8 @@ pub(crate) struct PutRequest {
 pub(crate) struct PutResponse {}
 
 pub(crate) async fn call(port: u16, load: &Load) -> Result<Samples, Fault> {
-    let channel = Channel::from_shared(format!("http://127.0.0.1:{port}"))?.tcp_nodelay(true).connect().await?;
+    let channel =
+        Channel::from_shared(format!("http://127.0.0.1:{port}"))?.tcp_nodelay(true).connect().await?;
     let client = stubs::k_v_client::KVClient::new(channel);
     let count = Arc::new(AtomicU64::new(0));
     let callers = (0..load.at_once)

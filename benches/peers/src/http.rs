@@ -68,7 +68,9 @@ pub(crate) fn caller(
 pub(crate) struct Connection(Arc<Mutex<SendRequest<Full<Bytes>>>>);
 
 impl Connection {
-    pub(crate) async fn new(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Fault> {
+    pub(crate) async fn new(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Self, Fault> {
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(Self(Arc::new(Mutex::new(sender))))

@@ -113,18 +113,16 @@ pub(super) async fn figures(tools: &Tools, scale: usize, runs: usize) -> Result<
         }
     }
     drop(stoq);
-    let alone = Figure::of("STOQ, 600 bytes echoed, one at a time", &ours.0);
-    let together = Figure::of("STOQ, 600 bytes echoed, 64 at once", &ours.1);
-    let mut figures = Vec::new();
+    let mut alone = Figure::of("STOQ, 600 bytes echoed, one at a time", &ours.0);
+    let mut together = Figure::of("STOQ, 600 bytes echoed, 64 at once", &ours.1);
+    let mut others = Vec::new();
     for ((_, _, words, _), (one, at_once)) in servers.iter().zip(&theirs) {
         let one = Figure::of(format!("{words}, one at a time"), one);
         let at_once = Figure::of(format!("{words}, 64 at once"), at_once);
-        figures.push(alone.clone().times_over(&one, None));
-        figures.push(together.clone().rate_over(&at_once, None));
-        figures.extend([one, at_once]);
+        alone = alone.times_over(&one, None);
+        together = together.rate_over(&at_once, None);
+        others.extend([one, at_once]);
     }
-    if figures.is_empty() {
-        figures.extend([alone, together]);
-    }
+    let figures = [alone, together].into_iter().chain(others).collect();
     Ok(Measured { figures, levels: Vec::new(), absent })
 }

@@ -66,11 +66,9 @@ pub(super) async fn figures(
     let ours = figures.remove(0);
     // Hickory is the bound; Knot is what one would like to reach.
     let bound = |name: &str| name.starts_with("hickory").then_some(1.0);
-    let compared: Vec<Figure> =
-        figures.iter().map(|peer| ours.clone().rate_over(peer, bound(&peer.name))).collect();
-    let mut all = if compared.is_empty() { vec![ours] } else { compared };
-    all.extend(figures);
-    Ok(Measured { figures: all, levels: Vec::new(), absent })
+    let ours = figures.iter().fold(ours, |ours, peer| ours.rate_over(peer, bound(&peer.name)));
+    figures.insert(0, ours);
+    Ok(Measured { figures, levels: Vec::new(), absent })
 }
 
 type Start = fn(&Path, u16) -> Result<Option<Running>, String>;
@@ -135,8 +133,10 @@ fn knot(folder: &Path, port: u16) -> Result<Option<Running>, String> {
 fn hickory(folder: &Path, port: u16) -> Result<Option<Running>, String> {
     let Some(program) = find("hickory-dns") else { return Ok(None) };
     let config = folder.join("hickory.toml");
+    // Run by root it wants to become somebody else, of a group that not every system has.
+    let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
     let text = format!(
-        "listen_addrs_ipv4 = []\nlisten_addrs_ipv6 = [\"::1\"]\nlisten_port = {port}\n\
+        "user = \"{user}\"\ngroup = \"{user}\"\nlisten_addrs_ipv4 = []\nlisten_addrs_ipv6 = [\"::1\"]\nlisten_port = {port}\n\
          [[zones]]\nzone = \"hypermesh\"\nzone_type = \"Primary\"\nfile = \"hypermesh.zone\"\n"
     );
     write(&config, &text)?;

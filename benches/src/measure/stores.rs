@@ -56,15 +56,16 @@ pub(super) async fn figures(
     let issue = Figure::of("issue, four validators, durable, logged", &issued);
     let put = figure("etcd, three nodes, put of 600 bytes", &puts);
     let sign = figure("cfssl, one key, neither stored nor logged", &signed);
-    let mut figures = Vec::new();
-    match &put {
-        Some(put) => {
-            figures.extend([transfer.times_over(put, None), issue.clone().times_over(put, Some(8.0))])
-        }
-        None => figures.extend([transfer, issue.clone()]),
-    }
-    figures.extend(sign.as_ref().map(|sign| issue.times_over(sign, None)));
-    figures.extend([put, sign].into_iter().flatten());
+    let against = |figure: Figure, design| match &put {
+        Some(put) => figure.times_over(put, design),
+        None => figure,
+    };
+    let (transfer, issue) = (against(transfer, None), against(issue, Some(8.0)));
+    let issue = match &sign {
+        Some(sign) => issue.times_over(sign, None),
+        None => issue,
+    };
+    let figures = [Some(transfer), Some(issue), put, sign].into_iter().flatten().collect();
     Ok(Measured { figures, levels: Vec::new(), absent })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Amounts are integer millionths. Every movement takes from one place what it puts into another, so the
 //! supply that genesis fixed is conserved by construction; [`Ledger`] counts both sides and says so. What moved,
-//! why, and because of which operation stands in the history of both sides ([`history`]).
+//! why, and because of which operation stands in the history of both sides (the module `history`).
 
 mod fee;
 mod history;

@@ -23,6 +23,11 @@ pub struct ServerLimits {
     pub connections_per_key_max: usize,
     /// Calls at once on a connection. A further one waits at the caller until QUIC lets it go.
     pub calls_per_connection_max: u32,
+    /// Calls at once on a connection that was taken while there were few: a validator's, or one of
+    /// [`Self::roomy_clients_max`] clients'.
+    pub calls_per_roomy_connection_max: u32,
+    /// Clients' connections up to which each gets more room for calls than it would in a crowd.
+    pub roomy_clients_max: usize,
     /// Calls under way of one key, over all its connections; a further one is refused.
     pub calls_per_caller_max: usize,
     /// Calls that are worked on at once. The others wait, and callers take turns: a call is worked on until the
@@ -67,6 +72,8 @@ impl Default for ServerLimits {
             clients_per_prefix_max: 768,
             connections_per_key_max: 4,
             calls_per_connection_max: 128,
+            calls_per_roomy_connection_max: 1024,
+            roomy_clients_max: 64,
             calls_per_caller_max: 1024,
             calls_working_max: 64,
             calls_waiting_max: 8192,

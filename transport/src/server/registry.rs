@@ -69,6 +69,10 @@ impl Registry {
         let ticket = Ticket(self.next);
         self.next += 1;
         self.clients += usize::from(standing == Standing::Client);
+        if standing == Standing::Validator || self.clients <= limits.roomy_clients_max {
+            let room = limits.calls_per_roomy_connection_max.max(limits.calls_per_connection_max);
+            connection.quinn.set_max_concurrent_bi_streams(room.into());
+        }
         self.open.insert((key, ticket), Entry { connection: connection.clone(), standing, _share: share });
         Some(ticket)
     }

@@ -111,7 +111,8 @@ async fn an_answer_past_the_limit_is_refused_at_whichever_end_sees_it_first() {
 
 #[tokio::test]
 async fn a_call_past_the_number_that_may_run_waits_its_turn() {
-    let limits = ServerLimits { calls_per_connection_max: 2, ..ServerLimits::default() };
+    let limits =
+        ServerLimits { calls_per_connection_max: 2, roomy_clients_max: 0, ..ServerLimits::default() };
     let (endpoint, _server, node, mut events) = serve(limits);
     let (client, peer) = (client(2), peer_of(&endpoint));
     let call = |method: &'static str| {
@@ -129,6 +130,40 @@ async fn a_call_past_the_number_that_may_run_waits_its_turn() {
     let third = call("echo");
     node.gate.add_permits(1);
     assert!(third.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn connections_taken_while_there_are_few_have_room_for_more_calls_at_once() {
+    let limits = ServerLimits {
+        calls_per_connection_max: 1,
+        calls_per_roomy_connection_max: 3,
+        roomy_clients_max: 1,
+        ..ServerLimits::default()
+    };
+    let (endpoint, _server, node, mut events) = serve(limits);
+    let peer = peer_of(&endpoint);
+    let call = |client: &Client, method: &'static str, options: CallOptions| {
+        let (client, peer) = (client.clone(), peer.clone());
+        tokio::spawn(async move { client.call(&peer, "dns", method, vec![], options).await })
+    };
+    let (first, second) = (client(2), client(3));
+    for client in [&first, &second] {
+        assert!(client.call(&peer, "dns", "echo", vec![], ONCE).await.is_ok());
+        next_call(&mut events).await;
+    }
+    let short = CallOptions::once(Duration::from_millis(50));
+    for (client, room) in [(&first, 3), (&second, 1)] {
+        let running: Vec<_> = (0..room).map(|_| call(client, "wait", ONCE)).collect();
+        for _ in &running {
+            next_call(&mut events).await;
+        }
+        assert_eq!(call(client, "echo", short.clone()).await.unwrap(), Err(CallError::DeadlineExceeded));
+        assert!(events.try_recv().is_err(), "one past them never reached the handler");
+        node.gate.add_permits(room);
+        for one in running {
+            assert!(one.await.unwrap().is_ok());
+        }
+    }
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn ten_thousand_streams_that_are_never_finished_are_cut_off_and_nobody_els
         echo(&honest, &peer).await;
     }
     let (most, _connection) = opening.await.unwrap();
-    let allowed = ServerLimits::default().calls_per_connection_max as usize;
+    let allowed = ServerLimits::default().calls_per_roomy_connection_max as usize;
     // What the server has let go may not have reached the attacker's tasks yet.
     assert!(most <= 2 * allowed, "{most} at once");
     while running.metrics().calls.get(&StatusCode::DeadlineExceeded).copied().unwrap_or_default()

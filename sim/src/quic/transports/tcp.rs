@@ -232,7 +232,9 @@ impl Host {
                 socket.connect(interface.context(), server, local).map_err(|fault| fault.to_string())?;
             }
             let handle = sockets.add(socket);
-            let tls = configs.connection(place)?;
+            let mut tls = configs.connection(place)?;
+            // What waits for the path waits here, however much it is.
+            tls.set_buffer_limit(None);
             streams.push(Carrier { handle, tls, sealed: Vec::new(), come: Vec::new() });
         }
         Ok(Self { interface, sockets, wire, streams })
