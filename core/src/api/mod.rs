@@ -12,6 +12,7 @@ mod quorum;
 mod read;
 mod status;
 mod subscribe;
+mod trace;
 mod trustchain;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use subscribe::{
     LOG_NEWS_ENTRIES_MAX, LOG_NEWS_SCAN_MAX, LogNews, RECENT_COUNT_MAX, Step, SubscribeBlocksRequest,
     SubscribeLogRequest, Subscription, WATCHED_NAMES_MAX,
 };
+pub use trace::{InvalidTraceId, NodeTrace, Signed, TraceEvent, TraceId, TraceRequest, TraceStep};
 pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,
     CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,

@@ -44,6 +44,7 @@ mod sync;
 mod task;
 mod ticket;
 mod timers;
+mod trace;
 mod twin;
 mod waiters;
 
@@ -54,6 +55,7 @@ pub use label::{MessageLabel, UNREADABLE, label_message};
 pub use message::message_again;
 pub use message::{Class, MESSAGE_BYTES_MAX};
 pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
+pub use trace::Traced;
 
 use crate::api::{Counters, View};
 use crate::base::{Entropy, Marks, Mono, Now, PublicKey, SecretKey};
@@ -97,6 +99,7 @@ pub struct Node {
     recall: recall::Recall,
     repair: repair::Repair,
     quorum: quorum::Quorum,
+    traces: trace::Traces,
     marks: Marks,
 }
 
@@ -116,9 +119,18 @@ impl Node {
         self.conclude();
     }
 
-    /// Takes a request that [`crate::api::read`] could not answer.
-    pub fn handle_request(&mut self, now: Now, id: RequestId, request: crate::api::Request) {
+    /// Takes a request that [`crate::api::read`] could not answer, and follows it if its caller wants that.
+    pub fn handle_request(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        traced: Option<Traced>,
+        request: crate::api::Request,
+    ) {
         self.now = now;
+        if let Some(traced) = traced {
+            self.trace_request(id, traced, &request);
+        }
         self.on_request(id, request);
         self.conclude();
     }
@@ -171,7 +183,9 @@ impl Node {
 
     /// What is to be done next; `None` when all is.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        let output = self.outbox.pop()?;
+        self.note_output(&output);
+        Some(output)
     }
 
     /// When [`Node::handle_timeout`] is to be called, if nothing else happens before.

@@ -3,7 +3,7 @@
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
     Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, quorum, recall, repair,
-    serve, share_repair, signing, store, submit, sync, ticket, timers, twin,
+    serve, share_repair, signing, store, submit, sync, ticket, timers, trace, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -96,6 +96,7 @@ impl Node {
             recall: recall::Recall::default(),
             repair: repair::Repair::default(),
             quorum: quorum::Quorum::default(),
+            traces: trace::Traces::default(),
             marks: Marks::default(),
         };
         node.begin(wal)?;

@@ -1,8 +1,9 @@
 //! What waits to be ordered: at most one batch of each member, and the validators' system operations.
 
 use super::job::{Job, Purpose};
-use super::message::Message;
+use super::message::{BatchSent, Message};
 use super::{Event, Node};
+use crate::api::TraceEvent;
 use crate::base::{Digest, PublicKey, Size, reached};
 use crate::hypermesh::proof::Diligence;
 use crate::state::{Batch, BatchFault, CheckedBatch, Inadmissible, Member, SystemOperation};
@@ -49,7 +50,8 @@ impl Node {
         !self.pool.batches.is_empty() || !self.pool.system.is_empty()
     }
 
-    pub(super) fn on_batch(&mut self, from: PublicKey, batch: Batch) {
+    pub(super) fn on_batch(&mut self, from: PublicKey, sent: BatchSent) {
+        let BatchSent { batch, told } = sent;
         let known = self.pool.checked(&batch).is_some();
         let wanted = self.state.get::<Member>(&batch.member).is_some_and(|member| {
             batch.genesis == self.state.genesis_hash() && batch.sequence >= member.next_sequence
@@ -58,6 +60,7 @@ impl Node {
             self.count("hypermesh", "batches_refused_total", 1);
         } else if wanted && !known {
             let genesis = self.state.genesis_hash();
+            self.trace_batch(from, &batch, &told);
             let _job =
                 self.run(Purpose::PeerBatch { from }, Job::CheckBatch { genesis, batch: Box::new(batch) });
         }
@@ -82,6 +85,10 @@ impl Node {
         let time = self.wall().max(self.state.time());
         match self.state.admit(&batch, time, Diligence::StopAtFirst) {
             Ok(_) => {
+                if batch.batch.member != self.identity.public() {
+                    let ids = batch.operations.iter().map(|operation| operation.id);
+                    self.note_operations(ids, &TraceEvent::BatchTaken { sequence: batch.batch.sequence });
+                }
                 self.pool.batches.insert(batch.batch.member, batch);
                 self.consider_start();
             }

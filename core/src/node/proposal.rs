@@ -2,6 +2,7 @@
 
 use super::consensus::BLOCK_MS_AHEAD_MAX;
 use super::{Event, Node};
+use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, UnixMillis, reached};
 use crate::state::{
     BLOCK_BYTES_MAX, Block, Candidate, CheckedBatch, Executed, SystemAction, SystemOperation, Validator,
@@ -39,6 +40,8 @@ impl Node {
             parent_commit: self.commit.clone(),
         };
         let (block, executed) = self.state.build(candidate);
+        let operations = executed.receipts.iter().map(|receipt| receipt.operation);
+        self.note_operations(operations, &TraceEvent::Proposed { height });
         self.ordering.executed.insert(block.header.hash(), executed);
         Some(block.to_bytes().into())
     }
@@ -82,6 +85,9 @@ impl Node {
         }
         match self.execute(&block) {
             Ok(executed) => {
+                let (height, proposer) = (block.header.height, proposed.proposer);
+                let operations = executed.receipts.iter().map(|receipt| receipt.operation);
+                self.note_operations(operations, &TraceEvent::BlockChecked { height, proposer });
                 self.ordering.executed.insert(value_id, executed);
                 Some(true)
             }

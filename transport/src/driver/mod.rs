@@ -7,6 +7,7 @@
 mod audit;
 mod lookups;
 mod service;
+mod steps;
 mod turn;
 mod turnable;
 mod workers;

@@ -9,9 +9,10 @@ use crate::{
 };
 use bytes::Bytes;
 use hypermesh_core::api::{
-    ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, View, read,
+    ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, TraceId, View, read,
 };
 use hypermesh_core::base::{Mono, PublicKey};
+use hypermesh_core::node::Traced;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,10 +52,11 @@ impl NodeService {
             return answered.map(|response| response.encode().into()).map_err(status);
         }
         let span = audit::span(&call, &request);
+        let traced = Traced { id: TraceId(call.trace_id), received: self.clock.now() };
         let turn = call.turn;
         let asked = async {
             let ending = Ending::new();
-            let result = self.ask(request, turn, call.deadline).await;
+            let result = self.ask(request, Some(traced), turn, call.deadline).await;
             ending.told(&result);
             result
         };
@@ -66,16 +68,23 @@ impl NodeService {
     async fn submit(
         &self,
         request: Request,
+        traced: Option<Traced>,
         turn: Turn,
     ) -> Result<oneshot::Receiver<Result<Response, ApiFault>>, ApiFault> {
         let (respond, response) = oneshot::channel();
-        let asked = Asked { request: Box::new(request), respond, turn, span: Span::current() };
+        let asked = Asked { request: Box::new(request), traced, respond, turn, span: Span::current() };
         self.requests.send(asked).await.map_err(|_| stopping())?;
         Ok(response)
     }
 
-    async fn ask(&self, request: Request, turn: Turn, deadline: Mono) -> Result<Bytes, Status> {
-        let mut response = self.submit(request, turn).await.map_err(status)?;
+    async fn ask(
+        &self,
+        request: Request,
+        traced: Option<Traced>,
+        turn: Turn,
+        deadline: Mono,
+    ) -> Result<Bytes, Status> {
+        let mut response = self.submit(request, traced, turn).await.map_err(status)?;
         let answered = tokio::select! {
             biased;
             answered = &mut response => answered,
@@ -128,7 +137,7 @@ impl NodeService {
         stream: &CallStream<'_>,
     ) -> Result<Response, ApiFault> {
         let look = async |request, turn| {
-            let response = self.submit(request, turn).await?;
+            let response = self.submit(request, None, turn).await?;
             response.await.unwrap_or_else(|_| Err(stopping()))
         };
         match recent {

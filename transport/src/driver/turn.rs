@@ -1,11 +1,11 @@
 //! The task that owns the node.
 
-use super::{DriverFault, Observer, Turnable, Workers};
+use super::{DriverFault, Observer, Turnable, Workers, steps};
 use crate::{Class, Clock, Links, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Mono, PublicKey, WriteBatch};
-use hypermesh_core::node::{JobId, JobOutcome, Output, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::node::{JobId, JobOutcome, Output, PeerStatus, PersistToken, RequestId, Traced};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ type Respond = oneshot::Sender<Result<Response, ApiFault>>;
 /// A request that no view answers.
 pub(super) struct Asked {
     pub(super) request: Box<Request>,
+    /// What the caller calls it, and when it came; none of what is looked up for many.
+    pub(super) traced: Option<Traced>,
     pub(super) respond: Respond,
     /// The call's turn at the server's door, given back when the node has taken the request.
     pub(super) turn: Turn,
@@ -154,7 +156,7 @@ impl<N: Turnable> Turning<N> {
         Ok(())
     }
 
-    fn ask(&mut self, Asked { request, respond, turn, span }: Asked) {
+    fn ask(&mut self, Asked { request, traced, respond, turn, span }: Asked) {
         if self.stop_by.is_some() {
             // A caller that has gone away does not mind.
             let _gone = respond.send(Err(stopping()));
@@ -164,7 +166,7 @@ impl<N: Turnable> Turning<N> {
         self.last_request += 1;
         let id = RequestId(self.last_request);
         self.waiting.insert(id, respond);
-        self.node.handle_request(self.clock.now(), id, *request);
+        self.node.handle_request(self.clock.now(), id, traced, *request);
         // What it waits for from here on is no work.
         drop(turn);
         // What this causes at once is told as its doing.
@@ -207,6 +209,7 @@ impl<N: Turnable> Turning<N> {
                     });
                 }
                 Output::Event(event) => (self.observer)(&event, self.clock.now()),
+                Output::Step { trace, step } => steps::tell(trace, &step),
             }
         }
     }

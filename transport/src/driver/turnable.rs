@@ -2,7 +2,7 @@
 
 use hypermesh_core::api::{Request, View};
 use hypermesh_core::base::{Mono, Now, PublicKey};
-use hypermesh_core::node::{JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::node::{JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced};
 use std::sync::Arc;
 
 /// A state machine that takes what a [`Node`] takes and wants done what a node wants done, under the same contract.
@@ -10,7 +10,7 @@ pub trait Turnable: Send + 'static {
     /// As [`Node::handle_message`].
     fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]);
     /// As [`Node::handle_request`].
-    fn handle_request(&mut self, now: Now, id: RequestId, request: Request);
+    fn handle_request(&mut self, now: Now, id: RequestId, traced: Option<Traced>, request: Request);
     /// As [`Node::handle_peer`].
     fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus);
     /// As [`Node::handle_persisted`].
@@ -32,8 +32,8 @@ impl Turnable for Node {
         Self::handle_message(self, now, from, bytes);
     }
 
-    fn handle_request(&mut self, now: Now, id: RequestId, request: Request) {
-        Self::handle_request(self, now, id, request);
+    fn handle_request(&mut self, now: Now, id: RequestId, traced: Option<Traced>, request: Request) {
+        Self::handle_request(self, now, id, traced, request);
     }
 
     fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus) {
