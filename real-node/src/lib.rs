@@ -37,3 +37,4 @@ pub mod share_files;
 pub mod store;
 pub mod suggestion;
 pub mod top;
+pub mod vitals;

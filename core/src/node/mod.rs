@@ -19,6 +19,7 @@ mod checked;
 mod commit;
 mod config;
 mod consensus;
+mod gauges;
 mod generation;
 mod history;
 mod job;
@@ -99,6 +100,7 @@ pub struct Node {
     recall: recall::Recall,
     repair: repair::Repair,
     quorum: quorum::Quorum,
+    clocks: gauges::Clocks,
     traces: trace::Traces,
     marks: Marks,
 }

@@ -83,8 +83,13 @@ impl Node {
     /// Takes a batch into the pool if it could be in the next block.
     pub(super) fn pool_batch(&mut self, batch: Arc<CheckedBatch>) {
         let time = self.wall().max(self.state.time());
-        match self.state.admit(&batch, time, Diligence::StopAtFirst) {
+        let admitted = self.state.admit(&batch, time, Diligence::StopAtFirst);
+        self.count_proofs(admitted.as_ref().map(|_| ()));
+        match admitted {
             Ok(_) => {
+                if self.pool.checked(&batch.batch).is_none() {
+                    self.count("hypermesh", "batches_taken_total", 1);
+                }
                 if batch.batch.member != self.identity.public() {
                     let ids = batch.operations.iter().map(|operation| operation.id);
                     self.note_operations(ids, &TraceEvent::BatchTaken { sequence: batch.batch.sequence });

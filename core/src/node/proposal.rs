@@ -79,6 +79,9 @@ impl Node {
         }
         let Some(block) = Block::from_bytes(&proposed.value) else { return Some(false) };
         let ahead = block.header.time.since(self.wall());
+        if is_fresh {
+            self.note_clock(proposed.proposer, block.header.time);
+        }
         if is_fresh && ahead > BLOCK_MS_AHEAD_MAX {
             self.defer_verdict(value_id, proposed, ahead - BLOCK_MS_AHEAD_MAX);
             return None;

@@ -411,7 +411,11 @@ impl Node {
             return self.outbox.respond(request, Err(fault));
         }
         let time = self.wall().max(self.state.time());
-        let proof_hash = match self.state.admit_proofs(&batch, time, Diligence::NameAll) {
+        let admitted = self.state.admit_proofs(&batch, time, Diligence::NameAll);
+        if let Err(reason) = &admitted {
+            self.count_proofs(Err(reason));
+        }
+        let proof_hash = match admitted {
             Ok(proof_hash) => proof_hash,
             Err(reason) => return respond(self, refused(&reason)),
         };

@@ -7,7 +7,7 @@ use super::record::now;
 use crate::check::{Answering, Moment};
 use crate::plan::FaultClass;
 use crate::world::{Disk, Liar, Random, Scene, Told, another};
-use hypermesh_core::api::{ApiFault, Request, Response, View};
+use hypermesh_core::api::{ApiFault, Counters, Request, Response, View};
 use hypermesh_core::base::{Marks, Mono, Now, PublicKey, WriteBatch};
 use hypermesh_core::node::{
     Class, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
@@ -231,5 +231,9 @@ impl Turnable for Subject {
 
     fn view(&self) -> Arc<View> {
         self.node.view()
+    }
+
+    fn numbers(&self) -> BTreeMap<&'static str, Counters> {
+        self.node.numbers()
     }
 }

@@ -1,5 +1,6 @@
 //! What callers see of a node: reads from its view, all else through its queue.
 
+use super::Meters;
 use super::audit::{self, Ending};
 use super::lookups::Lookups;
 use super::turn::{Asked, Incoming, stopping};
@@ -31,6 +32,7 @@ pub(super) struct NodeService {
     clock: Arc<dyn Clock>,
     validators: BTreeSet<PublicKey>,
     lookups: Lookups,
+    meters: Meters,
 }
 
 impl NodeService {
@@ -40,16 +42,19 @@ impl NodeService {
         views: watch::Receiver<Arc<View>>,
         clock: Arc<dyn Clock>,
         validators: BTreeSet<PublicKey>,
+        meters: Meters,
     ) -> Self {
         let lookups = Lookups::default();
-        Self { incoming, requests, views, clock, validators, lookups }
+        Self { incoming, requests, views, clock, validators, lookups, meters }
     }
 
     async fn answer(&self, call: Call) -> Result<Bytes, Status> {
         let request = Request::decode(&call.service, &call.method, &call.body).map_err(status)?;
         let view = self.views.borrow().clone();
         if let Some(answered) = read(&view, &request, self.clock.now().wall) {
-            return answered.map(|response| response.encode().into()).map_err(status);
+            let mut response = answered.map_err(status)?;
+            self.meters.complete(&view, &mut response);
+            return Ok(response.encode().into());
         }
         let span = audit::span(&call, &request);
         let traced = Traced { id: TraceId(call.trace_id), received: self.clock.now() };

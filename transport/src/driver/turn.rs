@@ -1,6 +1,6 @@
 //! The task that owns the node.
 
-use super::{DriverFault, Observer, Turnable, Workers, steps};
+use super::{DriverFault, Meters, Observer, Turnable, Workers, steps};
 use crate::{Class, Clock, Links, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, Request, Response, View};
@@ -58,6 +58,7 @@ pub(super) struct Turning<N> {
     workers: Arc<dyn Workers>,
     incoming: mpsc::Sender<Incoming>,
     publish: watch::Sender<Arc<View>>,
+    meters: Meters,
     observer: Observer,
     waiting: BTreeMap<RequestId, Respond>,
     last_request: u64,
@@ -70,6 +71,7 @@ pub(super) struct Turning<N> {
 }
 
 impl<N: Turnable> Turning<N> {
+    #[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
     pub(super) fn new(
         node: N,
         clock: Arc<dyn Clock>,
@@ -77,6 +79,7 @@ impl<N: Turnable> Turning<N> {
         workers: Arc<dyn Workers>,
         incoming: mpsc::Sender<Incoming>,
         publish: watch::Sender<Arc<View>>,
+        meters: Meters,
         observer: Observer,
     ) -> Self {
         Self {
@@ -86,6 +89,7 @@ impl<N: Turnable> Turning<N> {
             workers,
             incoming,
             publish,
+            meters,
             observer,
             waiting: BTreeMap::new(),
             last_request: 0,
@@ -182,6 +186,7 @@ impl<N: Turnable> Turning<N> {
             *published = view;
             newer
         });
+        self.meters.take(self.clock.now(), &self.node);
         self.begin_writing();
         self.waiting.retain(|_, respond| !respond.is_closed());
     }

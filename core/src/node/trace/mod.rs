@@ -38,7 +38,14 @@ pub struct Traced {
 pub(super) struct Traces {
     book: Book,
     /// Requests that are not answered yet.
-    requests: BTreeMap<RequestId, TraceId>,
+    requests: BTreeMap<RequestId, Followed>,
+}
+
+/// A request that is followed until its answer.
+struct Followed {
+    traced: Traced,
+    /// Whether it asks for a new certificate.
+    issues: bool,
 }
 
 impl Traces {
@@ -64,7 +71,8 @@ impl Node {
         };
         self.traces.book.begin(id, origin, received, self.state.validators().count());
         subjects.into_iter().for_each(|subject| self.traces.book.follow(id, subject));
-        self.traces.requests.insert(request, id);
+        let issues = matches!(asked, Request::IssueCertificate(_));
+        self.traces.requests.insert(request, Followed { traced, issues });
         self.note(
             id,
             received,
@@ -124,8 +132,8 @@ impl Node {
 
     /// A request alone waits for the checkpoint of this size.
     pub(super) fn follow_request(&mut self, request: RequestId, size: u64) {
-        if let Some(id) = self.traces.requests.get(&request) {
-            self.traces.book.follow(*id, Subject::Checkpoint(size));
+        if let Some(followed) = self.traces.requests.get(&request) {
+            self.traces.book.follow(followed.traced.id, Subject::Checkpoint(size));
         }
     }
 
@@ -151,9 +159,12 @@ impl Node {
     pub(super) fn note_output(&mut self, output: &Output) {
         match output {
             Output::Respond { id, response } => {
-                if let Some(trace) = self.traces.requests.remove(id) {
+                if let Some(Followed { traced, issues }) = self.traces.requests.remove(id) {
                     let fault = response.as_ref().err().map(|fault: &ApiFault| fault.kind);
-                    self.note(trace, self.now, TraceEvent::Answered { fault });
+                    self.note(traced.id, self.now, TraceEvent::Answered { fault });
+                    if issues && fault.is_none() {
+                        self.count_issuance(self.now.mono.since(traced.received.mono));
+                    }
                 }
             }
             Output::Event(super::Event::Durable { height }) => {
