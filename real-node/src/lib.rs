@@ -30,6 +30,7 @@ pub mod plot_progress;
 pub mod probe;
 pub mod progress;
 pub mod reload;
+pub mod roles;
 pub mod run_node;
 pub mod service_manager;
 mod session_file;

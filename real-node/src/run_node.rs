@@ -10,6 +10,7 @@ use crate::node_config::NodeConfigFile;
 use crate::open_metrics::MetricsFile;
 use crate::plot::PlotFolder;
 use crate::reload::Changes;
+use crate::roles::Roles;
 use crate::service_manager::{self, Reports};
 use crate::session_file;
 use crate::store::{RedbStore, StoreError};
@@ -271,6 +272,15 @@ fn load(folder: &NodeFolder, config: &NodeConfigFile) -> Result<Loaded, Failure>
             genesis.network,
             genesis.profile
         );
+        return Err(Failure::new(Exit::Input, message));
+    }
+    let own = genesis.validators.iter().find(|listed| listed.member.key == identity.public());
+    if let Some(exposed) =
+        own.map(|own| Roles::by_genesis(&genesis, own)).filter(|roles| *roles != config.roles)
+    {
+        let (file, roles) = (folder.config(), &config.roles);
+        let message =
+            format!("{}: roles are {roles}, and those of genesis {exposed}: correct them", file.display());
         return Err(Failure::new(Exit::Input, message));
     }
     let moved = config

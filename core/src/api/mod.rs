@@ -6,6 +6,7 @@
 
 mod caesar;
 mod consensus;
+mod exposed;
 mod fault;
 mod method;
 mod quorum;
@@ -28,6 +29,7 @@ pub use consensus::{
     MemberRequest, MemberState, ProveRequest, Receipts, StatusRequest, ValidateBatchRequest,
     ValidateProofsRequest,
 };
+pub use exposed::check_exposed;
 pub use fault::{ApiFault, FaultKind};
 pub use method::{Call, Described, METHODS, Method, Request, Response, Shape};
 pub use quorum::STALE_HEARTBEATS;

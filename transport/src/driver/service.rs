@@ -10,7 +10,8 @@ use crate::{
 };
 use bytes::Bytes;
 use hypermesh_core::api::{
-    ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, TraceId, View, read,
+    ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, TraceId, View, check_exposed,
+    read,
 };
 use hypermesh_core::base::{Mono, PublicKey};
 use hypermesh_core::node::Traced;
@@ -51,6 +52,7 @@ impl NodeService {
     async fn answer(&self, call: Call) -> Result<Bytes, Status> {
         let request = Request::decode(&call.service, &call.method, &call.body).map_err(status)?;
         let view = self.views.borrow().clone();
+        exposed(&view, &call)?;
         if let Some(answered) = read(&view, &request, self.clock.now().wall) {
             let mut response = answered.map_err(status)?;
             self.meters.complete(&view, &mut response);
@@ -104,6 +106,7 @@ impl NodeService {
     /// Tells a subscriber what there is to tell, for as long as it listens.
     async fn tell(&self, call: Call, stream: &mut CallStream<'_>) -> Result<(), Status> {
         let request = Request::decode(&call.service, &call.method, &call.body).map_err(status)?;
+        exposed(&self.views.borrow(), &call)?;
         let mut subscription = Subscription::open(request).map_err(status)?;
         let (service, method) = (call.service, call.method);
         // From here on it mostly waits; what it looks up, it waits its turn for.
@@ -203,6 +206,12 @@ impl Handler for NodeService {
             let _closed = self.incoming.send(Incoming::Message { from, bytes }).await;
         })
     }
+}
+
+/// Refuses a call of a service that this node does not expose.
+fn exposed(view: &View, call: &Call) -> Result<(), Status> {
+    let (genesis, node) = (view.state.genesis_document(), &view.status.node);
+    check_exposed(genesis, node, &call.service, &call.method).map_err(status)
 }
 
 fn status(fault: ApiFault) -> Status {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod proofs;
+mod roles;
 mod seeds;
 mod subscribe;
 
@@ -145,7 +146,8 @@ fn status() -> NodeStatus {
 
 fn view(mesh: &Mesh) -> View {
     let commit = mesh.commit(mesh.state.height());
-    View { state: mesh.state.clone(), commit, status: status(), counters: Arc::new(BTreeMap::new()) }
+    let status = NodeStatus { node: mesh.validators[0].public(), ..status() };
+    View { state: mesh.state.clone(), commit, status, counters: Arc::new(BTreeMap::new()) }
 }
 
 fn answer(mesh: &Mesh, request: &Request) -> Result<Response, ApiFault> {
