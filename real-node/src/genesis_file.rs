@@ -7,6 +7,7 @@
 
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access, read_text};
+use crate::roles::{self, Roles};
 use crate::suggestion::with_suggestion;
 use hypermesh_core::base::{Digest, MicroCaesar, Profile, PublicKey, UnixMillis, encode};
 use hypermesh_core::state::{
@@ -41,6 +42,9 @@ pub struct ValidatorFile {
     pub reveal_anchor: Digest,
     /// Where the others find it.
     pub address: SocketAddrV6,
+    /// Which services it exposes.
+    #[serde(default, skip_serializing_if = "Roles::are_all")]
+    pub roles: Roles,
 }
 
 /// What operators agree on, before it is put in order.
@@ -115,11 +119,14 @@ impl GenesisPlan {
             address: file.address,
             reveal_anchor: file.reveal_anchor,
         };
+        let roles: Vec<Roles> = self.validators.iter().map(|file| file.roles.clone()).collect();
         let mut validators: Vec<_> = self.validators.into_iter().map(validator).collect();
+        let mut roles: Vec<_> = validators.iter().cloned().zip(roles).collect();
+        roles.sort_by_key(|(validator, _)| validator.member.key);
         validators.sort_by_key(|validator| validator.member.key);
         let mut accounts = self.accounts;
         accounts.sort_by_key(|account| account.owner);
-        let genesis = Genesis {
+        let mut genesis = Genesis {
             network: self.network,
             profile: self.profile,
             time: self.time,
@@ -132,6 +139,8 @@ impl GenesisPlan {
             names: self.names,
             records: self.records,
         };
+        let exposed = roles::records(&genesis, &roles).map_err(|reason| fault(&reason))?;
+        genesis.records.extend(exposed);
         check(&genesis).map_err(|reason| fault(&reason))?;
         Ok(genesis)
     }
@@ -203,7 +212,9 @@ pub fn check_own(genesis: &Genesis, own: &ValidatorFile) -> Result<(), String> {
             "genesis has {what} {listed} for this node, which contributed {own}: it must be made again"
         ))
     };
+    let exposed = Roles::by_genesis(genesis, listed);
     match () {
+        () if exposed != own.roles => differs("roles", &exposed, &own.roles),
         () if listed.name != own.name => differs("name", &listed.name, &own.name),
         () if listed.address != own.address => differs("address", &listed.address, &own.address),
         () if listed.member.plot_root != own.plot_root => {
@@ -276,6 +287,7 @@ mod tests {
             plot_root: Digest([number; 32]),
             reveal_anchor: Digest([number; 32]),
             address: format!("[::1]:{}", 7400 + u16::from(number)).parse().unwrap(),
+            roles: Roles::default(),
         }
     }
 
@@ -352,6 +364,33 @@ mod tests {
     }
 
     #[test]
+    fn roles_stand_in_genesis_as_the_records_of_the_services() {
+        let mut plan = plan();
+        plan.validators[0].roles = "trustchain".parse().unwrap();
+        plan.validators[1].roles = "hypermesh,caesar".parse().unwrap();
+        let genesis = plan.clone().build().unwrap();
+        for (number, service, exposed) in [
+            (1, "trustchain", true),
+            (1, "caesar", false),
+            (2, "trustchain", false),
+            (2, "hypermesh", true),
+            (3, "caesar", true),
+        ] {
+            assert_eq!(genesis.exposes(&validator(number).key, service), exposed, "node-{number} {service}");
+        }
+        let own = ValidatorFile { roles: "trustchain".parse().unwrap(), ..validator(1) };
+        assert_eq!(check_own(&genesis, &own), Ok(()));
+        let others = check_own(&genesis, &validator(1)).unwrap_err();
+        assert!(
+            others.contains("roles trustchain for this node, which contributed trustchain, hypermesh"),
+            "{others}"
+        );
+        plan.validators.iter_mut().for_each(|file| file.roles = "hypermesh".parse().unwrap());
+        let nobody = plan.build().unwrap_err().message;
+        assert!(nobody.contains("no validator exposes trustchain"), "{nobody}");
+    }
+
+    #[test]
     fn a_genesis_without_this_nodes_own_contribution_is_refused() {
         let genesis = plan().build().unwrap();
         assert_eq!(check_own(&genesis, &validator(2)), Ok(()));
@@ -363,6 +402,7 @@ mod tests {
             (ValidatorFile { address: "[::1]:9".parse().unwrap(), ..validator(2) }, "address"),
             (ValidatorFile { plot_root: other, ..validator(2) }, "plot root"),
             (ValidatorFile { reveal_anchor: other, ..validator(2) }, "reveal anchor"),
+            (ValidatorFile { roles: "caesar".parse().unwrap(), ..validator(2) }, "roles"),
         ] {
             let refused = check_own(&genesis, &own).unwrap_err();
             assert!(refused.starts_with(&format!("genesis has {expected} ")), "{refused}");

@@ -43,6 +43,7 @@ pub fn initialise(
         plot_root,
         reveal_anchor,
         address,
+        roles: config.roles.clone(),
     };
     validator.write(&folder.validator())?;
     Ok(validator)
@@ -90,6 +91,7 @@ mod tests {
             dns: None,
             genesis: "genesis.json".into(),
             metrics_file: None,
+            roles: crate::roles::Roles::default(),
             peers: std::collections::BTreeMap::new(),
         }
     }

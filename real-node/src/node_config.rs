@@ -8,6 +8,7 @@
 //! dns = "[::1]:7501"          # plain DNS, UDP and TCP; without it there is none
 //! genesis = "../genesis.json" # relative to this file
 //! metrics_file = "node.prom"  # OpenMetrics text for node_exporter; without it there is none
+//! roles = ["trustchain", "hypermesh", "caesar"] # what it exposes, as genesis says too; all, without it
 //!
 //! [peers]                     # validators that have moved since genesis, if they do not find us themselves
 //! node-3 = "[2001:db8::33]:7400"
@@ -19,6 +20,7 @@ use crate::data::NodeFolder;
 use crate::failure::{Exit, Failure};
 use crate::file::read_text;
 use crate::genesis_file::check_dialable;
+use crate::roles::Roles;
 use crate::suggestion::with_suggestion;
 use hypermesh_core::base::{Profile, PublicKey};
 use hypermesh_core::state::Genesis;
@@ -51,6 +53,9 @@ pub struct NodeConfigFile {
     /// The file to keep metrics in, if any: for node_exporter's textfile collector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_file: Option<PathBuf>,
+    /// Which services the node exposes. Genesis says so too, and the two must agree.
+    #[serde(default, skip_serializing_if = "Roles::are_all")]
+    pub roles: Roles,
     /// Where validators are that are not where genesis says, by name. A hint: who answers must hold the key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub peers: BTreeMap<String, SocketAddrV6>,

@@ -1,17 +1,22 @@
 //! What a node counted, as OpenMetrics text (the exposition format of Prometheus): for `hypermesh node metrics`,
 //! and for a file that node_exporter's textfile collector reads.
 //!
-//! A counter's name in a service (`signing_retries_total`) becomes `hypermesh_SERVICE_signing_retries_total`; what
-//! the status says becomes gauges.
+//! A number `name` of a service becomes `hypermesh_SERVICE_name`; what the status says becomes gauges. What each means is
+//! said in one table, [`families`].
+
+mod encode;
+mod families;
 
 use crate::failure::Failure;
 use crate::file::{self, Access};
-use hypermesh_core::api::{Counters, NodeStatus, View};
+use encode::Numbers;
+use hypermesh_core::api::{Counters, NodeStatus, Request, Response, StatusRequest, View, read};
+use hypermesh_core::state::SERVICES;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use stoq::{Clock, Meters};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -27,8 +32,13 @@ pub struct MetricsFile {
 impl MetricsFile {
     /// Begins to write. Must be called from within a tokio runtime.
     #[must_use]
-    pub fn start(path: PathBuf, views: watch::Receiver<Arc<View>>) -> Self {
-        Self { task: tokio::spawn(keep_writing(path, views)) }
+    pub fn start(
+        path: PathBuf,
+        views: watch::Receiver<Arc<View>>,
+        meters: Meters,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { task: tokio::spawn(keep_writing(path, views, meters, clock)) }
     }
 }
 
@@ -38,15 +48,23 @@ impl Drop for MetricsFile {
     }
 }
 
-async fn keep_writing(path: PathBuf, views: watch::Receiver<Arc<View>>) {
+async fn keep_writing(
+    path: PathBuf,
+    views: watch::Receiver<Arc<View>>,
+    meters: Meters,
+    clock: Arc<dyn Clock>,
+) {
     let mut ticks = interval(WRITE_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let text = {
-            let view = Arc::clone(&views.borrow());
-            text(&view.status, &view.counters.iter().map(|(name, counters)| (*name, counters)).collect())
+        let view = Arc::clone(&views.borrow());
+        let status = match read(&view, &Request::Status(StatusRequest {}), clock.now().wall) {
+            Some(Ok(Response::Status(status))) => status,
+            _ => view.status.clone(),
         };
+        let counters = SERVICES.map(|service| (service, meters.counters(&view, service)));
+        let text = text(&status, &counters.iter().map(|(service, counters)| (*service, counters)).collect());
         let path = path.clone();
         let written = tokio::task::spawn_blocking(move || write(&path, &text)).await;
         if let Ok(Err(failure)) = written {
@@ -62,38 +80,28 @@ fn write(path: &std::path::Path, text: &str) -> Result<(), Failure> {
 /// A node's metrics as OpenMetrics text.
 #[must_use]
 pub fn text(status: &NodeStatus, services: &BTreeMap<&str, &Counters>) -> String {
-    let mut text = String::new();
-    let mut gauge = |name: &str, help: &str, value: u64| {
-        let written = write!(
-            text,
-            "# TYPE hypermesh_{name} gauge\n# HELP hypermesh_{name} {help}\nhypermesh_{name} {value}\n"
-        );
-        written.expect(IN_MEMORY);
-    };
-    gauge("height", "The last block.", status.height.0);
-    gauge("block_time_seconds", "The time of the last block, since 1970.", status.time.0 / 1000);
-    gauge("validators", "How many validators there are.", status.validators);
-    gauge("connected", "How many of them this node is linked with, itself included.", status.connected);
-    gauge("quorum", "How many it takes to decide.", status.quorum);
-    gauge("behind", "How many blocks the node is behind, as far as it can know.", status.behind);
-    gauge("voting", "Whether the node takes part in deciding.", (status.voting == "yes").into());
-    gauge("ready", "Whether the node can issue.", status.ready.into());
-    gauge("certificates", "How many certificates were approved.", status.certificates);
-    gauge("names", "How many names are registered.", status.names);
-    gauge("log_size", "The certificate log's size.", status.log_size);
+    let of_status = [
+        ("height", status.height.0),
+        ("block_time_seconds", status.time.0 / 1000),
+        ("block_age_milliseconds", status.age_ms),
+        ("validators", status.validators),
+        ("connected", status.connected),
+        ("quorum", status.quorum),
+        ("behind", status.behind),
+        ("voting", (status.voting == "yes").into()),
+        ("ready", status.ready.into()),
+        ("certificates", status.certificates),
+        ("names", status.names),
+        ("log_size", status.log_size),
+        ("beacon", status.beacon),
+    ];
+    let mut numbers: BTreeMap<String, u64> =
+        of_status.into_iter().map(|(name, number)| (name.to_owned(), number)).collect();
     for (service, counters) in services {
-        for (name, value) in *counters {
-            let name = format!("hypermesh_{service}_{}", name.strip_suffix(TOTAL).unwrap_or(name));
-            write!(text, "# TYPE {name} counter\n{name}{TOTAL} {value}\n").expect(IN_MEMORY);
-        }
+        numbers.extend(counters.iter().map(|(name, number)| (format!("{service}_{name}"), *number)));
     }
-    text.push_str("# EOF\n");
-    text
+    Numbers(numbers).into_text()
 }
-
-/// What the exposition format wants behind every counter's name; the node's own names mostly have it.
-const TOTAL: &str = "_total";
-const IN_MEMORY: &str = "writing into a string does not fail";
 
 #[cfg(test)]
 mod tests {

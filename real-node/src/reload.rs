@@ -27,6 +27,7 @@ impl Changes {
             ("listen", old.listen != new.listen),
             ("genesis", old.genesis != new.genesis),
             ("metrics_file", old.metrics_file != new.metrics_file),
+            ("roles", old.roles != new.roles),
             ("peers", old.peers != new.peers),
         ];
         let waiting = fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect();
@@ -77,6 +78,7 @@ mod tests {
             ("7401", "7402", "listen"),
             ("../genesis", "genesis", "genesis"),
             ("name =", "metrics_file = \"node.prom\"\nname =", "metrics_file"),
+            ("name =", "roles = [\"caesar\"]\nname =", "roles"),
             ("name =", "peers = { node-3 = \"[2001:db8::3]:7400\" }\nname =", "peers"),
         ] {
             let (dns, text) = told(replaced, by);

@@ -1,7 +1,7 @@
 //! Running a node: from its folder to a driver that turns it, until it is told to stop.
 
 use crate::data::{NodeFolder, PidFile};
-use crate::dns_listener::BindError;
+use crate::dns_listener::{BindError, DnsListener};
 use crate::failure::{Exit, Failure};
 use crate::genesis_file::read_genesis;
 use crate::listeners::DnsService;
@@ -10,9 +10,11 @@ use crate::node_config::NodeConfigFile;
 use crate::open_metrics::MetricsFile;
 use crate::plot::PlotFolder;
 use crate::reload::Changes;
+use crate::roles::Roles;
 use crate::service_manager::{self, Reports};
 use crate::session_file;
 use crate::store::{RedbStore, StoreError};
+use crate::vitals::Vitals;
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Now, PublicKey, SecretKey};
 use hypermesh_core::hypermesh::RevealChain;
@@ -57,6 +59,7 @@ pub struct RunningNode {
     config: NodeConfigFile,
     clock: Arc<dyn Clock>,
     alarm: watch::Receiver<bool>,
+    vitals: Arc<Vitals>,
     sessions: PathBuf,
     /// Kept last: the folder is free once everything else has stopped.
     _mark: PidFile,
@@ -163,14 +166,22 @@ impl RunningNode {
         };
         let clock = Arc::clone(&env.clock);
         let node = Node::open(clock.now(), node).map_err(|fault| unopened(folder, &fault))?;
-        let workers = Arc::new(ThreadWorkers::new(Box::new(loaded.store)));
+        let vitals = Arc::new(Vitals::new(folder.store()));
+        let workers = Arc::new(ThreadWorkers::new(Box::new(vitals.timed(loaded.store))));
         let (raise, alarm) = watch::channel(false);
         let (moved, observer) = (loaded.moved, observer(raise));
         let driver = DriverConfig { env, listen, moved, node, workers, observer };
         let driver = Driver::start(driver).map_err(failure)?;
         session_file::take_up(&folder.sessions(), driver.endpoint());
+        let told = Arc::clone(&vitals);
+        driver.extend_meters(Arc::new(move |service| told.counters(service)));
+        if let Some(listener) = &dns {
+            vitals.watch_dns(listener.counters());
+        }
         let dns = dns.map(|listener| DnsService::start(listener, driver.views(), Arc::clone(&clock)));
-        let metrics = metrics_file.map(|file| MetricsFile::start(file, driver.views()));
+        let metrics = metrics_file.map(|file| {
+            MetricsFile::start(file, driver.views(), driver.meters().clone(), Arc::clone(&clock))
+        });
         announce(&driver, dns.as_ref());
         let reports = Reports::start(driver.pulse(), driver.views());
         Ok(Self {
@@ -181,6 +192,7 @@ impl RunningNode {
             config,
             clock,
             alarm,
+            vitals,
             sessions: folder.sessions(),
             _mark: mark,
         })
@@ -215,7 +227,10 @@ impl RunningNode {
             Some(address) => Some(DnsService::bind(address.into()).await?),
             None => None,
         };
-        let start = |listener| DnsService::start(listener, self.driver.views(), Arc::clone(&self.clock));
+        let start = |listener: DnsListener| {
+            self.vitals.watch_dns(listener.counters());
+            DnsService::start(listener, self.driver.views(), Arc::clone(&self.clock))
+        };
         let before = std::mem::replace(&mut self.dns, listener.map(start));
         if let Some(before) = before {
             before.stop().await;
@@ -257,6 +272,15 @@ fn load(folder: &NodeFolder, config: &NodeConfigFile) -> Result<Loaded, Failure>
             genesis.network,
             genesis.profile
         );
+        return Err(Failure::new(Exit::Input, message));
+    }
+    let own = genesis.validators.iter().find(|listed| listed.member.key == identity.public());
+    if let Some(exposed) =
+        own.map(|own| Roles::by_genesis(&genesis, own)).filter(|roles| *roles != config.roles)
+    {
+        let (file, roles) = (folder.config(), &config.roles);
+        let message =
+            format!("{}: roles are {roles}, and those of genesis {exposed}: correct them", file.display());
         return Err(Failure::new(Exit::Input, message));
     }
     let moved = config

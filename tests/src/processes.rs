@@ -9,6 +9,7 @@ use hypermesh::data::NodeFolder;
 use hypermesh::genesis_file::{GenesisPlan, ValidatorFile, write_genesis};
 use hypermesh::init_node::initialise;
 use hypermesh::node_config::NodeConfigFile;
+use hypermesh::roles::Roles;
 use hypermesh_core::api::{NodeStatus, StatusRequest};
 use hypermesh_core::base::{MicroCaesar, Profile, SecretKey};
 use hypermesh_core::state::{Genesis, GenesisAccount, GenesisName};
@@ -58,12 +59,25 @@ impl ProcessMesh {
     /// If the disk or the loopback does not allow it.
     #[must_use]
     pub fn new(program: &str) -> Self {
+        Self::made(program, &[const { None }; NODES])
+    }
+
+    /// As [`Self::new`], of nodes that expose these services, with commas between them.
+    ///
+    /// # Panics
+    /// If one is no service, and as [`Self::new`].
+    #[must_use]
+    pub fn with_roles(program: &str, roles: [&str; NODES]) -> Self {
+        Self::made(program, &roles.map(|roles| Some(roles.parse().expect("names of services"))))
+    }
+
+    fn made(program: &str, roles: &[Option<Roles>; NODES]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let ports = free_ports(2 * NODES);
         let (stoq, dns) = ports.split_at(NODES);
         let mut files = Vec::new();
-        for (number, (listen, dns)) in (1..).zip(stoq.iter().zip(dns)) {
-            files.push(make(folder.path(), number, *listen, *dns));
+        for (number, ((listen, dns), roles)) in (1..).zip(stoq.iter().zip(dns).zip(roles)) {
+            files.push(make(folder.path(), number, *listen, *dns, roles.clone().unwrap_or_default()));
         }
         let owner = SecretKey::from_seed(OWNERS_SEED);
         let genesis = plan(files.clone(), &owner).build().expect("the nodes make a genesis");
@@ -281,7 +295,13 @@ impl Drop for ProcessMesh {
     }
 }
 
-fn make(folder: &Path, number: usize, listen: SocketAddrV6, dns: SocketAddrV6) -> ValidatorFile {
+fn make(
+    folder: &Path,
+    number: usize,
+    listen: SocketAddrV6,
+    dns: SocketAddrV6,
+    roles: Roles,
+) -> ValidatorFile {
     let name = format!("node-{number}");
     let config = NodeConfigFile {
         name: name.clone(),
@@ -291,6 +311,7 @@ fn make(folder: &Path, number: usize, listen: SocketAddrV6, dns: SocketAddrV6) -
         dns: Some(dns),
         genesis: "../genesis.json".into(),
         metrics_file: None,
+        roles,
         peers: BTreeMap::new(),
     };
     let folder = NodeFolder::new(folder.join(name));

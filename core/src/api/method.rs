@@ -274,6 +274,7 @@ methods! {
     "hypermesh" "consensus/subscribe_blocks" SubscribeBlocks(SubscribeBlocksRequest) -> BlockProof, Stream;
     "hypermesh" "consensus/member" Member(MemberRequest) -> MemberState, Early;
     "hypermesh" "consensus/status" Status(StatusRequest) -> NodeStatus, Early;
+    "hypermesh" "trace" Trace(TraceRequest) -> NodeTrace;
     "hypermesh" "health" HypermeshHealth(HypermeshHealthRequest) -> Health, Early;
     "hypermesh" "metrics" HypermeshMetrics(HypermeshMetricsRequest) -> Metrics, Early;
     "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList, Early;

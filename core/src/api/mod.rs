@@ -6,12 +6,14 @@
 
 mod caesar;
 mod consensus;
+mod exposed;
 mod fault;
 mod method;
 mod quorum;
 mod read;
 mod status;
 mod subscribe;
+mod trace;
 mod trustchain;
 
 #[cfg(test)]
@@ -27,6 +29,7 @@ pub use consensus::{
     MemberRequest, MemberState, ProveRequest, Receipts, StatusRequest, ValidateBatchRequest,
     ValidateProofsRequest,
 };
+pub use exposed::check_exposed;
 pub use fault::{ApiFault, FaultKind};
 pub use method::{Call, Described, METHODS, Method, Request, Response, Shape};
 pub use quorum::STALE_HEARTBEATS;
@@ -40,6 +43,7 @@ pub use subscribe::{
     LOG_NEWS_ENTRIES_MAX, LOG_NEWS_SCAN_MAX, LogNews, RECENT_COUNT_MAX, Step, SubscribeBlocksRequest,
     SubscribeLogRequest, Subscription, WATCHED_NAMES_MAX,
 };
+pub use trace::{InvalidTraceId, NodeTrace, Signed, TraceEvent, TraceId, TraceRequest, TraceStep};
 pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,
     CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,

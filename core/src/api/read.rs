@@ -1,5 +1,6 @@
 //! Answers from the last committed state, which need no node: only an immutable view of it.
 
+use super::exposed::not_exposed;
 use super::*;
 use crate::base::{MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{
@@ -62,9 +63,9 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
         Request::Fees(_) => Ok(Response::Fees(fees(state))),
         Request::Supply(_) => Ok(Response::Supply(supply(state))),
         Request::Rewards(_) => Ok(Response::Rewards(rewards(state))),
-        Request::TrustchainHealth(_) => Ok(Response::TrustchainHealth(health(view, true, wall))),
-        Request::HypermeshHealth(_) => Ok(Response::HypermeshHealth(health(view, false, wall))),
-        Request::CaesarHealth(_) => Ok(Response::CaesarHealth(health(view, false, wall))),
+        Request::TrustchainHealth(_) => Ok(Response::TrustchainHealth(health(view, "trustchain", wall))),
+        Request::HypermeshHealth(_) => Ok(Response::HypermeshHealth(health(view, "hypermesh", wall))),
+        Request::CaesarHealth(_) => Ok(Response::CaesarHealth(health(view, "caesar", wall))),
         Request::TrustchainMetrics(_) => Ok(Response::TrustchainMetrics(metrics(view, "trustchain"))),
         Request::HypermeshMetrics(_) => Ok(Response::HypermeshMetrics(metrics(view, "hypermesh"))),
         Request::CaesarMetrics(_) => Ok(Response::CaesarMetrics(metrics(view, "caesar"))),
@@ -351,12 +352,16 @@ fn status(view: &View, wall: UnixMillis) -> NodeStatus {
     NodeStatus { age_ms, standstill: view.standstill(wall), ..view.status.clone() }
 }
 
-fn health(view: &View, issuing: bool, wall: UnixMillis) -> Health {
+fn health(view: &View, service: &str, wall: UnixMillis) -> Health {
     let status = &view.status;
-    let (serving, detail) = match view.standstill(wall) {
-        Some(standstill) => (false, standstill),
-        None if issuing && !status.ready => (false, alloc::format!("cannot issue yet: {}", status.committee)),
-        None => (true, "ok".to_string()),
+    let elsewhere = not_exposed(view.state.genesis_document(), &status.node, service);
+    let (serving, detail) = match (elsewhere, view.standstill(wall)) {
+        (Some(elsewhere), _) => (false, elsewhere.message),
+        (None, Some(standstill)) => (false, standstill),
+        (None, None) if service == "trustchain" && !status.ready => {
+            (false, alloc::format!("cannot issue yet: {}", status.committee))
+        }
+        (None, None) => (true, "ok".to_string()),
     };
     Health { serving, detail, height: status.height }
 }

@@ -73,6 +73,7 @@ impl Node {
         self.engine.expect_roster(self.state.roster());
         let committed = Committed { height, receipts: executed.receipts, block };
         self.tell(&committed);
+        self.note_decided(height, &committed.receipts);
         self.tell_slashed(&executed.movements.movements);
         if let Some(fault) = self.understaked() {
             self.refuse_waiting(&fault);

@@ -2,11 +2,12 @@
 
 use super::Node;
 use super::task::Task;
+use super::trace::Told;
 use crate::base::Signature;
 use crate::base::{DecodeError, Height, LeafIndex, PublicKey, decode, encode};
 use crate::hypermesh::committee::{BlindedShares, CommitmentOffer, Round2, ShareRequest, SignedShare};
 use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, Said};
-use crate::state::{BLOCK_BYTES_MAX, Batch, SystemOperation};
+use crate::state::{BLOCK_BYTES_MAX, Batch, CheckedBatch, SystemOperation};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -30,7 +31,7 @@ pub(super) enum Message {
     /// Ordering.
     Consensus(ConsensusMessage),
     /// A batch to be ordered.
-    Batch(Batch),
+    Batch(BatchSent),
     /// A system operation to be ordered.
     System(SystemOperation),
     /// The height that the sender has decided, on connecting.
@@ -63,6 +64,13 @@ pub(super) enum Message {
     RepairDeltas(BlindedShares),
     /// A helper's sum for the validator whose shares are repaired, for the receiver alone.
     RepairSum(BlindedShares),
+}
+
+/// A batch, and which requests its operations are for.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct BatchSent {
+    pub(super) batch: Batch,
+    pub(super) told: Told,
 }
 
 /// Asks for decided blocks.
@@ -110,6 +118,8 @@ pub(super) struct ShareRequests {
     /// The signer must have applied this block to derive them.
     pub(super) height: Height,
     pub(super) requests: Vec<(Task, ShareRequest)>,
+    /// Which requests the tasks are for.
+    pub(super) told: Told,
 }
 
 /// Shares, and with them the signer's cosignatures on the checkpoints among the tasks.
@@ -168,7 +178,7 @@ impl Node {
     pub(super) fn on_message(&mut self, from: PublicKey, message: Message) {
         match message {
             Message::Consensus(message) => self.on_consensus_message(from, message),
-            Message::Batch(batch) => self.on_batch(from, batch),
+            Message::Batch(sent) => self.on_batch(from, sent),
             Message::System(operation) => self.on_system_operation(from, operation),
             Message::Height(height) => self.on_peer_height(from, height),
             Message::Fetch(height) => self.on_fetch(from, height),
@@ -201,8 +211,13 @@ impl Node {
             self.send(peer, &Message::System(operation));
         }
         if let Some(batch) = self.pool.batches.get(&me).cloned() {
-            self.send(peer, &Message::Batch(batch.batch.clone()));
+            self.send(peer, &self.batch_message(&batch));
         }
+    }
+
+    /// A batch as it is sent.
+    pub(super) fn batch_message(&self, batch: &CheckedBatch) -> Message {
+        Message::Batch(BatchSent { batch: batch.batch.clone(), told: self.told_of_batch(batch) })
     }
 
     pub(super) fn send(&mut self, to: PublicKey, message: &Message) {
@@ -220,8 +235,10 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::TraceId;
     use crate::base::Digest;
     use crate::hypermesh::committee::KeyPurpose;
+    use crate::node::trace::TracedPart;
     use crate::state::tests::kit::{Mesh, alice, bob, transfer};
     use crate::trustchain::ca::SerialNumber;
     use alloc::collections::BTreeMap;
@@ -247,7 +264,10 @@ mod tests {
             signature: Signature([6; 64]),
         };
         alloc::vec![
-            Message::Batch(mesh.batch(&mesh.validators[0], alloc::vec![operation])),
+            Message::Batch(BatchSent {
+                batch: mesh.batch(&mesh.validators[0], alloc::vec![operation]),
+                told: told(),
+            }),
             Message::System(mesh.confirmations[0].clone()),
             Message::Height(Height(3)),
             Message::Fetch(Fetch { first: Height(4), count: 5 }),
@@ -261,13 +281,21 @@ mod tests {
             Message::Entry(Entry { index: LeafIndex(3), entry: alloc::vec![1, 2] }),
             Message::WantCommitments,
             Message::Commitments(CommitmentsOffered { anew: true, offers: Vec::new() }),
-            Message::Shares(ShareRequests { height: Height(1), requests: alloc::vec![(serial, request)] }),
+            Message::Shares(ShareRequests {
+                height: Height(1),
+                requests: alloc::vec![(serial, request)],
+                told: told(),
+            }),
             Message::SignedShares(SharesSigned {
                 shares: alloc::vec![share],
                 cosignatures: alloc::vec![(3, Signature([7; 64]))],
             }),
             Message::Signature(TaskSignature { task: Task::Root, signature: Signature([8; 64]) }),
         ]
+    }
+
+    fn told() -> Told {
+        Told::new(core::iter::once(TracedPart { index: 0, trace: TraceId([9; 16]) }))
     }
 
     #[test]

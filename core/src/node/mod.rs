@@ -19,6 +19,7 @@ mod checked;
 mod commit;
 mod config;
 mod consensus;
+mod gauges;
 mod generation;
 mod history;
 mod job;
@@ -44,6 +45,7 @@ mod sync;
 mod task;
 mod ticket;
 mod timers;
+mod trace;
 mod twin;
 mod waiters;
 
@@ -54,6 +56,7 @@ pub use label::{MessageLabel, UNREADABLE, label_message};
 pub use message::message_again;
 pub use message::{Class, MESSAGE_BYTES_MAX};
 pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
+pub use trace::Traced;
 
 use crate::api::{Counters, View};
 use crate::base::{Entropy, Marks, Mono, Now, PublicKey, SecretKey};
@@ -97,6 +100,8 @@ pub struct Node {
     recall: recall::Recall,
     repair: repair::Repair,
     quorum: quorum::Quorum,
+    clocks: gauges::Clocks,
+    traces: trace::Traces,
     marks: Marks,
 }
 
@@ -116,9 +121,18 @@ impl Node {
         self.conclude();
     }
 
-    /// Takes a request that [`crate::api::read`] could not answer.
-    pub fn handle_request(&mut self, now: Now, id: RequestId, request: crate::api::Request) {
+    /// Takes a request that [`crate::api::read`] could not answer, and follows it if its caller wants that.
+    pub fn handle_request(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        traced: Option<Traced>,
+        request: crate::api::Request,
+    ) {
         self.now = now;
+        if let Some(traced) = traced {
+            self.trace_request(id, traced, &request);
+        }
         self.on_request(id, request);
         self.conclude();
     }
@@ -171,7 +185,9 @@ impl Node {
 
     /// What is to be done next; `None` when all is.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        let output = self.outbox.pop()?;
+        self.note_output(&output);
+        Some(output)
     }
 
     /// When [`Node::handle_timeout`] is to be called, if nothing else happens before.

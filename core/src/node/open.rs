@@ -2,8 +2,8 @@
 
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
-    Event, Node, NodeConfig, OpenFault, consensus, generation, job, output, pool, quorum, recall, repair,
-    serve, share_repair, signing, store, submit, sync, ticket, timers, twin,
+    Event, Node, NodeConfig, OpenFault, consensus, gauges, generation, job, output, pool, quorum, recall,
+    repair, serve, share_repair, signing, store, submit, sync, ticket, timers, trace, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -96,6 +96,8 @@ impl Node {
             recall: recall::Recall::default(),
             repair: repair::Repair::default(),
             quorum: quorum::Quorum::default(),
+            clocks: gauges::Clocks::default(),
+            traces: trace::Traces::default(),
             marks: Marks::default(),
         };
         node.begin(wal)?;
@@ -103,6 +105,7 @@ impl Node {
     }
 
     fn begin(&mut self, wal: Vec<Vec<u8>>) -> Result<(), OpenFault> {
+        self.begin_counting();
         let certificates = self.state.rows::<Certificate>(Vec::new()).count() as u64;
         self.count("trustchain", "certificates_total", certificates);
         let names = self.state.rows::<NameOwner>(Vec::new()).count() as u64;

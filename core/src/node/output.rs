@@ -1,7 +1,7 @@
 //! What a node wants done, and what has to wait for the disk first.
 
 use super::{Class, Job, JobId};
-use crate::api::{ApiFault, FaultKind, Response};
+use crate::api::{ApiFault, FaultKind, Response, TraceEvent, TraceId};
 use crate::base::{Digest, Height, MicroCaesar, PublicKey, Size, UnixMillis, WriteBatch};
 use crate::hypermesh::ordering::Evidence;
 use crate::state::OperationId;
@@ -76,6 +76,13 @@ pub enum Output {
     },
     /// Tell whoever watches.
     Event(Event),
+    /// Tell whoever follows requests.
+    Step {
+        /// The request.
+        trace: TraceId,
+        /// What was done for it.
+        step: TraceEvent,
+    },
 }
 
 /// Something that happened, for whoever watches.
@@ -273,6 +280,10 @@ impl Outbox {
 
     pub(super) fn event(&mut self, event: Event) {
         self.ready.push_back(Output::Event(event));
+    }
+
+    pub(super) fn step(&mut self, trace: TraceId, step: TraceEvent) {
+        self.ready.push_back(Output::Step { trace, step });
     }
 
     pub(super) fn run(&mut self, id: JobId, job: Job) {

@@ -1,8 +1,9 @@
 //! What waits to be ordered: at most one batch of each member, and the validators' system operations.
 
 use super::job::{Job, Purpose};
-use super::message::Message;
+use super::message::{BatchSent, Message};
 use super::{Event, Node};
+use crate::api::TraceEvent;
 use crate::base::{Digest, PublicKey, Size, reached};
 use crate::hypermesh::proof::Diligence;
 use crate::state::{Batch, BatchFault, CheckedBatch, Inadmissible, Member, SystemOperation};
@@ -49,7 +50,8 @@ impl Node {
         !self.pool.batches.is_empty() || !self.pool.system.is_empty()
     }
 
-    pub(super) fn on_batch(&mut self, from: PublicKey, batch: Batch) {
+    pub(super) fn on_batch(&mut self, from: PublicKey, sent: BatchSent) {
+        let BatchSent { batch, told } = sent;
         let known = self.pool.checked(&batch).is_some();
         let wanted = self.state.get::<Member>(&batch.member).is_some_and(|member| {
             batch.genesis == self.state.genesis_hash() && batch.sequence >= member.next_sequence
@@ -58,6 +60,7 @@ impl Node {
             self.count("hypermesh", "batches_refused_total", 1);
         } else if wanted && !known {
             let genesis = self.state.genesis_hash();
+            self.trace_batch(from, &batch, &told);
             let _job =
                 self.run(Purpose::PeerBatch { from }, Job::CheckBatch { genesis, batch: Box::new(batch) });
         }
@@ -80,8 +83,17 @@ impl Node {
     /// Takes a batch into the pool if it could be in the next block.
     pub(super) fn pool_batch(&mut self, batch: Arc<CheckedBatch>) {
         let time = self.wall().max(self.state.time());
-        match self.state.admit(&batch, time, Diligence::StopAtFirst) {
+        let admitted = self.state.admit(&batch, time, Diligence::StopAtFirst);
+        self.count_proofs(admitted.as_ref().map(|_| ()));
+        match admitted {
             Ok(_) => {
+                if self.pool.checked(&batch.batch).is_none() {
+                    self.count("hypermesh", "batches_taken_total", 1);
+                }
+                if batch.batch.member != self.identity.public() {
+                    let ids = batch.operations.iter().map(|operation| operation.id);
+                    self.note_operations(ids, &TraceEvent::BatchTaken { sequence: batch.batch.sequence });
+                }
                 self.pool.batches.insert(batch.batch.member, batch);
                 self.consider_start();
             }

@@ -2,6 +2,7 @@
 
 use super::consensus::BLOCK_MS_AHEAD_MAX;
 use super::{Event, Node};
+use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, UnixMillis, reached};
 use crate::state::{
     BLOCK_BYTES_MAX, Block, Candidate, CheckedBatch, Executed, SystemAction, SystemOperation, Validator,
@@ -39,6 +40,8 @@ impl Node {
             parent_commit: self.commit.clone(),
         };
         let (block, executed) = self.state.build(candidate);
+        let operations = executed.receipts.iter().map(|receipt| receipt.operation);
+        self.note_operations(operations, &TraceEvent::Proposed { height });
         self.ordering.executed.insert(block.header.hash(), executed);
         Some(block.to_bytes().into())
     }
@@ -76,12 +79,18 @@ impl Node {
         }
         let Some(block) = Block::from_bytes(&proposed.value) else { return Some(false) };
         let ahead = block.header.time.since(self.wall());
+        if is_fresh {
+            self.note_clock(proposed.proposer, block.header.time);
+        }
         if is_fresh && ahead > BLOCK_MS_AHEAD_MAX {
             self.defer_verdict(value_id, proposed, ahead - BLOCK_MS_AHEAD_MAX);
             return None;
         }
         match self.execute(&block) {
             Ok(executed) => {
+                let (height, proposer) = (block.header.height, proposed.proposer);
+                let operations = executed.receipts.iter().map(|receipt| receipt.operation);
+                self.note_operations(operations, &TraceEvent::BlockChecked { height, proposer });
                 self.ordering.executed.insert(value_id, executed);
                 Some(true)
             }

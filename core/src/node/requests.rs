@@ -69,6 +69,10 @@ impl Node {
             Request::GetRevocationList(request) => self.want_revocation_list(id, request.at_least),
             Request::ValidateBatch(request) => self.submit_foreign(id, request.batch),
             Request::GetCertificate(request) => self.want_certificate(id, request.serial_number),
+            Request::Trace(request) => {
+                let trace = self.trace(request.id);
+                respond(self, Ok(Response::Trace(trace)));
+            }
             Request::LogCheckpoint(_) => self.want_checkpoint(id),
             Request::TrustBundle(_) => {
                 let bundle = self.trust_bundle().ok_or_else(|| self.not_ready());
@@ -149,6 +153,7 @@ impl Node {
         let mut tasks = alloc::vec![Task::Leaf(serial)];
         if let Ok(Some((header, _))) = stored_proof(&self.store, certificate.height) {
             self.signing.log_sizes.insert(serial, header.log_size);
+            self.follow_checkpoint(serial, header.log_size);
             tasks.push(Task::Checkpoint(header.log_size));
         }
         self.recall(Task::Leaf(serial));
@@ -179,6 +184,7 @@ impl Node {
             let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
             return self.outbox.respond(id, Err(fault));
         }
+        self.follow_request(id, size);
         self.signing.fresh.insert(Task::Checkpoint(size));
     }
 

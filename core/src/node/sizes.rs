@@ -25,6 +25,7 @@ impl Node {
         sizes.push(self.recall.size(validators));
         sizes.push(self.repair.size());
         sizes.push(self.tickets.size());
+        sizes.extend(self.traces.sizes(validators));
         sizes
     }
 }

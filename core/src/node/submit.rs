@@ -6,11 +6,10 @@
 use super::commit::Committed;
 use super::job::{Job, JobId, ProofOrder, Purpose};
 use super::line::{Lines, WAITING_COUNT_MAX};
-use super::message::Message;
 use super::timers::Timer;
 use super::waiters::{WAITER_COUNT_MAX, Waiters};
 use super::{Node, RequestId};
-use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
+use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, TraceEvent, refused};
 use crate::base::{Digest, MicroCaesar, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
@@ -239,6 +238,8 @@ impl Node {
             difficulty: usable.difficulty,
             identity: self.identity.clone(),
         });
+        let ids = operations.iter().map(|operation| operation.id);
+        self.note_operations(ids, &TraceEvent::Batched { sequence });
         let proving = self.run(Purpose::Set, Job::ProveSet { order });
         self.submission.outstanding =
             Some(Outstanding { sequence, beacon_index, operations, proving, batch: None });
@@ -265,9 +266,15 @@ impl Node {
     }
 
     fn send_batch(&mut self, batch: Arc<CheckedBatch>) {
-        self.broadcast(&Message::Batch(batch.batch.clone()));
+        self.broadcast_batch(&batch);
         self.timers.set(Timer::Submission, self.now.mono.after(RESEND_AFTER));
         self.pool_batch(batch);
+    }
+
+    fn broadcast_batch(&mut self, batch: &CheckedBatch) {
+        self.broadcast(&self.batch_message(batch));
+        let ids = batch.operations.iter().map(|operation| operation.id);
+        self.note_operations(ids, &TraceEvent::BatchSent { sequence: batch.batch.sequence });
     }
 
     pub(super) fn on_submission_timeout(&mut self) {
@@ -404,7 +411,11 @@ impl Node {
             return self.outbox.respond(request, Err(fault));
         }
         let time = self.wall().max(self.state.time());
-        let proof_hash = match self.state.admit_proofs(&batch, time, Diligence::NameAll) {
+        let admitted = self.state.admit_proofs(&batch, time, Diligence::NameAll);
+        if let Err(reason) = &admitted {
+            self.count_proofs(Err(reason));
+        }
+        let proof_hash = match admitted {
             Ok(proof_hash) => proof_hash,
             Err(reason) => return respond(self, refused(&reason)),
         };
@@ -427,7 +438,7 @@ impl Node {
                 operations: checked.operations.iter().map(|operation| operation.id).collect(),
             },
         );
-        self.broadcast(&Message::Batch(checked.batch.clone()));
+        self.broadcast_batch(&checked);
         self.pool_batch(checked);
     }
 

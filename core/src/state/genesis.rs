@@ -347,7 +347,8 @@ impl Genesis {
                 return fault(&reason);
             }
             let ancestors = core::iter::successors(Some(name.clone()), DomainName::parent);
-            if !ancestors.into_iter().any(|ancestor| names.contains(&ancestor)) {
+            let owned = ancestors.into_iter().any(|ancestor| names.contains(&ancestor));
+            if !owned && !self.lists_servers(set) {
                 return fault(&"the name belongs to nobody");
             }
             let types = types.entry(name).or_default();

@@ -1,7 +1,7 @@
 //! Where the state meets the names: what the mesh publishes of itself, and the zone that resolvers see.
 
 use super::authority::PUBLISHED_TTL_SECONDS;
-use super::{Draft, Genesis, NameCount, State, Validator};
+use super::{Draft, Genesis, GenesisValidator, NameCount, SetRecords, State, Validator};
 use crate::base::{Height, PublicKey};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SubjectKey;
@@ -11,7 +11,7 @@ use crate::trustchain::dns::{
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-/// The services that every node exposes; each is found at `_stoq._udp.SERVICE.ZONE`.
+/// The services of a mesh; the nodes that expose one are found at `_stoq._udp.SERVICE.ZONE`.
 pub const SERVICES: [&str; 3] = ["trustchain", "hypermesh", "caesar"];
 /// Labels below the zone that belong to nobody besides: by custom they mean the zone's own servers.
 const RESERVED_LABELS: [&str; 1] = ["ns"];
@@ -36,6 +36,52 @@ impl Genesis {
         let first = name.labels().rev().nth(depth).unwrap_or_default();
         let node = self.validators.iter().any(|validator| validator.name == first);
         node || is_reserved_label(first)
+    }
+}
+
+impl Genesis {
+    /// Where the nodes that expose a service are found; `None` for what is no service of the mesh's.
+    #[must_use]
+    pub fn service_name(&self, service: &str) -> Option<DomainName> {
+        let known = SERVICES.contains(&service);
+        known.then(|| self.zone.child(&["_stoq._udp.", service].concat()).ok()).flatten()
+    }
+
+    /// Whether a validator exposes a service: whether genesis' own SRV records at the service's name list it. Without such
+    /// records all validators expose it.
+    #[must_use]
+    pub fn exposes(&self, validator: &PublicKey, service: &str) -> bool {
+        let Some(validator) = self.validators.iter().find(|listed| listed.member.key == *validator) else {
+            return false;
+        };
+        match self.service_name(service).and_then(|name| self.listed_servers(&name)) {
+            Some(servers) => servers.data.iter().any(|server| self.is_server(server, validator)),
+            None => SERVICES.contains(&service),
+        }
+    }
+
+    /// The records that genesis has of its own at a service's name.
+    fn listed_servers(&self, name: &DomainName) -> Option<&RecordSet> {
+        let listed = self.records.iter().find(|set| set.name == *name && set.record_type == RecordType::Srv);
+        listed?.records.as_ref()
+    }
+
+    /// Whether a record says that this validator exposes the service that it stands at.
+    fn is_server(&self, server: &RecordData, validator: &GenesisValidator) -> bool {
+        let RecordData::Srv { port, target: Some(target), .. } = server else { return false };
+        let own = self.zone.child(&validator.name);
+        *port == validator.address.port() && own.is_ok_and(|own| own == *target)
+    }
+
+    /// Whether a set of records says which validators expose a service, and nothing else.
+    pub(super) fn lists_servers(&self, set: &SetRecords) -> bool {
+        let is_service =
+            SERVICES.into_iter().any(|service| self.service_name(service).as_ref() == Some(&set.name));
+        let of_validators = |servers: &RecordSet| {
+            let of_one = |server| self.validators.iter().any(|validator| self.is_server(server, validator));
+            !servers.data.is_empty() && servers.data.iter().all(of_one)
+        };
+        is_service && set.record_type == RecordType::Srv && set.records.as_ref().is_some_and(of_validators)
     }
 }
 
@@ -72,13 +118,16 @@ impl Draft {
             self.set_record_set(reverse, RecordType::Ns, Some(&set(servers)));
         }
         for service in SERVICES {
+            let name = child(&["_stoq._udp.", service].concat());
+            if genesis.listed_servers(&name).is_some() {
+                continue;
+            }
             let targets = listed.clone().map(|validator| RecordData::Srv {
                 priority: 0,
                 weight: 1,
                 port: validator.address.port(),
                 target: Some(child(&validator.name)),
             });
-            let name = child(&["_stoq._udp.", service].concat());
             self.set_record_set(&name, RecordType::Srv, Some(&set(targets.collect())));
         }
     }

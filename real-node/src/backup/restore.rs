@@ -7,6 +7,7 @@ use crate::file::{self, Access};
 use crate::genesis_file::{ValidatorFile, write_genesis};
 use crate::node_config::NodeConfigFile;
 use crate::plot::PlotFolder;
+use crate::roles::Roles;
 use crate::share_files::ShareFiles;
 use hypermesh_core::base::{Digest, Domain, PublicKey, UnixMillis, encode};
 use hypermesh_core::hypermesh::proof::Progress;
@@ -109,6 +110,7 @@ fn write_files(folder: &NodeFolder, contents: &Contents, parts: &Parts) -> Resul
             plot_root: listed.member.plot_root,
             reveal_anchor: listed.reveal_anchor,
             address: listed.address,
+            roles: Roles::by_genesis(&parts.genesis, listed),
         }
         .write(&folder.validator())?;
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::genesis_file::{GenesisPlan, ValidatorFile, write_genesis};
 use crate::init_node::initialise;
 use crate::plot::PlotFolder;
+use crate::roles::Roles;
 use crate::store::RedbStore;
 use hypermesh_core::base::{MicroCaesar, Profile, WriteBatch};
 use hypermesh_core::hypermesh::committee::{Generated, KeyGeneration, Session};
@@ -79,6 +80,7 @@ fn contribution(folder: &TempDir, network: &str, number: u16) -> ValidatorFile {
         plot_root: Digest([7; 32]),
         reveal_anchor: Digest([7; 32]),
         address: format!("[::1]:{}", 7400 + number).parse().unwrap(),
+        roles: Roles::default(),
     }
 }
 
@@ -91,6 +93,7 @@ fn init(folder: &TempDir, network: &str, number: u16) -> ValidatorFile {
         dns: None,
         genesis: "../genesis.json".into(),
         metrics_file: None,
+        roles: Roles::default(),
         peers: BTreeMap::new(),
     };
     let node = NodeFolder::new(folder.path().join(&config.name));

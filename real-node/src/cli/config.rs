@@ -5,6 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::genesis_file::{ValidatorFile, check_own, read_genesis};
 use crate::node_config::NodeConfigFile;
 use crate::output::Output;
+use crate::roles::Roles;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,15 @@ pub fn run(command: ConfigCommand, output: Output) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Input, message));
     }
     let own = NodeFolder::new(file.parent().unwrap_or(Path::new("."))).validator();
+    let listed = genesis.as_ref().and_then(|genesis| {
+        let listed = genesis.validators.iter().find(|listed| listed.name == config.name)?;
+        Some(Roles::by_genesis(genesis, listed))
+    });
+    if let Some(exposed) = listed.filter(|exposed| *exposed != config.roles) {
+        let (file, roles) = (file.display(), &config.roles);
+        let message = format!("{file}: roles are {roles}, and those of the genesis it names {exposed}");
+        return Err(Failure::new(Exit::Input, message));
+    }
     if let (Some(genesis), true) = (&genesis, own.exists()) {
         check_own(genesis, &ValidatorFile::read(&own)?)
             .and_then(|()| config.moved(genesis).map(drop))

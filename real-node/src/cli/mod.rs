@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use hypermesh_core::api::TraceId;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -51,6 +52,12 @@ pub struct Global {
     /// The most to pay for an operation, rent included, in Caesar; one Caesar if nothing is said
     #[arg(long, global = true, value_name = "AMOUNT")]
     pub fee_max: Option<Amount>,
+    /// The trace id of the command's calls, 32 hexadecimal digits; drawn at random if nothing is said
+    #[arg(long, global = true, value_name = "TRACE")]
+    pub trace: Option<TraceId>,
+    /// Tell the trace id of what was asked, for `hypermesh rpc trace`; failures always do
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
 }
 
 /// Takes an empty path too: an empty variable is as good as none.

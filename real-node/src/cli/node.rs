@@ -17,6 +17,7 @@ use crate::output::Output;
 use crate::plot_progress::PlotBars;
 use crate::probe::Probe;
 use crate::progress::while_waiting;
+use crate::roles::Roles;
 use crate::run_node;
 use clap::{Args, Subcommand};
 use hypermesh_core::api::NodeStatus;
@@ -71,6 +72,9 @@ pub struct InitArgs {
     /// Where to listen for plain DNS, over UDP and TCP
     #[arg(long, value_name = "[ADDRESS]:PORT")]
     dns: Option<SocketAddrV6>,
+    /// Which services the node is to expose: trustchain, hypermesh, caesar; all if nothing is said
+    #[arg(long, value_name = "SERVICE,…", default_value_t)]
+    roles: Roles,
     /// Where genesis will lie, relative to the folder
     #[arg(long, value_name = "FILE", default_value = "genesis.json")]
     genesis: PathBuf,
@@ -139,9 +143,9 @@ pub fn run(command: NodeCommand, global: &Global, output: Output) -> Result<(), 
 }
 
 fn init(args: InitArgs, output: Output) -> Result<(), Failure> {
-    let InitArgs { data_dir, name, network, profile, listen, address, dns, genesis } = args;
+    let InitArgs { data_dir, name, network, profile, listen, address, dns, roles, genesis } = args;
     let (peers, metrics_file) = (BTreeMap::new(), None);
-    let config = NodeConfigFile { name, network, profile, listen, dns, genesis, metrics_file, peers };
+    let config = NodeConfigFile { name, network, profile, listen, dns, genesis, metrics_file, roles, peers };
     let folder = NodeFolder::new(data_dir);
     let mut bar = PlotBars::default().add(&config.name);
     let made = initialise(&folder, &config, address.unwrap_or(listen), &mut |progress| bar.show(progress))?;

@@ -1,5 +1,7 @@
 //! `hypermesh rpc …`: any method of any service.
 
+mod trace;
+
 use super::Global;
 use crate::client::{failure_of, listen, session};
 use crate::failure::{Exit, Failure};
@@ -8,7 +10,7 @@ use crate::output::Output;
 use clap::Subcommand;
 use hypermesh_core::api::{
     CaesarMethodsRequest, HypermeshMethodsRequest, Method, MethodDescription, REQUEST_BYTES_MAX, Request,
-    Shape, TrustchainMethodsRequest,
+    Shape, TraceId, TrustchainMethodsRequest,
 };
 use hypermesh_core::state::SERVICES;
 use serde::Serialize;
@@ -35,6 +37,13 @@ pub enum RpcCommand {
         #[arg(long, value_name = "JSON")]
         json_body: Option<String>,
     },
+    /// Follow a request: what each node did for it, and how long that took
+    #[command(after_help = TRACE_HELP)]
+    Trace {
+        /// The request's trace id, as `--verbose` and failures tell it
+        #[arg(value_name = "TRACE")]
+        id: TraceId,
+    },
     /// Measure the way to nodes, and say what protects it
     Ping {
         /// Which node, by name, key or address; all validators if none is given
@@ -47,6 +56,15 @@ const CALL_EXAMPLES: &str = r#"Examples:
   hypermesh rpc call hypermesh/consensus/status
   hypermesh --timeout 3600 rpc call trustchain subscribe_log '{"names":["demo.hypermesh"]}'
   hypermesh rpc call caesar fees"#;
+
+const TRACE_HELP: &str = "\
+Nodes keep the newest requests, in memory; whoever knows a request's trace id may ask. What is answered from the last block
+at once (`rpc list SERVICE` says 0-RTT) leaves no trace.
+
+Examples:
+  hypermesh --verbose cert issue web.demo.hypermesh --out web/
+  hypermesh --trace 00112233445566778899aabbccddeeff dns set web.demo.hypermesh AAAA 2001:db8::80
+  hypermesh rpc trace 00112233445566778899aabbccddeeff";
 
 /// Runs a command.
 ///
@@ -64,6 +82,7 @@ pub fn run(command: RpcCommand, global: &Global, output: Output) -> Result<(), F
                 session(global, "waiting for the answer", async |client| client.call_raw(&request).await)?;
             Output { json: true }.print(&response, |_| String::new())
         }
+        RpcCommand::Trace { id } => trace::run(id, global, output),
         RpcCommand::Ping { node } => ping(node.as_deref(), global, output),
     }
 }

@@ -52,6 +52,8 @@ pub(super) const fn is_of_the_node(error: &CallError) -> bool {
                 | StatusCode::Internal
                 | StatusCode::DataLoss
                 | StatusCode::Cancelled
+                // It does not expose the service.
+                | StatusCode::Unimplemented
         ),
     }
 }

@@ -29,11 +29,13 @@ pub use subscribe::Answers;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use genesis::fetch_genesis;
-use hypermesh_core::api::{Call, RESPONSE_BYTES_MAX, Request, Response};
+use hypermesh_core::api::{Call, Method, RESPONSE_BYTES_MAX, Request, Response, TraceId};
 use hypermesh_core::base::{MicroCaesar, SecretKey, decode, encode};
 use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stoq::{Client, ClientConfig, ClientMetrics, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
@@ -50,6 +52,8 @@ pub struct MeshClient {
     genesis: Genesis,
     bootstrap: Arc<Targets>,
     services: Mutex<BTreeMap<String, Arc<Targets>>>,
+    /// Whether something was asked that leaves a trace.
+    leaves_trace: AtomicBool,
 }
 
 impl MeshClient {
@@ -60,17 +64,30 @@ impl MeshClient {
     /// # Errors
     /// If the key cannot be read, no bootstrap node answers in time, or none is of the context's mesh.
     pub async fn connect(context: &Context, timeout: Duration) -> Result<Self, Failure> {
+        Self::connect_traced(context, timeout, None).await
+    }
+
+    /// As [`Self::connect`]; all calls have this trace id, if one is given.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_traced(
+        context: &Context,
+        timeout: Duration,
+        trace: Option<TraceId>,
+    ) -> Result<Self, Failure> {
         let secret = context.key()?;
         let env = Env::real(Identity::new(secret.clone()));
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let endpoint = Endpoint::bind(env, any, TransportConfig::default())
             .map_err(|error| Failure::new(Exit::Failed, format!("{error}: is IPv6 enabled?")))?;
-        let config = ClientConfig { attempts_max: ATTEMPTS_MAX, ..ClientConfig::default() };
+        let trace_id = trace.map(|trace| trace.0);
+        let config = ClientConfig { attempts_max: ATTEMPTS_MAX, trace_id, ..ClientConfig::default() };
         let stoq = Client::new(&endpoint, config);
         let bootstrap = Arc::new(Targets::new(bootstrap_targets(context)?));
         let genesis = fetch_genesis(&stoq, &bootstrap, context.genesis, timeout).await?;
-        let (fee_max, services) = (FEE_MAX_DEFAULT, Mutex::default());
-        Ok(Self { secret, timeout, fee_max, endpoint, stoq, genesis, bootstrap, services })
+        let (fee_max, services, leaves_trace) = (FEE_MAX_DEFAULT, Mutex::default(), AtomicBool::new(false));
+        Ok(Self { secret, timeout, fee_max, endpoint, stoq, genesis, bootstrap, services, leaves_trace })
     }
 
     /// Calls a method.
@@ -115,6 +132,9 @@ impl MeshClient {
         accept: impl Fn(&[u8]) -> Result<T, Failure>,
     ) -> Result<(T, Trail), Failure> {
         let targets = self.service(service).await?;
+        if Method::find(service, method).is_none_or(|method| !method.early) {
+            self.leaves_trace.store(true, Relaxed);
+        }
         walk::walk(&self.stoq, &targets, (service, method), body, self.timeout, accept).await
     }
 
@@ -165,6 +185,12 @@ impl MeshClient {
     #[must_use]
     pub fn with_fee_max(self, fee_max: MicroCaesar) -> Self {
         Self { fee_max, ..self }
+    }
+
+    /// Whether something was asked of which nodes keep a trace.
+    #[must_use]
+    pub fn leaves_trace(&self) -> bool {
+        self.leaves_trace.load(Relaxed)
     }
 
     /// What was counted so far: requests, outcomes, latencies.

@@ -4,7 +4,9 @@ use super::MeshClient;
 use crate::cli::Global;
 use crate::context::{CONTEXT_VARIABLE, Context};
 use crate::failure::{Exit, Failure};
+use crate::output::Output;
 use crate::progress::while_waiting;
+use hypermesh_core::api::TraceId;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
@@ -45,18 +47,36 @@ fn execute<T>(
 ) -> Result<T, Failure> {
     let context = read_context(global)?;
     let runtime = runtime()?;
+    let output = Output { json: global.json };
     let timeout = Duration::from_secs(global.timeout);
     let whole = async {
         let begun = Instant::now();
-        let client = MeshClient::connect(&context, timeout).await?;
+        let trace = match global.trace {
+            Some(trace) => trace,
+            None => new_trace()?,
+        };
+        let client = MeshClient::connect_traced(&context, timeout, Some(trace)).await?;
         let client = client.with_timeout(timeout.saturating_sub(begun.elapsed()));
         let client = match global.fee_max {
             Some(fee_max) => client.with_fee_max(fee_max.0),
             None => client,
         };
         let outcome = work(&client).await;
+        let followed = client.leaves_trace().then_some(trace);
         client.close().await;
-        outcome
+        match (followed, outcome) {
+            (Some(trace), Ok(done)) => {
+                if global.verbose {
+                    output.tell(format_args!("trace: {trace}"));
+                }
+                Ok(done)
+            }
+            (Some(trace), Err(Failure { exit, message })) => Err(Failure::new(
+                exit,
+                format!("{message}\ntrace: {trace} (`hypermesh rpc trace {trace}` follows it)"),
+            )),
+            (None, outcome) => outcome,
+        }
     };
     // The calls have the same limit and say better what went wrong, so they come first.
     let limited = async {
@@ -71,6 +91,13 @@ fn execute<T>(
         Some(what) => runtime.block_on(while_waiting(what, limited)),
         None => runtime.block_on(limited),
     }
+}
+
+fn new_trace() -> Result<TraceId, Failure> {
+    let random = || getrandom::u64().map(u128::from);
+    let drawn = random().and_then(|high| Ok(high << 64 | random()?));
+    let failed = |error| Failure::new(Exit::Failed, format!("the operating system's randomness: {error}"));
+    drawn.map(|number| TraceId(number.to_be_bytes())).map_err(failed)
 }
 
 /// What a command's calls run on.

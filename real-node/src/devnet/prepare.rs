@@ -10,6 +10,7 @@ use crate::init_node::initialise;
 use crate::moment;
 use crate::node_config::NodeConfigFile;
 use crate::plot_progress::PlotBars;
+use crate::roles::Roles;
 use hypermesh_core::base::{MicroCaesar, Profile, PublicKey};
 use hypermesh_core::state::{Genesis, GenesisAccount, GenesisName, GenesisValidator, SetRecords};
 use hypermesh_core::trustchain::DomainName;
@@ -89,6 +90,7 @@ fn node_config(folder: &DevnetFolder, number: u16) -> NodeConfigFile {
         dns: Some(folder.dns(number)),
         genesis: "../genesis.json".into(),
         metrics_file: None,
+        roles: Roles::default(),
         peers: BTreeMap::new(),
     }
 }
@@ -158,6 +160,7 @@ mod tests {
             plot_root: Digest([1; 32]),
             reveal_anchor: Digest([2; 32]),
             address: folder.stoq(number),
+            roles: Roles::default(),
         };
         folder.numbers().map(of).collect()
     }

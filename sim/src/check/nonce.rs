@@ -32,7 +32,8 @@ enum Task {
     RevocationList(u64),
 }
 
-type ShareRequests = (Height, Vec<(Task, ShareRequest)>);
+/// With trace ids of the tasks, at which nothing here looks.
+type ShareRequests = (Height, Vec<(Task, ShareRequest)>, Vec<(u16, [u8; 16])>);
 type SharesSigned = (Vec<SignedShare>, Vec<(u64, Signature)>);
 
 /// A nonce's commitment.
@@ -70,7 +71,7 @@ impl NonceCheck {
     /// Looks at a message that reaches a node.
     pub(super) fn on_deliver(&mut self, signer: PublicKey, message: &[u8]) {
         let Some((&SHARES, rest)) = message.split_first() else { return };
-        let Ok((_, requests)) = decode::<ShareRequests>(rest, MESSAGE_BYTES_MAX) else { return };
+        let Ok((_, requests, _)) = decode::<ShareRequests>(rest, MESSAGE_BYTES_MAX) else { return };
         for (task, request) in requests {
             let Some(named) = request.commitments.get(&signer) else { continue };
             let asked = Asked {
@@ -178,7 +179,7 @@ mod tests {
         let committee = Digest([u8::try_from(id).unwrap(); 32]);
         let request = ShareRequest { committee, purpose: KeyPurpose::Log, message, commitments };
         let session = request.session();
-        let requests: ShareRequests = (Height(1), vec![(task, request)]);
+        let requests: ShareRequests = (Height(1), vec![(task, request)], Vec::new());
         ([&[SHARES], encode(&requests).as_slice()].concat(), session)
     }
 

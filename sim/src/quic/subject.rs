@@ -7,9 +7,11 @@ use super::record::now;
 use crate::check::{Answering, Moment};
 use crate::plan::FaultClass;
 use crate::world::{Disk, Liar, Random, Scene, Told, another};
-use hypermesh_core::api::{ApiFault, Request, Response, View};
+use hypermesh_core::api::{ApiFault, Counters, Request, Response, View};
 use hypermesh_core::base::{Marks, Mono, Now, PublicKey, WriteBatch};
-use hypermesh_core::node::{Class, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::node::{
+    Class, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use stoq::Turnable;
@@ -70,7 +72,7 @@ impl Subject {
 
     /// Looks at something that the node wants done, and makes of it what is done.
     fn take(&mut self, output: Output) {
-        if !matches!(output, Output::Persist { .. }) {
+        if !matches!(output, Output::Persist { .. } | Output::Step { .. }) {
             // What a node says of its last block is held against that block.
             self.watch();
         }
@@ -169,7 +171,7 @@ impl Turnable for Subject {
         self.node.handle_message(now, from, bytes);
     }
 
-    fn handle_request(&mut self, at: Now, id: RequestId, request: Request) {
+    fn handle_request(&mut self, at: Now, id: RequestId, traced: Option<Traced>, request: Request) {
         self.now = at;
         self.watch();
         let known = self.request_id(id);
@@ -177,7 +179,7 @@ impl Turnable for Subject {
             checks.on_request(now(), known, &request);
             Ok(())
         });
-        self.node.handle_request(at, id, request);
+        self.node.handle_request(at, id, traced, request);
     }
 
     fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus) {
@@ -229,5 +231,9 @@ impl Turnable for Subject {
 
     fn view(&self) -> Arc<View> {
         self.node.view()
+    }
+
+    fn numbers(&self) -> BTreeMap<&'static str, Counters> {
+        self.node.numbers()
     }
 }

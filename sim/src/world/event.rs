@@ -6,9 +6,9 @@ use super::trace::Entry;
 use super::{World, read};
 use crate::check::Heard;
 use crate::plan::FaultClass;
-use hypermesh_core::api::Request;
+use hypermesh_core::api::{Request, TraceId};
 use hypermesh_core::base::{Mono, Now};
-use hypermesh_core::node::{JobId, JobOutcome, Node, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::node::{JobId, JobOutcome, Node, PeerStatus, PersistToken, RequestId, Traced};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -246,7 +246,8 @@ impl World {
                 self.take_answer(place, (id, Some(&request)), response);
             }
             None => self.handle(place, "request", &content, |node, now| {
-                node.handle_request(now, id, request);
+                let traced = Traced { id: TraceId(u128::from(id.0).to_be_bytes()), received: now };
+                node.handle_request(now, id, Some(traced), request);
             }),
         }
     }

@@ -89,7 +89,7 @@ impl World {
 
     fn carry_out(&mut self, place: Place, output: Output) {
         let at = self.now;
-        if !matches!(output, Output::Persist { .. }) {
+        if !matches!(output, Output::Persist { .. } | Output::Step { .. }) {
             // What a node says of its last block is held against that block.
             self.watch(place);
         }
@@ -120,6 +120,7 @@ impl World {
                 self.heap.push(at.after(delay), Happening::Job { place, life, id, outcome });
             }
             Output::Event(event) => self.take_event(place, event),
+            Output::Step { .. } => {}
         }
     }
 

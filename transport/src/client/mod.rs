@@ -55,6 +55,8 @@ pub struct ClientConfig {
     pub retry: BackoffConfig,
     /// The most peers to have connections to.
     pub peers_max: usize,
+    /// The trace id of every call that has none of its own; each gets another, drawn at random, if `None`.
+    pub trace_id: Option<[u8; 16]>,
 }
 
 impl Default for ClientConfig {
@@ -64,6 +66,7 @@ impl Default for ClientConfig {
             attempts_max: 5,
             retry: BackoffConfig { first: Duration::from_millis(20), longest: Duration::from_secs(1) },
             peers_max: 1024,
+            trace_id: None,
         }
     }
 }
@@ -281,7 +284,7 @@ impl Inner {
             method: method.into(),
             deadline_ms: 0,
             idempotency_key: options.idempotency_key.or_else(|| options.idempotent.then(|| env.random())),
-            trace_id: options.trace_id.unwrap_or_else(|| env.random()),
+            trace_id: options.trace_id.or(self.config.trace_id).unwrap_or_else(|| env.random()),
         })
     }
 

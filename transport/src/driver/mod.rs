@@ -6,11 +6,14 @@
 
 mod audit;
 mod lookups;
+mod meters;
 mod service;
+mod steps;
 mod turn;
 mod turnable;
 mod workers;
 
+pub use meters::{ExtraCounters, Meters};
 pub use turnable::Turnable;
 pub use workers::{Storage, ThreadWorkers, Workers};
 
@@ -86,6 +89,7 @@ pub struct Driver {
     endpoint: Endpoint,
     server: Server,
     views: watch::Receiver<Arc<View>>,
+    meters: Meters,
     task: JoinHandle<Result<(), DriverFault>>,
     stop: mpsc::Sender<Incoming>,
 }
@@ -105,16 +109,34 @@ impl Driver {
         let (publish, views) = watch::channel(node.view());
         let peers = addresses(&node.view(), &moved);
         let validators: BTreeSet<PublicKey> = peers.keys().copied().collect();
-        let service = NodeService::new(incoming.clone(), ask, views.clone(), env.clock.clone(), validators);
+        let meters = Meters::default();
+        let service = NodeService::new(
+            incoming.clone(),
+            ask,
+            views.clone(),
+            env.clock.clone(),
+            validators,
+            meters.clone(),
+        );
         let limits =
             ServerLimits { connections_per_key_max: CONNECTIONS_PER_KEY_MAX, ..ServerLimits::default() };
         let server = Server::start(&endpoint, Arc::new(service), limits);
+        meters.read_server(server.metrics_reader());
         let links = Links::start(&endpoint, peers, LinkConfig::default(), status_hook(incoming.clone()));
         let seen = server.clone();
         links.look_also(Arc::new(move |key| seen.remote_of(key)));
-        let turning = Turning::new(node, env.clock, links, workers, incoming.clone(), publish, observer);
+        let turning = Turning::new(
+            node,
+            env.clock,
+            links,
+            workers,
+            incoming.clone(),
+            publish,
+            meters.clone(),
+            observer,
+        );
         let task = tokio::spawn(turning.run(queue, requests));
-        Ok(Self { endpoint, server, views, task, stop: incoming })
+        Ok(Self { endpoint, server, views, meters, task, stop: incoming })
     }
 
     /// The newest view of the node's state.
@@ -147,6 +169,17 @@ impl Driver {
     #[must_use]
     pub fn pulse(&self) -> Pulse {
         Pulse { incoming: self.stop.clone() }
+    }
+
+    /// The numbers that the node's services tell.
+    #[must_use]
+    pub const fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Adds to the numbers that the node's services tell what only whoever runs it knows. Only the first call counts.
+    pub fn extend_meters(&self, extra: ExtraCounters) {
+        self.meters.extend(extra);
     }
 
     /// What the server counted so far.

@@ -1,5 +1,6 @@
 //! What callers see of a node: reads from its view, all else through its queue.
 
+use super::Meters;
 use super::audit::{self, Ending};
 use super::lookups::Lookups;
 use super::turn::{Asked, Incoming, stopping};
@@ -9,9 +10,11 @@ use crate::{
 };
 use bytes::Bytes;
 use hypermesh_core::api::{
-    ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, View, read,
+    ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, TraceId, View, check_exposed,
+    read,
 };
 use hypermesh_core::base::{Mono, PublicKey};
+use hypermesh_core::node::Traced;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +33,7 @@ pub(super) struct NodeService {
     clock: Arc<dyn Clock>,
     validators: BTreeSet<PublicKey>,
     lookups: Lookups,
+    meters: Meters,
 }
 
 impl NodeService {
@@ -39,22 +43,27 @@ impl NodeService {
         views: watch::Receiver<Arc<View>>,
         clock: Arc<dyn Clock>,
         validators: BTreeSet<PublicKey>,
+        meters: Meters,
     ) -> Self {
         let lookups = Lookups::default();
-        Self { incoming, requests, views, clock, validators, lookups }
+        Self { incoming, requests, views, clock, validators, lookups, meters }
     }
 
     async fn answer(&self, call: Call) -> Result<Bytes, Status> {
         let request = Request::decode(&call.service, &call.method, &call.body).map_err(status)?;
         let view = self.views.borrow().clone();
+        exposed(&view, &call)?;
         if let Some(answered) = read(&view, &request, self.clock.now().wall) {
-            return answered.map(|response| response.encode().into()).map_err(status);
+            let mut response = answered.map_err(status)?;
+            self.meters.complete(&view, &mut response);
+            return Ok(response.encode().into());
         }
         let span = audit::span(&call, &request);
+        let traced = Traced { id: TraceId(call.trace_id), received: self.clock.now() };
         let turn = call.turn;
         let asked = async {
             let ending = Ending::new();
-            let result = self.ask(request, turn, call.deadline).await;
+            let result = self.ask(request, Some(traced), turn, call.deadline).await;
             ending.told(&result);
             result
         };
@@ -66,16 +75,23 @@ impl NodeService {
     async fn submit(
         &self,
         request: Request,
+        traced: Option<Traced>,
         turn: Turn,
     ) -> Result<oneshot::Receiver<Result<Response, ApiFault>>, ApiFault> {
         let (respond, response) = oneshot::channel();
-        let asked = Asked { request: Box::new(request), respond, turn, span: Span::current() };
+        let asked = Asked { request: Box::new(request), traced, respond, turn, span: Span::current() };
         self.requests.send(asked).await.map_err(|_| stopping())?;
         Ok(response)
     }
 
-    async fn ask(&self, request: Request, turn: Turn, deadline: Mono) -> Result<Bytes, Status> {
-        let mut response = self.submit(request, turn).await.map_err(status)?;
+    async fn ask(
+        &self,
+        request: Request,
+        traced: Option<Traced>,
+        turn: Turn,
+        deadline: Mono,
+    ) -> Result<Bytes, Status> {
+        let mut response = self.submit(request, traced, turn).await.map_err(status)?;
         let answered = tokio::select! {
             biased;
             answered = &mut response => answered,
@@ -90,6 +106,7 @@ impl NodeService {
     /// Tells a subscriber what there is to tell, for as long as it listens.
     async fn tell(&self, call: Call, stream: &mut CallStream<'_>) -> Result<(), Status> {
         let request = Request::decode(&call.service, &call.method, &call.body).map_err(status)?;
+        exposed(&self.views.borrow(), &call)?;
         let mut subscription = Subscription::open(request).map_err(status)?;
         let (service, method) = (call.service, call.method);
         // From here on it mostly waits; what it looks up, it waits its turn for.
@@ -128,7 +145,7 @@ impl NodeService {
         stream: &CallStream<'_>,
     ) -> Result<Response, ApiFault> {
         let look = async |request, turn| {
-            let response = self.submit(request, turn).await?;
+            let response = self.submit(request, None, turn).await?;
             response.await.unwrap_or_else(|_| Err(stopping()))
         };
         match recent {
@@ -189,6 +206,12 @@ impl Handler for NodeService {
             let _closed = self.incoming.send(Incoming::Message { from, bytes }).await;
         })
     }
+}
+
+/// Refuses a call of a service that this node does not expose.
+fn exposed(view: &View, call: &Call) -> Result<(), Status> {
+    let (genesis, node) = (view.state.genesis_document(), &view.status.node);
+    check_exposed(genesis, node, &call.service, &call.method).map_err(status)
 }
 
 fn status(fault: ApiFault) -> Status {

@@ -1,11 +1,11 @@
 //! The task that owns the node.
 
-use super::{DriverFault, Observer, Turnable, Workers};
+use super::{DriverFault, Meters, Observer, Turnable, Workers, steps};
 use crate::{Class, Clock, Links, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Mono, PublicKey, WriteBatch};
-use hypermesh_core::node::{JobId, JobOutcome, Output, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::node::{JobId, JobOutcome, Output, PeerStatus, PersistToken, RequestId, Traced};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ type Respond = oneshot::Sender<Result<Response, ApiFault>>;
 /// A request that no view answers.
 pub(super) struct Asked {
     pub(super) request: Box<Request>,
+    /// What the caller calls it, and when it came; none of what is looked up for many.
+    pub(super) traced: Option<Traced>,
     pub(super) respond: Respond,
     /// The call's turn at the server's door, given back when the node has taken the request.
     pub(super) turn: Turn,
@@ -56,6 +58,7 @@ pub(super) struct Turning<N> {
     workers: Arc<dyn Workers>,
     incoming: mpsc::Sender<Incoming>,
     publish: watch::Sender<Arc<View>>,
+    meters: Meters,
     observer: Observer,
     waiting: BTreeMap<RequestId, Respond>,
     last_request: u64,
@@ -68,6 +71,7 @@ pub(super) struct Turning<N> {
 }
 
 impl<N: Turnable> Turning<N> {
+    #[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
     pub(super) fn new(
         node: N,
         clock: Arc<dyn Clock>,
@@ -75,6 +79,7 @@ impl<N: Turnable> Turning<N> {
         workers: Arc<dyn Workers>,
         incoming: mpsc::Sender<Incoming>,
         publish: watch::Sender<Arc<View>>,
+        meters: Meters,
         observer: Observer,
     ) -> Self {
         Self {
@@ -84,6 +89,7 @@ impl<N: Turnable> Turning<N> {
             workers,
             incoming,
             publish,
+            meters,
             observer,
             waiting: BTreeMap::new(),
             last_request: 0,
@@ -154,7 +160,7 @@ impl<N: Turnable> Turning<N> {
         Ok(())
     }
 
-    fn ask(&mut self, Asked { request, respond, turn, span }: Asked) {
+    fn ask(&mut self, Asked { request, traced, respond, turn, span }: Asked) {
         if self.stop_by.is_some() {
             // A caller that has gone away does not mind.
             let _gone = respond.send(Err(stopping()));
@@ -164,7 +170,7 @@ impl<N: Turnable> Turning<N> {
         self.last_request += 1;
         let id = RequestId(self.last_request);
         self.waiting.insert(id, respond);
-        self.node.handle_request(self.clock.now(), id, *request);
+        self.node.handle_request(self.clock.now(), id, traced, *request);
         // What it waits for from here on is no work.
         drop(turn);
         // What this causes at once is told as its doing.
@@ -180,6 +186,7 @@ impl<N: Turnable> Turning<N> {
             *published = view;
             newer
         });
+        self.meters.take(self.clock.now(), &self.node);
         self.begin_writing();
         self.waiting.retain(|_, respond| !respond.is_closed());
     }
@@ -207,6 +214,7 @@ impl<N: Turnable> Turning<N> {
                     });
                 }
                 Output::Event(event) => (self.observer)(&event, self.clock.now()),
+                Output::Step { trace, step } => steps::tell(trace, &step),
             }
         }
     }

@@ -1,8 +1,9 @@
 //! What a driver turns: a node. The simulator turns one that it looks at, and that may lie.
 
-use hypermesh_core::api::{Request, View};
+use hypermesh_core::api::{Counters, Request, View};
 use hypermesh_core::base::{Mono, Now, PublicKey};
-use hypermesh_core::node::{JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId};
+use hypermesh_core::node::{JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A state machine that takes what a [`Node`] takes and wants done what a node wants done, under the same contract.
@@ -10,7 +11,7 @@ pub trait Turnable: Send + 'static {
     /// As [`Node::handle_message`].
     fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]);
     /// As [`Node::handle_request`].
-    fn handle_request(&mut self, now: Now, id: RequestId, request: Request);
+    fn handle_request(&mut self, now: Now, id: RequestId, traced: Option<Traced>, request: Request);
     /// As [`Node::handle_peer`].
     fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus);
     /// As [`Node::handle_persisted`].
@@ -25,6 +26,8 @@ pub trait Turnable: Send + 'static {
     fn poll_timeout(&self) -> Option<Mono>;
     /// As [`Node::view`].
     fn view(&self) -> Arc<View>;
+    /// As [`Node::numbers`].
+    fn numbers(&self) -> BTreeMap<&'static str, Counters>;
 }
 
 impl Turnable for Node {
@@ -32,8 +35,8 @@ impl Turnable for Node {
         Self::handle_message(self, now, from, bytes);
     }
 
-    fn handle_request(&mut self, now: Now, id: RequestId, request: Request) {
-        Self::handle_request(self, now, id, request);
+    fn handle_request(&mut self, now: Now, id: RequestId, traced: Option<Traced>, request: Request) {
+        Self::handle_request(self, now, id, traced, request);
     }
 
     fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus) {
@@ -62,5 +65,9 @@ impl Turnable for Node {
 
     fn view(&self) -> Arc<View> {
         Self::view(self)
+    }
+
+    fn numbers(&self) -> BTreeMap<&'static str, Counters> {
+        Self::numbers(self)
     }
 }

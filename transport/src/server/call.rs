@@ -10,7 +10,7 @@ use super::streaming::CallStream;
 use crate::close::Abandon;
 use crate::endpoint::ipv6;
 use crate::frame::{Kind, put_prefix, put_value};
-use crate::status::{Status, StatusCode};
+use crate::status::{Advice, Status, StatusCode};
 use crate::stream::{FrameReader, Sender};
 use bytes::{Bytes, BytesMut};
 use quinn::{RecvStream, SendStream};
@@ -192,6 +192,9 @@ async fn respond(peer: &Peer, send: &mut Sender, answer: Answer) {
         Ok(Ok(())) => {
             send.finish();
             peer.shared.counters.call(status.code());
+            if matches!(status.advice(), Some(Advice::RetryAfter { .. })) {
+                peer.shared.counters.sent_away.fetch_add(1, Relaxed);
+            }
             // Until the caller has it all: a server that stops waits for that.
             drop(timeout(peer.shared.limits.response_timeout, send.stream.stopped()).await);
         }

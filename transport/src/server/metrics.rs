@@ -16,6 +16,8 @@ pub struct ServerMetrics {
     pub connections_refused: u64,
     /// Connection attempts that were told to prove their address first.
     pub connections_retried: u64,
+    /// Calls that were sent away with the advice to come back later, among those of `calls`.
+    pub calls_sent_away: u64,
     /// Calls that wait for their caller's turn.
     pub calls_waiting: u64,
     /// Streaming calls under way.
@@ -36,6 +38,7 @@ pub(super) struct Counters {
     pub(super) retried: AtomicU64,
     pub(super) link_messages: AtomicU64,
     pub(super) violations: AtomicU64,
+    pub(super) sent_away: AtomicU64,
     calls: [AtomicU64; StatusCode::ALL.len()],
 }
 
@@ -51,6 +54,7 @@ impl Counters {
         let calls = StatusCode::ALL.into_iter().zip(&self.calls);
         ServerMetrics {
             connections_open: 0,
+            calls_sent_away: self.sent_away.load(Relaxed),
             calls_waiting: 0,
             streams_open: 0,
             connections_accepted: self.accepted.load(Relaxed),

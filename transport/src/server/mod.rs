@@ -39,7 +39,7 @@ use prefix::Shares;
 use registry::Registry;
 use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use streaming::Streams;
 use tokio::sync::{Semaphore, watch};
@@ -125,12 +125,32 @@ impl Server {
     /// What was counted so far.
     #[must_use]
     pub fn metrics(&self) -> ServerMetrics {
-        let open = lock(&self.shared.registry).len();
+        self.shared.metrics()
+    }
+
+    /// A way to read what is counted that does not keep the server.
+    pub(crate) fn metrics_reader(&self) -> MetricsReader {
+        MetricsReader(Arc::downgrade(&self.shared))
+    }
+}
+
+/// Reads what a server counts, while it is there.
+pub(crate) struct MetricsReader(Weak<Shared>);
+
+impl MetricsReader {
+    pub(crate) fn read(&self) -> Option<ServerMetrics> {
+        Some(self.0.upgrade()?.metrics())
+    }
+}
+
+impl Shared {
+    fn metrics(&self) -> ServerMetrics {
+        let open = lock(&self.registry).len();
         ServerMetrics {
             connections_open: open as u64,
-            calls_waiting: self.shared.door.waiting() as u64,
-            streams_open: self.shared.streams.len() as u64,
-            ..self.shared.counters.snapshot()
+            calls_waiting: self.door.waiting() as u64,
+            streams_open: self.streams.len() as u64,
+            ..self.counters.snapshot()
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod proofs;
+mod roles;
 mod seeds;
 mod subscribe;
 
@@ -93,6 +94,7 @@ fn requests() -> Vec<Request> {
         Request::SubscribeBlocks(SubscribeBlocksRequest { from: Some(Height(3)) }),
         Request::Member(MemberRequest { member: owner }),
         Request::Status(StatusRequest {}),
+        Request::Trace(TraceRequest { id: TraceId([7; 16]) }),
         Request::HypermeshHealth(HypermeshHealthRequest {}),
         Request::HypermeshMetrics(HypermeshMetricsRequest {}),
         Request::HypermeshMethods(HypermeshMethodsRequest {}),
@@ -144,7 +146,8 @@ fn status() -> NodeStatus {
 
 fn view(mesh: &Mesh) -> View {
     let commit = mesh.commit(mesh.state.height());
-    View { state: mesh.state.clone(), commit, status: status(), counters: Arc::new(BTreeMap::new()) }
+    let status = NodeStatus { node: mesh.validators[0].public(), ..status() };
+    View { state: mesh.state.clone(), commit, status, counters: Arc::new(BTreeMap::new()) }
 }
 
 fn answer(mesh: &Mesh, request: &Request) -> Result<Response, ApiFault> {
@@ -341,6 +344,19 @@ fn responses() -> Vec<(Method, Response)> {
         Request::LogEntry(_) => {
             Response::LogEntry(LogEntry { index: LeafIndex(0), entry: mesh.entries[0].clone() })
         }
+        Request::Trace(_) => Response::Trace(NodeTrace {
+            node: mesh.member.public(),
+            name: "node-1".to_string(),
+            steps: vec![
+                TraceStep { time: BEGIN, after_us: 0, step: TraceEvent::TakenUp },
+                TraceStep {
+                    time: BEGIN,
+                    after_us: 7,
+                    step: TraceEvent::SharesAsked { on: Signed::Checkpoint, of: vec![mesh.member.public()] },
+                },
+            ],
+            left_out: 3,
+        }),
         Request::Header(_) => {
             let commit = mesh.commit(Height(1)).unwrap();
             Response::Header(BlockProof { header: header.clone(), commit })
@@ -409,6 +425,7 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
             "consensus/validate_certificate",
             "consensus/header",
             "consensus/subscribe_blocks",
+            "trace",
             "transfer",
             "bond",
             "unbond",

@@ -27,7 +27,8 @@ fn write(target: &str, which: u8, name: &str, bytes: &[u8]) {
 fn seeds_of_messages_and_state() {
     let mut mesh = Mesh::active();
     let batch = batch(&mut mesh);
-    write("messages", 0, "batch", &[&[1], &encode(&batch)[..]].concat());
+    let traced = vec![(0_u16, TraceId([9; 16]))];
+    write("messages", 0, "batch", &[&[1], &encode(&(&batch, traced))[..]].concat());
     let system = mesh.confirmations[0].clone();
     write("messages", 0, "system", &[&[2], &encode(&system)[..]].concat());
     write("messages", 0, "height", &[&[3], &encode(&Height(3))[..]].concat());

@@ -1,6 +1,7 @@
 //! As coordinator: gathers shares for what is asked of this node, from other signers where some fail.
 
 use super::{SIGNER_TIMEOUT, Session};
+use crate::api::TraceEvent;
 use crate::base::{PublicKey, Signature, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
     KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare, SigningSession,
@@ -78,6 +79,8 @@ impl Node {
         for signer in session.signers() {
             requests.entry(*signer).or_default().push((task, session.request().clone()));
         }
+        let of: Vec<PublicKey> = session.signers().copied().collect();
+        self.note_signing(task, |on| TraceEvent::SharesAsked { on, of: of.clone() });
         self.signing.tasks.insert(session.session(), task);
         self.signing.sessions.insert(task, Session { session, begun: self.now.mono });
         self.timers.start(Timer::Signing, self.now.mono.after(SIGNER_TIMEOUT));
@@ -93,7 +96,9 @@ impl Node {
                 continue;
             }
             for chunk in requests.chunks(TASK_COUNT_MAX) {
-                self.send(signer, &Message::Shares(ShareRequests { height, requests: chunk.to_vec() }));
+                let told = self.told_of_tasks(chunk);
+                let requests = ShareRequests { height, requests: chunk.to_vec(), told };
+                self.send(signer, &Message::Shares(requests));
             }
         }
         if !own.is_empty() {
@@ -120,7 +125,12 @@ impl Node {
         let Some(task) = self.signing.tasks.get(&share.session).copied() else { return };
         let Some(held) = self.signing.sessions.get_mut(&task) else { return };
         let peer = share.signer;
-        match held.session.receive(share) {
+        let received = held.session.receive(share);
+        if received.is_ok() {
+            self.note_signing(task, |on| TraceEvent::ShareCame { on, from: peer });
+        }
+        let Some(held) = self.signing.sessions.get_mut(&task) else { return };
+        match received {
             // A share that comes twice is a message that came twice: the first counts.
             Ok(Progress::Waiting) | Err(ShareFault::Repeated { .. }) => {}
             Ok(Progress::Signed(signature)) => {
@@ -139,6 +149,7 @@ impl Node {
                         "sent a bad signature share, which it signed; {} in all",
                         evidence.len()
                     );
+                    self.note_signing(task, |on| TraceEvent::ShareBad { on, from: validator });
                     self.outbox.event(Event::Culprit { validator, reason });
                 }
                 for share in evidence {
@@ -241,6 +252,7 @@ impl Node {
     }
 
     pub(super) fn finish_task(&mut self, task: Task, signature: Signature) {
+        self.note_signing(task, |on| TraceEvent::Aggregated { on });
         self.keep_signature(task, signature);
         if task.is_shared() {
             self.broadcast(&Message::Signature(TaskSignature { task, signature }));

@@ -1,6 +1,7 @@
 //! As signer: gives shares for bytes that this node derived itself from committed state, and for no others.
 
 use super::SIGNER_TIMEOUT;
+use crate::api::TraceEvent;
 use crate::base::{PublicKey, reached};
 use crate::hypermesh::committee::{KeyPurpose, ShareRequest, SignRefusal};
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
@@ -14,6 +15,7 @@ impl Node {
         if requests.requests.len() > TASK_COUNT_MAX {
             return;
         }
+        self.trace_share_requests(coordinator, &requests);
         if requests.height > self.state.height() {
             reached!(self.marks, "a request for shares waits for its block");
             // What is not kept is asked for again.
@@ -64,7 +66,12 @@ impl Node {
             };
             let Some(signer) = &mut self.signing.signer else { continue };
             match signer.sign(&coordinator, &request, &message, &self.identity) {
-                Ok(share) => signed.shares.push(share),
+                Ok(share) => {
+                    signed.shares.push(share);
+                    if coordinator != self.identity.public() {
+                        self.note_signing(task, |on| TraceEvent::ShareGiven { on, to: coordinator });
+                    }
+                }
                 // The request crossed the offer that voided its commitments, or that offer was lost: nobody's fault.
                 Err(SignRefusal::UnknownNonce) => {
                     reached!(self.marks, "a request names a commitment that is gone");

@@ -77,6 +77,7 @@ mod tests {
     };
     use crate::node::message::TASK_COUNT_MAX;
     use crate::node::task::Task;
+    use crate::node::trace::Told;
 
     const ONE: PublicKey = PublicKey([1; 32]);
 
@@ -97,7 +98,11 @@ mod tests {
             message: Digest([2; 32]),
             commitments: commitments.collect(),
         };
-        ShareRequests { height: Height(height), requests: alloc::vec![(Task::Root, request); tasks] }
+        ShareRequests {
+            height: Height(height),
+            requests: alloc::vec![(Task::Root, request); tasks],
+            told: Told::default(),
+        }
     }
 
     #[test]

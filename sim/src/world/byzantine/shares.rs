@@ -80,7 +80,8 @@ impl Liar {
             operations: vec![operation],
             proofs: prove_set(&ticket, true, &statement, &beacon.value, beacon.difficulty, scene.stolen),
         };
-        Told::Both(message(BATCH, &batch))
+        let no_traces: Vec<(u16, [u8; 16])> = Vec::new();
+        Told::Both(message(BATCH, &(batch, no_traces)))
     }
 }
 

@@ -1,0 +1,192 @@
+//! What an operator asks of a node, in numbers, beyond what it counts: its round, how full its tables are, how its clock
+//! stands to those of its peers.
+//!
+//! A name may bear labels, as in OpenMetrics: `table_entries{table="timers"}`.
+
+use super::Node;
+use crate::api::Counters;
+use crate::base::{PublicKey, UnixMillis};
+use crate::hypermesh::proof::ProofKind;
+use crate::state::Inadmissible;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What is counted from the start, so that nothing that is counted seldom is missing until then.
+pub(super) const COUNTED: &[(&str, &[&str])] = &[
+    (
+        "trustchain",
+        &[
+            "certificates_total",
+            "names_total",
+            "certificates_signed_total",
+            "revocation_lists_total",
+            "revocations_total",
+            "issuance_milliseconds_sum",
+            "issuance_milliseconds_count",
+        ],
+    ),
+    (
+        "hypermesh",
+        &[
+            "blocks_total",
+            "operations_total",
+            "operations_refused_total",
+            "batches_taken_total",
+            "batches_refused_total",
+            "signing_retries_total",
+            PROOFS_VALID,
+            SPACE_FAILED,
+            STAKE_FAILED,
+            WORK_FAILED,
+            TIME_FAILED,
+        ],
+    ),
+    ("caesar", &["fees_microcaesar_total", "transfers_total", "slashed_microcaesar_total"]),
+];
+
+const PROOFS_VALID: &str = "proofs_valid_total";
+const SPACE_FAILED: &str = "proofs_failed_total{proof=\"space\"}";
+const STAKE_FAILED: &str = "proofs_failed_total{proof=\"stake\"}";
+const WORK_FAILED: &str = "proofs_failed_total{proof=\"work\"}";
+const TIME_FAILED: &str = "proofs_failed_total{proof=\"time\"}";
+
+/// How long issuances took, in milliseconds: the ends of the histogram's buckets, and what each is called.
+const ISSUANCE_BUCKETS: [(u64, &str); 11] = [
+    (50, "issuance_milliseconds_bucket{le=\"50\"}"),
+    (100, "issuance_milliseconds_bucket{le=\"100\"}"),
+    (200, "issuance_milliseconds_bucket{le=\"200\"}"),
+    (300, "issuance_milliseconds_bucket{le=\"300\"}"),
+    (500, "issuance_milliseconds_bucket{le=\"500\"}"),
+    (750, "issuance_milliseconds_bucket{le=\"750\"}"),
+    (1000, "issuance_milliseconds_bucket{le=\"1000\"}"),
+    (2000, "issuance_milliseconds_bucket{le=\"2000\"}"),
+    (5000, "issuance_milliseconds_bucket{le=\"5000\"}"),
+    (10_000, "issuance_milliseconds_bucket{le=\"10000\"}"),
+    (30_000, "issuance_milliseconds_bucket{le=\"30000\"}"),
+];
+
+/// By how much the clocks of peers are ahead of this node's, in milliseconds, by the last fresh block that each proposed.
+#[derive(Default)]
+pub(super) struct Clocks(BTreeMap<PublicKey, i64>);
+
+impl Clocks {
+    /// A fresh block of this time came at that time. One that was long on its way makes its proposer's clock seem behind.
+    fn note(&mut self, proposer: PublicKey, block: UnixMillis, here: UnixMillis) {
+        let ahead = i64::try_from(block.since(here)).unwrap_or(i64::MAX);
+        let behind = i64::try_from(here.since(block)).unwrap_or(i64::MAX);
+        self.0.insert(proposer, ahead - behind);
+    }
+
+    /// The median; of two in the middle the one that is less far off.
+    fn median(&self) -> Option<i64> {
+        let mut offsets: Vec<i64> = self.0.values().copied().collect();
+        offsets.sort_unstable();
+        let (lower, upper) = ((offsets.len().checked_sub(1)?) / 2, offsets.len() / 2);
+        let middle = [lower, upper].into_iter().filter_map(|place| offsets.get(place).copied());
+        middle.min_by_key(|offset| offset.unsigned_abs())
+    }
+}
+
+impl Node {
+    /// The numbers of each service, as they stand now: what was counted, and what goes up and down.
+    #[must_use]
+    pub fn numbers(&self) -> BTreeMap<&'static str, Counters> {
+        let mut numbers = self.counters.clone();
+        numbers.entry("hypermesh").or_default().extend(self.gauges());
+        numbers
+    }
+
+    fn gauges(&self) -> Counters {
+        let mut gauges = Counters::new();
+        let round = self.counts_votes_of().map_or(0, |(_, round)| round.0);
+        gauges.insert("round".into(), round.into());
+        let offset = self.clocks.median().unwrap_or_default();
+        gauges.insert("clock_ahead_milliseconds".into(), offset.min(0).unsigned_abs());
+        gauges.insert("clock_behind_milliseconds".into(), offset.max(0).unsigned_abs());
+        gauges.insert("clock_peers".into(), self.clocks.0.len() as u64);
+        for size in self.sizes() {
+            let table = size.table;
+            gauges.insert(format!("table_entries{{table=\"{table}\"}}"), size.held as u64);
+            if let Some(held_max) = size.held_max {
+                gauges.insert(format!("table_entries_max{{table=\"{table}\"}}"), held_max as u64);
+            }
+        }
+        gauges
+    }
+
+    /// Counts from zero what is counted.
+    pub(super) fn begin_counting(&mut self) {
+        for (service, names) in COUNTED {
+            names.iter().for_each(|name| self.count(service, name, 0));
+        }
+        ISSUANCE_BUCKETS.iter().for_each(|(_, name)| self.count("trustchain", name, 0));
+    }
+
+    /// A proposed block came for the first time.
+    pub(super) fn note_clock(&mut self, proposer: PublicKey, block: UnixMillis) {
+        if proposer != self.identity.public() && self.state.validators().contains(&proposer) {
+            self.clocks.note(proposer, block, self.wall());
+        }
+    }
+
+    /// The four proofs of a batch were looked at.
+    pub(super) fn count_proofs(&mut self, outcome: Result<(), &Inadmissible>) {
+        match outcome {
+            Ok(()) => self.count("hypermesh", PROOFS_VALID, 1),
+            Err(Inadmissible::Proofs(rejection)) => {
+                for failed in &rejection.failed {
+                    let name = match failed.proof {
+                        ProofKind::Space => SPACE_FAILED,
+                        ProofKind::Stake => STAKE_FAILED,
+                        ProofKind::Work => WORK_FAILED,
+                        ProofKind::Time => TIME_FAILED,
+                    };
+                    self.count("hypermesh", name, 1);
+                }
+            }
+            // Nothing was looked at: the member, its number or the beacon were wrong.
+            Err(_) => {}
+        }
+    }
+
+    /// A call for a new certificate was answered with it.
+    pub(super) fn count_issuance(&mut self, took: Duration) {
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.count("trustchain", "issuance_milliseconds_count", 1);
+        self.count("trustchain", "issuance_milliseconds_sum", took_ms);
+        for (end, name) in ISSUANCE_BUCKETS {
+            if took_ms <= end {
+                self.count("trustchain", name, 1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clocks(offsets: &[i64]) -> Clocks {
+        Clocks((0_u8..).zip(offsets).map(|(number, offset)| (PublicKey([number; 32]), *offset)).collect())
+    }
+
+    #[test]
+    fn a_clock_is_held_against_the_middle_of_its_peers() {
+        assert_eq!(clocks(&[]).median(), None);
+        assert_eq!(clocks(&[7]).median(), Some(7));
+        assert_eq!(clocks(&[90_000, -2, 5]).median(), Some(5), "one that is far off moves nothing");
+        assert_eq!(clocks(&[-900, -3, 40, 900]).median(), Some(-3));
+    }
+
+    #[test]
+    fn a_block_from_the_future_shows_a_clock_that_is_ahead() {
+        let mut clocks = Clocks::default();
+        let key = PublicKey([1; 32]);
+        clocks.note(key, UnixMillis(1500), UnixMillis(1000));
+        assert_eq!(clocks.median(), Some(500));
+        clocks.note(key, UnixMillis(1000), UnixMillis(1020));
+        assert_eq!(clocks.median(), Some(-20), "the last counts");
+    }
+}
