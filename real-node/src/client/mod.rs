@@ -8,26 +8,35 @@
 //! by its hash, trust bundles and log proofs by their signatures, which the commands check, and what is asked with
 //! [`MeshClient::prove`].
 
+mod announce;
+mod cache;
+mod certify;
 mod discover;
 mod fault;
 mod genesis;
 mod operation;
 mod prove;
+mod service;
 mod session;
 mod several;
 mod subscribe;
 mod walk;
 
+pub use announce::LeaseNews;
+pub use certify::Certified;
+pub(crate) use certify::is_for;
 pub use fault::failure_of;
 pub use genesis::genesis_of;
 pub use operation::{FEE_MAX_DEFAULT, OPERATION_MS_LIFE, done};
 pub use prove::ProvedAnswer;
+pub use service::Followed;
 pub use session::{listen, session};
 pub(crate) use session::{read_context, runtime};
 pub use subscribe::Answers;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use discover::Memory;
 use genesis::fetch_genesis;
 use hypermesh_core::api::{Call, RESPONSE_BYTES_MAX, Request, Response};
 use hypermesh_core::base::{MicroCaesar, SecretKey, decode, encode};
@@ -36,7 +45,9 @@ use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use stoq::{Client, ClientConfig, ClientMetrics, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
+use stoq::{
+    Client, ClientConfig, ClientMetrics, Clock, Endpoint, Env, Expect, Identity, Peer, TransportConfig,
+};
 use walk::{Target, Targets, Trail};
 
 /// A client of one mesh, acting for one owner. Safe to share between tasks; calls of many tasks share
@@ -50,6 +61,8 @@ pub struct MeshClient {
     genesis: Genesis,
     bootstrap: Arc<Targets>,
     services: Mutex<BTreeMap<String, Arc<Targets>>>,
+    clock: Arc<dyn Clock>,
+    memory: Mutex<Memory>,
 }
 
 impl MeshClient {
@@ -62,6 +75,7 @@ impl MeshClient {
     pub async fn connect(context: &Context, timeout: Duration) -> Result<Self, Failure> {
         let secret = context.key()?;
         let env = Env::real(Identity::new(secret.clone()));
+        let clock = Arc::clone(&env.clock);
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let endpoint = Endpoint::bind(env, any, TransportConfig::default())
             .map_err(|error| Failure::new(Exit::Failed, format!("{error}: is IPv6 enabled?")))?;
@@ -69,8 +83,8 @@ impl MeshClient {
         let stoq = Client::new(&endpoint, config);
         let bootstrap = Arc::new(Targets::new(bootstrap_targets(context)?));
         let genesis = fetch_genesis(&stoq, &bootstrap, context.genesis, timeout).await?;
-        let (fee_max, services) = (FEE_MAX_DEFAULT, Mutex::default());
-        Ok(Self { secret, timeout, fee_max, endpoint, stoq, genesis, bootstrap, services })
+        let (fee_max, services, memory) = (FEE_MAX_DEFAULT, Mutex::default(), Mutex::default());
+        Ok(Self { secret, timeout, fee_max, endpoint, stoq, genesis, bootstrap, services, clock, memory })
     }
 
     /// Calls a method.
