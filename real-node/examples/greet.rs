@@ -7,24 +7,18 @@ use hypermesh_core::trustchain::DomainName;
 use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
-use stoq::{CallError, CallOptions};
+use stoq::CallOptions;
 
-/// The answer of the first node of the service that gives one.
+/// The answer of the first instance of the service that gives one.
 pub(crate) async fn greet(
     mesh: &MeshClient,
     service: &DomainName,
     whom: &str,
 ) -> Result<String, Box<dyn Error>> {
-    let mut failure: Option<CallError> = None;
+    let options = CallOptions::read(Duration::from_secs(5));
     // Where it is and which key it must hold: by SRV, AAAA and TLSA records of the mesh's own DNS.
-    for peer in mesh.find(service).await? {
-        let options = CallOptions::read(Duration::from_secs(2));
-        match mesh.stoq().call(&peer, "greeter", "greet", whom.to_owned(), options).await {
-            Ok(answer) => return Ok(String::from_utf8(answer.to_vec())?),
-            Err(error) => failure = Some(error),
-        }
-    }
-    Err(failure.map_or_else(|| "nobody to ask".into(), Into::into))
+    let answer = mesh.call_service(service, ("greeter", "greet"), whom.to_owned(), options).await?;
+    Ok(String::from_utf8(answer.to_vec())?)
 }
 
 #[tokio::main]

@@ -35,6 +35,7 @@ mod history_adds_up;
 mod hundred_at_once;
 mod interrupted_generation;
 mod issuing_certificate_renews_itself;
+mod lapsed_lease;
 mod lies_cost_the_bond;
 mod locked_block_is_proposed_again;
 mod lossy_links;
@@ -169,6 +170,7 @@ pub const SCENARIOS: &[Scenario] = &[
     dns_endpoint_caching::SCENARIO,
     dns_service_discovery::SCENARIO,
     dns_srv::SCENARIO,
+    lapsed_lease::SCENARIO,
     error_network_timeout::SCENARIO,
     error_service_unavailable_then_retry::SCENARIO,
     unreadable_disk_starves_no_signer::SCENARIO,
@@ -250,7 +252,7 @@ mod tests {
         quorum_missing behind_is_unsure away_ten_thousand_blocks
         certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching
         dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry unreadable_disk_starves_no_signer
-        forged_answer_is_refused_by_its_proof
+        forged_answer_is_refused_by_its_proof lapsed_lease
     }
 
     #[test]

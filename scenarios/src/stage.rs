@@ -320,6 +320,8 @@ impl Stage {
                 | Response::Transfer(receipt)
                 | Response::Bond(receipt)
                 | Response::RenewName(receipt)
+                | Response::AnnounceService(receipt)
+                | Response::WithdrawService(receipt)
                 | Response::Unbond(receipt)
                 | Response::RevokeCertificate(receipt),
             ) => Ok(receipt),

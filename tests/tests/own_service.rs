@@ -15,12 +15,15 @@ mod greeter;
 use desk::Desk;
 use greet::greet;
 use greeter::Greeter;
-use hypermesh::client::MeshClient;
+use hypermesh::client::{Answers, MeshClient};
 use hypermesh::context::Context;
+use hypermesh_core::api::{Request, Response, SubscribeServiceRequest};
 use hypermesh_core::base::SecretKey;
 use hypermesh_core::trustchain::DomainName;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stoq::{CallOptions, EarlyData, Endpoint, Env, Identity, Server, ServerLimits, TransportConfig};
 
 fn serve(identity: Identity, address: &str) -> (Endpoint, Server) {
@@ -86,5 +89,88 @@ async fn a_service_of_ones_own_is_found_by_name_and_nobody_can_stand_in_for_it()
     desk.fail(&["rpc", "list", "greeter"], 6, "there is no service");
     mesh.close().await;
     endpoint.close().await;
+    desk.mesh.stop().await;
+}
+
+/// An instance of the greeter, and a process that announces it and can be killed.
+async fn begin(desk: &Desk, mesh: &MeshClient, label: &str) -> (Endpoint, Child) {
+    let service: DomainName = "greeter.demo.hypermesh".parse().unwrap();
+    let (endpoint, announcement) =
+        greeter::begin(mesh, &service, label, "[::1]:0".parse().unwrap()).await.unwrap();
+    let port = announcement.offer.port.to_string();
+    let words = ["service", "announce", service.as_str(), "--instance", label, "--port", &port];
+    let mut child = desk.command(&words).args(["--address", "::1", "--lease", "10s"]).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.starts_with(&format!("announced {label}._stoq._udp.{service} until ")), "{said}");
+    (endpoint, child)
+}
+
+/// The labels that a subscriber is told next.
+async fn told(answers: &mut Answers) -> Vec<String> {
+    match tokio::time::timeout(Duration::from_secs(60), answers.next()).await.unwrap().unwrap() {
+        Some(Response::SubscribeService(state)) => {
+            state.instances.into_iter().map(|instance| instance.label).collect()
+        }
+        other => panic!("{other:?} where instances were expected"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_go_on_at_another_instance_at_once_and_the_mesh_forgets_the_one_that_is_gone() {
+    let mut desk = Desk::new().await;
+    let service: DomainName = "greeter.demo.hypermesh".parse().unwrap();
+    desk.fail(&["service", "list", "greeter.demo.hypermesh"], 6, "has no instances");
+    let context = Context::read(&desk.path("context.toml")).unwrap();
+    let mesh = Arc::new(MeshClient::connect(&context, Duration::from_secs(20)).await.unwrap());
+    let request = Request::SubscribeService(SubscribeServiceRequest { name: service.clone() });
+    let mut answers = mesh.stream_for(&request, Duration::from_secs(300)).await.unwrap();
+    assert_eq!(told(&mut answers).await, [""; 0]);
+
+    let (east, mut east_announcer) = begin(&desk, &mesh, "east").await;
+    assert_eq!(told(&mut answers).await, ["east"]);
+    assert_eq!(greet(&mesh, &service, "World").await.unwrap(), "hello, World");
+    let followed = mesh.follow(&service);
+    let (west, mut west_announcer) = begin(&desk, &mesh, "west").await;
+    assert_eq!(told(&mut answers).await, ["east", "west"]);
+    let listed = desk.succeed(&["service", "list", "greeter.demo.hypermesh"]);
+    assert!(listed.contains("2 instances") && listed.contains("west stoq/udp west.greeter"), "{listed}");
+    desk.fail(
+        &["dns", "set", "_stoq._udp.greeter.demo.hypermesh", "SRV", "0 1 7000 east.greeter.demo.hypermesh"],
+        5,
+        "written by the mesh",
+    );
+    // The first is killed, with who renews its lease. DNS goes on naming it for a while; its callers go on at once.
+    east_announcer.kill().unwrap();
+    east_announcer.wait().unwrap();
+    east.close().await;
+    drop(east);
+    for _ in 0..8 {
+        let begun = Instant::now();
+        assert_eq!(greet(&mesh, &service, "World").await.unwrap(), "hello, World");
+        assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
+    }
+    assert_eq!(told(&mut answers).await, ["west"], "its lease is over");
+    let srv = desk.succeed(&["dns", "lookup", "_stoq._udp.greeter.demo.hypermesh", "SRV"]);
+    assert!(srv.contains("west.greeter") && !srv.contains("east.greeter"), "{srv}");
+    desk.fail(&["dns", "lookup", "east.greeter.demo.hypermesh", "AAAA"], 6, "has no AAAA");
+
+    // The other is told to end, and withdraws itself.
+    let ended = Command::new("kill").args(["-TERM", &west_announcer.id().to_string()]).status().unwrap();
+    assert!(ended.success());
+    assert!(west_announcer.wait().unwrap().success());
+    assert_eq!(told(&mut answers).await, [""; 0]);
+    // Whoever follows the service hears of it in its own time; that is soon.
+    let gone = async {
+        loop {
+            if let Err(gone) = greet(&mesh, &service, "World").await {
+                return gone.to_string();
+            }
+        }
+    };
+    let nobody = tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    assert!(nobody.contains("no STOQ service at greeter.demo.hypermesh"), "{nobody}");
+    drop((followed, answers));
+    west.close().await;
     desk.mesh.stop().await;
 }

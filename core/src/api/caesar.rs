@@ -91,6 +91,8 @@ message! {
         bond: MicroCaesar,
         /// Renewing a name.
         renew: MicroCaesar,
+        /// Announcing an instance of a service, renewing its lease, and taking it away.
+        announce: MicroCaesar,
         /// Keeping a name directly below a zone for a period, beside what registering or renewing it costs.
         rent: MicroCaesar,
         /// That period, in milliseconds.

@@ -257,6 +257,10 @@ methods! {
     "trustchain" "renew_name" RenewName(RenewNameRequest) -> Receipt, Write;
     "trustchain" "name" Name(NameRequest) -> NameState, Early;
     "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt, Write;
+    "trustchain" "announce_service" AnnounceService(AnnounceServiceRequest) -> Receipt, Write;
+    "trustchain" "withdraw_service" WithdrawService(WithdrawServiceRequest) -> Receipt, Write;
+    "trustchain" "service" Service(ServiceRequest) -> ServiceState, Early;
+    "trustchain" "subscribe_service" SubscribeService(SubscribeServiceRequest) -> ServiceState, Stream;
     "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer, Early;
     "trustchain" "log_checkpoint" LogCheckpoint(CheckpointRequest) -> CheckpointNote;
     "trustchain" "log_entry" LogEntry(LogEntryRequest) -> LogEntry;
@@ -301,6 +305,8 @@ impl Request {
             Self::RegisterName(request) => Some(&request.operation),
             Self::RenewName(request) => Some(&request.operation),
             Self::SetRecords(request) => Some(&request.operation),
+            Self::AnnounceService(request) => Some(&request.operation),
+            Self::WithdrawService(request) => Some(&request.operation),
             Self::Transfer(request) => Some(&request.operation),
             Self::Bond(request) => Some(&request.operation),
             Self::Unbond(request) => Some(&request.operation),

@@ -11,6 +11,7 @@ mod fault;
 mod method;
 mod quorum;
 mod read;
+mod service;
 mod status;
 mod subscribe;
 mod trace;
@@ -34,6 +35,10 @@ pub use fault::{ApiFault, FaultKind};
 pub use method::{Call, Described, METHODS, Method, Request, Response, Shape};
 pub use quorum::STALE_HEARTBEATS;
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
+pub use service::{
+    AnnounceServiceRequest, InstanceState, ServiceRequest, ServiceState, SubscribeServiceRequest,
+    WithdrawServiceRequest,
+};
 pub use status::{
     CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health,
     HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodDescription, MethodList,

@@ -4,8 +4,8 @@ use super::exposed::not_exposed;
 use super::*;
 use crate::base::{MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{
-    BOND_FEE, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, NAME_MS_PERIOD, NAME_RENT, Place, RECORDS_FEE,
-    REGISTER_FEE, RENEW_FEE, REVOKE_FEE, TRANSFER_FEE, at_rate, reward,
+    ANNOUNCE_FEE, BOND_FEE, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, NAME_MS_PERIOD, NAME_RENT, Place,
+    RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, TRANSFER_FEE, at_rate, reward,
 };
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
@@ -47,6 +47,7 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
         Request::ListCertificates(request) => Ok(Response::ListCertificates(list(state, request, wall))),
         Request::ResolveDns(request) => Ok(Response::ResolveDns(resolve(view, request, wall))),
         Request::Name(request) => name_state(state, request).map(Response::Name),
+        Request::Service(request) => Ok(Response::Service(ServiceState::of(state, &request.name))),
         Request::LogInclusion(request) => inclusion(state, request).map(Response::LogInclusion),
         Request::LogConsistency(request) => consistency(state, request).map(Response::LogConsistency),
         Request::ValidateBatch(request) if request.requirements == ConsensusRequirements::Checked => {
@@ -302,6 +303,7 @@ fn fees(state: &State) -> FeeSchedule {
         revoke: fee(REVOKE_FEE),
         bond: fee(BOND_FEE),
         renew: fee(RENEW_FEE),
+        announce: fee(ANNOUNCE_FEE),
         rent: NAME_RENT,
         rent_ms_period: NAME_MS_PERIOD,
         reserve: state.balance(Place::Reserve),

@@ -9,7 +9,10 @@
 //! (no names given) and checks them against checkpoints.
 
 use super::trustchain::message;
-use super::{ApiFault, BlockProof, HeaderRequest, LogEntry, LogEntryRequest, Request, Response, View};
+use super::{
+    ApiFault, BlockProof, HeaderRequest, LogEntry, LogEntryRequest, Request, Response, ServiceState,
+    SubscribeServiceRequest, View,
+};
 use crate::base::{Height, LeafIndex};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{CertificateRole, role_of_tbs};
@@ -96,6 +99,11 @@ enum Kind {
         told: u64,
         found: Vec<LogEntry>,
     },
+    Service {
+        name: DomainName,
+        /// What the caller was told last.
+        told: Option<Box<ServiceState>>,
+    },
 }
 
 impl Subscription {
@@ -114,6 +122,7 @@ impl Subscription {
                 let next = from.map(|from| from.0);
                 Kind::Log { names, next, told: next.unwrap_or_default(), found: Vec::new() }
             }
+            Request::SubscribeService(SubscribeServiceRequest { name }) => Kind::Service { name, told: None },
             _ => return Err(ApiFault::invalid("this method is not subscribed to: call it")),
         };
         Ok(Self { kind })
@@ -143,6 +152,7 @@ impl Subscription {
         match &mut self.kind {
             Kind::Blocks { next, found } => blocks(view, next, found),
             Kind::Log { next, told, found, .. } => log(view, next, told, found),
+            Kind::Service { name, told } => service(view, name, told),
         }
     }
 
@@ -207,6 +217,16 @@ fn log(view: &View, next: &mut Option<u64>, told: &mut u64, found: &mut Vec<LogE
         request: Request::LogEntry(LogEntryRequest { index: LeafIndex(index) }),
         recent: size - index <= RECENT_COUNT_MAX,
     }
+}
+
+/// The instances as they are now, if they are others than those that were told: what came and went in between, nobody hears.
+fn service(view: &View, name: &DomainName, told: &mut Option<Box<ServiceState>>) -> Step {
+    let now = ServiceState::of(&view.state, name);
+    if told.as_ref().is_some_and(|told| told.is_same(&now)) {
+        return Step::Wait;
+    }
+    *told = Some(Box::new(now.clone()));
+    Step::Tell(Response::SubscribeService(now))
 }
 
 fn check(names: &[DomainName]) -> Result<(), ApiFault> {

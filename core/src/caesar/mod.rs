@@ -37,6 +37,8 @@ pub const NAME_MS_GRACE: u64 = 90 * 24 * 60 * 60 * 1000;
 pub const NAME_MS_AHEAD_MAX: u64 = 2 * NAME_MS_PERIOD;
 /// What setting records costs.
 pub const RECORDS_FEE: MicroCaesar = MicroCaesar(1_000);
+/// What announcing an instance of a service costs, renewing its lease, and taking it away. Leases are renewed all the time.
+pub const ANNOUNCE_FEE: MicroCaesar = MicroCaesar(100);
 /// What a transfer costs.
 pub const TRANSFER_FEE: MicroCaesar = MicroCaesar(1_000);
 /// What revoking a certificate costs.

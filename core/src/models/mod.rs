@@ -10,6 +10,7 @@
 mod ledger;
 mod log;
 mod names;
+mod services;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};

@@ -33,6 +33,16 @@ impl Node {
                     matches!(action, Action::SetRecords(_))
                 });
             }
+            Request::AnnounceService(request) => {
+                self.submit_if(id, Want::Announced, request.operation, |action| {
+                    matches!(action, Action::AnnounceService(_))
+                });
+            }
+            Request::WithdrawService(request) => {
+                self.submit_if(id, Want::Withdrawn, request.operation, |action| {
+                    matches!(action, Action::WithdrawService(_))
+                });
+            }
             Request::Transfer(request) => {
                 self.submit_if(id, Want::Transferred, request.operation, |action| {
                     matches!(action, Action::Transfer(_))

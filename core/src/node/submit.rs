@@ -45,6 +45,8 @@ pub(super) enum Want {
     Bonded,
     Renewed,
     Unbonded,
+    Announced,
+    Withdrawn,
 }
 
 /// Operations on their way.
@@ -377,6 +379,12 @@ impl Node {
             (Want::Renewed, _) => self.respond_durably(request, Ok(Response::RenewName(receipt.clone()))),
             (Want::Bonded, _) => self.respond_durably(request, Ok(Response::Bond(receipt.clone()))),
             (Want::Unbonded, _) => self.respond_durably(request, Ok(Response::Unbond(receipt.clone()))),
+            (Want::Announced, _) => {
+                self.respond_durably(request, Ok(Response::AnnounceService(receipt.clone())))
+            }
+            (Want::Withdrawn, _) => {
+                self.respond_durably(request, Ok(Response::WithdrawService(receipt.clone())))
+            }
             (Want::Revoked, _) => {
                 self.respond_durably(request, Ok(Response::RevokeCertificate(receipt.clone())))
             }

@@ -4,8 +4,8 @@ use super::row::FeeRate;
 use super::{Action, Draft, State};
 use crate::base::MicroCaesar;
 use crate::caesar::{
-    BOND_FEE, ISSUE_FEE, NAME_RENT, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, TRANSFER_FEE, at_rate,
-    next_fee_rate,
+    ANNOUNCE_FEE, BOND_FEE, ISSUE_FEE, NAME_RENT, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE,
+    TRANSFER_FEE, at_rate, next_fee_rate,
 };
 
 /// What an action costs its owner at the floor of the fees.
@@ -20,6 +20,7 @@ pub(super) const fn listed_fee(action: &Action) -> MicroCaesar {
         Action::RevokeCertificate(_) => REVOKE_FEE,
         Action::Bond(_) | Action::Unbond(_) => BOND_FEE,
         Action::RenewName(_) => RENEW_FEE,
+        Action::AnnounceService(_) | Action::WithdrawService(_) => ANNOUNCE_FEE,
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! No clock is read here. Validity is a function of the parent state and the block alone.
 
+mod announce;
 mod attendance;
 mod audit;
 mod authority;
@@ -27,6 +28,8 @@ mod rent;
 mod repair;
 mod revocation;
 mod row;
+mod service;
+mod service_port;
 mod system;
 mod system_apply;
 mod tree;
@@ -36,6 +39,12 @@ mod zone;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use announce::{
+    AnnounceService, AnnouncementFault, INSTANCE_ADDRESS_COUNT_MAX, INSTANCE_PRIORITY_MAX,
+    INSTANCE_TAG_BYTES_MAX, INSTANCE_TAG_COUNT_MAX, InstanceHealth, InstanceName, InvalidHealth,
+    InvalidServiceProtocol, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, Location, Offer, PROTOCOL_NAME_BYTES_MAX,
+    STOQ_PROTOCOL, ServiceProtocol, WithdrawService,
+};
 pub use attendance::{ABSENT_AFTER_TURNS, PLAIN_TURN_PERIOD};
 pub use audit::AUDIT_MISSES_MAX;
 pub use authority::{ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name};
@@ -52,10 +61,10 @@ pub use genesis::{
 };
 pub use offence::{BAD_SHARE_COUNT_MAX, Offence};
 pub use operation::{
-    Action, Bond, CertificateProfile, CheckedOperation, InvalidServicePort, IssueCertificate,
-    LEAF_SECONDS_DEFAULT, LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX,
-    Operation, OperationBody, OperationFault, OperationId, Protocol, RegisterName, RenewName,
-    RevokeCertificate, SERVICE_PORT_COUNT_MAX, ServicePort, SetRecords, TLSA_COUNT_MAX, Transfer, Unbond,
+    Action, Bond, CertificateProfile, CheckedOperation, IssueCertificate, LEAF_SECONDS_DEFAULT,
+    LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,
+    OperationFault, OperationId, RegisterName, RenewName, RevokeCertificate, SERVICE_PORT_COUNT_MAX,
+    SetRecords, TLSA_COUNT_MAX, Transfer, Unbond,
 };
 pub(crate) use perform::holding_of;
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
@@ -64,9 +73,11 @@ pub(crate) use rent::lapsed_of;
 pub use repair::{OpenRepair, REPAIR_COUNT_MAX, REPAIR_MS_MAX, RepairAction, RepairOutcome, Repairs};
 pub use row::{
     Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Earnings, FeeRate, Generation, Horizon,
-    IssuingCertificate, Lapsed, Member, NameCount, NameOwner, Offences, Published, Release, Reserve,
-    Revocation, RevocationListHead, Revoked, Row, Unbonding, Validator,
+    Instance, IssuingCertificate, Lapsed, Member, NameCount, NameOwner, Offences, Published, Release,
+    Reserve, Revocation, RevocationListHead, Revoked, Row, Unbonding, Validator,
 };
+pub use service::{ANNOUNCED_TTL_SECONDS, INSTANCE_COUNT_MAX};
+pub use service_port::{InvalidServicePort, Protocol, ServicePort};
 pub use system::{
     ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,
     SystemOperation,

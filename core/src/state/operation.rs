@@ -1,15 +1,15 @@
 //! An operation: what an owner wants done, signed by the owner.
 
+use super::{AnnounceService, AnnouncementFault, ServicePort, WithdrawService};
 use crate::base::{Digest, Domain, MicroCaesar, PublicKey, SecretKey, Signature, UnixMillis};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
     CSR_BYTES_MAX, CertificateRequest, RequestFault, RevocationReason, SerialNumber,
 };
-use crate::trustchain::dns::{RecordFault, RecordSet, RecordType, TlsaProtocol};
+use crate::trustchain::dns::{RecordFault, RecordSet, RecordType};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
-use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// An operation expires at most this long after the block that could include it.
@@ -97,6 +97,10 @@ pub enum Action {
     Unbond(Unbond),
     /// Pay for a name for another period.
     RenewName(RenewName),
+    /// Announce an instance of a service, or renew its lease.
+    AnnounceService(AnnounceService),
+    /// Take an instance of a service away.
+    WithdrawService(WithdrawService),
 }
 
 /// What a certificate is asked with.
@@ -123,49 +127,6 @@ pub enum CertificateProfile {
     /// For one end of a TLS connection, server or client.
     #[default]
     Endpoint,
-}
-
-/// A port and its transport, as in `_443._tcp` (RFC 6698 §3).
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    BorshSerialize,
-    BorshDeserialize,
-    Serialize,
-    Deserialize,
-)]
-pub struct ServicePort {
-    /// The port.
-    pub port: u16,
-    /// The transport.
-    pub protocol: Protocol,
-}
-
-/// A transport that a TLSA record can be published for.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    BorshSerialize,
-    BorshDeserialize,
-    Serialize,
-    Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP, QUIC among others.
-    Udp,
 }
 
 /// Which name is to belong to whom.
@@ -292,6 +253,9 @@ pub enum OperationFault {
         /// The name.
         name: DomainName,
     },
+    /// An instance of a service that is none, or says what none may.
+    #[error("service: {0}")]
+    Announcement(#[from] AnnouncementFault),
     /// A transfer, bond or unbonding of nothing.
     #[error("the amount must be above zero")]
     NoAmount,
@@ -373,6 +337,8 @@ impl Action {
             Self::Bond(_) => "bond",
             Self::Unbond(_) => "unbond",
             Self::RenewName(_) => "renew_name",
+            Self::AnnounceService(_) => "announce_service",
+            Self::WithdrawService(_) => "withdraw_service",
         }
     }
 
@@ -386,6 +352,8 @@ impl Action {
                 Ok(None)
             }
             Self::SetRecords(set) => set.check().map(|()| None),
+            Self::AnnounceService(announce) => announce.check().map(|()| None),
+            Self::WithdrawService(withdraw) => withdraw.instance.check().map(|()| None),
             Self::Transfer(Transfer { amount, .. })
             | Self::Bond(Bond { amount })
             | Self::Unbond(Unbond { amount })
@@ -421,7 +389,7 @@ impl IssueCertificate {
     }
 }
 
-fn check_script(name: &DomainName) -> Result<(), OperationFault> {
+pub(super) fn check_script(name: &DomainName) -> Result<(), OperationFault> {
     match name.is_internationalised() {
         true => Err(OperationFault::Internationalised { name: name.clone() }),
         false => Ok(()),
@@ -437,51 +405,6 @@ impl SetRecords {
             return Err(OperationFault::RecordType { expected: self.record_type });
         }
         Ok(())
-    }
-}
-
-impl Protocol {
-    /// As it stands in a name, without the underscore.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        }
-    }
-}
-
-impl From<Protocol> for TlsaProtocol {
-    fn from(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::Tcp => Self::Tcp,
-            Protocol::Udp => Self::Udp,
-        }
-    }
-}
-
-impl fmt::Display for ServicePort {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.port, self.protocol.name())
-    }
-}
-
-/// A text that is no service port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a port and its transport, as in 443/tcp or 853/udp")]
-pub struct InvalidServicePort;
-
-impl FromStr for ServicePort {
-    type Err = InvalidServicePort;
-
-    fn from_str(text: &str) -> Result<Self, InvalidServicePort> {
-        let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let port = port.parse().map_err(|_| InvalidServicePort)?;
-        match protocol {
-            "tcp" => Ok(Self { port, protocol: Protocol::Tcp }),
-            "udp" => Ok(Self { port, protocol: Protocol::Udp }),
-            _ => Err(InvalidServicePort),
-        }
     }
 }
 

@@ -92,6 +92,8 @@ fn act(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Resul
         Action::RevokeCertificate(revoke) => draft.revoke(body.owner, revoke, moment),
         Action::Bond(bond) => draft.bond(operation, bond),
         Action::Unbond(unbond) => draft.unbond(operation, unbond, moment),
+        Action::AnnounceService(announce) => draft.announce(body.owner, announce, moment),
+        Action::WithdrawService(withdraw) => draft.withdraw(body.owner, withdraw),
     }
 }
 
@@ -150,7 +152,8 @@ fn set_records(draft: &mut Draft, owner: PublicKey, set: &SetRecords) -> Result<
     let SetRecords { name, record_type, records } = set;
     state.require_owner(name, owner)?;
     let published = *record_type == RecordType::Tlsa && state.get::<Published>(name).is_some();
-    if published || matches!(record_type, RecordType::Soa | RecordType::Ns) {
+    let written = published || state.is_announced(name, *record_type);
+    if written || matches!(record_type, RecordType::Soa | RecordType::Ns) {
         return Err(Refusal::Reserved { name: name.clone() });
     }
     match records {

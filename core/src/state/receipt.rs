@@ -4,6 +4,7 @@ use super::{OperationId, Revocation};
 use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, UnixMillis};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SerialNumber;
+use crate::trustchain::dns::RecordType;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +85,13 @@ pub enum Effect {
         /// The first block later than this puts it into the account.
         release: UnixMillis,
     },
+    /// An instance of a service is announced, or its lease renewed.
+    ServiceAnnounced {
+        /// The first block later than this takes it away, unless it is renewed.
+        expires: UnixMillis,
+    },
+    /// An instance of a service is gone.
+    ServiceWithdrawn,
 }
 
 /// Why a well-formed operation did not happen.
@@ -292,5 +300,30 @@ pub enum Refusal {
     UnbondingFull {
         /// How many.
         count: u32,
+    },
+    /// Records that were set by hand stand where those of announced instances would.
+    #[error(
+        "{name} has {record_type} records that were set by hand: remove them first, with \
+         `hypermesh dns set {name} {record_type} --remove`"
+    )]
+    SetByHand {
+        /// The name.
+        name: DomainName,
+        /// Their type.
+        record_type: RecordType,
+    },
+    /// No room for another instance, or for so many addresses.
+    #[error(
+        "{service} has as many instances as a service can have, or this one's label as many addresses: withdraw one first"
+    )]
+    ServiceFull {
+        /// The service.
+        service: DomainName,
+    },
+    /// There is no such instance.
+    #[error("{name} is not announced: `hypermesh service list` shows what is")]
+    NoInstance {
+        /// The instance, with its protocol and service.
+        name: DomainName,
     },
 }

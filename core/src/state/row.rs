@@ -1,6 +1,6 @@
 //! What the state holds, row by row: each kind of row has a tag, a key and a value.
 
-use super::{OperationId, Receipt};
+use super::{InstanceName, Offer, OperationId, Receipt};
 use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, Sequence, UnixMillis};
 use crate::caesar::{HistoryHead, JournalHead};
 use crate::hypermesh::committee::{CommitteeKeys, Round1};
@@ -62,6 +62,7 @@ row!(Earnings, 19, (), |_unit| Vec::new());
 row!(Lapsed, 25, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 row!(FeeRate, 26, (), |_unit| Vec::new());
 row!(Attendance, 20, (), |_unit| Vec::new());
+row!(Instance, 27, InstanceName, |name| instance_key(name));
 row!(NameCount, 24, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 
 /// How many sets of records stand at a name and below it; there is no row where there are none. So that a name does not exist
@@ -139,6 +140,23 @@ pub struct Offences {
 pub struct Horizon {
     /// The oldest first.
     pub marks: Vec<(UnixMillis, Height)>,
+}
+
+/// An announced instance of a service.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Instance {
+    /// What names it.
+    pub name: InstanceName,
+    /// Who announced it last.
+    pub owner: PublicKey,
+    /// What it says of itself.
+    pub offer: Offer,
+    /// Since which block it has been there without a break.
+    pub since: Height,
+    /// How long its lease is.
+    pub lease_seconds: u32,
+    /// The first block later than this takes it away, unless it is renewed.
+    pub expires: UnixMillis,
 }
 
 /// What the prices of operations are multiplied by.
@@ -305,6 +323,8 @@ pub enum Due {
     NameLapses(DomainName),
     /// The grace of a name that was not renewed is over.
     NameFreed(DomainName),
+    /// An instance of a service was not renewed in time.
+    Lease(InstanceName),
 }
 
 /// The unpredictable value that proofs are bound to, and what the next one is made of.
@@ -374,6 +394,15 @@ pub(super) fn name_of_records(key: &[u8]) -> Option<&[u8]> {
 fn records_key(name: &DomainName, record_type: RecordType) -> Vec<u8> {
     let mut key = own_records_key(name);
     key.extend(crate::base::encode(&record_type));
+    key
+}
+
+/// The instances of a service stand together, as its own record sets do.
+fn instance_key(name: &InstanceName) -> Vec<u8> {
+    let mut key = own_records_key(&name.service);
+    key.extend(name.label.as_bytes());
+    key.push(0);
+    key.extend(name.protocol.labels().as_bytes());
     key
 }
 

@@ -184,6 +184,7 @@ impl Draft {
                 Due::Release(member) => self.release(*member, at),
                 Due::NameLapses(name) => self.lapse(name, at),
                 Due::NameFreed(name) => self.free_name(name, moment, &mut room),
+                Due::Lease(name) => self.end_lease(name, at),
             }
         }
     }

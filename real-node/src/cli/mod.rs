@@ -12,6 +12,7 @@ pub mod log;
 pub mod node;
 mod proof;
 pub mod rpc;
+pub mod service;
 pub mod shell;
 pub mod top;
 pub mod trust;
@@ -96,6 +97,9 @@ pub enum Command {
     /// Register names, set and look up records
     #[command(subcommand)]
     Dns(dns::DnsCommand),
+    /// Announce services, list them and watch them
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Checkpoints and proofs of the certificate log
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -138,6 +142,7 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Cert(command) => return cert::run(command, &global, output),
         Command::Trust(command) => trust::run(command, &global, output),
         Command::Dns(command) => dns::run(command, &global, output),
+        Command::Service(command) => service::run(command, &global, output),
         Command::Log(command) => log::run(command, &global, output),
         Command::Caesar(command) => caesar::run(command, &global, output),
         Command::Rpc(command) => rpc::run(command, &global, output),

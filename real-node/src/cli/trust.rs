@@ -1,12 +1,11 @@
 //! `hypermesh trust …`: what clients need to verify certificates offline.
 
 use super::Global;
-use crate::client::{MeshClient, session};
+use crate::client::session;
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access};
 use crate::output::Output;
 use clap::Subcommand;
-use hypermesh_core::api::TrustBundleRequest;
 use hypermesh_core::trust::{TRUST_BUNDLE_BYTES_MAX, TrustBundle};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +26,7 @@ pub enum TrustCommand {
 /// If it fails.
 pub fn run(command: TrustCommand, global: &Global, output: Output) -> Result<(), Failure> {
     let TrustCommand::Export { out } = command;
-    let bundle = session(global, "fetching the trust bundle", async |client| fetch(client).await)?;
+    let bundle = session(global, "fetching the trust bundle", async |client| client.trust_bundle().await)?;
     let Some(path) = out else { return output.print(&bundle, TrustBundle::to_pem) };
     let text = match output.json {
         true => serde_json::to_string_pretty(&bundle)
@@ -37,19 +36,6 @@ pub fn run(command: TrustCommand, global: &Global, output: Output) -> Result<(),
     file::write(&path, text.as_bytes(), Access::Public)?;
     output.tell(format_args!("{}: trust bundle of genesis {}", path.display(), bundle.genesis_hash()));
     Ok(())
-}
-
-/// The mesh's trust bundle: of the context's genesis, with every part following from it.
-pub(super) async fn fetch(client: &MeshClient) -> Result<TrustBundle, Failure> {
-    let bundle = client.call(&TrustBundleRequest {}).await?;
-    let refused = |reason: &dyn std::fmt::Display| {
-        Failure::new(Exit::NotValid, format!("the node gave a trust bundle that anchors nothing: {reason}"))
-    };
-    if bundle.genesis_hash() != client.genesis().hash() {
-        return Err(refused(&"its genesis is not the context's"));
-    }
-    bundle.check().map_err(|fault| refused(&fault))?;
-    Ok(bundle)
 }
 
 /// The trust bundle in a file, in armour or as JSON. Nothing in it is checked yet.

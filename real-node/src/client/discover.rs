@@ -1,20 +1,30 @@
 //! Finding a service by its SRV records (RFC 2782) in the mesh's own DNS.
 
+use super::cache::{Cache, records_of};
+use super::service::{FAILED_COUNT_MAX, FAILED_FOR, not_found};
 use super::walk::{self, Target};
 use super::{MeshClient, malformed};
 use crate::failure::{Exit, Failure};
 use hypermesh_core::api::{Call, DnsAnswer, DnsRequest, RESPONSE_BYTES_MAX};
-use hypermesh_core::base::{Digest, PublicKey, decode, encode};
+use hypermesh_core::base::{Digest, Mono, PublicKey, decode, encode};
 use hypermesh_core::state::SERVICES;
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordData, RecordType};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv6Addr, SocketAddrV6};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use stoq::{Expect, Peer};
 
 /// The most nodes of a service that are kept at hand.
 const TARGET_COUNT_MAX: usize = 8;
+
+/// What a client remembers of services.
+#[derive(Default)]
+pub(super) struct Memory {
+    cache: Cache,
+    /// Where nobody answered, and when.
+    failed: BTreeMap<SocketAddrV6, Mono>,
+}
 
 /// An SRV record with a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,28 +55,19 @@ impl MeshClient {
     /// If the mesh cannot be asked, or nothing there can be dialled.
     pub async fn find(&self, name: &DomainName) -> Result<Vec<Peer>, Failure> {
         let peers: Vec<Peer> = self.targets(name).await?.into_iter().map(|target| target.peer).collect();
-        match peers.is_empty() {
-            true => {
-                let message = format!(
-                    "no STOQ service at {name}: it needs an SRV record at _stoq._udp.{name}, and its target an AAAA record \
-                     and a certificate for the port with `cert issue --key-type ed25519 --port PORT/udp`"
-                );
-                Err(Failure::new(Exit::NotFound, message))
-            }
-            false => Ok(peers),
-        }
+        if peers.is_empty() { Err(not_found(name)) } else { Ok(peers) }
     }
 
-    async fn targets(&self, name: &DomainName) -> Result<Vec<Target>, Failure> {
+    pub(super) async fn targets(&self, name: &DomainName) -> Result<Vec<Target>, Failure> {
         let Ok(name) = name.child("_stoq._udp") else { return Ok(Vec::new()) };
-        let answer = self.resolve(name, RecordType::Srv).await?;
-        let servers = in_order(records(&answer).filter_map(server).collect(), random_below);
+        let records = self.resolve(name, RecordType::Srv).await?;
+        let servers = in_order(records.iter().filter_map(server).collect(), random_below);
         let mut targets = Vec::new();
         for server in servers.into_iter().take(TARGET_COUNT_MAX) {
             // A target that nobody vouches for cannot prove itself.
             let Some(expect) = self.expectation(&server).await? else { continue };
-            let answer = self.resolve(server.target.clone(), RecordType::Aaaa).await?;
-            targets.extend(records(&answer).filter_map(address).map(|ip| Target {
+            let records = self.resolve(server.target.clone(), RecordType::Aaaa).await?;
+            targets.extend(records.iter().filter_map(address).map(|ip| Target {
                 name: server.target.to_string(),
                 peer: Peer { addr: SocketAddrV6::new(ip, server.port, 0, 0), expect: expect.clone() },
             }));
@@ -80,21 +81,68 @@ impl MeshClient {
             return Ok(Some(Expect::Key(key)));
         }
         let Ok(name) = server.target.child(&format!("_{}._udp", server.port)) else { return Ok(None) };
-        let answer = self.resolve(name, RecordType::Tlsa).await?;
-        let hashes: BTreeSet<Digest> = records(&answer).filter_map(key_hash).collect();
+        let records = self.resolve(name, RecordType::Tlsa).await?;
+        let hashes: BTreeSet<Digest> = records.iter().filter_map(key_hash).collect();
         Ok((!hashes.is_empty()).then(|| Expect::AnyOfHashes(Arc::new(hashes))))
     }
 
-    /// Asks a bootstrap node for records.
-    async fn resolve(&self, name: DomainName, record_type: RecordType) -> Result<DnsAnswer, Failure> {
+    /// The records that a name has, as they are remembered or as a bootstrap node has them.
+    async fn resolve(&self, name: DomainName, record_type: RecordType) -> Result<Vec<RecordData>, Failure> {
+        let (remembered, forgotten) = {
+            let memory = self.memory();
+            (memory.cache.get(&name, record_type, self.now()), memory.cache.forgotten())
+        };
+        if let Some(records) = remembered {
+            return Ok(records);
+        }
         let method = DnsRequest::METHOD;
         let what = (method.service, method.name);
-        let body = encode(&DnsRequest { name, record_type });
-        walk::walk(&self.stoq, &self.bootstrap, what, &body, self.timeout, |bytes| {
+        let body = encode(&DnsRequest { name: name.clone(), record_type });
+        let answer: DnsAnswer = walk::walk(&self.stoq, &self.bootstrap, what, &body, self.timeout, |bytes| {
             decode(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))
         })
-        .await
-        .map(|(answer, _trail)| answer)
+        .await?
+        .0;
+        let mut memory = self.memory();
+        if memory.cache.forgotten() == forgotten {
+            memory.cache.put(name, record_type, &answer, self.now());
+        }
+        Ok(records_of(&answer))
+    }
+
+    /// Forgets what was found of a service, and of the hosts that it was found at.
+    pub(super) fn forget(&self, name: &DomainName, targets: &[Target]) {
+        let mut memory = self.memory();
+        memory.cache.forget(name);
+        for host in targets.iter().filter_map(|target| target.name.parse().ok()) {
+            memory.cache.forget(&host);
+        }
+    }
+
+    /// Notes that these did not answer.
+    pub(super) fn note_failed<'a>(&self, targets: impl Iterator<Item = &'a Target>) {
+        let now = self.now();
+        let mut memory = self.memory();
+        memory.failed.retain(|_, since| now.since(*since) < FAILED_FOR);
+        for target in targets {
+            if memory.failed.len() < FAILED_COUNT_MAX {
+                memory.failed.insert(target.peer.addr, now);
+            }
+        }
+    }
+
+    /// Whether a target did not answer a short while ago.
+    pub(super) fn failed_lately(&self, target: &Target) -> bool {
+        let since = self.memory().failed.get(&target.peer.addr).copied();
+        since.is_some_and(|since| self.now().since(since) < FAILED_FOR)
+    }
+
+    fn now(&self) -> Mono {
+        self.clock.now().mono
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The key of the validator with this name.
@@ -104,10 +152,6 @@ impl MeshClient {
         let validator = genesis.validators.iter().find(|validator| is_it(&validator.name))?;
         Some(validator.member.key)
     }
-}
-
-fn records(answer: &DnsAnswer) -> impl Iterator<Item = &RecordData> {
-    answer.answers.iter().flat_map(|answer| &answer.set.data)
 }
 
 fn server(data: &RecordData) -> Option<Server> {

@@ -8,26 +8,35 @@
 //! by its hash, trust bundles and log proofs by their signatures, which the commands check, and what is asked with
 //! [`MeshClient::prove`].
 
+mod announce;
+mod cache;
+mod certify;
 mod discover;
 mod fault;
 mod genesis;
 mod operation;
 mod prove;
+mod service;
 mod session;
 mod several;
 mod subscribe;
 mod walk;
 
+pub use announce::LeaseNews;
+pub use certify::Certified;
+pub(crate) use certify::is_for;
 pub use fault::failure_of;
 pub use genesis::genesis_of;
 pub use operation::{FEE_MAX_DEFAULT, OPERATION_MS_LIFE, done};
 pub use prove::ProvedAnswer;
+pub use service::Followed;
 pub use session::{listen, session};
 pub(crate) use session::{read_context, runtime};
 pub use subscribe::Answers;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use discover::Memory;
 use genesis::fetch_genesis;
 use hypermesh_core::api::{Call, Method, RESPONSE_BYTES_MAX, Request, Response, TraceId};
 use hypermesh_core::base::{MicroCaesar, SecretKey, decode, encode};
@@ -38,7 +47,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use stoq::{Client, ClientConfig, ClientMetrics, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
+use stoq::{
+    Client, ClientConfig, ClientMetrics, Clock, Endpoint, Env, Expect, Identity, Peer, TransportConfig,
+};
 use walk::{Target, Targets, Trail};
 
 /// A client of one mesh, acting for one owner. Safe to share between tasks; calls of many tasks share
@@ -54,6 +65,8 @@ pub struct MeshClient {
     services: Mutex<BTreeMap<String, Arc<Targets>>>,
     /// Whether something was asked that leaves a trace.
     leaves_trace: AtomicBool,
+    clock: Arc<dyn Clock>,
+    memory: Mutex<Memory>,
 }
 
 impl MeshClient {
@@ -78,6 +91,7 @@ impl MeshClient {
     ) -> Result<Self, Failure> {
         let secret = context.key()?;
         let env = Env::real(Identity::new(secret.clone()));
+        let clock = Arc::clone(&env.clock);
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let endpoint = Endpoint::bind(env, any, TransportConfig::default())
             .map_err(|error| Failure::new(Exit::Failed, format!("{error}: is IPv6 enabled?")))?;
@@ -86,8 +100,19 @@ impl MeshClient {
         let stoq = Client::new(&endpoint, config);
         let bootstrap = Arc::new(Targets::new(bootstrap_targets(context)?));
         let genesis = fetch_genesis(&stoq, &bootstrap, context.genesis, timeout).await?;
-        let (fee_max, services, leaves_trace) = (FEE_MAX_DEFAULT, Mutex::default(), AtomicBool::new(false));
-        Ok(Self { secret, timeout, fee_max, endpoint, stoq, genesis, bootstrap, services, leaves_trace })
+        Ok(Self {
+            secret,
+            timeout,
+            fee_max: FEE_MAX_DEFAULT,
+            endpoint,
+            stoq,
+            genesis,
+            bootstrap,
+            services: Mutex::default(),
+            leaves_trace: AtomicBool::new(false),
+            clock,
+            memory: Mutex::default(),
+        })
     }
 
     /// Calls a method.

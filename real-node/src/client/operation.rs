@@ -19,6 +19,11 @@ impl MeshClient {
     /// # Errors
     /// If the operating system gives no random bytes.
     pub fn operation(&self, action: Action) -> Result<Operation, Failure> {
+        self.operation_within(action, OPERATION_MS_LIFE)
+    }
+
+    /// As [`Self::operation`], of one that may happen so many milliseconds after it was signed at most.
+    pub(super) fn operation_within(&self, action: Action, life_ms: u64) -> Result<Operation, Failure> {
         let nonce = getrandom::u64().map_err(|error| {
             Failure::new(Exit::Failed, format!("the operating system's randomness: {error}"))
         })?;
@@ -26,7 +31,7 @@ impl MeshClient {
             genesis: self.genesis.hash(),
             owner: self.secret.public(),
             nonce,
-            expires: now().plus(OPERATION_MS_LIFE),
+            expires: now().plus(life_ms),
             fee_max: self.fee_max,
             action,
         };

@@ -3,6 +3,7 @@
 use super::{MeshClient, failure_of, malformed, walk};
 use crate::failure::Failure;
 use hypermesh_core::api::{Request, Response};
+use std::time::Duration;
 use stoq::{MessageStream, StatusCode};
 
 /// The answers of one node to a streaming call. Dropped, they end the call there.
@@ -19,10 +20,19 @@ impl MeshClient {
     /// # Errors
     /// If no node can be reached in time.
     pub async fn stream_raw(&self, request: &Request) -> Result<Answers, Failure> {
+        self.stream_for(request, self.timeout).await
+    }
+
+    /// As [`Self::stream_raw`], for so long, however long a call may take.
+    ///
+    /// # Errors
+    /// If no node can be reached in time.
+    pub async fn stream_for(&self, request: &Request, listening: Duration) -> Result<Answers, Failure> {
         let method = request.method();
         let targets = self.service(method.service).await?;
         let what = (method.service, method.name);
-        let stream = walk::open(&self.stoq, &targets, what, &request.encode(), self.timeout).await?;
+        let stream =
+            walk::open(&self.stoq, &targets, what, &request.encode(), self.timeout, listening).await?;
         Ok(Answers { stream, service: method.service, method: method.name })
     }
 }

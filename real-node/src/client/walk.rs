@@ -33,6 +33,7 @@ struct Known {
 }
 
 /// What went wrong at which node.
+#[derive(Default)]
 pub(super) struct Trail(Vec<(Target, Failure)>);
 
 impl Targets {
@@ -105,7 +106,7 @@ pub(super) async fn walk<T>(
     }
 }
 
-/// Opens a streaming call at the first node that answers. What comes of it is for the caller: a node that fails later
+/// Opens a streaming call of so long at the first node that answers in time. What comes of it is for the caller: a node that fails later
 /// does so in the middle.
 pub(super) async fn open(
     stoq: &Client,
@@ -113,12 +114,13 @@ pub(super) async fn open(
     (service, method): (&str, &str),
     body: &[u8],
     timeout: Duration,
+    listening: Duration,
 ) -> Result<MessageStream, Failure> {
     let end = Instant::now() + timeout;
     let mut left = targets.known().list;
     let mut trail = Trail(Vec::new());
     while let Some(target) = first_to_answer(stoq, &mut left, end, &mut trail).await {
-        let options = CallOptions::once(end.saturating_duration_since(Instant::now()));
+        let options = CallOptions::once(listening);
         match stoq.stream(&target.peer, service, method, body.to_vec(), options).await {
             Ok(stream) => {
                 targets.answered(&target);
@@ -135,7 +137,7 @@ pub(super) async fn open(
 
 /// The first node that answers a ping, each being asked a moment after the one before. Nodes that fail leave
 /// the list for the trail; the winner leaves it too.
-async fn first_to_answer(
+pub(super) async fn first_to_answer(
     stoq: &Client,
     left: &mut Vec<Target>,
     end: Instant,
@@ -163,6 +165,11 @@ async fn first_to_answer(
 }
 
 impl Trail {
+    /// Notes what went wrong at a node.
+    pub(super) fn add(&mut self, target: Target, failure: Failure) {
+        self.0.push((target, failure));
+    }
+
     /// Whose answers were refused, and why, a line each.
     pub(super) fn refused(&self) -> Vec<String> {
         let refused = self.0.iter().filter(|(_, failure)| failure.exit == Exit::NotValid);
@@ -172,7 +179,7 @@ impl Trail {
     }
 
     /// What to say when every node failed: what each of them did, and the exit code that says most.
-    fn failure(self, (service, method): (&str, &str)) -> Failure {
+    pub(super) fn failure(self, (service, method): (&str, &str)) -> Failure {
         let told = self.0.iter().find(|(_, failure)| failure.exit != Exit::Unreachable);
         let exit = told.map_or(Exit::Unreachable, |(_, failure)| failure.exit);
         let mut message = format!("{service}/{method}: no node gave an answer");

@@ -7,7 +7,7 @@
 use super::{Chain, Given, Violation};
 use hypermesh_core::api::{
     Balance, BalanceRequest, BlockProof, ConsistencyRequest, DnsAnswer, DnsRequest, InclusionRequest,
-    LogEntry, LogProof, NodeStatus, Request, Response, STALE_HEARTBEATS,
+    LogEntry, LogProof, NodeStatus, Request, Response, STALE_HEARTBEATS, ServiceRequest, ServiceState,
 };
 use hypermesh_core::base::Height;
 use hypermesh_core::caesar::Place;
@@ -24,6 +24,7 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
     let Ok(response) = given.response else { return Ok(()) };
     let outcome = match (given.request, response) {
         (Request::ResolveDns(asked), Response::ResolveDns(answer)) => check_dns(chain, given, asked, answer),
+        (Request::Service(asked), Response::Service(answer)) => check_service(chain, given, asked, answer),
         (Request::Prove(asked), Response::Prove(proof)) => check_proof(chain, given, &asked.question, proof),
         (Request::Balance(asked), Response::Balance(answer)) => check_balance(chain, given, asked, answer),
         (Request::Status(_), Response::Status(answer)) => check_status(chain, given, answer),
@@ -63,6 +64,19 @@ fn check_dns(chain: &Chain, given: &Given<'_>, asked: &DnsRequest, answer: &DnsA
         return Err(format!("does not say that an answer of {age_ms} ms ago is stale"));
     }
     Ok(())
+}
+
+fn check_service(
+    chain: &Chain,
+    given: &Given<'_>,
+    asked: &ServiceRequest,
+    answer: &ServiceState,
+) -> Result<(), String> {
+    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+    match *answer == ServiceState::of(&state, &asked.name) {
+        true => Ok(()),
+        false => Err(format!("lists other instances of {} than height {} has", asked.name, answer.height)),
+    }
 }
 
 fn check_proof(
@@ -151,7 +165,7 @@ fn check_entry(chain: &Chain, entry: &LogEntry) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::check::kit::{answered, issue, world_with};
-    use crate::world::name;
+    use crate::world::{announcement, name};
     use hypermesh_core::api::{LogEntryRequest, ProveRequest, StatusRequest};
     use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar};
     use hypermesh_core::trustchain::dns::{Outcome, RecordType};
@@ -172,6 +186,30 @@ mod tests {
             |answer| answer.age_ms = 0,
             |answer| answer.time = answer.time.plus(1),
             |answer| answer.height = Height(answer.height.0 - 1),
+        ];
+        for change in broken {
+            assert_eq!(fires(change).unwrap_err().check, "answers");
+        }
+    }
+
+    #[test]
+    fn it_fires_when_instances_are_listed_that_are_not_there() {
+        let announced = announcement("greeter.demo.hypermesh", "east", 7000, 60);
+        let (world, _) =
+            world_with(|world| vec![world.owner(&world.cast().client).announce(1, announced.clone())]);
+        let fires = |change: fn(&mut ServiceState)| {
+            let asked = ServiceRequest { name: announced.instance.service.clone() };
+            answered(&world, Request::Service(asked), |response| {
+                let Response::Service(answer) = response else { panic!("another response") };
+                assert_eq!(answer.instances.len(), 1);
+                change(answer);
+            })
+        };
+        assert_eq!(fires(|_| {}), Ok(()));
+        let broken: [fn(&mut ServiceState); 3] = [
+            |answer| answer.instances.clear(),
+            |answer| answer.instances[0].port = 7001,
+            |answer| answer.time = answer.time.plus(1),
         ];
         for change in broken {
             assert_eq!(fires(change).unwrap_err().check, "answers");

@@ -9,8 +9,8 @@
 use super::{Chain, Violation};
 use hypermesh_core::base::{Height, MicroCaesar, PublicKey, UnixMillis};
 use hypermesh_core::caesar::{
-    BOND_FEE, BlockMovements, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, Movement, NAME_RENT, Place,
-    RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, REWARD_MS_DIVISOR, REWARD_MS_MAX, Reason,
+    ANNOUNCE_FEE, BOND_FEE, BlockMovements, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, Movement, NAME_RENT,
+    Place, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, REWARD_MS_DIVISOR, REWARD_MS_MAX, Reason,
     STAKE_MINIMUM, TRANSFER_FEE,
 };
 use hypermesh_core::state::{
@@ -124,6 +124,7 @@ const fn price(action: &Action) -> u64 {
         Action::RegisterName(_) => REGISTER_FEE.0,
         Action::RenewName(_) => RENEW_FEE.0,
         Action::SetRecords(_) => RECORDS_FEE.0,
+        Action::AnnounceService(_) | Action::WithdrawService(_) => ANNOUNCE_FEE.0,
         Action::Transfer(_) => TRANSFER_FEE.0,
         Action::RevokeCertificate(_) => REVOKE_FEE.0,
         Action::Bond(_) | Action::Unbond(_) => BOND_FEE.0,

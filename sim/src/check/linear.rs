@@ -112,11 +112,14 @@ impl LinearCheck {
             Response::RegisterName(receipt)
             | Response::SetRecords(receipt)
             | Response::Transfer(receipt)
+            | Response::AnnounceService(receipt)
+            | Response::WithdrawService(receipt)
             | Response::RevokeCertificate(receipt) => self.on_receipt(chain, given, receipt),
             Response::IssueCertificate(issued) => self.took_effect(chain, given, issued.height),
             Response::ResolveDns(answer) => self.on_read(given, answer.height),
             Response::Balance(answer) => self.on_read(given, answer.height),
             Response::Status(answer) => self.on_read(given, answer.height),
+            Response::Service(answer) => self.on_read(given, answer.height),
             _ => Ok(()),
         };
         outcome.map_err(|what| given.moment.violation("linear", what))
@@ -177,6 +180,8 @@ fn operation_of(request: &Request) -> Option<&Operation> {
         Request::RegisterName(request) => Some(&request.operation),
         Request::SetRecords(request) => Some(&request.operation),
         Request::Transfer(request) => Some(&request.operation),
+        Request::AnnounceService(request) => Some(&request.operation),
+        Request::WithdrawService(request) => Some(&request.operation),
         Request::RevokeCertificate(request) => Some(&request.operation),
         _ => None,
     }

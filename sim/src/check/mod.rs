@@ -20,6 +20,7 @@ mod log;
 mod nonce;
 pub mod progress;
 mod revocation;
+mod services;
 mod supply;
 mod validity;
 
@@ -35,6 +36,7 @@ pub use linear::LinearCheck;
 pub use log::LogCheck;
 pub use nonce::NonceCheck;
 pub use revocation::RevocationCheck;
+pub use services::ServicesCheck;
 pub use supply::SupplyCheck;
 
 use crate::world::{Cast, Disk, Place};
@@ -127,6 +129,7 @@ pub struct Checks {
     evidence: EvidenceCheck,
     log: LogCheck,
     revocation: RevocationCheck,
+    services: ServicesCheck,
     durability: DurabilityCheck,
     abstention: AbstentionCheck,
     /// The height of each node that was checked last.
@@ -153,6 +156,7 @@ impl Checks {
             evidence: EvidenceCheck::default(),
             log: LogCheck::default(),
             revocation: RevocationCheck::default(),
+            services: ServicesCheck::default(),
             durability: DurabilityCheck::default(),
             abstention: AbstentionCheck::default(),
             seen: BTreeMap::new(),
@@ -309,6 +313,7 @@ impl Checks {
     fn on_block(&mut self, height: Height) -> Result<(), Violation> {
         self.ledger.on_block(&self.chain, height)?;
         self.linear.on_block(&self.chain, height)?;
+        self.services.on_block(&self.chain, height)?;
         certificate::on_block(&self.chain, height)?;
         if let Some(decided) = self.chain.at(height) {
             self.nonce.on_block(&decided.state);

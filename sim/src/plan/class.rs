@@ -247,6 +247,8 @@ classes! {
     Resolve = "resolve", Workload, Both;
     /// A name's records are asked for with proof.
     Prove = "prove", Workload, Both;
+    /// An instance of a service is announced.
+    Announce = "announce", Workload, Both;
     /// An amount is moved.
     Transfer = "transfer", Workload, Both;
     /// A hundred requests at once.

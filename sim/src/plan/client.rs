@@ -3,7 +3,7 @@
 use super::arena::Arena;
 use super::class::FaultClass;
 use super::workload::{Ask, Then, TimedRequest};
-use crate::world::{Owner, Place, RunFault, name};
+use crate::world::{Owner, Place, RunFault, announcement, name};
 use hypermesh_core::api::{
     DnsRequest, IssuedCertificate, ProveRequest, Request, Response, TrustBundleRequest,
 };
@@ -20,6 +20,8 @@ use std::net::Ipv6Addr;
 const CERTIFIED: &str = "web.demo.hypermesh";
 /// The name that hot updates write.
 const HOT: &str = "hot.demo.hypermesh";
+/// The service whose instances are announced.
+const SERVICE: &str = "greeter.demo.hypermesh";
 const TTL_SECONDS: u32 = 300;
 
 /// A request of the plan, and what came of it.
@@ -123,6 +125,7 @@ impl Client {
             Ask::Update { hot: true } => FaultClass::HotName,
             Ask::Resolve => FaultClass::Resolve,
             Ask::Prove => FaultClass::Prove,
+            Ask::Announce { .. } => FaultClass::Announce,
             Ask::Transfer { .. } => FaultClass::Transfer,
         };
         let then = match self.timed.then {
@@ -157,6 +160,13 @@ impl Client {
             Ask::Prove => {
                 let question = Question::Records { name: name(HOT), record_type: RecordType::Aaaa };
                 Request::Prove(ProveRequest { question })
+            }
+            Ask::Announce { lease_seconds } => {
+                let port = u16::try_from(self.number % 0xff00).unwrap_or_default() + 1;
+                owner.announce(
+                    nonce,
+                    announcement(SERVICE, &format!("i{}", self.number), port, *lease_seconds),
+                )
             }
             Ask::Transfer { amount } => {
                 owner.transfer(nonce, world.cast().other.public(), MicroCaesar(*amount))

@@ -7,6 +7,7 @@ use super::path::PathFault;
 use super::workload::{Ask, Then, TimedRequest};
 use super::{PLAN_FORMAT, Plan, Range, Rest, Suite, WorldKind, quorum_of};
 use crate::world::{Lie, Place, Random, Start, Stream};
+use hypermesh_core::state::LEASE_SECONDS_MIN;
 
 /// One seed in this many generates its keys itself.
 const GENERATION_EVERY: u64 = 32;
@@ -103,7 +104,8 @@ impl Plan {
         };
         let chaos_ms = if cuts.is_empty() { chaos_ms } else { chaos_ms + CATCH_UP_MS };
         faults.extend(cuts);
-        let requests = [draw.requests(), draw.questions(&liars), written, draw.proofs()].concat();
+        let requests =
+            [draw.requests(), draw.questions(&liars), written, draw.proofs(), draw.leases()].concat();
         Self {
             format: PLAN_FORMAT,
             seed,
@@ -282,6 +284,19 @@ impl Draw {
         let one = |_| {
             let (at_ms, place) = (random.below(self.chaos_ms), self.place(&mut random));
             TimedRequest { at_ms, place, ask: Ask::Prove, then: Then::Wait }
+        };
+        (0..count).map(one).collect()
+    }
+
+    /// Instances of a service, each announced once: their leases end in the middle of it all, or when it is over.
+    fn leases(&self) -> Vec<TimedRequest> {
+        let Some(mut random) = self.class("plan leases") else { return Vec::new() };
+        let count = 1 + random.below(4);
+        let one = |_| {
+            let (at_ms, place) = (random.below(self.chaos_ms), self.place(&mut random));
+            let seconds = u64::from(LEASE_SECONDS_MIN) + random.below(20);
+            let lease_seconds = u32::try_from(seconds).unwrap_or(LEASE_SECONDS_MIN);
+            TimedRequest { at_ms, place, ask: Ask::Announce { lease_seconds }, then: Then::Wait }
         };
         (0..count).map(one).collect()
     }

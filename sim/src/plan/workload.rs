@@ -46,6 +46,11 @@ pub enum Ask {
     Resolve,
     /// The same, with proof: what does not hold is not taken.
     Prove,
+    /// An instance of a service that all such requests announce to be of.
+    Announce {
+        /// How long its lease is.
+        lease_seconds: u32,
+    },
     /// An amount to another owner, in millionths.
     Transfer {
         /// How much.

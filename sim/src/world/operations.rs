@@ -2,13 +2,15 @@
 
 use super::cast::identity;
 use hypermesh_core::api::{
-    BondRequest, IssueCertificateRequest, RegisterNameRequest, RenewNameRequest, Request,
-    RevokeCertificateRequest, SetRecordsRequest, TransferRequest, UnbondRequest,
+    AnnounceServiceRequest, BondRequest, IssueCertificateRequest, RegisterNameRequest, RenewNameRequest,
+    Request, RevokeCertificateRequest, SetRecordsRequest, TransferRequest, UnbondRequest,
+    WithdrawServiceRequest,
 };
 use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::state::{
-    Action, Bond, CertificateProfile, IssueCertificate, LEAF_SECONDS_DEFAULT, OperationBody, Protocol,
-    RegisterName, RenewName, RevokeCertificate, ServicePort, SetRecords, Transfer, Unbond,
+    Action, AnnounceService, Bond, CertificateProfile, InstanceHealth, InstanceName, IssueCertificate,
+    LEAF_SECONDS_DEFAULT, Location, Offer, OperationBody, Protocol, RegisterName, RenewName,
+    RevokeCertificate, ServicePort, ServiceProtocol, SetRecords, Transfer, Unbond, WithdrawService,
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
@@ -88,6 +90,24 @@ impl Owner {
         Request::SetRecords(SetRecordsRequest { operation })
     }
 
+    /// Announces an instance of a service, or renews it.
+    #[must_use]
+    pub fn announce(&self, nonce: u64, announcement: AnnounceService) -> Request {
+        let action = Action::AnnounceService(announcement);
+        Request::AnnounceService(AnnounceServiceRequest {
+            operation: self.body(nonce, action).sign(&self.key),
+        })
+    }
+
+    /// Takes an instance of a service away.
+    #[must_use]
+    pub fn withdraw(&self, nonce: u64, instance: InstanceName) -> Request {
+        let action = Action::WithdrawService(WithdrawService { instance });
+        Request::WithdrawService(WithdrawServiceRequest {
+            operation: self.body(nonce, action).sign(&self.key),
+        })
+    }
+
     /// Moves an amount.
     #[must_use]
     pub fn transfer(&self, nonce: u64, to: PublicKey, amount: MicroCaesar) -> Request {
@@ -142,6 +162,23 @@ impl Owner {
             action,
         }
     }
+}
+
+/// An instance of a service that speaks STOQ at a port, and has an address that follows from the port.
+///
+/// # Panics
+/// If the service's name is none.
+#[must_use]
+pub fn announcement(service: &str, label: &str, port: u16, lease_seconds: u32) -> AnnounceService {
+    let instance = InstanceName {
+        service: super::name(service),
+        protocol: ServiceProtocol::stoq(),
+        label: label.to_string(),
+    };
+    let location = Location::Addresses(vec![[0xfd00, 0, 0, 0, 0, 0, 0, port].into()]);
+    let health = InstanceHealth::Passing;
+    let offer = Offer { location, port, priority: 0, weight: 1, health, tags: Vec::new() };
+    AnnounceService { instance, offer, lease_seconds }
 }
 
 /// A certificate request (PKCS#10, DER) for these names, with an Ed25519 key that follows from the number.

@@ -4,7 +4,7 @@
 use hypermesh::amount::Amount;
 use hypermesh::moment;
 use hypermesh_core::base::{Digest, Profile, PublicKey, decode, encode};
-use hypermesh_core::state::ServicePort;
+use hypermesh_core::state::{ServicePort, ServiceProtocol};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{ExpectedName, SerialNumber};
 use hypermesh_core::trustchain::dns::{RECORD_BYTES_MAX, RecordData, RecordType, TreeKey};
@@ -18,8 +18,8 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         return encoded(which, bytes);
     }
     let Some(text) = text(bytes) else { return };
-    match which % 24 {
-        0..12 => record(RecordType::ALL[which % 24 % RecordType::ALL.len()], text),
+    match which % 25 {
+        0..12 => record(RecordType::ALL[which % 25 % RecordType::ALL.len()], text),
         12 | 13 => {
             let Some(name) = printed::<DomainName>(text) else { return };
             assert!(name.as_str().len() <= 253 && name.labels().all(|label| (1..=63).contains(&label.len())));
@@ -45,6 +45,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             }
         }
         22 => drop(moment::parse_seconds(text)),
+        24 => drop(printed::<ServiceProtocol>(text)),
         _ => drop(printed::<RecordType>(text)),
     }
 });

@@ -12,7 +12,7 @@ const ROW_BYTES_MAX: usize = 1 << 20;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((which, bytes)) = select(input) else { return };
-    match which % 28 {
+    match which % 29 {
         0 => {
             let Some(operation) = shown::<Operation>(bytes, OPERATION_BYTES_MAX) else { return };
             let genesis = operation.body.genesis;
@@ -83,6 +83,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         24 => row::<Revoked>(bytes),
         25 => row::<RevocationListHead>(bytes),
         26 => row::<Attendance>(bytes),
+        28 => row::<Instance>(bytes),
         _ => {
             if let Some(issue) = shown::<IssueCertificate>(bytes, OPERATION_BYTES_MAX) {
                 assert!(encode(&issue).len() <= OPERATION_BYTES_MAX);

@@ -3,7 +3,7 @@
 use hypermesh::context::{Bootstrap, Context};
 use hypermesh_tests::LocalMesh;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A folder in which the owner of `demo.hypermesh` types commands.
@@ -41,6 +41,15 @@ impl Desk {
 
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// `hypermesh` with these words, in this folder, whose standard output is read.
+    #[allow(dead_code, reason = "not every test that uses the desk starts what goes on")]
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hypermesh-under-test"));
+        command.args(words).current_dir(self.folder.path()).stdout(Stdio::piped());
+        command.env("HYPERMESH_CONTEXT", self.path("context.toml"));
+        command
     }
 
     /// Runs `hypermesh` with these words, and gives its exit code and what it wrote to both outputs.

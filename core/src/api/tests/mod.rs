@@ -13,7 +13,7 @@ use crate::base::{
 use crate::caesar::{HistoryHead, HistoryPage, Holder, ISSUE_FEE};
 use crate::hypermesh::proof::{ProofKind, SpaceProof, Statement, TimeProof};
 use crate::state::tests::kit::*;
-use crate::state::{Batch, Certificate, ConsensusProof, Member, Operation, SERVICES, batch_root};
+use crate::state::{Batch, Certificate, ConsensusProof, Instance, Member, Operation, SERVICES, batch_root};
 use crate::trust::Question;
 use crate::trust::tests::{certified, signed_with};
 use crate::trustchain::ca::SerialNumber;
@@ -74,6 +74,10 @@ fn requests() -> Vec<Request> {
         Request::RenewName(RenewNameRequest { operation: operation.clone() }),
         Request::Name(NameRequest { name: name("given.demo.hypermesh") }),
         Request::SetRecords(SetRecordsRequest { operation: operation.clone() }),
+        Request::AnnounceService(AnnounceServiceRequest { operation: operation.clone() }),
+        Request::WithdrawService(WithdrawServiceRequest { operation: operation.clone() }),
+        Request::Service(ServiceRequest { name: name("given.demo.hypermesh") }),
+        Request::SubscribeService(SubscribeServiceRequest { name: name("given.demo.hypermesh") }),
         Request::ResolveDns(dns),
         Request::LogCheckpoint(CheckpointRequest {}),
         Request::LogEntry(LogEntryRequest { index: LeafIndex(1) }),
@@ -283,6 +287,13 @@ fn a_request_holds_its_length_at_the_limit_and_one_past_it() {
     assert!(fault.message.contains("bytes where at most"), "{fault}");
 }
 
+/// An instance as it stands in the state.
+fn announced() -> Instance {
+    let offer = crate::state::Offer { tags: vec!["canary".to_string()], ..offer("2001:db8::7") };
+    let name = instance("given.demo.hypermesh", "east");
+    Instance { name, owner: alice().public(), offer, since: Height(2), lease_seconds: 60, expires: BEGIN }
+}
+
 /// A response of every method: what a view answers, and the rest by hand.
 fn responses() -> Vec<(Method, Response)> {
     let certified = certified();
@@ -316,6 +327,14 @@ fn responses() -> Vec<(Method, Response)> {
         Request::RegisterName(_) => Response::RegisterName(receipt.clone()),
         Request::RenewName(_) => Response::RenewName(receipt.clone()),
         Request::SetRecords(_) => Response::SetRecords(receipt.clone()),
+        Request::AnnounceService(_) => Response::AnnounceService(receipt.clone()),
+        Request::WithdrawService(_) => Response::WithdrawService(receipt.clone()),
+        Request::SubscribeService(_) => Response::SubscribeService(ServiceState {
+            name: name("given.demo.hypermesh"),
+            instances: vec![Instance::into(announced())],
+            height: Height(3),
+            time: BEGIN,
+        }),
         Request::Transfer(_) => Response::Transfer(receipt.clone()),
         Request::Bond(_) => Response::Bond(receipt.clone()),
         Request::Unbond(_) => Response::Unbond(receipt.clone()),
@@ -419,6 +438,9 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
             "register_name",
             "renew_name",
             "set_records",
+            "announce_service",
+            "withdraw_service",
+            "subscribe_service",
             "log_checkpoint",
             "log_entry",
             "subscribe_log",

@@ -174,3 +174,38 @@ fn what_the_node_does_not_find_ends_the_subscription() {
     let fees = answer(&mesh, &Request::Fees(FeesRequest {}));
     assert!(subscription.take(fees).is_err());
 }
+
+/// The labels of the instances that were told, each time.
+fn labels(responses: &[Response]) -> Vec<Vec<String>> {
+    let one = |response: &Response| match response {
+        Response::SubscribeService(service) => {
+            service.instances.iter().map(|instance| instance.label.clone()).collect()
+        }
+        other => panic!("{other:?} where a service was expected"),
+    };
+    responses.iter().map(one).collect()
+}
+
+#[test]
+fn a_services_instances_are_told_at_once_and_again_when_they_change_and_not_when_a_lease_is_renewed() {
+    const SERVICE: &str = "given.demo.hypermesh";
+    let mut mesh = Mesh::new();
+    let request = || Request::SubscribeService(SubscribeServiceRequest { name: name(SERVICE) });
+    let mut subscription = Subscription::open(request()).unwrap();
+    assert_eq!(labels(&told(&mesh, &mut subscription).0), [[""; 0]], "that there are none is told, too");
+    let (east, west) = (instance(SERVICE, "east"), instance(SERVICE, "west"));
+    let well = offer("2001:db8::1");
+    mesh.done(&alice(), announce(&east, &well, 60));
+    assert_eq!(labels(&told(&mesh, &mut subscription).0), [["east"]]);
+    mesh.done(&alice(), announce(&east, &well, 90));
+    assert!(told(&mesh, &mut subscription).0.is_empty(), "the lease was renewed");
+    mesh.done(&alice(), announce(&west, &offer("2001:db8::2"), 60));
+    let ill = crate::state::Offer { health: crate::state::InstanceHealth::Critical, ..well };
+    mesh.done(&alice(), announce(&east, &ill, 60));
+    let both = told(&mesh, &mut subscription).0;
+    assert_eq!(labels(&both), [["east", "west"]], "the last of what happened, once");
+    mesh.pass(60_001);
+    assert_eq!(labels(&told(&mesh, &mut subscription).0), [[""; 0]], "their leases are over");
+    let fault = subscription.change(request()).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::InvalidArgument);
+}

@@ -82,3 +82,32 @@ pub(crate) fn set(text: &str, data: Vec<RecordData>) -> Action {
 pub(crate) fn clear(text: &str, record_type: RecordType) -> Action {
     Action::SetRecords(SetRecords { name: name(text), record_type, records: None })
 }
+
+/// An instance of a service that speaks STOQ.
+pub(crate) fn instance(service: &str, label: &str) -> InstanceName {
+    InstanceName { service: name(service), protocol: ServiceProtocol::stoq(), label: label.into() }
+}
+
+/// What an instance with an address and nothing special says of itself.
+pub(crate) fn offer(address: &str) -> Offer {
+    Offer {
+        location: Location::Addresses(vec![address.parse().unwrap()]),
+        port: 7000,
+        priority: 0,
+        weight: 1,
+        health: InstanceHealth::Passing,
+        tags: Vec::new(),
+    }
+}
+
+pub(crate) fn announce(instance: &InstanceName, offer: &Offer, lease_seconds: u32) -> Action {
+    Action::AnnounceService(AnnounceService {
+        instance: instance.clone(),
+        offer: offer.clone(),
+        lease_seconds,
+    })
+}
+
+pub(crate) fn withdraw(instance: &InstanceName) -> Action {
+    Action::WithdrawService(WithdrawService { instance: instance.clone() })
+}

@@ -54,8 +54,17 @@ fn actions() -> Vec<(&'static str, Action)> {
         ("renew", Action::RenewName(RenewName { name: name("a.demo.hypermesh") })),
         ("bond", Action::Bond(Bond { amount: MicroCaesar(9) })),
         ("unbond", Action::Unbond(Unbond { amount: MicroCaesar(9) })),
+        ("announce", announce(&instance("a.demo.hypermesh", "east"), &full_offer(), 60)),
+        ("withdraw", withdraw(&instance("a.demo.hypermesh", "east"))),
         ("revoke", revoke(SerialNumber::from_operation(&Digest([2; 32])), RevocationReason::Superseded)),
     ]
+}
+
+/// An offer with something in each of its fields.
+fn full_offer() -> Offer {
+    let health = InstanceHealth::Warning;
+    let tags = vec!["canary".to_string(), "zone=2".to_string()];
+    Offer { priority: 2, weight: 3, health, tags, ..offer("2001:db8::7") }
 }
 
 fn header() -> Header {
@@ -113,6 +122,9 @@ fn refusals() -> Vec<Refusal> {
         Refusal::PaidAhead { name: at(), expires: BEGIN },
         Refusal::Stake { owner, stake: MicroCaesar(1), least: MicroCaesar(2) },
         Refusal::UnbondingFull { count: 16 },
+        Refusal::SetByHand { name: at(), record_type: RecordType::Srv },
+        Refusal::ServiceFull { service: at() },
+        Refusal::NoInstance { name: at() },
     ]
 }
 
@@ -188,6 +200,20 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     row(found, "due name lapses", &(BEGIN, due.clone()), &due);
     let due = Due::NameFreed(at.clone());
     row(found, "due name freed", &(BEGIN, due.clone()), &due);
+    let east = instance("web.demo.hypermesh", "east");
+    let announced = Instance {
+        name: east.clone(),
+        owner: key(1),
+        offer: full_offer(),
+        since: Height(8),
+        lease_seconds: 60,
+        expires: BEGIN,
+    };
+    row(found, "instance", &east, &announced);
+    let at_host = Offer { location: Location::Host(at.clone()), ..full_offer() };
+    row(found, "instance at a host", &east, &Instance { offer: at_host, ..announced });
+    let due = Due::Lease(east);
+    row(found, "due lease", &(BEGIN, due.clone()), &due);
     row(found, "records", &(at.clone(), RecordType::Aaaa), &aaaa("2001:db8::1"));
     let certificate = Certificate {
         owner: key(1),
@@ -302,6 +328,8 @@ fn found() -> Vec<(String, Digest)> {
         },
         Effect::Bonded { stake: MicroCaesar(5) },
         Effect::Unbonding { stake: MicroCaesar(5), release: BEGIN },
+        Effect::ServiceAnnounced { expires: BEGIN },
+        Effect::ServiceWithdrawn,
     ];
     let outcomes = effects.into_iter().map(Outcome::Done).chain(refusals().into_iter().map(Outcome::Refused));
     let receipts: Vec<Receipt> = outcomes.map(receipt).collect();
@@ -379,6 +407,7 @@ fn no_two_kinds_of_row_share_a_key() {
         Horizon::TAG,
         JournalHead::TAG,
         Earnings::TAG,
+        Instance::TAG,
     ];
     assert_eq!(tags.into_iter().collect::<BTreeSet<_>>().len(), tags.len());
 }

@@ -477,3 +477,19 @@ impl Mesh {
         panic!("too few shares");
     }
 }
+
+/// The state after a block of this time that has nothing but these operations: no batch, no proofs, no votes. And what
+/// became of them.
+pub(crate) fn only(state: &State, time: UnixMillis, operations: &[Operation]) -> (State, Vec<Receipt>) {
+    let moment = execute::Moment { height: state.height().next(), time };
+    let mut draft = state.draft();
+    let receipts = operations
+        .iter()
+        .map(|operation| {
+            let checked = operation.clone().check(&state.genesis_hash()).unwrap();
+            perform::perform(&mut draft, &checked, moment).unwrap()
+        })
+        .collect();
+    draft.settle_dues(moment);
+    (draft.finish().0, receipts)
+}

@@ -17,4 +17,5 @@ mod operations;
 mod rent;
 mod repairs;
 mod running;
+mod services;
 mod zone;

@@ -402,6 +402,8 @@ enum Wish {
     Transfer(usize, u64),
     Register(u8),
     Text(u8),
+    Announce(u8),
+    Withdraw(u8),
     Attest,
 }
 
@@ -410,6 +412,8 @@ fn wishes() -> impl Strategy<Value = Vec<(usize, Wish)>> {
         (0_usize..4, any::<u64>()).prop_map(|(to, amount)| Wish::Transfer(to, amount % (2 * FUNDS.0) + 1)),
         any::<u8>().prop_map(|number| Wish::Register(number % 6)),
         any::<u8>().prop_map(|number| Wish::Text(number % 6)),
+        any::<u8>().prop_map(|number| Wish::Announce(number % 6)),
+        any::<u8>().prop_map(|number| Wish::Withdraw(number % 6)),
         Just(Wish::Attest),
     ];
     prop::collection::vec((0_usize..4, wish), 1..12)
@@ -435,6 +439,13 @@ proptest! {
                     Wish::Text(number) => {
                         let text = vec![RecordData::Txt(vec!["x".into()])];
                         set(&alloc::format!("n{number}.demo.hypermesh"), text)
+                    }
+                    Wish::Announce(number) => {
+                        let at = instance(&alloc::format!("n{number}.demo.hypermesh"), "east");
+                        announce(&at, &offer("2001:db8::7"), LEASE_SECONDS_MIN)
+                    }
+                    Wish::Withdraw(number) => {
+                        withdraw(&instance(&alloc::format!("n{number}.demo.hypermesh"), "east"))
                     }
                     Wish::Attest => Action::Attest,
                 };

@@ -1,11 +1,11 @@
 //! The folder of one certificate: which files stand in it, whose they are, and when they may be replaced.
 
+use crate::client::is_for;
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access};
 use hypermesh_core::state::{LEAF_SECONDS_DEFAULT, ServicePort};
 use hypermesh_core::trustchain::ca::{
-    CertificateRequest, CertificateRole, PEM_BYTES_MAX, PemLabel, SignedCertificate, SubjectKey, from_pem,
-    pem, take_apart,
+    CertificateRequest, PEM_BYTES_MAX, PemLabel, SignedCertificate, SubjectKey, from_pem, pem, take_apart,
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -188,13 +188,6 @@ pub(super) fn read_request(path: &Path) -> Result<(Vec<u8>, CertificateRequest),
     };
     let request = CertificateRequest::from_csr(&der).map_err(|error| fault(&error))?;
     Ok((der, request))
-}
-
-/// Whether this certificate is what that request asks for.
-pub(super) fn is_for(certificate: &SignedCertificate, request: &CertificateRequest) -> bool {
-    let names_are_the_same =
-        matches!(&certificate.role, CertificateRole::Leaf(names) if *names == request.names);
-    names_are_the_same && certificate.subject_key == request.subject_key
 }
 
 /// Where a service listens unless something else is said.

@@ -3,25 +3,21 @@
 //! What the asked node answers is verified before it is written: chain, approval, log, and who approved it,
 //! against a trust bundle that follows from the context's genesis.
 
-use super::super::{Global, trust};
+use super::super::Global;
 use super::folder::{
-    CERTIFICATE_FILE, CHAIN_FILE, Folder, PORT_DEFAULT, PROOF_FILE, ROOT_FILE, Renewal, is_for, read_request,
+    CERTIFICATE_FILE, CHAIN_FILE, Folder, PORT_DEFAULT, PROOF_FILE, ROOT_FILE, Renewal, read_request,
 };
 use super::key::{self, KeyType};
 use crate::amount::Amount;
-use crate::client::{MeshClient, session};
+use crate::client::{Certified, session};
 use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
-use hypermesh_core::api::{IssueCertificateRequest, IssuedCertificate};
 use hypermesh_core::base::{Height, LeafIndex, MicroCaesar, UnixMillis};
-use hypermesh_core::state::{Action, CertificateProfile, IssueCertificate, ServicePort};
-use hypermesh_core::trust::{CertificateProof, TrustBundle, Verification, verify_certificate};
+use hypermesh_core::state::{CertificateProfile, IssueCertificate, ServicePort};
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::ca::{
-    CertificateRequest, PemLabel, SerialNumber, SubjectNames, pem, take_apart,
-};
+use hypermesh_core::trustchain::ca::{CertificateRequest, PemLabel, SerialNumber, SubjectNames, pem};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -132,17 +128,15 @@ pub(super) struct Wanted<'a> {
 /// Asks for the certificate, verifies what comes, and writes it.
 pub(super) fn obtain(wanted: &Wanted<'_>, global: &Global) -> Result<IssuedReport, Failure> {
     let Wanted { folder, csr, request, renewal } = wanted;
-    let action = Action::IssueCertificate(IssueCertificate {
+    let issue = IssueCertificate {
         csr: csr.clone(),
         profile: CertificateProfile::default(),
         lifetime_seconds: renewal.lifetime_seconds,
         services: renewal.services()?,
-    });
-    let (issued, bundle) = session(global, "waiting for the certificate", async |client| {
-        let issued = ask(client, action).await?;
-        Ok((issued, trust::fetch(client).await?))
-    })?;
-    let (proof, verification) = verified(&issued, request, &bundle)?;
+    };
+    let certified =
+        session(global, "waiting for the certificate", async |client| client.certify(issue).await)?;
+    let Certified { issued, proof, verification, bundle } = certified;
     let newest = bundle.issuing_ders.last();
     let newest =
         newest.ok_or_else(|| Failure::new(Exit::NotValid, "the trust bundle has no issuing certificate"))?;
@@ -162,34 +156,6 @@ pub(super) fn obtain(wanted: &Wanted<'_>, global: &Global) -> Result<IssuedRepor
         approved_by: verification.approved_by,
         certificate: folder.path(CERTIFICATE_FILE),
     })
-}
-
-async fn ask(client: &MeshClient, action: Action) -> Result<IssuedCertificate, Failure> {
-    let operation = client.operation(action)?;
-    client.call(&IssueCertificateRequest { operation }).await
-}
-
-/// The proof that came with a certificate, once both hold and are of what was asked for.
-fn verified(
-    issued: &IssuedCertificate,
-    request: &CertificateRequest,
-    bundle: &TrustBundle,
-) -> Result<(CertificateProof, Verification), Failure> {
-    let refused = |reason: &dyn std::fmt::Display| {
-        Failure::new(Exit::NotValid, format!("the node gave a certificate that does not hold: {reason}"))
-    };
-    let certificate = take_apart(&issued.certificate_der).map_err(|fault| refused(&fault))?;
-    if !is_for(&certificate, request) || certificate.serial != issued.serial_number {
-        return Err(refused(&"it is not of the key, the names and the serial number asked for"));
-    }
-    let proof = CertificateProof::from_pem(&issued.proof_pem).map_err(|invalid| refused(&invalid))?;
-    // A clock that lags behind the mesh's must not turn a good certificate away.
-    let at = moment::now().max(certificate.validity.not_before);
-    let verification = verify_certificate(bundle, &issued.certificate_der, Some(&proof), None, at);
-    match verification.checks.iter().find(|check| !check.passed) {
-        Some(failed) => Err(refused(&failed.detail)),
-        None => Ok((proof, verification)),
-    }
 }
 
 pub(super) fn report_line(report: &IssuedReport) -> String {

@@ -7,8 +7,8 @@ use super::super::Global;
 use super::folder::Folder;
 use super::issue::{IssuedReport, Wanted, obtain, report_line, signed_request};
 use super::key::{self, KeyType};
-use super::{folder, revoke};
-use crate::client::session;
+use super::revoke;
+use crate::client::{is_for, session};
 use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::output::Output;
@@ -100,7 +100,7 @@ fn with_same_key(
             signed_request(&key_pem, names(old, args)?)?
         }
     };
-    match folder::is_for(old, &request) {
+    match is_for(old, &request) {
         true => Ok((csr, request)),
         false => {
             let message = format!("{path}: cert.pem and the request are of different keys or names");

@@ -1,6 +1,6 @@
 //! `hypermesh cert revoke` and `hypermesh cert crl`.
 
-use super::super::{Global, trust};
+use super::super::Global;
 use super::subject::{self, Subject};
 use crate::client::{MeshClient, done, session};
 use crate::failure::{Exit, Failure};
@@ -96,7 +96,7 @@ pub(super) async fn ask(
 /// Prints or writes the newest revocation list, once it is checked against the context's mesh.
 pub(super) fn crl(args: &CrlArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let (published, checked) = session(global, "fetching the revocation list", async |client| {
-        let bundle = trust::fetch(client).await?;
+        let bundle = client.trust_bundle().await?;
         fetch(client, &bundle).await
     })?;
     if output.json {

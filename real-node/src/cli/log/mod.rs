@@ -94,7 +94,7 @@ fn checkpoint(
     let (note, checked) = session(global, "waiting for a checkpoint to be signed", async |client| {
         let bundle = match given {
             Some(bundle) => bundle,
-            None => trust::fetch(client).await?,
+            None => client.trust_bundle().await?,
         };
         signed_checkpoint(client, &bundle).await
     })?;
@@ -129,7 +129,7 @@ async fn signed_checkpoint(
 
 fn prove(args: &ProveArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let (proof, bundle) = session(global, "waiting for the proof", async |client| {
-        let bundle = trust::fetch(client).await?;
+        let bundle = client.trust_bundle().await?;
         let proof = match (&args.serial, args.index, args.consistency.as_deref()) {
             (Some(serial), _, _) => {
                 let request = CertificateRequestBySerial { serial_number: *serial };
@@ -226,7 +226,7 @@ fn verify(path: &Path, trust_file: Option<&Path>, global: &Global, output: Outpu
     let text = file::read_text(path, PROOF_TEXT_BYTES_MAX)?;
     let bundle = match trust_file {
         Some(trust_file) => trust::read(trust_file)?,
-        None => session(global, "fetching the trust bundle", async |client| trust::fetch(client).await)?,
+        None => session(global, "fetching the trust bundle", async |client| client.trust_bundle().await)?,
     };
     let report = match text.trim_start().starts_with('{') {
         true => {

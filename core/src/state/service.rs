@@ -1,0 +1,250 @@
+//! Services that are found by name: which instances there are, and the records that say so.
+//!
+//! Each announced instance has a row of its own. From the rows of a service follow its SRV records, its SVCB records and the
+//! addresses of its instances' hosts, which stand in the state as any other records do: so they are answered, counted and
+//! proved as those are. They change in the block in which an instance is announced, withdrawn, or its lease ends by block
+//! time, and in no other. A block that only renews leases changes none of them.
+//!
+//! Records that somebody set by hand where these would stand are never replaced: the announcement is refused. And while
+//! instances stand there, nobody sets records there by hand.
+
+use super::execute::Moment;
+use super::row::{Instance, own_records_key};
+use super::{
+    AnnounceService, Draft, Due, Effect, InstanceHealth, InstanceName, Location, Offer, Refusal,
+    ServiceProtocol, State, WithdrawService,
+};
+use crate::base::{PublicKey, UnixMillis};
+use crate::caesar::NAME_MS_GRACE;
+use crate::trustchain::DomainName;
+use crate::trustchain::dns::{RECORDS_PER_SET_MAX, RecordData, RecordSet, RecordType, SvcbParameters};
+use alloc::vec::Vec;
+use core::net::Ipv6Addr;
+
+/// The most instances of one service, over all its protocols.
+pub const INSTANCE_COUNT_MAX: usize = 32;
+/// How long resolvers may keep the records of announced instances.
+pub const ANNOUNCED_TTL_SECONDS: u32 = 10;
+/// What STOQ is called where protocols are negotiated.
+const STOQ_ALPN: &str = "stoq/1";
+
+const _: () = assert!(INSTANCE_COUNT_MAX <= RECORDS_PER_SET_MAX);
+// A name that is freed has no instances any more.
+const _: () = assert!(super::LEASE_SECONDS_MAX as u64 * 1000 < NAME_MS_GRACE);
+
+impl State {
+    /// The instances of a service, by label and protocol. At most [`INSTANCE_COUNT_MAX`].
+    pub fn instances(&self, service: &DomainName) -> impl Iterator<Item = Instance> {
+        self.rows::<Instance>(own_records_key(service)).map(|(_, instance)| instance)
+    }
+
+    /// Whether the records of this type at this name are those of announced instances, or an alias would be in their place.
+    pub(super) fn is_announced(&self, name: &DomainName, record_type: RecordType) -> bool {
+        let Some(parent) = name.parent() else { return false };
+        match record_type {
+            RecordType::Srv => {
+                let service = parent.parent();
+                service.is_some_and(|service| self.instances(&service).any(|one| one.name.srv() == *name))
+            }
+            RecordType::Svcb => self.instances(&parent).any(|one| one.name.svcb().as_ref() == Some(name)),
+            RecordType::Aaaa => self.instances(&parent).any(|one| one.has_host(name)),
+            // While all are critical there are no records there that an alias would have to stand beside.
+            RecordType::Cname => {
+                let written = [RecordType::Srv, RecordType::Svcb, RecordType::Aaaa];
+                written.into_iter().any(|record_type| self.is_announced(name, record_type))
+            }
+            _ => false,
+        }
+    }
+
+    /// Refuses if records of this type cannot be written there for instances: somebody else set some, or an alias.
+    fn require_announceable(&self, name: &DomainName, record_type: RecordType) -> Result<(), Refusal> {
+        if self.get::<RecordSet>(&(name.clone(), RecordType::Cname)).is_some() {
+            return Err(Refusal::Cname { name: name.clone() });
+        }
+        let stands = self.get::<RecordSet>(&(name.clone(), record_type)).is_some();
+        match stands && !self.is_announced(name, record_type) {
+            true => Err(Refusal::SetByHand { name: name.clone(), record_type }),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses if what is announced, which was announced as `before`, finds no place among the records and instances.
+    fn require_place(&self, announce: &AnnounceService, before: Option<&Instance>) -> Result<(), Refusal> {
+        let AnnounceService { instance: name, offer, .. } = announce;
+        if before.is_none() {
+            self.require_announceable(&name.srv(), RecordType::Srv)?;
+            name.svcb().map_or(Ok(()), |svcb| self.require_announceable(&svcb, RecordType::Svcb))?;
+        }
+        if let Location::Addresses(_) = &offer.location {
+            self.require_announceable(&name.host(), RecordType::Aaaa)?;
+        }
+        self.require_room(announce)
+    }
+
+    /// Refuses if the service has no room for what is announced.
+    fn require_room(&self, announce: &AnnounceService) -> Result<(), Refusal> {
+        let AnnounceService { instance, offer, .. } = announce;
+        let full = Refusal::ServiceFull { service: instance.service.clone() };
+        let others: Vec<Instance> =
+            self.instances(&instance.service).filter(|one| one.name != *instance).collect();
+        if others.len() >= INSTANCE_COUNT_MAX {
+            return Err(full);
+        }
+        let Location::Addresses(own) = &offer.location else { return Ok(()) };
+        let host = instance.host();
+        let mut addresses: Vec<_> = others.iter().filter_map(|one| one.addresses_of(&host)).collect();
+        addresses.push(own.as_slice());
+        let mut addresses: Vec<_> = addresses.concat();
+        addresses.sort_unstable();
+        addresses.dedup();
+        if addresses.len() > RECORDS_PER_SET_MAX { Err(full) } else { Ok(()) }
+    }
+}
+
+impl Draft {
+    /// Announces an instance, or renews it.
+    pub(super) fn announce(
+        &mut self,
+        owner: PublicKey,
+        announce: &AnnounceService,
+        moment: Moment,
+    ) -> Result<Effect, Refusal> {
+        let AnnounceService { instance: name, offer, lease_seconds } = announce;
+        let before = self.state().get::<Instance>(name);
+        self.state().require_owner(&name.full(), owner)?;
+        if let Location::Addresses(_) = &offer.location {
+            self.state().require_owner(&name.host(), owner)?;
+        }
+        let unchanged = before.as_ref().is_some_and(|before| before.offer == *offer);
+        if !unchanged {
+            self.state().require_place(announce, before.as_ref())?;
+        }
+        if let Some(before) = &before {
+            self.remove::<Due>(&(before.expires, Due::Lease(name.clone())));
+        }
+        let expires = moment.time.plus(u64::from(*lease_seconds) * 1000);
+        self.schedule(expires, Due::Lease(name.clone()));
+        let instance = Instance {
+            name: name.clone(),
+            owner,
+            offer: offer.clone(),
+            since: before.as_ref().map_or(moment.height, |before| before.since),
+            lease_seconds: *lease_seconds,
+            expires,
+        };
+        self.put(name, &instance);
+        if !unchanged {
+            self.publish_service(name, before.as_ref());
+        }
+        Ok(Effect::ServiceAnnounced { expires })
+    }
+
+    /// Takes an instance away, for who may announce it or the owner of its service.
+    pub(super) fn withdraw(
+        &mut self,
+        owner: PublicKey,
+        withdraw: &WithdrawService,
+    ) -> Result<Effect, Refusal> {
+        let name = &withdraw.instance;
+        let state = self.state();
+        let own = state.require_owner(&name.full(), owner);
+        own.or_else(|refusal| state.require_owner(&name.service, owner).map_err(|_| refusal))?;
+        let absent = || Refusal::NoInstance { name: name.full() };
+        let instance = state.get::<Instance>(name).ok_or_else(absent)?;
+        self.remove::<Due>(&(instance.expires, Due::Lease(name.clone())));
+        self.remove::<Instance>(name);
+        self.publish_service(name, Some(&instance));
+        Ok(Effect::ServiceWithdrawn)
+    }
+
+    /// A lease that ran until `at`, and was not renewed, ends.
+    pub(super) fn end_lease(&mut self, name: &InstanceName, at: UnixMillis) {
+        let over = self.state().get::<Instance>(name).filter(|instance| instance.expires == at);
+        if let Some(instance) = over {
+            self.remove::<Instance>(name);
+            self.publish_service(name, Some(&instance));
+        }
+    }
+
+    /// Writes the records that this instance has part in, as the instances of its service now are. `before` is what it was.
+    fn publish_service(&mut self, name: &InstanceName, before: Option<&Instance>) {
+        let all: Vec<Instance> = self.state().instances(&name.service).collect();
+        let serving = all.iter().filter(|one| one.serves(&name.protocol));
+        self.publish_records(
+            &name.srv(),
+            RecordType::Srv,
+            serving.clone().map(Instance::srv_record).collect(),
+        );
+        if let Some(svcb) = name.svcb() {
+            self.publish_records(&svcb, RecordType::Svcb, serving.map(Instance::svcb_record).collect());
+        }
+        let host = name.host();
+        let addresses: Vec<RecordData> = all
+            .iter()
+            .filter_map(|one| one.addresses_of(&host))
+            .flatten()
+            .copied()
+            .map(RecordData::Aaaa)
+            .collect();
+        // Otherwise what stands there, if anything, was set by hand.
+        if !addresses.is_empty() || before.is_some_and(|before| before.has_host(&host)) {
+            self.publish_records(&host, RecordType::Aaaa, addresses);
+        }
+    }
+
+    fn publish_records(&mut self, name: &DomainName, record_type: RecordType, data: Vec<RecordData>) {
+        let set = (!data.is_empty()).then(|| {
+            RecordSet::new(ANNOUNCED_TTL_SECONDS, data)
+                .expect("checked announcements make records within every bound")
+        });
+        if self.state().get::<RecordSet>(&(name.clone(), record_type)) != set {
+            self.set_record_set(name, record_type, set.as_ref());
+        }
+    }
+}
+
+impl Instance {
+    /// The host that it is at.
+    #[must_use]
+    pub fn target(&self) -> DomainName {
+        match &self.offer.location {
+            Location::Addresses(_) => self.name.host(),
+            Location::Host(host) => host.clone(),
+        }
+    }
+
+    /// Whether callers of this protocol may be sent to it.
+    fn serves(&self, protocol: &ServiceProtocol) -> bool {
+        self.name.protocol == *protocol && self.offer.health != InstanceHealth::Critical
+    }
+
+    /// Whether its addresses are written at this name.
+    fn has_host(&self, host: &DomainName) -> bool {
+        self.addresses_of(host).is_some()
+    }
+
+    /// Its addresses, if they are written at this name.
+    fn addresses_of(&self, host: &DomainName) -> Option<&[Ipv6Addr]> {
+        match &self.offer.location {
+            Location::Addresses(addresses) if self.name.host() == *host => Some(addresses),
+            _ => None,
+        }
+    }
+
+    fn srv_record(&self) -> RecordData {
+        let Offer { priority, weight, port, .. } = self.offer;
+        RecordData::Srv { priority, weight, port, target: Some(self.target()) }
+    }
+
+    fn svcb_record(&self) -> RecordData {
+        let ipv6_hint = match &self.offer.location {
+            Location::Addresses(addresses) => addresses.clone(),
+            Location::Host(_) => Vec::new(),
+        };
+        let alpn = alloc::vec![STOQ_ALPN.into()];
+        let parameters =
+            SvcbParameters { alpn, port: Some(self.offer.port), ipv6_hint, ..SvcbParameters::default() };
+        RecordData::Svcb { priority: self.offer.priority + 1, target: Some(self.target()), parameters }
+    }
+}

@@ -1,0 +1,140 @@
+//! Certificates that are verified before anybody goes by them, for a program that gets its own.
+
+use super::MeshClient;
+use crate::failure::{Exit, Failure};
+use crate::moment;
+use hypermesh_core::api::{IssueCertificateRequest, IssuedCertificate, TrustBundleRequest};
+use hypermesh_core::base::{PublicKey, SecretKey};
+use hypermesh_core::state::{Action, CertificateProfile, IssueCertificate, Protocol, ServicePort};
+use hypermesh_core::trust::{CertificateProof, TrustBundle, Verification, verify_certificate};
+use hypermesh_core::trustchain::DomainName;
+use hypermesh_core::trustchain::ca::{CertificateRequest, CertificateRole, SignedCertificate, take_apart};
+use rcgen::CertificateParams;
+
+/// A certificate with all that was found when it was verified.
+#[derive(Debug)]
+pub struct Certified {
+    /// What the node gave.
+    pub issued: IssuedCertificate,
+    /// Who approved it.
+    pub proof: CertificateProof,
+    /// Each check, and its outcome: all of them hold.
+    pub verification: Verification,
+    /// What it was verified against, which follows from the context's genesis.
+    pub bundle: TrustBundle,
+}
+
+impl MeshClient {
+    /// Has a certificate issued for the key with which a host serves STOQ at a port, so that callers who find the host know
+    /// the key: the mesh publishes it (TLSA) until the certificate ends.
+    ///
+    /// # Errors
+    /// If no node can answer in time, the mesh refuses, or what a node gives does not hold.
+    pub async fn certify_host(
+        &self,
+        host: &DomainName,
+        key: &SecretKey,
+        port: u16,
+        lifetime_seconds: u32,
+    ) -> Result<Certified, Failure> {
+        let csr = request_of(host, key)?;
+        let services = vec![ServicePort { port, protocol: Protocol::Udp }];
+        let profile = CertificateProfile::default();
+        self.certify(IssueCertificate { csr, profile, lifetime_seconds, services }).await
+    }
+
+    /// Has a certificate issued, and verifies what comes: chain, approval, log, and who approved it.
+    ///
+    /// # Errors
+    /// As [`Self::certify_host`].
+    pub async fn certify(&self, issue: IssueCertificate) -> Result<Certified, Failure> {
+        let request =
+            CertificateRequest::from_csr(&issue.csr).map_err(|fault| Failure::new(Exit::Input, fault))?;
+        let operation = self.operation(Action::IssueCertificate(issue))?;
+        let issued = self.call(&IssueCertificateRequest { operation }).await?;
+        let bundle = self.trust_bundle().await?;
+        let (proof, verification) = verified(&issued, &request, &bundle)?;
+        Ok(Certified { issued, proof, verification, bundle })
+    }
+}
+
+impl MeshClient {
+    /// The mesh's trust bundle: of the context's genesis, with every part following from it.
+    ///
+    /// # Errors
+    /// If no node can answer in time, or what it gives anchors nothing.
+    pub async fn trust_bundle(&self) -> Result<TrustBundle, Failure> {
+        let bundle = self.call(&TrustBundleRequest {}).await?;
+        let refused = |reason: &dyn std::fmt::Display| {
+            Failure::new(
+                Exit::NotValid,
+                format!("the node gave a trust bundle that anchors nothing: {reason}"),
+            )
+        };
+        if bundle.genesis_hash() != self.genesis().hash() {
+            return Err(refused(&"its genesis is not the context's"));
+        }
+        bundle.check().map_err(|fault| refused(&fault))?;
+        Ok(bundle)
+    }
+}
+
+/// The proof that came with a certificate, once both hold and are of what was asked for.
+fn verified(
+    issued: &IssuedCertificate,
+    request: &CertificateRequest,
+    bundle: &TrustBundle,
+) -> Result<(CertificateProof, Verification), Failure> {
+    let refused = |reason: &dyn std::fmt::Display| {
+        Failure::new(Exit::NotValid, format!("the node gave a certificate that does not hold: {reason}"))
+    };
+    let certificate = take_apart(&issued.certificate_der).map_err(|fault| refused(&fault))?;
+    if !is_for(&certificate, request) || certificate.serial != issued.serial_number {
+        return Err(refused(&"it is not of the key, the names and the serial number asked for"));
+    }
+    let proof = CertificateProof::from_pem(&issued.proof_pem).map_err(|invalid| refused(&invalid))?;
+    // A clock that lags behind the mesh's must not turn a good certificate away.
+    let at = moment::now().max(certificate.validity.not_before);
+    let verification = verify_certificate(bundle, &issued.certificate_der, Some(&proof), None, at);
+    match verification.checks.iter().find(|check| !check.passed) {
+        Some(failed) => Err(refused(&failed.detail)),
+        None => Ok((proof, verification)),
+    }
+}
+
+/// Whether this certificate is what that request asks for.
+pub(crate) fn is_for(certificate: &SignedCertificate, request: &CertificateRequest) -> bool {
+    let names_are_the_same =
+        matches!(&certificate.role, CertificateRole::Leaf(names) if *names == request.names);
+    names_are_the_same && certificate.subject_key == request.subject_key
+}
+
+/// A certificate request (PKCS#10, DER) for a host, by an Ed25519 key.
+fn request_of(host: &DomainName, key: &SecretKey) -> Result<Vec<u8>, Failure> {
+    let signer = Signer { secret: key, public: key.public() };
+    let unmade = |error: rcgen::Error| Failure::new(Exit::Failed, format!("cannot make a request: {error}"));
+    let parameters = CertificateParams::new(vec![host.to_string()]).map_err(unmade)?;
+    let request = parameters.serialize_request(&signer).map_err(unmade)?;
+    Ok(request.der().to_vec())
+}
+
+struct Signer<'a> {
+    secret: &'a SecretKey,
+    public: PublicKey,
+}
+
+impl rcgen::PublicKeyData for Signer<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.public.as_bytes()
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_ED25519
+    }
+}
+
+impl rcgen::SigningKey for Signer<'_> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(self.secret.sign_bytes(message).0.to_vec())
+    }
+}
