@@ -11,7 +11,7 @@ use hypermesh_core::hypermesh::proof::{Statement, prove_set, prove_ticket};
 use hypermesh_core::state::{Batch, Operation, SetRecords, batch_root};
 use hypermesh_core::trustchain::ca::RevocationReason;
 use hypermesh_core::trustchain::dns::{Octets, RecordData, RecordSet, RecordType};
-use hypermesh_sim::world::{Owner, name};
+use hypermesh_sim::world::{Owner, announcement, name};
 use hypermesh_tests::{CALL_DEADLINE, LocalMesh, call, client, wall};
 use std::collections::BTreeSet;
 use stoq::{CallError, CallOptions, Client, StatusCode};
@@ -76,6 +76,7 @@ async fn attempts(mesh: &LocalMesh, caller: &Client) -> Vec<Attempt> {
         Response::IssueCertificate(issued) => issued,
         other => panic!("{other:?}"),
     };
+    ask(caller, mesh, &owner.announce(3, announcement("demo.hypermesh", "theirs", 7000, 60))).await.unwrap();
     ask(caller, mesh, &owner.register(2, name("fresh.hypermesh"), owner.key.public())).await.unwrap();
     let records =
         SetRecords { name: name("web.demo.hypermesh"), record_type: RecordType::Txt, records: text("mine") };
@@ -87,6 +88,11 @@ async fn attempts(mesh: &LocalMesh, caller: &Client) -> Vec<Attempt> {
         (thief.register(3, name("mine.demo.hypermesh"), thieves), "demo.hypermesh belongs to"),
         (thief.renew(4, name("fresh.hypermesh")), "fresh.hypermesh belongs to"),
         (thief.set(5, records), "demo.hypermesh belongs to"),
+        (thief.announce(8, announcement("demo.hypermesh", "mine", 7000, 60)), "demo.hypermesh belongs to"),
+        (
+            thief.withdraw(9, announcement("demo.hypermesh", "theirs", 7000, 60).instance),
+            "demo.hypermesh belongs to",
+        ),
         (thief.bond(6, one), no_member),
         (thief.unbond(7, one), no_member),
     ]
