@@ -140,6 +140,14 @@ async fn callers_go_on_at_another_instance_at_once_and_the_mesh_forgets_the_one_
         5,
         "written by the mesh",
     );
+    let listed = desk.succeed(&["--json", "service", "list", "greeter.demo.hypermesh"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["instances"][0]["protocol"], "stoq/udp");
+    assert_eq!(listed["instances"][1]["health"], "passing");
+    let watched = desk.succeed(&["--timeout", "2", "service", "watch", "greeter.demo.hypermesh"]);
+    assert!(watched.contains("2 instances") && watched.contains("east stoq/udp"), "{watched}");
+    let withdraw = ["service", "withdraw", "greeter.demo.hypermesh", "--instance"];
+    desk.fail(&[&withdraw[..], &["north"]].concat(), 5, "is not announced");
     // The first is killed, with who renews its lease. DNS goes on naming it for a while; its callers go on at once.
     east_announcer.kill().unwrap();
     east_announcer.wait().unwrap();
@@ -154,6 +162,19 @@ async fn callers_go_on_at_another_instance_at_once_and_the_mesh_forgets_the_one_
     let srv = desk.succeed(&["dns", "lookup", "_stoq._udp.greeter.demo.hypermesh", "SRV"]);
     assert!(srv.contains("west.greeter") && !srv.contains("east.greeter"), "{srv}");
     desk.fail(&["dns", "lookup", "east.greeter.demo.hypermesh", "AAAA"], 6, "has no AAAA");
+
+    // How an instance is, it says when it renews its lease; ill, it is in no record.
+    let port = mesh.find(&service).await.unwrap()[0].addr.port().to_string();
+    let announce = ["service", "announce", "greeter.demo.hypermesh", "--instance", "south", "--port", &port];
+    let ill = ["--address", "::1", "--tag", "canary", "--health", "critical", "--lease", "60", "--once"];
+    let announced = desk.succeed(&[&announce[..], &ill].concat());
+    assert!(announced.starts_with("announced south._stoq._udp.greeter.demo.hypermesh until "), "{announced}");
+    assert_eq!(told(&mut answers).await, ["south", "west"]);
+    let srv = desk.succeed(&["dns", "lookup", "_stoq._udp.greeter.demo.hypermesh", "SRV"]);
+    assert_eq!(srv.lines().count(), 1, "{srv}");
+    let withdrawn = desk.succeed(&[&withdraw[..], &["south"]].concat());
+    assert!(withdrawn.starts_with("withdrew south."), "{withdrawn}");
+    assert_eq!(told(&mut answers).await, ["west"]);
 
     // The other is told to end, and withdraws itself.
     let ended = Command::new("kill").args(["-TERM", &west_announcer.id().to_string()]).status().unwrap();
