@@ -55,9 +55,10 @@ fn against_a_devnet(script: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What the node says that says most.
 fn value(text: &str, sample: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("{sample} in\n{text}")).parse().unwrap()
+    let values = text.lines().filter_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok());
+    values.max().unwrap_or_else(|| panic!("{sample} in\n{text}"))
 }
 
 #[test]
@@ -67,12 +68,13 @@ fn what_a_node_prints_is_what_the_table_explains() {
         "$X" cert issue web.demo.hypermesh --out web/ >issued
         dig @::1 -p "${HYPERMESH_DNS##*:}" web.demo.hypermesh TXT +short >dug
         # Numbers are a second old at most while anything happens, which a heartbeat does.
+        # Which node is asked for the certificate is drawn by lot.
         for _ in $(seq 100); do
-            "$X" node metrics --data-dir mesh/node-1 >numbers
-            if grep -q '^hypermesh_trustchain_issuance_milliseconds_count 1$' numbers; then break; fi
+            for node in 1 2 3 4; do "$X" node metrics --data-dir "mesh/node-$node" >"numbers-$node"; done
+            if grep -q '^hypermesh_trustchain_issuance_milliseconds_count 1$' numbers-*; then break; fi
             sleep 0.2
         done
-        cat numbers
+        cat numbers-*
         "$X" rpc call hypermesh/metrics >/dev/null"#,
     );
     let (documented, printed) = (documented(), printed(&text));

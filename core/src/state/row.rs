@@ -63,7 +63,7 @@ row!(Lapsed, 25, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 row!(FeeRate, 26, (), |_unit| Vec::new());
 row!(Attendance, 20, (), |_unit| Vec::new());
 row!(Instance, 27, InstanceName, |name| instance_key(name));
-row!(NameCount, 24, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
+row!(NameCount, 28, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 
 /// How many sets of records stand at a name and below it; there is no row where there are none. So that a name does not exist
 /// (RFC 8020) can be proved by one row that is not there.

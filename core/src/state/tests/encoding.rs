@@ -408,6 +408,7 @@ fn no_two_kinds_of_row_share_a_key() {
         JournalHead::TAG,
         Earnings::TAG,
         Instance::TAG,
+        NameCount::TAG,
     ];
     assert_eq!(tags.into_iter().collect::<BTreeSet<_>>().len(), tags.len());
 }
