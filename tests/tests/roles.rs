@@ -5,11 +5,13 @@
 
 use hypermesh_core::api::{BalanceRequest, Call, CheckpointRequest, GenesisRequest, HeaderRequest};
 use hypermesh_core::api::{CaesarHealthRequest, StatusRequest, TrustchainHealthRequest};
-use hypermesh_core::base::SecretKey;
+use hypermesh_core::api::{IssueCertificateRequest, Request, TraceEvent, TraceId, TraceRequest, TraceStep};
+use hypermesh_core::base::{SecretKey, encode};
+use hypermesh_sim::world::Owner;
 use hypermesh_tests::processes::ProcessMesh;
-use hypermesh_tests::{call, client};
+use hypermesh_tests::{CALL_DEADLINE, call, client, wall};
 use std::process::Command;
-use stoq::{CallError, Client, StatusCode};
+use stoq::{CallError, CallOptions, Client, StatusCode};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_hypermesh-under-test");
 const ROLES: [&str; 4] = ["trustchain", "hypermesh", "caesar", "trustchain,hypermesh"];
@@ -39,6 +41,34 @@ async fn answers<C: Call>(mesh: &ProcessMesh, client: &Client, number: usize, re
         Err(error) => panic!("node-{}: {error}", number + 1),
         Ok(_) => true,
     }
+}
+
+/// What a node did for a request, by the names of its steps, and the calls that came in for it.
+async fn steps(mesh: &ProcessMesh, client: &Client, number: usize, id: TraceId) -> Vec<String> {
+    let trace = call(client, mesh.peer(number), &TraceRequest { id }).await.unwrap();
+    let name = |step: &TraceStep| match &step.step {
+        TraceEvent::Received { method } => method.clone(),
+        other => other.name().to_owned(),
+    };
+    trace.steps.iter().map(name).collect()
+}
+
+/// A node that exposes TrustChain alone has a node that exposes HyperMesh order what it is asked for.
+async fn batches_cross_to_a_hypermesh_service(mesh: &ProcessMesh, client: &Client) {
+    let owner = Owner::new(mesh.owner().clone(), mesh.genesis().hash(), wall());
+    let Request::IssueCertificate(request) = owner.issue(7, &["crossing.demo.hypermesh"]) else {
+        panic!("no other")
+    };
+    let id = TraceId([0xc7; 16]);
+    let options = CallOptions { trace_id: Some(id.0), ..CallOptions::repeatable(CALL_DEADLINE) };
+    let method = IssueCertificateRequest::METHOD;
+    let issued = client.call(mesh.peer(0), method.service, method.name, encode(&request), options).await;
+    issued.unwrap();
+    let asked = steps(mesh, client, 0, id).await;
+    assert!(asked.contains(&"batch_handed_over".to_owned()), "{asked:?}");
+    let came = "hypermesh/consensus/validate_certificate".to_owned();
+    let [one, other] = [steps(mesh, client, 1, id).await, steps(mesh, client, 3, id).await];
+    assert!(one.contains(&came) || other.contains(&came), "{one:?} {other:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +121,8 @@ async fn a_certificate_is_issued_across_nodes_of_different_roles() {
     for node in ["node-1", "node-2", "node-3", "node-4"] {
         assert!(followed.contains(node), "every validator takes part, whatever it exposes: {followed}");
     }
+
+    batches_cross_to_a_hypermesh_service(&mesh, &client).await;
 
     let config = mesh.node(0).config();
     succeed(&mesh, &["config", "validate", config.to_str().unwrap()]);

@@ -127,6 +127,11 @@ pub enum TraceEvent {
         /// The batch's number.
         sequence: Sequence,
     },
+    /// The batch was proved and handed to a node that exposes `hypermesh`, since this one does not.
+    BatchHandedOver {
+        /// The batch's number.
+        sequence: Sequence,
+    },
     /// A batch with the operation came.
     BatchReceived {
         /// From which validator.
@@ -219,6 +224,7 @@ impl TraceEvent {
             Self::TakenUp => "taken_up",
             Self::Batched { .. } => "batched",
             Self::BatchSent { .. } => "batch_sent",
+            Self::BatchHandedOver { .. } => "batch_handed_over",
             Self::BatchReceived { .. } => "batch_received",
             Self::BatchTaken { .. } => "batch_taken",
             Self::Proposed { .. } => "proposed",
@@ -260,6 +266,7 @@ mod tests {
             TraceEvent::TakenUp,
             TraceEvent::Batched { sequence },
             TraceEvent::BatchSent { sequence },
+            TraceEvent::BatchHandedOver { sequence },
             TraceEvent::BatchReceived { from: key, sequence },
             TraceEvent::BatchTaken { sequence },
             TraceEvent::Proposed { height },

@@ -2,9 +2,9 @@
 
 use super::{Class, Job, JobId};
 use crate::api::{ApiFault, FaultKind, Response, TraceEvent, TraceId};
-use crate::base::{Digest, Height, MicroCaesar, PublicKey, Size, UnixMillis, WriteBatch};
+use crate::base::{Digest, Height, MicroCaesar, Mono, PublicKey, Size, UnixMillis, WriteBatch};
 use crate::hypermesh::ordering::Evidence;
-use crate::state::OperationId;
+use crate::state::{Batch, OperationId};
 use crate::trustchain::ca::SerialNumber;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -76,6 +76,15 @@ pub enum Output {
     },
     /// Tell whoever watches.
     Event(Event),
+    /// Ask a node that exposes `hypermesh` to have this batch ordered. It may fail.
+    HandOver {
+        /// The batch, of this node's own.
+        batch: Box<Batch>,
+        /// A request that it is for.
+        trace: Option<TraceId>,
+        /// When those who wait for it stop waiting.
+        deadline: Mono,
+    },
     /// Tell whoever follows requests.
     Step {
         /// The request.
@@ -284,6 +293,10 @@ impl Outbox {
 
     pub(super) fn step(&mut self, trace: TraceId, step: TraceEvent) {
         self.ready.push_back(Output::Step { trace, step });
+    }
+
+    pub(super) fn hand_over(&mut self, batch: Batch, trace: Option<TraceId>, deadline: Mono) {
+        self.ready.push_back(Output::HandOver { batch: Box::new(batch), trace, deadline });
     }
 
     pub(super) fn run(&mut self, id: JobId, job: Job) {

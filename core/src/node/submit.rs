@@ -264,7 +264,19 @@ impl Node {
         };
         let checked = Arc::new(CheckedBatch::of_checked(batch, outstanding.operations.clone()));
         outstanding.batch = Some(Arc::clone(&checked));
-        self.send_batch(checked);
+        match self.state.genesis_document().exposes(&member, "hypermesh") {
+            true => self.send_batch(checked),
+            false => self.hand_over_batch(checked),
+        }
+    }
+
+    /// Has another node's service order a batch. If it is in no block in time, it is sent over this node's own links.
+    fn hand_over_batch(&mut self, batch: Arc<CheckedBatch>) {
+        let (trace, deadline) = self.who_waits_for(&batch);
+        self.outbox.hand_over(batch.batch.clone(), trace, deadline);
+        let ids = batch.operations.iter().map(|operation| operation.id);
+        self.note_operations(ids, &TraceEvent::BatchHandedOver { sequence: batch.batch.sequence });
+        self.timers.set(Timer::Submission, self.now.mono.after(RESEND_AFTER));
     }
 
     fn send_batch(&mut self, batch: Arc<CheckedBatch>) {

@@ -11,6 +11,7 @@ use hypermesh_core::base::{Mono, Now};
 use hypermesh_core::node::{JobId, JobOutcome, Node, PeerStatus, PersistToken, RequestId, Traced};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Something that is to happen.
 pub(super) enum Happening {
@@ -246,7 +247,11 @@ impl World {
                 self.take_answer(place, (id, Some(&request)), response);
             }
             None => self.handle(place, "request", &content, |node, now| {
-                let traced = Traced { id: TraceId(u128::from(id.0).to_be_bytes()), received: now };
+                let traced = Traced {
+                    id: TraceId(u128::from(id.0).to_be_bytes()),
+                    received: now,
+                    deadline: now.mono.after(CALLER_PATIENCE),
+                };
                 node.handle_request(now, id, Some(traced), request);
             }),
         }
@@ -279,3 +284,6 @@ impl World {
         self.drain(place);
     }
 }
+
+/// How long a client of the world waits for an answer, as far as nodes know.
+const CALLER_PATIENCE: Duration = Duration::from_secs(30);

@@ -120,7 +120,8 @@ impl World {
                 self.heap.push(at.after(delay), Happening::Job { place, life, id, outcome });
             }
             Output::Event(event) => self.take_event(place, event),
-            Output::Step { .. } => {}
+            // Batches are handed over where roles differ, which no cast's do here.
+            Output::Step { .. } | Output::HandOver { .. } => {}
         }
     }
 

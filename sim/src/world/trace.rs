@@ -185,6 +185,7 @@ pub(crate) fn describe(output: &Output) -> (&'static str, Vec<u8>, Option<String
         }
         Output::Run { id, job } => ("run", format!("{id:?} {}", job.name()).into_bytes(), None),
         Output::Event(event) => ("event", format!("{event:?}").into_bytes(), Some(in_words(event))),
+        Output::HandOver { batch, .. } => ("hand over", batch.sequence.0.to_le_bytes().to_vec(), None),
         Output::Step { trace, step } => ("step", [&trace.0, step.name().as_bytes()].concat(), None),
     }
 }

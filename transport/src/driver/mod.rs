@@ -7,6 +7,7 @@
 mod audit;
 mod lookups;
 mod meters;
+mod onward;
 mod service;
 mod steps;
 mod turn;
@@ -18,8 +19,8 @@ pub use turnable::Turnable;
 pub use workers::{Storage, ThreadWorkers, Workers};
 
 use crate::{
-    BindError, CLIENT_MESSAGE_BYTES_MAX, Endpoint, Env, LinkConfig, Links, MESSAGE_BYTES_MAX, PeerStatus,
-    Server, ServerLimits, ServerMetrics, TransportConfig,
+    BindError, CLIENT_MESSAGE_BYTES_MAX, Client, ClientConfig, Endpoint, Env, LinkConfig, Links,
+    MESSAGE_BYTES_MAX, PeerStatus, Server, ServerLimits, ServerMetrics, TransportConfig,
 };
 use hypermesh_core::api::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, View};
 use hypermesh_core::base::{Now, PublicKey};
@@ -122,6 +123,7 @@ impl Driver {
             ServerLimits { connections_per_key_max: CONNECTIONS_PER_KEY_MAX, ..ServerLimits::default() };
         let server = Server::start(&endpoint, Arc::new(service), limits);
         meters.read_server(server.metrics_reader());
+        let onward = Client::new(&endpoint, ClientConfig::default());
         let links = Links::start(&endpoint, peers, LinkConfig::default(), status_hook(incoming.clone()));
         let seen = server.clone();
         links.look_also(Arc::new(move |key| seen.remote_of(key)));
@@ -134,6 +136,7 @@ impl Driver {
             publish,
             meters.clone(),
             observer,
+            onward,
         );
         let task = tokio::spawn(turning.run(queue, requests));
         Ok(Self { endpoint, server, views, meters, task, stop: incoming })

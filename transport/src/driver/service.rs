@@ -59,7 +59,8 @@ impl NodeService {
             return Ok(response.encode().into());
         }
         let span = audit::span(&call, &request);
-        let traced = Traced { id: TraceId(call.trace_id), received: self.clock.now() };
+        let traced =
+            Traced { id: TraceId(call.trace_id), received: self.clock.now(), deadline: call.deadline };
         let turn = call.turn;
         let asked = async {
             let ending = Ending::new();

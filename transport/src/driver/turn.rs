@@ -1,7 +1,8 @@
 //! The task that owns the node.
 
+use super::onward::{self, HandOver};
 use super::{DriverFault, Meters, Observer, Turnable, Workers, steps};
-use crate::{Class, Clock, Links, Turn};
+use crate::{Class, Client, Clock, Links, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Mono, PublicKey, WriteBatch};
@@ -60,6 +61,10 @@ pub(super) struct Turning<N> {
     publish: watch::Sender<Arc<View>>,
     meters: Meters,
     observer: Observer,
+    /// Asks services of other nodes, from this node's own port.
+    onward: Client,
+    /// How many batches were handed over.
+    handed_over: usize,
     waiting: BTreeMap<RequestId, Respond>,
     last_request: u64,
     /// Writes that were handed out and are not on their way to the disk yet.
@@ -81,6 +86,7 @@ impl<N: Turnable> Turning<N> {
         publish: watch::Sender<Arc<View>>,
         meters: Meters,
         observer: Observer,
+        onward: Client,
     ) -> Self {
         Self {
             node,
@@ -91,6 +97,8 @@ impl<N: Turnable> Turning<N> {
             publish,
             meters,
             observer,
+            onward,
+            handed_over: 0,
             waiting: BTreeMap::new(),
             last_request: 0,
             unwritten: Vec::new(),
@@ -215,6 +223,13 @@ impl<N: Turnable> Turning<N> {
                 }
                 Output::Event(event) => (self.observer)(&event, self.clock.now()),
                 Output::Step { trace, step } => steps::tell(trace, &step),
+                Output::HandOver { batch, trace, deadline } => {
+                    let left = deadline.since(self.clock.now().mono);
+                    let servers = onward::servers(&self.node.view(), "hypermesh", self.handed_over);
+                    self.handed_over = self.handed_over.wrapping_add(1);
+                    let handing = HandOver { batch, trace, left }.carry_out(self.onward.clone(), servers);
+                    tokio::spawn(handing);
+                }
             }
         }
     }

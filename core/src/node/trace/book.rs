@@ -163,6 +163,7 @@ const fn is_once(step: &TraceEvent) -> bool {
     matches!(
         step,
         TraceEvent::BatchSent { .. }
+            | TraceEvent::BatchHandedOver { .. }
             | TraceEvent::BatchReceived { .. }
             | TraceEvent::BatchTaken { .. }
             | TraceEvent::Proposed { .. }

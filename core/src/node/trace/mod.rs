@@ -14,15 +14,19 @@ use super::message::ShareRequests;
 use super::task::Task;
 use super::{Node, Output, RequestId};
 use crate::api::{ApiFault, NodeTrace, Request, Signed, TraceEvent, TraceId};
-use crate::base::{Height, Now, PublicKey, Size};
+use crate::base::{Height, Mono, Now, PublicKey, Size};
 use crate::hypermesh::committee::ShareRequest;
 use crate::state::{Batch, CheckedBatch, OperationId, Outcome, Receipt, Validator};
 use crate::trustchain::ca::SerialNumber;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use book::{Book, Origin, SUBJECT_COUNT_MAX};
+use core::time::Duration;
+
+/// How long a batch that no client waits for may take at another node.
+const UNASKED_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The request that a caller wants followed, and when it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub struct Traced {
     pub id: TraceId,
     /// When it came, which may be before the node takes it up.
     pub received: Now,
+    /// When its caller stops waiting.
+    pub deadline: Mono,
 }
 
 /// What this node knows of requests that are followed.
@@ -59,7 +65,7 @@ impl Traces {
 impl Node {
     /// Begins to follow a request.
     pub(super) fn trace_request(&mut self, request: RequestId, traced: Traced, asked: &Request) {
-        let Traced { id, received } = traced;
+        let Traced { id, received, .. } = traced;
         if matches!(asked, Request::Trace(_)) {
             return;
         }
@@ -153,6 +159,19 @@ impl Node {
                 self.traces.book.decided(id, height);
             }
         }
+    }
+
+    /// One of those who wait for a batch's operations, and when the last of them stops waiting.
+    pub(super) fn who_waits_for(&self, batch: &CheckedBatch) -> (Option<TraceId>, Mono) {
+        let ids = batch
+            .operations
+            .iter()
+            .flat_map(|operation| self.traces.book.of(Subject::Operation(operation.id)));
+        let ids: BTreeSet<TraceId> = ids.collect();
+        let waiting = self.traces.requests.values().filter(|followed| ids.contains(&followed.traced.id));
+        let last = waiting.max_by_key(|followed| followed.traced.deadline);
+        let soon = self.now.mono.after(UNASKED_PATIENCE);
+        last.map_or((None, soon), |followed| (Some(followed.traced.id), followed.traced.deadline))
     }
 
     /// Notes what goes out.

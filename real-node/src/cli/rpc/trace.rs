@@ -125,6 +125,9 @@ fn words(event: &TraceEvent, names: &BTreeMap<PublicKey, String>) -> String {
         TraceEvent::TakenUp => "taken up by the node".to_owned(),
         TraceEvent::Batched { sequence } => format!("put into batch {sequence}, whose proofs are made"),
         TraceEvent::BatchSent { sequence } => format!("batch {sequence} proved, and sent to the validators"),
+        TraceEvent::BatchHandedOver { sequence } => {
+            format!("batch {sequence} proved, and handed to a hypermesh service")
+        }
         TraceEvent::BatchReceived { from, sequence } => format!("batch {sequence} of {} came", name(from)),
         TraceEvent::BatchTaken { sequence } => format!("batch {sequence} checked, waits to be ordered"),
         TraceEvent::Proposed { height } => format!("proposed in block {height}"),
