@@ -25,6 +25,8 @@ use tokio::task::JoinSet;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many of the newest certificates are shown.
 const CERTIFICATES_SHOWN: usize = 8;
+/// A list is shown for so long, if no certificate is issued meanwhile.
+const LISTED_FOR: Duration = Duration::from_secs(10);
 /// Certificates that were issued before this much time ago are no news.
 const NEWS_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -58,6 +60,8 @@ struct Watcher<'a> {
     probe: Probe,
     nodes: Vec<(String, Bootstrap)>,
     last: Option<Sample>,
+    /// How many certificates there were when they were listed last, when that was, and the newest of them.
+    listed: Option<(u64, Instant, Vec<CertificateSummary>)>,
 }
 
 impl<'a> Watcher<'a> {
@@ -68,7 +72,7 @@ impl<'a> Watcher<'a> {
         });
         let mut nodes: Vec<_> = nodes.collect();
         nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(Self { client, probe: Probe::new()?, nodes, last: None })
+        Ok(Self { client, probe: Probe::new()?, nodes, last: None, listed: None })
     }
 
     /// Looks once more.
@@ -78,10 +82,11 @@ impl<'a> Watcher<'a> {
             let (probe, node) = (self.probe.clone(), node.clone());
             asked.spawn(async move { (place, see(&probe, &node).await) });
         }
-        let newest = self.newest().await;
         let mut seen = asked.join_all().await;
         seen.sort_by_key(|(place, _)| *place);
-        let seen = seen.into_iter().map(|(_, seen)| seen).collect();
+        let seen: Vec<_> = seen.into_iter().map(|(_, seen)| seen).collect();
+        let count = seen.iter().flatten().map(|seen| seen.status.certificates).max().unwrap_or_default();
+        let newest = self.newest(count).await;
         let sample = Sample { at: Instant::now(), wall: crate::moment::now(), seen };
         let heartbeat = self.client.genesis().profile.heartbeat();
         let frame = Frame::new(&self.nodes, self.last.as_ref(), &sample, newest, heartbeat);
@@ -89,8 +94,15 @@ impl<'a> Watcher<'a> {
         frame
     }
 
-    /// The newest certificates, newest first, if a node lists them in time.
-    async fn newest(&self) -> Vec<CertificateSummary> {
+    /// The newest certificates, newest first, if a node lists them in time. Listed again when there are more, and now and
+    /// then, since some may have been revoked.
+    async fn newest(&mut self, count: u64) -> Vec<CertificateSummary> {
+        if let Some((listed, at, newest)) = &self.listed
+            && *listed == count
+            && at.elapsed() < LISTED_FOR
+        {
+            return newest.clone();
+        }
         let since = UnixMillis(crate::moment::now().0.saturating_sub(NEWS_MS));
         let mut request =
             CertificateListRequest { issued_after: Some(since), limit: 1000, ..Default::default() };
@@ -107,6 +119,7 @@ impl<'a> Watcher<'a> {
         }
         found.sort_by_key(|certificate| std::cmp::Reverse((certificate.issued, certificate.leaf_index)));
         found.truncate(CERTIFICATES_SHOWN);
+        self.listed = Some((count, Instant::now(), found.clone()));
         found
     }
 
