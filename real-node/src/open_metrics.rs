@@ -2,7 +2,7 @@
 //! and for a file that node_exporter's textfile collector reads.
 //!
 //! A number `name` of a service becomes `hypermesh_SERVICE_name`; what the status says becomes gauges. What each means is
-//! said in one table, [`families`].
+//! said in one table, the module `families`.
 
 mod encode;
 mod families;
