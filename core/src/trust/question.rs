@@ -5,9 +5,10 @@
 //! cannot leave out a row that matters.
 
 use crate::base::{Height, MicroCaesar, PublicKey, UnixMillis};
+use crate::caesar::{HistoryHead, Holder};
 use crate::state::{
-    Account, Certificate, Genesis, Member, Release, RowSource, StateProof, StateProofFault, Unbonding,
-    Unproved, get, holding_of, lapsed_of,
+    Account, Certificate, Genesis, Member, Release, Reserve, RowSource, StateProof, StateProofFault,
+    Unbonding, Unproved, get, holding_of, lapsed_of,
 };
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SerialNumber;
@@ -43,6 +44,11 @@ pub enum Question {
         /// Its serial number.
         serial_number: SerialNumber,
     },
+    /// How far the history of an account or of the reserve goes: what a page of it is held against.
+    History {
+        /// Whose.
+        holder: Holder,
+    },
 }
 
 /// What the rows say.
@@ -58,6 +64,8 @@ pub enum Answer {
     Balance(Funds),
     /// What was approved, if it was.
     Certificate(Option<Certificate>),
+    /// How far a history goes.
+    History(HistoryHead),
 }
 
 /// Why somebody owns a name.
@@ -135,6 +143,10 @@ impl Question {
             Self::Certificate { serial_number } => {
                 Answer::Certificate(get::<Certificate>(source, serial_number))
             }
+            Self::History { holder } => Answer::History(match holder {
+                Holder::Owner(owner) => get::<Account>(source, owner).unwrap_or_default().history,
+                Holder::Reserve => get::<Reserve>(source, &()).unwrap_or_default().history,
+            }),
         }
     }
 

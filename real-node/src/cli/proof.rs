@@ -13,10 +13,15 @@ pub(super) fn ask_proved(
     output: Output,
 ) -> Result<ProvedAnswer, Failure> {
     let answer = session(global, "asking with proof", async |client| client.prove(question).await)?;
+    tell(&answer, output);
+    Ok(answer)
+}
+
+/// Tells of the nodes whose answers did not hold.
+pub(super) fn tell(answer: &ProvedAnswer, output: Output) {
     for refused in &answer.refused {
         output.tell(format!("an answer was refused, and another node asked: {refused}"));
     }
-    Ok(answer)
 }
 
 /// What to say of an answer that is proved, and old.

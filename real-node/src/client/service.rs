@@ -185,7 +185,8 @@ mod tests {
             assert_eq!(may_ask_the_next(&CallError::DeadlineExceeded, idempotent), idempotent);
             assert_eq!(may_ask_the_next(&refused(StatusCode::Unavailable), idempotent), idempotent);
             assert!(!may_ask_the_next(&refused(StatusCode::NotFound), idempotent), "an answer is an answer");
-            assert!(!may_ask_the_next(&refused(StatusCode::Unimplemented), idempotent));
+            // Another instance may be of another version.
+            assert_eq!(may_ask_the_next(&refused(StatusCode::Unimplemented), idempotent), idempotent);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Answers with proof: whatever a node changes in one, the client gets the truth or a refusal, never something else.
 
 use super::*;
+use crate::caesar::Holder;
 use crate::state::{
     NameOwner, PROVED_ROW_BYTES_MAX, PROVED_ROW_COUNT_MAX, ProvedRow, Row, StateProof, StateProofFault,
 };
@@ -58,6 +59,9 @@ fn questions() -> Vec<Question> {
         Question::Balance { owner: stranger },
         Question::Certificate { serial_number: serial() },
         Question::Certificate { serial_number: SerialNumber::from_operation(&Digest([3; 32])) },
+        Question::History { holder: Holder::Owner(alice) },
+        Question::History { holder: Holder::Owner(stranger) },
+        Question::History { holder: Holder::Reserve },
     ]
 }
 
@@ -85,6 +89,9 @@ fn what_is_proved_is_what_the_state_says() {
             }
             (Question::Certificate { serial_number }, Answer::Certificate(row)) => {
                 assert_eq!(row, state.get::<Certificate>(serial_number));
+            }
+            (Question::History { holder }, Answer::History(head)) => {
+                assert_eq!(head, state.history(*holder));
             }
             (question, answer) => panic!("{question:?} is answered with {answer:?}"),
         }

@@ -1,8 +1,9 @@
 //! `hypermesh caesar history`: what moved, with its reason.
 //!
 //! A page is a chain of hashes from one digest to the next; that it is whole is checked here, so a node can leave nothing
-//! out of the middle. That the newest digest is the state's takes a proof of the state.
+//! out of the middle. That the newest digest is the state's is proved if that is asked for.
 
+use super::super::proof::tell;
 use super::Global;
 use crate::amount::Amount;
 use crate::client::session;
@@ -35,15 +36,31 @@ pub struct HistoryArgs {
     /// Only those before this place, as the last line of a page names it
     #[arg(long, value_name = "HEIGHT/NUMBER", value_parser = parse_cursor)]
     pub before: Option<HistoryCursor>,
+    /// Have it proved that these are the newest: by rows of the state under a header that a quorum decided, checked here
+    #[arg(long, conflicts_with_all = ["block", "before"])]
+    pub prove: bool,
 }
 
 pub(super) fn run(args: HistoryArgs, global: &Global, output: Output) -> Result<(), Failure> {
-    let HistoryArgs { owner, reserve, block, limit, before } = args;
+    let HistoryArgs { owner, reserve, block, limit, before, prove } = args;
     if let Some(height) = block {
         let movements = session(global, "asking what moved", async |client| {
             client.call(&MovementsRequest { height: Some(Height(height)) }).await
         })?;
         return output.print(&movements, block_text);
+    }
+    if prove {
+        let (history, answer, holder) =
+            session(global, "asking for the history with proof", async |client| {
+                let own = Holder::Owner(owner.unwrap_or(client.secret().public()));
+                let holder = if reserve { Holder::Reserve } else { own };
+                let (history, answer) = client.prove_history(holder, limit).await?;
+                Ok((history, answer, holder))
+            })?;
+        tell(&answer, output);
+        return output.print(&history, |history| {
+            format!("{}proved of height {}\n", history_text(history, holder), answer.proved.height)
+        });
     }
     let (history, holder) = session(global, "asking for the history", async |client| {
         let own = Holder::Owner(owner.unwrap_or(client.secret().public()));
