@@ -18,7 +18,7 @@ struct Bar {
     label: String,
 }
 
-/// Draws all that has a bound or a peer, best first within its kind.
+/// Draws all that has a bound or a peer, in the order of the table.
 #[must_use]
 pub fn picture(figures: &[Figure], levels: &[Level]) -> String {
     let bars: Vec<Bar> = figures.iter().flat_map(bars_of).chain(levels.iter().filter_map(level)).collect();

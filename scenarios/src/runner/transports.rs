@@ -35,7 +35,7 @@ struct Row {
     transport: &'static str,
     /// Round trips before the first question leaves: a stranger's, and with a server known from before.
     set_up: [u128; 2],
-    lossy: Option<Lossy>,
+    lossy: Lossy,
     /// How long it takes until all of many calls made at once are answered, in milliseconds.
     at_once_ms: Option<u128>,
     /// How many calls are never answered when the client's address changes in the middle.
@@ -43,7 +43,7 @@ struct Row {
 }
 
 /// Under loss.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 struct Lossy {
     lost_packets: u64,
     late_calls: usize,
@@ -102,13 +102,13 @@ fn row(
     Ok(Row {
         transport,
         set_up: [at_once.first, at_once.again].map(round_trips),
-        lossy: Some(Lossy {
+        lossy: Lossy {
             lost_packets: through_loss.lost,
             late_calls: through_loss.slower_than(lossy.round_trip() + ROUNDING),
             p50_ms: ms(through_loss.at(500)),
             p99_ms: ms(through_loss.at(990)),
             longest_ms: ms(through_loss.at(1000)),
-        }),
+        },
         at_once_ms: ms(at_once.at(1000)),
         unanswered_after_move: moved.times.iter().filter(|time| time.is_none()).count(),
     })
@@ -134,18 +134,18 @@ fn table(rows: &[Row], calls: usize) -> String {
     text += &line("", head.map(str::to_string));
     for row in rows {
         let shown = |value: Option<u128>| value.map_or("never".to_string(), |value| value.to_string());
-        let lossy = |pick: &dyn Fn(&Lossy) -> String| row.lossy.as_ref().map_or("–".into(), pick);
+        let Lossy { lost_packets, late_calls, p50_ms, p99_ms, longest_ms } = row.lossy;
         let [first, again] = row.set_up.map(|trips| format!("{trips} RTT"));
         text += &line(
             row.transport,
             [
                 first,
                 again,
-                lossy(&|lossy| lossy.lost_packets.to_string()),
-                lossy(&|lossy| lossy.late_calls.to_string()),
-                lossy(&|lossy| shown(lossy.p50_ms)),
-                lossy(&|lossy| shown(lossy.p99_ms)),
-                lossy(&|lossy| shown(lossy.longest_ms)),
+                lost_packets.to_string(),
+                late_calls.to_string(),
+                shown(p50_ms),
+                shown(p99_ms),
+                shown(longest_ms),
                 format!("{} ms", shown(row.at_once_ms)),
                 format!("{} calls", row.unanswered_after_move),
             ],
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn the_table_shows_what_order_costs() {
         let rows = rows(1, 300).unwrap();
-        let late = |row: &Row| row.lossy.as_ref().unwrap().late_calls;
+        let late = |row: &Row| row.lossy.late_calls;
         assert!(late(&rows[0]) * 2 < late(&rows[1]) && late(&rows[1]) < late(&rows[2]));
         assert_eq!((rows[0].set_up, rows[2].set_up), ([1, 0], [2, 2]));
         assert_eq!((rows[0].unanswered_after_move, rows[3].at_once_ms > rows[0].at_once_ms), (0, true));
