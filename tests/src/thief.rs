@@ -8,7 +8,9 @@ use frost_ed25519::keys::{KeyPackage, SigningShare, VerifyingShare, reconstruct}
 use frost_ed25519::{Identifier, SigningKey, VerifyingKey};
 use hypermesh::data::SystemEntropy;
 use hypermesh::share_files::ShareFiles;
-use hypermesh_core::base::{Digest, Domain, Entropy as _, PublicKey, Signature, decode, encode};
+use hypermesh_core::base::{
+    Digest, Domain, Entropy as _, PublicKey, Signature, StrictSignature, decode, encode,
+};
 use hypermesh_core::hypermesh::committee::{CommitteeKeys, KeyPurpose};
 use hypermesh_core::state::{ConsensusProof, Header};
 use hypermesh_core::trust::{CertificateProof, TrustBundle};
@@ -109,19 +111,19 @@ impl Loot {
         let consensus = ConsensusProof { header: header.clone(), leaf_index, inclusion: Vec::new() };
         let tbs = with_proof(&pre_tbs, &encode(&consensus))?;
         let key = self.key(KeyPurpose::Issuing)?;
+        let signature = sign(&key, &tbs)?;
         let checkpoint = self.checkpoint(bundle, &header)?;
         let proof = CertificateProof { serial_number: serial, commit: genuine.commit.clone(), checkpoint };
-        let signed_by = PublicKey(key_bytes(&VerifyingKey::from(&key))?);
-        Ok(Forgery { certificate: certificate_der(&tbs, &sign(&key, &tbs)?.0)?, proof, signed_by })
+        let signed_by = signature.key();
+        Ok(Forgery { certificate: certificate_der(&tbs, &signature)?, proof, signed_by })
     }
 
     /// A checkpoint of the invented log, which the log key signs and no validator cosigns.
     fn checkpoint(&self, bundle: &TrustBundle, header: &Header) -> Result<String, Nothing> {
         let head = TreeHead { size: header.log_size, root: header.log_root };
         let checkpoint = Checkpoint { origin: bundle.genesis.log_origin(), head };
-        let public = self.public(KeyPurpose::Log).ok_or("the mesh has no log key")?;
         let signature = sign(&self.key(KeyPurpose::Log)?, checkpoint.body().as_bytes())?;
-        let by_log = NoteSignature::by_log(&checkpoint.origin, &public, &signature)?;
+        let by_log = NoteSignature::by_log(&checkpoint.origin, &signature)?;
         Ok(SignedCheckpoint { checkpoint, signatures: vec![by_log] }.to_note()?)
     }
 
@@ -208,11 +210,12 @@ fn invented(
     Ok((Header { log_size: 1, log_root: tree.root(), ..header }, leaf_index))
 }
 
-fn sign(key: &SigningKey, message: &[u8]) -> Result<Signature, Nothing> {
+fn sign(key: &SigningKey, message: &[u8]) -> Result<StrictSignature, Nothing> {
     let mut seed = [0; 32];
     SystemEntropy.fill(&mut seed);
     let bytes = key.sign(ChaCha20Rng::from_seed(seed), message).serialize()?;
-    Ok(Signature(bytes.try_into().map_err(|_| "a signature has 64 bytes")?))
+    let signature = Signature(bytes.try_into().map_err(|_| "a signature has 64 bytes")?);
+    Ok(PublicKey(key_bytes(&VerifyingKey::from(key))?).verify_strict(message, &signature)?)
 }
 
 fn key_bytes(key: &VerifyingKey) -> Result<[u8; 32], Nothing> {

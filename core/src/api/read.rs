@@ -85,7 +85,7 @@ fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> Certificate
         Ok(certificate) => certificate,
         Err(fault) => return CertificateState::NotOfThisMesh { reason: fault.to_string() },
     };
-    if issuer.issuing_key.verify_bytes(&certificate.tbs, &certificate.signature).is_err() {
+    if certificate.signed_by(&issuer.issuing_key).is_err() {
         let reason = "it is not signed by this mesh's issuing key".to_string();
         return CertificateState::NotOfThisMesh { reason };
     }

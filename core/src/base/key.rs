@@ -1,8 +1,14 @@
-//! Ed25519 keys and signatures under the rules of ZIP-215, by which single and batch verification agree. (In builds for
-//! simulations another scheme may stand in for it: see `base/scheme`.)
+//! Ed25519 keys and signatures. (In builds for simulations another scheme may stand in for it: see `base/scheme`.)
 //!
-//! Every signature is over a 32-byte [`Digest`] made in a [`super::Domain`], so a signature for one use is
-//! never one for another. Keys of small order are refused when they are parsed.
+//! There are two rules, and each signature is checked by one of them:
+//!
+//! - [`PublicKey::verify`], by ZIP-215: for what the mesh alone verifies (votes, operations, signature shares, proofs).
+//!   Single and batch verification agree by it, so all validators accept the same blocks. Each of these is over a
+//!   32-byte [`Digest`] made in a [`super::Domain`], so a signature for one use is never one for another.
+//! - [`PublicKey::verify_strict`], by RFC 8032 as other implementations check it: for everything whose form a standard fixes
+//!   (certificates, revocation lists, certificate requests, checkpoints and cosignatures). See [`super::StrictSignature`].
+//!
+//! Keys of small order and keys that are not canonically encoded are refused when they are parsed.
 
 use super::scheme::{self, Signing};
 use super::{Digest, Entropy};
@@ -34,7 +40,7 @@ pub struct SecretKey {
 #[error("signature does not verify")]
 pub struct SignatureError;
 
-/// A key that is not a point of the curve, or one of small order.
+/// A key that is not a point of the curve in canonical encoding, or one of small order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a usable Ed25519 public key: expected 64 hexadecimal digits of a point of full order")]
 pub struct InvalidKey;
@@ -46,7 +52,8 @@ impl PublicKey {
         &self.0
     }
 
-    /// Refuses what is not a point, and the points of small order, for which anyone can sign.
+    /// Refuses what is not a point, encodings that are not canonical, and the points of small order, for which anyone
+    /// can sign.
     ///
     /// # Errors
     /// If the key is one of those.
@@ -54,25 +61,18 @@ impl PublicKey {
         if scheme::is_key(&self.0) { Ok(()) } else { Err(InvalidKey) }
     }
 
-    /// Checks a signature over a digest.
+    /// Verifies a signature over a digest by ZIP-215: for votes, operations, shares and all else that only this code base
+    /// verifies. A signature that others verify too is checked with [`Self::verify_strict`].
     ///
     /// # Errors
     /// If it does not hold.
     pub fn verify(&self, digest: &Digest, signature: &Signature) -> Result<(), SignatureError> {
-        self.verify_bytes(&digest.0, signature)
-    }
-
-    /// Checks a signature over bytes whose form a standard fixes (a TLS transcript, a signed note).
-    ///
-    /// # Errors
-    /// If it does not hold.
-    pub fn verify_bytes(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureError> {
+        let verify = || scheme::verify(&self.0, &digest.0, &signature.0);
         #[cfg(hypermesh_verification_cache)]
-        let holds = super::verdicts::recall(self, message, signature, || {
-            scheme::verify(&self.0, message, &signature.0)
-        });
+        let holds =
+            super::verdicts::recall(super::verdicts::Rule::Cofactored, self, &digest.0, signature, verify);
         #[cfg(not(hypermesh_verification_cache))]
-        let holds = scheme::verify(&self.0, message, &signature.0);
+        let holds = verify();
         if holds { Ok(()) } else { Err(SignatureError) }
     }
 }

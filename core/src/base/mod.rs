@@ -11,6 +11,7 @@ mod profile;
 mod scheme;
 mod size;
 mod store;
+mod strict;
 mod time;
 #[cfg(any(test, hypermesh_verification_cache))]
 mod verdicts;
@@ -28,6 +29,9 @@ pub use scheme::SUITE;
 pub(crate) use scheme::simulation;
 pub use size::Size;
 pub use store::{ReadError, Reader, Row, Table, Write, WriteBatch};
+pub use strict::StrictSignature;
+#[cfg(hypermesh_simulation_crypto)]
+pub use strict::forge_twisted;
 pub use time::{Mono, Now, UnixMillis};
 #[cfg(any(test, hypermesh_verification_cache))]
 pub use verdicts::VerdictCache;

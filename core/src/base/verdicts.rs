@@ -2,9 +2,9 @@
 //! what the others have verified.
 //!
 //! Only compiled in under rustc's `--cfg hypermesh_verification_cache`, which everything that touches a network refuses.
-//! It cannot change a verdict: what is remembered is what verification said of exactly these bytes (key, message and
-//! signature, compared whole, not by a hash), and verification depends on nothing else. It is bounded, and forgets all
-//! at once.
+//! It cannot change a verdict: what is remembered is what verification by the same rule said of exactly these bytes (key,
+//! message and signature, compared whole, not by a hash), and verification depends on nothing else. It is bounded, and
+//! forgets all at once.
 
 extern crate std;
 
@@ -19,11 +19,20 @@ const VERDICT_COUNT_MAX: usize = 1 << 16;
 /// The longest message of which a verdict is remembered.
 const MESSAGE_BYTES_MAX: usize = 1 << 13;
 
+/// By which rule a signature was checked: the two may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rule {
+    /// ZIP-215.
+    Cofactored,
+    /// RFC 8032 without the cofactor.
+    Strict,
+}
+
 /// What was said of the messages that came with one key and signature: nearly always one.
 type Verdicts = Vec<(Box<[u8]>, bool)>;
 
 std::thread_local! {
-    static KNOWN: RefCell<BTreeMap<(PublicKey, Signature), Verdicts>> = const { RefCell::new(BTreeMap::new()) };
+    static KNOWN: RefCell<BTreeMap<(Rule, PublicKey, Signature), Verdicts>> = const { RefCell::new(BTreeMap::new()) };
     static COUNT: Cell<usize> = const { Cell::new(0) };
     static OFF: Cell<bool> = const { Cell::new(false) };
 }
@@ -49,6 +58,7 @@ impl VerdictCache {
 
 /// Whether this signature holds, as `verify` says or said.
 pub(super) fn recall(
+    rule: Rule,
     key: &PublicKey,
     message: &[u8],
     signature: &Signature,
@@ -57,7 +67,7 @@ pub(super) fn recall(
     if OFF.get() || message.len() > MESSAGE_BYTES_MAX {
         return verify();
     }
-    let name = (*key, *signature);
+    let name = (rule, *key, *signature);
     let known = KNOWN.with_borrow(|known| {
         let verdicts = known.get(&name)?;
         verdicts.iter().find(|(of, _)| **of == *message).map(|(_, verdict)| *verdict)
@@ -80,7 +90,7 @@ mod tests {
 
     /// What verification says, remembered.
     fn verify(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-        recall(key, message, signature, || key.verify_bytes(message, signature).is_ok())
+        recall(Rule::Strict, key, message, signature, || key.verify_strict(message, signature).is_ok())
     }
 
     fn flipped<const BYTES: usize>(mut bytes: [u8; BYTES], bit: usize) -> [u8; BYTES] {
@@ -125,9 +135,12 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_not_verified_again_and_nothing_is_when_it_is_off() {
-        let ask = |verdict| recall(&PublicKey([1; 32]), b"message", &Signature([2; 64]), || verdict);
+        let ask =
+            |verdict| recall(Rule::Strict, &PublicKey([1; 32]), b"message", &Signature([2; 64]), || verdict);
         VerdictCache::reset(true);
         assert!(ask(true) && ask(false), "the first verdict stands");
+        let other = recall(Rule::Cofactored, &PublicKey([1; 32]), b"message", &Signature([2; 64]), || false);
+        assert!(!other, "a verdict by one rule is none by the other");
         VerdictCache::reset(false);
         assert!(ask(true) && !ask(false), "each is asked for");
     }
@@ -139,13 +152,13 @@ mod tests {
         for number in 0..=VERDICT_COUNT_MAX as u64 {
             let mut signature = Signature([0; 64]);
             signature.0[..8].copy_from_slice(&number.to_le_bytes());
-            assert!(recall(&key, b"message", &signature, || true));
+            assert!(recall(Rule::Strict, &key, b"message", &signature, || true));
             assert!(VerdictCache::count() <= VERDICT_COUNT_MAX);
         }
         assert_eq!(VerdictCache::count(), 1);
         let (at, past) = (alloc::vec![0; MESSAGE_BYTES_MAX], alloc::vec![0; MESSAGE_BYTES_MAX + 1]);
         let counts = [&at, &past].map(|message| {
-            assert!(!recall(&key, message, &Signature([1; 64]), || false));
+            assert!(!recall(Rule::Strict, &key, message, &Signature([1; 64]), || false));
             VerdictCache::count()
         });
         assert_eq!(counts, [2, 2]);

@@ -36,6 +36,8 @@ pub(super) const COUNTED: &[(&str, &[&str])] = &[
             "batches_taken_total",
             "batches_refused_total",
             "signing_retries_total",
+            "signatures_refused_total",
+            "signatures_dropped_total",
             PROOFS_VALID,
             SPACE_FAILED,
             STAKE_FAILED,

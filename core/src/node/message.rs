@@ -5,7 +5,9 @@ use super::task::Task;
 use super::trace::Told;
 use crate::base::Signature;
 use crate::base::{DecodeError, Height, LeafIndex, PublicKey, decode, encode};
-use crate::hypermesh::committee::{BlindedShares, CommitmentOffer, Round2, ShareRequest, SignedShare};
+use crate::hypermesh::committee::{
+    BlindedShares, CommitmentOffer, Round2, ShareRequest, SignatureClaim, SignedShare,
+};
 use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, Said};
 use crate::state::{BLOCK_BYTES_MAX, Batch, CheckedBatch, SystemOperation};
 use alloc::vec::Vec;
@@ -130,11 +132,11 @@ pub(super) struct SharesSigned {
     pub(super) cosignatures: Vec<(u64, Signature)>,
 }
 
-/// A finished signature on a task.
+/// A finished signature on a task, and the sender's word that it holds.
 #[derive(Clone, BorshSerialize, BorshDeserialize)]
 pub(super) struct TaskSignature {
     pub(super) task: Task,
-    pub(super) signature: Signature,
+    pub(super) claim: SignatureClaim,
 }
 
 impl ShareRequests {
@@ -263,6 +265,14 @@ mod tests {
             share: [5; 32],
             signature: Signature([6; 64]),
         };
+        let claim = SignatureClaim {
+            committee: Digest([1; 32]),
+            purpose: KeyPurpose::Root,
+            message: Digest([2; 32]),
+            signature: Signature([8; 64]),
+            validator: alice().public(),
+            word: Signature([9; 64]),
+        };
         alloc::vec![
             Message::Batch(BatchSent {
                 batch: mesh.batch(&mesh.validators[0], alloc::vec![operation]),
@@ -290,7 +300,7 @@ mod tests {
                 shares: alloc::vec![share],
                 cosignatures: alloc::vec![(3, Signature([7; 64]))],
             }),
-            Message::Signature(TaskSignature { task: Task::Root, signature: Signature([8; 64]) }),
+            Message::Signature(TaskSignature { task: Task::Root, claim }),
         ]
     }
 

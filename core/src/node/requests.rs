@@ -175,9 +175,7 @@ impl Node {
         match self.store.get(crate::base::Table::Signed, &task.key()) {
             Ok(Some(row)) => {
                 reached!(self.marks, "a signature is found in the store");
-                if let Ok(bytes) = row.try_into() {
-                    self.signing.finished.insert(task, crate::base::Signature(bytes));
-                }
+                self.take_stored(task, &row);
             }
             Ok(None) => {}
             Err(fault) => self.store_fault(&fault),
@@ -255,7 +253,7 @@ impl Node {
         let (header, commit) = stored_proof(&self.store, certificate.height).ok()??;
         let checkpoint = self.checkpoint_note(header.log_size)?;
         let tbs = self.derive(Task::Leaf(serial)).ok()??;
-        let der = certificate_der(&tbs, &signature.0).ok()?;
+        let der = certificate_der(&tbs, signature).ok()?;
         let proof = CertificateProof { serial_number: serial, commit, checkpoint };
         let fee =
             self.state.get::<Receipt>(&certificate.operation).map(|receipt| receipt.fee).unwrap_or_default();
@@ -279,7 +277,7 @@ impl Node {
 
     fn authority_der(&self, task: Task) -> Option<Vec<u8>> {
         let tbs = self.derive(task).ok()??;
-        certificate_der(&tbs, &self.signing.finished.get(&task)?.0).ok()
+        certificate_der(&tbs, self.signing.finished.get(&task)?).ok()
     }
 
     fn trust_bundle(&self) -> Option<TrustBundle> {

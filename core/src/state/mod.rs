@@ -59,7 +59,7 @@ pub use genesis::{
     GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisFault, GenesisMember, GenesisName, GenesisValidator,
     LABEL_BYTES_MAX, REVERSE_ZONE_COUNT_MAX, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, ZONE_BYTES_MAX,
 };
-pub use offence::{BAD_SHARE_COUNT_MAX, Offence};
+pub use offence::{Offence, SIGNING_OFFENCE_COUNT_MAX};
 pub use operation::{
     Action, Bond, CertificateProfile, CheckedOperation, IssueCertificate, LEAF_SECONDS_DEFAULT,
     LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,

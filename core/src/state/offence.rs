@@ -3,12 +3,13 @@
 //! Any validator may bring the evidence; every validator checks it, as it checks the rest of a block. The rules:
 //!
 //! - Two contradicting votes, or two proposals for one round, that one validator signed; or a signature share that it
-//!   signed and that is bad. Nothing else: absence, silence and wrong blocks cost rewards at most.
+//!   signed and that is bad; or its signed word for a finished signature that does not hold. Nothing else: absence, silence
+//!   and wrong blocks cost rewards at most.
 //! - Each offence once. An equivocation at or below the height of the block that last punished its validator is punished
-//!   already, whatever there were of them; bad shares are told apart by their signing session.
+//!   already, whatever there were of them; bad shares are told apart by their signing session, false words by their digest.
 //! - Evidence of an equivocation expires: after [`Profile::evidence_ms_max`](crate::base::Profile::evidence_ms_max) of
 //!   block time it is not taken any more. That is less than unbonding takes, so what stood behind the vote is still there.
-//!   Evidence of a bad share holds for as long as the committee's keys do.
+//!   Evidence of a bad share or a false word holds for as long as the committee's keys do.
 //! - Where nothing is at stake there is nothing to punish, and the evidence does not go on chain.
 //!
 //! What it does not do: a slashed validator keeps its vote and its key shares until the committee is changed. It loses
@@ -19,13 +20,14 @@ use super::row::{Horizon, Offences};
 use super::{Draft, State};
 use crate::base::{Digest, Height, MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{Ledger, Movement, Place, Reason};
-use crate::hypermesh::committee::{Committee, ShareEvidence};
+use crate::hypermesh::committee::{Committee, FalseClaim, ShareEvidence};
 use crate::hypermesh::ordering::Evidence;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-/// The most bad shares that one validator is punished for under one committee: each has cost it a whole stake.
-pub const BAD_SHARE_COUNT_MAX: usize = 64;
+/// The most bad shares and false words that one validator is punished for under one committee: each has cost it a whole
+/// stake.
+pub const SIGNING_OFFENCE_COUNT_MAX: usize = 64;
 /// Into how many parts the time in which evidence holds is marked.
 const HORIZON_PARTS: u64 = 16;
 
@@ -38,6 +40,8 @@ pub enum Offence {
     Equivocation(Evidence),
     /// It signed a bad signature share.
     BadShare(ShareEvidence),
+    /// It vouched for a finished signature that does not hold.
+    FalseClaim(FalseClaim),
 }
 
 impl Offence {
@@ -47,6 +51,16 @@ impl Offence {
         match self {
             Self::Equivocation(evidence) => evidence.offender(),
             Self::BadShare(evidence) => evidence.share.signer,
+            Self::FalseClaim(evidence) => evidence.claim.validator,
+        }
+    }
+
+    /// What tells an offence in signing from others of the same validator under one committee.
+    fn in_signing(&self) -> Option<Digest> {
+        match self {
+            Self::Equivocation(_) => None,
+            Self::BadShare(evidence) => Some(evidence.share.session),
+            Self::FalseClaim(evidence) => Some(evidence.claim.digest()),
         }
     }
 }
@@ -80,6 +94,13 @@ impl State {
             return false;
         }
         let offences = self.offences(&offender);
+        let is_punished = |offence: &Digest| {
+            offences.shares.contains(offence) || offences.shares.len() >= SIGNING_OFFENCE_COUNT_MAX
+        };
+        if offence.in_signing().is_some_and(|offence| is_punished(&offence)) {
+            return false;
+        }
+        let committee = || Committee::new(self.committee()?.keys).ok();
         match offence {
             Offence::Equivocation(evidence) => {
                 let at = evidence.height();
@@ -90,10 +111,10 @@ impl State {
                     && evidence.verify(&self.genesis_hash(), self.validators()).is_ok()
             }
             Offence::BadShare(evidence) => {
-                let fresh = !offences.shares.contains(&evidence.share.session)
-                    && offences.shares.len() < BAD_SHARE_COUNT_MAX;
-                let committee = || Committee::new(self.committee()?.keys).ok();
-                fresh && committee().is_some_and(|committee| evidence.verify(&committee).is_ok())
+                committee().is_some_and(|committee| evidence.verify(&committee).is_ok())
+            }
+            Offence::FalseClaim(evidence) => {
+                committee().is_some_and(|committee| evidence.verify(&committee).is_ok())
             }
         }
     }
@@ -116,10 +137,10 @@ impl Draft {
         }
         offences.count = offences.count.saturating_add(1);
         offences.slashed = offences.slashed.checked_add(lost).unwrap_or(MicroCaesar(u64::MAX));
-        match offence {
-            Offence::Equivocation(_) => offences.through = Some(moment.height),
-            Offence::BadShare(evidence) => {
-                offences.shares.insert(evidence.share.session);
+        match offence.in_signing() {
+            None => offences.through = Some(moment.height),
+            Some(offence) => {
+                offences.shares.insert(offence);
             }
         }
         self.put(&offender, &offences);

@@ -131,7 +131,7 @@ pub struct Offences {
     pub slashed: MicroCaesar,
     /// Equivocations up to this height are punished.
     pub through: Option<Height>,
-    /// The signing sessions of the bad shares that it was punished for.
+    /// The signing sessions of the bad shares, and the digests of the false claims, that it was punished for.
     pub shares: BTreeSet<Digest>,
 }
 

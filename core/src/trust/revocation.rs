@@ -48,7 +48,7 @@ impl TrustBundle {
         if !same {
             return Err(ListRefusal::Issuer);
         }
-        if !signed.is_signed_by(&anchor.issuing_key) {
+        if signed.signed_by(&anchor.issuing_key).is_err() {
             return Err(ListRefusal::Signature);
         }
         Ok(CheckedList { list: signed.list })

@@ -78,6 +78,16 @@ pub(super) const FAMILIES: &[Family] = &[
         None,
         "signatures that were tried again with other signers, since one was silent or lied",
     ),
+    counter(
+        "hypermesh_signatures_refused",
+        None,
+        "finished signatures and cosignatures of peers that do not hold, or come without their sender's word",
+    ),
+    counter(
+        "hypermesh_signatures_dropped",
+        None,
+        "stored signatures that other implementations would refuse: deleted, and made again",
+    ),
     gauge(
         "hypermesh_clock_behind",
         MILLISECONDS,

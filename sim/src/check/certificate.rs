@@ -136,7 +136,7 @@ fn is_logged(state: &State, row: &Certificate, signed: &SignedCertificate) -> bo
     let (timestamp, tbs) = (row.issued, signed.pre_tbs.clone());
     let entry = LogEntry { timestamp, issuer_key_hash: issuer.issuing_key_hash(), tbs };
     state.log().leaf_hash(row.leaf_index) == Some(entry.leaf_hash())
-        && issuer.issuing_key.verify_bytes(&signed.tbs, &signed.signature).is_ok()
+        && signed.signed_by(&issuer.issuing_key).is_ok()
 }
 
 fn check_status(state: &State, answer: &CertificateState) -> Result<(), String> {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use hypermesh_core::trustchain::ca::{
-    CERTIFICATE_BYTES_MAX, CRL_BYTES_MAX, PROOF_BYTES_MAX, REVOKED_COUNT_MAX, PemLabel, SerialNumber, TBS_BYTES_MAX, certificate_der, crl_der, from_pem, pem,
+    CERTIFICATE_BYTES_MAX, CRL_BYTES_MAX, PROOF_BYTES_MAX, REVOKED_COUNT_MAX, PemLabel, SerialNumber, TBS_BYTES_MAX, from_pem, pem,
     split, take_apart, take_apart_crl, with_proof,
 };
 use hypermesh_fuzz::{select, shown, text};
@@ -13,7 +13,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         0 | 1 => {
             let Ok(certificate) = take_apart(bytes) else { return };
             assert!(bytes.len() <= CERTIFICATE_BYTES_MAX);
-            assert_eq!(certificate_der(&certificate.tbs, &certificate.signature.0).as_deref(), Ok(bytes));
+            assert_eq!(certificate.to_der().as_deref(), Ok(bytes));
             let (pre_tbs, proof) = split(&certificate.tbs).expect("it was taken apart");
             assert_eq!((&pre_tbs, &proof), (&certificate.pre_tbs, &certificate.proof));
             let armoured = pem(PemLabel::Certificate, bytes);
@@ -39,7 +39,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         4 | 5 => {
             let Ok(list) = take_apart_crl(bytes) else { return };
             assert!(bytes.len() <= CRL_BYTES_MAX && list.list.entries.len() <= REVOKED_COUNT_MAX);
-            assert_eq!(crl_der(&list.tbs, &list.signature.0).as_deref(), Ok(bytes));
+            assert_eq!(list.to_der().as_deref(), Ok(bytes));
             for entry in &list.list.entries {
                 assert_eq!(list.list.entry(&entry.serial), Some(entry), "each entry is found");
             }

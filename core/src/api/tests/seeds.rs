@@ -119,7 +119,7 @@ fn seeds_of_certificates() {
     write("certificate", 0, "issuing", &certified.bundle.issuing_ders[0].0);
     let list = certified.mesh.state.revocation_list_tbs().unwrap();
     let signature = certified.mesh.sign(KeyPurpose::Issuing, &list);
-    write("certificate", 5, "list", &crl_der(&list, &signature.0).unwrap());
+    write("certificate", 5, "list", &crl_der(&list, &signature).unwrap());
     write("certificate", 2, "tbs", &apart.tbs);
     write("certificate", 3, "serial", &encode(&apart.serial));
     write("certificate", 4, "pem", pem(PemLabel::Certificate, &certified.der).as_bytes());

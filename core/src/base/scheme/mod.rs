@@ -2,7 +2,8 @@
 //!
 //! Which of the two is compiled in is decided by rustc's `--cfg hypermesh_simulation_crypto` for the whole build. It
 //! is no Cargo feature, because features leak between the crates of a workspace; and everything that touches a
-//! network refuses to compile with it. Both have the same interface, the same sizes and the same ways to fail.
+//! network refuses to compile with it. Both have the same interface, the same sizes and the same ways to fail,
+//! points of small and mixed order included.
 
 #[cfg(not(hypermesh_simulation_crypto))]
 mod ed25519;
@@ -10,9 +11,9 @@ mod ed25519;
 pub(crate) mod simulation;
 
 #[cfg(not(hypermesh_simulation_crypto))]
-pub(super) use ed25519::{Batch, Signing, is_key, verify};
+pub(super) use ed25519::{Batch, Signing, is_key, verify, verify_strict};
 #[cfg(hypermesh_simulation_crypto)]
-pub(super) use simulation::{Batch, Signing, is_key, verify};
+pub(super) use simulation::{Batch, Signing, is_key, verify, verify_strict};
 
 /// Which cryptography this build has: `real`, or `simulation`, in which anybody can forge anything.
 pub const SUITE: &str = if cfg!(hypermesh_simulation_crypto) { "simulation" } else { "real" };

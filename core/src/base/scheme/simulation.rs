@@ -1,10 +1,10 @@
 //! Schnorr signatures over a group in which discrete logarithms are a division, so that a run in the simulator takes
 //! its time for the protocol and not for the curve. **Anybody can forge these.**
 //!
-//! The field is that of the integers below 2⁶¹ - 1; the group is its addition, out of a generator. The algebra is that
-//! of Ed25519, so all that is built on it (key generation, threshold signatures, shares that are good or bad, repair)
-//! runs the same code, to the same verdicts, on values of the same size. What this does *not* show is anything about
-//! points that are of small or mixed order: there are none.
+//! The field is that of the integers below 2⁶¹ - 1; the group is its addition, out of a generator, beside a group of order
+//! eight. The algebra is that of Ed25519, so all that is built on it (key generation, threshold signatures, shares that are
+//! good or bad, repair) runs the same code, to the same verdicts, on values of the same size. There are elements of small
+//! and of mixed order as there, and both rules of verification: one multiplies by the cofactor, the other does not.
 
 use core::ops::{Add, AddAssign, Mul, Sub};
 use rand_core::{CryptoRng, RngCore};
@@ -13,16 +13,21 @@ use rand_core::{CryptoRng, RngCore};
 const ORDER: u64 = (1 << 61) - 1;
 /// The generator. Not one, so that a scalar is not taken for its point.
 const GENERATOR: u64 = 0x0f1e_2d3c_4b5a_6978;
-/// How many of 32 bytes a value takes. The rest are zero, or it is none.
+/// How many of 32 bytes a value takes. An element's part of small order takes the next; the rest are zero, or it is none.
 const VALUE_BYTES: usize = 8;
+/// How many elements of small order there are.
+const COFACTOR: u64 = 8;
 
 /// An element of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scalar(u64);
 
-/// An element of the group.
+/// An element of the group: a part of prime order, and one of small order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Element(u64);
+pub(crate) struct Element {
+    value: u64,
+    small: u8,
+}
 
 impl Scalar {
     pub(crate) const ZERO: Self = Self(0);
@@ -60,11 +65,11 @@ impl Scalar {
     }
 
     pub(crate) fn to_bytes(self) -> [u8; 32] {
-        encode(self.0)
+        encode(self.0, 0)
     }
 
     pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
-        decode(bytes).map(Self)
+        decode(bytes).filter(|(_, small)| *small == 0).map(|(value, _)| Self(value))
     }
 
     fn reduce(wide: u128) -> Self {
@@ -74,29 +79,47 @@ impl Scalar {
 }
 
 impl Element {
-    pub(crate) const IDENTITY: Self = Self(0);
-    pub(crate) const GENERATOR: Self = Self(GENERATOR);
+    pub(crate) const IDENTITY: Self = Self { value: 0, small: 0 };
+    pub(crate) const GENERATOR: Self = Self { value: GENERATOR, small: 0 };
+    /// One of small order: eight times it is the identity, and no fewer times.
+    #[cfg(any(test, hypermesh_simulation_crypto))]
+    pub(crate) const SMALL: Self = Self { value: 0, small: 1 };
+
+    /// Whether eight times this is the identity.
+    pub(crate) const fn is_small_order(self) -> bool {
+        self.value == 0
+    }
+
+    /// Whether this is a multiple of the generator.
+    pub(crate) const fn is_torsion_free(self) -> bool {
+        self.small == 0
+    }
 
     pub(crate) fn to_bytes(self) -> [u8; 32] {
-        encode(self.0)
+        encode(self.value, self.small)
     }
 
     pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
-        decode(bytes).map(Self)
+        decode(bytes).map(|(value, small)| Self { value, small })
     }
 }
 
-fn encode(value: u64) -> [u8; 32] {
+fn encode(value: u64, small: u8) -> [u8; 32] {
     let mut bytes = [0; 32];
-    let (start, _) = bytes.split_at_mut(VALUE_BYTES);
+    let (start, rest) = bytes.split_at_mut(VALUE_BYTES);
     start.copy_from_slice(&value.to_le_bytes());
+    if let Some(byte) = rest.first_mut() {
+        *byte = small;
+    }
     bytes
 }
 
-fn decode(bytes: &[u8; 32]) -> Option<u64> {
+fn decode(bytes: &[u8; 32]) -> Option<(u64, u8)> {
     let (value, rest) = bytes.split_first_chunk::<VALUE_BYTES>()?;
     let value = u64::from_le_bytes(*value);
-    (value < ORDER && rest.iter().all(|byte| *byte == 0)).then_some(value)
+    let (small, rest) = rest.split_first()?;
+    let is_canonical = value < ORDER && u64::from(*small) < COFACTOR && rest.iter().all(|byte| *byte == 0);
+    is_canonical.then_some((value, *small))
 }
 
 fn sum(one: u64, other: u64) -> u64 {
@@ -133,11 +156,17 @@ impl Mul for Scalar {
     }
 }
 
+/// An element of the group of order eight.
+fn reduced(small: u64) -> u8 {
+    u8::try_from(small % COFACTOR).expect("what is left is below the cofactor")
+}
+
 impl Add for Element {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self(sum(self.0, other.0))
+        let small = reduced(u64::from(self.small) + u64::from(other.small));
+        Self { value: sum(self.value, other.value), small }
     }
 }
 
@@ -151,7 +180,8 @@ impl Sub for Element {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
-        Self(sum(self.0, ORDER - other.0))
+        let small = reduced(u64::from(self.small) + COFACTOR - u64::from(other.small));
+        Self { value: sum(self.value, ORDER - other.value), small }
     }
 }
 
@@ -159,7 +189,9 @@ impl Mul<Scalar> for Element {
     type Output = Self;
 
     fn mul(self, scalar: Scalar) -> Self {
-        Self(product(self.0, scalar.0))
+        // As on the curve: the scalar's representative below the order acts on both parts.
+        let small = reduced(u64::from(self.small) * (scalar.0 % COFACTOR));
+        Self { value: product(self.value, scalar.0), small }
     }
 }
 
@@ -199,23 +231,45 @@ impl Signing {
     }
 }
 
-/// Whether this is an element of the group, and not the identity, for which anyone can sign.
+/// Whether this is an element of the group, and not one of small order, for which anyone can sign.
 pub(in crate::base) fn is_key(public: &[u8; 32]) -> bool {
-    Element::from_bytes(public).is_some_and(|element| element != Element::IDENTITY)
+    Element::from_bytes(public).is_some_and(|element| !element.is_small_order())
 }
 
-/// Whether a signature holds.
+/// Whether a signature holds if both sides are multiplied by the cofactor.
 pub(crate) fn verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    holds(public, message, signature).unwrap_or(false)
+    rest(public, message, signature).is_some_and(Element::is_small_order)
 }
 
-fn holds(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Option<bool> {
+/// Whether a signature holds as it is, under a key that [`is_key`].
+pub(in crate::base) fn verify_strict(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    is_key(public) && rest(public, message, signature) == Some(Element::IDENTITY)
+}
+
+/// What is left of the response's multiple of the generator when commitment and key are taken away.
+fn rest(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Option<Element> {
     let (commitment, response) = signature.split_first_chunk::<32>()?;
     let key = Element::from_bytes(public)?;
     let nonce = Element::from_bytes(commitment)?;
     let response = Scalar::from_bytes(response.try_into().ok()?)?;
     let challenge = Scalar::hash(FOR_CHALLENGES, &[commitment, public, message]);
-    Some(Element::GENERATOR * response == nonce + key * challenge)
+    Some(Element::GENERATOR * response - nonce - key * challenge)
+}
+
+/// A signature under any key, as only this scheme lets anyone make one, whose commitment has a part of small order: it
+/// holds by [`verify`], and not by [`verify_strict`].
+#[cfg(any(test, hypermesh_simulation_crypto))]
+pub(in crate::base) fn forge_twisted(public: &[u8; 32], message: &[u8]) -> Option<[u8; 64]> {
+    let logarithm = Scalar(Element::from_bytes(public)?.value) * Scalar(GENERATOR).invert();
+    let nonce = Scalar::hash(FOR_NONCES, &[public, message]);
+    let commitment = (Element::GENERATOR * nonce + Element::SMALL).to_bytes();
+    let challenge = Scalar::hash(FOR_CHALLENGES, &[&commitment, public, message]);
+    let response = (nonce + challenge * logarithm).to_bytes();
+    let mut signature = [0; 64];
+    let (first, second) = signature.split_at_mut(32);
+    first.copy_from_slice(&commitment);
+    second.copy_from_slice(&response);
+    Some(signature)
 }
 
 /// Signatures that are checked together.
@@ -276,13 +330,31 @@ mod tests {
             forged[bit / 8] ^= 1 << (bit % 8);
             assert!(!verify(&public, b"message", &forged), "bit {bit}");
         }
-        assert!(!is_key(&[0; 32]) && !is_key(&[7; 32]));
+        assert!(!is_key(&[0; 32]) && !is_key(&[7; 32]) && !is_key(&Element::SMALL.to_bytes()));
         let mut batch = Batch::default();
         let (digest, other) = ([2; 32], key.sign(&[2; 32]));
         batch.queue(public, &digest, &other);
         assert!(Batch(batch.0).verify(NoRandomness));
         batch.queue(public, &digest, &signature);
         assert!(!batch.verify(NoRandomness));
+    }
+
+    #[test]
+    fn a_commitment_with_a_part_of_small_order_holds_by_one_rule_alone() {
+        let key = Signing::from_seed([1; 32]);
+        let (public, honest) = (key.public(), key.sign(b"message"));
+        assert!(verify_strict(&public, b"message", &honest) && verify(&public, b"message", &honest));
+        let twisted = forge_twisted(&public, b"message").unwrap();
+        assert!(verify(&public, b"message", &twisted));
+        assert!(!verify_strict(&public, b"message", &twisted));
+        assert!(!verify(&public, b"other", &twisted));
+        let mut times = Element::IDENTITY;
+        for _ in 0..COFACTOR {
+            times += Element::SMALL;
+        }
+        assert_eq!(times, Element::IDENTITY);
+        assert_eq!(Element::SMALL - Element::SMALL, Element::IDENTITY);
+        assert!(!verify_strict(&Element::SMALL.to_bytes(), b"message", &honest));
     }
 
     #[test]

@@ -95,7 +95,8 @@ impl Commitment {
     /// That they have prime order (RFC 9591 §3.1) is not checked: it would cost a third of all signing, and
     /// nothing rests on it. No secret is ever multiplied with another's points, so none leaks; and a point
     /// of mixed order makes the aggregate fail, and the share of *its own maker*, both of which are checked
-    /// without the cofactor. Keys are another matter: their points are checked.
+    /// without the cofactor: the aggregate by [`crate::base::PublicKey::verify_strict`]. Keys are another matter: their
+    /// points are checked.
     pub(super) fn decode_points(points: &[u8; Self::POINT_BYTES]) -> Option<SigningCommitments> {
         let decode = |point: &[u8]| {
             let point = decode_element(point.try_into().ok()?)?;

@@ -17,7 +17,7 @@ use super::request::{NamedCommitment, ShareRequest, SignedShare, message_digest}
 use super::suite::round1::SigningCommitments;
 use super::suite::round2::SignatureShare;
 use super::suite::{CheaterDetection, Identifier, SigningPackage, aggregate_custom};
-use crate::base::{Digest, PublicKey, Signature};
+use crate::base::{Digest, PublicKey, Signature, StrictSignature};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -41,8 +41,8 @@ pub struct NotEnoughSigners {
 pub enum Progress {
     /// Shares are missing: [`SigningSession::missing`].
     Waiting,
-    /// The signature over the message. It was verified.
-    Signed(Signature),
+    /// The signature over the message. It was verified by the rule that others use.
+    Signed(StrictSignature),
 }
 
 /// Why a share is refused.
@@ -94,7 +94,7 @@ pub struct SigningSession {
     session: Digest,
     package: SigningPackage,
     shares: BTreeMap<PublicKey, SignedShare>,
-    signature: Option<Signature>,
+    signature: Option<StrictSignature>,
     /// Caught, in this session or in those that it is a retry of.
     culprits: BTreeSet<PublicKey>,
     /// Silent in those that it is a retry of.
@@ -233,11 +233,11 @@ impl SigningSession {
 
     /// The signature, once there is one.
     #[must_use]
-    pub const fn signature(&self) -> Option<Signature> {
+    pub const fn signature(&self) -> Option<StrictSignature> {
         self.signature
     }
 
-    fn finish(&mut self) -> Result<Signature, ShareFault> {
+    fn finish(&mut self) -> Result<StrictSignature, ShareFault> {
         let group = self.committee.group(self.request.purpose);
         let mut shares = BTreeMap::new();
         for (signer, signed) in &self.shares {
@@ -251,7 +251,9 @@ impl SigningSession {
         let aggregated = aggregate_custom(&self.package, &shares, &group.package, CheaterDetection::Disabled);
         let bytes = aggregated.and_then(|signature| signature.serialize()).ok();
         let signature = bytes.and_then(|bytes| bytes.try_into().ok()).map(Signature);
-        match signature.filter(|signature| group.public.verify_bytes(&self.message, signature).is_ok()) {
+        let verified =
+            signature.and_then(|signature| group.public.verify_strict(&self.message, &signature).ok());
+        match verified {
             Some(signature) => {
                 self.signature = Some(signature);
                 Ok(signature)

@@ -47,6 +47,9 @@ pub enum NoEvidence {
     /// The share is good.
     #[error("the share is good")]
     GoodShare,
+    /// The signature that was vouched for holds.
+    #[error("the signature that the accused vouched for holds")]
+    TrueClaim,
 }
 
 impl Serialize for ShareEvidence {

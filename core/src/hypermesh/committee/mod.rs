@@ -11,7 +11,8 @@
 //! - Commitments are handed out ahead of time, so a signature costs one round trip.
 //! - The coordinator is not trusted. It cannot choose what is signed, because a signer signs only bytes that
 //!   it derived itself; it cannot make a nonce serve twice, because the signer destroys it at first mention.
-//! - A bad share is signed by who sent it, which makes it [`ShareEvidence`] that anyone can check offline.
+//! - A bad share is signed by who sent it, which makes it [`ShareEvidence`] that anyone can check offline. So is the word
+//!   of a validator for a finished signature: a false one is a [`FalseClaim`].
 //!
 //! Everything here is pure: packages go in, packages come out. What it does **not** do: carry packages
 //! (round 2 of key generation needs a confidential, authenticated channel), order round 1 on the chain,
@@ -19,6 +20,7 @@
 //! gets them again from a quorum of others ([`RepairSession`]). Not built yet: handing the keys to another
 //! committee.
 
+mod claim;
 mod commitments;
 mod coordinator;
 mod evidence;
@@ -38,7 +40,11 @@ mod transcript;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+pub(crate) mod twist;
 
+pub use claim::{FalseClaim, SignatureClaim};
 pub use commitments::{
     Commitment, CommitmentOffer, CommitmentPool, Incarnation, NonceId, OFFER_COMMITMENT_COUNT_MAX,
     OfferFault, first_count, outstanding_count_max,

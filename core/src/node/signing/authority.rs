@@ -2,11 +2,9 @@
 //! coordinates in turn, so that the mesh shows the same bytes; the next steps in if it does not.
 
 use crate::base::{Mono, PublicKey, UnixMillis, reached};
-use crate::node::message::{Message, TaskSignature};
 use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, Node};
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -97,32 +95,10 @@ impl Node {
 
     pub(in crate::node) fn send_authority(&mut self, peer: PublicKey) {
         for task in self.shared_tasks() {
-            if let Some(signature) = self.signing.finished.get(&task).copied() {
-                self.send(peer, &Message::Signature(TaskSignature { task, signature }));
+            let vouched = self.signing.finished.get(&task).and_then(|signature| self.vouch(task, signature));
+            if let Some(message) = vouched {
+                self.send(peer, &message);
             }
         }
-    }
-
-    pub(in crate::node) fn on_task_signature(&mut self, from: PublicKey, given: TaskSignature) {
-        let TaskSignature { task, signature } = given;
-        if !task.is_shared() || self.signing.finished.contains_key(&task) {
-            return;
-        }
-        let key =
-            self.signing.committee.as_ref().and_then(|committee| committee.keys().public(task.purpose()));
-        let (Some(key), Ok(Some(message))) = (key, self.derive(task)) else {
-            // Most likely of a block that is on its way here.
-            reached!(self.marks, "a signature comes before its block");
-            self.signing.early.insert(from, TaskSignature { task, signature });
-            return;
-        };
-        if key.verify_bytes(&message, &signature).is_err() {
-            let reason = "sent a signature that does not hold".to_string();
-            return self.outbox.event(Event::PeerFault { peer: from, reason });
-        }
-        self.end_session(task);
-        self.keep_signature(task, signature);
-        self.publish();
-        self.answer_waiting();
     }
 }

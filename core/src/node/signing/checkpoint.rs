@@ -1,11 +1,10 @@
 //! Checkpoints of the log: the validators' cosignatures, and the signed note that they make.
 
-use crate::base::{PublicKey, Signature, reached};
-use crate::hypermesh::committee::KeyPurpose;
+use crate::base::{PublicKey, Signature, SignatureError, reached};
 use crate::node::task::Task;
 use crate::node::{Event, Node};
 use crate::state::{Validator, cosigner_name};
-use crate::trustchain::ct::{Cosigner, NoteSignature, SignedCheckpoint};
+use crate::trustchain::ct::{NoteSignature, SignedCheckpoint};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -24,8 +23,13 @@ impl Node {
     pub(super) fn take_cosignature(&mut self, from: PublicKey, size: u64, signature: Signature) {
         let Some(checkpoint) = self.checkpoint(size) else { return };
         let message = checkpoint.cosignature_message(self.cosignature_seconds());
-        if from.verify_bytes(message.as_bytes(), &signature).is_ok() {
-            self.signing.cosignatures.entry(size).or_default().insert(from, signature);
+        match from.verify_strict(message.as_bytes(), &signature) {
+            Ok(verified) => {
+                self.signing.cosignatures.entry(size).or_default().insert(from, verified);
+            }
+            Err(SignatureError) => {
+                self.refuse_signature(from, "sent a cosignature that does not hold".to_string());
+            }
         }
     }
 
@@ -59,15 +63,12 @@ impl Node {
         if cosignatures.len() < self.state.validators().quorum() {
             return None;
         }
-        let log_key = self.signing.committee.as_ref()?.keys().public(KeyPurpose::Log)?;
         let zone = self.state.genesis_document().zone.clone();
-        let mut signatures =
-            alloc::vec![NoteSignature::by_log(&checkpoint.origin, &log_key, signature).ok()?];
+        let mut signatures = alloc::vec![NoteSignature::by_log(&checkpoint.origin, signature).ok()?];
         for (validator, signature) in cosignatures {
             let row = self.state.get::<Validator>(validator)?;
-            let cosigner = Cosigner { name: cosigner_name(&row.name, &zone), key: *validator };
-            signatures
-                .push(NoteSignature::by_cosigner(&cosigner, self.cosignature_seconds(), signature).ok()?);
+            let name = cosigner_name(&row.name, &zone);
+            signatures.push(NoteSignature::by_cosigner(&name, self.cosignature_seconds(), signature).ok()?);
         }
         SignedCheckpoint { checkpoint, signatures }.to_note().ok()
     }

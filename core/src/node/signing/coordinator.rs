@@ -2,11 +2,11 @@
 
 use super::{SIGNER_TIMEOUT, Session};
 use crate::api::TraceEvent;
-use crate::base::{PublicKey, Signature, Table, WriteBatch, reached};
+use crate::base::{PublicKey, StrictSignature, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
     KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare, SigningSession,
 };
-use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX, TaskSignature};
+use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
 use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, Node};
@@ -239,7 +239,7 @@ impl Node {
     }
 
     /// Keeps a finished signature, on disk too.
-    pub(super) fn keep_signature(&mut self, task: Task, signature: Signature) {
+    pub(super) fn keep_signature(&mut self, task: Task, signature: StrictSignature) {
         self.signing.starved.remove(&task);
         self.signing.wanted_since.remove(&task);
         self.signing.finished.insert(task, signature);
@@ -247,15 +247,17 @@ impl Node {
             return self.keep_revocation_list(number, &signature);
         }
         let mut writes = WriteBatch::default();
-        writes.put(Table::Signed, task.key(), signature.0);
+        writes.put(Table::Signed, task.key(), signature.signature().0);
         let _token = self.persist(writes);
     }
 
-    pub(super) fn finish_task(&mut self, task: Task, signature: Signature) {
+    pub(super) fn finish_task(&mut self, task: Task, signature: StrictSignature) {
         self.note_signing(task, |on| TraceEvent::Aggregated { on });
         self.keep_signature(task, signature);
         if task.is_shared() {
-            self.broadcast(&Message::Signature(TaskSignature { task, signature }));
+            if let Some(message) = self.vouch(task, &signature) {
+                self.broadcast(&message);
+            }
             self.publish();
         }
         if let Task::Leaf(serial) = task {

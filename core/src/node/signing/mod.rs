@@ -5,11 +5,15 @@ mod authority;
 mod checkpoint;
 mod commitments;
 mod coordinator;
+mod finished;
 mod revocation;
 mod signer;
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests;
 mod waiting;
 
-use crate::base::{Digest, Mono, PublicKey, Reader as _, Signature, Size, Table, WriteBatch};
+use crate::base::{Digest, Mono, PublicKey, Reader as _, Size, StrictSignature, Table, WriteBatch};
 use crate::hypermesh::committee::{CommitmentPool, Committee, Signer, SigningSession};
 use crate::node::commit::Committed;
 use crate::node::message::TaskSignature;
@@ -53,9 +57,9 @@ pub(in crate::node) struct Signing {
     /// The checkpoints that answers with certificates need, by the log's size.
     pub(in crate::node) log_sizes: BTreeMap<SerialNumber, u64>,
     /// Finished signatures: those that the whole mesh shares, and those that someone waits for.
-    pub(in crate::node) finished: BTreeMap<Task, Signature>,
+    pub(in crate::node) finished: BTreeMap<Task, StrictSignature>,
     /// Cosignatures by log size and validator.
-    cosignatures: BTreeMap<u64, BTreeMap<PublicKey, Signature>>,
+    cosignatures: BTreeMap<u64, BTreeMap<PublicKey, StrictSignature>>,
     /// Who gave a share for a checkpoint and no cosignature: asked last from then on.
     uncosigned: BTreeSet<(Task, PublicKey)>,
     /// The validators' signed confirmations of the committee's keys.
@@ -130,9 +134,7 @@ impl Node {
 
     fn load_signature(&mut self, task: Task) -> Result<(), OpenFault> {
         if let Some(row) = self.store.get(Table::Signed, &task.key())? {
-            let damaged = OpenFault::Damaged { what: "signature" };
-            let signature = Signature(row.try_into().map_err(|_| damaged)?);
-            self.signing.finished.insert(task, signature);
+            self.take_stored(task, &row);
         }
         Ok(())
     }

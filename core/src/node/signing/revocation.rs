@@ -5,14 +5,14 @@
 //! node that finds no quorum goes on showing the last one; `nextUpdate` tells its age.
 
 use crate::api::{ApiFault, FaultKind, PublishedList, Response};
-use crate::base::{Reader as _, Signature, Table, WriteBatch, decode, encode};
+use crate::base::{Reader as _, StrictSignature, Table, WriteBatch, decode, encode};
+use crate::hypermesh::committee::KeyPurpose;
 use crate::node::task::Task;
 use crate::node::waiters::{Crowded, WAITER_PER_THING_COUNT_MAX};
 use crate::node::{Event, Node, OpenFault, RequestId};
-use crate::trustchain::ca::{CRL_BYTES_MAX, CRL_MS_LIFETIME, crl_der};
+use crate::trustchain::ca::{CRL_BYTES_MAX, CRL_MS_LIFETIME, crl_der, take_apart_crl};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use borsh::{BorshDeserialize, BorshSerialize};
 
 /// The key of the newest signed list in the store.
 const LIST_KEY: &[u8] = b"revocation list";
@@ -25,7 +25,7 @@ pub(super) struct Lists {
     /// The to-be-signed bytes of the newest lists, by number.
     derived: BTreeMap<u64, Derived>,
     /// The newest that is signed.
-    signed: Option<SignedList>,
+    signed: Option<PublishedList>,
     /// Who waits for a list with at least this number.
     waiting: Vec<(RequestId, u64)>,
 }
@@ -35,16 +35,10 @@ struct Derived {
     this_update: crate::base::UnixMillis,
 }
 
-#[derive(Clone, BorshSerialize, BorshDeserialize)]
-struct SignedList {
-    list: PublishedList,
-    signature: Signature,
-}
-
 impl Lists {
     /// The number of the newest list that is signed.
     pub(super) fn newest_signed(&self) -> Option<u64> {
-        self.signed.as_ref().map(|signed| signed.list.number)
+        self.signed.as_ref().map(|signed| signed.number)
     }
 }
 
@@ -54,12 +48,24 @@ impl Node {
         self.derive_revocation_list();
         if let Some(row) = self.store.get(Table::Signed, LIST_KEY)? {
             let damaged = OpenFault::Damaged { what: "revocation list" };
-            let signed: SignedList = decode(&row, CRL_BYTES_MAX + 1024).map_err(|_| damaged)?;
-            self.signing.finished.insert(Task::RevocationList(signed.list.number), signed.signature);
-            self.signing.lists.signed = Some(signed);
+            let list: PublishedList = decode(&row, CRL_BYTES_MAX + 1024).map_err(|_| damaged)?;
+            match self.signature_of(&list) {
+                Some(signature) => {
+                    self.signing.finished.insert(Task::RevocationList(list.number), signature);
+                    self.signing.lists.signed = Some(list);
+                }
+                None => self.drop_stored(LIST_KEY.to_vec(), "revocation list"),
+            }
         }
         self.want_shared(self.state.time());
         Ok(())
+    }
+
+    /// The signature of a stored list, if it holds. The bytes are the list's own: an older one cannot be derived again.
+    fn signature_of(&self, list: &PublishedList) -> Option<StrictSignature> {
+        let key = self.signing.committee.as_ref()?.keys().public(KeyPurpose::Issuing)?;
+        let signed = take_apart_crl(&list.crl_der).ok().filter(|signed| signed.list.number == list.number)?;
+        signed.signed_by(&key).ok()
     }
 
     /// Derives the bytes of a list that the last block fixed.
@@ -91,20 +97,19 @@ impl Node {
     }
 
     /// Keeps a signed list, unless there is a newer one.
-    pub(super) fn keep_revocation_list(&mut self, number: u64, signature: &Signature) {
+    pub(super) fn keep_revocation_list(&mut self, number: u64, signature: &StrictSignature) {
         if self.signing.lists.newest_signed() >= Some(number) {
             return;
         }
         let Some(Derived { tbs, this_update }) = self.signing.lists.derived.get(&number) else { return };
         let this_update = *this_update;
-        let Ok(crl_der) = crl_der(tbs, &signature.0) else { return };
+        let Ok(crl_der) = crl_der(tbs, signature) else { return };
         let next_update = this_update.plus(CRL_MS_LIFETIME);
         let list = PublishedList { number, this_update, next_update, newest: number, crl_der };
-        let signed = SignedList { list, signature: *signature };
         let mut writes = WriteBatch::default();
-        writes.put(Table::Signed, LIST_KEY, encode(&signed));
+        writes.put(Table::Signed, LIST_KEY, encode(&list));
         let _token = self.persist(writes);
-        self.signing.lists.signed = Some(signed);
+        self.signing.lists.signed = Some(list);
         self.count("trustchain", "revocation_lists_total", 1);
         self.outbox.event(Event::RevocationListSigned { number });
     }
@@ -134,7 +139,7 @@ impl Node {
 
     /// The newest signed list, and the number of the newest that there is.
     fn published_list(&self) -> Option<PublishedList> {
-        let list = self.signing.lists.signed.as_ref()?.list.clone();
+        let list = self.signing.lists.signed.clone()?;
         let newest = self.state.revocation_list_number().unwrap_or_default();
         Some(PublishedList { newest: newest.max(list.number), ..list })
     }

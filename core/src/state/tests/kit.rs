@@ -2,7 +2,7 @@
 //! What a network would carry is handed over by hand.
 
 use crate::base::{
-    Digest, Entropy, Height, MicroCaesar, Profile, PublicKey, SecretKey, Signature, UnixMillis,
+    Digest, Entropy, Height, MicroCaesar, Profile, PublicKey, SecretKey, StrictSignature, UnixMillis,
 };
 use crate::caesar::BlockMovements;
 use crate::hypermesh::committee::{
@@ -449,7 +449,7 @@ impl Mesh {
     }
 
     /// The committee's signature, made with shares of the threshold.
-    pub(crate) fn sign(&self, purpose: KeyPurpose, message: &[u8]) -> Signature {
+    pub(crate) fn sign(&self, purpose: KeyPurpose, message: &[u8]) -> StrictSignature {
         let committee = Arc::new(Committee::new(self.state.committee().unwrap().keys).unwrap());
         let mut entropy = Seeded::new(11);
         let coordinator = self.validators[0].public();

@@ -2,10 +2,11 @@
 
 use super::kit::*;
 use super::ledger::{bond, histories_hold, unbond};
-use crate::base::{Digest, Height, MicroCaesar, Profile, PublicKey, SecretKey};
+use crate::base::{Digest, Height, MicroCaesar, Profile, PublicKey, SecretKey, Signature, StrictSignature};
 use crate::caesar::*;
 use crate::hypermesh::committee::{
-    CommitmentPool, Committee, KeyPurpose, ShareEvidence, SignedShare, Signer, SigningSession,
+    CommitmentPool, Committee, FalseClaim, KeyPurpose, ShareEvidence, SignatureClaim, SignedShare, Signer,
+    SigningSession,
 };
 use crate::hypermesh::ordering::{Evidence, ProposalHeader, Round, Vote, VoteKind};
 use crate::state::*;
@@ -53,6 +54,20 @@ fn bad_share(mesh: &Mesh, liar: &SecretKey, number: u64) -> ShareEvidence {
     ShareEvidence { request, message: MESSAGE.to_vec(), share }
 }
 
+/// A validator's word for a signature that does not hold.
+fn false_claim(mesh: &Mesh, liar: &SecretKey, number: u8) -> FalseClaim {
+    let mut claim = SignatureClaim {
+        committee: mesh.state.committee().unwrap().keys.digest(),
+        purpose: KeyPurpose::Root,
+        message: StrictSignature::message_digest(MESSAGE),
+        signature: Signature([number; 64]),
+        validator: liar.public(),
+        word: Signature([0; 64]),
+    };
+    claim.word = liar.sign(&claim.digest());
+    FalseClaim { claim, message: MESSAGE.to_vec() }
+}
+
 fn accuse(mesh: &Mesh, by: usize, offence: Offence) -> SystemOperation {
     mesh.say(&mesh.validators[by], SystemAction::Accuse(Box::new(offence)))
 }
@@ -63,7 +78,7 @@ fn at_stake(mesh: &Mesh, validator: PublicKey) -> MicroCaesar {
 
 #[test]
 fn each_kind_of_proved_lie_costs_all_that_is_at_stake_and_goes_to_the_reserve() {
-    for kind in 0..3 {
+    for kind in 0..4 {
         let mut mesh = Mesh::active();
         let liar = mesh.validators[2].clone();
         let key = liar.public();
@@ -71,7 +86,8 @@ fn each_kind_of_proved_lie_costs_all_that_is_at_stake_and_goes_to_the_reserve() 
         let offence = match kind {
             0 => Offence::Equivocation(votes(&mesh, &liar, height)),
             1 => Offence::Equivocation(proposals(&mesh, &liar, height)),
-            _ => Offence::BadShare(bad_share(&mesh, &liar, 1)),
+            2 => Offence::BadShare(bad_share(&mesh, &liar, 1)),
+            _ => Offence::FalseClaim(false_claim(&mesh, &liar, 1)),
         };
         let before = mesh.state.balance(Place::Reserve);
         let word = accuse(&mesh, 0, offence.clone());
@@ -215,6 +231,6 @@ fn bad_shares_are_punished_up_to_their_limit_and_not_one_past_it() {
         draft.put(&liar.public(), &Offences { shares: sessions.collect(), ..Offences::default() });
         draft.finish().0
     };
-    assert!(with(BAD_SHARE_COUNT_MAX - 1).accepts(&word));
-    assert!(!with(BAD_SHARE_COUNT_MAX).accepts(&word));
+    assert!(with(SIGNING_OFFENCE_COUNT_MAX - 1).accepts(&word));
+    assert!(!with(SIGNING_OFFENCE_COUNT_MAX).accepts(&word));
 }

@@ -12,9 +12,7 @@ use crate::state::{
     Certificate, ConsensusProof, Effect, Header, SystemAction, SystemOperation, cosigner_name,
 };
 use crate::trustchain::ca::{SerialNumber, certificate_der, with_proof};
-use crate::trustchain::ct::{
-    Checkpoint, Cosigner, LogEntry, MerkleTree, NoteSignature, SignedCheckpoint, TreeHead,
-};
+use crate::trustchain::ct::{Checkpoint, LogEntry, MerkleTree, NoteSignature, SignedCheckpoint, TreeHead};
 use alloc::string::String;
 use alloc::vec::Vec;
 use proptest::prelude::*;
@@ -51,7 +49,7 @@ fn certified_in(mut mesh: Mesh) -> Certified {
 }
 
 fn bundle_of(mesh: &Mesh) -> TrustBundle {
-    let signed = |tbs: Vec<u8>| certificate_der(&tbs, &mesh.sign(KeyPurpose::Root, &tbs).0).unwrap();
+    let signed = |tbs: Vec<u8>| certificate_der(&tbs, &mesh.sign(KeyPurpose::Root, &tbs)).unwrap();
     TrustBundle {
         genesis: mesh.genesis.as_ref().clone(),
         confirmations: mesh.confirmations.clone(),
@@ -83,7 +81,7 @@ fn der_of(mesh: &Mesh, serial: SerialNumber) -> Vec<u8> {
 /// What thieves of as many shares as it takes can make: the committee's signature over anything.
 pub(crate) fn signed_with(mesh: &Mesh, pre_tbs: &[u8], proof: &ConsensusProof) -> Vec<u8> {
     let tbs = with_proof(pre_tbs, &encode(proof)).unwrap();
-    certificate_der(&tbs, &mesh.sign(KeyPurpose::Issuing, &tbs).0).unwrap()
+    certificate_der(&tbs, &mesh.sign(KeyPurpose::Issuing, &tbs)).unwrap()
 }
 
 fn proof_of(mesh: &Mesh, serial: SerialNumber) -> CertificateProof {
@@ -116,16 +114,15 @@ impl Note {
 
 fn checkpoint(mesh: &Mesh, note: &Note) -> String {
     let checkpoint = Checkpoint { origin: note.origin.clone(), head: note.head };
-    let log_key = mesh.state.committee().unwrap().keys.public(note.log).unwrap();
     let signature = mesh.sign(note.log, checkpoint.body().as_bytes());
-    let mut signatures = alloc::vec![NoteSignature::by_log(&note.origin, &log_key, &signature).unwrap()];
+    let mut signatures = alloc::vec![NoteSignature::by_log(&note.origin, &signature).unwrap()];
     for rank in &note.cosigners {
         let validator = &mesh.genesis.validators[*rank];
         let name = cosigner_name(&validator.name, &mesh.genesis.zone);
-        let cosigner = Cosigner { name, key: validator.member.key };
         let message = checkpoint.cosignature_message(1);
         let signature = mesh.validators[*rank].sign_bytes(message.as_bytes());
-        signatures.push(NoteSignature::by_cosigner(&cosigner, 1, &signature).unwrap());
+        let signature = validator.member.key.verify_strict(message.as_bytes(), &signature).unwrap();
+        signatures.push(NoteSignature::by_cosigner(&name, 1, &signature).unwrap());
     }
     SignedCheckpoint { checkpoint, signatures }.to_note().unwrap()
 }

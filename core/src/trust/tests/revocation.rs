@@ -10,7 +10,7 @@ const HOUR_MS: u64 = 3_600_000;
 /// The newest revocation list of a mesh, signed by the key for this purpose.
 fn list_of(mesh: &Mesh, purpose: KeyPurpose) -> Vec<u8> {
     let tbs = mesh.state.revocation_list_tbs().unwrap();
-    crl_der(&tbs, &mesh.sign(purpose, &tbs).0).unwrap()
+    crl_der(&tbs, &mesh.sign(purpose, &tbs)).unwrap()
 }
 
 /// A mesh in which [`Certified::serial`] is revoked.
@@ -85,7 +85,7 @@ fn a_list_of_anybody_else_is_refused() {
         issuer
     };
     let tbs = issuer.crl_tbs(&certified.mesh.state.revocation_list().unwrap()).unwrap();
-    let foreign = crl_der(&tbs, &certified.mesh.sign(KeyPurpose::Issuing, &tbs).0).unwrap();
+    let foreign = crl_der(&tbs, &certified.mesh.sign(KeyPurpose::Issuing, &tbs)).unwrap();
     assert_eq!(certified.bundle.verify_revocation_list(&foreign), Err(ListRefusal::Issuer));
 }
 

@@ -226,7 +226,7 @@ fn a_certificate_that_was_signed_and_never_logged_is_found_out() {
     let logged = pre_tbs(mesh, leaf_index);
 
     // No proof of approval at all.
-    let bare = certificate_der(&logged, &mesh.sign(KeyPurpose::Issuing, &logged).0).unwrap();
+    let bare = certificate_der(&logged, &mesh.sign(KeyPurpose::Issuing, &logged)).unwrap();
     assert_eq!(failed(&verify(&bare, Some(proof))), CheckName::Approved);
 
     // Bytes that are in no log, beside a real header.
@@ -298,7 +298,7 @@ fn a_wrong_inclusion_proof_fails() {
     assert_eq!(wrong(&|proof| proof.header.log_root = Digest::ZERO), CheckName::Logged);
 
     let tbs_with = with_proof(&tbs, b"no proof").unwrap();
-    let der = certificate_der(&tbs_with, &mesh.sign(KeyPurpose::Issuing, &tbs_with).0).unwrap();
+    let der = certificate_der(&tbs_with, &mesh.sign(KeyPurpose::Issuing, &tbs_with)).unwrap();
     assert_eq!(failed(&verify(&der, None)), CheckName::Approved);
 }
 

@@ -3,6 +3,7 @@
 use super::CRL_BYTES_MAX;
 use super::request::PEM_BYTES_MAX;
 use super::take_apart::{CertificateFault, decode_tbs};
+use crate::base::StrictSignature;
 use alloc::string::String;
 use alloc::vec::Vec;
 use der::Encode;
@@ -77,12 +78,20 @@ impl PemLabel {
     }
 }
 
-/// The certificate with these to-be-signed bytes and this Ed25519 signature, in DER. Whether the signature holds
-/// is not checked.
+/// The certificate with these to-be-signed bytes and this signature over them, in DER. Under whose key it should be is
+/// for the caller.
 ///
 /// # Errors
-/// If the bytes are not a to-be-signed certificate in canonical DER.
-pub fn certificate_der(tbs: &[u8], signature: &[u8; 64]) -> Result<Vec<u8>, CertificateFault> {
+/// If the bytes are not a to-be-signed certificate in canonical DER, or the signature is over others.
+pub fn certificate_der(tbs: &[u8], signature: &StrictSignature) -> Result<Vec<u8>, CertificateFault> {
+    if !signature.is_over(tbs) {
+        return Err(CertificateFault::OtherBytes);
+    }
+    framed(tbs, &signature.signature().0)
+}
+
+/// The certificate with these to-be-signed bytes and this signature, which is not verified.
+pub(super) fn framed(tbs: &[u8], signature: &[u8; 64]) -> Result<Vec<u8>, CertificateFault> {
     let certificate = Certificate {
         tbs_certificate: decode_tbs(tbs)?,
         signature_algorithm: ed25519_algorithm(),

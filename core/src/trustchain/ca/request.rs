@@ -128,7 +128,7 @@ impl CertificateRequest {
     }
 }
 
-/// Ed25519 by the rules that the whole code base keeps, ECDSA by the TLS library's.
+/// Ed25519 by the rule that other implementations use, ECDSA by the TLS library's.
 fn check_signature(request: &X509CertificationRequest<'_>, key: &SubjectKey) -> Result<(), RequestFault> {
     let scheme = &request.signature_algorithm.algorithm;
     let scheme_fault = || Err(RequestFault::SignatureScheme { scheme: scheme.to_id_string() });
@@ -137,7 +137,7 @@ fn check_signature(request: &X509CertificationRequest<'_>, key: &SubjectKey) -> 
             let bytes = <[u8; 64]>::try_from(request.signature_value.data.as_ref());
             let signature = Signature(bytes.map_err(|_| RequestFault::Signature)?);
             let signed = request.certification_request_info.raw;
-            public.verify_bytes(signed, &signature).map_err(|_| RequestFault::Signature)
+            public.verify_strict(signed, &signature).map(|_| ()).map_err(|_| RequestFault::Signature)
         }
         (SubjectAlgorithm::EcdsaP256 | SubjectAlgorithm::EcdsaP384, _)
             if *scheme == OID_SIG_ECDSA_WITH_SHA256 || *scheme == OID_SIG_ECDSA_WITH_SHA384 =>

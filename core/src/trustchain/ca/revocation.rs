@@ -10,7 +10,7 @@
 use super::assemble::ed25519_algorithm;
 use super::build::{Recorder, calendar, encoding_fault};
 use super::{BuildFault, Issuer, SerialNumber};
-use crate::base::{PublicKey, Signature, UnixMillis};
+use crate::base::{PublicKey, Signature, SignatureError, StrictSignature, UnixMillis};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -119,7 +119,7 @@ pub struct RevocationList {
 pub struct SignedRevocationList {
     /// The to-be-signed bytes, over which the signature is.
     pub tbs: Vec<u8>,
-    /// The issuer's signature.
+    /// The issuer's signature, not verified: see [`Self::signed_by`].
     pub signature: Signature,
     /// The issuer's distinguished name, in DER.
     pub issuer_name: Vec<u8>,
@@ -145,6 +145,9 @@ pub enum RevocationListFault {
     /// A list, but not in its one DER encoding.
     #[error("the revocation list is not canonically encoded")]
     NotCanonical,
+    /// A signature over other bytes than those of the list.
+    #[error("the signature is over other bytes than those of the revocation list")]
+    OtherBytes,
     /// A list that this authority would not have made.
     #[error("not a revocation list of this authority: {reason}")]
     Shape {
@@ -185,12 +188,19 @@ impl Issuer {
     }
 }
 
-/// The revocation list with these to-be-signed bytes and this Ed25519 signature, in DER. Whether the signature
-/// holds is not checked.
+/// The revocation list with these to-be-signed bytes and this signature over them, in DER. Under whose key it should be
+/// is for the caller.
 ///
 /// # Errors
-/// If the bytes are not a to-be-signed list in canonical DER.
-pub fn crl_der(tbs: &[u8], signature: &[u8; 64]) -> Result<Vec<u8>, RevocationListFault> {
+/// If the bytes are not a to-be-signed list in canonical DER, or the signature is over others.
+pub fn crl_der(tbs: &[u8], signature: &StrictSignature) -> Result<Vec<u8>, RevocationListFault> {
+    if !signature.is_over(tbs) {
+        return Err(RevocationListFault::OtherBytes);
+    }
+    framed(tbs, &signature.signature().0)
+}
+
+fn framed(tbs: &[u8], signature: &[u8; 64]) -> Result<Vec<u8>, RevocationListFault> {
     let tbs_cert_list = TbsCertList::from_der(tbs).map_err(|_| RevocationListFault::Malformed)?;
     let list = CertificateList {
         tbs_cert_list,
@@ -242,10 +252,21 @@ pub fn take_apart_crl(der: &[u8]) -> Result<SignedRevocationList, RevocationList
 }
 
 impl SignedRevocationList {
-    /// Whether this key signed it.
-    #[must_use]
-    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
-        key.verify_bytes(&self.tbs, &self.signature).is_ok()
+    /// Verifies the signature under a key, by the rule that other implementations use.
+    ///
+    /// # Errors
+    /// If it does not hold.
+    pub fn signed_by(&self, key: &PublicKey) -> Result<StrictSignature, SignatureError> {
+        key.verify_strict(&self.tbs, &self.signature)
+    }
+
+    /// The list as it was taken apart, for tests of what is read and written.
+    ///
+    /// # Errors
+    /// If its parts were changed so that they do not encode.
+    #[cfg(any(test, hypermesh_fuzzing))]
+    pub fn to_der(&self) -> Result<Vec<u8>, RevocationListFault> {
+        framed(&self.tbs, &self.signature.0)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::proof_extension::{CONSENSUS_PROOF, PROVEN_TBS_BYTES_MAX, split};
 use super::{KeyFault, NameFault, ProofFault, SerialNumber, SubjectKey, SubjectNames, Validity};
-use crate::base::{Signature, UnixMillis};
+use crate::base::{PublicKey, Signature, SignatureError, StrictSignature, UnixMillis};
 use crate::trustchain::DomainName;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -55,7 +55,7 @@ pub struct SignedCertificate {
     pub pre_tbs: Vec<u8>,
     /// The consensus proof, if it carries one.
     pub proof: Option<Vec<u8>>,
-    /// The issuer's signature.
+    /// The issuer's signature, not verified: see [`Self::signed_by`].
     pub signature: Signature,
     /// The serial number.
     pub serial: SerialNumber,
@@ -103,6 +103,9 @@ pub enum CertificateFault {
         /// Its object identifier.
         oid: String,
     },
+    /// A signature over other bytes than those of the certificate.
+    #[error("the signature is over other bytes than those of the certificate")]
+    OtherBytes,
     /// A consensus proof that is not as it should be.
     #[error(transparent)]
     Proof(#[from] ProofFault),
@@ -147,6 +150,25 @@ pub fn take_apart(der: &[u8]) -> Result<SignedCertificate, CertificateFault> {
         authority_key_id: extensions.authority_key_id()?,
         subject_key_id: extensions.subject_key_id()?,
     })
+}
+
+impl SignedCertificate {
+    /// Verifies the signature under a key, by the rule that other implementations use.
+    ///
+    /// # Errors
+    /// If it does not hold.
+    pub fn signed_by(&self, key: &PublicKey) -> Result<StrictSignature, SignatureError> {
+        key.verify_strict(&self.tbs, &self.signature)
+    }
+
+    /// The certificate as it was taken apart, for tests of what is read and written.
+    ///
+    /// # Errors
+    /// If its parts were changed so that they do not encode.
+    #[cfg(any(test, hypermesh_fuzzing))]
+    pub fn to_der(&self) -> Result<Vec<u8>, CertificateFault> {
+        super::assemble::framed(&self.tbs, &self.signature.0)
+    }
 }
 
 /// What the certificate with these to-be-signed bytes is for: of a log's entry, which holds no more of it.

@@ -2,11 +2,11 @@
 //!
 //! The formats are C2SP's: `tlog-checkpoint` for the text, `signed-note` around it, `tlog-cosignature` for the
 //! validators' lines. The committee's log key signs the text as it is; a validator signs it with the time at
-//! which it saw the log in that state. This module checks signatures under keys that it is given; whose they are,
-//! and how many are enough, is for the caller.
+//! which it saw the log in that state. This module checks signatures under keys that it is given, by the rule that other
+//! tools use; whose the keys are, and how many are enough, is for the caller.
 
 use super::tree::TreeHead;
-use crate::base::{Digest, PublicKey, Signature};
+use crate::base::{Digest, PublicKey, Signature, StrictSignature};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{borrow::ToOwned, format};
@@ -143,29 +143,30 @@ impl Checkpoint {
 }
 
 impl NoteSignature {
-    /// The log's line: the committee's signature over [`Checkpoint::body`].
+    /// The log's line: the committee's signature over [`Checkpoint::body`], by the key under which it was verified.
     ///
     /// # Errors
     /// If the origin cannot name a key.
-    pub fn by_log(origin: &str, key: &PublicKey, signature: &Signature) -> Result<Self, CheckpointFault> {
+    pub fn by_log(origin: &str, signature: &StrictSignature) -> Result<Self, CheckpointFault> {
         check_key_name(origin)?;
-        let key_id = key_id(origin, ED25519, key);
-        Ok(Self { name: origin.to_owned(), key_id, bytes: signature.0.to_vec() })
+        let key_id = key_id(origin, ED25519, &signature.key());
+        Ok(Self { name: origin.to_owned(), key_id, bytes: signature.signature().0.to_vec() })
     }
 
-    /// A validator's line: its signature over [`Checkpoint::cosignature_message`] of this time.
+    /// A validator's line: its signature over [`Checkpoint::cosignature_message`] of this time, by the key under which it
+    /// was verified.
     ///
     /// # Errors
     /// If the cosigner's name cannot name a key.
     pub fn by_cosigner(
-        cosigner: &Cosigner,
+        name: &str,
         timestamp_seconds: u64,
-        signature: &Signature,
+        signature: &StrictSignature,
     ) -> Result<Self, CheckpointFault> {
-        check_key_name(&cosigner.name)?;
-        let key_id = key_id(&cosigner.name, COSIGNATURE_V1, &cosigner.key);
-        let bytes = [&timestamp_seconds.to_be_bytes()[..], &signature.0].concat();
-        Ok(Self { name: cosigner.name.clone(), key_id, bytes })
+        check_key_name(name)?;
+        let key_id = key_id(name, COSIGNATURE_V1, &signature.key());
+        let bytes = [&timestamp_seconds.to_be_bytes()[..], &signature.signature().0].concat();
+        Ok(Self { name: name.to_owned(), key_id, bytes })
     }
 
     /// Whose line it claims to be.
@@ -309,7 +310,7 @@ fn typed(kind: u8, key: &PublicKey) -> Vec<u8> {
 fn check(key: &PublicKey, name: &str, message: &[u8], signature: &[u8]) -> Result<(), CheckpointFault> {
     let fault = || CheckpointFault::Signature { name: name.to_string() };
     let signature = Signature(signature.try_into().map_err(|_| fault())?);
-    key.verify_bytes(message, &signature).map_err(|_| fault())
+    key.verify_strict(message, &signature).map(|_| ()).map_err(|_| fault())
 }
 
 fn check_key_name(name: &str) -> Result<(), CheckpointFault> {

@@ -1,7 +1,7 @@
 //! The log tried against another implementation, the reference vectors, and hostile bytes.
 
 use super::*;
-use crate::base::{Digest, LeafIndex, PublicKey, SecretKey, UnixMillis};
+use crate::base::{Digest, LeafIndex, PublicKey, SecretKey, StrictSignature, UnixMillis};
 use crate::trustchain::ca::{SubjectKey, TBS_BYTES_MAX};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -247,16 +247,20 @@ fn cosigner(number: u8) -> (Cosigner, SecretKey) {
     (Cosigner { name: format!("node-{number}.hypermesh"), key: key.public() }, key)
 }
 
+fn strictly(key: &SecretKey, message: &str) -> StrictSignature {
+    key.public().verify_strict(message.as_bytes(), &key.sign_bytes(message.as_bytes())).unwrap()
+}
+
 fn line_by(number: u8, checkpoint: &Checkpoint, time: u64) -> NoteSignature {
     let (cosigner, key) = cosigner(number);
-    let signature = key.sign_bytes(checkpoint.cosignature_message(time).as_bytes());
-    NoteSignature::by_cosigner(&cosigner, time, &signature).unwrap()
+    let signature = strictly(&key, &checkpoint.cosignature_message(time));
+    NoteSignature::by_cosigner(&cosigner.name, time, &signature).unwrap()
 }
 
 fn signed_checkpoint() -> SignedCheckpoint {
     let checkpoint = Checkpoint { origin: ORIGIN.into(), head: tree_of(7).head() };
-    let signature = log_key().sign_bytes(checkpoint.body().as_bytes());
-    let mut signatures = vec![NoteSignature::by_log(ORIGIN, &log_key().public(), &signature).unwrap()];
+    let signature = strictly(&log_key(), &checkpoint.body());
+    let mut signatures = vec![NoteSignature::by_log(ORIGIN, &signature).unwrap()];
     signatures.extend((1..=3).map(|number| line_by(number, &checkpoint, TIME + u64::from(number))));
     SignedCheckpoint { checkpoint, signatures }
 }
@@ -308,16 +312,15 @@ fn an_altered_checkpoint_is_refused_and_the_signer_named() {
     assert_eq!(larger.verify(&log_key().public(), &[]), by(ORIGIN));
     let signed = signed_checkpoint();
     let mut redated = signed.clone();
-    let (second, _) = cosigner(2);
-    let moved = NoteSignature::by_cosigner(&second, TIME, &crate::base::Signature([7; 64])).unwrap();
+    let (second, key) = cosigner(2);
+    let of_another_time = strictly(&key, &redated.checkpoint.cosignature_message(TIME + 1));
+    let moved = NoteSignature::by_cosigner(&second.name, TIME, &of_another_time).unwrap();
     redated.signatures[2] = moved;
     assert_eq!(redated.verify(&log_key().public(), &cosigners()), by("node-2.hypermesh"));
     assert_eq!(redated.verify(&log_key().public(), &[]), Ok(vec![]));
-    let plain = log_key().sign_bytes(signed.checkpoint.body().as_bytes());
+    let plain = strictly(&cosigner(4).1, &signed.checkpoint.body());
     let mut as_cosignature = signed;
-    as_cosignature
-        .signatures
-        .push(NoteSignature::by_log("node-4.hypermesh", &cosigner(4).0.key, &plain).unwrap());
+    as_cosignature.signatures.push(NoteSignature::by_log("node-4.hypermesh", &plain).unwrap());
     assert_eq!(as_cosignature.verify(&log_key().public(), &cosigners()).unwrap().len(), 3);
 }
 
@@ -346,8 +349,8 @@ fn limits_hold_at_them_and_one_past_them() {
         SignedCheckpoint::from_note(&(note.clone() + last_line + "\n")),
         Err(CheckpointFault::Malformed)
     );
-    let signature = crate::base::Signature([0; 64]);
-    let named = |name: &str| NoteSignature::by_log(name, &log_key().public(), &signature);
+    let signature = strictly(&log_key(), "some text");
+    let named = |name: &str| NoteSignature::by_log(name, &signature);
     assert!(named(&"n".repeat(KEY_NAME_BYTES_MAX)).is_ok());
     for name in [String::new(), "n".repeat(KEY_NAME_BYTES_MAX + 1), "a b".into(), "a+b".into(), "a\nb".into()]
     {

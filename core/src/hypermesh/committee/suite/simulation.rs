@@ -86,6 +86,7 @@ impl Group for SimulationGroup {
         match GroupElement::from_bytes(bytes) {
             None => Err(GroupError::MalformedElement),
             Some(GroupElement::IDENTITY) => Err(GroupError::InvalidIdentityElement),
+            Some(element) if !element.is_torsion_free() => Err(GroupError::InvalidNonPrimeOrderElement),
             Some(element) => Ok(element),
         }
     }

@@ -1,5 +1,6 @@
 //! A committee in one process: the real key generation, the real signers, and a coordinator.
 
+mod claim;
 mod encoding;
 mod generation;
 mod offers;
@@ -7,7 +8,7 @@ mod repair;
 mod signing;
 
 use super::*;
-use crate::base::{Digest, Entropy, PublicKey, SecretKey, Signature};
+use crate::base::{Digest, Entropy, PublicKey, SecretKey, Signature, StrictSignature};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -180,7 +181,7 @@ impl Mesh {
         session: &mut SigningSession,
         message: &[u8],
         but: &[PublicKey],
-    ) -> Option<Signature> {
+    ) -> Option<StrictSignature> {
         let asked: Vec<_> = session.signers().filter(|signer| !but.contains(signer)).copied().collect();
         let mut signature = None;
         for signer in asked {

@@ -16,8 +16,8 @@ fn any_quorum_signs_under_the_group_key() {
             assert_eq!(session.signers().count(), threshold(count));
             let signature = mesh.answer(&mut session, MESSAGE, &[]).unwrap();
             assert_eq!(session.signature(), Some(signature));
-            assert_eq!(mesh.public().verify_bytes(MESSAGE, &signature), Ok(()));
-            assert!(mesh.public().verify_bytes(b"other", &signature).is_err());
+            assert!(mesh.public().verify_strict(MESSAGE, &signature.signature()).is_ok());
+            assert!(mesh.public().verify_strict(b"other", &signature.signature()).is_err());
         }
     }
 }
@@ -32,7 +32,7 @@ fn every_purpose_signs_under_its_own_key() {
         let signature = mesh.answer(&mut begun.unwrap(), MESSAGE, &[]).unwrap();
         for other in KeyPurpose::ALL {
             let key = mesh.committee.keys().public(other).unwrap();
-            assert_eq!(key.verify_bytes(MESSAGE, &signature).is_ok(), other == purpose);
+            assert_eq!(key.verify_strict(MESSAGE, &signature.signature()).is_ok(), other == purpose);
         }
     }
 }
@@ -169,7 +169,7 @@ fn a_bad_share_names_the_culprit_proves_it_and_the_others_sign() {
         let mut session = session.retry(&validators, &mut mesh.pool).unwrap();
         assert!(!session.signers().any(|signer| culprits.contains(signer)));
         let signature = mesh.answer(&mut session, MESSAGE, &[]).unwrap();
-        assert_eq!(mesh.public().verify_bytes(MESSAGE, &signature), Ok(()));
+        assert!(mesh.public().verify_strict(MESSAGE, &signature.signature()).is_ok());
     }
 }
 
@@ -247,7 +247,7 @@ fn silence_leads_to_others_and_a_late_share_still_counts() {
 
     let late = mesh.share(&silent, &session.request().clone(), MESSAGE).unwrap();
     let Ok(Progress::Signed(signature)) = session.receive(late) else { panic!() };
-    assert_eq!(mesh.public().verify_bytes(MESSAGE, &signature), Ok(()));
+    assert!(mesh.public().verify_strict(MESSAGE, &signature.signature()).is_ok());
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn a_commitment_of_mixed_order_makes_no_signature_and_convicts_its_maker() {
 }
 
 /// The share that fits the nonces, whatever commitment was shown for them.
-fn best_share(
+pub(super) fn best_share(
     mesh: &Mesh,
     request: &ShareRequest,
     nonces: &frost_ed25519::round1::SigningNonces,

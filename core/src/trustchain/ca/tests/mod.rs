@@ -7,7 +7,7 @@ mod request;
 mod revocation;
 
 use super::*;
-use crate::base::{Digest, PublicKey, SecretKey, UnixMillis};
+use crate::base::{Digest, PublicKey, SecretKey, StrictSignature, UnixMillis};
 use alloc::vec::Vec;
 
 /// 2026-11-30T00:53:20Z.
@@ -76,7 +76,11 @@ impl Mesh {
 }
 
 fn signed(key: &SecretKey, tbs: &[u8]) -> Vec<u8> {
-    certificate_der(tbs, &key.sign_bytes(tbs).0).unwrap()
+    certificate_der(tbs, &strictly(key, tbs)).unwrap()
+}
+
+fn strictly(key: &SecretKey, message: &[u8]) -> StrictSignature {
+    key.public().verify_strict(message, &key.sign_bytes(message)).unwrap()
 }
 
 fn serial(number: u8) -> SerialNumber {

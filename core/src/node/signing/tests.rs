@@ -1,0 +1,291 @@
+//! Finished signatures at a node: those of peers and those in its store are kept only if others accept them too.
+
+use super::finished::ACCUSED_MESSAGE_BYTES_MAX;
+use crate::api::PublishedList;
+use crate::base::{
+    Height, Mono, Now, PublicKey, ReadError, Reader, Row, SecretKey, Signature, StrictSignature, Table,
+    encode,
+};
+use crate::hypermesh::RevealChain;
+use crate::hypermesh::committee::twist::{twisted_by, twisted_of};
+use crate::hypermesh::committee::{Committee, FalseClaim, KeyPurpose, SignatureClaim};
+use crate::hypermesh::ordering::Timeouts;
+use crate::node::message::{Message, SharesSigned, TaskSignature};
+use crate::node::task::Task;
+use crate::node::{Event, Node, NodeConfig, Output};
+use crate::state::tests::kit::{Mesh, Seeded, genesis, plot_of};
+use crate::state::{Offence, SYSTEM_OPERATION_BYTES_MAX, SystemAction, SystemOperation};
+use crate::trustchain::ca::{CRL_MS_LIFETIME, crl_der};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use std::sync::OnceLock;
+
+const REVEALS: u32 = 64;
+const SEED: [u8; 32] = [9; 32];
+
+/// A store that holds what it was given.
+#[derive(Clone, Default)]
+struct Rows(BTreeMap<(Table, Vec<u8>), Vec<u8>>);
+
+impl Reader for Rows {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(self.0.get(&(table, key.to_vec())).cloned())
+    }
+
+    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
+        let rows = self.0.range((table, start.to_vec())..).take_while(|((of, _), _)| *of == table);
+        Ok(rows.take(rows_max).map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+}
+
+/// A mesh with its keys, whose first validator's chain of reveals a node can have.
+fn mesh() -> Mesh {
+    static MESH: OnceLock<Mesh> = OnceLock::new();
+    let make = || {
+        let mut genesis = genesis();
+        genesis.validators[0].reveal_anchor = RevealChain::with_count(&SEED, REVEALS).anchor();
+        let mut mesh = Mesh::of(genesis);
+        mesh.generate_keys();
+        mesh
+    };
+    MESH.get_or_init(make).clone()
+}
+
+fn now(mesh: &Mesh) -> Now {
+    Now { mono: Mono::default(), wall: mesh.state.time().plus(10) }
+}
+
+/// The first validator's store: the mesh's blocks and state, and these signed things.
+fn stored(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Rows {
+    let mut rows = Rows::default();
+    let mut put = |table, key: &[u8], value: Vec<u8>| rows.0.insert((table, key.to_vec()), value);
+    let height = mesh.state.height();
+    put(Table::Meta, b"format", crate::node::open::FORMAT.to_be_bytes().to_vec());
+    put(Table::Meta, b"genesis", mesh.genesis_hash().0.to_vec());
+    put(Table::Meta, b"head", height.0.to_be_bytes().to_vec());
+    for block in &mesh.blocks {
+        let at = block.header.height;
+        put(Table::Blocks, &at.0.to_be_bytes(), block.to_bytes());
+        let proof = encode(&(&block.header, mesh.commit(at).unwrap()));
+        put(Table::Commits, &at.0.to_be_bytes(), proof);
+    }
+    for (key, value) in &mesh.rows {
+        put(Table::State, key, value.clone());
+    }
+    for (index, entry) in (0_u64..).zip(&mesh.entries) {
+        put(Table::LogEntries, &index.to_be_bytes(), entry.clone());
+    }
+    for (key, value) in signed {
+        put(Table::Signed, key, value.clone());
+    }
+    rows
+}
+
+fn opened(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Node {
+    let identity = mesh.validators[0].clone();
+    let config = NodeConfig {
+        genesis: Arc::clone(&mesh.genesis),
+        plot: Arc::new(plot_of(&identity.public())),
+        identity,
+        reveals: RevealChain::with_count(&SEED, REVEALS),
+        entropy: Box::new(Seeded::new(3)),
+        reader: Box::new(stored(mesh, signed)),
+        timeouts: Timeouts::default(),
+    };
+    Node::open(now(mesh), config).unwrap()
+}
+
+/// All that a node told since it was asked last.
+fn events(node: &mut Node) -> Vec<Event> {
+    let mut events = Vec::new();
+    while let Some(output) = node.poll_output() {
+        if let Output::Event(event) = output {
+            events.push(event);
+        }
+    }
+    events
+}
+
+fn is_at_fault(events: &[Event], who: PublicKey) -> bool {
+    events.iter().any(|event| matches!(event, Event::PeerFault { peer, .. } if *peer == who))
+}
+
+fn tbs_of(mesh: &Mesh, task: Task) -> Vec<u8> {
+    match task {
+        Task::Root => mesh.state.root_tbs().unwrap(),
+        Task::Issuing(number) => mesh.state.issuing_tbs(number).unwrap(),
+        _ => mesh.state.revocation_list_tbs().unwrap(),
+    }
+}
+
+fn committee(mesh: &Mesh) -> Committee {
+    Committee::new(mesh.state.committee().unwrap().keys).unwrap()
+}
+
+fn twisted(mesh: &Mesh, task: Task) -> Signature {
+    twisted_of(&committee(mesh), &mesh.shares, task.purpose(), &tbs_of(mesh, task))
+}
+
+/// A validator's word for a signature, true or not.
+fn claim_by(by: &SecretKey, mesh: &Mesh, task: Task, signature: Signature, bytes: &[u8]) -> SignatureClaim {
+    let mut claim = SignatureClaim {
+        committee: committee(mesh).digest(),
+        purpose: task.purpose(),
+        message: StrictSignature::message_digest(bytes),
+        signature,
+        validator: by.public(),
+        word: Signature([0; 64]),
+    };
+    claim.word = by.sign(&claim.digest());
+    claim
+}
+
+/// A validator hands on a signature with its word for it, true or not.
+fn hand_on(mesh: &Mesh, node: &mut Node, by: &SecretKey, task: Task, signature: Signature) -> Vec<Event> {
+    let claim = claim_by(by, mesh, task, signature, &tbs_of(mesh, task));
+    let message = Message::Signature(TaskSignature { task, claim });
+    node.handle_message(now(mesh), by.public(), &message.encode());
+    events(node)
+}
+
+fn accused_of_false_claims(node: &Node) -> Vec<PublicKey> {
+    let offence = |action: &SystemAction| match action {
+        SystemAction::Accuse(offence) if matches!(**offence, Offence::FalseClaim(_)) => {
+            Some(offence.offender())
+        }
+        _ => None,
+    };
+    node.pool.system.values().filter_map(|operation| offence(&operation.action)).collect()
+}
+
+#[test]
+fn a_twisted_signature_of_a_peer_is_refused_and_the_task_gets_a_good_one() {
+    let mesh = mesh();
+    let mut node = opened(&mesh, &[]);
+    let _start = events(&mut node);
+    let [_, liar, honest, _] = mesh.validators.as_slice() else { panic!("four validators") };
+    let list = Task::RevocationList(mesh.state.revocation_list_number().unwrap());
+    for task in [Task::Root, Task::Issuing(0), list] {
+        let bad = twisted(&mesh, task);
+        let key = committee(&mesh).keys().public(task.purpose()).unwrap();
+        let by_zip_215 = ed25519_zebra::VerificationKey::try_from(key.0).unwrap();
+        let bytes = ed25519_zebra::Signature::from_bytes(&bad.0);
+        assert_eq!(by_zip_215.verify(&bytes, &tbs_of(&mesh, task)), Ok(()), "it is not just any bytes");
+
+        let told = hand_on(&mesh, &mut node, liar, task, bad);
+        assert!(is_at_fault(&told, liar.public()), "{task:?}");
+        assert!(!node.signing.finished.contains_key(&task), "{task:?} is kept");
+        assert!(node.signing.wanted_since.contains_key(&task), "{task:?} is not to be signed any more");
+        assert_eq!(accused_of_false_claims(&node), [liar.public()], "once is enough, however often it lies");
+
+        let good = mesh.sign(task.purpose(), &tbs_of(&mesh, task));
+        let told = hand_on(&mesh, &mut node, honest, task, good.signature());
+        assert!(!is_at_fault(&told, honest.public()));
+        assert_eq!(node.signing.finished.get(&task), Some(&good));
+        // It shows no other from now on.
+        let told = hand_on(&mesh, &mut node, liar, task, bad);
+        assert!(told.is_empty() && node.signing.finished.get(&task) == Some(&good));
+    }
+    assert_eq!(node.numbers()["hypermesh"]["signatures_refused_total"], 3);
+}
+
+#[test]
+fn a_signature_without_its_senders_word_is_refused_and_accuses_nobody() {
+    let mesh = mesh();
+    let mut node = opened(&mesh, &[]);
+    let _start = events(&mut node);
+    let [_, liar, honest, _] = mesh.validators.as_slice() else { panic!("four validators") };
+    let good = mesh.sign(KeyPurpose::Root, &tbs_of(&mesh, Task::Root));
+    let claim = SignatureClaim::sign(&committee(&mesh), KeyPurpose::Root, &good, honest).unwrap();
+    let message = Message::Signature(TaskSignature { task: Task::Root, claim });
+    node.handle_message(now(&mesh), liar.public(), &message.encode());
+    assert!(is_at_fault(&events(&mut node), liar.public()));
+    assert!(!node.signing.finished.contains_key(&Task::Root));
+    assert!(accused_of_false_claims(&node).is_empty());
+}
+
+#[test]
+fn twisted_signatures_in_the_store_are_dropped_and_made_again() {
+    let mesh = mesh();
+    let number = mesh.state.revocation_list_number().unwrap();
+    let tasks = [Task::Root, Task::Issuing(0)];
+    let list_task = Task::RevocationList(number);
+    let good_list = mesh.sign(KeyPurpose::Issuing, &tbs_of(&mesh, list_task));
+    let mut der = crl_der(&tbs_of(&mesh, list_task), &good_list).unwrap();
+    let list = |crl_der: Vec<u8>| {
+        let this_update = mesh.state.revocation_list().unwrap().this_update;
+        let next_update = this_update.plus(CRL_MS_LIFETIME);
+        encode(&PublishedList { number, this_update, next_update, newest: number, crl_der })
+    };
+    let list_key = b"revocation list".to_vec();
+    let rows = |bad: bool, der: Vec<u8>| {
+        let sign = |task: Task| match bad {
+            true => twisted(&mesh, task),
+            false => mesh.sign(task.purpose(), &tbs_of(&mesh, task)).signature(),
+        };
+        let mut rows: Vec<_> = tasks.iter().map(|task| (task.key(), sign(*task).0.to_vec())).collect();
+        rows.push((list_key.clone(), list(der)));
+        rows
+    };
+    let node = opened(&mesh, &rows(false, der.clone()));
+    assert!(tasks.iter().chain([&list_task]).all(|task| node.signing.finished.contains_key(task)));
+    assert!(node.has_authority());
+
+    let place = der.len() - 64;
+    der[place..].copy_from_slice(&twisted(&mesh, list_task).0);
+    let mut node = opened(&mesh, &rows(true, der));
+    assert!(!node.has_authority());
+    for task in tasks.iter().chain([&list_task]) {
+        assert!(!node.signing.finished.contains_key(task), "{task:?} is kept");
+        assert!(node.signing.wanted_since.contains_key(task), "{task:?} is not signed again");
+    }
+    for key in tasks.iter().map(|task| task.key()).chain([list_key]) {
+        assert_eq!(node.store.get(Table::Signed, &key), Ok(None));
+    }
+    let dropped = events(&mut node);
+    let dropped = dropped.iter().filter(|event| matches!(event, Event::StoreFault { .. }));
+    assert_eq!(dropped.count(), 3);
+    assert_eq!(node.numbers()["hypermesh"]["signatures_dropped_total"], 3);
+    let honest = &mesh.validators[2];
+    for task in tasks {
+        let good = mesh.sign(task.purpose(), &tbs_of(&mesh, task));
+        let _events = hand_on(&mesh, &mut node, honest, task, good.signature());
+    }
+    assert!(node.has_authority());
+}
+
+#[test]
+fn a_twisted_cosignature_does_not_count_and_is_a_fault_of_its_sender() {
+    let mut mesh = mesh();
+    mesh.pass(1000);
+    let mut node = opened(&mesh, &[]);
+    let _start = events(&mut node);
+    let size = mesh.state.log().size();
+    let (liar, honest) = (&mesh.validators[1], &mesh.validators[2]);
+    let message = node.checkpoint(size).unwrap().cosignature_message(node.cosignature_seconds());
+    let mut give = |by: &SecretKey, signature| {
+        let given = SharesSigned { shares: Vec::new(), cosignatures: alloc::vec![(size, signature)] };
+        node.handle_message(now(&mesh), by.public(), &Message::SignedShares(given).encode());
+        let counted = node.signing.cosignatures.get(&size).map_or(0, BTreeMap::len);
+        (counted, is_at_fault(&events(&mut node), by.public()))
+    };
+    assert_eq!(give(liar, twisted_by(liar, message.as_bytes())), (0, true));
+    assert_eq!(give(honest, honest.sign_bytes(message.as_bytes())), (1, false));
+    assert!(mesh.state.height() > Height::GENESIS);
+}
+
+#[test]
+fn evidence_fits_a_system_operation_at_the_most_bytes_that_are_sent_and_not_far_past_them() {
+    let mesh = mesh();
+    let fits = |bytes: usize| {
+        let message = alloc::vec![7; bytes];
+        let claim = claim_by(&mesh.validators[1], &mesh, Task::Root, Signature([7; 64]), &message);
+        let action = SystemAction::Accuse(Box::new(Offence::FalseClaim(FalseClaim { claim, message })));
+        let operation = SystemOperation::sign(mesh.genesis_hash(), action, &mesh.validators[0]);
+        mesh.state.accepts(&operation)
+    };
+    assert!(fits(ACCUSED_MESSAGE_BYTES_MAX));
+    assert!(!fits(SYSTEM_OPERATION_BYTES_MAX));
+}
