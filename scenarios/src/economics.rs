@@ -204,7 +204,7 @@ impl Mesh {
         self.state = executed.state;
         self.count(&executed.movements.movements);
         let supply = self.genesis.supply().map_err(|fault| fault.to_string())?;
-        if self.state.supply() != u128::from(supply.0) {
+        if self.state.supply() != u128::from(supply.0) || self.state.totals() != self.state.count_totals() {
             return Err(format!("block {} has not kept the supply", block.header.height));
         }
         self.vote(&block);

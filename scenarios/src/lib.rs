@@ -59,6 +59,7 @@ mod quic;
 mod quic;
 mod quorum_missing;
 mod refused_operations;
+mod repair_outlasts_its_helpers;
 mod repair_with_a_lying_helper;
 mod repeat_elsewhere;
 mod restarts_on_lossy_links;
@@ -142,6 +143,8 @@ pub const SCENARIOS: &[Scenario] = &[
     wiped_disk::SCENARIO,
     twins::SCENARIO,
     repair_with_a_lying_helper::SCENARIO,
+    repair_outlasts_its_helpers::DOWN,
+    repair_outlasts_its_helpers::LYING,
     expired_while_apart::SCENARIO,
     old_certificate::SCENARIO,
     member_batch::SCENARIO,
@@ -253,6 +256,13 @@ mod tests {
         certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching
         dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry unreadable_disk_starves_no_signer
         forged_answer_is_refused_by_its_proof lapsed_lease
+    }
+
+    #[test]
+    fn repair_outlasts_its_helpers() {
+        for scenario in [repair_outlasts_its_helpers::DOWN, repair_outlasts_its_helpers::LYING] {
+            play_all(&scenario);
+        }
     }
 
     #[test]

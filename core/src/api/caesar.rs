@@ -110,7 +110,7 @@ message! {
 }
 
 message! {
-    /// Where all that exists stands, counted anew for this answer.
+    /// Where all that exists stands, from the sums that every block keeps.
     Supply {
         /// What genesis fixed.
         genesis: MicroCaesar,

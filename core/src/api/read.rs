@@ -12,10 +12,10 @@ use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::planted::{self, Bug};
 use crate::state::{
     Batch, Certificate, Earnings, Holdings, Inadmissible, Member, NameOwner, Outcome, SERVICES, State,
-    StateProof, Validator, Witness,
+    StateProof, Validator, Witness, holding_of,
 };
 use crate::trustchain::ca::{SerialNumber, take_apart};
-use crate::trustchain::{DomainName, dns};
+use crate::trustchain::dns;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -168,11 +168,10 @@ fn resolve(view: &View, request: &DnsRequest, wall: UnixMillis) -> DnsAnswer {
 }
 
 fn name_state(state: &State, request: &NameRequest) -> Result<NameState, ApiFault> {
-    let registered = core::iter::successors(Some(request.name.clone()), DomainName::parent)
-        .find_map(|name| state.get::<NameOwner>(&name).map(|row| (name, row)));
+    let registered = holding_of(state, &request.name, state.time());
     let absent = || ApiFault::not_found(alloc::format!("{} is not registered", request.name));
     let (name, NameOwner { owner, since, expires }) = registered.ok_or_else(absent)?;
-    let freed = state.lapsed(&name).map(|lapsed| lapsed.freed);
+    let freed = state.term(&name, state.time()).freed();
     Ok(NameState { name, owner, since, expires, freed, rent: NAME_RENT, height: state.height() })
 }
 
@@ -274,6 +273,11 @@ fn prove(view: &View, request: &ProveRequest) -> Result<StateProof, ApiFault> {
     let (Some(header), Some(commit)) = (view.state.head(), &view.commit) else {
         return Err(ApiFault::unavailable("no block has been decided yet: ask again".to_string()));
     };
+    if view.state.has_overdue() {
+        // Rows alone do not say whose time is over.
+        let message = "the mesh stood still, and does what fell due meanwhile: ask again in a few blocks";
+        return Err(ApiFault::unavailable(message.to_string()));
+    }
     let witness = Witness::new(&view.state);
     let _answer = request.question.answer(&witness);
     let rows = witness.prove().map_err(|fault| ApiFault::new(FaultKind::ResourceExhausted, fault))?;
@@ -307,7 +311,7 @@ fn fees(state: &State) -> FeeSchedule {
         rent: NAME_RENT,
         rent_ms_period: NAME_MS_PERIOD,
         reserve: state.balance(Place::Reserve),
-        supply: state.genesis_document().supply().unwrap_or_default(),
+        supply: state.founding_supply(),
     }
 }
 
@@ -315,7 +319,7 @@ fn supply(state: &State) -> Supply {
     let Holdings { accounts, stakes, unbonding, reserve } = state.holdings();
     // Each fits, or the supply would not.
     let amount = |sum: u128| MicroCaesar(u64::try_from(sum).unwrap_or(u64::MAX));
-    let genesis = state.genesis_document().supply().unwrap_or_default();
+    let genesis = state.founding_supply();
     Supply {
         genesis,
         accounts: amount(accounts),

@@ -92,9 +92,10 @@ impl ServiceState {
     /// The instances that a state has.
     #[must_use]
     pub fn of(state: &State, name: &DomainName) -> Self {
-        let instances = match state.lapsed(name) {
-            Some(_) => Vec::new(),
-            None => state.instances(name).map(InstanceState::from).collect(),
+        let at = state.time();
+        let instances = match state.term(name, at).is_held() {
+            false => Vec::new(),
+            true => state.instances(name, at).map(InstanceState::from).collect(),
         };
         Self { name: name.clone(), instances, height: state.height(), time: state.time() }
     }

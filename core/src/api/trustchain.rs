@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub const LIST_COUNT_MAX: u32 = 1000;
 /// The most certificates that are looked at for one page, so that no request costs more than that, however
 /// many there are.
-pub const LIST_SCAN_COUNT_MAX: usize = 10_000;
+pub const LIST_SCAN_COUNT_MAX: usize = 1_000;
 
 macro_rules! message {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {

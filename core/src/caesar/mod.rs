@@ -30,9 +30,9 @@ pub const RENEW_FEE: MicroCaesar = MicroCaesar(1_000);
 pub const NAME_RENT: MicroCaesar = MicroCaesar(100_000);
 /// The period that a name is paid for at a time: 365 days.
 pub const NAME_MS_PERIOD: u64 = 365 * 24 * 60 * 60 * 1000;
-/// A name that was not paid for is kept from others this long, unanswered: 90 days. No certificate lives longer, so that
-/// none of its old owner's holds any more when it is somebody else's.
-pub const NAME_MS_GRACE: u64 = 90 * 24 * 60 * 60 * 1000;
+/// A name that was not paid for is kept from others this long, unanswered: 91 days. The longest life of a certificate is a
+/// day less, so that none of its old owner's holds any more when it is somebody else's.
+pub const NAME_MS_GRACE: u64 = 91 * 24 * 60 * 60 * 1000;
 /// A name is paid for at most this far ahead.
 pub const NAME_MS_AHEAD_MAX: u64 = 2 * NAME_MS_PERIOD;
 /// What setting records costs.

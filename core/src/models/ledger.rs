@@ -159,6 +159,12 @@ impl<const WRONG: u64> Book<WRONG> {
             }
         }
         self.height += 1;
+        let (released, waiting) = self.unbonding.iter().partition(|(_, time)| *time < self.time);
+        self.unbonding = waiting;
+        let released: Vec<(u64, u64)> = released;
+        self.accounts[OWNER_COUNT] += released.iter().map(|(amount, _)| amount).sum::<u64>();
+        let time = self.time.cast_signed();
+        self.receipts.retain(|_, expires| *expires >= time);
         self.told.clear();
         let numbers = self.numbers(step);
         if !numbers.is_empty() {
@@ -169,15 +175,11 @@ impl<const WRONG: u64> Book<WRONG> {
         for number in numbers {
             self.carry(number);
         }
-        let (released, waiting) = self.unbonding.iter().partition(|(_, time)| *time < self.time);
-        self.unbonding = waiting;
-        let released: Vec<(u64, u64)> = released;
-        self.accounts[OWNER_COUNT] += released.iter().map(|(amount, _)| amount).sum::<u64>();
-        let time = self.time.cast_signed();
-        self.receipts.retain(|_, expires| *expires >= time);
         if self.time - self.beacon.1 >= BEACON_MS {
-            self.missed[0] = if self.tickets.contains(&self.beacon.0) { 0 } else { self.missed[0] + 1 };
-            self.missed[1] += 1;
+            // Where nobody's ticket came on chain, nobody has missed anything.
+            if self.tickets.contains(&self.beacon.0) {
+                self.missed = [0, self.missed[1] + 1];
+            }
             self.beacon = (self.beacon.0 + 1, self.time);
         }
     }

@@ -303,7 +303,7 @@ impl<const WRONG: bool> StateMachineTest for Real<WRONG> {
     fn check_invariants(mesh: &Mesh, maps: &Maps<WRONG>) {
         for asked in NAMES {
             let owner = maps.owner(asked).map(|owner| [alice(), bob()][owner].public());
-            assert_eq!(mesh.state.owner_of(&name(asked)), owner, "owner of {asked}");
+            assert_eq!(mesh.state.owner_of(&name(asked), mesh.state.time()), owner, "owner of {asked}");
             for (kind, record_type) in TYPES.into_iter().enumerate() {
                 let (ended, answers) = maps.ask(asked, kind);
                 // What the mesh says of itself is not in the maps.

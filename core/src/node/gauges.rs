@@ -4,6 +4,7 @@
 //! A name may bear labels, as in OpenMetrics: `table_entries{table="timers"}`.
 
 use super::Node;
+use super::share_repair::SHARE_REPAIRS_FAILED;
 use crate::api::Counters;
 use crate::base::{PublicKey, UnixMillis};
 use crate::hypermesh::proof::ProofKind;
@@ -38,6 +39,7 @@ pub(super) const COUNTED: &[(&str, &[&str])] = &[
             "signing_retries_total",
             "signatures_refused_total",
             "signatures_dropped_total",
+            SHARE_REPAIRS_FAILED,
             PROOFS_VALID,
             SPACE_FAILED,
             STAKE_FAILED,
@@ -108,6 +110,7 @@ impl Node {
         gauges.insert("clock_ahead_milliseconds".into(), offset.min(0).unsigned_abs());
         gauges.insert("clock_behind_milliseconds".into(), offset.max(0).unsigned_abs());
         gauges.insert("clock_peers".into(), self.clocks.0.len() as u64);
+        self.share_repair_gauges(&mut gauges);
         for size in self.sizes() {
             let table = size.table;
             gauges.insert(format!("table_entries{{table=\"{table}\"}}"), size.held as u64);

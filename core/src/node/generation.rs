@@ -259,8 +259,12 @@ impl Node {
             let Height(height) = committee.height;
             let certificates =
                 if self.has_authority() { "" } else { ", signing the root and issuing certificates" };
-            let shares =
-                if self.holds_shares() { "" } else { "; this node lacks its key shares and asks for repair" };
+            let shares = match self.holds_shares() {
+                true => String::new(),
+                false => {
+                    alloc::format!("; this node lacks its key shares: {}", self.share_repair_in_words())
+                }
+            };
             return alloc::format!("active since height {height}{certificates}{shares}");
         }
         let generation = self.state.generation();

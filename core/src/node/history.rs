@@ -14,6 +14,10 @@ use alloc::vec::Vec;
 /// Three for each operation, and those that the mesh makes by rule.
 const MOVEMENTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// For one page, no further block is looked at when so many movements have been, of whomever: a page is short then, and the
+/// next begins where it ends. Without this, a page of 256 could take 256 full blocks.
+const HISTORY_SCAN_COUNT_MAX: usize = 16_384;
+
 const _: () = assert!(MOVEMENTS_BYTES_MAX > BLOCK_OPERATION_COUNT_MAX * 6 * 256);
 
 impl Node {
@@ -30,8 +34,10 @@ impl Node {
         let mut height = cursor.height;
         let mut newest_first = Vec::new();
         let mut before = Digest::ZERO;
-        while newest_first.len() < limit && left > 0 {
+        let mut looked_at = 0;
+        while newest_first.len() < limit && left > 0 && looked_at < HISTORY_SCAN_COUNT_MAX {
             let block = self.movements_of(height)?;
+            looked_at += block.movements.len().max(1);
             let first = block.before.get(&request.holder).copied().unwrap_or_default();
             let own = block.of(request.holder, height);
             let mut own: Vec<_> = own.take_while(|(_, entry)| entry.number < left).collect();

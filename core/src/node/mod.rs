@@ -56,6 +56,7 @@ pub use label::{MessageLabel, UNREADABLE, label_message};
 pub use message::message_again;
 pub use message::{Class, MESSAGE_BYTES_MAX};
 pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
+pub use share_repair::ShareRepairStatus;
 pub use trace::Traced;
 
 use crate::api::{Counters, View};

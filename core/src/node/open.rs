@@ -10,9 +10,7 @@ use crate::base::{
     Digest, Height, Marks, Now, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode, encode,
 };
 use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
-use crate::state::{
-    BLOCK_BYTES_MAX, Block, Certificate, Changes, Genesis, Header, Member, NameOwner, State, Validator,
-};
+use crate::state::{BLOCK_BYTES_MAX, Block, Changes, Genesis, Header, Member, State, Validator};
 use crate::trustchain::ct::{self, MerkleTree};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -106,10 +104,9 @@ impl Node {
 
     fn begin(&mut self, wal: Vec<Vec<u8>>) -> Result<(), OpenFault> {
         self.begin_counting();
-        let certificates = self.state.rows::<Certificate>(Vec::new()).count() as u64;
-        self.count("trustchain", "certificates_total", certificates);
-        let names = self.state.rows::<NameOwner>(Vec::new()).count() as u64;
-        self.count("trustchain", "names_total", names);
+        let totals = self.state.totals();
+        self.count("trustchain", "certificates_total", totals.certificate_count);
+        self.count("trustchain", "names_total", totals.name_count);
         self.load_signing()?;
         // First of all, so that nothing begins a height before the log of votes has been heeded.
         self.begin_ordering(wal);
@@ -130,10 +127,9 @@ impl Node {
         status.ready = self.is_ready() && !self.is_stopped() && self.has_quorum();
         status.behind = self.behind();
         status.voting = self.voting_status();
-        let count =
-            |name: &str| self.counters.get("trustchain").and_then(|counters| counters.get(name)).copied();
-        status.certificates = count("certificates_total").unwrap_or_default();
-        status.names = count("names_total").unwrap_or_default();
+        let totals = self.state.totals();
+        status.certificates = totals.certificate_count;
+        status.names = totals.name_count;
         self.view = Arc::new(View {
             state: self.state.clone(),
             commit: self.commit.clone(),

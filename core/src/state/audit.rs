@@ -4,7 +4,9 @@
 //! batches, and it earns nothing. It loses none of its stake, for an absence proves no lie. The first good proof takes it
 //! back: a batch of nothing but attestations is admitted as ever, and carries the ticket in full, because none stands.
 //!
-//! Nobody is asked while the mesh stands still: a beacon ends with a block.
+//! Nobody is asked while the mesh stands still: a beacon ends with a block. And nobody is charged for a beacon for which no
+//! member's ticket came on chain: then the mesh, and not the members, was at fault, as when it stops within the time that
+//! tickets have.
 
 use super::{Action, Batch, Draft, Member, State};
 use crate::base::PublicKey;
@@ -33,6 +35,9 @@ impl Draft {
     /// Counts who has put no ticket on chain for a beacon that is over.
     pub(super) fn audit(&mut self, beacon_index: u64) {
         let members: Vec<(Vec<u8>, Member)> = self.state().rows::<Member>(Vec::new()).collect();
+        if !members.iter().any(|(_, member)| member.tickets.contains_key(&beacon_index)) {
+            return;
+        }
         for (key, member) in members {
             let missed_audits = match member.tickets.contains_key(&beacon_index) {
                 true => 0,

@@ -2,12 +2,12 @@
 //! logged and published, and the bytes that the committee is to sign.
 
 use super::execute::Moment;
-use super::row::Published;
+use super::row::{Published, Row as _};
 use super::{
     Certificate, CheckedOperation, Draft, Due, Effect, IssueCertificate, IssuingCertificate, Refusal,
     ServicePort, State,
 };
-use crate::base::{Digest, LeafIndex, PublicKey};
+use crate::base::{Digest, LeafIndex, PublicKey, UnixMillis};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
@@ -50,8 +50,8 @@ impl State {
     /// The number of the newest issuing certificate, once the committee's keys are active.
     #[must_use]
     pub fn newest_issuing(&self) -> Option<u32> {
-        let (key, _) = self.rows::<IssuingCertificate>(Vec::new()).last()?;
-        key.try_into().ok().map(u32::from_be_bytes)
+        let key = self.last_key(IssuingCertificate::TAG)?;
+        key.get(1..)?.try_into().ok().map(u32::from_be_bytes)
     }
 
     /// The root certificate's to-be-signed bytes.
@@ -75,9 +75,14 @@ impl State {
     }
 
     /// Refuses names that are not this owner's to have certified.
-    pub(super) fn require_names(&self, names: &SubjectNames, owner: PublicKey) -> Result<(), Refusal> {
+    pub(super) fn require_names(
+        &self,
+        names: &SubjectNames,
+        owner: PublicKey,
+        at: UnixMillis,
+    ) -> Result<(), Refusal> {
         for name in names.dns() {
-            self.require_owner(name, owner)?;
+            self.require_owner(name, owner, at)?;
         }
         for address in names.ipv6() {
             let record = RecordData::Aaaa(*address);
@@ -89,12 +94,12 @@ impl State {
                 return Err(Refusal::Address { address: *address });
             }
         }
-        names.spiffe().map_or(Ok(()), |id| self.require_spiffe(id, owner))
+        names.spiffe().map_or(Ok(()), |id| self.require_spiffe(id, owner, at))
     }
 
     /// A SPIFFE ID belongs to the owner of the name that is its trust domain. In the trust domain that is the
     /// zone itself, its path begins with a name of the owner's, whole or without the zone.
-    fn require_spiffe(&self, id: &str, owner: PublicKey) -> Result<(), Refusal> {
+    fn require_spiffe(&self, id: &str, owner: PublicKey, at: UnixMillis) -> Result<(), Refusal> {
         let zone = &self.genesis_document().zone;
         let refusal = || Refusal::SpiffeTrustDomain { zone: zone.clone() };
         let rest = id.strip_prefix("spiffe://").ok_or_else(refusal)?;
@@ -103,18 +108,23 @@ impl State {
         let parsed = domain.parse().ok().filter(|parsed: &DomainName| parsed.as_str() == domain);
         let domain = parsed.ok_or_else(refusal)?;
         if domain != *zone {
-            return self.require_owner(&domain, owner);
+            return self.require_owner(&domain, owner, at);
         }
         let first = path.split('/').next().unwrap_or_default();
         let whole = first.parse::<DomainName>().ok().filter(|name| name.is_within(zone));
         let name = whole.or_else(|| zone.child(first).ok()).ok_or_else(refusal)?;
-        self.require_owner(&name, owner)
+        self.require_owner(&name, owner, at)
     }
 
     /// Refuses to publish keys at names that have been given to another owner, or that are aliases.
-    fn require_publishable(&self, tlsa: &[DomainName], owner: PublicKey) -> Result<(), Refusal> {
+    fn require_publishable(
+        &self,
+        tlsa: &[DomainName],
+        owner: PublicKey,
+        at: UnixMillis,
+    ) -> Result<(), Refusal> {
         for name in tlsa {
-            self.require_owner(name, owner)?;
+            self.require_owner(name, owner, at)?;
             if self.get::<RecordSet>(&(name.clone(), RecordType::Cname)).is_some() {
                 return Err(Refusal::Cname { name: name.clone() });
             }
@@ -177,7 +187,7 @@ impl Draft {
         }
         let owner = operation.operation.body.owner;
         let tlsa = tlsa_names(&request.names, &issue.services);
-        self.state().require_publishable(&tlsa, owner)?;
+        self.state().require_publishable(&tlsa, owner, moment.time)?;
         let serial = SerialNumber::from_operation(&operation.id.0);
         let validity = Validity::leaf(moment.time, lifetime_ms, &issuer.issuing_validity);
         let tbs = issuer.leaf_tbs(request, &LeafParameters { serial, validity }).map_err(unfit)?;

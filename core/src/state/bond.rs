@@ -35,6 +35,7 @@ impl Draft {
         moment: Moment,
     ) -> Result<Effect, Refusal> {
         let owner = operation.operation.body.owner;
+        self.release(owner, moment.time.minus(1));
         let member = self.state().get::<Member>(&owner).ok_or(Refusal::NotMember { owner })?;
         let is_validator = self.state().validators().contains(&owner);
         let least = if is_validator { STAKE_MINIMUM } else { MicroCaesar::ZERO };

@@ -4,6 +4,7 @@ use super::row::{
     Account, ActiveCommittee, Beacon, Due, Generation, Member, NameCount, NameOwner, Reserve, Row, Unbonding,
     Validator,
 };
+use super::totals::Totals;
 use super::tree::StateTree;
 use super::{Genesis, Header, SetRecords};
 use crate::base::{Digest, Domain, Height, MicroCaesar, Sequence, UnixMillis};
@@ -28,23 +29,12 @@ pub struct State {
     genesis_hash: Digest,
     validators: ValidatorSet,
     zones: Arc<[DomainName]>,
+    /// What genesis fixed: all that exists.
+    supply: MicroCaesar,
     head: Option<Arc<Header>>,
     rows: RedBlackTreeMapSync<Vec<u8>, Arc<[u8]>>,
     tree: StateTree,
     log: MerkleTree,
-}
-
-/// All that exists, by where it stands, in millionths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holdings {
-    /// In accounts.
-    pub accounts: u128,
-    /// At stake.
-    pub stakes: u128,
-    /// On its way out of stakes.
-    pub unbonding: u128,
-    /// In the reserve.
-    pub reserve: u128,
 }
 
 /// A state under construction: the one before, with changes noted as they are made.
@@ -55,6 +45,8 @@ pub struct Draft {
     pub(super) entries: Vec<Vec<u8>>,
     /// What was moved, in order.
     pub(super) movements: Vec<Movement>,
+    /// The sums and counts of the state so far.
+    pub(super) totals: Totals,
     /// Why there is to be a new revocation list, if there is.
     pub(super) list: super::revocation::ListDue,
 }
@@ -70,6 +62,7 @@ impl State {
         let empty = Self {
             validators: genesis.validator_set(),
             zones: served(&genesis),
+            supply: genesis.supply().unwrap_or_default(),
             genesis: Arc::clone(&genesis),
             genesis_hash,
             head: None,
@@ -95,6 +88,7 @@ impl State {
         let mut state = Self {
             validators: genesis.validator_set(),
             zones: served(&genesis),
+            supply: genesis.supply().unwrap_or_default(),
             genesis_hash: genesis.hash(),
             genesis,
             head: head.map(Arc::new),
@@ -119,6 +113,12 @@ impl State {
     #[must_use]
     pub const fn genesis_hash(&self) -> Digest {
         self.genesis_hash
+    }
+
+    /// All that exists, as genesis fixed it. Added up once, when the state is made.
+    #[must_use]
+    pub const fn founding_supply(&self) -> MicroCaesar {
+        self.supply
     }
 
     /// Who decides blocks.
@@ -204,6 +204,18 @@ impl State {
         self.rows.range(start..).take_while(move |(key, _)| key.starts_with(&end)).map(|(key, _)| key.clone())
     }
 
+    /// The first key of a kind of rows, the tag included.
+    pub(super) fn first_key(&self, tag: u8) -> Option<&[u8]> {
+        let kind = alloc::vec![tag]..alloc::vec![tag.saturating_add(1)];
+        self.rows.range(kind).next().map(|(key, _)| key.as_slice())
+    }
+
+    /// The last key of a kind of rows, the tag included.
+    pub(super) fn last_key(&self, tag: u8) -> Option<&[u8]> {
+        let kind = alloc::vec![tag]..alloc::vec![tag.saturating_add(1)];
+        self.rows.range(kind).next_back().map(|(key, _)| key.as_slice())
+    }
+
     /// The current beacon.
     #[must_use]
     pub fn beacon(&self) -> Beacon {
@@ -228,25 +240,6 @@ impl State {
         Session { genesis: self.genesis_hash, attempt, validators: self.validators.as_slice().to_vec() }
     }
 
-    /// All that exists, by where it stands.
-    #[must_use]
-    pub fn holdings(&self) -> Holdings {
-        let sum = |amounts: &mut dyn Iterator<Item = MicroCaesar>| amounts.map(|one| u128::from(one.0)).sum();
-        Holdings {
-            accounts: sum(&mut self.rows::<Account>(Vec::new()).map(|(_, account)| account.balance)),
-            stakes: sum(&mut self.rows::<Member>(Vec::new()).map(|(_, member)| member.stake)),
-            unbonding: sum(&mut self.rows::<Unbonding>(Vec::new()).map(|(_, unbonding)| unbonding.balance)),
-            reserve: u128::from(self.balance(Place::Reserve).0),
-        }
-    }
-
-    /// All that exists: every account, every stake, what is being unbonded, the reserve. Genesis fixed it.
-    #[must_use]
-    pub fn supply(&self) -> u128 {
-        let Holdings { accounts, stakes, unbonding, reserve } = self.holdings();
-        accounts + stakes + unbonding + reserve
-    }
-
     /// What stands at a place of the ledger.
     #[must_use]
     pub fn balance(&self, place: Place) -> MicroCaesar {
@@ -267,6 +260,7 @@ impl State {
             changes: BTreeMap::new(),
             entries: Vec::new(),
             movements: Vec::new(),
+            totals: self.totals(),
             list: super::revocation::ListDue::default(),
         }
     }
@@ -287,18 +281,12 @@ impl Draft {
 
     /// Sets a row.
     pub fn put<R: Row>(&mut self, key: &R::Key, row: &R) {
-        let key = row_key::<R>(key);
-        let value: Arc<[u8]> = Arc::from(crate::base::encode(row));
-        self.base.rows.insert_mut(key.clone(), Arc::clone(&value));
-        self.changes.insert(key, Some(value));
+        self.put_bytes(row_key::<R>(key), crate::base::encode(row));
     }
 
     /// Removes a row.
     pub fn remove<R: Row>(&mut self, key: &R::Key) {
-        let key = row_key::<R>(key);
-        if self.base.rows.remove_mut(&key) {
-            self.changes.insert(key, None);
-        }
+        self.remove_key(&row_key::<R>(key));
     }
 
     /// Sets or removes the records of one type at a name, and counts them there and at the names above it.
@@ -339,6 +327,9 @@ impl Draft {
     /// Sets the row with this key, the tag included.
     fn put_bytes(&mut self, key: Vec<u8>, value: Vec<u8>) {
         let value: Arc<[u8]> = Arc::from(value);
+        if Totals::counts(&key) && !self.base.rows.contains_key(&key) {
+            self.follow_row(&key, 1);
+        }
         self.base.rows.insert_mut(key.clone(), Arc::clone(&value));
         self.changes.insert(key, Some(value));
     }
@@ -354,6 +345,7 @@ impl Draft {
     /// Removes the row with this key, the tag included.
     pub(super) fn remove_key(&mut self, key: &[u8]) {
         if self.base.rows.remove_mut(key) {
+            self.follow_row(key, -1);
             self.changes.insert(key.to_vec(), None);
         }
     }
@@ -373,11 +365,13 @@ impl Draft {
     /// The finished state with its new root, the rows that changed, and the log entries.
     #[must_use]
     pub fn finish(mut self) -> (State, Changes, Vec<Vec<u8>>) {
+        self.keep_totals();
         self.base.tree.update(self.changes.iter());
         (self.base, self.changes, self.entries)
     }
 
     fn found(&mut self, genesis: &Genesis, genesis_hash: Digest) {
+        self.totals = Totals::founding(genesis);
         for member in genesis.all_members() {
             let row = Member {
                 plot_root: member.plot_root,
@@ -435,6 +429,7 @@ impl Ledger for Draft {
     }
 
     fn set_balance(&mut self, place: Place, balance: MicroCaesar) {
+        self.follow_balance(place, self.balance(place), balance);
         match place {
             Place::Account(owner) => {
                 let account = self.base.get::<Account>(&owner).unwrap_or_default();

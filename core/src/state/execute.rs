@@ -258,6 +258,7 @@ impl State {
         let mut draft = self.draft();
         draft.attend(parent_commit.as_ref());
         draft.reward(parent_commit.as_ref(), moment);
+        draft.settle_dues(moment);
         let mut room = BLOCK_BYTES_MAX - BLOCK_FRAME_BYTES_MAX;
         room = room.saturating_sub(encode(&parent_commit).len());
         let mut body = Body { parent_commit, ..Body::default() };
@@ -302,6 +303,7 @@ impl State {
         let mut draft = self.draft();
         draft.attend(block.body.parent_commit.as_ref());
         draft.reward(block.body.parent_commit.as_ref(), moment);
+        draft.settle_dues(moment);
         for (position, operation) in block.body.system.iter().enumerate() {
             if !draft.apply_system(operation, &block.header.proposer, moment) {
                 return Err(BlockFault::System { position });
@@ -458,7 +460,6 @@ impl Draft {
 
     fn conclude(mut self, moment: Moment, receipts: Vec<Receipt>, operations: usize) -> Executed {
         self.follow_load(operations);
-        self.settle_dues(moment);
         self.fix_revocation_list(moment);
         self.renew_beacon(moment.time);
         self.mark_horizon(moment);

@@ -22,6 +22,7 @@ mod genesis;
 mod history;
 mod offence;
 mod operation;
+mod overdue;
 mod perform;
 mod receipt;
 mod rent;
@@ -32,6 +33,7 @@ mod service;
 mod service_port;
 mod system;
 mod system_apply;
+mod totals;
 mod tree;
 mod witness;
 mod zone;
@@ -53,7 +55,7 @@ pub use block::{
     BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Block,
     Body, Header,
 };
-pub use chain::{Changes, Draft, Holdings, State};
+pub use chain::{Changes, Draft, State};
 pub use execute::{BlockFault, Candidate, Executed, Inadmissible};
 pub use genesis::{
     GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisFault, GenesisMember, GenesisName, GenesisValidator,
@@ -68,13 +70,16 @@ pub use operation::{
 };
 pub(crate) use perform::holding_of;
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
-pub use rent::FREED_ROW_COUNT_MAX;
-pub(crate) use rent::lapsed_of;
-pub use repair::{OpenRepair, REPAIR_COUNT_MAX, REPAIR_MS_MAX, RepairAction, RepairOutcome, Repairs};
+pub(crate) use rent::term_of;
+pub use rent::{FREED_ROW_COUNT_MAX, NameTerm};
+pub use repair::{
+    OpenRepair, REPAIR_BUDGET_MAX, REPAIR_MS_MAX, REPAIR_MS_PAUSE_MAX, REPAIR_MS_PAUSE_MIN, REPAIR_MS_REFILL,
+    RepairAction, RepairBudget, RepairOutcome, Repairs,
+};
 pub use row::{
     Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Earnings, FeeRate, Generation, Horizon,
-    Instance, IssuingCertificate, Lapsed, Member, NameCount, NameOwner, Offences, Published, Release,
-    Reserve, Revocation, RevocationListHead, Revoked, Row, Unbonding, Validator,
+    Instance, IssuingCertificate, Member, NameCount, NameOwner, Offences, Published, Release, Reserve,
+    Revocation, RevocationListHead, Revoked, Row, Unbonding, Validator,
 };
 pub use service::{ANNOUNCED_TTL_SECONDS, INSTANCE_COUNT_MAX};
 pub use service_port::{InvalidServicePort, Protocol, ServicePort};
@@ -82,6 +87,7 @@ pub use system::{
     ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,
     SystemOperation,
 };
+pub use totals::{Holdings, Totals};
 pub use tree::TreeHasher;
 pub(crate) use witness::get;
 pub use witness::{

@@ -10,7 +10,9 @@
 //! - Evidence of an equivocation expires: after [`Profile::evidence_ms_max`](crate::base::Profile::evidence_ms_max) of
 //!   block time it is not taken any more. That is less than unbonding takes, so what stood behind the vote is still there.
 //!   Evidence of a bad share or a false word holds for as long as the committee's keys do.
-//! - Where nothing is at stake there is nothing to punish, and the evidence does not go on chain.
+//! - Where nothing is at stake there is nothing to punish, and the evidence does not go on chain. Evidence of a bad share
+//!   or a false word waits until the minimum is at stake again: so many are punished, and none is used up for less than
+//!   a whole stake.
 //!
 //! What it does not do: a slashed validator keeps its vote and its key shares until the committee is changed. It loses
 //! the admission of its batches and its rewards, because its stake is below the minimum, until it has bonded anew.
@@ -19,7 +21,7 @@ use super::execute::Moment;
 use super::row::{Horizon, Offences};
 use super::{Draft, State};
 use crate::base::{Digest, Height, MicroCaesar, PublicKey, UnixMillis};
-use crate::caesar::{Ledger, Movement, Place, Reason};
+use crate::caesar::{Ledger, Movement, Place, Reason, STAKE_MINIMUM};
 use crate::hypermesh::committee::{Committee, FalseClaim, ShareEvidence};
 use crate::hypermesh::ordering::Evidence;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -72,32 +74,45 @@ impl State {
         self.get::<Offences>(validator).unwrap_or_default()
     }
 
-    /// The lowest height of which evidence is still taken.
+    /// The lowest height of which evidence is still taken at a moment: the newest that is marked and was too long ago by then,
+    /// so that what is younger than the bound always counts.
     #[must_use]
-    pub fn oldest_evidence(&self) -> Height {
+    pub fn oldest_evidence(&self, at: UnixMillis) -> Height {
+        let age_max = self.genesis_document().profile.evidence_ms_max();
         let horizon = self.get::<Horizon>(&()).unwrap_or_default();
-        horizon.marks.first().map(|(_, height)| *height).unwrap_or_default()
+        let too_old = horizon.marks.iter().rev().find(|(time, _)| at.since(*time) >= age_max);
+        too_old.or(horizon.marks.first()).map(|(_, height)| *height).unwrap_or_default()
     }
 
     /// What a validator can lose.
     #[must_use]
     pub fn at_risk(&self, validator: &PublicKey) -> MicroCaesar {
-        let (stake, unbonding) =
-            (self.balance(Place::Stake(*validator)), self.balance(Place::Unbonding(*validator)));
-        stake.checked_add(unbonding).expect("the supply fits, and this is part of it")
+        self.at_risk_at(validator, self.time())
     }
 
-    /// Whether evidence shows an offence that is to be punished in a block of this height. Cheapest first.
-    fn convicts(&self, offence: &Offence, height: Height) -> bool {
+    /// What a validator can lose at a moment: its stake, and what it has taken out of it and is not released by then.
+    pub(super) fn at_risk_at(&self, validator: &PublicKey, at: UnixMillis) -> MicroCaesar {
+        let unbonding = self.unbonding(validator).releases.into_iter();
+        let waiting = unbonding.filter(|release| release.time >= at).map(|release| release.amount);
+        waiting.fold(self.balance(Place::Stake(*validator)), |sum, amount| {
+            sum.checked_add(amount).expect("the supply fits, and this is part of it")
+        })
+    }
+
+    /// Whether evidence shows an offence that is to be punished in a block of this height and time. Cheapest first.
+    fn convicts(&self, offence: &Offence, moment: Moment) -> bool {
         let offender = offence.offender();
-        if self.at_risk(&offender) == MicroCaesar::ZERO {
+        let at_risk = self.at_risk_at(&offender, moment.time);
+        if at_risk == MicroCaesar::ZERO {
             return false;
         }
         let offences = self.offences(&offender);
         let is_punished = |offence: &Digest| {
             offences.shares.contains(offence) || offences.shares.len() >= SIGNING_OFFENCE_COUNT_MAX
         };
-        if offence.in_signing().is_some_and(|offence| is_punished(&offence)) {
+        // Of the bounded number each has cost a whole stake: nobody uses it up with a millionth at a time.
+        let spared = |offence: &Digest| at_risk < STAKE_MINIMUM || is_punished(offence);
+        if offence.in_signing().is_some_and(|offence| spared(&offence)) {
             return false;
         }
         let committee = || Committee::new(self.committee()?.keys).ok();
@@ -106,8 +121,8 @@ impl State {
                 let at = evidence.height();
                 let punished = offences.through.is_some_and(|through| at <= through);
                 !punished
-                    && at <= height
-                    && at >= self.oldest_evidence()
+                    && at <= moment.height
+                    && at >= self.oldest_evidence(moment.time)
                     && evidence.verify(&self.genesis_hash(), self.validators()).is_ok()
             }
             Offence::BadShare(evidence) => {
@@ -123,10 +138,12 @@ impl State {
 impl Draft {
     /// Punishes an offence, if the evidence shows one that is to be punished. `operation` brought it.
     pub(super) fn punish(&mut self, offence: &Offence, operation: Digest, moment: Moment) -> bool {
-        if !self.state().convicts(offence, moment.height) {
+        if !self.state().convicts(offence, moment) {
             return false;
         }
         let offender = offence.offender();
+        // What is out of the stake by its time is its owner's, also if more fell due than the block could do.
+        self.release(offender, moment.time.minus(1));
         let mut offences = self.state().offences(&offender);
         let lost = self.state().at_risk(&offender);
         for source in [Place::Stake(offender), Place::Unbonding(offender)] {

@@ -3,12 +3,13 @@
 //! Every rule is checked before anything changes, so a refused operation moves nothing but its fee.
 
 use super::execute::Moment;
+use super::rent::{NameTerm, term_of};
 use super::row::{Published, own_records_key};
 use super::{
     Action, CheckedOperation, Draft, Due, Effect, IssueCertificate, Member, NameOwner, OPERATION_MS_LIFE_MAX,
     OperationBody, Outcome, Receipt, Refusal, RegisterName, RowSource, SetRecords, State, Transfer, get,
 };
-use crate::base::{MicroCaesar, PublicKey};
+use crate::base::{MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{Ledger, LedgerFault, Movement, Place, Reason};
 use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
@@ -87,13 +88,13 @@ fn act(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Resul
         Action::IssueCertificate(issue) => issue_certificate(draft, operation, issue, moment),
         Action::RegisterName(register) => register_name(draft, operation, register, moment),
         Action::RenewName(renew) => draft.renew_name(operation, renew, moment),
-        Action::SetRecords(set) => set_records(draft, body.owner, set),
+        Action::SetRecords(set) => set_records(draft, body.owner, set, moment),
         Action::Transfer(transfer) => move_amount(draft, operation, transfer),
         Action::RevokeCertificate(revoke) => draft.revoke(body.owner, revoke, moment),
         Action::Bond(bond) => draft.bond(operation, bond),
         Action::Unbond(unbond) => draft.unbond(operation, unbond, moment),
         Action::AnnounceService(announce) => draft.announce(body.owner, announce, moment),
-        Action::WithdrawService(withdraw) => draft.withdraw(body.owner, withdraw),
+        Action::WithdrawService(withdraw) => draft.withdraw(body.owner, withdraw, moment),
     }
 }
 
@@ -131,14 +132,16 @@ fn register_name(
     let state = draft.state();
     let name = &register.name;
     let zone = state.zone_of(name).ok_or_else(|| outside(state, name))?;
-    if let Some(taken) = state.get::<NameOwner>(name) {
+    // A freed name is nobody's, whatever it left: it is refused below, until that is cleared away.
+    let freed = matches!(state.term(name, moment.time), NameTerm::Freed { .. });
+    if let Some(taken) = state.get::<NameOwner>(name).filter(|_| !freed) {
         return Err(Refusal::AlreadyRegistered { name: name.clone(), owner: taken.owner });
     }
     if state.is_of_the_mesh(name) {
         return Err(Refusal::Reserved { name: name.clone() });
     }
-    state.require_paid(name)?;
-    match state.owner_of(name) {
+    state.require_paid(name, moment.time)?;
+    match state.owner_of(name, moment.time) {
         Some(holder) if holder == owner => {}
         Some(holder) => return Err(Refusal::NotOwner { name: name.clone(), owner: holder }),
         None if name.parent().as_ref() == Some(zone) => {}
@@ -147,10 +150,18 @@ fn register_name(
     draft.let_name(operation, (name, register.owner), moment)
 }
 
-fn set_records(draft: &mut Draft, owner: PublicKey, set: &SetRecords) -> Result<Effect, Refusal> {
-    let state = draft.state();
+fn set_records(
+    draft: &mut Draft,
+    owner: PublicKey,
+    set: &SetRecords,
+    moment: Moment,
+) -> Result<Effect, Refusal> {
     let SetRecords { name, record_type, records } = set;
-    state.require_owner(name, owner)?;
+    draft.state().require_owner(name, owner, moment.time)?;
+    // What instances whose leases are over have left there is in nobody's way.
+    let above = core::iter::successors(name.parent(), DomainName::parent).take(2);
+    above.for_each(|service| draft.end_leases_of(&service, moment.time));
+    let state = draft.state();
     let published = *record_type == RecordType::Tlsa && state.get::<Published>(name).is_some();
     let written = published || state.is_announced(name, *record_type);
     if written || matches!(record_type, RecordType::Soa | RecordType::Ns) {
@@ -181,7 +192,7 @@ fn issue_certificate(
 ) -> Result<Effect, Refusal> {
     let owner = operation.operation.body.owner;
     let request = operation.request.as_ref().expect("a checked operation to issue has a checked request");
-    draft.state().require_names(&request.names, owner)?;
+    draft.state().require_names(&request.names, owner, moment.time)?;
     draft.approve(operation, request, issue, moment)
 }
 
@@ -189,9 +200,17 @@ fn outside(state: &State, name: &DomainName) -> Refusal {
     Refusal::OutsideZone { name: name.clone(), zone: state.genesis_document().zone.clone() }
 }
 
-/// The name by which a name has an owner, its own or the closest above it, and whose it is.
-pub(crate) fn holding_of(source: &dyn RowSource, name: &DomainName) -> Option<(DomainName, NameOwner)> {
+/// The name by which a name has an owner at a moment, its own or the closest above it, and whose it is. A name that is freed
+/// is nobody's, whatever it left behind.
+pub(crate) fn holding_of(
+    source: &dyn RowSource,
+    name: &DomainName,
+    at: UnixMillis,
+) -> Option<(DomainName, NameOwner)> {
     source.served_zones().iter().find(|zone| name.is_within(zone))?;
+    if let NameTerm::Freed { .. } = term_of(source, name, at) {
+        return None;
+    }
     let names = core::iter::successors(Some(name.clone()), DomainName::parent);
     names.into_iter().find_map(|name| Some((name.clone(), get::<NameOwner>(source, &name)?)))
 }
@@ -204,19 +223,24 @@ impl State {
         core::iter::once(&genesis.zone).chain(&genesis.reverse_zones).find(|zone| name.is_within(zone))
     }
 
-    /// Who owns a name: by itself, or because of a name that it lies below.
+    /// Who owns a name at a moment: by itself, or because of a name that it lies below.
     #[must_use]
-    pub fn owner_of(&self, name: &DomainName) -> Option<PublicKey> {
-        holding_of(self, name).map(|(_, row)| row.owner)
+    pub fn owner_of(&self, name: &DomainName, at: UnixMillis) -> Option<PublicKey> {
+        holding_of(self, name, at).map(|(_, row)| row.owner)
     }
 
-    /// Refuses if the name is not this owner's.
-    pub(super) fn require_owner(&self, name: &DomainName, owner: PublicKey) -> Result<(), Refusal> {
+    /// Refuses if the name is not this owner's, and paid for, at this moment.
+    pub(super) fn require_owner(
+        &self,
+        name: &DomainName,
+        owner: PublicKey,
+        at: UnixMillis,
+    ) -> Result<(), Refusal> {
         if self.zone_of(name).is_none() {
             return Err(outside(self, name));
         }
-        self.require_paid(name)?;
-        match self.owner_of(name) {
+        self.require_paid(name, at)?;
+        match self.owner_of(name, at) {
             Some(holder) if holder == owner => Ok(()),
             Some(holder) => Err(Refusal::NotOwner { name: name.clone(), owner: holder }),
             None => Err(Refusal::NotRegistered { name: name.clone() }),

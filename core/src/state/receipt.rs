@@ -260,7 +260,10 @@ pub enum Refusal {
         entries: u32,
     },
     /// The name is not paid for.
-    #[error("{name} is not paid for: its owner can renew it until {freed}, and then it is free for anybody")]
+    #[error(
+        "{name} is not paid for: its owner can renew it until {freed}, and anybody can register it once what is there has \
+         been cleared away after that"
+    )]
     Lapsed {
         /// The name.
         name: DomainName,

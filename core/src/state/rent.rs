@@ -1,16 +1,21 @@
 //! What names cost to keep: rent for a period, paid ahead out of the owner's account.
 //!
-//! Rent is for names directly below a zone; names below those belong to them and last as long. A name that is not paid for
-//! any more *lapses*: it is not answered, and nothing can be done with it but to renew it, by its owner alone. After a
-//! grace it is *freed*: everything at and below it goes, and anybody may register it. The grace is as long as the longest
-//! life of a certificate, so no certificate of the old owner's is left when a new one comes. Names that genesis gave away
-//! cost nothing and do not lapse.
+//! Rent is for names directly below a zone; names below those belong to them and last as long. A name that is no longer paid
+//! for *lapses*: it is not answered, and only its owner can do something with it, which is to renew it. After a grace period
+//! it is *freed*: everything at and below it goes, and anybody may register it. Names that genesis gave cost nothing and do
+//! not lapse.
 //!
-//! All of this goes by block time. What a freed name leaves is cleared away a bounded number of rows a block, and the name
-//! is free when all of it is gone.
+//! Whether a name has lapsed or is free follows from the time until which it is paid for and the time of the block that
+//! asks ([`term_of`]), not from anything that a block has to do first: a mesh that stood still for a month judges the first
+//! operation after it as it would have judged it then. The only thing that is left to do by itself is to clear away what a
+//! freed name leaves. That takes a bounded number of rows in one block, and the name can be registered when all is gone.
+//!
+//! The grace is longer than the longest life of a certificate, by a day: a certificate that was issued at the last moment at
+//! which the name was paid for has ended a day before the name is free, so also for verifiers whose clocks are behind by
+//! less than that.
 
 use super::execute::Moment;
-use super::row::{Lapsed, NameOwner, Published};
+use super::row::{NameOwner, Published};
 use super::{
     CheckedOperation, Draft, Due, Effect, LEAF_SECONDS_MAX, Refusal, RenewName, Row, RowSource, State, get,
 };
@@ -22,29 +27,81 @@ use alloc::vec::Vec;
 
 /// At most this many rows of freed names are cleared away in one block.
 pub const FREED_ROW_COUNT_MAX: usize = 4096;
+/// The least time between the end of the last certificate of an old owner and the freeing of its name.
+const FREED_MS_MARGIN: u64 = 24 * 60 * 60 * 1000;
 
-const _: () = assert!(NAME_MS_GRACE >= LEAF_SECONDS_MAX as u64 * 1000);
+const _: () = assert!(NAME_MS_GRACE >= LEAF_SECONDS_MAX as u64 * 1000 + FREED_MS_MARGIN);
 const _: () = assert!(NAME_MS_PERIOD < NAME_MS_AHEAD_MAX);
 
-/// Since when a name is not paid for any more. Only names directly below a zone lapse, and those below them with them.
-pub(crate) fn lapsed_of(source: &dyn RowSource, name: &DomainName) -> Option<Lapsed> {
+/// How the rent of a name stands at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameTerm {
+    /// It is paid for, or costs nothing. Also a name that nobody registered.
+    Held,
+    /// It is not paid for any more. Its owner, and nobody else, may renew it until `freed`.
+    Lapsed {
+        /// The first moment later than this frees it.
+        freed: UnixMillis,
+    },
+    /// Its grace is over: it is nobody's, and can be registered once what it left is cleared away.
+    Freed {
+        /// Since when.
+        freed: UnixMillis,
+    },
+}
+
+impl NameTerm {
+    /// Whether the name is paid for, or costs nothing.
+    #[must_use]
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::Held)
+    }
+
+    /// When the name is or was freed, if it is not paid for.
+    #[must_use]
+    pub const fn freed(self) -> Option<UnixMillis> {
+        match self {
+            Self::Held => None,
+            Self::Lapsed { freed } | Self::Freed { freed } => Some(freed),
+        }
+    }
+}
+
+impl NameOwner {
+    /// How the rent of the name with this row stands.
+    #[must_use]
+    pub const fn term(&self, at: UnixMillis) -> NameTerm {
+        let Some(expires) = self.expires else { return NameTerm::Held };
+        let freed = expires.plus(NAME_MS_GRACE);
+        if at.0 <= expires.0 {
+            NameTerm::Held
+        } else if at.0 <= freed.0 {
+            NameTerm::Lapsed { freed }
+        } else {
+            NameTerm::Freed { freed }
+        }
+    }
+}
+
+/// How the rent of a name stands at a moment: its own, or that of the name directly below a zone which it lies in.
+pub(crate) fn term_of(source: &dyn RowSource, name: &DomainName, at: UnixMillis) -> NameTerm {
     let zones = source.served_zones();
     let mut names = core::iter::successors(Some(name.clone()), DomainName::parent);
-    let paid = names.find(|name| name.parent().is_some_and(|parent| zones.contains(&parent)))?;
-    get::<Lapsed>(source, &paid)
+    let paid = names.find(|name| name.parent().is_some_and(|parent| zones.contains(&parent)));
+    paid.and_then(|paid| get::<NameOwner>(source, &paid)).map_or(NameTerm::Held, |row| row.term(at))
 }
 
 impl State {
-    /// Since when a name is not paid for any more, if it lapsed: itself, or the one below the zone that it lies in.
+    /// How the rent of a name stands at a moment: its own, or that of the name directly below a zone which it lies in.
     #[must_use]
-    pub fn lapsed(&self, name: &DomainName) -> Option<Lapsed> {
-        lapsed_of(self, name)
+    pub fn term(&self, name: &DomainName, at: UnixMillis) -> NameTerm {
+        term_of(self, name, at)
     }
 
-    /// Refuses if the name has lapsed.
-    pub(super) fn require_paid(&self, name: &DomainName) -> Result<(), Refusal> {
-        match self.lapsed(name) {
-            Some(Lapsed { freed }) => Err(Refusal::Lapsed { name: name.clone(), freed }),
+    /// Refuses if the name is not paid for at this moment.
+    pub(super) fn require_paid(&self, name: &DomainName, at: UnixMillis) -> Result<(), Refusal> {
+        match self.term(name, at).freed() {
+            Some(freed) => Err(Refusal::Lapsed { name: name.clone(), freed }),
             None => Ok(()),
         }
     }
@@ -75,7 +132,7 @@ impl Draft {
         let expires = match top {
             true => {
                 self.pay_rent(operation)?;
-                Some(self.until_expiry(name, moment.time.plus(NAME_MS_PERIOD)))
+                Some(self.until_freed(name, moment.time.plus(NAME_MS_PERIOD)))
             }
             false => None,
         };
@@ -97,39 +154,32 @@ impl Draft {
             return Err(Refusal::NotOwner { name: name.clone(), owner: row.owner });
         }
         let Some(paid_until) = row.expires else { return Err(Refusal::NoRent { name: name.clone() }) };
+        if let NameTerm::Freed { freed } = row.term(moment.time) {
+            return Err(Refusal::Lapsed { name: name.clone(), freed });
+        }
         let expires = paid_until.plus(NAME_MS_PERIOD);
         if expires.since(moment.time) > NAME_MS_AHEAD_MAX {
             return Err(Refusal::PaidAhead { name: name.clone(), expires: paid_until });
         }
         self.pay_rent(operation)?;
-        self.remove::<Lapsed>(name);
-        let expires = self.until_expiry(name, expires);
+        self.remove::<Due>(&(paid_until.plus(NAME_MS_GRACE), Due::NameFreed(name.clone())));
+        let expires = self.until_freed(name, expires);
         self.put(name, &NameOwner { expires: Some(expires), ..row });
         Ok(Effect::NameRenewed { expires })
     }
 
-    /// Notes when a name lapses.
-    fn until_expiry(&mut self, name: &DomainName, expires: UnixMillis) -> UnixMillis {
-        self.schedule(expires, Due::NameLapses(name.clone()));
+    /// Notes when a name that is paid for until `expires` is to be cleared away.
+    fn until_freed(&mut self, name: &DomainName, expires: UnixMillis) -> UnixMillis {
+        self.schedule(expires.plus(NAME_MS_GRACE), Due::NameFreed(name.clone()));
         expires
     }
 
-    /// A name that was paid for until `at`, and was not renewed, lapses.
-    pub(super) fn lapse(&mut self, name: &DomainName, at: UnixMillis) {
-        let row = self.state().get::<NameOwner>(name);
-        if row.is_some_and(|row| row.expires == Some(at)) {
-            let freed = at.plus(NAME_MS_GRACE);
-            self.put(name, &Lapsed { freed });
-            self.schedule(freed, Due::NameFreed(name.clone()));
-        }
-    }
-
-    /// Clears away what is at and below a name whose grace is over, as much as `room` has rows; frees it when all is
-    /// gone, and notes to go on otherwise.
+    /// Clears away what is at and below a name whose grace is over, as much as `room` has rows; removes the name itself when
+    /// all is gone, and notes to go on otherwise.
     pub(super) fn free_name(&mut self, name: &DomainName, moment: Moment, room: &mut usize) {
-        // It may have been renewed in its grace, and may have lapsed again since.
-        let over = |lapsed: Lapsed| lapsed.freed < moment.time;
-        if !self.state().get::<Lapsed>(name).is_some_and(over) {
+        let row = self.state().get::<NameOwner>(name);
+        // What was put off to a later block may have been registered anew since.
+        if !row.is_some_and(|row| matches!(row.term(moment.time), NameTerm::Freed { .. })) {
             return;
         }
         let prefix = TreeKey::from(name).as_bytes().to_vec();
@@ -152,6 +202,5 @@ impl Draft {
         }
         *room -= 1;
         self.remove::<NameOwner>(name);
-        self.remove::<Lapsed>(name);
     }
 }

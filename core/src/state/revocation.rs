@@ -10,7 +10,7 @@
 use super::execute::Moment;
 use super::row::{RevocationListHead, Revoked};
 use super::{Certificate, Draft, Due, Effect, Refusal, Revocation, RevokeCertificate, State};
-use crate::base::PublicKey;
+use crate::base::{PublicKey, UnixMillis};
 use crate::trustchain::ca::{
     CRL_MS_LIFETIME, CRL_MS_PERIOD, REVOKED_COUNT_MAX, RevocationList, RevokedEntry, SerialNumber,
 };
@@ -56,8 +56,8 @@ impl State {
 
     /// A certificate belongs to whoever asked for it. Names may have been given away since: whoever owns one that the
     /// certificate bears may revoke it too.
-    fn may_revoke(&self, certificate: &Certificate, who: PublicKey) -> bool {
-        let owns = |name| self.owner_of(name) == Some(who);
+    fn may_revoke(&self, certificate: &Certificate, who: PublicKey, at: UnixMillis) -> bool {
+        let owns = |name| self.owner_of(name, at) == Some(who);
         certificate.owner == who || certificate.names.dns().iter().any(owns)
     }
 }
@@ -73,7 +73,7 @@ impl Draft {
         let serial = revoke.serial_number;
         let certificate = self.state().get::<Certificate>(&serial);
         let mut certificate = certificate.ok_or(Refusal::NoCertificate { serial })?;
-        if !self.state().may_revoke(&certificate, who) {
+        if !self.state().may_revoke(&certificate, who, moment.time) {
             return Err(Refusal::NotCertificateOwner { serial, owner: certificate.owner });
         }
         if let Some(revocation) = certificate.revocation {
@@ -136,7 +136,6 @@ impl Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::UnixMillis;
     use crate::state::tests::kit::*;
     use crate::state::{Outcome, Published};
     use crate::trustchain::ca::RevocationReason;

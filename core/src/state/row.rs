@@ -59,7 +59,6 @@ row!(Offences, 22, PublicKey, |validator| validator.0.to_vec());
 row!(Horizon, 23, (), |_unit| Vec::new());
 row!(JournalHead, 18, (), |_unit| Vec::new());
 row!(Earnings, 19, (), |_unit| Vec::new());
-row!(Lapsed, 25, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 row!(FeeRate, 26, (), |_unit| Vec::new());
 row!(Attendance, 20, (), |_unit| Vec::new());
 row!(Instance, 27, InstanceName, |name| instance_key(name));
@@ -217,13 +216,6 @@ pub struct NameOwner {
     pub expires: Option<UnixMillis>,
 }
 
-/// A name that is not paid for any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct Lapsed {
-    /// The first block later than this frees it, unless it is renewed.
-    pub freed: UnixMillis,
-}
-
 /// A certificate: what was approved, never the signed bytes.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Certificate {
@@ -319,9 +311,7 @@ pub enum Due {
     Issuing,
     /// Something that a member took out of its stake goes to its account.
     Release(PublicKey),
-    /// A name is paid for no longer.
-    NameLapses(DomainName),
-    /// The grace of a name that was not renewed is over.
+    /// The grace of a name that was not renewed is over: what it left is cleared away.
     NameFreed(DomainName),
     /// An instance of a service was not renewed in time.
     Lease(InstanceName),

@@ -33,8 +33,13 @@ const _: () = assert!(INSTANCE_COUNT_MAX <= RECORDS_PER_SET_MAX);
 const _: () = assert!(super::LEASE_SECONDS_MAX as u64 * 1000 < NAME_MS_GRACE);
 
 impl State {
-    /// The instances of a service, by label and protocol. At most [`INSTANCE_COUNT_MAX`].
-    pub fn instances(&self, service: &DomainName) -> impl Iterator<Item = Instance> {
+    /// The instances of a service whose leases run at a moment, by label and protocol. At most [`INSTANCE_COUNT_MAX`].
+    pub fn instances(&self, service: &DomainName, at: UnixMillis) -> impl Iterator<Item = Instance> {
+        self.standing_instances(service).filter(move |instance| !instance.is_over(at))
+    }
+
+    /// The instances of a service that have rows, also those whose leases are over and that are not taken away yet.
+    pub(super) fn standing_instances(&self, service: &DomainName) -> impl Iterator<Item = Instance> {
         self.rows::<Instance>(own_records_key(service)).map(|(_, instance)| instance)
     }
 
@@ -44,10 +49,14 @@ impl State {
         match record_type {
             RecordType::Srv => {
                 let service = parent.parent();
-                service.is_some_and(|service| self.instances(&service).any(|one| one.name.srv() == *name))
+                service.is_some_and(|service| {
+                    self.standing_instances(&service).any(|one| one.name.srv() == *name)
+                })
             }
-            RecordType::Svcb => self.instances(&parent).any(|one| one.name.svcb().as_ref() == Some(name)),
-            RecordType::Aaaa => self.instances(&parent).any(|one| one.has_host(name)),
+            RecordType::Svcb => {
+                self.standing_instances(&parent).any(|one| one.name.svcb().as_ref() == Some(name))
+            }
+            RecordType::Aaaa => self.standing_instances(&parent).any(|one| one.has_host(name)),
             // While all are critical there are no records there that an alias would have to stand beside.
             RecordType::Cname => {
                 let written = [RecordType::Srv, RecordType::Svcb, RecordType::Aaaa];
@@ -87,7 +96,7 @@ impl State {
         let AnnounceService { instance, offer, .. } = announce;
         let full = Refusal::ServiceFull { service: instance.service.clone() };
         let others: Vec<Instance> =
-            self.instances(&instance.service).filter(|one| one.name != *instance).collect();
+            self.standing_instances(&instance.service).filter(|one| one.name != *instance).collect();
         if others.len() >= INSTANCE_COUNT_MAX {
             return Err(full);
         }
@@ -111,11 +120,12 @@ impl Draft {
         moment: Moment,
     ) -> Result<Effect, Refusal> {
         let AnnounceService { instance: name, offer, lease_seconds } = announce;
-        let before = self.state().get::<Instance>(name);
-        self.state().require_owner(&name.full(), owner)?;
+        self.state().require_owner(&name.full(), owner, moment.time)?;
         if let Location::Addresses(_) = &offer.location {
-            self.state().require_owner(&name.host(), owner)?;
+            self.state().require_owner(&name.host(), owner, moment.time)?;
         }
+        self.end_leases_of(&name.service, moment.time);
+        let before = self.state().get::<Instance>(name);
         let unchanged = before.as_ref().is_some_and(|before| before.offer == *offer);
         if !unchanged {
             self.state().require_place(announce, before.as_ref())?;
@@ -145,17 +155,28 @@ impl Draft {
         &mut self,
         owner: PublicKey,
         withdraw: &WithdrawService,
+        moment: Moment,
     ) -> Result<Effect, Refusal> {
-        let name = &withdraw.instance;
+        let (name, at) = (&withdraw.instance, moment.time);
         let state = self.state();
-        let own = state.require_owner(&name.full(), owner);
-        own.or_else(|refusal| state.require_owner(&name.service, owner).map_err(|_| refusal))?;
+        let own = state.require_owner(&name.full(), owner, at);
+        own.or_else(|refusal| state.require_owner(&name.service, owner, at).map_err(|_| refusal))?;
+        self.end_leases_of(&name.service, at);
         let absent = || Refusal::NoInstance { name: name.full() };
-        let instance = state.get::<Instance>(name).ok_or_else(absent)?;
+        let instance = self.state().get::<Instance>(name).ok_or_else(absent)?;
         self.remove::<Due>(&(instance.expires, Due::Lease(name.clone())));
         self.remove::<Instance>(name);
         self.publish_service(name, Some(&instance));
         Ok(Effect::ServiceWithdrawn)
+    }
+
+    /// Takes away the instances of a service whose leases are over, which more than a block can do may have put off.
+    pub(super) fn end_leases_of(&mut self, service: &DomainName, at: UnixMillis) {
+        let over = self.state().standing_instances(service).filter(|instance| instance.is_over(at));
+        for Instance { name, expires, .. } in over.collect::<Vec<_>>() {
+            self.remove::<Due>(&(expires, Due::Lease(name.clone())));
+            self.end_lease(&name, expires);
+        }
     }
 
     /// A lease that ran until `at`, and was not renewed, ends.
@@ -169,7 +190,7 @@ impl Draft {
 
     /// Writes the records that this instance has part in, as the instances of its service now are. `before` is what it was.
     fn publish_service(&mut self, name: &InstanceName, before: Option<&Instance>) {
-        let all: Vec<Instance> = self.state().instances(&name.service).collect();
+        let all: Vec<Instance> = self.state().standing_instances(&name.service).collect();
         let serving = all.iter().filter(|one| one.serves(&name.protocol));
         self.publish_records(
             &name.srv(),
@@ -205,6 +226,12 @@ impl Draft {
 }
 
 impl Instance {
+    /// Whether its lease is over at a moment.
+    #[must_use]
+    pub const fn is_over(&self, at: UnixMillis) -> bool {
+        self.expires.0 < at.0
+    }
+
     /// The host that it is at.
     #[must_use]
     pub fn target(&self) -> DomainName {
@@ -215,7 +242,7 @@ impl Instance {
     }
 
     /// Whether callers of this protocol may be sent to it.
-    fn serves(&self, protocol: &ServiceProtocol) -> bool {
+    pub(super) fn serves(&self, protocol: &ServiceProtocol) -> bool {
         self.name.protocol == *protocol && self.offer.health != InstanceHealth::Critical
     }
 
@@ -225,19 +252,19 @@ impl Instance {
     }
 
     /// Its addresses, if they are written at this name.
-    fn addresses_of(&self, host: &DomainName) -> Option<&[Ipv6Addr]> {
+    pub(super) fn addresses_of(&self, host: &DomainName) -> Option<&[Ipv6Addr]> {
         match &self.offer.location {
             Location::Addresses(addresses) if self.name.host() == *host => Some(addresses),
             _ => None,
         }
     }
 
-    fn srv_record(&self) -> RecordData {
+    pub(super) fn srv_record(&self) -> RecordData {
         let Offer { priority, weight, port, .. } = self.offer;
         RecordData::Srv { priority, weight, port, target: Some(self.target()) }
     }
 
-    fn svcb_record(&self) -> RecordData {
+    pub(super) fn svcb_record(&self) -> RecordData {
         let ipv6_hint = match &self.offer.location {
             Location::Addresses(addresses) => addresses.clone(),
             Location::Host(_) => Vec::new(),

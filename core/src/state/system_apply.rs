@@ -13,8 +13,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-/// At most this many things fall due in one block; the rest wait for the next. An operation makes three at most, its
-/// receipt's and its name's two, so no backlog grows however full the blocks are.
+/// At most this many things fall due in one block; the rest wait for the next. An operation makes two at most, its
+/// receipt's and one for what it did, so no backlog grows however full the blocks are. After a standstill there can be one:
+/// so nothing but work is done here, and what holds at which time is judged by times where it matters.
 const DUE_COUNT_MAX: usize = 3 * BLOCK_OPERATION_COUNT_MAX;
 
 const NEXT_BEACON: Domain = Domain::new("hypermesh v1 next beacon");
@@ -155,7 +156,8 @@ impl Draft {
         self.audit(beacon.index);
     }
 
-    /// Lets happen what has fallen due before this block.
+    /// Lets happen what has fallen due before this block: first of all in it, so that its operations find the state as it is
+    /// at its time.
     pub(super) fn settle_dues(&mut self, moment: Moment) {
         let time = moment.time;
         let dues: Vec<(UnixMillis, Due)> = self
@@ -182,7 +184,6 @@ impl Draft {
                 Due::RevocationList => self.list.scheduled = true,
                 Due::Issuing => self.renew_issuing(moment),
                 Due::Release(member) => self.release(*member, at),
-                Due::NameLapses(name) => self.lapse(name, at),
                 Due::NameFreed(name) => self.free_name(name, moment, &mut room),
                 Due::Lease(name) => self.end_lease(name, at),
             }

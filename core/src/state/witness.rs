@@ -7,7 +7,7 @@
 //!
 //! What this does not show: that there is no later block. The header says of when it is.
 
-use super::rent::lapsed_of;
+use super::rent::term_of;
 use super::tree::{StateTree, TreeHasher, key_hash};
 use super::zone::soa_of;
 use super::{Genesis, Header, Row, State};
@@ -50,6 +50,9 @@ pub trait RowSource {
 
     /// The block that the rows are of.
     fn of_height(&self) -> Height;
+
+    /// That block's time: what rules about time are judged by.
+    fn of_time(&self) -> UnixMillis;
 }
 
 /// The row of a kind with this key.
@@ -72,14 +75,14 @@ impl ZoneSource for &dyn RowSource {
     }
 
     fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<Cow<'_, RecordSet>> {
-        if lapsed_of(*self, name).is_some() {
+        if !term_of(*self, name, self.of_time()).is_held() {
             return None;
         }
         get::<RecordSet>(*self, &(name.clone(), record_type)).map(Cow::Owned)
     }
 
     fn name_exists(&self, name: &DomainName) -> bool {
-        lapsed_of(*self, name).is_none() && get::<super::NameCount>(*self, name).is_some()
+        term_of(*self, name, self.of_time()).is_held() && get::<super::NameCount>(*self, name).is_some()
     }
 }
 
@@ -101,6 +104,10 @@ impl RowSource for State {
 
     fn of_height(&self) -> Height {
         self.height()
+    }
+
+    fn of_time(&self) -> UnixMillis {
+        self.time()
     }
 }
 
@@ -157,6 +164,10 @@ impl RowSource for Witness<'_> {
 
     fn of_height(&self) -> Height {
         self.state.height()
+    }
+
+    fn of_time(&self) -> UnixMillis {
+        self.state.time()
     }
 }
 
@@ -358,5 +369,9 @@ impl RowSource for ProvedState {
 
     fn of_height(&self) -> Height {
         self.header.height
+    }
+
+    fn of_time(&self) -> UnixMillis {
+        self.header.time
     }
 }

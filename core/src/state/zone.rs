@@ -13,6 +13,8 @@ use alloc::vec::Vec;
 
 /// The services of a mesh; the nodes that expose one are found at `_stoq._udp.SERVICE.ZONE`.
 pub const SERVICES: [&str; 3] = ["trustchain", "hypermesh", "caesar"];
+/// The types of records that come and go with leases and certificates.
+const MADE_BY_TIME: [RecordType; 4] = [RecordType::Srv, RecordType::Svcb, RecordType::Aaaa, RecordType::Tlsa];
 /// Labels below the zone that belong to nobody besides: by custom they mean the zone's own servers.
 const RESERVED_LABELS: [&str; 1] = ["ns"];
 
@@ -139,14 +141,19 @@ impl ZoneSource for State {
     }
 
     fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<Cow<'_, RecordSet>> {
-        if self.lapsed(name).is_some() {
+        if !self.term(name, self.time()).is_held() {
             return None;
         }
-        self.get::<RecordSet>(&(name.clone(), record_type)).map(Cow::Owned)
+        let set = self.get::<RecordSet>(&(name.clone(), record_type))?;
+        let set = match self.has_overdue() && MADE_BY_TIME.contains(&record_type) {
+            true => self.without_overdue(name, record_type, set)?,
+            false => set,
+        };
+        Some(Cow::Owned(set))
     }
 
     fn name_exists(&self, name: &DomainName) -> bool {
-        self.lapsed(name).is_none() && self.get::<NameCount>(name).is_some()
+        self.term(name, self.time()).is_held() && self.get::<NameCount>(name).is_some()
     }
 
     fn soa(&self, zone: &DomainName) -> Soa {

@@ -8,7 +8,7 @@ use crate::base::{Height, MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{HistoryHead, Holder};
 use crate::state::{
     Account, Certificate, Genesis, Member, Release, Reserve, RowSource, StateProof, StateProofFault,
-    Unbonding, Unproved, get, holding_of, lapsed_of,
+    Unbonding, Unproved, get, holding_of, term_of,
 };
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SerialNumber;
@@ -127,12 +127,13 @@ impl Question {
                 Answer::Records(resolve(zones, name, *record_type))
             }
             Self::Owner { name } => {
-                Answer::Owner(holding_of(source, name).map(|(registered, row)| Holding {
+                let at = source.of_time();
+                Answer::Owner(holding_of(source, name, at).map(|(registered, row)| Holding {
                     owner: row.owner,
                     registered,
                     since: row.since,
                     expires: row.expires,
-                    freed: lapsed_of(source, name).map(|lapsed| lapsed.freed),
+                    freed: term_of(source, name, at).freed(),
                 }))
             }
             Self::Balance { owner } => Answer::Balance(Funds {

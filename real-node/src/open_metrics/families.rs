@@ -89,6 +89,22 @@ pub(super) const FAMILIES: &[Family] = &[
         "stored signatures that other implementations would refuse: deleted, and made again",
     ),
     gauge(
+        "hypermesh_share_repair_wanted",
+        None,
+        "1 if the node lacks its key shares and wants them repaired",
+    ),
+    gauge(
+        "hypermesh_share_repairs_left",
+        None,
+        "requests for repair of its key shares that the node can make at once; one an hour is added, up to 16",
+    ),
+    gauge(
+        "hypermesh_share_repair_wait",
+        MILLISECONDS,
+        "how long, in block time, until the node may ask for repair again; 0 if nothing but helpers is waited for",
+    ),
+    counter("hypermesh_share_repairs_failed", None, "requests of this node for repair that came to nothing"),
+    gauge(
         "hypermesh_clock_behind",
         MILLISECONDS,
         "by how much this clock is behind the median of its peers' (see below); 0 if it is ahead",

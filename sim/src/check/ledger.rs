@@ -61,6 +61,7 @@ impl LedgerCheck {
         };
         let broken = |what: String| Violation::new("ledger", format!("block {height}: {what}"));
         model.reward(block).map_err(broken)?;
+        model.release(block.header.time).map_err(broken)?;
         for operation in &block.body.system {
             model.punish(operation).map_err(broken)?;
         }
@@ -77,7 +78,6 @@ impl LedgerCheck {
         if let Some(receipt) = receipts.next() {
             return Err(broken(format!("a receipt for {}, which it does not carry", receipt.operation)));
         }
-        model.end(time).map_err(broken)?;
         model.follow_load(block);
         model.compare(&decided.state).map_err(broken)?;
         model.suspended = suspended(&decided.state);
@@ -266,8 +266,8 @@ impl Model {
         };
     }
 
-    /// What happens by time alone.
-    fn end(&mut self, time: UnixMillis) -> Result<(), String> {
+    /// What is released by time alone, before anything else in the block but rewards.
+    fn release(&mut self, time: UnixMillis) -> Result<(), String> {
         let due = self.releases.iter().take_while(|(release, ..)| *release < time).count();
         for (_, owner, amount) in self.releases.drain(..due).collect::<Vec<_>>() {
             self.shift(Place::Unbonding(owner), Place::Account(owner), amount, Reason::Release, None)?;

@@ -1,4 +1,5 @@
-//! Nothing is made and nothing is lost: all that exists is what genesis fixed, after every block.
+//! Nothing is made and nothing is lost: all that exists is what genesis fixed, after every block; and the sums and counts
+//! that the state keeps are those of a walk over all its rows.
 
 use super::Violation;
 use crate::world::Place;
@@ -23,8 +24,15 @@ impl SupplyCheck {
     /// Looks at a state.
     ///
     /// # Errors
-    /// If there is more or less than genesis fixed.
+    /// If there is more or less than genesis fixed, or the state's sums are not those of its rows.
     pub fn on_state(&self, place: Place, state: &State) -> Result<(), Violation> {
+        let (kept, counted) = (state.totals(), state.count_totals());
+        if kept != counted {
+            let (number, height) = (place + 1, state.height());
+            let what =
+                format!("node-{number} keeps {kept:?} at height {height}, and its rows make {counted:?}");
+            return Err(Violation::new("supply", what));
+        }
         self.on_supply(place, state, state.supply())
     }
 
@@ -46,6 +54,16 @@ mod tests {
     use hypermesh_core::state::Account;
 
     #[test]
+    fn it_fires_when_the_sums_add_up_to_a_millionth_more_than_genesis_fixed() {
+        let cast = Cast::new(4);
+        let check = SupplyCheck::new(&cast.genesis);
+        let (state, _) = State::genesis(cast.genesis.clone());
+        assert_eq!(check.on_supply(0, &state, state.supply()), Ok(()));
+        assert_eq!(check.on_supply(0, &state, state.supply() + 1).unwrap_err().check, "supply");
+        assert_eq!(check.on_supply(0, &state, state.supply() - 1).unwrap_err().check, "supply");
+    }
+
+    #[test]
     fn it_fires_when_a_millionth_comes_out_of_nothing() {
         let cast = Cast::new(4);
         let check = SupplyCheck::new(&cast.genesis);
@@ -54,6 +72,8 @@ mod tests {
         let mut draft = state.draft();
         draft.put(&cast.poor.public(), &Account { balance: MicroCaesar(1), ..Account::default() });
         let (state, _, _) = draft.finish();
-        assert_eq!(check.on_state(0, &state).unwrap_err().check, "supply");
+        let violation = check.on_state(0, &state).unwrap_err();
+        assert_eq!(violation.check, "supply");
+        assert!(violation.what.contains("its rows make"), "{violation}");
     }
 }

@@ -85,7 +85,7 @@ fn what_is_proved_is_what_the_state_says() {
                 assert_eq!((balance, stake, unbonding), (said.balance, said.stake, said.unbonding));
             }
             (Question::Owner { name }, Answer::Owner(holding)) => {
-                assert_eq!(holding.map(|holding| holding.owner), state.owner_of(name));
+                assert_eq!(holding.map(|holding| holding.owner), state.owner_of(name, state.time()));
             }
             (Question::Certificate { serial_number }, Answer::Certificate(row)) => {
                 assert_eq!(row, state.get::<Certificate>(serial_number));

@@ -46,7 +46,8 @@ fn every_header_field_that_is_wrong_is_named() {
         change(&mut block.header);
         assert_eq!(fault(&mesh, &block, &batches), BlockFault::Header { field });
     };
-    wrong(|header| header.version = 2, "version");
+    wrong(|header| header.version = BLOCK_VERSION - 1, "version");
+    wrong(|header| header.version = BLOCK_VERSION + 1, "version");
     wrong(|header| header.genesis = Digest([1; 32]), "genesis");
     wrong(|header| header.height = Height(1), "height");
     wrong(|header| header.height = Height(3), "height");

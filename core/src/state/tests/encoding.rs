@@ -171,7 +171,10 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     row(found, "account", &key(1), &Account { balance: MicroCaesar(5), history: HEAD });
     let repairs = Repairs {
         attempt: 2,
-        asked: BTreeMap::from([(key(1), 3)]),
+        budgets: BTreeMap::from([(
+            key(1),
+            RepairBudget { next: 3, left: 4, counted: UnixMillis(6), failures: 7, not_before: UnixMillis(8) },
+        )]),
         open: Some(OpenRepair {
             validator: key(1),
             number: 2,
@@ -195,9 +198,17 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     row(found, "validator", &key(1), &Validator { name: "node-1".to_string(), address, reveal: digest });
     row(found, "name", &at, &NameOwner { owner: key(1), since: Height(8), expires: Some(BEGIN) });
     row(found, "name count", &at, &NameCount { sets: 3 });
-    row(found, "lapsed", &at, &Lapsed { freed: BEGIN });
-    let due = Due::NameLapses(at.clone());
-    row(found, "due name lapses", &(BEGIN, due.clone()), &due);
+    let amount = MicroCaesar;
+    let totals = Totals {
+        accounts: amount(1),
+        stakes: amount(2),
+        unbonding: amount(3),
+        account_count: 4,
+        name_count: 5,
+        certificate_count: 6,
+        instance_count: 7,
+    };
+    row(found, "totals", &(), &totals);
     let due = Due::NameFreed(at.clone());
     row(found, "due name freed", &(BEGIN, due.clone()), &due);
     let east = instance("web.demo.hypermesh", "east");
@@ -402,7 +413,7 @@ fn no_two_kinds_of_row_share_a_key() {
         Repairs::TAG,
         Unbonding::TAG,
         Offences::TAG,
-        Lapsed::TAG,
+        Totals::TAG,
         FeeRate::TAG,
         Horizon::TAG,
         JournalHead::TAG,

@@ -265,6 +265,7 @@ impl Mesh {
         assert_eq!(executed.changes, built.changes);
         assert_eq!(Block::from_bytes(&block.to_bytes()).as_ref(), Some(&block));
         assert_eq!(executed.state.supply(), u128::from(self.genesis.supply().unwrap().0));
+        assert_eq!(executed.state.totals(), executed.state.count_totals(), "sums and counts follow the rows");
         self.store(executed.changes);
         assert_eq!(executed.movements, built.movements);
         self.movements.push(executed.movements);
@@ -483,6 +484,7 @@ impl Mesh {
 pub(crate) fn only(state: &State, time: UnixMillis, operations: &[Operation]) -> (State, Vec<Receipt>) {
     let moment = execute::Moment { height: state.height().next(), time };
     let mut draft = state.draft();
+    draft.settle_dues(moment);
     let receipts = operations
         .iter()
         .map(|operation| {
@@ -490,6 +492,5 @@ pub(crate) fn only(state: &State, time: UnixMillis, operations: &[Operation]) ->
             perform::perform(&mut draft, &checked, moment).unwrap()
         })
         .collect();
-    draft.settle_dues(moment);
     (draft.finish().0, receipts)
 }

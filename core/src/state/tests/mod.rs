@@ -18,4 +18,5 @@ mod rent;
 mod repairs;
 mod running;
 mod services;
+mod standstill;
 mod zone;

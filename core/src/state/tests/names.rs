@@ -15,10 +15,13 @@ fn a_free_name_directly_below_the_zone_goes_to_who_asks_first() {
     let mut mesh = Mesh::new();
     let done = mesh.done(&alice(), register("web.demo.hypermesh", &alice()));
     assert!(matches!(done, Effect::NameRegistered { expires: Some(_) }));
-    assert_eq!(mesh.state.owner_of(&name("web.demo.hypermesh")), Some(alice().public()));
-    assert_eq!(mesh.state.owner_of(&name("a.b.web.demo.hypermesh")), Some(alice().public()));
-    assert_eq!(mesh.state.owner_of(&name("demo.hypermesh")), None);
-    assert_eq!(mesh.state.owner_of(&name("xweb.demo.hypermesh")), None);
+    assert_eq!(mesh.state.owner_of(&name("web.demo.hypermesh"), mesh.state.time()), Some(alice().public()));
+    assert_eq!(
+        mesh.state.owner_of(&name("a.b.web.demo.hypermesh"), mesh.state.time()),
+        Some(alice().public())
+    );
+    assert_eq!(mesh.state.owner_of(&name("demo.hypermesh"), mesh.state.time()), None);
+    assert_eq!(mesh.state.owner_of(&name("xweb.demo.hypermesh"), mesh.state.time()), None);
     let row: NameOwner = mesh.state.get(&name("web.demo.hypermesh")).unwrap();
     assert_eq!(row.since, mesh.state.height());
     for owner in [alice(), bob()] {

@@ -112,15 +112,23 @@ fn each_kind_of_proved_lie_costs_all_that_is_at_stake_and_goes_to_the_reserve() 
         assert!(matches!(refused, Err(Inadmissible::Proofs(_))), "{refused:?}");
         // Once: also in another's words, and after it has bonded anew.
         assert!(!mesh.state.accepts(&accuse(&mesh, 1, offence.clone())), "nothing is left to lose");
-        let funds = mesh.state.balance(Place::Account(alice().public())).0;
-        mesh.done(&alice(), transfer(&liar, funds - 10_000));
+        for friend in [alice(), bob()] {
+            let funds = mesh.state.balance(Place::Account(friend.public())).0;
+            mesh.done(&friend, transfer(&liar, funds - 10_000));
+        }
         mesh.done(&liar, bond(5_000));
-        assert!(!mesh.state.accepts(&accuse(&mesh, 1, offence)), "punished already");
+        assert!(!mesh.state.accepts(&accuse(&mesh, 1, offence.clone())), "punished already");
         let later = mesh.state.height().next();
         let again = Offence::Equivocation(votes(&mesh, &liar, later));
         assert!(mesh.state.accepts(&accuse(&mesh, 1, again)), "another lie");
         let again = Offence::BadShare(bad_share(&mesh, &liar, 2));
-        assert!(mesh.state.accepts(&accuse(&mesh, 1, again)), "another bad share");
+        let word = accuse(&mesh, 1, again);
+        assert!(!mesh.state.accepts(&word), "another bad share is not used up for so little");
+        mesh.done(&liar, bond(STAKE_MINIMUM.0 - 5_001));
+        assert!(!mesh.state.accepts(&word), "nor for a millionth less than the minimum");
+        mesh.done(&liar, bond(1));
+        assert!(mesh.state.accepts(&word), "and waits until there is a whole stake");
+        assert!(!mesh.state.accepts(&accuse(&mesh, 1, offence)), "the first is punished already");
     }
 }
 

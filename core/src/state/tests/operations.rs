@@ -39,7 +39,7 @@ fn refused_for(mesh: &mut Mesh, owner: &SecretKey, action: Action, fee: MicroCae
     let may: BTreeSet<_> = validators.chain([owner.public()]).collect();
     assert!(accounts.is_subset(&may), "an account that is not the owner's changed");
     let running = [Member::TAG, Receipt::TAG, Due::TAG, Beacon::TAG, Reserve::TAG, Attendance::TAG];
-    let ledger = [JournalHead::TAG, Earnings::TAG, Horizon::TAG];
+    let ledger = [JournalHead::TAG, Earnings::TAG, Horizon::TAG, Totals::TAG];
     let running: BTreeSet<u8> = running.into_iter().chain(ledger).collect();
     assert!(tags.is_subset(&running), "rows of other kinds changed: {tags:?}");
     assert_eq!(mesh.state.log().size(), before.state.log().size());
@@ -128,19 +128,27 @@ fn nothing_is_issued_before_the_committee_or_beyond_its_issuing_certificate() {
     assert_eq!(refused_for(&mut mesh, &alice(), request.clone(), ISSUE_FEE), Refusal::NoCommittee);
 
     let mut mesh = Mesh::active();
-    let issuer_ends = mesh.state.issuer().unwrap().issuing_validity.not_after;
-    let time = issuer_ends.minus(DAY_MS);
     let carrier = mesh.validators[0].clone();
-    // Before the renewal, so that the block in question is the one that finds it due; and with a ticket on chain.
-    mesh.pass(ISSUING_MS_LIFETIME / 2);
-    mesh.carry_one(&alice(), transfer(&bob(), 1));
     let at = |mesh: &Mesh, time| {
         let mut mesh = mesh.clone();
         let operation = mesh.operation_until(&alice(), request.clone(), time);
         let batch = mesh.checked(mesh.batch(&carrier, vec![operation]));
         mesh.advance(Candidate { time, batches: vec![batch], ..mesh.candidate() }).remove(0).outcome
     };
-    assert!(matches!(at(&mesh, time), Outcome::Done(Effect::CertificateApproved { .. })));
+    let approved = |outcome| matches!(outcome, Outcome::Done(Effect::CertificateApproved { .. }));
+    let issuer = mesh.state.issuer().unwrap();
+    // Before the renewal, so that the block in question is the one that finds it due; and with a ticket on chain.
+    mesh.pass(ISSUING_MS_LIFETIME / 2);
+    mesh.carry_one(&alice(), transfer(&bob(), 1));
+    let time = issuer.issuing_validity.not_after.minus(DAY_MS);
+    assert!(approved(at(&mesh, time)) && approved(at(&mesh, time.plus(1))), "the next one is made first");
+    // The last ends with the root.
+    let issuer_ends = issuer.root_validity.not_after;
+    mesh.pass(issuer_ends.minus(2 * DAY_MS).since(mesh.state.time()));
+    mesh.carry_one(&alice(), transfer(&bob(), 1));
+    assert_eq!(mesh.state.issuer().unwrap().issuing_validity.not_after, issuer_ends);
+    let time = issuer_ends.minus(DAY_MS);
+    assert!(approved(at(&mesh, time)));
     assert_eq!(at(&mesh, time.plus(1)), Outcome::Refused(Refusal::OutlivesIssuer { issuer_ends }));
 }
 

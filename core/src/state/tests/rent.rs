@@ -81,7 +81,7 @@ fn whoever_cannot_pay_the_rent_gets_no_name() {
     let mut mesh = Mesh::new();
     mesh.done(&alice(), transfer(&pauper(), REGISTER_FEE.0 + NAME_RENT.0 - 1));
     assert!(matches!(mesh.refused(&pauper(), register(WEB, &pauper())), Refusal::Funds { .. }));
-    assert_eq!(mesh.state.owner_of(&name(WEB)), None);
+    assert_eq!(mesh.state.owner_of(&name(WEB), mesh.state.time()), None);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_name_that_is_not_renewed_is_not_answered_and_cannot_be_used_and_its_owner_c
     for at in [WEB, BELOW, "x.web.demo.hypermesh"] {
         assert_eq!(resolve(&mesh.state, &name(at), RecordType::Txt).outcome, Answer::NoSuchName, "{at}");
     }
-    assert!(mesh.state.lapsed(&name("given.demo.hypermesh")).is_none());
+    assert!(mesh.state.term(&name("given.demo.hypermesh"), mesh.state.time()).is_held());
     let freed = expires.plus(NAME_MS_GRACE);
     let lapsed = |at: &str| Refusal::Lapsed { name: name(at), freed };
     assert_eq!(mesh.refused(&alice(), set(WEB, text())), lapsed(WEB));
@@ -105,7 +105,8 @@ fn a_name_that_is_not_renewed_is_not_answered_and_cannot_be_used_and_its_owner_c
     );
     let taken = Refusal::AlreadyRegistered { name: name(WEB), owner: alice().public() };
     assert_eq!(mesh.refused(&bob(), register(WEB, &bob())), taken);
-    pass_to(&mut mesh, freed);
+    // Carrying an operation may take a beacon.
+    pass_to(&mut mesh, freed.minus(60_000));
     assert_eq!(
         mesh.done(&alice(), renew(WEB)),
         Effect::NameRenewed { expires: expires.plus(NAME_MS_PERIOD) }
@@ -122,8 +123,8 @@ fn a_name_whose_grace_is_over_is_anybodys_and_nothing_of_the_old_owners_is_left(
     mesh.pass(NAME_MS_PERIOD + NAME_MS_GRACE);
     assert!(mesh.state.time() > expires.plus(NAME_MS_GRACE));
     mesh.pass(1);
-    assert_eq!(mesh.state.owner_of(&name(WEB)), None);
-    assert_eq!(mesh.state.owner_of(&name(BELOW)), None);
+    assert_eq!(mesh.state.owner_of(&name(WEB), mesh.state.time()), None);
+    assert_eq!(mesh.state.owner_of(&name(BELOW), mesh.state.time()), None);
     mesh.done(&bob(), register(WEB, &bob()));
     for at in [WEB, BELOW, "x.web.demo.hypermesh"] {
         assert!(!answers(&mesh, at), "{at}");
@@ -135,7 +136,7 @@ fn a_name_whose_grace_is_over_is_anybodys_and_nothing_of_the_old_owners_is_left(
     );
     mesh.done(&bob(), set(WEB, text()));
     assert!(answers(&mesh, WEB));
-    assert!(mesh.state.lapsed(&name(WEB)).is_none());
+    assert!(mesh.state.term(&name(WEB), mesh.state.time()).is_held());
     // No certificate of the old owner's is left that anybody would accept.
     let old = mesh.state.rows::<Certificate>(Vec::new()).map(|(_, row)| row.not_after).max();
     assert!(old.unwrap() < mesh.state.time());
@@ -162,13 +163,20 @@ fn a_freed_name_with_more_rows_than_a_block_clears_is_free_when_all_are_gone() {
     let end = expiry(&mesh, WEB).unwrap().plus(NAME_MS_GRACE + 10);
     let left = |state: &State| state.rows::<crate::trustchain::dns::RecordSet>(Vec::new()).count();
     let other = left(&Mesh::new().state);
+    let registered = |state: &State| state.get::<NameOwner>(&name(WEB)).is_some();
+    let early = lapse(&mesh.state, end.minus(10));
+    assert_eq!(left(&early), other + count, "at the end of its grace it is the owner's still");
     let mut state = lapse(&mesh.state, end);
-    assert_eq!(left(&state), other + count, "it has only lapsed");
+    assert_eq!((left(&state), registered(&state)), (other + 1, true));
+    assert_eq!(state.owner_of(&name(WEB), end), None, "it is nobody's");
+    let wanted = mesh.operation_until(&bob(), register(WEB, &bob()), end.plus(60_000));
+    let (_, receipts) = only(&early, end.plus(1), core::slice::from_ref(&wanted));
+    let refused = Outcome::Refused(Refusal::Lapsed { name: name(WEB), freed: end.minus(10) });
+    assert_eq!(receipts[0].outcome, refused, "until all that it left is gone");
     state = lapse(&state, end.plus(1));
-    assert_eq!(left(&state), other + 1);
-    assert_eq!(state.owner_of(&name(WEB)), Some(alice().public()), "not free yet");
-    state = lapse(&state, end.plus(2));
-    assert_eq!((left(&state), state.owner_of(&name(WEB))), (other, None));
+    assert_eq!((left(&state), registered(&state)), (other, false));
+    let (_, receipts) = only(&state, end.plus(2), &[wanted]);
+    assert!(matches!(receipts[0].outcome, Outcome::Done(_)), "{receipts:?}");
 }
 
 #[test]

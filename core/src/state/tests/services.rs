@@ -43,7 +43,7 @@ fn exists(mesh: &Mesh, at: &str) -> bool {
 }
 
 fn labels(mesh: &Mesh) -> Vec<String> {
-    mesh.state.instances(&name(SERVICE)).map(|instance| instance.name.label).collect()
+    mesh.state.instances(&name(SERVICE), mesh.state.time()).map(|instance| instance.name.label).collect()
 }
 
 fn expires(effect: &Effect) -> UnixMillis {
@@ -301,7 +301,7 @@ fn a_service_whose_name_is_not_paid_for_is_not_answered_and_its_leases_end_all_t
     assert!(!exists(&mesh, "_stoq._udp.web.demo.hypermesh"));
     assert!(matches!(mesh.refused(&alice(), announce(&east, &well(), LEASE)), Refusal::Lapsed { .. }));
     mesh.pass(u64::from(LEASE) * 1000);
-    assert_eq!(mesh.state.instances(&name("web.demo.hypermesh")).count(), 0);
+    assert_eq!(mesh.state.instances(&name("web.demo.hypermesh"), mesh.state.time()).count(), 0);
 }
 
 #[test]

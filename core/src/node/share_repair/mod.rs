@@ -2,20 +2,21 @@
 //! and commitments go over the chain; summands and sums between validators, over links that prove who speaks.
 //!
 //! A helper makes its summands once for each request, keeps them in memory, and ends the request if it restarts: what
-//! it committed to it could not send any more. The asker keeps nothing secret and goes on after a restart.
+//! it committed to it could not send any more. The asker keeps nothing secret and goes on after a restart. When it asks whom
+//! is in [`asker`], and what it waits for in [`status`].
+
+mod asker;
+mod status;
+
+pub use status::ShareRepairStatus;
 
 use super::commit::Committed;
 use super::message::Message;
 use super::timers::Timer;
 use super::{Event, Node};
-use crate::base::{Mono, PublicKey, Table, WriteBatch, reached};
-use crate::hypermesh::committee::{
-    BlindedShares, Committee, KeyShares, RepairAsker, RepairFault, RepairHelper, RepairSession, StoredShares,
-};
-use crate::node::generation::shares_key;
-use crate::state::{
-    ABORT_REASON_BYTES_MAX, OpenRepair, REPAIR_COUNT_MAX, RepairAction, RepairOutcome, Repairs, SystemAction,
-};
+use crate::base::{PublicKey, reached};
+use crate::hypermesh::committee::{BlindedShares, Committee, RepairFault, RepairHelper, RepairSession};
+use crate::state::{ABORT_REASON_BYTES_MAX, OpenRepair, RepairAction, RepairOutcome, SystemAction};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -24,16 +25,14 @@ use core::time::Duration;
 
 /// What was said and not heard is said again after this long.
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
-/// A repair that has not come to its end after this long is asked for again, of others if there are any.
-const REPAIR_TIMEOUT: Duration = Duration::from_secs(8);
-/// Who was caught is asked last, after all whom others only accuse.
-const BLAME_OF_THE_CAUGHT: u32 = 1 << 16;
+/// Counts this node's requests that did not succeed.
+pub(super) const SHARE_REPAIRS_FAILED: &str = "share_repairs_failed_total";
 
 /// This node's part in repairs.
 #[derive(Default)]
 pub(super) struct ShareRepairPart {
     helping: Option<Helping>,
-    asking: Option<Asking>,
+    asking: Option<asker::Asking>,
     /// The repair by which this node came by its shares.
     repaired: Option<u32>,
     /// Whom this node would rather not ask again, the more the less.
@@ -44,13 +43,6 @@ struct Helping {
     helper: RepairHelper,
     /// What the asker is to get, once it is whole.
     sum: Option<BlindedShares>,
-}
-
-struct Asking {
-    number: u32,
-    helpers: Vec<PublicKey>,
-    since: Mono,
-    part: Option<RepairAsker>,
 }
 
 impl Node {
@@ -72,7 +64,7 @@ impl Node {
         } else {
             self.seek_repair(&committee, &repairs, session);
         }
-        if self.share_repair.helping.is_some() || self.share_repair.asking.is_some() {
+        if self.share_repair.helping.is_some() || !self.holds_shares() {
             self.timers.start(Timer::ShareRepair, self.now.mono.after(REPEAT_AFTER));
         }
     }
@@ -177,142 +169,6 @@ impl Node {
         self.say(SystemAction::Repair(action));
     }
 
-    // --- as the one that lost its shares ---
-
-    fn seek_repair(&mut self, committee: &Arc<Committee>, repairs: &Repairs, session: Option<RepairSession>) {
-        let me = self.identity.public();
-        let now = self.now.mono;
-        match repairs.open.as_ref().zip(session).filter(|(open, _)| open.validator == me) {
-            Some((open, session)) => {
-                let known =
-                    self.share_repair.asking.as_ref().is_some_and(|asking| asking.number == open.number);
-                if !known {
-                    let helpers = open.helpers.clone();
-                    self.share_repair.asking =
-                        Some(Asking { number: open.number, helpers, since: now, part: None });
-                }
-                let Some(asking) = &mut self.share_repair.asking else { return };
-                if asking.part.is_none() && open.is_committed() {
-                    asking.part = RepairAsker::new(session, committee.clone(), &open.commitments);
-                }
-                if now.since(asking.since) >= REPAIR_TIMEOUT {
-                    self.blame_the_silent(open);
-                    self.ask_for_repair(committee, repairs);
-                }
-            }
-            None => self.ask_for_repair(committee, repairs),
-        }
-    }
-
-    /// A repair for this node that it has no need of: it was repaired and the word of that was lost, it came by its shares
-    /// otherwise, or someone else holds its key and asks for its shares.
-    fn end_own_repair(&mut self, open: Option<&OpenRepair>) {
-        let me = self.identity.public();
-        let Some(open) = open.filter(|open| open.validator == me) else { return };
-        let outcome = if self.share_repair.repaired == Some(open.number) {
-            RepairOutcome::Repaired
-        } else {
-            RepairOutcome::GivenUp {
-                accused: Vec::new(),
-                reason: "the validator holds its shares".to_string(),
-            }
-        };
-        let action = RepairAction::End { validator: me, number: open.number, outcome };
-        self.say(SystemAction::Repair(action));
-    }
-
-    fn blame_the_silent(&mut self, open: &OpenRepair) {
-        let missing = match self.share_repair.asking.take().and_then(|asking| asking.part) {
-            Some(part) => part.missing(),
-            None => open.helpers.iter().filter(|key| !open.commitments.contains_key(key)).copied().collect(),
-        };
-        for key in missing {
-            *self.share_repair.blame.entry(key).or_default() += 1;
-        }
-    }
-
-    /// Asks those who are linked and were not found wanting. Repeated, it says the same until it is heard, or for so
-    /// long that others may have come.
-    fn ask_for_repair(&mut self, committee: &Arc<Committee>, repairs: &Repairs) {
-        let me = self.identity.public();
-        let attempt = committee.keys().attempt;
-        let same_committee = repairs.attempt == attempt;
-        let number = repairs.asked.get(&me).copied().filter(|_| same_committee).unwrap_or_default();
-        if number >= REPAIR_COUNT_MAX {
-            return;
-        }
-        let now = self.now.mono;
-        let said = self.share_repair.asking.as_ref().filter(|asking| {
-            asking.number == number && asking.part.is_none() && now.since(asking.since) < REPAIR_TIMEOUT
-        });
-        let helpers = match said {
-            Some(asking) => asking.helpers.clone(),
-            None => {
-                let Some(helpers) = self.choose_helpers(committee, number) else { return };
-                self.share_repair.asking =
-                    Some(Asking { number, helpers: helpers.clone(), since: now, part: None });
-                helpers
-            }
-        };
-        self.say(SystemAction::Repair(RepairAction::Ask { attempt, number, helpers }));
-    }
-
-    fn choose_helpers(&self, committee: &Committee, number: u32) -> Option<Vec<PublicKey>> {
-        let me = self.identity.public();
-        let mut others: Vec<PublicKey> =
-            committee.validators().into_iter().filter(|key| *key != me).collect();
-        let turn = usize::try_from(number).ok()?.checked_rem(others.len())?;
-        others.rotate_left(turn);
-        others.sort_by_key(|key| {
-            (self.share_repair.blame.get(key).copied().unwrap_or_default(), !self.connected.contains(key))
-        });
-        let mut chosen = others.get(..committee.threshold())?.to_vec();
-        chosen.sort();
-        Some(chosen)
-    }
-
-    pub(super) fn on_repair_sum(&mut self, from: PublicKey, package: BlindedShares) {
-        let Some(asking) = &mut self.share_repair.asking else { return };
-        let Some(part) = &mut asking.part else { return };
-        match part.receive(from, package) {
-            Ok(None) => {}
-            Ok(Some(shares)) => self.on_repaired(shares),
-            Err(fault @ RepairFault::Accused { .. }) => {
-                let reason = alloc::format!("spoils the repair of key shares: {fault}");
-                self.outbox.event(Event::Culprit { validator: from, reason });
-                let blame = self.share_repair.blame.entry(from).or_default();
-                *blame = blame.saturating_add(BLAME_OF_THE_CAUGHT);
-                self.share_repair.asking = None;
-                if let Some(open) = self.state.repairs().open {
-                    self.give_up_repair(&open, from, &fault.to_string());
-                }
-            }
-            Err(RepairFault::InconsistentKeys) => {
-                self.outbox.event(Event::Broken { reason: RepairFault::InconsistentKeys.to_string() });
-            }
-            // Of another request: it was late.
-            Err(_) => {}
-        }
-    }
-
-    /// The shares are stored before the repair is called done: who says so can sign.
-    fn on_repaired(&mut self, shares: KeyShares) {
-        let Some(asking) = self.share_repair.asking.take() else { return };
-        let Some(active) = self.state.committee() else { return };
-        let row = StoredShares { keys: active.keys.clone(), shares };
-        let mut writes = WriteBatch::default();
-        writes.put(Table::Shares, shares_key(active.attempt), row.to_bytes().to_vec());
-        let token = self.persist(writes);
-        let validator = self.identity.public();
-        self.share_repair.repaired = Some(asking.number);
-        reached!(self.marks, "key shares are repaired");
-        self.outbox.event(Event::SharesRepaired { number: asking.number });
-        let outcome = RepairOutcome::Repaired;
-        let action = RepairAction::End { validator, number: asking.number, outcome };
-        self.say_after(token, SystemAction::Repair(action));
-        self.activate(&active);
-    }
-
     pub(super) fn share_repair_after(&mut self, committed: &Committed) {
         for operation in &committed.block.body.system {
             let SystemAction::Repair(action) = &operation.action else { continue };
@@ -337,6 +193,9 @@ impl Node {
             RepairOutcome::Repaired => None,
             RepairOutcome::GivenUp { accused, reason } => {
                 reached!(self.marks, "a repair of key shares is given up");
+                if validator == me {
+                    self.count("hypermesh", SHARE_REPAIRS_FAILED, 1);
+                }
                 let both = accused.iter().chain(core::iter::once(&by));
                 if validator == me && by != me {
                     self.share_repair.asking = None;
