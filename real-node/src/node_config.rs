@@ -7,7 +7,7 @@
 //! listen = "[::1]:7401"       # STOQ, UDP
 //! dns = "[::1]:7501"          # plain DNS, UDP and TCP; without it there is none
 //! genesis = "../genesis.json" # relative to this file
-//! metrics_file = "node.prom"  # OpenMetrics text for node_exporter; without it there is none
+//! metrics_file = "node.prom"  # for node_exporter's textfile collector; without it there is none
 //! roles = ["trustchain", "hypermesh", "caesar"] # what it exposes, as genesis says too; all, without it
 //!
 //! [peers]                     # validators that have moved since genesis, if they do not find us themselves

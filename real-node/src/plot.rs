@@ -20,7 +20,7 @@ use hypermesh_core::base::{Profile, PublicKey};
 use hypermesh_core::hypermesh::proof::{Label, Plot, PlotKey, Plotter, Progress, SpaceParameters, plot_key};
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -139,12 +139,23 @@ impl PlotFolder {
         if bytes.len() > (labels_max * LABEL_BYTES) as u64 {
             return Err(fault(path, &"longer than a layer of this profile: the plot is of another profile"));
         }
-        let bytes = std::fs::read(path).map_err(|error| fault(path, &error))?;
-        let (labels, rest) = bytes.as_chunks::<LABEL_BYTES>();
-        if !rest.is_empty() {
+        if bytes.len() % LABEL_BYTES as u64 != 0 {
             return Err(fault(path, &"cut in the middle of a label: remove the plot and make it again"));
         }
-        Ok(labels.to_vec())
+        // Straight to where they stay: a second copy would double what a node needs to start.
+        let count = usize::try_from(bytes.len()).unwrap_or(usize::MAX) / LABEL_BYTES;
+        let mut labels: Vec<Label> = Vec::new();
+        labels.try_reserve_exact(count).map_err(|_| {
+            let needed = bytes.len() >> 20;
+            fault(
+                path,
+                &format!("no memory for the plot, which takes {needed} MiB: raise the process's limit"),
+            )
+        })?;
+        labels.resize(count, [0; LABEL_BYTES]);
+        let read = File::open(path).and_then(|mut file| file.read_exact(labels.as_flattened_mut()));
+        read.map_err(|error| fault(path, &error))?;
+        Ok(labels)
     }
 
     /// Removes the files of layers that are not needed any more, where there are any.

@@ -2,25 +2,27 @@
 
 use crate::data::{NodeFolder, PidFile};
 use crate::dns_listener::{BindError, DnsListener};
+use crate::event_log::{TWIN_RUNS, observer};
+use crate::exposition::MetricsFile;
 use crate::failure::{Exit, Failure};
 use crate::genesis_file::read_genesis;
 use crate::listeners::DnsService;
 use crate::logs::AUDIT;
+use crate::memory;
 use crate::node_config::NodeConfigFile;
-use crate::open_metrics::MetricsFile;
 use crate::plot::PlotFolder;
+use crate::readiness_log;
 use crate::reload::Changes;
 use crate::roles::Roles;
 use crate::service_manager::{self, Reports};
 use crate::session_file;
 use crate::store::{RedbStore, StoreError};
 use crate::vitals::Vitals;
-use hypermesh_core::api::View;
-use hypermesh_core::base::{Now, PublicKey, SecretKey};
+use hypermesh_core::base::{PublicKey, SecretKey, Table};
 use hypermesh_core::hypermesh::RevealChain;
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::hypermesh::proof::Plot;
-use hypermesh_core::node::{Event, Node, NodeConfig, OpenFault};
+use hypermesh_core::node::{Node, NodeConfig, OpenFault};
 use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
@@ -31,14 +33,10 @@ use std::time::Duration;
 use stoq::{Clock, CoreEntropy, Driver, DriverConfig, DriverFault, Env, Identity, ThreadWorkers};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// How long a node may take to stop: what was handed out is made durable first.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What whoever started a second process with one key has to know.
-const TWIN_RUNS: &str = "another process with this node's key runs, on this machine or another, and was there first: this one \
-                         says nothing more and stops. Find the other; stop one of them for good. If the key was stolen, stop \
-                         this node too: the mesh goes on without it";
 
 /// What a node reads from its folder before it starts.
 struct Loaded {
@@ -56,6 +54,7 @@ pub struct RunningNode {
     dns: Option<DnsService>,
     metrics: Option<MetricsFile>,
     reports: Reports,
+    readiness: JoinHandle<()>,
     config: NodeConfigFile,
     clock: Arc<dyn Clock>,
     alarm: watch::Receiver<bool>,
@@ -183,12 +182,14 @@ impl RunningNode {
             MetricsFile::start(file, driver.views(), driver.meters().clone(), Arc::clone(&clock))
         });
         announce(&driver, dns.as_ref());
-        let reports = Reports::start(driver.pulse(), driver.views());
+        let readiness = tokio::spawn(readiness_log::follow(driver.views(), Arc::clone(&clock)));
+        let reports = Reports::start(driver.pulse(), driver.views(), Arc::clone(&clock));
         Ok(Self {
             driver,
             dns,
             metrics,
             reports,
+            readiness,
             config,
             clock,
             alarm,
@@ -244,6 +245,7 @@ impl RunningNode {
     /// If the store fails, or it takes too long.
     pub async fn stop(self) -> Result<(), Failure> {
         self.reports.stop();
+        self.readiness.abort();
         drop(self.metrics);
         if let Some(dns) = self.dns {
             dns.stop().await;
@@ -287,6 +289,8 @@ fn load(folder: &NodeFolder, config: &NodeConfigFile) -> Result<Loaded, Failure>
         .moved(&genesis)
         .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", folder.config().display())))?;
     let store = RedbStore::open(&folder.store()).map_err(|error| Failure::new(exit_of(&error), error))?;
+    let rows = store.reader().row_count(Table::State).map_err(|error| Failure::new(Exit::Storage, error))?;
+    memory::check(memory::Need::of(config.profile).with_rows(rows), &memory::limits())?;
     let plot = PlotFolder::new(folder.plot(), &config.network, config.profile, &identity.public());
     let (plot, reveals) = thread::scope(|scope| {
         let reveals = scope.spawn(|| RevealChain::new(identity.seed()));
@@ -326,101 +330,6 @@ fn announce(driver: &Driver, dns: Option<&DnsService>) {
         dns = dns.map(|dns| dns.address().to_string()).unwrap_or_default(),
         "running"
     );
-    tokio::spawn(announce_ready(driver.views()));
-}
-
-/// Tells once when the node can issue.
-async fn announce_ready(mut views: watch::Receiver<Arc<View>>) {
-    // An error says that the node stops before it is ready.
-    if let Ok(view) = views.wait_for(|view| view.status.ready).await {
-        tracing::info!(height = view.status.height.0, "ready");
-    }
-}
-
-/// Who is told of events: the log, and of a twin whoever runs the node.
-fn observer(raise: watch::Sender<bool>) -> stoq::Observer {
-    Arc::new(move |event, now| {
-        tell(event, now);
-        if matches!(event, Event::TwinRuns { .. }) {
-            raise.send_replace(true);
-        }
-    })
-}
-
-/// Writes events to the log.
-fn tell(event: &Event, _now: Now) {
-    match event {
-        Event::Committed { height, operations: 0, .. } => tracing::debug!(height = height.0, "committed"),
-        Event::Committed { height, operations, .. } => {
-            tracing::info!(height = height.0, operations, "committed");
-        }
-        Event::Durable { height } => tracing::debug!(height = height.0, "durable"),
-        Event::Refused { operation, reason } => tracing::info!(target: AUDIT, ?operation, reason, "refused"),
-        Event::Issued { serial, height } => {
-            tracing::info!(target: AUDIT, %serial, height = height.0, "issued");
-        }
-        Event::IssuingRenewed { number, not_after } => {
-            tracing::info!(target: AUDIT, number, %not_after, "the issuing certificate is renewed");
-        }
-        Event::RevocationListSigned { number } => {
-            tracing::info!(target: AUDIT, number, "a new revocation list");
-        }
-        Event::GenerationBegan { attempt } => tracing::info!(attempt, "generating the committee's keys"),
-        Event::GenerationAborted { attempt, reason } => {
-            tracing::warn!(attempt, reason, "key generation given up");
-        }
-        Event::CommitteeActive { height, holds_shares } => {
-            tracing::info!(target: AUDIT, height = height.0, holds_shares, "the committee's keys are active");
-        }
-        Event::RepairBegan { validator, number } => {
-            tracing::info!(target: AUDIT, %validator, number, "a validator asks for repair of its key shares");
-        }
-        Event::RepairEnded { validator, number, given_up: None } => {
-            tracing::info!(target: AUDIT, %validator, number, "key shares repaired");
-        }
-        Event::RepairEnded { validator, number, given_up: Some(reason) } => {
-            tracing::warn!(target: AUDIT, %validator, number, reason, "repair of key shares given up");
-        }
-        Event::SharesRepaired { number } => {
-            tracing::info!(target: AUDIT, number, "this node has its key shares again")
-        }
-        Event::Doubled { validator } => {
-            tracing::error!(target: AUDIT, %validator, "two processes hold this validator's key: the second was refused");
-        }
-        Event::RefusedAsTwin { by } => {
-            tracing::error!(target: AUDIT, %by, "a peer says that another process with this node's key is linked to it");
-        }
-        Event::TwinRuns { by } => tracing::error!(target: AUDIT, said_by = by.len(), "{TWIN_RUNS}"),
-        Event::Culprit { validator, reason } => {
-            tracing::warn!(target: AUDIT, %validator, reason, "a bad signature share")
-        }
-        Event::Equivocation(evidence) => {
-            tracing::error!(target: AUDIT, ?evidence, "a validator contradicts itself")
-        }
-        Event::Slashed { validator, amount, evidence } => {
-            let amount = amount.in_caesar();
-            tracing::error!(target: AUDIT, %validator, %amount, %evidence, "a validator lost its stake for a proved lie");
-        }
-        Event::PeerFault { peer, reason } => {
-            tracing::warn!(target: AUDIT, %peer, reason, "a peer is at fault")
-        }
-        Event::InvalidBlock { height, proposer, reason } => {
-            tracing::warn!(target: AUDIT, height = height.0, %proposer, reason, "an invalid block was proposed");
-        }
-        Event::Broken { reason } => {
-            tracing::error!(reason, "this cannot happen unless more than f are faulty")
-        }
-        Event::StoreFault { reason } => tracing::error!(reason, "the store failed"),
-        Event::Repaired { what } => tracing::warn!(what, "repaired"),
-        Event::Syncing { height, behind: 0 } => tracing::info!(height = height.0, "caught up"),
-        Event::Syncing { height, behind } => tracing::info!(height = height.0, behind, "catching up"),
-        Event::Abstains { through, reason } => {
-            tracing::error!(through = through.0, reason, "this node abstains");
-        }
-        Event::VotesAgain { height } => tracing::warn!(height = height.0, "this node votes again"),
-        Event::TicketStands { beacon } => tracing::debug!(beacon, "the ticket stands"),
-        other => tracing::debug!(event = ?other, "event"),
-    }
 }
 
 fn failure(error: impl std::fmt::Display) -> Failure {

@@ -11,7 +11,7 @@ use hypermesh_core::api::{NodeStatus, View};
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
-use stoq::Pulse;
+use stoq::{Clock, Pulse};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -30,9 +30,10 @@ impl Reports {
     /// Says that the node has started, and from then on how it is and that it is alive. Must be called from
     /// within a tokio runtime.
     #[must_use]
-    pub fn start(pulse: Pulse, views: watch::Receiver<Arc<View>>) -> Self {
-        tell(&[NotifyState::Ready, NotifyState::Status(&summary(&views.borrow().status))]);
-        Self { task: tokio::spawn(report(pulse, views, sd_notify::watchdog_enabled())) }
+    pub fn start(pulse: Pulse, views: watch::Receiver<Arc<View>>, clock: Arc<dyn Clock>) -> Self {
+        let status = summary(&views.borrow().status_at(clock.now().wall));
+        tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        Self { task: tokio::spawn(report(pulse, views, clock, sd_notify::watchdog_enabled())) }
     }
 
     /// Says that the node stops.
@@ -55,7 +56,12 @@ pub fn reloaded() {
     tell(&[NotifyState::Ready]);
 }
 
-async fn report(pulse: Pulse, views: watch::Receiver<Arc<View>>, watchdog: Option<Duration>) {
+async fn report(
+    pulse: Pulse,
+    views: watch::Receiver<Arc<View>>,
+    clock: Arc<dyn Clock>,
+    watchdog: Option<Duration>,
+) {
     let mut ticks = interval(watchdog.map_or(STATUS_PERIOD, |watchdog| watchdog / BEATS_PER_WATCHDOG));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -63,7 +69,7 @@ async fn report(pulse: Pulse, views: watch::Receiver<Arc<View>>, watchdog: Optio
         if !pulse.beat().await {
             return;
         }
-        let status = summary(&views.borrow().status);
+        let status = summary(&views.borrow().status_at(clock.now().wall));
         let alive = watchdog.map(|_| NotifyState::Watchdog);
         let states: Vec<_> = [NotifyState::Status(&status)].into_iter().chain(alive).collect();
         tell(&states);
@@ -72,13 +78,12 @@ async fn report(pulse: Pulse, views: watch::Receiver<Arc<View>>, watchdog: Optio
 
 /// How a node is, in a line.
 fn summary(status: &NodeStatus) -> String {
-    let NodeStatus { height, connected, validators, quorum, ready, committee, .. } = status;
-    let issues = match (connected < quorum, ready) {
-        (true, _) => format!("no quorum: {quorum} are needed"),
-        (false, true) => "can issue".to_owned(),
-        (false, false) => format!("cannot issue yet: {committee}"),
+    let NodeStatus { height, connected, validators, not_ready, .. } = status;
+    let ready = match not_ready.first() {
+        None => "ready".to_owned(),
+        Some(unmet) => format!("not ready: {unmet}"),
     };
-    format!("height {height}, {connected} of {validators} validators, {issues}")
+    format!("height {height}, {connected} of {validators} validators, {ready}")
 }
 
 fn tell(states: &[NotifyState<'_>]) {

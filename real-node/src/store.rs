@@ -23,7 +23,7 @@ use crate::share_files::ShareFiles;
 use fault::{advice, opening, reading};
 use hypermesh_core::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, StorageBackend, TableDefinition, TableError};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -165,6 +165,15 @@ impl stoq::Storage for RedbStore {
 }
 
 impl RedbReader {
+    /// How many rows a table has.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn row_count(&self, table: Table) -> Result<u64, ReadError> {
+        let read = || Ok(self.database.begin_read()?.open_table(definition(table))?.len()?);
+        checked(table, guarded(read))
+    }
+
     fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         let read = || {
             let open = self.database.begin_read()?.open_table(definition(table))?;

@@ -1,6 +1,7 @@
 //! What only the process that runs a node can count: its disk, its memory, its DNS listener, its version.
 
 use crate::dns_listener::{DnsCounters, DnsTally, ResponseKind};
+use crate::memory;
 use hypermesh_core::api::Counters;
 use hypermesh_core::base::WriteBatch;
 use rustix::fs::statvfs;
@@ -77,6 +78,7 @@ impl Vitals {
             statvfs(&self.store).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).ok(),
         );
         add("memory_bytes", resident_bytes());
+        add("memory_limit_bytes", memory::limit_bytes());
         add(concat!("build{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), Some(1));
         counters
     }
@@ -146,7 +148,7 @@ mod tests {
         assert!(vitals.timed(Disk(Err("full".into()))).commit(Vec::new()).is_err());
         let counters = vitals.counters("hypermesh");
         assert_eq!(counters["syncs_total"], 1);
-        for name in ["store_bytes", "disk_free_bytes", "memory_bytes"] {
+        for name in ["store_bytes", "disk_free_bytes", "memory_bytes", "memory_limit_bytes"] {
             assert!(counters[name] > 0, "{name}");
         }
     }

@@ -81,7 +81,7 @@ fn a_node_tells_that_it_started_how_it_is_that_it_lives_and_that_it_stops() {
     let mut node = Node(node.unwrap());
 
     let started = told(&socket, "READY=1");
-    assert!(started.contains("STATUS=height 0, 1 of 4 validators, no quorum: 3 are needed"), "{started}");
+    assert!(started.contains("STATUS=height 0, 1 of 4 validators, not ready: quorum: "), "{started}");
     for _ in 0..4 {
         told(&socket, "WATCHDOG=1");
     }

@@ -58,6 +58,7 @@ mod quic;
 #[path = "quic_left_out.rs"]
 mod quic;
 mod quorum_missing;
+mod rebuilt_in_turn;
 mod refused_operations;
 mod repair_outlasts_its_helpers;
 mod repair_with_a_lying_helper;
@@ -67,6 +68,7 @@ mod restored_old_disk_abstains;
 mod revocation_reaches_every_node;
 mod rubbish_sync_peer_is_dropped;
 mod stage;
+mod standstill_is_seen_by_a_slow_clock;
 mod transfer_and_names;
 mod twins;
 mod two_dead_refuses_then_heals;
@@ -141,6 +143,8 @@ pub const SCENARIOS: &[Scenario] = &[
     generation_power_loss::SCENARIO,
     absent_in_generation::SCENARIO,
     wiped_disk::SCENARIO,
+    rebuilt_in_turn::SCENARIO,
+    standstill_is_seen_by_a_slow_clock::SCENARIO,
     twins::SCENARIO,
     repair_with_a_lying_helper::SCENARIO,
     repair_outlasts_its_helpers::DOWN,
@@ -244,7 +248,7 @@ mod tests {
     scenarios! {
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links flapping_link interrupted_generation
-        generation_power_loss absent_in_generation wiped_disk twins
+        generation_power_loss absent_in_generation wiped_disk rebuilt_in_turn standstill_is_seen_by_a_slow_clock twins
         repair_with_a_lying_helper expired_while_apart old_certificate member_batch wrong_clock chaos
         revocation_reaches_every_node crl_is_renewed_each_period expired_certificate_loses_its_tlsa
         issuing_certificate_renews_itself

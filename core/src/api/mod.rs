@@ -11,6 +11,7 @@ mod fault;
 mod method;
 mod quorum;
 mod read;
+mod readiness;
 mod service;
 mod status;
 mod subscribe;
@@ -35,6 +36,8 @@ pub use fault::{ApiFault, FaultKind};
 pub use method::{Call, Described, METHODS, Method, Request, Response, Shape};
 pub use quorum::STALE_HEARTBEATS;
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
+pub(crate) use readiness::clock_behind;
+pub use readiness::{Condition, READY_CLOCK_MS_MAX, Unmet};
 pub use service::{
     AnnounceServiceRequest, InstanceState, ServiceRequest, ServiceState, SubscribeServiceRequest,
     WithdrawServiceRequest,

@@ -36,7 +36,8 @@ impl View {
     pub fn standstill(&self, wall: UnixMillis) -> Option<String> {
         let status = &self.status;
         if is_quorum_linked(status) {
-            let Staleness { age } = self.staleness(wall)?;
+            // The node's own judgement, by its monotonic clock: block time ahead of the wall clock hides no standstill.
+            let Some(Staleness { age }) = self.staleness(wall) else { return status.standstill.clone() };
             let (linked, height) = (status.connected, status.height);
             return Some(format!(
                 "no block for {} s though {linked} of {} validators are linked: this node is catching up (height \
@@ -58,10 +59,13 @@ impl View {
         ))
     }
 
-    /// What is said of a request that its caller's deadline is about to end, if it is known what it waits for.
+    /// What is said of a request to this service that its caller's deadline is about to end, if it is known what it waits
+    /// for: nothing is decided, or this node lacks what it takes.
     #[must_use]
-    pub fn overdue(&self, wall: UnixMillis) -> Option<ApiFault> {
-        let why = self.standstill(wall)?;
+    pub fn overdue(&self, service: &str, wall: UnixMillis) -> Option<ApiFault> {
+        let status = self.status_at(wall);
+        let lacks = status.lacks_for(service);
+        let why = status.standstill.or_else(|| (!lacks.is_empty()).then_some(lacks))?;
         Some(ApiFault::unavailable(format!("not done in time, and it may yet be done: {why}")))
     }
 }

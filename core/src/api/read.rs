@@ -59,7 +59,7 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
         Request::Genesis(_) => Ok(Response::Genesis(state.genesis_document().as_ref().clone())),
         Request::Prove(request) => prove(view, request).map(Response::Prove),
         Request::Member(request) => member(state, request).map(Response::Member),
-        Request::Status(_) => Ok(Response::Status(status(view, wall))),
+        Request::Status(_) => Ok(Response::Status(view.status_at(wall))),
         Request::Balance(request) => Ok(Response::Balance(balance(state, request))),
         Request::Fees(_) => Ok(Response::Fees(fees(state))),
         Request::Supply(_) => Ok(Response::Supply(supply(state))),
@@ -353,20 +353,14 @@ fn rewards(state: &State) -> Rewards {
     }
 }
 
-fn status(view: &View, wall: UnixMillis) -> NodeStatus {
-    let age_ms = wall.since(view.state.time());
-    NodeStatus { age_ms, standstill: view.standstill(wall), ..view.status.clone() }
-}
-
 fn health(view: &View, service: &str, wall: UnixMillis) -> Health {
-    let status = &view.status;
+    let status = view.status_at(wall);
     let elsewhere = not_exposed(view.state.genesis_document(), &status.node, service);
-    let (serving, detail) = match (elsewhere, view.standstill(wall)) {
+    let lacks = status.lacks_for(service);
+    let (serving, detail) = match (elsewhere, &status.standstill) {
         (Some(elsewhere), _) => (false, elsewhere.message),
-        (None, Some(standstill)) => (false, standstill),
-        (None, None) if service == "trustchain" && !status.ready => {
-            (false, alloc::format!("cannot issue yet: {}", status.committee))
-        }
+        (None, Some(standstill)) => (false, standstill.clone()),
+        (None, None) if !lacks.is_empty() => (false, lacks),
         (None, None) => (true, "ok".to_string()),
     };
     Health { serving, detail, height: status.height }

@@ -1,7 +1,7 @@
 //! How a node is: its status, each service's health and metrics.
 
-use super::Shape;
 use super::trustchain::message;
+use super::{Shape, Unmet};
 use crate::base::{Digest, Height, PublicKey, UnixMillis};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -34,18 +34,23 @@ message! {
         quorum: u64,
         /// How many blocks the node is behind, as far as it can know.
         behind: u64,
-        /// Whether the node takes part in deciding: `yes`, or why it does not.
+        /// Whether the node takes part in deciding the next height: `yes`, or why it does not. Says nothing of how far
+        /// the others are: that is `behind`.
         voting: String,
         /// The names of those that it is not linked with.
         unreachable: Vec<String>,
-        /// How long ago the last block was made, in milliseconds, by this node's clock when it was asked.
+        /// How long ago the last block was made, in milliseconds, by this node's clock when it was asked; 0 also if
+        /// block time is ahead of that clock. A clock that is wrong makes it wrong: `standstill` does not rest on it alone.
         age_ms: u64,
-        /// Why nothing can be decided, if nothing can: quorum is missing, or no block comes.
+        /// Why nothing is decided, if nothing is: quorum is missing, or no block has come for three heartbeats, by block
+        /// time or by this node's monotonic clock.
         standstill: Option<String>,
-        /// Whether the committee's keys are active, and if not, how far they are.
+        /// Whether the committee's keys are active, and if not, how far they are; whether this node holds its shares.
         committee: String,
-        /// Whether the node can issue: keys active, chain signed, ticket standing.
+        /// Whether the node can do its whole work: no condition is unmet.
         ready: bool,
+        /// The conditions of readiness that do not hold, each once, with its cause.
+        not_ready: Vec<Unmet>,
         /// How many certificates were approved.
         certificates: u64,
         /// How many names are registered.

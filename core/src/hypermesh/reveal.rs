@@ -82,6 +82,12 @@ impl RevealChain {
         }
         None
     }
+
+    /// How many reveals are left when `link` is the last one known; none for a link of another chain.
+    pub fn left(&mut self, link: &Digest) -> u32 {
+        // The search leaves behind where the link stands, counted from the seed.
+        self.preimage(link).map_or(0, |_| self.hint)
+    }
 }
 
 impl Segment {
@@ -118,11 +124,13 @@ mod tests {
         const COUNT: u32 = CHECKPOINT_LINKS + 5;
         let mut chain = RevealChain::with_count(&[5; 32], COUNT);
         let mut link = chain.anchor();
-        for _ in 0..COUNT {
+        for used in 0..COUNT {
+            assert_eq!(chain.left(&link), COUNT - used);
             link = chain.preimage(&link).unwrap();
         }
         assert_eq!(link, SEED.hash(&[&[5; 32]]));
         assert_eq!(chain.preimage(&link), None);
+        assert_eq!(chain.left(&link), 0);
     }
 
     #[test]
@@ -130,5 +138,6 @@ mod tests {
         let mut chain = RevealChain::new(&[5; 32]);
         assert_eq!(chain.preimage(&SEED.hash(&[&[5; 32]])), None);
         assert_eq!(chain.preimage(&Digest([9; 32])), None);
+        assert_eq!(chain.left(&Digest([9; 32])), 0);
     }
 }

@@ -69,6 +69,8 @@ impl Node {
         self.state = executed.state;
         self.commit = Some(certificate);
         self.end_height();
+        self.note_progress();
+        self.count_reveals();
         self.ordering.keep_log(abstention.is_some());
         self.engine.expect_roster(self.state.roster());
         let committed = Committed { height, receipts: executed.receipts, block };

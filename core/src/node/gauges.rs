@@ -1,7 +1,7 @@
 //! What an operator asks of a node, in numbers, beyond what it counts: its round, how full its tables are, how its clock
 //! stands to those of its peers.
 //!
-//! A name may bear labels, as in OpenMetrics: `table_entries{table="timers"}`.
+//! A name may bear labels, as in Prometheus: `table_entries{table="timers"}`.
 
 use super::Node;
 use super::share_repair::SHARE_REPAIRS_FAILED;
@@ -99,6 +99,9 @@ impl Node {
     pub fn numbers(&self) -> BTreeMap<&'static str, Counters> {
         let mut numbers = self.counters.clone();
         numbers.entry("hypermesh").or_default().extend(self.gauges());
+        for (service, ends) in self.ends() {
+            numbers.entry(service).or_default().extend(ends);
+        }
         numbers
     }
 
@@ -127,6 +130,13 @@ impl Node {
             names.iter().for_each(|name| self.count(service, name, 0));
         }
         ISSUANCE_BUCKETS.iter().for_each(|(_, name)| self.count("trustchain", name, 0));
+    }
+
+    /// By how much the clocks of the peers are ahead of this node's, in milliseconds, once so many are known that those
+    /// who may lie do not decide it.
+    pub(super) fn clock_offset_ms(&self) -> Option<i64> {
+        let liars = self.state.validators().tolerated_faults();
+        (self.clocks.0.len() >= 2 * liars.max(1)).then(|| self.clocks.median()).flatten()
     }
 
     /// A proposed block came for the first time.

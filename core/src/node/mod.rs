@@ -19,6 +19,7 @@ mod checked;
 mod commit;
 mod config;
 mod consensus;
+mod ends;
 mod gauges;
 mod generation;
 mod history;
@@ -31,6 +32,7 @@ mod output;
 mod pool;
 mod proposal;
 mod quorum;
+mod readiness;
 mod rebuild;
 mod recall;
 mod repair;
@@ -74,6 +76,7 @@ pub struct Node {
     identity: SecretKey,
     plot: Arc<Plot>,
     reveals: RevealChain,
+    reveals_left: ends::RevealsLeft,
     entropy: Box<dyn Entropy>,
     store: store::Store,
     now: Now,
@@ -101,6 +104,7 @@ pub struct Node {
     recall: recall::Recall,
     repair: repair::Repair,
     quorum: quorum::Quorum,
+    readiness: readiness::Readiness,
     clocks: gauges::Clocks,
     traces: trace::Traces,
     marks: Marks,
@@ -154,6 +158,7 @@ impl Node {
                 self.forget_fetch(peer);
                 self.quorum.forget(&peer);
                 self.forget_refusal(peer);
+                self.forget_offers(&peer);
             }
             PeerStatus::Refused => self.on_refused_as_twin(peer),
             PeerStatus::Doubled => self.outbox.event(Event::Doubled { validator: peer }),
@@ -250,6 +255,7 @@ impl Node {
             timers::Timer::Recall => self.on_recall_timeout(),
             timers::Timer::Repair => self.on_repair_timeout(),
             timers::Timer::Quorum => self.on_quorum_timeout(),
+            timers::Timer::Stall => self.on_stall_timeout(),
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
-    Event, Node, NodeConfig, OpenFault, consensus, gauges, generation, job, output, pool, quorum, recall,
-    repair, serve, share_repair, signing, store, submit, sync, ticket, timers, trace, twin,
+    Event, Node, NodeConfig, OpenFault, consensus, ends, gauges, generation, job, output, pool, quorum,
+    readiness, recall, repair, serve, share_repair, signing, store, submit, sync, ticket, timers, trace,
+    twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
-    Digest, Height, Marks, Now, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode, encode,
+    Digest, Height, Marks, Now, PublicKey, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode,
+    encode,
 };
 use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
 use crate::state::{BLOCK_BYTES_MAX, Block, Changes, Genesis, Header, Member, State, Validator};
@@ -69,6 +71,7 @@ impl Node {
             identity,
             plot,
             reveals,
+            reveals_left: ends::RevealsLeft::default(),
             entropy,
             store: store::Store::new(reader),
             now,
@@ -94,6 +97,7 @@ impl Node {
             recall: recall::Recall::default(),
             repair: repair::Repair::default(),
             quorum: quorum::Quorum::default(),
+            readiness: readiness::Readiness::default(),
             clocks: gauges::Clocks::default(),
             traces: trace::Traces::default(),
             marks: Marks::default(),
@@ -111,6 +115,8 @@ impl Node {
         // First of all, so that nothing begins a height before the log of votes has been heeded.
         self.begin_ordering(wal);
         self.watch_quorum();
+        self.note_progress();
+        self.count_reveals();
         self.continue_generation();
         self.continue_share_repair();
         self.renew_ticket();
@@ -124,7 +130,9 @@ impl Node {
         status.connected = self.linked() as u64;
         status.unreachable = self.unreachable();
         status.committee = self.committee_status();
-        status.ready = self.is_ready() && !self.is_stopped() && self.has_quorum();
+        status.standstill = self.stall();
+        status.not_ready = self.unmet();
+        status.ready = status.not_ready.is_empty();
         status.behind = self.behind();
         status.voting = self.voting_status();
         let totals = self.state.totals();
@@ -139,12 +147,16 @@ impl Node {
     }
 
     /// The names of the validators that are not linked.
-    fn unreachable(&self) -> Vec<String> {
+    pub(super) fn unreachable(&self) -> Vec<String> {
         let missing = self.peers().filter(|peer| !self.connected.contains(peer));
-        let name = |peer| self.state.get::<Validator>(&peer).map_or_else(|| peer.to_string(), |row| row.name);
-        let mut names: Vec<String> = missing.map(name).collect();
+        let mut names: Vec<String> = missing.map(|peer| self.name_of(&peer)).collect();
         names.sort();
         names
+    }
+
+    /// A validator's name, or its key if it has none.
+    pub(super) fn name_of(&self, validator: &PublicKey) -> String {
+        self.state.get::<Validator>(validator).map_or_else(|| validator.to_string(), |row| row.name)
     }
 
     /// Tells of a failed read; the caller goes without what it wanted.
@@ -153,7 +165,7 @@ impl Node {
     }
 }
 
-fn blank_status(state: &State, node: crate::base::PublicKey) -> NodeStatus {
+fn blank_status(state: &State, node: PublicKey) -> NodeStatus {
     let genesis = state.genesis_document();
     NodeStatus {
         network: genesis.network.clone(),
@@ -173,6 +185,7 @@ fn blank_status(state: &State, node: crate::base::PublicKey) -> NodeStatus {
         age_ms: 0,
         standstill: None,
         ready: false,
+        not_ready: Vec::new(),
         certificates: 0,
         names: 0,
         log_size: state.log().size(),
@@ -183,7 +196,7 @@ fn blank_status(state: &State, node: crate::base::PublicKey) -> NodeStatus {
 
 fn check_place(
     genesis: &Genesis,
-    node: &crate::base::PublicKey,
+    node: &PublicKey,
     plot_root: Digest,
     anchor: &Digest,
 ) -> Result<(), OpenFault> {

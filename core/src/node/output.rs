@@ -358,6 +358,11 @@ impl Outbox {
         )
     }
 
+    /// Whether this write is durable.
+    pub(super) fn is_durable(&self, token: PersistToken) -> bool {
+        token <= self.durable
+    }
+
     pub(super) fn release(&mut self, token: PersistToken) {
         self.durable = self.durable.max(token);
         let later = self.held.split_off(&PersistToken(self.durable.0 + 1));

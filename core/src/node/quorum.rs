@@ -84,7 +84,10 @@ impl Node {
     /// That a quorum is missing, in words.
     pub(super) fn missing_words(&self) -> String {
         let (linked, needed) = (self.linked(), self.state.validators().quorum());
-        format!("quorum is missing: {linked} of the {needed} validators that it takes are linked")
+        let missing = self.unreachable().join(", ");
+        format!(
+            "quorum is missing: {linked} of the {needed} validators that it takes are linked; not reached: {missing}"
+        )
     }
 
     /// Whether others have decided what this node does not know yet, or may have: it has not heard from a quorum

@@ -290,9 +290,4 @@ impl Node {
             issuing_ders: self.signed_issuing().into_iter().map(|(_, der)| IssuingDer(der)).collect(),
         })
     }
-
-    /// Whether the node can issue: keys active, chain signed, ticket standing.
-    pub(super) fn is_ready(&self) -> bool {
-        self.has_authority() && self.usable_ticket().is_some() && self.understaked().is_none()
-    }
 }

@@ -94,5 +94,6 @@ impl Node {
         self.store.settle(token);
         self.outbox.release(token);
         self.apply_after(token);
+        self.shares_after(token);
     }
 }

@@ -32,6 +32,8 @@ pub(super) enum Timer {
     Quorum,
     /// A damaged row was not sent: ask another.
     Repair,
+    /// No block has come for too long.
+    Stall,
 }
 
 /// Timers by the time at which they fire.

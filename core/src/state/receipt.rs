@@ -103,7 +103,9 @@ pub enum Effect {
 pub enum Refusal {
     /// Its time had run out.
     #[error(
-        "the operation expired at {expires} and the block is of {time}: sign it again with a later expiry"
+        "the operation expired at {expires}, {} s before the block's time, {time}: it waited too long, or the clock it was \
+         signed by is slow; check that clock and sign it again",
+        time.since(*expires) / 1000
     )]
     Expired {
         /// When it expired.
@@ -113,7 +115,9 @@ pub enum Refusal {
     },
     /// Its expiry lies too far ahead.
     #[error(
-        "the operation expires at {expires}, more than an hour after the block of {time}: sign it again with a nearer expiry"
+        "the operation expires at {expires}, more than an hour after the block's time, {time}: the clock it was signed by is \
+         fast, by up to {} s; check that clock and sign it again",
+        expires.since(*time) / 1000
     )]
     ExpiresTooLate {
         /// When it expires.

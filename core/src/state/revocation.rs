@@ -48,6 +48,12 @@ impl State {
         self.issuer()?.crl_tbs(&self.revocation_list()?).ok()
     }
 
+    /// How many certificates stand in the revocation list, once the committee's keys are active.
+    #[must_use]
+    pub fn revocation_list_entries(&self) -> Option<u32> {
+        self.get::<RevocationListHead>(&()).map(|head| head.entries)
+    }
+
     /// The number of the newest revocation list, once the committee's keys are active.
     #[must_use]
     pub fn revocation_list_number(&self) -> Option<u64> {

@@ -7,15 +7,20 @@ use super::Global;
 use super::proof::{ask_proved, late, unasked};
 use crate::amount::{Amount, InvalidAmount};
 use crate::client::{done, read_context, session};
-use crate::failure::Failure;
+use crate::exposition::{Kind, Text};
+use crate::failure::{Exit, Failure};
+use crate::file::{self, Access};
 use crate::moment;
 use crate::output::Output;
 use clap::Subcommand;
 use history::HistoryArgs;
-use hypermesh_core::api::{Balance, BalanceRequest, BondRequest, TransferRequest, UnbondRequest};
-use hypermesh_core::base::PublicKey;
+use hypermesh_core::api::{
+    Balance, BalanceRequest, BondRequest, FeeSchedule, FeesRequest, TransferRequest, UnbondRequest,
+};
+use hypermesh_core::base::{MicroCaesar, PublicKey};
 use hypermesh_core::state::{Action, Bond, Effect, Outcome, Receipt, Transfer, Unbond};
 use hypermesh_core::trust::{Answer, Funds, Question};
+use std::path::PathBuf;
 
 /// What `hypermesh caesar` can do.
 #[derive(Debug, Subcommand)]
@@ -26,8 +31,14 @@ pub enum CaesarCommand {
         #[arg(value_name = "KEY")]
         owner: Option<PublicKey>,
         /// Have the answer proved: rows of the state under a header that a quorum decided, checked here
-        #[arg(long)]
+        #[arg(long, conflicts_with = "metrics_file")]
         prove: bool,
+        /// Fail, with exit code 5, if the account holds less than this, in Caesar
+        #[arg(long, value_name = "AMOUNT", value_parser = parse_amount)]
+        at_least: Option<Amount>,
+        /// Write the balance and the present fees into a file that node_exporter's textfile collector reads
+        #[arg(long, value_name = "FILE")]
+        metrics_file: Option<PathBuf>,
     },
     /// Move an amount to another account
     Transfer {
@@ -65,13 +76,25 @@ pub enum CaesarCommand {
 /// If it fails.
 pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<(), Failure> {
     match command {
-        CaesarCommand::Balance { owner, prove: true } => show_proved(owner, global, output),
-        CaesarCommand::Balance { owner, prove: false } => {
-            let balance = session(global, "asking for the balance", async |client| {
+        CaesarCommand::Balance { owner, prove: true, at_least, .. } => {
+            enough(show_proved(owner, global, output)?, at_least)
+        }
+        CaesarCommand::Balance { owner, prove: false, at_least, metrics_file } => {
+            let (balance, fees, network) = session(global, "asking for the balance", async |client| {
                 let owner = owner.unwrap_or(client.secret().public());
-                client.call(&BalanceRequest { owner }).await
+                let balance = client.call(&BalanceRequest { owner }).await?;
+                let fees = match metrics_file {
+                    Some(_) => Some(client.call(&FeesRequest {}).await?),
+                    None => None,
+                };
+                Ok((balance, fees, client.genesis().network.clone()))
             })?;
-            output.print(&balance, balance_text)
+            output.print(&balance, balance_text)?;
+            if let (Some(path), Some(fees)) = (&metrics_file, &fees) {
+                let text = funds_text(&network, &balance, fees);
+                file::write(path, text.as_bytes(), Access::Public)?;
+            }
+            enough(balance.balance, at_least)
         }
         CaesarCommand::Transfer { to, amount } => {
             let receipt = session(global, "waiting for the transfer to be decided", async |client| {
@@ -107,7 +130,7 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
 }
 
 /// What the state says that an account holds.
-fn show_proved(owner: Option<PublicKey>, global: &Global, output: Output) -> Result<(), Failure> {
+fn show_proved(owner: Option<PublicKey>, global: &Global, output: Output) -> Result<MicroCaesar, Failure> {
     let owner = match owner {
         Some(owner) => owner,
         None => read_context(global)?.key()?.public(),
@@ -120,7 +143,45 @@ fn show_proved(owner: Option<PublicKey>, global: &Global, output: Output) -> Res
     let Answer::Balance(funds) = answer.proved.answer else { return Err(unasked()) };
     let Funds { balance, stake, unbonding } = funds;
     let balance = Balance { owner, balance, stake, unbonding, height };
-    output.print(&balance, |balance| format!("{}, proved", balance_text(balance)))
+    output.print(&balance, |balance| format!("{}, proved", balance_text(balance)))?;
+    Ok(balance.balance)
+}
+
+/// Fails if an account holds less than it should.
+fn enough(balance: MicroCaesar, at_least: Option<Amount>) -> Result<(), Failure> {
+    match at_least {
+        Some(least) if balance < least.0 => {
+            let message =
+                format!("the account holds {}, less than {least}: transfer some to it", Amount(balance));
+            Err(Failure::new(Exit::Refused, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What an account can pay, for Prometheus.
+fn funds_text(network: &str, balance: &Balance, fees: &FeeSchedule) -> String {
+    let mut text = Text::default();
+    let network = ("network".to_owned(), network.to_owned());
+    let name = "hypermesh_account_balance_microcaesar";
+    text.family(name, Kind::Gauge, "what the account that a client pays from holds");
+    let owner = ("owner".to_owned(), balance.owner.to_string());
+    text.sample(name, &[network.clone(), owner], balance.balance.0);
+    let name = "hypermesh_account_fee_microcaesar";
+    text.family(name, Kind::Gauge, "what an operation costs at the present load, by `operation`");
+    let fees = [
+        ("issue", fees.issue),
+        ("revoke", fees.revoke),
+        ("register", fees.register),
+        ("renew", fees.renew),
+        ("announce", fees.announce),
+        ("records", fees.records),
+        ("transfer", fees.transfer),
+    ];
+    for (operation, fee) in fees {
+        text.sample(name, &[network.clone(), ("operation".to_owned(), operation.to_owned())], fee.0);
+    }
+    text.into_string()
 }
 
 /// Where a receipt's operation was decided, and its fee, for the end of a line.

@@ -6,17 +6,17 @@ use super::Global;
 use crate::client::read_context;
 use crate::context::Bootstrap;
 use crate::data::NodeFolder;
+use crate::exposition;
 use crate::failure::{Exit, Failure};
 use crate::genesis_file::ValidatorFile;
 use crate::init_node::initialise;
 use crate::logs::{self, LogFormat};
+use crate::memory;
 use crate::moment;
 use crate::node_config::NodeConfigFile;
-use crate::open_metrics;
 use crate::output::Output;
 use crate::plot_progress::PlotBars;
 use crate::probe::Probe;
-use crate::progress::while_waiting;
 use crate::roles::Roles;
 use crate::run_node;
 use clap::{Args, Subcommand};
@@ -40,7 +40,7 @@ pub enum NodeCommand {
     Run(RunArgs),
     /// Show how a node is, or every node of the context
     Status(StatusArgs),
-    /// Show what a node counted, as OpenMetrics text
+    /// Show what a node counted, in Prometheus' text format
     Metrics(MetricsArgs),
     /// Write a node's key, key shares, configuration and genesis into an encrypted file
     Backup(backup::BackupArgs),
@@ -100,7 +100,7 @@ pub struct StatusArgs {
     /// The node's folder; without it, the nodes of the context are asked
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Wait until every node that is asked can issue, for as long as --timeout says
+    /// Wait until every node that is asked is ready, for as long as --timeout says; what is waited for is shown
     #[arg(long)]
     until_ready: bool,
 }
@@ -171,8 +171,11 @@ fn run_node(args: &RunArgs) -> Result<(), Failure> {
     if args.with_parent {
         end_with_parent()?;
     }
+    let folder = NodeFolder::new(&args.data_dir);
+    // Before the first thread: without room for its stack the process would panic.
+    memory::check(memory::Need::of(folder.read_config()?.profile), &memory::limits())?;
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
-    let outcome = runtime.block_on(run_node::run(&NodeFolder::new(&args.data_dir)));
+    let outcome = runtime.block_on(run_node::run(&folder));
     // A disk that does not answer must not keep the process: what it was asked for was promised to nobody.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     outcome
@@ -203,7 +206,7 @@ fn status(args: StatusArgs, global: &Global, output: Output) -> Result<(), Failu
     let whole = Duration::from_secs(global.timeout);
     let timeout = whole.min(STATUS_TIMEOUT);
     let reports = if args.until_ready {
-        runtime.block_on(while_waiting("waiting until all are ready", until_ready(&nodes, process, whole)))?
+        runtime.block_on(until_ready(&nodes, process, whole, output))?
     } else {
         runtime.block_on(ask(&nodes, process, timeout))?
     };
@@ -227,7 +230,7 @@ fn metrics(args: &MetricsArgs, global: &Global, output: Output) -> Result<(), Fa
     })?;
     output.print(&services, |services| {
         let services = services.iter().map(|(service, counters)| (service.as_str(), counters));
-        open_metrics::text(&status, &services.collect())
+        exposition::text(&status, &services.collect())
     })
 }
 
@@ -240,24 +243,45 @@ fn of_folder(folder: &NodeFolder) -> Result<Bootstrap, Failure> {
     Ok(Bootstrap { address, key: folder.read_identity()?.public() })
 }
 
-/// Asks until all are ready, or the time is up.
+/// Asks until all are ready, or the time is up. Says what it waits for, each time that changes.
 async fn until_ready(
     nodes: &[Bootstrap],
     process: Option<u32>,
     timeout: Duration,
+    output: Output,
 ) -> Result<Vec<NodeReport>, Failure> {
     let end = Instant::now() + timeout;
+    let mut told = String::new();
     loop {
         let reports = ask(nodes, process, timeout.min(STATUS_TIMEOUT)).await?;
-        let ready = |report: &NodeReport| report.status.as_ref().is_some_and(|status| status.ready);
-        if reports.iter().all(ready) {
+        let missing: Vec<String> = reports.iter().filter_map(missing).collect();
+        if missing.is_empty() {
             return Ok(reports);
         }
         if Instant::now() >= end {
             let message = format!("not ready within {} s\n{}", timeout.as_secs(), table(&reports));
             return Err(Failure::new(Exit::Unreachable, message.trim_end()));
         }
+        let lines = missing.join("\n");
+        if lines != told {
+            output.tell(&lines);
+            told = lines;
+        }
         sleep(READY_PERIOD).await;
+    }
+}
+
+/// What a node is waited for, if it is.
+fn missing(report: &NodeReport) -> Option<String> {
+    match (&report.status, &report.error) {
+        (Some(status), _) if status.ready => None,
+        (Some(status), _) => {
+            let lacks: Vec<String> = status.not_ready.iter().map(ToString::to_string).collect();
+            Some(format!("waiting for {}: {}", status.name, lacks.join("; ")))
+        }
+        (None, error) => {
+            Some(format!("waiting for {}: {}", report.address, error.as_deref().unwrap_or("no answer")))
+        }
     }
 }
 
@@ -299,6 +323,9 @@ fn described_status(report: &NodeReport, status: &NodeStatus) -> String {
         }
         None => format!("{} at {}: {ready}\n", status.name, report.address),
     };
+    for unmet in &status.not_ready {
+        writeln!(text, "  not ready     {unmet}").expect("writing into a string does not fail");
+    }
     let process = report.process.map(|process| process.to_string());
     let rows = [
         ("process", process.unwrap_or_default()),

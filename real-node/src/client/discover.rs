@@ -26,6 +26,15 @@ pub(super) struct Memory {
     failed: BTreeMap<SocketAddrV6, Mono>,
 }
 
+/// The mesh has the service, and no node of it can be dialled.
+fn no_addresses(service: &str, name: &DomainName) -> Failure {
+    let message = format!(
+        "no node that exposes {service} can be dialled: the SRV records of _stoq._udp.{name} name no host with an AAAA \
+         record and a known key; does a node of the mesh expose {service} (`roles`)?"
+    );
+    Failure::new(Exit::Unreachable, message)
+}
+
 /// An SRV record with a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Server {
@@ -43,8 +52,13 @@ impl MeshClient {
             let known = SERVICES.join(", ");
             Failure::new(Exit::NotFound, format!("the mesh has no service {service:?}: it has {known}"))
         };
-        let targets = self.targets(&zone.child(service).map_err(|_| unknown())?).await?;
-        if targets.is_empty() { Err(unknown()) } else { Ok(targets) }
+        let name = zone.child(service).map_err(|_| unknown())?;
+        let targets = self.targets(&name).await?;
+        match targets.is_empty() {
+            true if SERVICES.contains(&service) => Err(no_addresses(service, &name)),
+            true => Err(unknown()),
+            false => Ok(targets),
+        }
     }
 
     /// The nodes that serve STOQ under a name of anybody's, in the order in which to try them, each with what it must prove:

@@ -10,7 +10,9 @@ pub fn failure_of(error: &CallError) -> Failure {
     match error {
         CallError::Refused { status } if !status.message().is_empty() => Failure::new(exit, status.message()),
         CallError::DeadlineExceeded => {
-            Failure::new(exit, "no answer in time: without a quorum of validators nothing can be decided")
+            let message = "the node did not answer in time and gave no cause: it, or the way to it, is overloaded; what was \
+                           asked may yet be done, and asking again does it once";
+            Failure::new(exit, message)
         }
         CallError::Dial(DialError::WrongKey { .. }) => {
             Failure::new(exit, format!("{error}: the context or the mesh's DNS names another node there"))

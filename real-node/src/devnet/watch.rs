@@ -79,7 +79,8 @@ impl Nodes {
             ));
         }
         let (node, status) = statuses().find(|(_, status)| !status.ready)?;
-        Some(format!("{} to be ready (height {}, {})", node.name, status.height, status.committee))
+        let lacks: Vec<String> = status.not_ready.iter().map(ToString::to_string).collect();
+        Some(format!("{} to be ready (height {}; {})", node.name, status.height, lacks.join("; ")))
     }
 
     /// What the node that is furthest said.

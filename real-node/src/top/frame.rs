@@ -2,7 +2,7 @@
 
 use crate::context::Bootstrap;
 use crate::failure::Failure;
-use hypermesh_core::api::{CertificateSummary, Counters, NodeStatus, STALE_HEARTBEATS};
+use hypermesh_core::api::{CertificateSummary, Condition, Counters, NodeStatus, STALE_HEARTBEATS, Unmet};
 use hypermesh_core::base::{Height, UnixMillis};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -249,11 +249,12 @@ fn alarms(mesh: Option<&MeshLine>, nodes: &[NodeLine], wall: UnixMillis, heartbe
         if status.connected < status.validators {
             alarms.push(warning(format!("{name} is not linked with {}", status.unreachable.join(", "))));
         }
-        if status.voting != "yes" && status.standstill.is_none() {
-            alarms.push(warning(format!("{name} does not vote: {}", status.voting)));
-        }
-        if !status.ready && status.standstill.is_none() {
-            alarms.push(warning(format!("{name} cannot issue: {}", status.committee)));
+        // What is said already, in these words or by the links, is not said twice.
+        let told = |unmet: &&Unmet| {
+            unmet.condition == Condition::Quorum || Some(&unmet.detail) == status.standstill.as_ref()
+        };
+        for unmet in status.not_ready.iter().filter(|unmet| !told(unmet)) {
+            alarms.push(warning(format!("{name} is not ready: {unmet}")));
         }
         // Its age is by its own clock, and the block's time is the same everywhere.
         let age = UnixMillis(wall.0.saturating_sub(status.age_ms));
@@ -267,13 +268,13 @@ fn alarms(mesh: Option<&MeshLine>, nodes: &[NodeLine], wall: UnixMillis, heartbe
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use hypermesh_core::base::{Digest, PublicKey};
 
     pub(in crate::top) const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
-    pub(in crate::top) fn status(name: &str) -> NodeStatus {
+    pub(crate) fn status(name: &str) -> NodeStatus {
         NodeStatus {
             network: "demo".to_owned(),
             genesis: Digest([1; 32]),
@@ -292,6 +293,7 @@ pub(super) mod tests {
             standstill: None,
             committee: "active since height 4".to_owned(),
             ready: true,
+            not_ready: Vec::new(),
             certificates: 7,
             names: 3,
             log_size: 8,
@@ -370,10 +372,17 @@ pub(super) mod tests {
             status.unreachable = vec!["node-2".to_owned()];
         });
         assert_eq!(unlinked, "node-1 is not linked with node-2");
-        assert!(
-            says(|status| status.voting = "abstains through height 9".to_owned()).contains("does not vote")
+        let lacks = says(|status| {
+            status.not_ready = vec![
+                Unmet::new(Condition::Voting, "abstains through height 9".to_owned()),
+                Unmet::new(Condition::Shares, "this node has no key shares".to_owned()),
+            ];
+        });
+        assert_eq!(
+            lacks,
+            "node-1 is not ready: voting: abstains through height 9; node-1 is not ready: shares: this node has no key \
+             shares"
         );
-        assert!(says(|status| status.ready = false).contains("cannot issue"));
         assert!(
             says(|status| status.standstill = Some("quorum is missing".to_owned()))
                 .contains("quorum is missing")

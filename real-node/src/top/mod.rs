@@ -7,6 +7,9 @@ mod frame;
 mod plain;
 mod screen;
 
+#[cfg(test)]
+pub(crate) use frame::tests;
+
 pub use frame::{Alarm, Certified, Frame, MeshLine, NodeLine};
 
 use crate::client::MeshClient;

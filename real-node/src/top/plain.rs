@@ -4,6 +4,7 @@ use super::{Frame, NodeLine, Options, Watcher};
 use crate::failure::Failure;
 use crate::moment;
 use crate::output::Output;
+use hypermesh_core::api::NodeStatus;
 use std::fmt::Write;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -97,10 +98,15 @@ pub(super) fn state(node: &NodeLine) -> String {
     match &node.status {
         None => "does not answer".to_owned(),
         Some(status) if status.standstill.is_some() => "stands still".to_owned(),
-        Some(status) if status.voting != "yes" => status.voting.clone(),
-        Some(status) if !status.ready => "cannot issue yet".to_owned(),
-        Some(_) => "ready".to_owned(),
+        Some(status) if status.ready => "ready".to_owned(),
+        Some(status) => format!("not ready: {}", conditions(status)),
     }
+}
+
+/// The conditions of readiness that do not hold, by name.
+fn conditions(status: &NodeStatus) -> String {
+    let names: Vec<&str> = status.not_ready.iter().map(|unmet| unmet.condition.name()).collect();
+    names.join(", ")
 }
 
 pub(super) fn seconds(ms: u64) -> String {
@@ -119,6 +125,7 @@ mod tests {
     use super::*;
     use crate::failure::Exit;
     use crate::top::frame::tests::frame;
+    use hypermesh_core::api::{Condition, Unmet};
 
     #[test]
     fn a_frame_is_a_table_that_names_every_node() {
@@ -134,5 +141,18 @@ mod tests {
         assert!(lines[2].starts_with("node-1") && lines[2].ends_with("ready"), "{text}");
         assert!(lines[5].starts_with("node-4") && lines[5].contains("no answer in time"), "{text}");
         assert_eq!(lines[6], "warning node-4 does not answer");
+    }
+
+    #[test]
+    fn the_state_of_a_node_names_what_it_lacks() {
+        let frame = frame(|place, seen| {
+            if place == 1 {
+                let status = &mut seen.as_mut().unwrap().status;
+                let unmet = |condition| Unmet::new(condition, "why".to_owned());
+                status.not_ready = vec![unmet(Condition::Clock), unmet(Condition::Shares)];
+                status.ready = false;
+            }
+        });
+        assert_eq!(state(&frame.nodes[1]), "not ready: clock, shares");
     }
 }

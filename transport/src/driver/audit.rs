@@ -1,11 +1,12 @@
 //! What is logged of the requests that no view answers: those that change something, or make the node work.
 //!
 //! Each gets a span, so that every line that is logged on its way carries its trace id, and one line with the
-//! target `audit` when it ends: who asked for what from where, and what became of it.
+//! target `audit` when it ends: who asked for what from where, and what became of it. The line is at `info` only where
+//! something was changed: a read, a refusal or a caller that goes away costs whoever asks nothing, and must not fill the disk.
 
 use crate::{Call, Status, StatusCode};
 use bytes::Bytes;
-use hypermesh_core::api::Request;
+use hypermesh_core::api::{Request, Response};
 use tracing::Span;
 
 /// The span of a request.
@@ -19,6 +20,7 @@ pub(super) fn span(call: &Call, request: &Request) -> Span {
         remote = %call.remote,
         operation = tracing::field::Empty,
         action = tracing::field::Empty,
+        serial = tracing::field::Empty,
     );
     if let Some(key) = &call.idempotency_key {
         span.record("idempotency_key", hexadecimal(key));
@@ -30,23 +32,33 @@ pub(super) fn span(call: &Call, request: &Request) -> Span {
     span
 }
 
+/// Adds to the span what only the answer says.
+pub(super) fn note_response(response: &Response) {
+    if let Response::IssueCertificate(issued) = response {
+        Span::current().record("serial", tracing::field::display(issued.serial_number));
+    }
+}
+
 /// Logs how a request ended. Dropped before that, it logs that nobody waits any more.
 pub(super) struct Ending {
+    /// Whether the request brought an owner's operation.
+    changes: bool,
     ended: bool,
 }
 
 impl Ending {
-    pub(super) const fn new() -> Self {
-        Self { ended: false }
+    pub(super) fn new(request: &Request) -> Self {
+        Self { changes: request.operation().is_some(), ended: false }
     }
 
-    pub(super) fn told(mut self, result: &Result<Bytes, Status>) {
+    pub(super) fn log(mut self, result: &Result<Bytes, Status>) {
         self.ended = true;
         match result {
-            Ok(_) => tracing::info!(target: "audit", outcome = StatusCode::Ok.name(), "answered"),
+            Ok(_) if self.changes => tracing::info!(target: AUDIT, "done"),
+            Ok(_) => tracing::debug!(target: AUDIT, outcome = StatusCode::Ok.name(), "answered"),
             Err(status) => {
                 let (outcome, reason) = (status.code().name(), status.message());
-                tracing::info!(target: "audit", outcome, reason, "answered");
+                tracing::debug!(target: AUDIT, outcome, reason, "answered");
             }
         }
     }
@@ -55,10 +67,12 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         if !self.ended {
-            tracing::info!(target: "audit", "the caller waits no more: it may yet be done");
+            tracing::debug!(target: AUDIT, "caller disconnected; the operation may still commit");
         }
     }
 }
+
+const AUDIT: &str = "audit";
 
 fn hexadecimal(bytes: &[u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(*bytes))

@@ -37,7 +37,7 @@ struct Taken {
 }
 
 impl Meters {
-    /// A service's numbers, by name; a name may bear labels, as in OpenMetrics.
+    /// A service's numbers, by name; a name may bear labels, as in Prometheus.
     #[must_use]
     pub fn counters(&self, view: &View, service: &str) -> Counters {
         let mut counters = view.counters.get(service).cloned().unwrap_or_default();

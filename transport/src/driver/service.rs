@@ -61,11 +61,11 @@ impl NodeService {
         let span = audit::span(&call, &request);
         let traced =
             Traced { id: TraceId(call.trace_id), received: self.clock.now(), deadline: call.deadline };
-        let turn = call.turn;
+        let (turn, service) = (call.turn, call.service.clone());
         let asked = async {
-            let ending = Ending::new();
-            let result = self.ask(request, Some(traced), turn, call.deadline).await;
-            ending.told(&result);
+            let ending = Ending::new(&request);
+            let result = self.ask(request, Some(traced), turn, (&service, call.deadline)).await;
+            ending.log(&result);
             result
         };
         asked.instrument(span).await
@@ -90,16 +90,16 @@ impl NodeService {
         request: Request,
         traced: Option<Traced>,
         turn: Turn,
-        deadline: Mono,
+        (service, deadline): (&str, Mono),
     ) -> Result<Bytes, Status> {
         let mut response = self.submit(request, traced, turn).await.map_err(status)?;
         let answered = tokio::select! {
             biased;
             answered = &mut response => answered,
-            fault = self.overdue(deadline) => return Err(status(fault)),
+            fault = self.overdue(service, deadline) => return Err(status(fault)),
         };
         let response = answered.map_err(|_| status(stopping()))?;
-        response.map(|response| response.encode().into()).map_err(status)
+        response.inspect(audit::note_response).map(|response| response.encode().into()).map_err(status)
     }
 }
 
@@ -159,10 +159,10 @@ impl NodeService {
     }
 
     /// What there is to say just before the caller's deadline; nothing, if the node does not know why it waits.
-    async fn overdue(&self, deadline: Mono) -> ApiFault {
+    async fn overdue(&self, service: &str, deadline: Mono) -> ApiFault {
         let left = deadline.since(self.clock.now().mono);
         tokio::time::sleep(left.saturating_sub((left / 10).min(OVERDUE_BEFORE))).await;
-        let fault = self.views.borrow().overdue(self.clock.now().wall);
+        let fault = self.views.borrow().overdue(service, self.clock.now().wall);
         match fault {
             Some(fault) => fault,
             None => std::future::pending().await,

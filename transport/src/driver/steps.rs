@@ -1,17 +1,16 @@
 //! The log lines of requests that are followed: a line for each step that this node takes for one.
 //!
-//! They have the target `step`. What a block decided is told at the level `info`, once on every node that a request touches;
-//! all else at `debug`.
+//! They have the target `step` and the level `debug`: each request has a dozen on each node.
 
 use hypermesh_core::api::{TraceEvent, TraceId};
 
 pub(super) fn tell(trace: TraceId, step: &TraceEvent) {
     match step {
         TraceEvent::Decided { height, refused: None } => {
-            tracing::info!(target: STEP, %trace, height = height.0, "decided");
+            tracing::debug!(target: STEP, %trace, height = height.0, "decided");
         }
         TraceEvent::Decided { height, refused: Some(reason) } => {
-            tracing::info!(target: STEP, %trace, height = height.0, reason, "decided: refused");
+            tracing::debug!(target: STEP, %trace, height = height.0, reason, "decided: refused");
         }
         other => tracing::debug!(target: STEP, %trace, step = ?other, "{}", other.name()),
     }

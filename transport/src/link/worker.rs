@@ -60,10 +60,12 @@ impl Keeper {
                     if addr != link.addr {
                         tracing::info!(peer = %link.key, %addr, known = %link.addr, "a peer has moved");
                     }
+                    tracing::info!(target: AUDIT, peer = %link.key, %addr, "linked");
                     link.connected.store(true, Relaxed);
                     on_status(link.key, PeerStatus::Connected);
                     carry(link, &connection, endpoint.instance()).await;
                     link.connected.store(false, Relaxed);
+                    tracing::warn!(target: AUDIT, peer = %link.key, %addr, reason = close_reason(&connection), "link lost");
                     on_status(link.key, PeerStatus::Lost);
                     if Close::Twin.was_said(&connection.quinn) {
                         tracing::error!(peer = %link.key, "refused: another process with this node's key is linked there");
@@ -149,5 +151,12 @@ impl Drop for Unsent<'_> {
     }
 }
 
+/// Why a connection ended, in a few words.
+fn close_reason(connection: &Connection) -> String {
+    connection.quinn.close_reason().map_or_else(String::new, |reason| reason.to_string())
+}
+
+/// The target of lines to keep.
+const AUDIT: &str = "audit";
 /// Messages up to this size are copied behind their prefix, which costs less than a second write.
 const COPIED_BYTES_MAX: usize = 2048;

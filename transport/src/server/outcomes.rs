@@ -94,7 +94,7 @@ pub(super) async fn answer_once(peer: &Peer, visit: &Visit, mut call: Call) -> O
             Begun::Done(outcome) => {
                 let Call { caller, service, method, remote, .. } = &call;
                 let key = u128::from_be_bytes(idempotency_key);
-                tracing::info!(
+                tracing::debug!(
                     target: "audit", %caller, %remote, service, method, idempotency_key = format!("{key:032x}"),
                     "asked again: answered with the first outcome"
                 );

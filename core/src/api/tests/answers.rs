@@ -395,10 +395,12 @@ fn health_says_what_is_missing() {
         !serving && detail.contains("2 of 4 validators are linked, this one included, and 3 are needed"),
         "{detail}"
     );
-    let (serving, detail) = health(&|status| status.ready = false, trustchain());
-    assert!(!serving && detail.contains("active since height 2"), "{detail}");
-    let caesar = Request::CaesarHealth(CaesarHealthRequest {});
-    assert!(health(&|status| status.ready = false, caesar).0, "the ledger needs no committee");
+    let without_shares = |status: &mut NodeStatus| status.lack(Condition::Shares, || "none here".to_string());
+    assert_eq!(health(&without_shares, trustchain()), (false, "shares: none here".to_string()));
+    let caesar = || Request::CaesarHealth(CaesarHealthRequest {});
+    assert!(health(&without_shares, caesar()).0, "the ledger needs no committee");
+    let abstains = |status: &mut NodeStatus| status.lack(Condition::Voting, || "abstains".to_string());
+    assert_eq!(health(&abstains, caesar()), (false, "voting: abstains".to_string()));
 }
 
 #[test]
@@ -428,7 +430,8 @@ fn a_service_lists_its_own_methods() {
 #[test]
 fn a_missing_quorum_and_a_state_that_nobody_renews_are_told() {
     let linked = view(&Mesh::new());
-    let since = |millis| linked.state.time().plus(millis);
+    let begun = linked.state.time();
+    let since = |millis| begun.plus(millis);
     let stale_after = 6_000;
     let at = |view: &View, millis| {
         let wall = since(millis);
@@ -443,7 +446,7 @@ fn a_missing_quorum_and_a_state_that_nobody_renews_are_told() {
     cut_off.status.connected = 2;
     assert_eq!(at(&cut_off, 0), (true, false));
     assert_eq!(at(&cut_off, stale_after + 1), (true, true));
-    let fault = cut_off.overdue(since(12_000)).unwrap();
+    let fault = cut_off.overdue("caesar", since(12_000)).unwrap();
     assert_eq!(fault.kind, FaultKind::Unavailable);
     for said in [
         "quorum is missing: 2 of 4",
@@ -455,7 +458,35 @@ fn a_missing_quorum_and_a_state_that_nobody_renews_are_told() {
     ] {
         assert!(fault.message.contains(said), "{said} in {fault}");
     }
-    assert_eq!(linked.overdue(since(1)), None);
+    assert_eq!(linked.overdue("trustchain", since(1)), None);
+    let mut keyless = linked;
+    keyless.status.lack(Condition::Signers, || "2 of the 3 that it takes hold key shares".to_string());
+    let fault = keyless.overdue("trustchain", since(1)).unwrap();
+    assert!(fault.message.ends_with("signers: 2 of the 3 that it takes hold key shares"), "{fault}");
+    assert_eq!(keyless.overdue("caesar", since(1)), None, "the ledger needs no signature");
+}
+
+#[test]
+fn a_standstill_is_told_though_block_time_is_ahead_of_the_clock() {
+    let mut view = view(&Mesh::new());
+    let wall = UnixMillis(view.state.time().0 - 600_000);
+    assert_eq!(view.standstill(wall), None);
+    view.status.standstill = Some("no block for more than 6 s".to_string());
+    let status = view.status_at(wall);
+    assert_eq!((status.age_ms, status.standstill.as_deref()), (0, Some("no block for more than 6 s")));
+}
+
+#[test]
+fn a_clock_past_the_bound_of_readiness_is_named_and_one_at_it_is_not() {
+    let view = view(&Mesh::new());
+    let behind = |ms| view.status_at(UnixMillis(view.state.time().0 - ms));
+    assert!(behind(READY_CLOCK_MS_MAX).ready);
+    let status = behind(READY_CLOCK_MS_MAX + 1);
+    let conditions: Vec<Condition> = status.not_ready.iter().map(|unmet| unmet.condition).collect();
+    assert_eq!((status.ready, conditions), (false, vec![Condition::Clock]));
+    let stale = view.status_at(view.state.time().plus(6_001));
+    let conditions: Vec<Condition> = stale.not_ready.iter().map(|unmet| unmet.condition).collect();
+    assert_eq!((stale.ready, conditions), (false, vec![Condition::Progress]));
 }
 
 #[test]

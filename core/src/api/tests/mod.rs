@@ -140,6 +140,7 @@ fn status() -> NodeStatus {
         standstill: None,
         committee: "active since height 2".to_string(),
         ready: true,
+        not_ready: Vec::new(),
         certificates: 1,
         names: 2,
         log_size: 3,

@@ -203,6 +203,7 @@ impl Node {
         let mut writes = WriteBatch::default();
         writes.put(Table::Shares, shares_key(active.attempt), row.to_bytes().to_vec());
         let token = self.persist(writes);
+        self.await_shares(token);
         let validator = self.identity.public();
         self.share_repair.repaired = Some(asking.number);
         reached!(self.marks, "key shares are repaired");

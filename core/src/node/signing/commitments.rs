@@ -5,8 +5,12 @@ use crate::hypermesh::committee::{KeyPurpose, first_count, outstanding_count_max
 use crate::node::message::{CommitmentsOffered, Message};
 use crate::node::task::Task;
 use crate::node::{Event, Node};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Peers that have offered no commitments are asked again after this long: a message may be lost, or they had no shares.
+const OFFERS_AGAIN_AFTER: Duration = Duration::from_secs(4);
 
 impl Node {
     /// Tells a peer that this node holds none of its commitments any more.
@@ -54,14 +58,60 @@ impl Node {
         }
     }
 
+    /// Why no signature can be made, if none can: too few of those who are linked hold key shares.
+    pub(in crate::node) fn signers_fault(&self) -> Option<String> {
+        let committee = self.signing.committee.as_ref()?;
+        let own = usize::from(self.holds_shares());
+        let (able, needed) = (self.signing.offered.len() + own, committee.threshold());
+        (able < needed).then(|| {
+            let lacking = self.connected.difference(&self.signing.offered);
+            let mut lacking: Vec<String> = lacking.map(|peer| self.name_of(peer)).collect();
+            lacking.sort();
+            alloc::format!(
+                "{able} of the {needed} validators that a signature takes are linked and hold key shares; linked without \
+                 shares: {}",
+                if lacking.is_empty() { "none of the others".to_string() } else { lacking.join(", ") }
+            )
+        })
+    }
+
+    /// Asks those again who are linked and have offered nothing.
+    pub(super) fn ask_for_offers(&mut self) {
+        if self.signing.committee.is_none()
+            || self.now.mono.since(self.signing.offers_asked) < OFFERS_AGAIN_AFTER
+        {
+            return;
+        }
+        self.signing.offers_asked = self.now.mono;
+        for peer in self.connected.difference(&self.signing.offered).copied().collect::<Vec<_>>() {
+            self.ask_for_commitments(peer);
+        }
+    }
+
+    fn note_offer(&mut self, peer: PublicKey) {
+        let news = peer != self.identity.public() && self.signing.offered.insert(peer);
+        // Whoever waits until this node can sign waits for that.
+        if news && self.signers_fault().is_none() {
+            self.publish();
+        }
+    }
+
+    /// A link was lost: what its peer offered is void.
+    pub(in crate::node) fn forget_offers(&mut self, peer: &PublicKey) {
+        self.signing.offered.remove(peer);
+    }
+
     pub(in crate::node) fn on_commitments(&mut self, from: PublicKey, offered: CommitmentsOffered) {
         let Some(committee) = self.signing.committee.clone() else { return };
         if offered.anew {
             self.signing.stock.forget(&from);
         }
         for offer in offered.offers {
-            if let Err(fault) = self.signing.stock.accept_offer(&committee, from, offer) {
-                self.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() });
+            match self.signing.stock.accept_offer(&committee, from, offer) {
+                Ok(_) => self.note_offer(from),
+                Err(fault) => {
+                    self.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() });
+                }
             }
         }
         let starved: Vec<Task> = core::mem::take(&mut self.signing.starved).into_iter().collect();

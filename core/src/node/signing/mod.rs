@@ -39,6 +39,10 @@ pub(in crate::node) struct Signing {
     pub(in crate::node) committee: Option<Arc<Committee>>,
     signer: Option<Signer>,
     stock: CommitmentPool,
+    /// Peers that are linked and have offered commitments since: they hold key shares.
+    offered: BTreeSet<PublicKey>,
+    /// When those that have not were asked last.
+    offers_asked: Mono,
     /// Sessions under way, by task.
     sessions: BTreeMap<Task, Session>,
     /// Their tasks, by the name that the shares bear.
@@ -75,11 +79,12 @@ pub(in crate::node) struct Signing {
 }
 
 impl Signing {
-    pub(in crate::node) fn sizes(&self, validators: usize) -> [Size; 11] {
+    pub(in crate::node) fn sizes(&self, validators: usize) -> [Size; 12] {
         let (requests, checkpoints) = (self.certificates.count(), self.checkpoints.count());
         let waited = self.checkpoints.thing_count() + self.certificates.thing_count();
         let cosigned_max = CHECKPOINTS_KEPT + 1 + waited;
         [
+            Size::limited("peers that offered commitments", self.offered.len(), validators),
             Size::unstated("signing sessions", self.sessions.len()),
             Size::limited("tasks of signing sessions", self.tasks.len(), self.sessions.len()),
             Size::unstated("tasks that wait for commitments", self.starved.len()),
@@ -191,6 +196,7 @@ impl Node {
         for (peer, signature) in core::mem::take(&mut self.signing.early) {
             self.on_task_signature(peer, signature);
         }
+        self.ask_for_offers();
         self.want_shared(committed.block.header.time);
     }
 

@@ -137,6 +137,11 @@ impl Node {
         self.signing.fresh.insert(Task::RevocationList(newest));
     }
 
+    /// The list that this node shows: the newest that is signed.
+    pub(in crate::node) fn signed_list(&self) -> Option<&PublishedList> {
+        self.signing.lists.signed.as_ref()
+    }
+
     /// The newest signed list, and the number of the newest that there is.
     fn published_list(&self) -> Option<PublishedList> {
         let list = self.signing.lists.signed.clone()?;
