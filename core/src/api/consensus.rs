@@ -71,6 +71,17 @@ pub enum ConsensusValidationResult {
     },
 }
 
+impl ConsensusValidationResult {
+    /// What became of the batch's operations, in order. None if it was not committed: then its receipts are a forecast.
+    #[must_use]
+    pub const fn committed_receipts(&self) -> &[Receipt] {
+        match self {
+            Self::Valid { height: Some(_), receipts, .. } => receipts.as_slice(),
+            Self::Valid { height: None, .. } | Self::Invalid { .. } | Self::Pending { .. } => &[],
+        }
+    }
+}
+
 /// What became of a batch's operations, in order.
 pub type Receipts = Vec<Receipt>;
 

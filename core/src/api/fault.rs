@@ -6,9 +6,10 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 /// A kind of failure. STOQ carries it as a status code.
+///
+/// Exhaustive: checkers of runs have to judge each one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum FaultKind {
     /// The request is wrong, whatever the state.
     InvalidArgument,

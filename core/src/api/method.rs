@@ -2,7 +2,9 @@
 //!
 //! Every method is idempotent: reads change nothing, and an operation happens once however often it is sent.
 //! A line may end with marks: `Early` for a read that may be asked in a connection's first flight, `Stream` for one
-//! request and many responses, `Both` for many of each, `Write` for what changes something.
+//! request and many responses, `Both` for many of each. What changes something says how: `Receipt` for a request that brings
+//! one operation and a response that is its receipt, `Certificate` for one whose response is the certificate, `Batch` for a
+//! member's batch of operations. Nothing else says which request brings an operation, or what a response says of it.
 
 use super::*;
 use crate::base::{decode, encode};
@@ -89,7 +91,20 @@ enum Mark {
     Early,
     Stream,
     Both,
-    Write,
+    Receipt,
+    Certificate,
+    Batch,
+}
+
+/// What a response says of the operations that its request brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement<'a> {
+    /// The request brings no operation.
+    Nothing,
+    /// What became of each, in order; none of a batch that was not committed.
+    Receipts(&'a [Receipt]),
+    /// The certificate that the one operation asked for.
+    Certificate(&'a IssuedCertificate),
 }
 
 const fn shape_of(mut marks: &[Mark]) -> Shape {
@@ -97,7 +112,7 @@ const fn shape_of(mut marks: &[Mark]) -> Shape {
         match first {
             Mark::Stream => return Shape::ServerStreaming,
             Mark::Both => return Shape::Bidirectional,
-            Mark::Early | Mark::Write => marks = rest,
+            Mark::Early | Mark::Receipt | Mark::Certificate | Mark::Batch => marks = rest,
         }
     }
     Shape::Unary
@@ -115,10 +130,10 @@ const fn is_early(mut marks: &[Mark]) -> bool {
 
 const fn writes(mut marks: &[Mark]) -> bool {
     while let [first, rest @ ..] = marks {
-        if matches!(first, Mark::Write) {
-            return true;
+        match first {
+            Mark::Receipt | Mark::Certificate | Mark::Batch => return true,
+            Mark::Early | Mark::Stream | Mark::Both => marks = rest,
         }
-        marks = rest;
     }
     false
 }
@@ -129,6 +144,40 @@ impl Method {
     pub fn find(service: &str, name: &str) -> Option<&'static Self> {
         METHODS.iter().find(|method| method.service == service && method.name == name)
     }
+}
+
+/// The operations that a request brings, by the marks of its line.
+macro_rules! brought {
+    ($request:ident Receipt) => {
+        core::slice::from_ref(&$request.operation)
+    };
+    ($request:ident Certificate) => {
+        core::slice::from_ref(&$request.operation)
+    };
+    ($request:ident Batch) => {
+        $request.batch.operations.as_slice()
+    };
+    ($request:ident $(Early)? $(Stream)? $(Both)?) => {{
+        let _: &_ = $request;
+        &[]
+    }};
+}
+
+/// What a response says of the operations that were brought, by the marks of its line.
+macro_rules! settled {
+    ($response:ident Receipt) => {
+        Settlement::Receipts(core::slice::from_ref($response))
+    };
+    ($response:ident Certificate) => {
+        Settlement::Certificate($response)
+    };
+    ($response:ident Batch) => {
+        Settlement::Receipts($response.committed_receipts())
+    };
+    ($response:ident $(Early)? $(Stream)? $(Both)?) => {{
+        let _: &_ = $response;
+        Settlement::Nothing
+    }};
 }
 
 macro_rules! methods {
@@ -146,18 +195,16 @@ macro_rules! methods {
             writes: writes(&[$(Mark::$mark),*]),
         }),*];
 
-        /// A request for any method.
+        /// A request for any method. Exhaustive, so that whoever judges requests has to say what becomes of a new one.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
-        #[non_exhaustive]
         pub enum Request {
             $(#[doc = concat!("`", $service, "/", $name, "`.")] $variant($request)),*
         }
 
-        /// A response of any method.
+        /// A response of any method. Exhaustive, for the same reason as [`Request`].
         #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
-        #[non_exhaustive]
         pub enum Response {
             $(#[doc = concat!("Of `", $service, "/", $name, "`.")] $variant($response)),*
         }
@@ -200,9 +247,27 @@ macro_rules! methods {
             pub const fn method(&self) -> Method {
                 match self { $(Self::$variant(_) => <$request as Call>::METHOD),* }
             }
+
+            /// The operations that it brings: those of a batch, one, or none.
+            #[must_use]
+            pub const fn operations(&self) -> &[Operation] {
+                match self { $(Self::$variant(request) => brought!(request $($mark)*)),* }
+            }
         }
 
         impl Response {
+            /// What it says of the operations that its request brought.
+            #[must_use]
+            pub const fn settlement(&self) -> Settlement<'_> {
+                match self { $(Self::$variant(response) => settled!(response $($mark)*)),* }
+            }
+
+            /// The method that it is of.
+            #[must_use]
+            pub const fn method(&self) -> Method {
+                match self { $(Self::$variant(_) => <$request as Call>::METHOD),* }
+            }
+
             /// The response's bytes.
             #[must_use]
             pub fn encode(&self) -> Vec<u8> {
@@ -246,19 +311,19 @@ macro_rules! methods {
 }
 
 methods! {
-    "trustchain" "issue_certificate" IssueCertificate(IssueCertificateRequest) -> IssuedCertificate, Write;
+    "trustchain" "issue_certificate" IssueCertificate(IssueCertificateRequest) -> IssuedCertificate, Certificate;
     "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate;
     "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState, Early;
     "trustchain" "list_certificates" ListCertificates(CertificateListRequest) -> CertificateList;
-    "trustchain" "revoke_certificate" RevokeCertificate(RevokeCertificateRequest) -> Receipt, Write;
+    "trustchain" "revoke_certificate" RevokeCertificate(RevokeCertificateRequest) -> Receipt, Receipt;
     "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedList;
     "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
-    "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt, Write;
-    "trustchain" "renew_name" RenewName(RenewNameRequest) -> Receipt, Write;
+    "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt, Receipt;
+    "trustchain" "renew_name" RenewName(RenewNameRequest) -> Receipt, Receipt;
     "trustchain" "name" Name(NameRequest) -> NameState, Early;
-    "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt, Write;
-    "trustchain" "announce_service" AnnounceService(AnnounceServiceRequest) -> Receipt, Write;
-    "trustchain" "withdraw_service" WithdrawService(WithdrawServiceRequest) -> Receipt, Write;
+    "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt, Receipt;
+    "trustchain" "announce_service" AnnounceService(AnnounceServiceRequest) -> Receipt, Receipt;
+    "trustchain" "withdraw_service" WithdrawService(WithdrawServiceRequest) -> Receipt, Receipt;
     "trustchain" "service" Service(ServiceRequest) -> ServiceState, Early;
     "trustchain" "subscribe_service" SubscribeService(SubscribeServiceRequest) -> ServiceState, Stream;
     "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer, Early;
@@ -270,7 +335,7 @@ methods! {
     "trustchain" "health" TrustchainHealth(TrustchainHealthRequest) -> Health, Early;
     "trustchain" "metrics" TrustchainMetrics(TrustchainMetricsRequest) -> Metrics, Early;
     "trustchain" "methods" TrustchainMethods(TrustchainMethodsRequest) -> MethodList, Early;
-    "hypermesh" "consensus/validate_certificate" ValidateBatch(ValidateBatchRequest) -> ConsensusValidationResult, Write;
+    "hypermesh" "consensus/validate_certificate" ValidateBatch(ValidateBatchRequest) -> ConsensusValidationResult, Batch;
     "hypermesh" "consensus/validate_proofs" ValidateProofs(ValidateProofsRequest) -> ConsensusValidationResult;
     "hypermesh" "consensus/genesis" Genesis(GenesisRequest) -> Genesis, Early;
     "hypermesh" "consensus/header" Header(HeaderRequest) -> BlockProof;
@@ -283,9 +348,9 @@ methods! {
     "hypermesh" "metrics" HypermeshMetrics(HypermeshMetricsRequest) -> Metrics, Early;
     "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList, Early;
     "caesar" "balance" Balance(BalanceRequest) -> Balance, Early;
-    "caesar" "transfer" Transfer(TransferRequest) -> Receipt, Write;
-    "caesar" "bond" Bond(BondRequest) -> Receipt, Write;
-    "caesar" "unbond" Unbond(UnbondRequest) -> Receipt, Write;
+    "caesar" "transfer" Transfer(TransferRequest) -> Receipt, Receipt;
+    "caesar" "bond" Bond(BondRequest) -> Receipt, Receipt;
+    "caesar" "unbond" Unbond(UnbondRequest) -> Receipt, Receipt;
     "caesar" "fees" Fees(FeesRequest) -> FeeSchedule, Early;
     "caesar" "supply" Supply(SupplyRequest) -> Supply, Early;
     "caesar" "rewards" Rewards(RewardsRequest) -> Rewards, Early;
@@ -297,21 +362,13 @@ methods! {
 }
 
 impl Request {
-    /// The operation that it brings, if it brings one.
+    /// The operation that it brings by itself, not in a batch.
     #[must_use]
     pub const fn operation(&self) -> Option<&Operation> {
-        match self {
-            Self::IssueCertificate(request) => Some(&request.operation),
-            Self::RegisterName(request) => Some(&request.operation),
-            Self::RenewName(request) => Some(&request.operation),
-            Self::SetRecords(request) => Some(&request.operation),
-            Self::AnnounceService(request) => Some(&request.operation),
-            Self::WithdrawService(request) => Some(&request.operation),
-            Self::Transfer(request) => Some(&request.operation),
-            Self::Bond(request) => Some(&request.operation),
-            Self::Unbond(request) => Some(&request.operation),
-            Self::RevokeCertificate(request) => Some(&request.operation),
-            _ => None,
+        match (self, self.operations()) {
+            (Self::ValidateBatch(_), _) => None,
+            (_, [operation]) => Some(operation),
+            (_, _) => None,
         }
     }
 }

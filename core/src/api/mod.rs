@@ -33,7 +33,7 @@ pub use consensus::{
 };
 pub use exposed::check_exposed;
 pub use fault::{ApiFault, FaultKind};
-pub use method::{Call, Described, METHODS, Method, Request, Response, Shape};
+pub use method::{Call, Described, METHODS, Method, Request, Response, Settlement, Shape};
 pub use quorum::STALE_HEARTBEATS;
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
 pub(crate) use readiness::clock_behind;

@@ -84,9 +84,10 @@ message! {
 }
 
 /// What the mesh knows of a certificate.
+///
+/// Exhaustive: checkers of runs have to judge each one.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "status")]
-#[non_exhaustive]
 pub enum CertificateState {
     /// Approved and logged by this mesh, signed by its committee, and within its time.
     Valid {

@@ -75,9 +75,10 @@ pub struct OperationBody {
 }
 
 /// What an owner can want.
+///
+/// Exhaustive: checkers of runs have to judge each one.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Action {
     /// Nothing but to carry a member's ticket on chain. Costs nothing; only members may.
     Attest,

@@ -37,9 +37,10 @@ pub enum Outcome {
 }
 
 /// What happened.
+///
+/// Exhaustive: checkers of runs have to judge each one.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Effect {
     /// The member's ticket stands.
     Attested,
@@ -95,11 +96,12 @@ pub enum Effect {
 }
 
 /// Why a well-formed operation did not happen.
+///
+/// Exhaustive: checkers of runs have to judge each one.
 #[derive(
     Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize, thiserror::Error,
 )]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Refusal {
     /// Its time had run out.
     #[error(

@@ -32,9 +32,10 @@ pub struct SystemOperation {
 }
 
 /// What validators can say.
+///
+/// Exhaustive: checkers of runs have to judge each one.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum SystemAction {
     /// The proposer's contribution to the next beacon: the next preimage of its hash chain.
     Reveal(Digest),

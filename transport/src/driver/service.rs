@@ -225,7 +225,6 @@ fn status(fault: ApiFault) -> Status {
         FaultKind::Unavailable => StatusCode::Unavailable,
         FaultKind::DataLoss => StatusCode::DataLoss,
         FaultKind::Unimplemented => StatusCode::Unimplemented,
-        _ => StatusCode::Internal,
     };
     Status::new(code, fault.message)
 }

@@ -232,7 +232,10 @@ fn only_what_a_view_answers_may_be_asked_in_a_first_flight() {
         assert_eq!(Method::find(method.service, method.name), Some(&method));
         let answered = read(&view(&mesh), &request, BEGIN).is_some();
         assert!(answered || !method.early, "{method:?}");
-        assert!(request.operation().is_none() || method.writes, "mark it Write: {method:?}");
+        assert!(
+            request.operation().is_none() || method.writes,
+            "mark it Receipt, Certificate or Batch: {method:?}"
+        );
         assert!(!(method.early && method.writes), "{method:?}");
         assert!(method.shape == Shape::Unary || !method.early, "{method:?}");
     }

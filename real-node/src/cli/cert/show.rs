@@ -90,7 +90,6 @@ fn state_text(state: &CertificateState) -> String {
         CertificateState::NotYetValid { certificate } => ("not yet valid", certificate),
         CertificateState::Unknown { reason } => return format!("unknown: {reason}\n"),
         CertificateState::NotOfThisMesh { reason } => return format!("not of this mesh: {reason}\n"),
-        _ => return "of a status that this version does not know: use --json\n".to_owned(),
     };
     let CertificateSummary { serial_number, owner, names, height, leaf_index, .. } = certificate;
     let mut lines = vec![("status", status.to_owned())];
