@@ -23,11 +23,23 @@ pub enum Bug {
     FreeRetry,
     /// Answers are said to be of now, however old they are.
     AnswerWithoutAge,
+    /// Of a certificate's names, the owner of the first alone is looked at.
+    FirstOwnerOnly,
+    /// Of a certificate's addresses, the first alone has to be at one of its names.
+    FirstAddressOnly,
+    /// A certificate may bear anybody's SPIFFE ID.
+    IdentityUnchecked,
+    /// Anybody may revoke any certificate.
+    RevocationByAnybody,
+    /// A certificate's key is published at names of others.
+    PublishedAnywhere,
+    /// A name that is not paid for any more is answered as ever.
+    LapsedServed,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::WalSkipped,
         Self::QuorumOffByOne,
         Self::ProofCheckSkipped,
@@ -36,6 +48,12 @@ impl Bug {
         Self::SyncUnchecked,
         Self::FreeRetry,
         Self::AnswerWithoutAge,
+        Self::FirstOwnerOnly,
+        Self::FirstAddressOnly,
+        Self::IdentityUnchecked,
+        Self::RevocationByAnybody,
+        Self::PublishedAnywhere,
+        Self::LapsedServed,
     ];
 
     /// Its name.
@@ -50,6 +68,12 @@ impl Bug {
             Self::SyncUnchecked => "sync-unchecked",
             Self::FreeRetry => "free-retry",
             Self::AnswerWithoutAge => "answer-without-age",
+            Self::FirstOwnerOnly => "first-owner-only",
+            Self::FirstAddressOnly => "first-address-only",
+            Self::IdentityUnchecked => "identity-unchecked",
+            Self::RevocationByAnybody => "revocation-by-anybody",
+            Self::PublishedAnywhere => "published-anywhere",
+            Self::LapsedServed => "lapsed-served",
         }
     }
 }

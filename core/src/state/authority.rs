@@ -81,10 +81,12 @@ impl State {
         owner: PublicKey,
         at: UnixMillis,
     ) -> Result<(), Refusal> {
-        for name in names.dns() {
+        let dns = if planted::is(Bug::FirstOwnerOnly) { 1 } else { names.dns().len() };
+        for name in names.dns().iter().take(dns) {
             self.require_owner(name, owner, at)?;
         }
-        for address in names.ipv6() {
+        let ipv6 = if planted::is(Bug::FirstAddressOnly) { 1 } else { names.ipv6().len() };
+        for address in names.ipv6().iter().take(ipv6) {
             let record = RecordData::Aaaa(*address);
             let here = |name: &DomainName| {
                 let set = self.get::<RecordSet>(&(name.clone(), RecordType::Aaaa));
@@ -100,6 +102,9 @@ impl State {
     /// A SPIFFE ID belongs to the owner of the name that is its trust domain. In the trust domain that is the
     /// zone itself, its path begins with a name of the owner's, whole or without the zone.
     fn require_spiffe(&self, id: &str, owner: PublicKey, at: UnixMillis) -> Result<(), Refusal> {
+        if planted::is(Bug::IdentityUnchecked) {
+            return Ok(());
+        }
         let zone = &self.genesis_document().zone;
         let refusal = || Refusal::SpiffeTrustDomain { zone: zone.clone() };
         let rest = id.strip_prefix("spiffe://").ok_or_else(refusal)?;
@@ -124,6 +129,9 @@ impl State {
         at: UnixMillis,
     ) -> Result<(), Refusal> {
         for name in tlsa {
+            if planted::is(Bug::PublishedAnywhere) {
+                continue;
+            }
             self.require_owner(name, owner, at)?;
             if self.get::<RecordSet>(&(name.clone(), RecordType::Cname)).is_some() {
                 return Err(Refusal::Cname { name: name.clone() });

@@ -29,6 +29,10 @@ pub(crate) struct Run {
     seeds: u64,
     #[command(flatten)]
     world: InWorld,
+    /// A bug to plant first; only in a build for that.
+    #[cfg(hypermesh_planted)]
+    #[arg(long)]
+    plant: Option<String>,
     /// Print what happened, a line each.
     #[arg(long)]
     trace: bool,
@@ -74,6 +78,12 @@ impl List {
 
 impl Run {
     pub(crate) fn play(&self) -> Exit {
+        #[cfg(hypermesh_planted)]
+        if let Some(name) = &self.plant
+            && let Err(reason) = super::planted::plant(name)
+        {
+            return Exit::Unable(reason);
+        }
         let world = self.world.kind();
         let scenarios = match chosen(world, &self.name) {
             Ok(scenarios) => scenarios,

@@ -7,12 +7,14 @@
 use super::{Chain, Given, Violation};
 use hypermesh_core::api::{
     Balance, BalanceRequest, BlockProof, ConsistencyRequest, DnsAnswer, DnsRequest, InclusionRequest,
-    LogEntry, LogProof, NodeStatus, Request, Response, STALE_HEARTBEATS, ServiceRequest, ServiceState,
+    LogEntry, LogProof, NameRequest, NameState, NodeStatus, Request, Response, STALE_HEARTBEATS,
+    ServiceState,
 };
 use hypermesh_core::base::Height;
 use hypermesh_core::caesar::Place;
-use hypermesh_core::state::{Member, State, StateProof};
+use hypermesh_core::state::{Member, NameOwner, State, StateProof};
 use hypermesh_core::trust::Question;
+use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ct::{TreeHead, leaf_hash, verify_consistency, verify_inclusion};
 use hypermesh_core::trustchain::dns::{self, Resolution};
 
@@ -22,21 +24,82 @@ use hypermesh_core::trustchain::dns::{self, Resolution};
 /// If it is not what was so.
 pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
     let Ok(response) = given.response else { return Ok(()) };
-    let outcome = match (given.request, response) {
-        (Request::ResolveDns(asked), Response::ResolveDns(answer)) => check_dns(chain, given, asked, answer),
-        (Request::Service(asked), Response::Service(answer)) => check_service(chain, given, asked, answer),
-        (Request::Prove(asked), Response::Prove(proof)) => check_proof(chain, given, &asked.question, proof),
-        (Request::Balance(asked), Response::Balance(answer)) => check_balance(chain, given, asked, answer),
-        (Request::Status(_), Response::Status(answer)) => check_status(chain, given, answer),
-        (Request::Header(_), Response::Header(answer)) => check_header(chain, answer),
-        (Request::LogInclusion(asked), Response::LogInclusion(proof)) => check_inclusion(chain, asked, proof),
-        (Request::LogConsistency(asked), Response::LogConsistency(proof)) => {
-            check_growth(chain, asked, proof)
+    judge(chain, given, response).map_err(|what| given.moment.violation("answers", what))
+}
+
+/// The request of an answer, if it is one of this kind.
+macro_rules! asked {
+    ($given:ident, $kind:ident) => {{
+        let Request::$kind(asked) = $given.request else {
+            return Err("answers another question".to_string());
+        };
+        asked
+    }};
+}
+
+fn judge(chain: &Chain, given: &Given<'_>, response: &Response) -> Result<(), String> {
+    let (asked, told) = (given.request.method(), response.method());
+    if asked != told {
+        return Err(format!("answers {}/{} with an answer of {}", asked.service, asked.name, told.name));
+    }
+    match response {
+        Response::ResolveDns(answer) => check_dns(chain, given, asked!(given, ResolveDns), answer),
+        Response::Service(answer) => check_service(chain, given, &asked!(given, Service).name, answer),
+        Response::SubscribeService(answer) => {
+            check_service(chain, given, &asked!(given, SubscribeService).name, answer)
         }
-        (Request::LogEntry(_), Response::LogEntry(entry)) => check_entry(chain, entry),
-        _ => Ok(()),
-    };
-    outcome.map_err(|what| given.moment.violation("answers", what))
+        Response::Prove(proof) => check_proof(chain, given, &asked!(given, Prove).question, proof),
+        Response::Balance(answer) => check_balance(chain, given, asked!(given, Balance), answer),
+        Response::Status(answer) => check_status(chain, given, answer),
+        Response::Header(answer) | Response::SubscribeBlocks(answer) => check_header(chain, answer),
+        Response::LogInclusion(proof) => check_inclusion(chain, asked!(given, LogInclusion), proof),
+        Response::LogConsistency(proof) => check_growth(chain, asked!(given, LogConsistency), proof),
+        Response::LogEntry(entry) => check_entry(chain, entry),
+        Response::Name(answer) => check_name(chain, given, asked!(given, Name), answer),
+        Response::Genesis(genesis) => match genesis.hash() == chain.genesis_hash() {
+            true => Ok(()),
+            false => Err("gives the genesis of another mesh".to_string()),
+        },
+        // Receipts are for `linear`, certificates for `certificates`, `checkpoints` and `policy`.
+        Response::IssueCertificate(_)
+        | Response::GetCertificate(_)
+        | Response::ValidateCertificate(_)
+        | Response::ListCertificates(_)
+        | Response::LogCheckpoint(_)
+        | Response::RevokeCertificate(_)
+        | Response::RegisterName(_)
+        | Response::RenewName(_)
+        | Response::SetRecords(_)
+        | Response::AnnounceService(_)
+        | Response::WithdrawService(_)
+        | Response::Transfer(_)
+        | Response::Bond(_)
+        | Response::Unbond(_)
+        | Response::ValidateBatch(_) => Ok(()),
+        // What these say proves itself to whoever asked: signatures over the list, the bundle and the log, and digests
+        // that the state has of all movements. Clients check them, and so do scenarios.
+        Response::GetRevocationList(_)
+        | Response::TrustBundle(_)
+        | Response::SubscribeLog(_)
+        | Response::History(_)
+        | Response::Movements(_) => Ok(()),
+        // The opinion of one node, and how it is.
+        Response::ValidateProofs(_)
+        | Response::Member(_)
+        | Response::Fees(_)
+        | Response::Supply(_)
+        | Response::Rewards(_)
+        | Response::Trace(_)
+        | Response::TrustchainHealth(_)
+        | Response::HypermeshHealth(_)
+        | Response::CaesarHealth(_)
+        | Response::TrustchainMetrics(_)
+        | Response::HypermeshMetrics(_)
+        | Response::CaesarMetrics(_)
+        | Response::TrustchainMethods(_)
+        | Response::HypermeshMethods(_)
+        | Response::CaesarMethods(_) => Ok(()),
+    }
 }
 
 /// The state that an answer says it is of; `None` if it is from before this chain begins.
@@ -69,13 +132,32 @@ fn check_dns(chain: &Chain, given: &Given<'_>, asked: &DnsRequest, answer: &DnsA
 fn check_service(
     chain: &Chain,
     given: &Given<'_>,
-    asked: &ServiceRequest,
+    asked: &DomainName,
     answer: &ServiceState,
 ) -> Result<(), String> {
     let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
-    match *answer == ServiceState::of(&state, &asked.name) {
+    match *answer == ServiceState::of(&state, asked) {
         true => Ok(()),
-        false => Err(format!("lists other instances of {} than height {} has", asked.name, answer.height)),
+        false => Err(format!("lists other instances of {asked} than height {} has", answer.height)),
+    }
+}
+
+/// Whose a name is: the nearest name that it is or lies below, and that is registered.
+fn check_name(
+    chain: &Chain,
+    given: &Given<'_>,
+    asked: &NameRequest,
+    answer: &NameState,
+) -> Result<(), String> {
+    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+    let above = core::iter::successors(Some(asked.name.clone()), DomainName::parent);
+    let held = above.filter_map(|name| Some((state.get::<NameOwner>(&name)?, name))).next();
+    let Some((NameOwner { owner, since, expires }, name)) = held else {
+        return Err(format!("says whose {} is, which nobody has registered", asked.name));
+    };
+    match (&answer.name, answer.owner, answer.since, answer.expires) == (&name, owner, since, expires) {
+        true => Ok(()),
+        false => Err(format!("says that {} is {}'s, by {}", asked.name, answer.owner, answer.name)),
     }
 }
 
@@ -165,9 +247,9 @@ fn check_entry(chain: &Chain, entry: &LogEntry) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::check::kit::{answered, issue, world_with};
-    use crate::world::{announcement, name};
-    use hypermesh_core::api::{LogEntryRequest, ProveRequest, StatusRequest};
-    use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar};
+    use crate::world::{Cast, announcement, name};
+    use hypermesh_core::api::{LogEntryRequest, ProveRequest, ServiceRequest, StatusRequest};
+    use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar, UnixMillis};
     use hypermesh_core::trustchain::dns::{Outcome, RecordType};
 
     #[test]
@@ -190,6 +272,31 @@ mod tests {
         for change in broken {
             assert_eq!(fires(change).unwrap_err().check, "answers");
         }
+    }
+
+    #[test]
+    fn it_fires_when_a_name_is_said_to_be_anothers_or_another_question_is_answered() {
+        let (world, _) = world_with(|world| vec![issue(world, 1)]);
+        let asked = Request::Name(NameRequest { name: name("web.demo.hypermesh") });
+        let fires = |change: fn(&mut NameState, &Cast)| {
+            answered(&world, asked.clone(), |response| {
+                let Response::Name(answer) = response else { panic!("another response") };
+                change(answer, world.cast());
+            })
+        };
+        assert_eq!(fires(|_, _| {}), Ok(()));
+        let broken: [fn(&mut NameState, &Cast); 3] = [
+            |answer, cast| answer.owner = cast.other.public(),
+            |answer, _| answer.name = name("web.demo.hypermesh"),
+            |answer, _| answer.expires = Some(UnixMillis(answer.height.0)),
+        ];
+        for change in broken {
+            assert_eq!(fires(change).unwrap_err().check, "answers");
+        }
+        let other = |response: &mut Response| {
+            *response = Response::Genesis(world.cast().genesis.as_ref().clone());
+        };
+        assert!(answered(&world, asked.clone(), other).unwrap_err().what.contains("with an answer of"));
     }
 
     #[test]
@@ -257,6 +364,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a test changes the responses that it asks for")]
     fn it_fires_when_a_balance_a_status_or_a_log_entry_is_another() {
         let (world, _) = world_with(|world| vec![issue(world, 1)]);
         let owner = world.cast().client.public();

@@ -6,9 +6,9 @@
 //! how it says how old its state is.
 
 use super::validity::check_commit;
-use super::{Chain, Decided, Given, Violation};
+use super::{Chain, Decided, Given, Shown, Violation};
 use crate::world::Place;
-use hypermesh_core::api::{CertificateState, CertificateSummary, IssuedCertificate, Response};
+use hypermesh_core::api::{CertificateState, CertificateSummary, IssuedCertificate, Request};
 use hypermesh_core::base::{Height, PublicKey};
 use hypermesh_core::node::Event;
 use hypermesh_core::state::{Certificate, Effect, NameOwner, Outcome, State};
@@ -26,7 +26,7 @@ pub(super) fn on_block(chain: &Chain, height: Height) -> Result<(), Violation> {
     let Some(decided) = chain.at(height) else { return Ok(()) };
     let state = &decided.state;
     for receipt in &decided.receipts {
-        let Outcome::Done(Effect::CertificateApproved { serial, .. }) = &receipt.outcome else { continue };
+        let Some(serial) = approved(&receipt.outcome) else { continue };
         let broken =
             |what| Err(Violation::new("certificates", format!("block {height} approved {serial}, {what}")));
         let Some(row) = state.get::<Certificate>(serial) else { return broken("and does not know it") };
@@ -44,6 +44,26 @@ pub(super) fn on_block(chain: &Chain, height: Height) -> Result<(), Violation> {
         }
     }
     carried_out_once(decided, height)
+}
+
+/// The certificate that an outcome approves, if it is that of an operation to issue one.
+const fn approved(outcome: &Outcome) -> Option<&SerialNumber> {
+    match outcome {
+        Outcome::Refused(_) => None,
+        Outcome::Done(effect) => match effect {
+            Effect::CertificateApproved { serial, .. } => Some(serial),
+            Effect::Attested
+            | Effect::NameRegistered { .. }
+            | Effect::NameRenewed { .. }
+            | Effect::RecordsSet
+            | Effect::Transferred
+            | Effect::CertificateRevoked { .. }
+            | Effect::Bonded { .. }
+            | Effect::Unbonding { .. }
+            | Effect::ServiceAnnounced { .. }
+            | Effect::ServiceWithdrawn => None,
+        },
+    }
 }
 
 /// An operation that comes again has no second receipt, and leaves no second certificate or entry of the log either.
@@ -91,15 +111,13 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
     let (Ok(response), Some(newest), Some(state)) = (given.response, chain.newest(), chain.state(own)) else {
         return Ok(());
     };
-    let outcome = match response {
-        Response::IssueCertificate(issued) | Response::GetCertificate(issued) => {
-            check_issued(chain, newest, issued)
-        }
-        Response::ValidateCertificate(answer) => check_status(&state, answer),
-        Response::ListCertificates(list) => {
+    let outcome = match Shown::by(response) {
+        Shown::Certificate(issued) => check_issued(chain, newest, issued),
+        Shown::Status(answer) => check_status(&state, given.request, answer),
+        Shown::List(list) => {
             list.certificates.iter().try_for_each(|summary| check_summary(&state, summary).map(|_| ()))
         }
-        _ => Ok(()),
+        Shown::Checkpoint(_) | Shown::Records(_) | Shown::Proof(_) | Shown::Nothing => Ok(()),
     };
     outcome.map_err(|what| given.moment.violation("certificates", what))
 }
@@ -117,10 +135,10 @@ fn check_issued(chain: &Chain, newest: &State, issued: &IssuedCertificate) -> Re
         return Err(broken("which is not what the log has in its place"));
     }
     let Some(block) = chain.at(row.height) else { return Ok(()) };
-    let approves = |outcome: &Outcome| matches!(outcome, Outcome::Done(Effect::CertificateApproved { serial: of, .. }) if *of == serial);
     let mut receipts = block.receipts.iter();
     if block.block.is_some()
-        && !receipts.any(|receipt| receipt.operation == row.operation && approves(&receipt.outcome))
+        && !receipts
+            .any(|receipt| receipt.operation == row.operation && approved(&receipt.outcome) == Some(&serial))
     {
         return Err(broken("which the block that it names did not approve"));
     }
@@ -139,19 +157,33 @@ fn is_logged(state: &State, row: &Certificate, signed: &SignedCertificate) -> bo
         && signed.signed_by(&issuer.issuing_key).is_ok()
 }
 
-fn check_status(state: &State, answer: &CertificateState) -> Result<(), String> {
+fn check_status(state: &State, request: &Request, answer: &CertificateState) -> Result<(), String> {
     let (summary, revoked) = match answer {
         CertificateState::Revoked { certificate } => (certificate, true),
         CertificateState::Valid { certificate }
         | CertificateState::Expired { certificate }
         | CertificateState::NotYetValid { certificate } => (certificate, false),
-        _ => return Ok(()),
+        CertificateState::Unknown { reason } | CertificateState::NotOfThisMesh { reason } => {
+            let Request::ValidateCertificate(asked) = request else {
+                return Err("answers another question".to_string());
+            };
+            return match is_approved(state, &asked.certificate_der) {
+                true => Err(format!("does not know a certificate that was approved and logged: {reason}")),
+                false => Ok(()),
+            };
+        }
     };
     let row = check_summary(state, summary)?;
     match row.revocation.is_some() == revoked {
         true => Ok(()),
         false => Err(format!("says that {} is revoked: {revoked}", summary.serial_number)),
     }
+}
+
+/// Whether these bytes are a certificate that the state has, signed and logged.
+fn is_approved(state: &State, der: &[u8]) -> bool {
+    let Ok(signed) = take_apart(der) else { return false };
+    state.get::<Certificate>(&signed.serial).is_some_and(|row| is_logged(state, &row, &signed))
 }
 
 fn check_summary(state: &State, summary: &CertificateSummary) -> Result<Certificate, String> {
@@ -170,7 +202,7 @@ mod tests {
     use super::*;
     use crate::check::kit::{answered_with, issue, world_with};
     use crate::world::World;
-    use hypermesh_core::api::{CertificateRequestBySerial, Request, ValidateCertificateRequest};
+    use hypermesh_core::api::{CertificateRequestBySerial, Response, ValidateCertificateRequest};
     use hypermesh_core::base::{Digest, LeafIndex};
     use hypermesh_core::trustchain::ca::RevocationReason;
 

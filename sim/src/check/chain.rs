@@ -107,6 +107,15 @@ impl Chain {
         chain
     }
 
+    /// This chain with other receipts of one block, for tests of what looks at it.
+    #[cfg(test)]
+    pub(super) fn with_receipts(&self, height: Height, receipts: Vec<Receipt>) -> Self {
+        let Decided { state, entries, .. } = self.at(height).expect("a block of this chain");
+        let mut chain = self.with(height, state.clone(), entries.clone());
+        chain.decided.values_mut().for_each(|decided| decided.receipts.clone_from(&receipts));
+        chain
+    }
+
     /// Takes the state that a node has come to. Gives the heights that no node had before, in order; `None` if the node
     /// has not written its last blocks yet, so that it is too early.
     ///

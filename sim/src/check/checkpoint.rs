@@ -4,8 +4,8 @@
 //! The log's signature and a quorum of cosignatures are checked on every note that is new. What a liar cosigns in secret
 //! is not seen.
 
-use super::{Chain, Given, Violation};
-use hypermesh_core::api::{CheckpointNote, IssuedCertificate, Response};
+use super::{Chain, Given, Shown, Violation};
+use hypermesh_core::api::{CheckpointNote, IssuedCertificate};
 use hypermesh_core::base::Digest;
 use hypermesh_core::hypermesh::committee::KeyPurpose;
 use hypermesh_core::state::{State, cosigner_name};
@@ -31,17 +31,19 @@ impl CheckpointCheck {
     /// If it shows a checkpoint of another log, or a certificate that is not in it.
     pub(super) fn on_answer(&mut self, chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
         let (Ok(response), Some(state)) = (given.response, chain.newest()) else { return Ok(()) };
-        let outcome = match response {
-            Response::LogCheckpoint(CheckpointNote { note, size, root }) => self
-                .on_note(state, note)
-                .and_then(|head| match head == (TreeHead { size: *size, root: *root }) {
-                    true => Ok(()),
-                    false => Err("shows a checkpoint and says that it is another".to_string()),
-                }),
-            Response::IssueCertificate(issued) | Response::GetCertificate(issued) => {
-                self.on_issued(state, issued)
+        let outcome = match Shown::by(response) {
+            Shown::Checkpoint(CheckpointNote { note, size, root }) => {
+                self.on_note(state, note).and_then(|head| {
+                    match head == (TreeHead { size: *size, root: *root }) {
+                        true => Ok(()),
+                        false => Err("shows a checkpoint and says that it is another".to_string()),
+                    }
+                })
             }
-            _ => Ok(()),
+            Shown::Certificate(issued) => self.on_issued(state, issued),
+            Shown::Status(_) | Shown::List(_) | Shown::Records(_) | Shown::Proof(_) | Shown::Nothing => {
+                Ok(())
+            }
         };
         outcome.map_err(|what| given.moment.violation("checkpoints", what))
     }
@@ -111,7 +113,7 @@ mod tests {
     use super::*;
     use crate::check::kit::{issue, world_with};
     use crate::world::World;
-    use hypermesh_core::api::{CheckpointRequest, Request};
+    use hypermesh_core::api::{CheckpointRequest, Request, Response};
     use hypermesh_core::base::LeafIndex;
 
     fn world() -> (World, String, IssuedCertificate) {

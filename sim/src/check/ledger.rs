@@ -26,6 +26,23 @@ pub struct LedgerCheck {
     model: Option<Model>,
     /// The block that each operation's receipt stands in.
     carried_out: BTreeMap<OperationId, Height>,
+    /// What the owner of each operation of the last block had before it.
+    means: BTreeMap<OperationId, Means>,
+}
+
+/// What an owner has before an operation is carried out, and what the operation costs, in millionths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Means {
+    /// In the account.
+    pub(super) account: u64,
+    /// At stake.
+    pub(super) stake: u64,
+    /// How many amounts are on their way out of the stake.
+    pub(super) releases: usize,
+    /// The fee.
+    pub(super) fee: u64,
+    /// The rent, if the operation is done.
+    pub(super) rent: u64,
 }
 
 /// What everyone holds.
@@ -54,6 +71,7 @@ impl LedgerCheck {
     /// If something was paid, moved or carried out otherwise than the model says.
     pub(super) fn on_block(&mut self, chain: &Chain, height: Height) -> Result<(), Violation> {
         let Some(decided) = chain.at(height) else { return Ok(()) };
+        self.means.clear();
         let (Some(block), Some(model)) = (&decided.block, &mut self.model) else {
             self.model = Some(Model::of(&decided.state));
             self.carried_out.extend(standing(&decided.state));
@@ -72,6 +90,7 @@ impl LedgerCheck {
             let receipt = receipts.next_if(|receipt| receipt.operation == id);
             once(&mut self.carried_out, id, receipt, height).map_err(broken)?;
             if let Some(receipt) = receipt {
+                self.means.insert(id, model.means(operation));
                 model.carry_out(operation, receipt, time.plus(unbonding_ms)).map_err(broken)?;
             }
         }
@@ -82,6 +101,18 @@ impl LedgerCheck {
         model.compare(&decided.state).map_err(broken)?;
         model.suspended = suspended(&decided.state);
         model.compare_history(&decided.movements).map_err(broken)
+    }
+}
+
+impl LedgerCheck {
+    /// What the owner of an operation of the last block had before it; nothing of one without a receipt.
+    pub(super) fn means(&self, operation: &OperationId) -> Means {
+        self.means.get(operation).copied().unwrap_or_default()
+    }
+
+    /// What the owner of an operation has after the last block; `None` before the model begins.
+    pub(super) fn means_now(&self, operation: &Operation) -> Option<Means> {
+        Some(self.model.as_ref()?.means(operation))
     }
 }
 
@@ -128,7 +159,7 @@ const fn price(action: &Action) -> u64 {
         Action::Transfer(_) => TRANSFER_FEE.0,
         Action::RevokeCertificate(_) => REVOKE_FEE.0,
         Action::Bond(_) | Action::Unbond(_) => BOND_FEE.0,
-        _ => 0,
+        Action::Attest => 0,
     }
 }
 
@@ -183,8 +214,15 @@ impl Model {
     /// A block that brings evidence takes all that its validator has at stake or was taking out of it. That the evidence
     /// holds is what makes the block valid: see `validity`.
     fn punish(&mut self, operation: &SystemOperation) -> Result<(), String> {
-        let SystemAction::Accuse(offence) = &operation.action else { return Ok(()) };
-        let offender = offence.offender();
+        let offender = match &operation.action {
+            SystemAction::Accuse(offence) => offence.offender(),
+            // None of these costs anybody anything.
+            SystemAction::Reveal(_)
+            | SystemAction::GenerationRound1 { .. }
+            | SystemAction::GenerationConfirm { .. }
+            | SystemAction::GenerationAbort { .. }
+            | SystemAction::Repair(_) => return Ok(()),
+        };
         let id = Some(OperationId(operation.id()));
         self.releases.retain(|(_, owner, _)| *owner != offender);
         for source in [Place::Stake(offender), Place::Unbonding(offender)] {
@@ -206,7 +244,7 @@ impl Model {
             outcome if out_of_time(outcome) => 0,
             Outcome::Refused(Refusal::FeeMax { .. }) if self.asks(action) > operation.body.fee_max.0 => 0,
             Outcome::Refused(Refusal::Funds { .. }) if self.holds(account) < self.fee(action) => 0,
-            _ => self.fee(action),
+            Outcome::Done(_) | Outcome::Refused(_) => self.fee(action),
         };
         if cost > operation.body.fee_max.0 {
             return Err(format!("operation {} paid more than its owner's limit", receipt.operation));
@@ -226,17 +264,21 @@ impl Model {
             Action::Transfer(transfer) => {
                 self.shift(account, Place::Account(transfer.to), transfer.amount.0, Reason::Transfer, id)
             }
-            // A name below another costs no rent.
-            Action::RegisterName(register) if !self.is_top(&register.name) => Ok(()),
             Action::RegisterName(_) | Action::RenewName(_) => {
-                self.shift(account, Place::Reserve, NAME_RENT.0, Reason::Rent, id)
+                self.shift(account, Place::Reserve, self.rent(action), Reason::Rent, id)
             }
             Action::Bond(bond) => self.shift(account, stake, bond.amount.0, Reason::Bond, id),
             Action::Unbond(unbond) => {
                 self.releases.push((release, owner, unbond.amount.0));
                 self.shift(stake, unbonding, unbond.amount.0, Reason::Unbond, id)
             }
-            _ => Ok(()),
+            // Nothing but the fee moves.
+            Action::Attest
+            | Action::IssueCertificate(_)
+            | Action::SetRecords(_)
+            | Action::RevokeCertificate(_)
+            | Action::AnnounceService(_)
+            | Action::WithdrawService(_) => Ok(()),
         }
     }
 
@@ -247,12 +289,37 @@ impl Model {
 
     /// The same with the rent that it would pay.
     fn asks(&self, action: &Action) -> u64 {
-        let rent = match action {
+        self.fee(action) + self.rent(action)
+    }
+
+    /// The rent that an action pays, if it is done. A name below another costs none.
+    fn rent(&self, action: &Action) -> u64 {
+        match action {
             Action::RegisterName(register) if self.is_top(&register.name) => NAME_RENT.0,
             Action::RenewName(_) => NAME_RENT.0,
-            _ => 0,
-        };
-        self.fee(action) + rent
+            Action::RegisterName(_)
+            | Action::Attest
+            | Action::IssueCertificate(_)
+            | Action::SetRecords(_)
+            | Action::Transfer(_)
+            | Action::RevokeCertificate(_)
+            | Action::Bond(_)
+            | Action::Unbond(_)
+            | Action::AnnounceService(_)
+            | Action::WithdrawService(_) => 0,
+        }
+    }
+
+    /// What the owner of an operation has before it is carried out.
+    fn means(&self, operation: &Operation) -> Means {
+        let (owner, action) = (operation.body.owner, &operation.body.action);
+        Means {
+            account: self.holds(Place::Account(owner)),
+            stake: self.holds(Place::Stake(owner)),
+            releases: self.releases.iter().filter(|(_, whose, _)| *whose == owner).count(),
+            fee: self.fee(action),
+            rent: self.rent(action),
+        }
     }
 
     /// An eighth more after twice as many operations as the target, an eighth less after none, and between in between.

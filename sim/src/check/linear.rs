@@ -14,7 +14,7 @@
 
 use super::{Chain, Given, Violation};
 use crate::world::Place;
-use hypermesh_core::api::{Request, Response};
+use hypermesh_core::api::{Request, Response, Settlement};
 use hypermesh_core::base::{Height, Mono, PublicKey};
 use hypermesh_core::state::{Action, NameOwner, Operation, OperationId, Outcome, Receipt, State};
 use hypermesh_core::trustchain::DomainName;
@@ -35,11 +35,7 @@ pub struct LinearCheck {
 impl LinearCheck {
     /// Takes note of a request.
     pub(super) fn on_request(&mut self, at: Mono, request: &Request) {
-        let batch = match request {
-            Request::ValidateBatch(request) => request.batch.operations.as_slice(),
-            _ => &[],
-        };
-        for operation in operation_of(request).into_iter().chain(batch) {
+        for operation in request.operations() {
             self.asked.entry(operation.id()).or_insert(at);
         }
     }
@@ -80,12 +76,25 @@ impl LinearCheck {
                 Some(Register::Owner(register.name.clone()))
             }
             // The mesh publishes TLSA records itself, and takes them away.
-            Action::SetRecords(set) if set.record_type != RecordType::Tlsa => {
+            Action::SetRecords(set) if set.record_type == RecordType::Tlsa => None,
+            Action::SetRecords(set) => {
                 let key = (set.name.clone(), set.record_type);
                 self.records.insert(key.clone(), set.records.clone());
                 Some(Register::Records(key))
             }
-            _ => None,
+            // A renewal writes until when the name is paid for, not whose it is.
+            Action::RenewName(renew) => {
+                Some(Register::Owner(renew.name.clone())).filter(|_| self.names.contains_key(&renew.name))
+            }
+            // What these write other checks hold against models of their own: certificates, services, ledger, policy.
+            Action::Attest
+            | Action::IssueCertificate(_)
+            | Action::RevokeCertificate(_)
+            | Action::Transfer(_)
+            | Action::Bond(_)
+            | Action::Unbond(_)
+            | Action::AnnounceService(_)
+            | Action::WithdrawService(_) => None,
         }
     }
 
@@ -108,42 +117,44 @@ impl LinearCheck {
     /// If a write took effect outside of its time, or a node's reads go back.
     pub(super) fn on_answer(&mut self, chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
         let Ok(response) = given.response else { return Ok(()) };
-        let outcome = match response {
-            Response::RegisterName(receipt)
-            | Response::SetRecords(receipt)
-            | Response::Transfer(receipt)
-            | Response::AnnounceService(receipt)
-            | Response::WithdrawService(receipt)
-            | Response::RevokeCertificate(receipt) => self.on_receipt(chain, given, receipt),
-            Response::IssueCertificate(issued) => self.took_effect(chain, given, issued.height),
-            Response::ResolveDns(answer) => self.on_read(given, answer.height),
-            Response::Balance(answer) => self.on_read(given, answer.height),
-            Response::Status(answer) => self.on_read(given, answer.height),
-            Response::Service(answer) => self.on_read(given, answer.height),
-            _ => Ok(()),
+        let outcome = match response.settlement() {
+            Settlement::Receipts(receipts) => self.on_receipts(chain, given, receipts),
+            Settlement::Certificate(issued) => match given.request.operations() {
+                [operation] => self.took_effect(chain, given, operation.id(), issued.height),
+                _ => Err("answers with a certificate where none was asked for".to_string()),
+            },
+            Settlement::Nothing => height_of(response).map_or(Ok(()), |height| self.on_own(given, height)),
         };
         outcome.map_err(|what| given.moment.violation("linear", what))
     }
 
-    fn on_receipt(&mut self, chain: &Chain, given: &Given<'_>, receipt: &Receipt) -> Result<(), String> {
-        let asked = operation_of(given.request).map(Operation::id);
-        if asked != Some(receipt.operation) {
-            return Err(format!("answers with the receipt of {}", receipt.operation));
+    fn on_receipts(&mut self, chain: &Chain, given: &Given<'_>, receipts: &[Receipt]) -> Result<(), String> {
+        let asked: Vec<OperationId> = given.request.operations().iter().map(Operation::id).collect();
+        for receipt in receipts {
+            if !asked.contains(&receipt.operation) {
+                return Err(format!("answers with the receipt of {}", receipt.operation));
+            }
+            let decided = chain.at(receipt.height).filter(|decided| decided.block.is_some());
+            if decided.is_some_and(|decided| !decided.receipts.contains(receipt)) {
+                return Err(format!(
+                    "shows a receipt of {} that block {} did not give",
+                    receipt.operation, receipt.height
+                ));
+            }
+            self.took_effect(chain, given, receipt.operation, receipt.height)?;
         }
-        let decided = chain.at(receipt.height).filter(|decided| decided.block.is_some());
-        if decided.is_some_and(|decided| !decided.receipts.contains(receipt)) {
-            return Err(format!(
-                "shows a receipt of {} that block {} did not give",
-                receipt.operation, receipt.height
-            ));
-        }
-        self.took_effect(chain, given, receipt.height)
+        Ok(())
     }
 
     /// A write took effect when its block was first decided: not before it was asked for, and not after this answer.
-    fn took_effect(&mut self, chain: &Chain, given: &Given<'_>, height: Height) -> Result<(), String> {
-        let operation = operation_of(given.request);
-        let asked = operation.and_then(|operation| self.asked.get(&operation.id())).copied();
+    fn took_effect(
+        &mut self,
+        chain: &Chain,
+        given: &Given<'_>,
+        operation: OperationId,
+        height: Height,
+    ) -> Result<(), String> {
+        let asked = self.asked.get(&operation).copied();
         let since = chain.at(height).map(|decided| decided.since);
         if since.zip(asked).is_some_and(|(since, asked)| since < asked) {
             return Err(format!("says that a write was decided at height {height}, before it was asked for"));
@@ -152,10 +163,6 @@ impl LinearCheck {
             return Err(format!("answers of height {height}, which is not decided"));
         }
         self.on_own(given, given.view.state.height().max(height))
-    }
-
-    fn on_read(&mut self, given: &Given<'_>, height: Height) -> Result<(), String> {
-        self.on_own(given, height)
     }
 
     fn on_own(&mut self, given: &Given<'_>, height: Height) -> Result<(), String> {
@@ -174,16 +181,59 @@ enum Register {
     Records((DomainName, RecordType)),
 }
 
-fn operation_of(request: &Request) -> Option<&Operation> {
-    match request {
-        Request::IssueCertificate(request) => Some(&request.operation),
-        Request::RegisterName(request) => Some(&request.operation),
-        Request::SetRecords(request) => Some(&request.operation),
-        Request::Transfer(request) => Some(&request.operation),
-        Request::AnnounceService(request) => Some(&request.operation),
-        Request::WithdrawService(request) => Some(&request.operation),
-        Request::RevokeCertificate(request) => Some(&request.operation),
-        _ => None,
+/// The height of the state that a read is of; `None` for what is not read out of the newest state.
+const fn height_of(response: &Response) -> Option<Height> {
+    match response {
+        Response::ResolveDns(answer) => Some(answer.height),
+        Response::Name(answer) => Some(answer.height),
+        Response::Service(answer) | Response::SubscribeService(answer) => Some(answer.height),
+        Response::Balance(answer) => Some(answer.height),
+        Response::Fees(answer) => Some(answer.height),
+        Response::Supply(answer) => Some(answer.height),
+        Response::Rewards(answer) => Some(answer.height),
+        Response::History(answer) => Some(answer.height),
+        Response::Status(answer) => Some(answer.height),
+        Response::Prove(proof) => Some(proof.header.height),
+        Response::TrustchainHealth(health)
+        | Response::HypermeshHealth(health)
+        | Response::CaesarHealth(health) => Some(health.height),
+        // Writes: their receipts are looked at.
+        Response::IssueCertificate(_)
+        | Response::RevokeCertificate(_)
+        | Response::RegisterName(_)
+        | Response::RenewName(_)
+        | Response::SetRecords(_)
+        | Response::AnnounceService(_)
+        | Response::WithdrawService(_)
+        | Response::Transfer(_)
+        | Response::Bond(_)
+        | Response::Unbond(_)
+        | Response::ValidateBatch(_) => None,
+        // Of an earlier block, if one is named, or of the log: that grows is for the check `log`.
+        Response::GetCertificate(_)
+        | Response::GetRevocationList(_)
+        | Response::Header(_)
+        | Response::SubscribeBlocks(_)
+        | Response::Movements(_)
+        | Response::LogCheckpoint(_)
+        | Response::LogEntry(_)
+        | Response::LogInclusion(_)
+        | Response::LogConsistency(_)
+        | Response::SubscribeLog(_) => None,
+        // They name no height.
+        Response::ValidateCertificate(_)
+        | Response::ListCertificates(_)
+        | Response::TrustBundle(_)
+        | Response::ValidateProofs(_)
+        | Response::Genesis(_)
+        | Response::Member(_)
+        | Response::Trace(_)
+        | Response::TrustchainMetrics(_)
+        | Response::HypermeshMetrics(_)
+        | Response::CaesarMetrics(_)
+        | Response::TrustchainMethods(_)
+        | Response::HypermeshMethods(_)
+        | Response::CaesarMethods(_) => None,
     }
 }
 
@@ -192,8 +242,9 @@ mod tests {
     use super::*;
     use crate::check::Moment;
     use crate::check::kit::world_with;
-    use crate::world::{World, name};
-    use hypermesh_core::base::{Digest, MicroCaesar};
+    use crate::world::{World, announcement, name};
+    use hypermesh_core::api::Method;
+    use hypermesh_core::base::{Digest, MicroCaesar, encode};
     use hypermesh_core::state::SetRecords;
     use hypermesh_core::trustchain::dns::RecordData;
 
@@ -253,6 +304,50 @@ mod tests {
         let mut late = LinearCheck::default();
         late.on_request(world.now(), &request);
         assert!(say(&mut late, &world, &request, responses[2].clone()).unwrap_err().what.contains("before"));
+    }
+
+    #[test]
+    fn it_fires_on_an_altered_receipt_of_whatever_operation() {
+        let every = |world: &World| {
+            let cast = world.cast();
+            let (client, member) = (&cast.client, &cast.validators[0].member.identity);
+            let (owner, staker) = (world.owner(client), world.owner(member));
+            let (own, instance) = (client.public(), announcement("web.demo.hypermesh", "east", 7000, 60));
+            vec![
+                owner.transfer(1, member.public(), MicroCaesar(50_000_000)),
+                staker.bond(2, MicroCaesar(3_000_000)),
+                staker.unbond(3, MicroCaesar(2_000_000)),
+                owner.register(4, name("shop.hypermesh"), own),
+                owner.renew(5, name("shop.hypermesh")),
+                owner.announce(6, instance.clone()),
+                owner.withdraw(7, instance.instance),
+            ]
+        };
+        let mut asked = Vec::new();
+        let (world, responses) = world_with(|world| {
+            asked = every(world);
+            asked.clone()
+        });
+        for (request, response) in asked.iter().zip(&responses) {
+            let mut check = LinearCheck::default();
+            check.on_request(Mono(0), request);
+            assert_eq!(say(&mut check, &world, request, response.clone()), Ok(()));
+            let forged = forged(response);
+            let fault = say(&mut check, &world, request, forged).unwrap_err();
+            assert!(fault.what.contains("did not give"), "{:?}: {fault}", request.method());
+            let mut late = LinearCheck::default();
+            late.on_request(world.now(), request);
+            let fault = say(&mut late, &world, request, response.clone()).unwrap_err();
+            assert!(fault.what.contains("before it was asked"), "{:?}: {fault}", request.method());
+        }
+    }
+
+    /// A response whose receipt names another fee.
+    fn forged(response: &Response) -> Response {
+        let Settlement::Receipts([receipt]) = response.settlement() else { panic!("another response") };
+        let receipt = Receipt { fee: MicroCaesar(9), ..receipt.clone() };
+        let Method { service, name, .. } = response.method();
+        Response::decode(service, name, &encode(&receipt)).unwrap()
     }
 
     #[test]

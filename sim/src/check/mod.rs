@@ -4,8 +4,10 @@
 //! each node; a message when it is sent; an answer when it is given.
 
 mod abstention;
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new response must be judged here")]
 mod answer;
 mod bounded;
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new effect or status must be judged here")]
 mod certificate;
 mod chain;
 mod checkpoint;
@@ -14,13 +16,20 @@ mod evidence;
 mod fork;
 #[cfg(test)]
 mod kit;
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new action must be judged here")]
 mod ledger;
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new action or response must be judged here")]
 mod linear;
 mod log;
 mod nonce;
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new action, effect or refusal must be judged here")]
+mod policy;
 pub mod progress;
 mod revocation;
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new action must be judged here")]
 mod services;
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new response must be judged here")]
+mod shown;
 mod supply;
 mod validity;
 
@@ -35,8 +44,10 @@ pub use ledger::LedgerCheck;
 pub use linear::LinearCheck;
 pub use log::LogCheck;
 pub use nonce::NonceCheck;
+pub use policy::PolicyCheck;
 pub use revocation::RevocationCheck;
 pub use services::ServicesCheck;
+use shown::Shown;
 pub use supply::SupplyCheck;
 
 use crate::world::{Cast, Disk, Place};
@@ -117,6 +128,7 @@ pub struct Checks {
     validators: Vec<PublicKey>,
     liars: BTreeSet<PublicKey>,
     ledger: LedgerCheck,
+    policy: PolicyCheck,
     nonce: NonceCheck,
     checkpoint: CheckpointCheck,
     linear: LinearCheck,
@@ -146,6 +158,7 @@ impl Checks {
             validators: cast.keys().collect(),
             liars: BTreeSet::new(),
             ledger: LedgerCheck::default(),
+            policy: PolicyCheck::default(),
             nonce: NonceCheck::default(),
             checkpoint: CheckpointCheck::default(),
             linear: LinearCheck::default(),
@@ -198,6 +211,7 @@ impl Checks {
             return Ok(());
         }
         let given = Given { moment, request: &request, asked, response, view, wall };
+        self.policy.on_answer(&self.chain, &given, &self.ledger)?;
         answer::on_answer(&self.chain, &given)?;
         certificate::on_answer(&self.chain, &given)?;
         self.checkpoint.on_answer(&self.chain, &given)?;
@@ -312,6 +326,7 @@ impl Checks {
     /// Looks at a block that no node had before.
     fn on_block(&mut self, height: Height) -> Result<(), Violation> {
         self.ledger.on_block(&self.chain, height)?;
+        self.policy.on_block(&self.chain, height, &self.ledger)?;
         self.linear.on_block(&self.chain, height)?;
         self.services.on_block(&self.chain, height)?;
         certificate::on_block(&self.chain, height)?;
@@ -330,6 +345,7 @@ impl Checks {
         if self.unsafe_allowed {
             return Ok(());
         }
+        self.policy.finish(self.chain.newest())?;
         views.iter().try_for_each(|view| self.log.finish(&view.state))
     }
 }

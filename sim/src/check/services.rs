@@ -50,7 +50,16 @@ impl ServicesCheck {
                     announced.remove(&withdraw.instance);
                     touched.insert(service_of(&withdraw.instance));
                 }
-                _ => {}
+                // No lease begins or ends by these.
+                Action::Attest
+                | Action::IssueCertificate(_)
+                | Action::RegisterName(_)
+                | Action::RenewName(_)
+                | Action::SetRecords(_)
+                | Action::Transfer(_)
+                | Action::RevokeCertificate(_)
+                | Action::Bond(_)
+                | Action::Unbond(_) => {}
             }
         }
         let over = announced.iter().filter(|(_, (_, until))| *until < time);
@@ -95,10 +104,7 @@ fn compare(
         let led_to: BTreeSet<u16> = records
             .iter()
             .flat_map(|set| &set.data)
-            .filter_map(|data| match data {
-                RecordData::Srv { port, .. } => Some(*port),
-                _ => None,
-            })
+            .filter_map(|data| if let RecordData::Srv { port, .. } = data { Some(*port) } else { None })
             .collect();
         if ports != led_to {
             return Err(format!("{at} leads to the ports {led_to:?} where {ports:?} serve"));

@@ -251,6 +251,38 @@ classes! {
     Announce = "announce", Workload, Both;
     /// An amount is moved.
     Transfer = "transfer", Workload, Both;
+    /// A certificate is asked for a name of one's own, and for another's beside it.
+    SecondName = "second-name", Workload, Both;
+    /// A certificate is asked for a name, an address that it has, and one that it has not.
+    ForeignAddress = "foreign-address", Workload, Both;
+    /// A certificate is asked for a name, and for a wildcard beside it.
+    WildcardBeside = "wildcard-beside", Workload, Both;
+    /// A certificate is asked for a name, and for another's SPIFFE ID.
+    ForeignIdentity = "foreign-identity", Workload, Both;
+    /// A certificate is asked for longer than any may hold.
+    LifetimeBeyond = "lifetime-beyond", Workload, Both;
+    /// A certificate is asked for two names, at a port of one of which another's TLSA records stand.
+    ForeignPort = "foreign-port", Workload, Both;
+    /// A certificate is asked for a name, and for a node's beside it.
+    NodeName = "node-name", Workload, Both;
+    /// Records are set at another's name.
+    ForeignRecords = "foreign-records", Workload, Both;
+    /// TLSA records are set at the port of another's name.
+    ForeignTlsa = "foreign-tlsa", Workload, Both;
+    /// An alias is set beside other records.
+    AliasBeside = "alias-beside", Workload, Both;
+    /// A name is registered below another's.
+    NameBelow = "name-below", Workload, Both;
+    /// A name is registered that the mesh keeps for itself.
+    ReservedName = "reserved-name", Workload, Both;
+    /// An instance of another's service is announced.
+    ForeignInstance = "foreign-instance", Workload, Both;
+    /// Who is no member puts an amount at stake.
+    StakeOfNone = "stake-of-none", Workload, Both;
+    /// More is spent than there is.
+    Overdraft = "overdraft", Workload, Both;
+    /// Another's certificate is revoked.
+    ForeignRevocation = "foreign-revocation", Workload, Both;
     /// A hundred requests at once.
     Burst = "burst", Workload, Both;
     /// A client gives up on a request, and never asks again.

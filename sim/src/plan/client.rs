@@ -2,6 +2,7 @@
 
 use super::arena::Arena;
 use super::class::FaultClass;
+use super::trespass;
 use super::workload::{Ask, Then, TimedRequest};
 use crate::world::{Owner, Place, RunFault, announcement, name};
 use hypermesh_core::api::{
@@ -84,9 +85,7 @@ impl Client {
     /// Whether the mesh owes this client an answer.
     pub(super) fn is_owed(&self) -> bool {
         let gave_up = self.timed.then == Then::GiveUp;
-        // A name that nobody has written yet does not resolve: that is an answer too.
-        let reads = self.timed.ask == Ask::Resolve;
-        self.request.is_some() && self.got.is_none() && !gave_up && !reads
+        self.request.is_some() && self.got.is_none() && !gave_up && self.timed.ask.is_owed()
     }
 
     /// Forgets questions that went to nodes that may be gone for good.
@@ -117,16 +116,19 @@ impl Client {
 
     fn classes(&self) -> Vec<FaultClass> {
         let asks = match &self.timed.ask {
-            Ask::Issue => FaultClass::Issue,
-            Ask::Renew { .. } => FaultClass::Renew,
-            Ask::Revoke { .. } => FaultClass::Revoke,
-            Ask::Register => FaultClass::Register,
-            Ask::Update { hot: false } => FaultClass::Update,
-            Ask::Update { hot: true } => FaultClass::HotName,
-            Ask::Resolve => FaultClass::Resolve,
-            Ask::Prove => FaultClass::Prove,
-            Ask::Announce { .. } => FaultClass::Announce,
-            Ask::Transfer { .. } => FaultClass::Transfer,
+            Ask::Issue => Some(FaultClass::Issue),
+            Ask::Renew { .. } => Some(FaultClass::Renew),
+            Ask::Revoke { .. } => Some(FaultClass::Revoke),
+            Ask::Register => Some(FaultClass::Register),
+            Ask::Update { hot: false } => Some(FaultClass::Update),
+            Ask::Update { hot: true } => Some(FaultClass::HotName),
+            Ask::Resolve => Some(FaultClass::Resolve),
+            Ask::Prove => Some(FaultClass::Prove),
+            Ask::Announce { .. } => Some(FaultClass::Announce),
+            Ask::Transfer { .. } => Some(FaultClass::Transfer),
+            Ask::Prepare { .. } => None,
+            Ask::Trespass { what } => Some(what.class()),
+            Ask::ForeignRevoke { .. } => Some(FaultClass::ForeignRevocation),
         };
         let then = match self.timed.then {
             Then::Wait => None,
@@ -134,7 +136,7 @@ impl Client {
             Then::RetryElsewhere { .. } => Some(FaultClass::RetryElsewhere),
             Then::Repeat { .. } => Some(FaultClass::Repeat),
         };
-        core::iter::once(asks).chain(then).collect()
+        asks.into_iter().chain(then).collect()
     }
 
     fn make(&self, world: &impl Arena, earlier: &[Self]) -> Option<Request> {
@@ -170,6 +172,12 @@ impl Client {
             }
             Ask::Transfer { amount } => {
                 owner.transfer(nonce, world.cast().other.public(), MicroCaesar(*amount))
+            }
+            Ask::Prepare { what } => what.prepare(world, nonce)?,
+            Ask::Trespass { what } => what.request(world, nonce),
+            Ask::ForeignRevoke { of } => {
+                let serial = earlier.get(*of).and_then(Self::certificate)?.serial_number;
+                trespass::revocation(world, nonce, serial)
             }
         })
     }

@@ -4,6 +4,7 @@
 
 use super::fault::{Fault, Liar, TimedFault};
 use super::path::PathFault;
+use super::trespass::Trespass;
 use super::workload::{Ask, Then, TimedRequest};
 use super::{PLAN_FORMAT, Plan, Range, Rest, Suite, WorldKind, quorum_of};
 use crate::world::{Lie, Place, Random, Start, Stream};
@@ -104,8 +105,9 @@ impl Plan {
         };
         let chaos_ms = if cuts.is_empty() { chaos_ms } else { chaos_ms + CATCH_UP_MS };
         faults.extend(cuts);
-        let requests =
+        let mut requests =
             [draw.requests(), draw.questions(&liars), written, draw.proofs(), draw.leases()].concat();
+        requests.extend(draw.trespasses(requests.len()));
         Self {
             format: PLAN_FORMAT,
             seed,
@@ -299,6 +301,28 @@ impl Draw {
             TimedRequest { at_ms, place, ask: Ask::Announce { lease_seconds }, then: Then::Wait }
         };
         (0..count).map(one).collect()
+    }
+
+    /// Requests for what is allowed and for something that is not, in one, and what makes it so. They are the plan's requests
+    /// from number `first` on.
+    fn trespasses(&self, first: usize) -> Vec<TimedRequest> {
+        let Some(mut random) = self.class("plan trespass") else { return Vec::new() };
+        let count = 1 + random.below(6);
+        let mut requests = Vec::new();
+        for _ in 0..count {
+            let place = self.place(&mut random);
+            let begins = random.below(self.chaos_ms);
+            let ends = begins + random.below(self.chaos_ms - begins);
+            let what = Trespass::ALL.get(pick(&mut random, Trespass::ALL.len() + 1));
+            let (before, after) = match what {
+                Some(what) => (Ask::Prepare { what: *what }, Ask::Trespass { what: *what }),
+                None => (Ask::Issue, Ask::ForeignRevoke { of: first + requests.len() }),
+            };
+            let then = Then::Wait;
+            requests.push(TimedRequest { at_ms: begins, place, ask: before, then });
+            requests.push(TimedRequest { at_ms: ends, place, ask: after, then });
+        }
+        requests
     }
 
     /// Where somebody lies to those who catch up: when the rest of the chaos is over, a node falls behind and for a while

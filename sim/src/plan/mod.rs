@@ -25,6 +25,7 @@ mod quic;
 #[path = "quic_left_out.rs"]
 mod quic;
 mod shrink;
+mod trespass;
 mod workload;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use outcome::{Failure, FailureKind, Outcome};
 pub use path::PathFault;
 pub use play::{play, play_traced};
 pub use shrink::{Shrunk, shrink};
+pub use trespass::Trespass;
 pub use workload::{Ask, Then, TimedRequest};
 
 use crate::world::{Place, Start};
@@ -277,10 +279,7 @@ impl Plan {
         dangling("liar", self.liars.iter().map(|liar| liar.place < self.nodes))?;
         dangling("healed node", self.healed.iter().map(|place| *place < self.nodes))?;
         let fits = |(number, request): (usize, &TimedRequest)| {
-            let of = match request.ask {
-                Ask::Renew { of } | Ask::Revoke { of } => of < number,
-                _ => true,
-            };
+            let of = request.ask.of().is_none_or(|of| of < number);
             let then = match request.then {
                 Then::RetryElsewhere { place, .. } => place < self.nodes,
                 _ => true,

@@ -4,7 +4,7 @@
 //! split by purpose, so that what is left of a plan mostly happens as it did.
 
 use super::outcome::{Failure, Outcome};
-use super::workload::{Ask, Then};
+use super::workload::Then;
 use super::{Fault, Plan, Rest};
 use std::time::{Duration, Instant};
 
@@ -138,7 +138,7 @@ fn fewer_requests(search: &mut dyn Tries, best: &mut Best) {
         |plan| &mut plan.requests,
         |plan, from, count| {
             for request in &mut plan.requests {
-                if let Ask::Renew { of } | Ask::Revoke { of } = &mut request.ask
+                if let Some(of) = request.ask.of_mut()
                     && *of >= from
                 {
                     // One that refers to what was taken away refers to nothing, and the plan is refused.

@@ -1,5 +1,6 @@
 //! What clients ask for in a run.
 
+use super::trespass::Trespass;
 use crate::world::Place;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,75 @@ pub enum Ask {
         /// How much.
         amount: u64,
     },
+    /// What makes a later request of this kind ask for something that is not allowed.
+    Prepare {
+        /// For which.
+        what: Trespass,
+    },
+    /// What is allowed, and with it something that is not.
+    Trespass {
+        /// What is not.
+        what: Trespass,
+    },
+    /// Somebody else's revocation of the certificate that an earlier request got; nothing if it has none yet.
+    ForeignRevoke {
+        /// Which.
+        of: usize,
+    },
+}
+
+impl Ask {
+    /// The earlier request that it refers to, by its number.
+    #[must_use]
+    pub const fn of(&self) -> Option<usize> {
+        match self {
+            Self::Renew { of } | Self::Revoke { of } | Self::ForeignRevoke { of } => Some(*of),
+            Self::Issue
+            | Self::Register
+            | Self::Update { .. }
+            | Self::Resolve
+            | Self::Prove
+            | Self::Announce { .. }
+            | Self::Transfer { .. }
+            | Self::Prepare { .. }
+            | Self::Trespass { .. } => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn of_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Renew { of } | Self::Revoke { of } | Self::ForeignRevoke { of } => Some(of),
+            Self::Issue
+            | Self::Register
+            | Self::Update { .. }
+            | Self::Resolve
+            | Self::Prove
+            | Self::Announce { .. }
+            | Self::Transfer { .. }
+            | Self::Prepare { .. }
+            | Self::Trespass { .. } => None,
+        }
+    }
+
+    /// Whether the mesh owes whoever asks it what it asks for. A name that nobody has written yet does not resolve, and what
+    /// is not allowed is refused: those are answers too.
+    #[must_use]
+    pub const fn is_owed(&self) -> bool {
+        match self {
+            Self::Resolve | Self::Trespass { .. } | Self::ForeignRevoke { .. } => false,
+            // Another of the same kind may have prepared it already.
+            Self::Prepare { .. } => false,
+            Self::Issue
+            | Self::Renew { .. }
+            | Self::Revoke { .. }
+            | Self::Register
+            | Self::Update { .. }
+            | Self::Prove
+            | Self::Announce { .. }
+            | Self::Transfer { .. } => true,
+        }
+    }
 }
 
 /// What a client does after it has asked.

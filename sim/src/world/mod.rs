@@ -38,7 +38,7 @@ pub(crate) use disk::forgets;
 pub use hardware::BadWrites;
 pub use network::{Link, NetworkOptions, Place};
 pub(crate) use operations::OPERATION_MS_LIFE;
-pub use operations::{Owner, announcement, certificate_request};
+pub use operations::{Owner, Subject, announcement, certificate_request, certificate_request_for};
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
 pub use records::{AnswerRecord, Fate, MessageRecord, Record, Recorded, RequestRecord, Step};

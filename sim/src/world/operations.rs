@@ -14,7 +14,8 @@ use hypermesh_core::state::{
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
-use rcgen::CertificateParams;
+use rcgen::{CertificateParams, SanType};
+use std::net::Ipv6Addr;
 
 /// How long an operation may wait, in milliseconds.
 pub(crate) const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
@@ -62,6 +63,25 @@ impl Owner {
             profile: CertificateProfile::Endpoint,
             lifetime_seconds,
             services: vec![ServicePort { port: 443, protocol: Protocol::Tcp }],
+        };
+        let operation = self.body(nonce, Action::IssueCertificate(issue)).sign(&self.key);
+        Request::IssueCertificate(IssueCertificateRequest { operation })
+    }
+
+    /// Asks for a certificate for all that a request may name, whose key follows from the nonce.
+    #[must_use]
+    pub fn issue_for(
+        &self,
+        nonce: u64,
+        subject: &Subject,
+        lifetime_seconds: u32,
+        services: Vec<ServicePort>,
+    ) -> Request {
+        let issue = IssueCertificate {
+            csr: certificate_request_for(nonce, subject),
+            profile: CertificateProfile::Endpoint,
+            lifetime_seconds,
+            services,
         };
         let operation = self.body(nonce, Action::IssueCertificate(issue)).sign(&self.key);
         Request::IssueCertificate(IssueCertificateRequest { operation })
@@ -164,6 +184,25 @@ impl Owner {
     }
 }
 
+/// What a certificate is asked for: names as they stand in the request, be they allowed or not.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// DNS names, or wildcards.
+    pub dns: Vec<String>,
+    /// Addresses.
+    pub ipv6: Vec<Ipv6Addr>,
+    /// A SPIFFE ID.
+    pub spiffe: Option<String>,
+}
+
+impl Subject {
+    /// These DNS names alone.
+    #[must_use]
+    pub fn of(names: &[&str]) -> Self {
+        Self { dns: names.iter().map(ToString::to_string).collect(), ..Self::default() }
+    }
+}
+
 /// An instance of a service that speaks STOQ at a port, and has an address that follows from the port.
 ///
 /// # Panics
@@ -187,10 +226,22 @@ pub fn announcement(service: &str, label: &str, port: u16, lease_seconds: u32) -
 /// If a name is none.
 #[must_use]
 pub fn certificate_request(number: u64, names: &[&str]) -> Vec<u8> {
+    certificate_request_for(number, &Subject::of(names))
+}
+
+/// The same for all that a request may name.
+///
+/// # Panics
+/// If a name is not of ASCII characters.
+#[must_use]
+pub fn certificate_request_for(number: u64, subject: &Subject) -> Vec<u8> {
     let secret = identity(&format!("subject {number}"));
     let key = SubjectKey { public: secret.public(), secret };
-    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let parameters = CertificateParams::new(names).expect("the names are domain names");
+    let text = |text: &String| text.as_str().try_into().expect("names are ASCII");
+    let mut parameters = CertificateParams::default();
+    parameters.subject_alt_names = subject.dns.iter().map(|name| SanType::DnsName(text(name))).collect();
+    parameters.subject_alt_names.extend(subject.ipv6.iter().map(|one| SanType::IpAddress((*one).into())));
+    parameters.subject_alt_names.extend(subject.spiffe.iter().map(|id| SanType::URI(text(id))));
     let request = parameters.serialize_request(&key).expect("an Ed25519 key signs");
     request.der().to_vec()
 }

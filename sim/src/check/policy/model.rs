@@ -1,0 +1,180 @@
+//! What the model holds, and what it says of an operation.
+
+use super::certificates::{Issuing, Leaf, List};
+use super::names::Names;
+use super::reason::{Reason, Reasons};
+use super::records::Records;
+use super::services::{Instances, instances_of};
+use crate::check::ledger::Means;
+use hypermesh_core::base::{Height, PublicKey, UnixMillis};
+use hypermesh_core::state::{Action, Due, InstanceName, Member, Operation, OperationId, State};
+use hypermesh_core::trustchain::DomainName;
+use hypermesh_core::trustchain::ca::{CertificateRequest, SerialNumber};
+use hypermesh_core::trustchain::dns::RecordType;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An operation expires an hour after its block at the latest.
+const LIFE_MS_MAX: u64 = 60 * 60 * 1000;
+/// A validator keeps 1000 Caesar at stake.
+const STAKE_MINIMUM: u64 = 1_000_000_000;
+/// So many amounts of a member's are on their way out of its stake at once.
+const RELEASE_COUNT_MAX: usize = 16;
+
+/// What the rules need to know.
+pub(super) struct Model {
+    pub(super) names: Names,
+    pub(super) records: Records,
+    pub(super) instances: Instances,
+    pub(super) leaves: BTreeMap<SerialNumber, Leaf>,
+    pub(super) issuing: Option<Issuing>,
+    pub(super) list: Option<List>,
+    /// Whether the block under way fixes a list, because it revokes something or brings the keys.
+    pub(super) list_due: bool,
+    pub(super) log_size: u64,
+    /// The receipts that stand, and until when.
+    pub(super) receipts: BTreeMap<OperationId, UnixMillis>,
+    members: BTreeSet<PublicKey>,
+    validators: BTreeSet<PublicKey>,
+    /// What an amount that is unbonded waits.
+    pub(super) unbonding_ms: u64,
+    pub(super) touched: Touched,
+}
+
+/// What changed since the model was last held against a state.
+#[derive(Default)]
+pub(super) struct Touched {
+    pub(super) names: BTreeSet<DomainName>,
+    pub(super) records: BTreeSet<(DomainName, RecordType)>,
+    pub(super) leaves: BTreeSet<SerialNumber>,
+    pub(super) instances: BTreeSet<InstanceName>,
+}
+
+/// What stands against an operation.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Against {
+    /// For these it pays nothing.
+    pub(super) unpaid: Reasons,
+    /// For these it pays its fee.
+    pub(super) paid: Reasons,
+}
+
+/// The time and the height of a block.
+pub(super) type Moment = (Height, UnixMillis);
+
+impl Model {
+    /// The model of a state.
+    pub(super) fn of(state: &State) -> Self {
+        let genesis = state.genesis_document();
+        let key = |key: Vec<u8>| key.try_into().map(PublicKey).ok();
+        let receipts = state.rows::<Due>(Vec::new()).filter_map(|(key, due)| match due {
+            Due::Receipt(id) => Some((id, UnixMillis(u64::from_be_bytes(key.get(..8)?.try_into().ok()?)))),
+            Due::Certificate(_)
+            | Due::RevocationList
+            | Due::Issuing
+            | Due::Release(_)
+            | Due::NameFreed(_)
+            | Due::Lease(_) => None,
+        });
+        let mut model = Self {
+            names: Names::of(state),
+            records: Records::default(),
+            instances: instances_of(state),
+            leaves: BTreeMap::new(),
+            issuing: None,
+            list: None,
+            list_due: false,
+            log_size: state.log().size(),
+            receipts: receipts.collect(),
+            members: state.rows::<Member>(Vec::new()).filter_map(|(member, _)| key(member)).collect(),
+            validators: genesis.validators.iter().map(|validator| validator.member.key).collect(),
+            unbonding_ms: genesis.profile.unbonding_ms_delay(),
+            touched: Touched::default(),
+        };
+        model.take_records(state);
+        model.take_certificates(state);
+        model
+    }
+
+    /// What stands against an operation in a block of this time, whose owner has these means.
+    pub(super) fn against(
+        &self,
+        operation: &Operation,
+        request: Option<&CertificateRequest>,
+        means: Means,
+        time: UnixMillis,
+    ) -> Against {
+        let body = &operation.body;
+        let mut unpaid = Reasons::new();
+        if body.expires < time {
+            unpaid.insert(Reason::Expired);
+        }
+        if body.expires.since(time) > LIFE_MS_MAX {
+            unpaid.insert(Reason::ExpiresTooLate);
+        }
+        if means.fee + means.rent > body.fee_max.0 {
+            unpaid.insert(Reason::FeeMax);
+        }
+        if means.account < means.fee {
+            unpaid.insert(Reason::Funds);
+        }
+        Against { unpaid, paid: self.against_action(&body.action, request, body.owner, means, time) }
+    }
+
+    fn against_action(
+        &self,
+        action: &Action,
+        request: Option<&CertificateRequest>,
+        owner: PublicKey,
+        means: Means,
+        time: UnixMillis,
+    ) -> Reasons {
+        let left = means.account.saturating_sub(means.fee);
+        let funds = |needed: u64| (needed > left).then_some(Reason::Funds);
+        match action {
+            Action::Attest => self.against_member(owner),
+            Action::IssueCertificate(issue) => request.map_or_else(
+                || Reasons::from([Reason::Unfit]),
+                |request| self.against_issuing(issue, request, owner, time),
+            ),
+            Action::RegisterName(register) => {
+                let mut against = self.names.against_registering(&register.name, owner, time);
+                against.extend(funds(means.rent));
+                against
+            }
+            Action::RenewName(renew) => {
+                let mut against = self.names.against_renewing(&renew.name, owner, time);
+                against.extend(funds(means.rent));
+                against
+            }
+            Action::SetRecords(set) => self.against_setting(set, owner, time),
+            Action::Transfer(transfer) => funds(transfer.amount.0).into_iter().collect(),
+            Action::RevokeCertificate(revoke) => self.against_revoking(revoke, owner, time),
+            Action::Bond(bond) => {
+                let mut against = self.against_member(owner);
+                against.extend(funds(bond.amount.0));
+                against
+            }
+            Action::Unbond(unbond) => {
+                let mut against = self.against_member(owner);
+                let least = if self.validators.contains(&owner) { STAKE_MINIMUM } else { 0 };
+                if means.stake < least.saturating_add(unbond.amount.0) {
+                    against.insert(Reason::Stake);
+                }
+                if means.releases >= RELEASE_COUNT_MAX {
+                    against.insert(Reason::UnbondingFull);
+                }
+                against
+            }
+            Action::AnnounceService(announce) => self.against_announcing(announce, owner, time),
+            Action::WithdrawService(withdraw) => self.against_withdrawing(&withdraw.instance, owner, time),
+        }
+    }
+
+    /// Only members attest and have a stake.
+    fn against_member(&self, owner: PublicKey) -> Reasons {
+        match self.members.contains(&owner) {
+            true => Reasons::new(),
+            false => Reasons::from([Reason::NotMember]),
+        }
+    }
+}
