@@ -13,6 +13,8 @@ use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::SignedCertificate;
 use hypermesh_core::trustchain::dns::{NamedRecordSet, Outcome, RecordData, RecordSet, RecordType};
 
+/// What a node says if an owner cannot pay.
+const CANNOT_PAY: &str = "are needed: transfer some to it";
 /// So many aliases are followed.
 const ALIAS_COUNT_MAX: usize = 8;
 
@@ -72,6 +74,8 @@ fn check_refusal(
         (FaultKind::InvalidArgument, Ok(_)) if is_signed(operation, state) => {
             Err(format!("calls a well-formed operation malformed: {fault}"))
         }
+        // What waits at the node for the same owner is not known here, and may have to be paid as well.
+        (FaultKind::FailedPrecondition, Ok(_)) if fault.message.contains(CANNOT_PAY) => Ok(()),
         (FaultKind::FailedPrecondition, Ok(request)) => {
             let Some(means) = ledger.means_now(operation) else { return Ok(()) };
             let against =
