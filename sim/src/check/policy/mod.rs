@@ -33,7 +33,7 @@ use super::ledger::{LedgerCheck, Means};
 use super::{Chain, Decided, Given, Violation};
 use hypermesh_core::base::{Height, UnixMillis};
 use hypermesh_core::state::{Block, Effect, Operation, Outcome, Receipt, State};
-use hypermesh_core::trustchain::ca::{CertificateRequest, CertificateRole, certificate_der, take_apart};
+use hypermesh_core::trustchain::ca::{CertificateRequest, CertificateRole, take_apart};
 use hypermesh_core::trustchain::ct::LogEntry;
 use model::{Against, Model, Moment};
 use reason::Reason;
@@ -212,11 +212,18 @@ fn check_bytes(
     time: UnixMillis,
 ) -> Result<(), String> {
     let entry = entry.and_then(|entry| LogEntry::decode(entry).ok()).ok_or("it is not logged")?;
-    let der = certificate_der(&entry.tbs, &[0; 64]).map_err(|fault| fault.to_string())?;
-    let signed = take_apart(&der).map_err(|fault| fault.to_string())?;
+    let signed = take_apart(&unsigned(&entry.tbs)).map_err(|fault| fault.to_string())?;
     let leaf = model.leaves.get(&signed.serial).ok_or("another serial number is logged")?;
     if entry.timestamp != time || leaf.owner != operation.body.owner {
         return Err(format!("it is logged as of {}", entry.timestamp));
     }
     answers::check_certificate(leaf, &signed)
+}
+
+/// A certificate with these to-be-signed bytes and a signature of zeros, in DER: only to be taken apart.
+fn unsigned(tbs: &[u8]) -> Vec<u8> {
+    const ED25519: [u8; 7] = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
+    let content = [tbs, &ED25519, &[0x03, 0x41, 0x00], &[0; 64]].concat();
+    let length = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes();
+    [[0x30, 0x82].as_slice(), &length, &content].concat()
 }
