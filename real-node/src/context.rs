@@ -2,10 +2,12 @@
 //! data folder.
 
 use crate::failure::{Exit, Failure};
-use crate::file::{read, read_text};
+use crate::file::{Access, failed, read, read_text, write};
 use crate::suggestion::with_suggestion;
 use hypermesh_core::base::{Digest, PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddrV6;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -54,11 +56,15 @@ impl Context {
         };
         let text = read_text(path, CONTEXT_BYTES_MAX)
             .map_err(|failure| Failure { message: format!("context {failure}"), ..failure })?;
-        let mut context: Self =
-            toml::from_str(&text).map_err(|error| fault(&with_suggestion(&error.to_string())))?;
+        let mut context = Self::parse(&text).map_err(|error| fault(&error))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         context.key_file = folder.join(&context.key_file);
         Ok(context)
+    }
+
+    /// The context in this text. Its paths are as they stand there.
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| with_suggestion(&error.to_string()))
     }
 
     /// The context as the text of its file.
@@ -75,6 +81,78 @@ impl Context {
     /// If the file is missing or holds no key.
     pub fn key(&self) -> Result<SecretKey, Failure> {
         read_key(&self.key_file)
+    }
+}
+
+/// The most addresses of one node that a context keeps when it is refreshed.
+pub const ADDRESSES_PER_NODE_MAX: usize = 4;
+
+/// Writes into a context file which addresses its nodes have by now, the best of each first; those that stand there
+/// already stay behind them, up to [`ADDRESSES_PER_NODE_MAX`] of a node. A file that says so already is not written,
+/// nor is one of another user's. What else stands in it stays as it is.
+///
+/// # Errors
+/// If it cannot be read or written.
+pub fn refresh(path: &Path, addresses: &BTreeMap<PublicKey, Vec<SocketAddrV6>>) -> Result<(), Failure> {
+    // A link stays one.
+    let path = path.canonicalize().map_err(|error| failed(path, &error))?;
+    let about = std::fs::metadata(&path).map_err(|error| failed(&path, &error))?;
+    let text = read_text(&path, CONTEXT_BYTES_MAX)?;
+    let context = Context::parse(&text).map_err(|error| failed(&path, &error))?;
+    let bootstrap = merged(&context.bootstrap, addresses);
+    if bootstrap == context.bootstrap || about.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let text = rewritten(&text, &Context { bootstrap, ..context })?;
+    if text.len() > CONTEXT_BYTES_MAX {
+        return Err(failed(&path, &"with all addresses it would be too large"));
+    }
+    let access = if about.mode() & 0o077 == 0 { Access::Private } else { Access::Public };
+    write(&path, text.as_bytes(), access)
+}
+
+/// The nodes in their order, each with its addresses in a row; then those that are new.
+fn merged(nodes: &[Bootstrap], addresses: &BTreeMap<PublicKey, Vec<SocketAddrV6>>) -> Vec<Bootstrap> {
+    let mut keys: Vec<PublicKey> = Vec::new();
+    for key in nodes.iter().map(|node| node.key).chain(addresses.keys().copied()) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    let of_key = |key: PublicKey| {
+        let known = nodes.iter().filter(move |node| node.key == key).map(|node| node.address);
+        let mut kept = Vec::new();
+        for address in addresses.get(&key).into_iter().flatten().copied().chain(known) {
+            if kept.len() < ADDRESSES_PER_NODE_MAX && !kept.contains(&address) {
+                kept.push(address);
+            }
+        }
+        kept.into_iter().map(move |address| Bootstrap { address, key })
+    };
+    keys.into_iter().flat_map(of_key).collect()
+}
+
+/// The text of a context file with other nodes in it. Its tables of nodes give way to new ones at the end, and all other
+/// lines stay, comments too; unless the nodes are written in another way.
+fn rewritten(text: &str, context: &Context) -> Result<String, Failure> {
+    let (mut kept, mut in_nodes) = (String::new(), false);
+    for line in text.lines() {
+        if line.trim_start().starts_with('[') {
+            in_nodes = line.trim() == "[[bootstrap]]";
+        }
+        if !in_nodes {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    let mut whole = kept.trim_end().to_owned() + "\n";
+    for Bootstrap { address, key } in &context.bootstrap {
+        write!(whole, "\n[[bootstrap]]\naddress = \"{address}\"\nkey = \"{key}\"\n")
+            .expect("writing into a string does not fail");
+    }
+    match Context::parse(&whole) {
+        Ok(again) if again == *context => Ok(whole),
+        _ => context.to_toml(),
     }
 }
 
@@ -100,4 +178,79 @@ pub fn read_key(path: &Path) -> Result<SecretKey, Failure> {
     let mut seed = zeroize::Zeroizing::new([0; 32]);
     hex::decode_to_slice(text.trim(), &mut *seed).map_err(|_| fault(&"expected 64 hexadecimal digits"))?;
     Ok(SecretKey::from_seed(*seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "# ours\ngenesis = \"GENESIS\"\nkey_file = \"owner.key\" # mine\n\n[[bootstrap]]\n\
+        address = \"[2001:db8::1]:7400\"\nkey = \"KEY\"\n";
+
+    fn key(seed: u8) -> PublicKey {
+        SecretKey::from_seed([seed; 32]).public()
+    }
+
+    fn address(number: usize) -> SocketAddrV6 {
+        format!("[2001:db8::{number}]:7400").parse().unwrap()
+    }
+
+    fn text() -> String {
+        TEXT.replace("GENESIS", &Digest([7; 32]).to_string()).replace("KEY", &key(1).to_string())
+    }
+
+    #[test]
+    fn a_refreshed_context_has_the_new_addresses_first_and_keeps_everything_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("context.toml");
+        std::fs::write(&path, text()).unwrap();
+        let addresses = BTreeMap::from([(key(1), vec![address(5)]), (key(2), vec![address(2)])]);
+        refresh(&path, &addresses).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        let nodes = [(5, 1), (1, 1), (2, 2)].map(|(at, of)| Bootstrap { address: address(at), key: key(of) });
+        assert_eq!(Context::parse(&written).unwrap().bootstrap, nodes);
+        assert!(
+            written.starts_with("# ours\n") && written.contains("key_file = \"owner.key\" # mine"),
+            "{written}"
+        );
+        let before = std::fs::metadata(&path).unwrap().ino();
+        refresh(&path, &addresses).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().ino(),
+            before,
+            "a file that says so already is not written"
+        );
+    }
+
+    #[test]
+    fn of_each_node_so_many_addresses_are_kept_and_the_oldest_go() {
+        let old: Vec<_> =
+            (1..=ADDRESSES_PER_NODE_MAX).map(|at| Bootstrap { address: address(at), key: key(1) }).collect();
+        assert_eq!(merged(&old, &BTreeMap::new()), old);
+        let new = merged(&old, &BTreeMap::from([(key(1), vec![address(9)])]));
+        let expected: Vec<_> = [9].into_iter().chain(1..ADDRESSES_PER_NODE_MAX).map(address).collect();
+        assert_eq!(new.iter().map(|node| node.address).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn nodes_that_are_written_in_one_line_are_refreshed_too() {
+        let (genesis, owner) = (Digest([7; 32]), key(1));
+        let text = format!(
+            "genesis = \"{genesis}\"\nkey_file = \"owner.key\"\nbootstrap = [{{ address = \"[::1]:7\", key = \"{owner}\" }}]\n"
+        );
+        let mut context = Context::parse(&text).unwrap();
+        context.bootstrap.push(Bootstrap { address: address(3), key: key(3) });
+        assert_eq!(Context::parse(&rewritten(&text, &context).unwrap()), Ok(context));
+    }
+
+    #[test]
+    fn a_link_to_a_context_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("context.toml"), folder.path().join("link.toml"));
+        std::fs::write(&path, text()).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        refresh(&link, &BTreeMap::from([(key(1), vec![address(5)])])).unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(Context::read(&path).unwrap().bootstrap[0].address, address(5));
+    }
 }

@@ -22,6 +22,8 @@ use zeroize::Zeroizing;
 /// | `validator.json` | what goes into genesis |
 /// | `plot/` | its plot |
 /// | `store.redb` | its blocks, state and log of votes |
+/// | `store.redb-open` | a mark: the store is open, or was not closed |
+/// | `store.scrub` | how far the [scrub](crate::scrub) of the store is |
 /// | `store.shares/` | its [key shares](crate::share_files) |
 /// | `node.sessions` | what callers may resume, sealed, while the node does not run |
 /// | `node.pid` | the process that runs, or ran, here |
@@ -90,6 +92,12 @@ impl NodeFolder {
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.path.join("store.redb")
+    }
+
+    /// How far the scrub of the store is.
+    #[must_use]
+    pub fn scrub(&self) -> PathBuf {
+        self.path.join("store.scrub")
     }
 
     /// What callers may resume, while the node does not run.

@@ -103,6 +103,9 @@ fn tell(event: &Event) {
         Event::SharesRepaired { number } => {
             tracing::info!(target: AUDIT, number, "this node has its key shares again")
         }
+        Event::AddressChanged { validator, address } => {
+            tracing::info!(target: AUDIT, %validator, %address, "a validator has announced where it is");
+        }
         Event::Doubled { validator } => {
             tracing::error!(target: AUDIT, %validator, "two processes hold this validator's key: the second was refused");
         }

@@ -9,6 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::file::{self, Access, read_text};
 use crate::roles::{self, Roles};
 use crate::suggestion::with_suggestion;
+use hypermesh_core::api::check_dialable;
 use hypermesh_core::base::{Digest, MicroCaesar, Profile, PublicKey, UnixMillis, encode};
 use hypermesh_core::state::{
     GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisMember, GenesisName, GenesisValidator, SetRecords,
@@ -143,24 +144,6 @@ impl GenesisPlan {
         genesis.records.extend(exposed);
         check(&genesis).map_err(|reason| fault(&reason))?;
         Ok(genesis)
-    }
-}
-
-/// Refuses an address at which no other machine finds a node.
-///
-/// # Errors
-/// With what is wrong.
-pub fn check_dialable(address: SocketAddrV6) -> Result<(), &'static str> {
-    let ip = address.ip();
-    match () {
-        () if address.port() == 0 => Err("port 0 is none that others could find"),
-        () if ip.is_unspecified() => {
-            Err("that is every address of a machine, and none that others could find")
-        }
-        () if ip.is_multicast() => Err("that is no address of one machine"),
-        () if ip.is_unicast_link_local() => Err("that holds on one link only, and there with a zone"),
-        () if ip.to_ipv4_mapped().is_some() => Err("that is IPv4, and STOQ is IPv6"),
-        () => Ok(()),
     }
 }
 

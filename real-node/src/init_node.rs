@@ -5,9 +5,10 @@
 use crate::data::{NodeFolder, read_or_create_key};
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access};
-use crate::genesis_file::{ValidatorFile, check_dialable};
+use crate::genesis_file::ValidatorFile;
 use crate::node_config::NodeConfigFile;
 use crate::plot::PlotFolder;
+use hypermesh_core::api::check_dialable;
 use hypermesh_core::base::Digest;
 use hypermesh_core::hypermesh::RevealChain;
 use hypermesh_core::hypermesh::proof::Progress;
@@ -88,6 +89,7 @@ mod tests {
             network: "demo".into(),
             profile: Profile::Sim,
             listen: "[::1]:7401".parse().unwrap(),
+            address: None,
             dns: None,
             genesis: "genesis.json".into(),
             metrics_file: None,

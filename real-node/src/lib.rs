@@ -35,6 +35,7 @@ mod readiness_log;
 pub mod reload;
 pub mod roles;
 pub mod run_node;
+pub mod scrub;
 pub mod service_manager;
 mod session_file;
 pub mod share_files;

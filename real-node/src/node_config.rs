@@ -5,6 +5,7 @@
 //! network = "devnet"          # what its plot is bound to, with the profile
 //! profile = "devnet"
 //! listen = "[::1]:7401"       # STOQ, UDP
+//! address = "[2001:db8::1]:7401" # where the others find it, if not where it listens
 //! dns = "[::1]:7501"          # plain DNS, UDP and TCP; without it there is none
 //! genesis = "../genesis.json" # relative to this file
 //! metrics_file = "node.prom"  # for node_exporter's textfile collector; without it there is none
@@ -19,9 +20,9 @@
 use crate::data::NodeFolder;
 use crate::failure::{Exit, Failure};
 use crate::file::read_text;
-use crate::genesis_file::check_dialable;
 use crate::roles::Roles;
 use crate::suggestion::with_suggestion;
+use hypermesh_core::api::check_dialable;
 use hypermesh_core::base::{Profile, PublicKey};
 use hypermesh_core::state::Genesis;
 use hypermesh_core::trustchain::DomainName;
@@ -45,6 +46,9 @@ pub struct NodeConfigFile {
     pub profile: Profile,
     /// Where to listen for STOQ.
     pub listen: SocketAddrV6,
+    /// Where the others find this node, if not where it listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<SocketAddrV6>,
     /// Where to listen for plain DNS, if at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<SocketAddrV6>,
@@ -107,6 +111,13 @@ impl NodeConfigFile {
         moved.collect()
     }
 
+    /// Where the others find this node, as far as the configuration says: a node that listens at every address of its
+    /// machine does not know.
+    #[must_use]
+    pub fn own_address(&self) -> Option<SocketAddrV6> {
+        self.address.or_else(|| Some(self.listen).filter(|listen| check_dialable(*listen).is_ok()))
+    }
+
     fn check(&self) -> Result<(), String> {
         for (key, label) in [("name", &self.name), ("network", &self.network)] {
             check_label(label).map_err(|reason| format!("{key}: {reason}"))?;
@@ -115,6 +126,9 @@ impl NodeConfigFile {
             if address.is_some_and(|address| address.port() == 0) {
                 return Err(format!("{key}: port 0 is none that others could find: choose one"));
             }
+        }
+        if let Some(address) = self.address {
+            check_dialable(address).map_err(|reason| format!("address: {address}: {reason}"))?;
         }
         for (name, address) in &self.peers {
             check_dialable(*address).map_err(|reason| format!("peers: {name} at {address}: {reason}"))?;
@@ -182,6 +196,7 @@ mod tests {
             ("[::1]:7401", "127.0.0.1:7401", "line 4, column"),
             ("[::1]:7401", "[::1]:0", "listen: port 0"),
             ("[::1]:7501", "[::1]:7401", "dns: port 7401"),
+            ("dns =", "address = \"[::]:7401\"\ndns =", "address: [::]:7401: that is every address"),
             ("node-1", "Node 1", "name: "),
             ("node-1", "a.b", "name: "),
             ("name = \"node-1\"", "", "missing field `name`"),
@@ -189,6 +204,19 @@ mod tests {
             let error = NodeConfigFile::parse(&GOOD.replace(replaced, by)).unwrap_err();
             assert!(error.contains(expected), "{by:?} gave {error}");
         }
+    }
+
+    #[test]
+    fn a_node_is_where_it_says_or_where_it_listens_and_else_does_not_know() {
+        let own = |listen: &str, address: &str| {
+            let text = GOOD.replace("[::1]:7401", listen).replace("dns =", &format!("{address}dns ="));
+            NodeConfigFile::parse(&text).unwrap().own_address().map(|address| address.to_string())
+        };
+        let address = "address = \"[2001:db8::1]:7400\"\n";
+        assert_eq!(own("[::1]:7401", "").as_deref(), Some("[::1]:7401"));
+        assert_eq!(own("[::1]:7401", address).as_deref(), Some("[2001:db8::1]:7400"));
+        assert_eq!(own("[::]:7401", address).as_deref(), Some("[2001:db8::1]:7400"));
+        assert_eq!(own("[::]:7401", ""), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a new configuration changes in a node that runs.
 //!
-//! Where plain DNS is answered can change at once. Everything else is fixed when a node starts: its identity is bound
-//! to it, or connections hang on it. A key that cannot change is named, and the old value stays.
+//! Where plain DNS is answered, where this node is found and where its peers are can change at once. Everything else is
+//! fixed when a node starts: its identity is bound to it, or connections hang on it. A key that cannot change is named,
+//! and the old value stays.
 
 use crate::node_config::NodeConfigFile;
 
@@ -12,6 +13,10 @@ pub struct Changes {
     pub config: NodeConfigFile,
     /// Whether plain DNS is to be answered elsewhere, or no more.
     pub dns: bool,
+    /// Whether this node is to be found elsewhere.
+    pub address: bool,
+    /// Whether validators are to be looked for elsewhere.
+    pub peers: bool,
     /// The keys whose new values wait for the next start.
     pub waiting: Vec<&'static str>,
 }
@@ -28,21 +33,31 @@ impl Changes {
             ("genesis", old.genesis != new.genesis),
             ("metrics_file", old.metrics_file != new.metrics_file),
             ("roles", old.roles != new.roles),
-            ("peers", old.peers != new.peers),
         ];
         let waiting = fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect();
         let dns = old.dns != new.dns;
-        Self { config: NodeConfigFile { dns: new.dns, ..old.clone() }, dns, waiting }
+        let (address, peers) = (old.address != new.address, old.peers != new.peers);
+        let config = NodeConfigFile { dns: new.dns, address: new.address, peers: new.peers, ..old.clone() };
+        Self { config, dns, address, peers, waiting }
     }
 
     /// In words, for the log.
     #[must_use]
     pub fn told(&self) -> String {
-        let now = match (self.dns, self.config.dns) {
-            (false, _) => "nothing changes now".to_owned(),
-            (true, Some(address)) => format!("plain DNS is answered at {address}"),
-            (true, None) => "plain DNS is answered no more".to_owned(),
-        };
+        let mut now = Vec::new();
+        match (self.dns, self.config.dns) {
+            (false, _) => {}
+            (true, Some(address)) => now.push(format!("plain DNS is answered at {address}")),
+            (true, None) => now.push("plain DNS is answered no more".to_owned()),
+        }
+        match (self.address, self.config.own_address()) {
+            (false, _) | (true, None) => {}
+            (true, Some(address)) => now.push(format!("this node is announced at {address}")),
+        }
+        if self.peers {
+            now.push(format!("{} validators are looked for elsewhere", self.config.peers.len()));
+        }
+        let now = if now.is_empty() { "nothing changes now".to_owned() } else { now.join("; ") };
         match self.waiting.as_slice() {
             [] => now,
             keys => {
@@ -62,7 +77,9 @@ mod tests {
     fn told(replaced: &str, by: &str) -> (bool, String) {
         let old = NodeConfigFile::parse(OLD).unwrap();
         let changes = Changes::between(&old, NodeConfigFile::parse(&OLD.replace(replaced, by)).unwrap());
-        assert_eq!(NodeConfigFile { dns: old.dns, ..changes.config.clone() }, old, "only DNS changes");
+        let NodeConfigFile { dns, address, peers, .. } = old.clone();
+        let but_for = NodeConfigFile { dns, address, peers, ..changes.config.clone() };
+        assert_eq!(but_for, old, "only DNS and addresses change");
         (changes.dns, changes.told())
     }
 
@@ -71,6 +88,13 @@ mod tests {
         assert_eq!(told("", ""), (false, "nothing changes now".to_owned()));
         assert_eq!(told("7501", "7601"), (true, "plain DNS is answered at [::1]:7601".to_owned()));
         assert_eq!(told("dns = \"[::1]:7501\"\n", ""), (true, "plain DNS is answered no more".to_owned()));
+        let peers = "peers = { node-3 = \"[2001:db8::3]:7400\" }\nname =";
+        assert_eq!(told("name =", peers), (false, "1 validators are looked for elsewhere".to_owned()));
+        let address = "address = \"[2001:db8::1]:7400\"\nname =";
+        assert_eq!(
+            told("name =", address),
+            (false, "this node is announced at [2001:db8::1]:7400".to_owned())
+        );
         for (replaced, by, key) in [
             ("node-1", "node-2", "name"),
             ("network = \"devnet\"", "network = \"other\"", "network"),
@@ -79,7 +103,6 @@ mod tests {
             ("../genesis", "genesis", "genesis"),
             ("name =", "metrics_file = \"node.prom\"\nname =", "metrics_file"),
             ("name =", "roles = [\"caesar\"]\nname =", "roles"),
-            ("name =", "peers = { node-3 = \"[2001:db8::3]:7400\" }\nname =", "peers"),
         ] {
             let (dns, text) = told(replaced, by);
             assert!(!dns && text.contains(&format!("{key} cannot change while the node runs")), "{text}");

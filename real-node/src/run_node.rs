@@ -14,10 +14,11 @@ use crate::plot::PlotFolder;
 use crate::readiness_log;
 use crate::reload::Changes;
 use crate::roles::Roles;
-use crate::service_manager::{self, Reports};
+use crate::scrub::Scrub;
+use crate::service_manager::{self, Reports, Starting};
 use crate::session_file;
 use crate::store::{RedbStore, StoreError};
-use crate::vitals::Vitals;
+use crate::vitals::{Start, Vitals};
 use hypermesh_core::base::{PublicKey, SecretKey, Table};
 use hypermesh_core::hypermesh::RevealChain;
 use hypermesh_core::hypermesh::ordering::Timeouts;
@@ -29,7 +30,7 @@ use std::net::SocketAddrV6;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stoq::{Clock, CoreEntropy, Driver, DriverConfig, DriverFault, Env, Identity, ThreadWorkers};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -55,6 +56,7 @@ pub struct RunningNode {
     metrics: Option<MetricsFile>,
     reports: Reports,
     readiness: JoinHandle<()>,
+    scrub: Scrub,
     config: NodeConfigFile,
     clock: Arc<dyn Clock>,
     alarm: watch::Receiver<bool>,
@@ -141,6 +143,8 @@ impl RunningNode {
     /// # Errors
     /// If the folder is in use or incomplete, an address is taken, or what it holds does not fit together.
     pub async fn start(folder: &NodeFolder) -> Result<Self, Failure> {
+        let begun = Instant::now();
+        let starting = Arc::new(Starting::begin());
         let config = folder.read_config()?;
         let mark = PidFile::create(&folder.pid())?;
         let dns = match config.dns {
@@ -149,8 +153,8 @@ impl RunningNode {
         };
         let (listen, metrics_file) = (config.listen, config.metrics_file.clone());
         let loading = {
-            let (folder, config) = (folder.clone(), config.clone());
-            move || load(&folder, &config)
+            let (folder, config, starting) = (folder.clone(), config.clone(), Arc::clone(&starting));
+            move || load(&folder, &config, &starting)
         };
         let loaded = tokio::task::spawn_blocking(loading).await.map_err(failure)??;
         let env = Env::real(Identity::new(loaded.identity.clone()));
@@ -163,7 +167,9 @@ impl RunningNode {
             reader: Box::new(loaded.store.reader()),
             timeouts: Timeouts::default(),
         };
+        let (reader, crashed) = (loaded.store.reader(), loaded.store.was_crashed());
         let clock = Arc::clone(&env.clock);
+        starting.step("reading the state and the log");
         let node = Node::open(clock.now(), node).map_err(|fault| unopened(folder, &fault))?;
         let vitals = Arc::new(Vitals::new(folder.store()));
         let workers = Arc::new(ThreadWorkers::new(Box::new(vitals.timed(loaded.store))));
@@ -182,7 +188,11 @@ impl RunningNode {
             MetricsFile::start(file, driver.views(), driver.meters().clone(), Arc::clone(&clock))
         });
         announce(&driver, dns.as_ref());
+        announce_address(&driver, &config).await;
         let readiness = tokio::spawn(readiness_log::follow(driver.views(), Arc::clone(&clock)));
+        let scrub = Scrub::start(reader, driver.damage_reports(), vitals.scrub(), folder.scrub());
+        vitals.set_start(Start { took: begun.elapsed(), crashed });
+        drop(starting);
         let reports = Reports::start(driver.pulse(), driver.views(), Arc::clone(&clock));
         Ok(Self {
             driver,
@@ -190,6 +200,7 @@ impl RunningNode {
             metrics,
             reports,
             readiness,
+            scrub,
             config,
             clock,
             alarm,
@@ -208,8 +219,15 @@ impl RunningNode {
     /// Takes up a changed configuration, as far as a node that runs can; a bad one changes nothing.
     pub async fn reload(&mut self, folder: &NodeFolder) {
         let read = folder.read_config();
-        let changes = match read.map(|config| Changes::between(&self.config, config)) {
-            Ok(changes) => changes,
+        let checked = read.and_then(|config| {
+            let view = self.driver.view();
+            let moved = config.moved(view.state.genesis_document());
+            let wrong =
+                |reason| Failure::new(Exit::Input, format!("{}: {reason}", folder.config().display()));
+            Ok((Changes::between(&self.config, config), moved.map_err(wrong)?))
+        });
+        let (changes, moved) = match checked {
+            Ok(checked) => checked,
             Err(failure) => {
                 return tracing::error!(%failure, "configuration not reloaded: the old one stays");
             }
@@ -220,7 +238,13 @@ impl RunningNode {
             return tracing::error!(%error, "configuration not reloaded: the old one stays");
         }
         tracing::info!(changes = changes.told(), "configuration reloaded");
+        if changes.peers {
+            self.driver.set_moved(moved).await;
+        }
         self.config = changes.config;
+        if changes.address {
+            announce_address(&self.driver, &self.config).await;
+        }
     }
 
     async fn move_dns(&mut self, target: Option<SocketAddrV6>) -> Result<(), BindError> {
@@ -246,7 +270,7 @@ impl RunningNode {
     pub async fn stop(self) -> Result<(), Failure> {
         self.reports.stop();
         self.readiness.abort();
-        drop(self.metrics);
+        drop((self.metrics, self.scrub));
         if let Some(dns) = self.dns {
             dns.stop().await;
         }
@@ -261,7 +285,8 @@ impl RunningNode {
 }
 
 /// Reads what the node needs. The plot and the chain of reveals take a processor each for a moment.
-fn load(folder: &NodeFolder, config: &NodeConfigFile) -> Result<Loaded, Failure> {
+fn load(folder: &NodeFolder, config: &NodeConfigFile, starting: &Starting) -> Result<Loaded, Failure> {
+    starting.step("reading genesis");
     let identity = folder.read_identity()?;
     let genesis = read_genesis(&config.genesis)?;
     if (&genesis.network, genesis.profile) != (&config.network, config.profile) {
@@ -288,9 +313,11 @@ fn load(folder: &NodeFolder, config: &NodeConfigFile) -> Result<Loaded, Failure>
     let moved = config
         .moved(&genesis)
         .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", folder.config().display())))?;
+    starting.step("opening the store");
     let store = RedbStore::open(&folder.store()).map_err(|error| Failure::new(exit_of(&error), error))?;
     let rows = store.reader().row_count(Table::State).map_err(|error| Failure::new(Exit::Storage, error))?;
     memory::check(memory::Need::of(config.profile).with_rows(rows), &memory::limits())?;
+    starting.step("reading the plot");
     let plot = PlotFolder::new(folder.plot(), &config.network, config.profile, &identity.public());
     let (plot, reveals) = thread::scope(|scope| {
         let reveals = scope.spawn(|| RevealChain::new(identity.seed()));
@@ -314,6 +341,13 @@ fn unopened(folder: &NodeFolder, fault: &OpenFault) -> Failure {
         _ => Exit::Input,
     };
     Failure::new(exit, format!("{}: {fault}", folder.path().display()))
+}
+
+/// Has the node tell the others where it is, if that has changed.
+async fn announce_address(driver: &Driver, config: &NodeConfigFile) {
+    if let Some(address) = config.own_address() {
+        driver.announce_address(address).await;
+    }
 }
 
 fn announce(driver: &Driver, dns: Option<&DnsService>) {

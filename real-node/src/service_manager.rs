@@ -5,12 +5,17 @@
 //! the service manager ends it and starts it again. Whether it can decide or issue is another matter: a
 //! node without a quorum is alive, and starting it again would not help.
 //!
+//! While a start takes long (a crash that left the store to be recovered, a large state), it asks for more time
+//! (`EXTEND_TIMEOUT_USEC`) and says what it does, for at most [`START_EXTENSION_MAX`].
+//!
 //! Without a service manager (`NOTIFY_SOCKET` is not set) nothing is told.
 
 use hypermesh_core::api::{NodeStatus, View};
 use sd_notify::NotifyState;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 use stoq::{Clock, Pulse};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,6 +25,60 @@ use tokio::time::{MissedTickBehavior, interval};
 const STATUS_PERIOD: Duration = Duration::from_secs(10);
 /// Signs of life in the time within which the service manager wants one.
 const BEATS_PER_WATCHDOG: u32 = 3;
+
+/// How often a service manager is asked for more time while a node starts, beginning after the first period.
+const EXTEND_PERIOD: Duration = Duration::from_secs(5);
+/// How much time is asked for each time.
+const EXTEND_TIME: Duration = Duration::from_secs(60);
+/// A start that takes longer is left to the service manager's own limit: it is stuck.
+const START_EXTENSION_MAX: Duration = Duration::from_secs(4 * 3600);
+
+const _: () = assert!(EXTEND_PERIOD.as_secs() < EXTEND_TIME.as_secs());
+
+/// Asks the service manager for more time, until it is dropped.
+pub struct Starting {
+    step: Arc<Mutex<&'static str>>,
+    ended: Option<mpsc::Sender<()>>,
+}
+
+impl Starting {
+    /// Begins to ask, once a start takes longer than a few seconds.
+    #[must_use]
+    pub fn begin() -> Self {
+        let step = Arc::new(Mutex::new("starting"));
+        let (ended, end) = mpsc::channel();
+        let shown = Arc::clone(&step);
+        // A thread of its own: a start keeps the runtime's threads busy.
+        thread::spawn(move || extend(&shown, &end));
+        Self { step, ended: Some(ended) }
+    }
+
+    /// Says what the start does from here on.
+    pub fn step(&self, what: &'static str) {
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        drop(self.ended.take());
+    }
+}
+
+fn extend(step: &Mutex<&'static str>, end: &mpsc::Receiver<()>) {
+    let begun = Instant::now();
+    while end.recv_timeout(EXTEND_PERIOD) == Err(RecvTimeoutError::Timeout) {
+        let passed = begun.elapsed();
+        if passed >= START_EXTENSION_MAX {
+            return;
+        }
+        let step = *step.lock().unwrap_or_else(PoisonError::into_inner);
+        tracing::info!(seconds = passed.as_secs(), step, "still starting");
+        let status = format!("{step} ({} s so far)", passed.as_secs());
+        let more = u32::try_from(EXTEND_TIME.as_micros()).unwrap_or(u32::MAX);
+        tell(&[NotifyState::ExtendTimeoutUsec(more), NotifyState::Status(&status)]);
+    }
+}
 
 /// Tells the service manager of a node, from when it runs until it stops.
 pub struct Reports {

@@ -6,29 +6,46 @@
 //! durable yet.
 //!
 //! A write that failed is the last one: what the file then holds is known only after it was opened again, so the
-//! store takes nothing more, and the node has to end. Damage is found three times: redb checks every page when a file
-//! is opened; each row carries a seal, which is checked when it is read; and whether the rows fit together,
-//! [`Node::open`](hypermesh_core::node::Node::open) finds out. What is *not* found while a node runs: a row that
-//! is missing because a page above it was damaged since the start. The core knows which rows must be there.
+//! store takes nothing more, and the node has to end.
+//!
+//! Opening a store takes the same time whatever its size. Each commit is in two phases and records which pages are in
+//! use (redb's *quick-repair*), so a crash leaves nothing to repair: the commit before it is whole. That costs a
+//! second sync a commit. It also means that redb never falls back to the commit before the last one, which would
+//! silently forget votes that this node has sent.
+//!
+//! Damage by the disk is found later: each row carries a seal, which is checked when it is read; whether the rows
+//! fit together, [`Node::open`](hypermesh_core::node::Node::open) finds out; the scrub reads every row
+//! while the node runs; and [`check_store`] reads every page and every row on demand.
 
+mod check;
 mod fault;
+mod handle;
+mod overlay;
 mod row;
+mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use check::{CheckReport, CorruptedRow, FINDING_COUNT_MAX, check_store};
 pub use fault::StoreError;
+pub use scan::{Cursor, Damage, Finding, Scanned};
 
 use crate::data::sync_folder;
 use crate::share_files::ShareFiles;
 use fault::{advice, opening, reading};
+use handle::{Handle, Mark};
 use hypermesh_core::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTableMetadata, StorageBackend, TableDefinition, TableError};
+use redb::{
+    Database, ReadableDatabase, ReadableTableMetadata, StorageBackend, TableDefinition, TableError,
+    WriteTransaction,
+};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The database's own cache. What is read again and again, the core holds in memory anyway.
 const CACHE_BYTES: usize = 16 << 20;
@@ -43,8 +60,10 @@ const LAYOUT_KEY: &str = "layout";
 /// A node's store. The driver's storage thread has it; the node has a [`RedbReader`] of it.
 pub struct RedbStore {
     path: PathBuf,
-    database: Arc<Database>,
+    handle: Arc<Handle>,
     shares: ShareFiles,
+    /// Whether it was not closed when it was last used.
+    crashed: bool,
     /// Why the last write failed, if one has.
     failed: Option<String>,
 }
@@ -52,7 +71,7 @@ pub struct RedbStore {
 /// Reads of a store, in transactions of their own.
 #[derive(Clone)]
 pub struct RedbReader {
-    database: Arc<Database>,
+    handle: Arc<Handle>,
     shares: ShareFiles,
 }
 
@@ -68,7 +87,16 @@ impl RedbStore {
         }
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(device)?;
         let backend = FileBackend::new(file).map_err(|error| opening(path, error))?;
-        let store = Self::on(backend, path, CACHE_BYTES)?;
+        let begun = Instant::now();
+        let mut store = Self::on(backend, path, CACHE_BYTES)?;
+        let (mark, crashed) = Mark::make(path)?;
+        let handle = Arc::get_mut(&mut store.handle).expect("nobody reads a store that is being opened");
+        handle.set_mark(mark);
+        store.crashed = crashed;
+        if crashed {
+            let (path, ms) = (path.display(), begun.elapsed().as_millis());
+            tracing::warn!(%path, ms, "the store was not closed cleanly (the process was killed, or the machine lost power): recovered, nothing is lost");
+        }
         // The file's own entry in its folder must survive a loss of power too.
         sync_folder(path.parent()).map_err(device)?;
         Ok(store)
@@ -90,10 +118,10 @@ impl RedbStore {
     /// The store in these bytes, which messages call by `path`.
     fn on(backend: impl StorageBackend, path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
         let mut builder = Database::builder();
-        // A plain open trusts what was closed cleanly, and may panic at what was damaged since.
-        builder.set_cache_size(cache_bytes).set_check_integrity_on_open(true).set_repair_callback(|repair| {
+        // Only after a commit that failed or panicked is there anything to repair: see `write`.
+        builder.set_cache_size(cache_bytes).set_repair_callback(|repair| {
             let percent = (100.0 * repair.progress()).round();
-            tracing::info!(percent, "checking the store, which was not closed cleanly");
+            tracing::warn!(percent, "the store has no record of its free pages: reading all of it");
         });
         let made = guarded(|| {
             let database = builder.create_with_backend(backend).map_err(|error| opening(path, error))?;
@@ -104,8 +132,9 @@ impl RedbStore {
         match layout {
             LAYOUT => Ok(Self {
                 path: path.to_path_buf(),
-                database: Arc::new(database),
+                handle: Arc::new(Handle::new(database)),
                 shares: ShareFiles::beside(path),
+                crashed: false,
                 failed: None,
             }),
             found => Err(StoreError::Layout { path: path.to_path_buf(), found, expected: LAYOUT }),
@@ -115,11 +144,17 @@ impl RedbStore {
     /// A reader that sees all that is committed at the time of each read.
     #[must_use]
     pub fn reader(&self) -> RedbReader {
-        RedbReader { database: Arc::clone(&self.database), shares: self.shares.clone() }
+        RedbReader { handle: Arc::clone(&self.handle), shares: self.shares.clone() }
+    }
+
+    /// Whether the store was not closed when it was last used.
+    #[must_use]
+    pub const fn was_crashed(&self) -> bool {
+        self.crashed
     }
 
     fn write(&self, batches: &[WriteBatch]) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+        let transaction = begin_write(self.handle.database())?;
         // A table is opened once for each run of writes to it, and must be closed before it is cleared.
         let writes = batches.iter().flat_map(WriteBatch::writes);
         let mut writes = writes.filter(|write| table_of(write) != Table::Shares).peekable();
@@ -170,13 +205,13 @@ impl RedbReader {
     /// # Errors
     /// If the store cannot be read.
     pub fn row_count(&self, table: Table) -> Result<u64, ReadError> {
-        let read = || Ok(self.database.begin_read()?.open_table(definition(table))?.len()?);
+        let read = || Ok(self.handle.database().begin_read()?.open_table(definition(table))?.len()?);
         checked(table, guarded(read))
     }
 
     fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         let read = || {
-            let open = self.database.begin_read()?.open_table(definition(table))?;
+            let open = self.handle.database().begin_read()?.open_table(definition(table))?;
             Ok(open.get(key)?.map(|value| row::unseal(table, key, value.value()).map(<[u8]>::to_vec)))
         };
         match checked(table, guarded(read))? {
@@ -187,7 +222,7 @@ impl RedbReader {
 
     fn rows(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
         let read = || {
-            let open = self.database.begin_read()?.open_table(definition(table))?;
+            let open = self.handle.database().begin_read()?.open_table(definition(table))?;
             let rows = open.range::<&[u8]>(start..)?.take(rows_max);
             let unsealed = rows.map(|row| {
                 let (key, value) = row?;
@@ -259,13 +294,20 @@ fn make_tables(database: &Database) -> Result<u64, redb::Error> {
             return Ok(layout);
         }
     }
-    let transaction = database.begin_write()?;
+    let transaction = begin_write(database)?;
     for table in Table::ALL {
         transaction.open_table(definition(table))?;
     }
     transaction.open_table(LAYOUT_TABLE)?.insert(LAYOUT_KEY, LAYOUT)?;
     transaction.commit()?;
     Ok(LAYOUT)
+}
+
+/// A transaction after which a crash leaves nothing to repair.
+fn begin_write(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
 }
 
 fn share_reading(failure: &crate::failure::Failure) -> ReadError {

@@ -2,12 +2,13 @@
 
 use crate::dns_listener::{DnsCounters, DnsTally, ResponseKind};
 use crate::memory;
+use crate::scrub::ScrubCounters;
 use hypermesh_core::api::Counters;
 use hypermesh_core::base::WriteBatch;
 use rustix::fs::statvfs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use stoq::Storage;
 
 /// What the process counts.
@@ -15,6 +16,17 @@ pub struct Vitals {
     store: PathBuf,
     syncs: Arc<Mutex<Syncs>>,
     dns: Mutex<Arc<DnsCounters>>,
+    scrub: Arc<ScrubCounters>,
+    start: OnceLock<Start>,
+}
+
+/// How the node started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// How long it took.
+    pub took: Duration,
+    /// Whether the store had not been closed.
+    pub crashed: bool,
 }
 
 /// Writes that were made durable.
@@ -40,12 +52,29 @@ impl Vitals {
     /// Of a node whose store is this file.
     #[must_use]
     pub fn new(store: PathBuf) -> Self {
-        Self { store, syncs: Arc::default(), dns: Mutex::default() }
+        Self {
+            store,
+            syncs: Arc::default(),
+            dns: Mutex::default(),
+            scrub: Arc::default(),
+            start: OnceLock::new(),
+        }
     }
 
     /// The store, timed from here on.
     pub fn timed<S: Storage>(&self, storage: S) -> TimedStorage<S> {
         TimedStorage { storage, syncs: Arc::clone(&self.syncs) }
+    }
+
+    /// What the scrub counts.
+    #[must_use]
+    pub fn scrub(&self) -> Arc<ScrubCounters> {
+        Arc::clone(&self.scrub)
+    }
+
+    /// Notes how the node started. Only the first call counts.
+    pub fn set_start(&self, start: Start) {
+        let _first = self.start.set(start);
     }
 
     /// Reads another DNS listener's counters from here on: there is one listener at a time.
@@ -64,7 +93,7 @@ impl Vitals {
     }
 
     fn process(&self) -> Counters {
-        let mut counters = Counters::new();
+        let mut counters = self.scrub.counters();
         let mut add =
             |name: &str, number: Option<u64>| counters.extend(number.map(|number| (name.to_owned(), number)));
         let Syncs { count, last } = *self.syncs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,6 +108,9 @@ impl Vitals {
         );
         add("memory_bytes", resident_bytes());
         add("memory_limit_bytes", memory::limit_bytes());
+        let start = self.start.get();
+        add("start_milliseconds", start.and_then(|start| u64::try_from(start.took.as_millis()).ok()));
+        add("start_after_crash", start.map(|start| start.crashed.into()));
         add(concat!("build{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), Some(1));
         counters
     }

@@ -12,6 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the service manager wants a sign of life.
 const WATCHDOG: Duration = Duration::from_millis(600);
 
+static PORTS: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+
 /// Ends the node with the test.
 struct Node(Child);
 
@@ -36,7 +38,9 @@ fn hypermesh(folder: &Path, arguments: &[&str]) {
 
 /// Four nodes and their genesis, of which one will run: it is alive, and decides nothing.
 fn make(folder: &Path) {
-    let base = 20_000 + u16::try_from(std::process::id() % 40_000).unwrap();
+    // Each test of this file has ports of its own.
+    let taken = PORTS.fetch_add(10, std::sync::atomic::Ordering::Relaxed);
+    let base = 20_000 + taken + u16::try_from(std::process::id() % 40_000).unwrap();
     for number in 1..=4 {
         let (name, listen) = (format!("node-{number}"), format!("[::1]:{}", base + number));
         let mesh = ["--profile", "sim", "--network", "demo", "--name", &name, "--data-dir", &name];
@@ -64,13 +68,8 @@ fn told(socket: &UnixDatagram, expected: &str) -> String {
     panic!("{expected:?} was not told, but {said:?}");
 }
 
-#[test]
-fn a_node_tells_that_it_started_how_it_is_that_it_lives_and_that_it_stops() {
-    let temporary = tempfile::tempdir().unwrap();
-    let folder = temporary.path();
-    make(folder);
-    let socket = UnixDatagram::bind(folder.join("notify")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+/// Runs node-1 as a service manager does.
+fn start(folder: &Path) -> Node {
     let node = Command::new(env!("CARGO_BIN_EXE_hypermesh"))
         .current_dir(folder)
         .args(["node", "run", "--data-dir", "node-1"])
@@ -78,7 +77,43 @@ fn a_node_tells_that_it_started_how_it_is_that_it_lives_and_that_it_stops() {
         .env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())
         .stderr(Stdio::null())
         .spawn();
-    let mut node = Node(node.unwrap());
+    Node(node.unwrap())
+}
+
+fn socket(folder: &Path) -> UnixDatagram {
+    let socket = UnixDatagram::bind(folder.join("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    socket
+}
+
+#[test]
+fn a_node_whose_start_takes_long_asks_for_more_time_and_says_what_it_does() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    make(folder);
+    // Its genesis comes from a pipe, and the start waits for it.
+    let path = folder.join("node-1/genesis.json");
+    let genesis = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let socket = socket(folder);
+    let mut node = start(folder);
+    let asked = told(&socket, "EXTEND_TIMEOUT_USEC=60000000");
+    assert!(asked.contains("STATUS=reading genesis ("), "{asked}");
+    std::fs::write(&path, genesis).unwrap();
+    told(&socket, "READY=1");
+    node.signal(Signal::TERM);
+    told(&socket, "STOPPING=1");
+    assert!(node.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_node_tells_that_it_started_how_it_is_that_it_lives_and_that_it_stops() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    make(folder);
+    let socket = socket(folder);
+    let mut node = start(folder);
 
     let started = told(&socket, "READY=1");
     assert!(started.contains("STATUS=height 0, 1 of 4 validators, not ready: quorum: "), "{started}");

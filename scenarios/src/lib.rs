@@ -36,6 +36,7 @@ mod hundred_at_once;
 mod interrupted_generation;
 mod issuing_certificate_renews_itself;
 mod lapsed_lease;
+mod liar_announces_its_own_address_only;
 mod lies_cost_the_bond;
 mod locked_block_is_proposed_again;
 mod lossy_links;
@@ -168,6 +169,7 @@ pub const SCENARIOS: &[Scenario] = &[
     damaged_block_is_fetched_again::SCENARIO,
     power_loss_of_all_under_load::SCENARIO,
     deceived_node_stops::SCENARIO,
+    liar_announces_its_own_address_only::SCENARIO,
     lying_proposer_is_found_out::SCENARIO,
     locked_block_is_proposed_again::SCENARIO,
     restarts_on_lossy_links::SCENARIO,
@@ -254,7 +256,7 @@ mod tests {
         issuing_certificate_renews_itself
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
-        lying_proposer_is_found_out locked_block_is_proposed_again restarts_on_lossy_links
+        lying_proposer_is_found_out liar_announces_its_own_address_only locked_block_is_proposed_again restarts_on_lossy_links
         bond_and_unbond fees_follow_the_load history_adds_up missed_audits name_lapses_and_is_freed
         quorum_missing behind_is_unsure away_ten_thousand_blocks
         certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching

@@ -123,6 +123,30 @@ impl ProcessMesh {
         node.process = Some(process.expect("the program starts"));
     }
 
+    /// Has a node that does not run listen elsewhere from its next start on.
+    ///
+    /// # Panics
+    /// If it runs, or its configuration cannot be changed.
+    pub fn move_to(&mut self, number: usize, listen: SocketAddrV6) {
+        let node = &mut self.nodes[number];
+        assert!(node.process.is_none(), "{} runs", node.folder.path().display());
+        node.peer.addr = listen;
+        self.configure(number, |config| config.listen = listen);
+    }
+
+    /// Changes a node's configuration file. One that runs hears of it by SIGHUP.
+    ///
+    /// # Panics
+    /// If it cannot be changed.
+    pub fn configure(&self, number: usize, change: impl FnOnce(&mut NodeConfigFile)) {
+        let path = self.nodes[number].folder.config();
+        let text = std::fs::read_to_string(&path).expect("the configuration can be read");
+        let mut config = NodeConfigFile::parse(&text).expect("the configuration is right");
+        change(&mut config);
+        let text = config.to_toml().expect("a configuration can be written");
+        std::fs::write(&path, text).expect("the disk has room");
+    }
+
     /// Kills nodes as `kill -9` does, all at once, and waits until they are gone.
     ///
     /// # Panics
@@ -308,6 +332,7 @@ fn make(
         network: "processes".into(),
         profile: Profile::Sim,
         listen,
+        address: None,
         dns: Some(dns),
         genesis: "../genesis.json".into(),
         metrics_file: None,
@@ -353,7 +378,11 @@ fn write_context(folder: &Path, files: &[ValidatorFile], genesis: &Genesis, owne
 }
 
 /// Ports of loopback that are free over UDP and TCP. All are held until all are known, so that no two are the same.
-fn free_ports(count: usize) -> Vec<SocketAddrV6> {
+///
+/// # Panics
+/// If there are not enough.
+#[must_use]
+pub fn free_ports(count: usize) -> Vec<SocketAddrV6> {
     let mut held = Vec::new();
     while held.len() < count {
         let udp = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("loopback has a free port");

@@ -75,8 +75,8 @@ pub use client::{
     CallError, CallOptions, Client, ClientConfig, ClientMetrics, EarlyData, Latency, MessageStream, Ping,
 };
 pub use driver::{
-    Driver, DriverConfig, DriverFault, ExtraCounters, Meters, Observer, Pulse, Storage, ThreadWorkers,
-    Turnable, Workers,
+    DamageReports, Driver, DriverConfig, DriverFault, ExtraCounters, Meters, Observer, Pulse, Storage,
+    ThreadWorkers, Turnable, Workers,
 };
 pub use endpoint::{BindError, DialError, Endpoint, Expect, Peer, TransportConfig};
 pub use env::{Clock, CoreEntropy, CryptoSuite, Env, Net, SharedEntropy};
@@ -84,7 +84,10 @@ pub use frame::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 #[cfg(hypermesh_fuzzing)]
 pub use frame::{content_again, take_frames};
 pub use identity::{Identity, NotEd25519};
-pub use link::{LinkConfig, LinkError, LinkMetrics, Links, OnStatus, PeerStatus, QueueLimits, Whereabouts};
+pub use link::{
+    ADDRESS_COUNT_MAX, LinkConfig, LinkError, LinkMetrics, Links, OnStatus, PeerStatus, QueueLimits,
+    Whereabouts,
+};
 pub use server::{
     BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, CallStream, Class, Handler, MethodShape, MethodTraits, Server,
     ServerLimits, ServerMetrics, Standing, Turn,

@@ -11,7 +11,8 @@ use alloc::format;
 
 /// What every node answers, whatever it exposes: whereby a mesh and its nodes are found and looked after, and what is
 /// asked of every validator so that none can hide it.
-const ALWAYS: [(&str, &str); 5] = [
+const ALWAYS: [(&str, &str); 6] = [
+    ("hypermesh", "consensus/addresses"),
     ("hypermesh", "consensus/genesis"),
     ("hypermesh", "consensus/status"),
     ("hypermesh", "trace"),

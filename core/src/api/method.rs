@@ -338,6 +338,7 @@ methods! {
     "hypermesh" "consensus/validate_certificate" ValidateBatch(ValidateBatchRequest) -> ConsensusValidationResult, Batch;
     "hypermesh" "consensus/validate_proofs" ValidateProofs(ValidateProofsRequest) -> ConsensusValidationResult;
     "hypermesh" "consensus/genesis" Genesis(GenesisRequest) -> Genesis, Early;
+    "hypermesh" "consensus/addresses" Addresses(AddressesRequest) -> AddressBook, Early;
     "hypermesh" "consensus/header" Header(HeaderRequest) -> BlockProof;
     "hypermesh" "consensus/prove" Prove(ProveRequest) -> StateProof, Early;
     "hypermesh" "consensus/subscribe_blocks" SubscribeBlocks(SubscribeBlocksRequest) -> BlockProof, Stream;

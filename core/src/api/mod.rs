@@ -4,6 +4,7 @@
 //! `consensus/validate_certificate`. Requests and responses travel in the canonical encoding; people and
 //! scripts see the same types as JSON.
 
+mod address;
 mod caesar;
 mod consensus;
 mod exposed;
@@ -21,6 +22,7 @@ mod trustchain;
 #[cfg(test)]
 mod tests;
 
+pub use address::{AddressBook, AddressRecord, AddressesRequest, check_dialable};
 pub use caesar::{
     Balance, BalanceRequest, BondRequest, FeeSchedule, FeesRequest, HISTORY_COUNT_MAX, History,
     HistoryCursor, HistoryRequest, Movements, MovementsRequest, Rewards, RewardsRequest, Supply,

@@ -27,6 +27,8 @@ pub struct View {
     pub state: State,
     /// The precommits that decided its last block; none before the first.
     pub commit: Option<CommitCertificate>,
+    /// The addresses of validators that have changed since genesis.
+    pub addresses: Arc<alloc::collections::BTreeMap<PublicKey, AddressRecord>>,
     /// How the node is.
     pub status: NodeStatus,
     /// Its counters, by service.
@@ -57,6 +59,9 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
             Ok(Response::ValidateProofs(check_proofs(state, &request.statement, &request.proofs)))
         }
         Request::Genesis(_) => Ok(Response::Genesis(state.genesis_document().as_ref().clone())),
+        Request::Addresses(_) => {
+            Ok(Response::Addresses(AddressBook { records: view.addresses.values().cloned().collect() }))
+        }
         Request::Prove(request) => prove(view, request).map(Response::Prove),
         Request::Member(request) => member(state, request).map(Response::Member),
         Request::Status(_) => Ok(Response::Status(view.status_at(wall))),

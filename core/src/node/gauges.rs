@@ -40,6 +40,7 @@ pub(super) const COUNTED: &[(&str, &[&str])] = &[
             "signatures_refused_total",
             "signatures_dropped_total",
             SHARE_REPAIRS_FAILED,
+            "rows_repaired_total",
             PROOFS_VALID,
             SPACE_FAILED,
             STAKE_FAILED,

@@ -61,6 +61,7 @@ impl Message {
             Self::Entry(_) => MessageLabel::of("entry"),
             Self::RepairDeltas(_) => MessageLabel::of("repair-deltas"),
             Self::RepairSum(_) => MessageLabel::of("repair-sum"),
+            Self::Addresses(_) => MessageLabel::of("addresses"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Node;
 use super::task::Task;
 use super::trace::Told;
+use crate::api::AddressRecord;
 use crate::base::Signature;
 use crate::base::{DecodeError, Height, LeafIndex, PublicKey, decode, encode};
 use crate::hypermesh::committee::{
@@ -66,6 +67,8 @@ pub(super) enum Message {
     RepairDeltas(BlindedShares),
     /// A helper's sum for the validator whose shares are repaired, for the receiver alone.
     RepairSum(BlindedShares),
+    /// Addresses of validators, each signed by its own.
+    Addresses(Vec<AddressRecord>),
 }
 
 /// A batch, and which requests its operations are for.
@@ -197,12 +200,14 @@ impl Node {
             Message::Entry(entry) => self.on_entry(from, entry),
             Message::RepairDeltas(package) => self.on_repair_deltas(from, package),
             Message::RepairSum(package) => self.on_repair_sum(from, package),
+            Message::Addresses(records) => self.on_addresses(from, records),
         }
     }
 
     /// Tells a peer that was just linked what it has missed, and asks what this node has.
     pub(super) fn on_connected(&mut self, peer: PublicKey) {
         self.send(peer, &Message::Height(self.state.height()));
+        self.send_addresses(peer);
         self.ask_recall(peer);
         self.ask_for_commitments(peer);
         self.send_authority(peer);
@@ -301,6 +306,12 @@ mod tests {
                 cosignatures: alloc::vec![(3, Signature([7; 64]))],
             }),
             Message::Signature(TaskSignature { task: Task::Root, claim }),
+            Message::Addresses(alloc::vec![AddressRecord::sign(
+                &Digest([1; 32]),
+                "[2001:db8::7]:7400".parse().unwrap(),
+                9,
+                &alice(),
+            )]),
         ]
     }
 

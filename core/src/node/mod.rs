@@ -15,6 +15,7 @@
 //! What is not here: changes of the validator set, members that do not validate.
 
 mod accuse;
+mod addresses;
 mod checked;
 mod commit;
 mod config;
@@ -62,7 +63,7 @@ pub use share_repair::ShareRepairStatus;
 pub use trace::Traced;
 
 use crate::api::{Counters, View};
-use crate::base::{Entropy, Marks, Mono, Now, PublicKey, SecretKey};
+use crate::base::{Entropy, Marks, Mono, Now, PublicKey, SecretKey, Table};
 use crate::hypermesh::RevealChain;
 use crate::hypermesh::ordering::{CommitCertificate, Engine};
 use crate::hypermesh::proof::Plot;
@@ -103,6 +104,7 @@ pub struct Node {
     serving: serve::Serving,
     recall: recall::Recall,
     repair: repair::Repair,
+    addresses: addresses::Addresses,
     quorum: quorum::Quorum,
     readiness: readiness::Readiness,
     clocks: gauges::Clocks,
@@ -171,6 +173,14 @@ impl Node {
     pub fn handle_persisted(&mut self, now: Now, token: PersistToken) {
         self.now = now;
         self.on_persisted(token);
+    }
+
+    /// Takes note that a row of the store was found damaged by whoever reads all of it: it is repaired as if a read of
+    /// this node's had met it.
+    pub fn handle_damage(&mut self, now: Now, table: Table, key: &[u8]) {
+        self.now = now;
+        self.store.note_damage(table, key);
+        self.conclude();
     }
 
     /// Takes the outcome of a job.

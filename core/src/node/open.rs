@@ -2,9 +2,9 @@
 
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
-    Event, Node, NodeConfig, OpenFault, consensus, ends, gauges, generation, job, output, pool, quorum,
-    readiness, recall, repair, serve, share_repair, signing, store, submit, sync, ticket, timers, trace,
-    twin,
+    Event, Node, NodeConfig, OpenFault, addresses, consensus, ends, gauges, generation, job, output, pool,
+    quorum, readiness, recall, repair, serve, share_repair, signing, store, submit, sync, ticket, timers,
+    trace, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -60,11 +60,13 @@ impl Node {
             state.height().next(),
             state.roster(),
         );
+        let addresses = addresses::Addresses::load(reader.as_ref(), &genesis_hash)?;
         let wal = stored_log(reader.as_ref(), &mut outbox)?;
         let view = Arc::new(View {
             status: blank_status(&state, identity.public()),
             state: state.clone(),
             commit: commit.clone(),
+            addresses: Arc::clone(addresses.records()),
             counters: Arc::new(BTreeMap::new()),
         });
         let mut node = Self {
@@ -96,6 +98,7 @@ impl Node {
             serving: serve::Serving::default(),
             recall: recall::Recall::default(),
             repair: repair::Repair::default(),
+            addresses,
             quorum: quorum::Quorum::default(),
             readiness: readiness::Readiness::default(),
             clocks: gauges::Clocks::default(),
@@ -141,6 +144,7 @@ impl Node {
         self.view = Arc::new(View {
             state: self.state.clone(),
             commit: self.commit.clone(),
+            addresses: Arc::clone(self.addresses.records()),
             status,
             counters: Arc::new(self.counters.clone()),
         });

@@ -135,6 +135,13 @@ pub enum Event {
         /// Its last moment.
         not_after: UnixMillis,
     },
+    /// A validator has announced where it is.
+    AddressChanged {
+        /// Which.
+        validator: PublicKey,
+        /// Where it is.
+        address: core::net::SocketAddrV6,
+    },
     /// This node has a new revocation list, signed.
     RevocationListSigned {
         /// Its number.

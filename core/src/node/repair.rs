@@ -1,10 +1,10 @@
 //! Rows that the store gives back damaged: said, never answered with, and written anew where others have them.
 //!
 //! A block, its certificate or a log entry comes from a peer, and is taken only if it is the very one: a quorum
-//! certified the block; the log's tree, which is in memory, holds the entry's hash. Rows of other tables cannot be
-//! fetched: the state's are read at the start alone ([`super::open`] then makes them anew from the blocks), and key
-//! shares, signatures and the log of votes are this node's own.
+//! certified the block; the log's tree, which is in memory, holds the entry's hash. A row of the state is written again
+//! from memory. Rows of other tables cannot be fetched: key shares, signatures and the log of votes are this node's own.
 
+use super::addresses::KEY_PREFIX;
 use super::checked::check;
 use super::message::{Entry, Fetch, Message, SyncedBlock};
 use super::open::MOVEMENTS_KEY;
@@ -48,6 +48,20 @@ impl Node {
         let number = <[u8; 8]>::try_from(key).ok().map(u64::from_be_bytes);
         let room = self.repair.blocks.len() + self.repair.entries.len() < REPAIR_COUNT_MAX;
         let fresh = match (table, number) {
+            (Table::Blocks | Table::Commits, Some(height))
+                if !(1..=self.state.height().0).contains(&height) =>
+            {
+                return self.remove_stray(table, key);
+            }
+            (Table::LogEntries, Some(index)) if index >= self.state.log().size() => {
+                return self.remove_stray(table, key);
+            }
+            (Table::State, _) => {
+                return self.rewrite_row(table, key, self.state.row_bytes(key).map(|row| row.to_vec()));
+            }
+            (Table::Meta, _) if key.starts_with(KEY_PREFIX) => {
+                return self.rewrite_row(table, key, self.address_row(key));
+            }
             (Table::Blocks | Table::Commits, Some(height)) if room => {
                 self.repair.blocks.insert(Height(height))
             }
@@ -69,6 +83,23 @@ impl Node {
             self.outbox.event(Event::StoreFault { reason });
             self.ask_repairs();
         }
+    }
+
+    /// A damaged key leads nowhere: nothing of this store has it.
+    fn remove_stray(&mut self, table: Table, key: &[u8]) {
+        let mut writes = WriteBatch::default();
+        writes.delete(table, key);
+        self.rewrite(writes, alloc::format!("table {}: a row with a damaged key is removed", table.name()));
+    }
+
+    /// Writes a row anew from memory, where all of the state is and all addresses are; what is not there, is removed.
+    fn rewrite_row(&mut self, table: Table, key: &[u8], value: Option<Vec<u8>>) {
+        let mut writes = WriteBatch::default();
+        match value {
+            Some(value) => writes.put(table, key, value),
+            None => writes.delete(table, key),
+        }
+        self.rewrite(writes, alloc::format!("a row of table {}, from memory", table.name()));
     }
 
     /// The movements of the ledger follow from the blocks, so the next start makes them anew.
@@ -114,6 +145,7 @@ impl Node {
                 writes.put(Table::Blocks, key, checked.value.to_vec());
                 writes.put(Table::Commits, key, encode(&(&checked.block.header, &checked.certificate)));
                 self.repair.blocks.remove(&first);
+                reached!(self.marks, "a damaged row is fetched from a peer");
                 self.rewrite(writes, alloc::format!("block {first} and its certificate"));
             }
             Err(reason) => self.outbox.event(Event::PeerFault { peer: from, reason }),
@@ -134,11 +166,12 @@ impl Node {
         let mut writes = WriteBatch::default();
         writes.put(Table::LogEntries, index.0.to_be_bytes(), entry);
         self.repair.entries.remove(&index);
+        reached!(self.marks, "a damaged row is fetched from a peer");
         self.rewrite(writes, alloc::format!("entry {index} of the log"));
     }
 
     fn rewrite(&mut self, writes: WriteBatch, what: alloc::string::String) {
-        reached!(self.marks, "a damaged row is fetched from a peer");
+        self.count("hypermesh", "rows_repaired_total", 1);
         let token = self.persist(writes);
         self.outbox.after(token, super::Output::Event(Event::Repaired { what }));
     }

@@ -189,7 +189,7 @@ impl State {
     }
 
     /// The bytes of the row with this key, its kind's tag first.
-    pub(super) fn row_bytes(&self, key: &[u8]) -> Option<Arc<[u8]>> {
+    pub(crate) fn row_bytes(&self, key: &[u8]) -> Option<Arc<[u8]>> {
         self.rows.get(key).cloned()
     }
 

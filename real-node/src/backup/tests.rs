@@ -90,6 +90,7 @@ fn init(folder: &TempDir, network: &str, number: u16) -> ValidatorFile {
         network: network.into(),
         profile: Profile::Sim,
         listen: format!("[::1]:{}", 7400 + number).parse().unwrap(),
+        address: None,
         dns: None,
         genesis: "../genesis.json".into(),
         metrics_file: None,

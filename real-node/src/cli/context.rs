@@ -1,8 +1,8 @@
 //! `hypermesh context …`: what a client on any machine needs to reach a mesh and to believe it.
 
 use super::{Global, trust};
-use crate::client::genesis_of;
-use crate::context::{Bootstrap, Context};
+use crate::client::{genesis_of, read_context, session, validator_at};
+use crate::context::{self, Bootstrap, Context};
 use crate::data::read_or_create_key;
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access};
@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use hypermesh_core::base::{Digest, PublicKey};
 use hypermesh_core::state::Genesis;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +23,29 @@ pub enum ContextCommand {
     /// Make a client's context: which mesh, where to begin, whose key
     #[command(after_help = EXAMPLES)]
     New(NewArgs),
+    /// Find out where the nodes are by now, and write it into the context
+    #[command(after_help = REFRESH_EXAMPLES)]
+    Refresh(RefreshArgs),
+}
+
+const REFRESH_EXAMPLES: &str =
+    "Every command that asks the mesh does this too. If all addresses in the context are old, \
+name one that is not:
+  hypermesh context refresh --context context.toml --node '[2001:db8::33]:7400'";
+
+/// Where to begin.
+#[derive(Debug, Args)]
+pub struct RefreshArgs {
+    /// Where any node is by now, for a context whose addresses are all old
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    node: Option<SocketAddrV6>,
+}
+
+/// What a context has.
+#[derive(Serialize)]
+struct Refreshed {
+    context: PathBuf,
+    bootstrap: Vec<Bootstrap>,
 }
 
 const EXAMPLES: &str = "The mesh is named by its genesis, its trust bundle, or by any of its nodes and the \
@@ -75,7 +99,10 @@ struct Made {
 /// # Errors
 /// If it fails.
 pub fn run(command: ContextCommand, global: &Global, output: Output) -> Result<(), Failure> {
-    let ContextCommand::New(args) = command;
+    let args = match command {
+        ContextCommand::New(args) => args,
+        ContextCommand::Refresh(args) => return refresh(&args, global, output),
+    };
     let made = new(args, global)?;
     output.print(&made, |made| {
         format!(
@@ -85,6 +112,22 @@ pub fn run(command: ContextCommand, global: &Global, output: Output) -> Result<(
             made.bootstrap.len(),
             made.owner
         )
+    })
+}
+
+fn refresh(args: &RefreshArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    let context = read_context(global)?;
+    let path = global.context.clone().unwrap_or_default();
+    if let Some(address) = args.node {
+        let key = validator_at(address, context.genesis, Duration::from_secs(global.timeout))?;
+        context::refresh(&path, &BTreeMap::from([(key, vec![address])]))?;
+    }
+    let addresses = session(global, "waiting for a node", async |client| Ok(client.addresses()))?;
+    context::refresh(&path, &addresses)?;
+    let refreshed = Refreshed { context: path, bootstrap: read_context(global)?.bootstrap };
+    output.print(&refreshed, |refreshed| {
+        let lines = refreshed.bootstrap.iter().map(|node| format!("{} {}\n", node.key, node.address));
+        lines.collect()
     })
 }
 

@@ -1,6 +1,7 @@
 //! `hypermesh node …`.
 
 mod backup;
+mod fsck;
 
 use super::Global;
 use crate::client::read_context;
@@ -42,6 +43,8 @@ pub enum NodeCommand {
     Status(StatusArgs),
     /// Show what a node counted, in Prometheus' text format
     Metrics(MetricsArgs),
+    /// Check every page and row of a node's store, while the node does not run; changes nothing
+    Fsck(fsck::FsckArgs),
     /// Write a node's key, key shares, configuration and genesis into an encrypted file
     Backup(backup::BackupArgs),
     /// Make a node's folder again from its backup
@@ -137,6 +140,7 @@ pub fn run(command: NodeCommand, global: &Global, output: Output) -> Result<(), 
         NodeCommand::Run(args) => run_node(&args),
         NodeCommand::Status(args) => status(args, global, output),
         NodeCommand::Metrics(args) => metrics(&args, global, output),
+        NodeCommand::Fsck(args) => fsck::run(&args, output),
         NodeCommand::Backup(args) => backup::backup(&args, output),
         NodeCommand::Restore(args) => backup::restore(&args, output),
     }
@@ -145,10 +149,14 @@ pub fn run(command: NodeCommand, global: &Global, output: Output) -> Result<(), 
 fn init(args: InitArgs, output: Output) -> Result<(), Failure> {
     let InitArgs { data_dir, name, network, profile, listen, address, dns, roles, genesis } = args;
     let (peers, metrics_file) = (BTreeMap::new(), None);
-    let config = NodeConfigFile { name, network, profile, listen, dns, genesis, metrics_file, roles, peers };
+    let found = address.unwrap_or(listen);
+    // Said once more in the configuration, where it can be changed when the node moves.
+    let address = address.filter(|address| *address != listen);
+    let config =
+        NodeConfigFile { name, network, profile, listen, address, dns, genesis, metrics_file, roles, peers };
     let folder = NodeFolder::new(data_dir);
     let mut bar = PlotBars::default().add(&config.name);
-    let made = initialise(&folder, &config, address.unwrap_or(listen), &mut |progress| bar.show(progress))?;
+    let made = initialise(&folder, &config, found, &mut |progress| bar.show(progress))?;
     output.print(&made, |made| described(made, &folder))
 }
 
@@ -300,7 +308,20 @@ async fn ask(
         reports.push(NodeReport { address: node.address, key: node.key, process, status, error });
     }
     probe.close().await;
-    Ok(reports)
+    Ok(one_of_each(reports))
+}
+
+/// A context may have several addresses of one node: where it answers counts, and else the first.
+fn one_of_each(reports: Vec<NodeReport>) -> Vec<NodeReport> {
+    let mut kept: Vec<NodeReport> = Vec::new();
+    for report in reports {
+        match kept.iter_mut().find(|other| other.key == report.key) {
+            Some(other) if other.status.is_none() && report.status.is_some() => *other = report,
+            Some(_) => {}
+            None => kept.push(report),
+        }
+    }
+    kept
 }
 
 fn table(reports: &[NodeReport]) -> String {

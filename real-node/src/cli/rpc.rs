@@ -235,7 +235,7 @@ fn ping(node: Option<&str>, global: &Global, output: Output) -> Result<(), Failu
     let pinged = session(global, "waiting for the nodes", async |client| {
         let mut pinged = Vec::new();
         for validator in &client.genesis().validators {
-            let (key, address) = (validator.member.key, validator.address);
+            let (key, address) = (validator.member.key, client.address_of(validator));
             let is_it = |node: &str| {
                 node == validator.name
                     || node == format!("{}.{}", validator.name, client.genesis().zone)

@@ -6,8 +6,8 @@ use super::walk::{self, Target};
 use super::{MeshClient, malformed};
 use crate::failure::{Exit, Failure};
 use hypermesh_core::api::{Call, DnsAnswer, DnsRequest, RESPONSE_BYTES_MAX};
-use hypermesh_core::base::{Digest, Mono, PublicKey, decode, encode};
-use hypermesh_core::state::SERVICES;
+use hypermesh_core::base::{Digest, Mono, decode, encode};
+use hypermesh_core::state::{GenesisValidator, SERVICES};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordData, RecordType};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,18 +81,28 @@ impl MeshClient {
             // A target that nobody vouches for cannot prove itself.
             let Some(expect) = self.expectation(&server).await? else { continue };
             let records = self.resolve(server.target.clone(), RecordType::Aaaa).await?;
-            targets.extend(records.iter().filter_map(address).map(|ip| Target {
+            let listed = records.iter().filter_map(address);
+            let listed = listed.map(|ip| SocketAddrV6::new(ip, server.port, 0, 0)).collect();
+            targets.extend(self.addresses_of(&server, listed).into_iter().map(|addr| Target {
                 name: server.target.to_string(),
-                peer: Peer { addr: SocketAddrV6::new(ip, server.port, 0, 0), expect: expect.clone() },
+                peer: Peer { addr, expect: expect.clone() },
             }));
         }
         Ok(targets)
     }
 
+    /// Where a target may be. Of a validator, DNS says what genesis says, which may no longer be so.
+    fn addresses_of(&self, server: &Server, listed: Vec<SocketAddrV6>) -> Vec<SocketAddrV6> {
+        match self.validator(&server.target).filter(|validator| validator.address.port() == server.port) {
+            Some(validator) => self.addresses_known().of(&validator.member.key, std::iter::empty(), listed),
+            None => listed,
+        }
+    }
+
     /// Which key a target must hold: a validator's by genesis, another's by its certificate.
     async fn expectation(&self, server: &Server) -> Result<Option<Expect>, Failure> {
-        if let Some(key) = self.validator_key(&server.target) {
-            return Ok(Some(Expect::Key(key)));
+        if let Some(validator) = self.validator(&server.target) {
+            return Ok(Some(Expect::Key(validator.member.key)));
         }
         let Ok(name) = server.target.child(&format!("_{}._udp", server.port)) else { return Ok(None) };
         let records = self.resolve(name, RecordType::Tlsa).await?;
@@ -159,12 +169,11 @@ impl MeshClient {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key of the validator with this name.
-    fn validator_key(&self, name: &DomainName) -> Option<PublicKey> {
+    /// The validator with this name.
+    fn validator(&self, name: &DomainName) -> Option<&GenesisValidator> {
         let genesis = &self.genesis;
         let is_it = |label: &str| genesis.zone.child(label).is_ok_and(|full| full == *name);
-        let validator = genesis.validators.iter().find(|validator| is_it(&validator.name))?;
-        Some(validator.member.key)
+        genesis.validators.iter().find(|validator| is_it(&validator.name))
     }
 }
 

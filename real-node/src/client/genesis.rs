@@ -1,11 +1,12 @@
 //! The genesis of a mesh, from any node that has it: its hash says whether it is the one.
 
+use super::fault::failure_of;
 use super::malformed;
 use super::walk::{self, Target, Targets};
 use crate::data::SystemEntropy;
 use crate::failure::{Exit, Failure};
-use hypermesh_core::api::{Call, GenesisRequest, RESPONSE_BYTES_MAX};
-use hypermesh_core::base::{Digest, SecretKey, decode, encode};
+use hypermesh_core::api::{Call, GenesisRequest, NodeStatus, RESPONSE_BYTES_MAX, StatusRequest};
+use hypermesh_core::base::{Digest, PublicKey, SecretKey, decode, encode};
 use hypermesh_core::state::Genesis;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
@@ -16,6 +17,44 @@ use stoq::{Client, ClientConfig, Endpoint, Env, Expect, Identity, Peer, Transpor
 /// # Errors
 /// If nobody answers in time, or it is another.
 pub fn genesis_of(address: SocketAddrV6, expected: Digest, timeout: Duration) -> Result<Genesis, Failure> {
+    at_address(address, async |stoq, node| fetch_genesis(stoq, node, expected, timeout).await)
+}
+
+/// The key of the validator of the mesh with this genesis hash that answers at this address, which it has proved to
+/// hold. Runs a runtime of its own.
+///
+/// # Errors
+/// If nobody answers in time, or who does is no validator of this mesh.
+pub fn validator_at(
+    address: SocketAddrV6,
+    expected: Digest,
+    timeout: Duration,
+) -> Result<PublicKey, Failure> {
+    at_address(address, async |stoq, node| {
+        let genesis = fetch_genesis(stoq, node, expected, timeout).await?;
+        let method = StatusRequest::METHOD;
+        let what = (method.service, method.name);
+        let body = encode(&StatusRequest {});
+        let told = walk::walk(stoq, node, what, &body, timeout, |bytes| {
+            decode::<NodeStatus>(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))
+        });
+        let key = told.await?.0.node;
+        if !genesis.validators.iter().any(|listed| listed.member.key == key) {
+            let message = format!("{address}: {key} is no validator of this mesh");
+            return Err(Failure::new(Exit::NotValid, message));
+        }
+        // What it says it is, it must prove.
+        let peer = Peer { addr: address, expect: Expect::Key(key) };
+        stoq.reach(&peer, timeout).await.map_err(|error| failure_of(&error))?;
+        Ok(key)
+    })
+}
+
+/// Asks whoever is at an address, in a runtime of its own.
+fn at_address<T>(
+    address: SocketAddrV6,
+    ask: impl AsyncFnOnce(&Client, &Targets) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| failed(&error))?.block_on(async {
@@ -26,7 +65,7 @@ pub fn genesis_of(address: SocketAddrV6, expected: Digest, timeout: Duration) ->
         let stoq = Client::new(&endpoint, ClientConfig::default());
         let peer = Peer { addr: address, expect: Expect::Anyone };
         let targets = Targets::new(vec![Target { name: "node".into(), peer }]);
-        fetch_genesis(&stoq, &targets, expected, timeout).await
+        ask(&stoq, &targets).await
     })
 }
 

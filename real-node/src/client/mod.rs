@@ -2,12 +2,14 @@
 //!
 //! Only the bootstrap nodes are configured, with their keys. From one of them comes genesis, whose hash must be
 //! the context's; from genesis come the validators' keys; from the mesh's own DNS come the services' addresses
-//! (SRV, RFC 2782). A node that lies about an address only sends the client to a node that cannot prove its key.
+//! (SRV, RFC 2782), which are those of genesis for validators; one that has moved announces where it is, and the
+//! context is [refreshed](crate::context::refresh). A node that lies about an address only sends the client to a node that cannot prove its key.
 //!
 //! What a call answers is as honest as the node that was asked, except where the answer proves itself: genesis
 //! by its hash, trust bundles and log proofs by their signatures, which the commands check, and what is asked with
 //! [`MeshClient::prove`].
 
+mod addresses;
 mod announce;
 mod cache;
 mod certify;
@@ -26,7 +28,7 @@ pub use announce::LeaseNews;
 pub use certify::Certified;
 pub(crate) use certify::is_for;
 pub use fault::failure_of;
-pub use genesis::genesis_of;
+pub use genesis::{genesis_of, validator_at};
 pub use operation::{FEE_MAX_DEFAULT, OPERATION_MS_LIFE, done};
 pub use prove::ProvedAnswer;
 pub use service::Followed;
@@ -36,6 +38,7 @@ pub use subscribe::Answers;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use addresses::Addresses;
 use discover::Memory;
 use genesis::fetch_genesis;
 use hypermesh_core::api::{Call, Method, RESPONSE_BYTES_MAX, Request, Response, TraceId};
@@ -62,6 +65,7 @@ pub struct MeshClient {
     stoq: Client,
     genesis: Genesis,
     bootstrap: Arc<Targets>,
+    addresses: Mutex<Addresses>,
     services: Mutex<BTreeMap<String, Arc<Targets>>>,
     /// Whether something was asked that leaves a trace.
     leaves_trace: AtomicBool,
@@ -100,6 +104,9 @@ impl MeshClient {
         let stoq = Client::new(&endpoint, config);
         let bootstrap = Arc::new(Targets::new(bootstrap_targets(context)?));
         let genesis = fetch_genesis(&stoq, &bootstrap, context.genesis, timeout).await?;
+        let within = (timeout, clock.now().mono);
+        let addresses = Addresses::find(&stoq, &bootstrap, context, &genesis, within).await;
+        bootstrap.add(addresses.targets());
         Ok(Self {
             secret,
             timeout,
@@ -108,6 +115,7 @@ impl MeshClient {
             stoq,
             genesis,
             bootstrap,
+            addresses: Mutex::new(addresses),
             services: Mutex::default(),
             leaves_trace: AtomicBool::new(false),
             clock,
@@ -160,7 +168,11 @@ impl MeshClient {
         if Method::find(service, method).is_none_or(|method| !method.early) {
             self.leaves_trace.store(true, Relaxed);
         }
-        walk::walk(&self.stoq, &targets, (service, method), body, self.timeout, accept).await
+        let walked = walk::walk(&self.stoq, &targets, (service, method), body, self.timeout, accept).await?;
+        if !walked.1.is_empty() {
+            self.follow_addresses().await;
+        }
+        Ok(walked)
     }
 
     /// The nodes that a service was found at, found once.

@@ -2,7 +2,7 @@
 
 use super::MeshClient;
 use crate::cli::Global;
-use crate::context::{CONTEXT_VARIABLE, Context};
+use crate::context::{CONTEXT_VARIABLE, Context, refresh};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::progress::while_waiting;
@@ -63,7 +63,11 @@ fn execute<T>(
         };
         let outcome = work(&client).await;
         let followed = client.leaves_trace().then_some(trace);
+        let addresses = client.addresses();
         client.close().await;
+        if let Err(failure) = global.context.as_deref().map_or(Ok(()), |path| refresh(path, &addresses)) {
+            tracing::debug!(%failure, "the context keeps the addresses that it has");
+        }
         match (followed, outcome) {
             (Some(trace), Ok(done)) => {
                 if global.verbose {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 impl MeshClient {
-    /// Calls a method on every validator, at the address and with the key that genesis gives it, and gathers answers
+    /// Calls a method on every validator, where it is by the best that is known and with the key that genesis gives it, and gathers answers
     /// until there are so many, all have answered or failed, or the time is up. Failures are passed over.
     pub async fn call_validators<C: Call>(
         &self,
@@ -21,7 +21,7 @@ impl MeshClient {
         let body = encode(request);
         let mut calls = JoinSet::new();
         for validator in &self.genesis.validators {
-            let peer = Peer { addr: validator.address, expect: Expect::Key(validator.member.key) };
+            let peer = Peer { addr: self.address_of(validator), expect: Expect::Key(validator.member.key) };
             let (stoq, body, options) = (self.stoq.clone(), body.clone(), CallOptions::repeatable(within));
             calls.spawn(
                 async move { stoq.call(&peer, C::METHOD.service, C::METHOD.name, body, options).await },

@@ -6,10 +6,13 @@
 use super::fault::{failure_of, is_of_the_node};
 use crate::failure::{Exit, Failure};
 use hypermesh_core::api::Method;
+use hypermesh_core::base::PublicKey;
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::SocketAddrV6;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use stoq::{CallOptions, Client, MessageStream, Peer};
+use stoq::{CallOptions, Client, Expect, MessageStream, Peer};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -39,6 +42,36 @@ pub(super) struct Trail(Vec<(Target, Failure)>);
 impl Targets {
     pub(super) const fn new(list: Vec<Target>) -> Self {
         Self(Mutex::new(Known { list, first_is_live: false }))
+    }
+
+    /// Adds nodes that are not in the list.
+    pub(super) fn add(&self, more: Vec<Target>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for target in more {
+            let room = known.list.len() < LIST_COUNT_MAX;
+            if room && !known.list.iter().any(|other| other.peer == target.peer) {
+                known.list.push(target);
+            }
+        }
+    }
+
+    /// Adds the announced addresses of the nodes that are in the list.
+    pub(super) fn follow(&self, announced: &BTreeMap<PublicKey, SocketAddrV6>) {
+        let known = self.known().list;
+        let moved = known.into_iter().filter_map(|target| match &target.peer.expect {
+            Expect::Key(key) => {
+                let peer = Peer { addr: *announced.get(key)?, expect: target.peer.expect.clone() };
+                Some(Target { peer, ..target })
+            }
+            _ => None,
+        });
+        self.add(moved.collect());
+    }
+
+    /// The node that answered the last call.
+    pub(super) fn live(&self) -> Option<Target> {
+        let Known { list, first_is_live } = self.known();
+        list.into_iter().next().filter(|_| first_is_live)
     }
 
     fn known(&self) -> Known {
@@ -165,6 +198,11 @@ pub(super) async fn first_to_answer(
 }
 
 impl Trail {
+    /// Whether nothing went wrong.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Notes what went wrong at a node.
     pub(super) fn add(&mut self, target: Target, failure: Failure) {
         self.0.push((target, failure));
@@ -194,7 +232,39 @@ impl Trail {
     }
 }
 
+/// The most nodes of a list, with those that were added to it.
+const LIST_COUNT_MAX: usize = 512;
 /// How much later each next node is asked whether it is there.
 const STAGGER: Duration = Duration::from_millis(250);
 /// How long a node has to say that it is there.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hypermesh_core::base::SecretKey;
+
+    fn target(seed: u8, port: usize) -> Target {
+        let addr = format!("[::1]:{port}").parse().unwrap();
+        let expect = Expect::Key(SecretKey::from_seed([seed; 32]).public());
+        Target { name: "node".into(), peer: Peer { addr, expect } }
+    }
+
+    #[test]
+    fn a_list_takes_each_node_once_and_no_more_than_its_bound() {
+        let targets = Targets::new(vec![target(1, 1)]);
+        targets.add(vec![target(1, 1), target(1, 2)]);
+        assert_eq!(targets.known().list, [target(1, 1), target(1, 2)]);
+        targets.add((3..=LIST_COUNT_MAX + 1).map(|port| target(1, port)).collect());
+        assert_eq!(targets.known().list.len(), LIST_COUNT_MAX);
+    }
+
+    #[test]
+    fn of_the_nodes_in_a_list_the_announced_addresses_are_added_and_of_others_not() {
+        let key = |seed: u8| SecretKey::from_seed([seed; 32]).public();
+        let at = |port: usize| target(1, port).peer.addr;
+        let targets = Targets::new(vec![target(1, 1)]);
+        targets.follow(&BTreeMap::from([(key(1), at(7)), (key(2), at(8))]));
+        assert_eq!(targets.known().list, [target(1, 1), target(1, 7)]);
+    }
+}

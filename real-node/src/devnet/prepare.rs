@@ -87,6 +87,7 @@ fn node_config(folder: &DevnetFolder, number: u16) -> NodeConfigFile {
         network: NETWORK.to_owned(),
         profile: Profile::Devnet,
         listen: folder.stoq(number),
+        address: None,
         dns: Some(folder.dns(number)),
         genesis: "../genesis.json".into(),
         metrics_file: None,

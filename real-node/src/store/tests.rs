@@ -1,3 +1,4 @@
+mod damage;
 mod faults;
 
 use super::*;
@@ -110,7 +111,8 @@ fn a_store_that_was_interrupted_in_its_making_is_made_anew() {
     let mut store = store(&folder);
     store.commit(vec![put(Table::Meta, "head", "1")]).unwrap();
     assert_eq!(get(&store, Table::Meta, "head").as_deref(), Some("1"));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let names = || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!names().any(|name| name == "store.redb-unfinished"));
 }
 
 #[test]
@@ -128,7 +130,8 @@ fn a_store_that_was_cut_short_is_called_damaged() {
     }
 }
 
-/// Prints what seals and the check at the start cost; run it with `--release -- --ignored --nocapture`.
+/// Prints what seals cost, and what a start and a commit cost by the store's size and by the way of opening; run it
+/// with `--release -- --ignored --nocapture`. `STORE_MIB` sets the sizes.
 #[test]
 #[ignore = "measures"]
 fn what_the_checks_cost() {
@@ -140,17 +143,55 @@ fn what_the_checks_cost() {
         let each = begun.elapsed() / repeats;
         println!("a seal on {bytes} bytes: {each:?} ({sum} bytes in all)");
     }
+    let sizes = std::env::var("STORE_MIB").unwrap_or_else(|_| "64,512".into());
+    for mib in sizes.split(',').map(|mib| mib.parse::<u64>().unwrap()) {
+        start_by_size(mib);
+    }
+}
+
+fn start_by_size(mib: u64) {
+    use std::time::Instant;
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
     let mut store = store(&folder);
-    for number in 0..64_u64 {
+    for number in 1..=mib {
         let mut batch = WriteBatch::default();
-        for part in 0..16_u64 {
-            batch.put(Table::Blocks, [number.to_be_bytes(), part.to_be_bytes()].concat(), vec![7; 64 << 10]);
+        for part in 0..64_u64 {
+            batch.put(Table::Signed, [number.to_be_bytes(), part.to_be_bytes()].concat(), vec![7; 16 << 10]);
         }
         store.commit(vec![batch]).unwrap();
     }
+    let commits = |quick_repair: bool, two_phase: bool| {
+        let begun = Instant::now();
+        for number in 0..50_u64 {
+            let mut transaction = store.handle.database().begin_write().unwrap();
+            transaction.set_two_phase_commit(two_phase);
+            transaction.set_quick_repair(quick_repair);
+            let mut wal = transaction.open_table(definition(Table::Wal)).unwrap();
+            wal.insert(&number.to_be_bytes()[..], &[9; 300][..]).unwrap();
+            drop(wal);
+            transaction.commit().unwrap();
+        }
+        begun.elapsed() / 50
+    };
+    println!("{mib} MiB: a commit of one row, in one phase: {:?}", commits(false, false));
+    println!("{mib} MiB: a commit of one row, in two phases: {:?}", commits(false, true));
+    println!("{mib} MiB: a commit of one row, with quick-repair: {:?}", commits(true, true));
+    let crashed = folder.path().join("crashed.redb");
+    for end in ["redb", "redb-open"] {
+        std::fs::copy(path.with_extension(end), crashed.with_extension(end)).unwrap();
+    }
     drop(store);
+    for (what, path) in [("closed", &path), ("after a crash", &crashed)] {
+        let begun = Instant::now();
+        let opened = RedbStore::open(path).unwrap();
+        println!("{mib} MiB: opening, {what}: {:?} (crashed: {})", begun.elapsed(), opened.was_crashed());
+    }
     let begun = Instant::now();
-    drop(self::store(&folder));
-    println!("opening a store of 64 MiB: {:?}", begun.elapsed());
+    let backend = FileBackend::new(OpenOptions::new().read(true).write(true).open(&path).unwrap()).unwrap();
+    drop(Database::builder().set_check_integrity_on_open(true).create_with_backend(backend).unwrap());
+    println!("{mib} MiB: opening with every page checked: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    assert!(check_store(&path, &mut |_| {}).unwrap().is_sound());
+    println!("{mib} MiB: a check of pages and rows: {:?}", begun.elapsed());
 }

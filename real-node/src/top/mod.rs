@@ -70,7 +70,7 @@ struct Watcher<'a> {
 impl<'a> Watcher<'a> {
     fn new(client: &'a MeshClient) -> Result<Self, Failure> {
         let nodes = client.genesis().validators.iter().map(|validator| {
-            let node = Bootstrap { address: validator.address, key: validator.member.key };
+            let node = Bootstrap { address: client.address_of(validator), key: validator.member.key };
             (validator.name.clone(), node)
         });
         let mut nodes: Vec<_> = nodes.collect();

@@ -8,11 +8,12 @@ use crate::check::{Answering, Moment};
 use crate::plan::FaultClass;
 use crate::world::{Disk, Liar, Random, Scene, Told, another};
 use hypermesh_core::api::{ApiFault, Counters, Request, Response, View};
-use hypermesh_core::base::{Marks, Mono, Now, PublicKey, WriteBatch};
+use hypermesh_core::base::{Marks, Mono, Now, PublicKey, Table, WriteBatch};
 use hypermesh_core::node::{
     Class, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
 };
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddrV6;
 use std::sync::Arc;
 use stoq::Turnable;
 
@@ -190,6 +191,16 @@ impl Turnable for Subject {
     fn handle_persisted(&mut self, now: Now, token: PersistToken) {
         self.now = now;
         self.node.handle_persisted(now, token);
+    }
+
+    fn announce_address(&mut self, now: Now, address: SocketAddrV6) {
+        self.now = now;
+        self.node.announce_address(now, address);
+    }
+
+    fn handle_damage(&mut self, now: Now, table: Table, key: &[u8]) {
+        self.now = now;
+        self.node.handle_damage(now, table, key);
     }
 
     fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome) {

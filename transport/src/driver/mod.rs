@@ -23,7 +23,7 @@ use crate::{
     MESSAGE_BYTES_MAX, PeerStatus, Server, ServerLimits, ServerMetrics, TransportConfig,
 };
 use hypermesh_core::api::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, View};
-use hypermesh_core::base::{Now, PublicKey};
+use hypermesh_core::base::{Now, PublicKey, Table};
 use hypermesh_core::node::{Event, Node};
 use service::NodeService;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,6 +109,8 @@ impl Driver {
         let (ask, requests) = mpsc::channel(REQUEST_QUEUE_MAX);
         let (publish, views) = watch::channel(node.view());
         let peers = addresses(&node.view(), &moved);
+        let peers: BTreeMap<PublicKey, SocketAddrV6> =
+            peers.into_iter().filter_map(|(key, addresses)| Some((key, *addresses.first()?))).collect();
         let validators: BTreeSet<PublicKey> = peers.keys().copied().collect();
         let meters = Meters::default();
         let service = NodeService::new(
@@ -137,6 +139,7 @@ impl Driver {
             meters.clone(),
             observer,
             onward,
+            moved,
         );
         let task = tokio::spawn(turning.run(queue, requests));
         Ok(Self { endpoint, server, views, meters, task, stop: incoming })
@@ -172,6 +175,23 @@ impl Driver {
     #[must_use]
     pub fn pulse(&self) -> Pulse {
         Pulse { incoming: self.stop.clone() }
+    }
+
+    /// Tells the node where it is itself. If the others may not know that, it announces it to them.
+    pub async fn announce_address(&self, address: SocketAddrV6) {
+        // A node that is stopping takes nothing more.
+        let _closed = self.stop.send(Incoming::Announce { address }).await;
+    }
+
+    /// Changes where validators are, as far as somebody has said so by hand. Links that stand are not touched.
+    pub async fn set_moved(&self, moved: BTreeMap<PublicKey, SocketAddrV6>) {
+        let _closed = self.stop.send(Incoming::Moved { moved }).await;
+    }
+
+    /// A way to tell the node of damaged rows in its store.
+    #[must_use]
+    pub fn damage_reports(&self) -> DamageReports {
+        DamageReports { incoming: self.stop.clone() }
     }
 
     /// The numbers that the node's services tell.
@@ -231,11 +251,38 @@ impl Pulse {
     }
 }
 
-/// Where the validators listen: by genesis, unless they have moved.
-fn addresses(view: &View, moved: &BTreeMap<PublicKey, SocketAddrV6>) -> BTreeMap<PublicKey, SocketAddrV6> {
-    let validators = &view.state.genesis_document().validators;
-    let address = |key, address| (key, moved.get(&key).copied().unwrap_or(address));
-    validators.iter().map(|validator| address(validator.member.key, validator.address)).collect()
+/// Tells a node of damaged rows in its store. Outlives the driver.
+#[derive(Clone)]
+pub struct DamageReports {
+    incoming: mpsc::Sender<Incoming>,
+}
+
+impl DamageReports {
+    /// Tells the node of a damaged row, which it repairs if it can. `false` if the node has stopped.
+    pub async fn report(&self, table: Table, key: Vec<u8>) -> bool {
+        self.incoming.send(Incoming::Damage { table, key }).await.is_ok()
+    }
+}
+
+/// Where the validators may be: where somebody has said by hand, where they have announced, where genesis says.
+fn addresses(
+    view: &View,
+    moved: &BTreeMap<PublicKey, SocketAddrV6>,
+) -> BTreeMap<PublicKey, Vec<SocketAddrV6>> {
+    let validators = view.state.genesis_document().validators.iter();
+    let addresses = validators.map(|validator| {
+        let key = validator.member.key;
+        let by_hand = moved.get(&key).copied();
+        let announced = view.addresses.get(&key).map(|record| record.address);
+        let mut addresses = Vec::new();
+        for address in by_hand.into_iter().chain(announced).chain([validator.address]) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        (key, addresses)
+    });
+    addresses.collect()
 }
 
 fn status_hook(incoming: mpsc::Sender<Incoming>) -> crate::OnStatus {

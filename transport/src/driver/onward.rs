@@ -3,7 +3,7 @@
 //! A node that does not expose `hypermesh` asks one that does to order its batches, as any TrustChain would. Nothing
 //! depends on it: what is not in a block a second later, the node orders over its own links.
 
-use crate::{CallOptions, Client, Expect, Peer};
+use crate::{CallOptions, Client, Expect, Links, Peer};
 use hypermesh_core::api::{Call as _, ConsensusRequirements, TraceId, ValidateBatchRequest, View};
 use hypermesh_core::base::encode;
 use hypermesh_core::state::Batch;
@@ -38,7 +38,7 @@ impl HandOver {
 }
 
 /// The nodes that expose a service, by the SRV records at its name, from the how many-th on.
-pub(super) fn servers(view: &View, service: &str, first: usize) -> Vec<Peer> {
+pub(super) fn servers(view: &View, links: &Links, service: &str, first: usize) -> Vec<Peer> {
     let genesis = view.state.genesis_document();
     let Some(name) = genesis.service_name(service) else { return Vec::new() };
     let found = resolve(&view.state, &name, RecordType::Srv).answers;
@@ -47,7 +47,10 @@ pub(super) fn servers(view: &View, service: &str, first: usize) -> Vec<Peer> {
         let RecordData::Srv { target: Some(target), .. } = record else { return None };
         let own = |label: &str| genesis.zone.child(label).is_ok_and(|own| own == *target);
         let validator = genesis.validators.iter().find(|validator| own(&validator.name))?;
-        Some(Peer { addr: validator.address, expect: Expect::Key(validator.member.key) })
+        let key = validator.member.key;
+        let announced = || view.addresses.get(&key).map(|record| record.address);
+        let addr = links.reached_at(&key).or_else(announced).unwrap_or(validator.address);
+        Some(Peer { addr, expect: Expect::Key(key) })
     };
     let mut servers: Vec<Peer> = records.filter_map(server).collect();
     let turn = first.checked_rem(servers.len()).unwrap_or_default();

@@ -4,10 +4,11 @@ use super::onward::{self, HandOver};
 use super::{DriverFault, Meters, Observer, Turnable, Workers, steps};
 use crate::{Class, Client, Clock, Links, Turn};
 use bytes::Bytes;
-use hypermesh_core::api::{ApiFault, Request, Response, View};
-use hypermesh_core::base::{Mono, PublicKey, WriteBatch};
+use hypermesh_core::api::{AddressRecord, ApiFault, Request, Response, View};
+use hypermesh_core::base::{Mono, PublicKey, Table, WriteBatch};
 use hypermesh_core::node::{JobId, JobOutcome, Output, PeerStatus, PersistToken, RequestId, Traced};
 use std::collections::BTreeMap;
+use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,6 +46,12 @@ pub(super) enum Incoming {
     Job { id: JobId, outcome: JobOutcome },
     /// Writes up to this token are durable, or failed.
     Persisted { token: PersistToken, outcome: Result<(), String> },
+    /// This node is here.
+    Announce { address: SocketAddrV6 },
+    /// Validators are there, somebody has said.
+    Moved { moved: BTreeMap<PublicKey, SocketAddrV6> },
+    /// A row of the store is damaged.
+    Damage { table: Table, key: Vec<u8> },
     /// Someone wants to know that the node is being turned.
     Beat { turned: oneshot::Sender<()> },
     /// The node is to stop.
@@ -63,6 +70,10 @@ pub(super) struct Turning<N> {
     observer: Observer,
     /// Asks services of other nodes, from this node's own port.
     onward: Client,
+    /// Where validators are, by hand.
+    moved: BTreeMap<PublicKey, SocketAddrV6>,
+    /// The announced addresses that the links know.
+    located: Arc<BTreeMap<PublicKey, AddressRecord>>,
     /// How many batches were handed over.
     handed_over: usize,
     waiting: BTreeMap<RequestId, Respond>,
@@ -87,8 +98,9 @@ impl<N: Turnable> Turning<N> {
         meters: Meters,
         observer: Observer,
         onward: Client,
+        moved: BTreeMap<PublicKey, SocketAddrV6>,
     ) -> Self {
-        Self {
+        let turning = Self {
             node,
             clock,
             links,
@@ -98,6 +110,8 @@ impl<N: Turnable> Turning<N> {
             meters,
             observer,
             onward,
+            moved,
+            located: Arc::default(),
             handed_over: 0,
             waiting: BTreeMap::new(),
             last_request: 0,
@@ -105,6 +119,15 @@ impl<N: Turnable> Turning<N> {
             last_token: PersistToken::default(),
             writing: false,
             stop_by: None,
+        };
+        turning.locate();
+        turning
+    }
+
+    /// Tells the links where the validators may be.
+    fn locate(&self) {
+        for (key, addresses) in super::addresses(&self.node.view(), &self.moved) {
+            self.links.set_addresses(&key, addresses);
         }
     }
 
@@ -158,6 +181,12 @@ impl<N: Turnable> Turning<N> {
                 outcome.map_err(|reason| DriverFault::Store { reason })?;
                 self.node.handle_persisted(now, token);
             }
+            Incoming::Announce { address } => self.node.announce_address(now, address),
+            Incoming::Moved { moved } => {
+                self.moved = moved;
+                self.locate();
+            }
+            Incoming::Damage { table, key } => self.node.handle_damage(now, table, &key),
             Incoming::Beat { turned } => {
                 // Whoever asked may have given up.
                 let _gone = turned.send(());
@@ -194,6 +223,11 @@ impl<N: Turnable> Turning<N> {
             *published = view;
             newer
         });
+        let announced = Arc::clone(&self.node.view().addresses);
+        if !Arc::ptr_eq(&announced, &self.located) {
+            self.located = announced;
+            self.locate();
+        }
         self.meters.take(self.clock.now(), &self.node);
         self.begin_writing();
         self.waiting.retain(|_, respond| !respond.is_closed());
@@ -225,7 +259,8 @@ impl<N: Turnable> Turning<N> {
                 Output::Step { trace, step } => steps::tell(trace, &step),
                 Output::HandOver { batch, trace, deadline } => {
                     let left = deadline.since(self.clock.now().mono);
-                    let servers = onward::servers(&self.node.view(), "hypermesh", self.handed_over);
+                    let servers =
+                        onward::servers(&self.node.view(), &self.links, "hypermesh", self.handed_over);
                     self.handed_over = self.handed_over.wrapping_add(1);
                     let handing = HandOver { batch, trace, left }.carry_out(self.onward.clone(), servers);
                     tokio::spawn(handing);

@@ -1,9 +1,10 @@
 //! What a driver turns: a node. The simulator turns one that it looks at, and that may lie.
 
 use hypermesh_core::api::{Counters, Request, View};
-use hypermesh_core::base::{Mono, Now, PublicKey};
+use hypermesh_core::base::{Mono, Now, PublicKey, Table};
 use hypermesh_core::node::{JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced};
 use std::collections::BTreeMap;
+use std::net::SocketAddrV6;
 use std::sync::Arc;
 
 /// A state machine that takes what a [`Node`] takes and wants done what a node wants done, under the same contract.
@@ -16,6 +17,10 @@ pub trait Turnable: Send + 'static {
     fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus);
     /// As [`Node::handle_persisted`].
     fn handle_persisted(&mut self, now: Now, token: PersistToken);
+    /// As [`Node::announce_address`].
+    fn announce_address(&mut self, now: Now, address: SocketAddrV6);
+    /// As [`Node::handle_damage`].
+    fn handle_damage(&mut self, now: Now, table: Table, key: &[u8]);
     /// As [`Node::handle_job`].
     fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome);
     /// As [`Node::handle_timeout`].
@@ -45,6 +50,14 @@ impl Turnable for Node {
 
     fn handle_persisted(&mut self, now: Now, token: PersistToken) {
         Self::handle_persisted(self, now, token);
+    }
+
+    fn announce_address(&mut self, now: Now, address: SocketAddrV6) {
+        Self::announce_address(self, now, address);
+    }
+
+    fn handle_damage(&mut self, now: Now, table: Table, key: &[u8]) {
+        Self::handle_damage(self, now, table, key);
     }
 
     fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome) {

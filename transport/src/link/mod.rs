@@ -5,9 +5,10 @@
 //! that QUIC had taken when a connection was lost are lost, those that still waited are sent over the next
 //! one, none arrives twice. What must not be lost, the node asks for again ([`PeerStatus`] tells it when).
 //!
-//! A peer that does not answer at its address is also dialled where its own connection to this node comes
-//! from ([`Links::look_also`]): so a peer whose address changed is found without anybody's doing. That is
-//! no more than a hint; who answers must hold the peer's key.
+//! A peer may have several addresses ([`Links::set_addresses`]), which are dialled one after the other. One that
+//! answers at none of them is also dialled where its own connection to this node comes from ([`Links::look_also`]): so
+//! a peer whose address changed is found without anybody's doing. Addresses are hints; who answers must hold the
+//! peer's key.
 
 mod queue;
 mod worker;
@@ -169,12 +170,32 @@ impl Links {
     /// end without a [`PeerStatus::Lost`], and what waited for them is gone.
     pub fn set_peers(&self, peers: BTreeMap<PublicKey, SocketAddrV6>) {
         let mut running = lock(&self.inner.peers);
-        running.retain(|key, running| peers.get(key) == Some(&running.link.addr));
+        running.retain(|key, running| {
+            peers.get(key).is_some_and(|addr| lock(&running.link.addresses).first() == Some(addr))
+        });
         for (key, addr) in peers {
             if key != self.inner.endpoint.key() {
                 running.entry(key).or_insert_with(|| self.run(key, addr));
             }
         }
+    }
+
+    /// Changes where a peer is dialled: at one address after the other, as long as it answers at none. A link that
+    /// stands is not touched. An empty list changes nothing, and more than [`ADDRESS_COUNT_MAX`] are cut.
+    pub fn set_addresses(&self, key: &PublicKey, mut addresses: Vec<SocketAddrV6>) {
+        addresses.truncate(ADDRESS_COUNT_MAX);
+        if let Some(running) = lock(&self.inner.peers).get(key).filter(|_| !addresses.is_empty()) {
+            *lock(&running.link.addresses) = addresses;
+        }
+    }
+
+    /// Where the link to a peer stands at the moment, if it does.
+    #[must_use]
+    pub fn reached_at(&self, key: &PublicKey) -> Option<SocketAddrV6> {
+        let peers = lock(&self.inner.peers);
+        let link = &peers.get(key)?.link;
+        let reached = *lock(&link.reached);
+        reached.filter(|_| link.connected.load(Relaxed))
     }
 
     /// Sends a message, now or as soon as the peer is there. Never waits: when too much waits already, the
@@ -205,7 +226,8 @@ impl Links {
         let Inner { endpoint, config, on_status, whereabouts, .. } = &*self.inner;
         let link = Arc::new(Link {
             key,
-            addr,
+            addresses: Mutex::new(vec![addr]),
+            reached: Mutex::default(),
             consensus: Queue::new(config.consensus),
             bulk: Queue::new(config.bulk),
             connected: AtomicBool::new(false),
@@ -250,6 +272,9 @@ impl LinkHeader {
         decode(bytes, LINK_BYTES_MAX).map_err(|error| FrameError::Content { kind: Kind::Link, error })
     }
 }
+
+/// The most addresses at which a peer is dialled, beside the one that its own connection comes from.
+pub const ADDRESS_COUNT_MAX: usize = 4;
 
 /// The most bytes of a link's header.
 pub(crate) const LINK_BYTES_MAX: usize = 32;

@@ -6,6 +6,7 @@ use crate::backoff::Backoff;
 use crate::close::{Abandon, Close};
 use crate::endpoint::{Connection, Endpoint, Expect, Instance, Peer};
 use crate::frame::{Kind, put_prefix, put_value};
+use crate::lock::lock;
 use crate::server::Class;
 use crate::stream::Sender;
 use bytes::BytesMut;
@@ -13,13 +14,16 @@ use hypermesh_core::base::PublicKey;
 use quinn::WriteError;
 use std::net::SocketAddrV6;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio::time::{Instant, sleep};
 
 /// What a link's task shares with [`super::Links`].
 pub(super) struct Link {
     pub(super) key: PublicKey,
-    pub(super) addr: SocketAddrV6,
+    /// Where to dial it; never empty.
+    pub(super) addresses: Mutex<Vec<SocketAddrV6>>,
+    /// Where it answered last.
+    pub(super) reached: Mutex<Option<SocketAddrV6>>,
     pub(super) consensus: Queue,
     pub(super) bulk: Queue,
     pub(super) connected: AtomicBool,
@@ -49,16 +53,18 @@ impl Keeper {
     pub(super) async fn run(self) {
         let Self { endpoint, link, config, on_status, .. } = &self;
         let mut backoff = Backoff::new(&config.redial);
-        // Whether to look where the peer was seen, instead of at its address. Changes with each failure.
-        let mut elsewhere = false;
+        // Which address to try: the next one after each failure.
+        let mut turn = 0_usize;
         loop {
             link.dials.fetch_add(1, Relaxed);
-            let addr = self.address(elsewhere);
+            let addr = self.address(turn);
             match endpoint.dial(&Peer { addr, expect: Expect::Key(link.key) }).await {
                 Ok(connection) => {
                     let since = Instant::now();
-                    if addr != link.addr {
-                        tracing::info!(peer = %link.key, %addr, known = %link.addr, "a peer has moved");
+                    let before = lock(&link.reached).replace(addr);
+                    let known = before.or_else(|| lock(&link.addresses).first().copied());
+                    if let Some(known) = known.filter(|known| *known != addr) {
+                        tracing::info!(peer = %link.key, %addr, %known, "a peer has moved");
                     }
                     tracing::info!(target: AUDIT, peer = %link.key, %addr, "linked");
                     link.connected.store(true, Relaxed);
@@ -78,18 +84,20 @@ impl Keeper {
                 }
                 Err(error) => {
                     tracing::debug!(peer = %link.key, %error, "no link");
-                    elsewhere = !elsewhere;
+                    turn = turn.wrapping_add(1);
                 }
             }
             sleep(backoff.wait(endpoint.env())).await;
         }
     }
 
-    /// Where to dial the peer.
-    fn address(&self, elsewhere: bool) -> SocketAddrV6 {
+    /// Where to dial the peer: at its addresses in turn, and then where it was seen.
+    fn address(&self, turn: usize) -> SocketAddrV6 {
         let Self { link, whereabouts, .. } = self;
-        let seen = || whereabouts.get().and_then(|whereabouts| whereabouts(&link.key));
-        elsewhere.then(seen).flatten().unwrap_or(link.addr)
+        let mut addresses = lock(&link.addresses).clone();
+        let seen = whereabouts.get().and_then(|whereabouts| whereabouts(&link.key));
+        addresses.extend(seen.filter(|seen| !addresses.contains(seen)));
+        addresses[turn % addresses.len()]
     }
 }
 

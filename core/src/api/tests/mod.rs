@@ -97,6 +97,7 @@ fn requests() -> Vec<Request> {
         Request::Prove(ProveRequest { question: Question::Balance { owner } }),
         Request::SubscribeBlocks(SubscribeBlocksRequest { from: Some(Height(3)) }),
         Request::Member(MemberRequest { member: owner }),
+        Request::Addresses(AddressesRequest {}),
         Request::Status(StatusRequest {}),
         Request::Trace(TraceRequest { id: TraceId([7; 16]) }),
         Request::HypermeshHealth(HypermeshHealthRequest {}),
@@ -152,7 +153,8 @@ fn status() -> NodeStatus {
 fn view(mesh: &Mesh) -> View {
     let commit = mesh.commit(mesh.state.height());
     let status = NodeStatus { node: mesh.validators[0].public(), ..status() };
-    View { state: mesh.state.clone(), commit, status, counters: Arc::new(BTreeMap::new()) }
+    let addresses = Arc::default();
+    View { state: mesh.state.clone(), commit, addresses, status, counters: Arc::new(BTreeMap::new()) }
 }
 
 fn answer(mesh: &Mesh, request: &Request) -> Result<Response, ApiFault> {

@@ -1,0 +1,241 @@
+//! Where the validators are, where that is no longer what genesis says.
+//!
+//! A validator that has moved signs its new address ([`AddressRecord`]) and tells those that it is linked with; they
+//! keep the record and pass it on. So a node that is told one new address finds the others through it. A liar can
+//! announce its own address only, so many times in an hour, and whoever dials it there demands its key.
+
+use super::message::Message;
+use super::{Event, Node, OpenFault};
+use crate::api::AddressRecord;
+use crate::base::{Mono, PublicKey, ReadError, Reader, Size, Table, UnixMillis, WriteBatch, decode, encode};
+use crate::state::VALIDATOR_COUNT_MAX;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddrV6;
+use core::time::Duration;
+
+/// Begins the keys of the stored records, among the other rows of [`Table::Meta`].
+pub(super) const KEY_PREFIX: &[u8] = b"address ";
+/// The most bytes of a record.
+const RECORD_BYTES_MAX: usize = 32 + 18 + 8 + 64;
+/// How many new records of one validator are taken at once.
+const BURST_COUNT_MAX: u32 = 8;
+/// After this long one more is taken. An honest validator makes one each time it is moved.
+const REFILL_AFTER: Duration = Duration::from_secs(60);
+/// A record may be so far ahead of this node's clock, and no further: otherwise a clock that was once wrong would keep
+/// its validator from ever announcing another address.
+const AHEAD_MS_MAX: u64 = 3_600_000;
+
+/// The records that this node has: at most one for each validator.
+#[derive(Default)]
+pub(super) struct Addresses {
+    records: Arc<BTreeMap<PublicKey, AddressRecord>>,
+    budgets: BTreeMap<PublicKey, Budget>,
+    /// Where this node is, if it was told.
+    own: Option<SocketAddrV6>,
+}
+
+/// How many more records of a validator are taken.
+#[derive(Clone, Copy)]
+struct Budget {
+    left: u32,
+    refilled: Mono,
+}
+
+impl Budget {
+    const fn full(now: Mono) -> Self {
+        Self { left: BURST_COUNT_MAX, refilled: now }
+    }
+
+    /// Takes one, if there is one.
+    fn take(&mut self, now: Mono) -> bool {
+        let periods = now.since(self.refilled).as_millis() / REFILL_AFTER.as_millis();
+        if periods > 0 {
+            let gained = u32::try_from(periods).unwrap_or(u32::MAX);
+            self.left = self.left.saturating_add(gained).min(BURST_COUNT_MAX);
+            self.refilled = now;
+        }
+        let taken = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        taken
+    }
+}
+
+impl Addresses {
+    /// Those that the store has. Where one is damaged, all are left out: the peers have them.
+    pub(super) fn load(reader: &dyn Reader, genesis: &crate::base::Digest) -> Result<Self, OpenFault> {
+        let rows = match reader.range(Table::Meta, KEY_PREFIX, VALIDATOR_COUNT_MAX) {
+            Err(ReadError::Damaged { .. }) => Vec::new(),
+            rows => rows?,
+        };
+        let mut records = BTreeMap::new();
+        for (key, value) in rows {
+            if !key.starts_with(KEY_PREFIX) {
+                break;
+            }
+            if let Ok(record) = decode::<AddressRecord>(&value, RECORD_BYTES_MAX)
+                && record.is_valid(genesis)
+            {
+                records.insert(record.validator, record);
+            }
+        }
+        Ok(Self { records: Arc::new(records), ..Self::default() })
+    }
+
+    /// The records, by validator.
+    pub(super) const fn records(&self) -> &Arc<BTreeMap<PublicKey, AddressRecord>> {
+        &self.records
+    }
+
+    pub(super) fn size(&self, validators: usize) -> Size {
+        Size::limited("addresses announced", self.records.len(), validators)
+    }
+}
+
+impl Node {
+    /// Takes note of where this node is. If the others may not know it, it is announced to them.
+    pub fn announce_address(&mut self, now: crate::base::Now, address: SocketAddrV6) {
+        self.now = now;
+        self.addresses.own = Some(address);
+        let me = self.identity.public();
+        let known = match self.addresses.records.get(&me) {
+            Some(record) => Some(record.address),
+            None => self.genesis_address(&me),
+        };
+        if known != Some(address) {
+            let before = self.addresses.records.get(&me).map(|record| record.sequence);
+            self.announce(address, before);
+        }
+        self.conclude();
+    }
+
+    /// Signs a record and tells all.
+    fn announce(&mut self, address: SocketAddrV6, before: Option<u64>) {
+        let wall = self.wall();
+        // A record from a time when a clock was wrong is not followed.
+        let before = before.filter(|before| is_timely(*before, wall)).unwrap_or_default();
+        let sequence = wall.0.max(before.saturating_add(1));
+        let record = AddressRecord::sign(&self.state.genesis_hash(), address, sequence, &self.identity);
+        if !record.is_valid(&self.state.genesis_hash()) {
+            return;
+        }
+        self.broadcast(&Message::Addresses(alloc::vec![record.clone()]));
+        self.keep_address(record);
+    }
+
+    /// Tells a peer that was just linked all records.
+    pub(super) fn send_addresses(&mut self, peer: PublicKey) {
+        let records: Vec<AddressRecord> = self.addresses.records.values().cloned().collect();
+        if !records.is_empty() {
+            self.send(peer, &Message::Addresses(records));
+        }
+    }
+
+    /// Takes records that a peer has, and passes on those that are new.
+    pub(super) fn on_addresses(&mut self, from: PublicKey, records: Vec<AddressRecord>) {
+        if records.len() > self.state.validators().count() {
+            let reason = alloc::format!("sent {} addresses of fewer validators", records.len());
+            return self.outbox.event(Event::PeerFault { peer: from, reason });
+        }
+        for record in records {
+            self.on_address(from, record);
+        }
+    }
+
+    fn on_address(&mut self, from: PublicKey, record: AddressRecord) {
+        let known = self.addresses.records.get(&record.validator).map_or(0, |known| known.sequence);
+        let timely = is_timely(record.sequence, self.wall());
+        if record.sequence <= known || !timely || !self.state.validators().contains(&record.validator) {
+            return;
+        }
+        if !record.is_valid(&self.state.genesis_hash()) || !self.is_of_this_scope(&record) {
+            let reason = "sent an address that its validator has not signed, or that nobody can dial".into();
+            return self.outbox.event(Event::PeerFault { peer: from, reason });
+        }
+        if record.validator == self.identity.public() {
+            return self.on_own_address(record);
+        }
+        let full = Budget::full(self.now.mono);
+        if !self.addresses.budgets.entry(record.validator).or_insert(full).take(self.now.mono) {
+            return;
+        }
+        let message = Message::Addresses(alloc::vec![record.clone()]);
+        for peer in self.peers().filter(|peer| *peer != from && *peer != record.validator) {
+            self.send(peer, &message);
+        }
+        self.keep_address(record);
+    }
+
+    /// This node has announced that address, and has lost what it knew of that: with its disk, or its clock.
+    fn on_own_address(&mut self, record: AddressRecord) {
+        match self.addresses.own {
+            Some(own) if own != record.address => self.announce(own, Some(record.sequence)),
+            _ => self.keep_address(record),
+        }
+    }
+
+    fn keep_address(&mut self, record: AddressRecord) {
+        let mut writes = WriteBatch::default();
+        writes.put(Table::Meta, [KEY_PREFIX, record.validator.as_bytes()].concat(), encode(&record));
+        let _token = self.persist(writes);
+        self.outbox.event(Event::AddressChanged { validator: record.validator, address: record.address });
+        Arc::make_mut(&mut self.addresses.records).insert(record.validator, record);
+        self.publish();
+    }
+
+    /// The row of a record, for one that is damaged: the record itself, if this node has it.
+    pub(super) fn address_row(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let validator = PublicKey(key.strip_prefix(KEY_PREFIX)?.try_into().ok()?);
+        self.addresses.records.get(&validator).map(encode)
+    }
+
+    /// A loopback address leads each node to itself, unless the whole mesh is on one machine.
+    fn is_of_this_scope(&self, record: &AddressRecord) -> bool {
+        let genesis = self.genesis_address(&record.validator);
+        !record.address.ip().is_loopback() || genesis.is_some_and(|address| address.ip().is_loopback())
+    }
+
+    fn genesis_address(&self, validator: &PublicKey) -> Option<SocketAddrV6> {
+        let listed = &self.state.genesis_document().validators;
+        listed.iter().find(|listed| listed.member.key == *validator).map(|listed| listed.address)
+    }
+}
+
+const fn is_timely(sequence: u64, wall: UnixMillis) -> bool {
+    sequence <= wall.0.saturating_add(AHEAD_MS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Digest, SecretKey};
+
+    #[test]
+    fn so_many_records_are_taken_at_once_and_one_more_after_each_period() {
+        let seconds = |seconds: u64| Mono(seconds * 1_000_000);
+        let mut budget = Budget::full(seconds(0));
+        assert!((0..BURST_COUNT_MAX).all(|_| budget.take(seconds(1))));
+        assert!(!budget.take(seconds(1)));
+        let period = REFILL_AFTER.as_secs();
+        assert!(!budget.take(seconds(period - 1)));
+        assert!(budget.take(seconds(period)));
+        assert!(!budget.take(seconds(period)));
+        assert!((0..BURST_COUNT_MAX).all(|_| budget.take(seconds(1000 * period))));
+        assert!(!budget.take(seconds(1000 * period)), "no more are saved up than a burst");
+    }
+
+    #[test]
+    fn a_record_may_be_so_far_ahead_of_the_clock_and_no_further() {
+        let wall = UnixMillis(1_000_000);
+        assert!(is_timely(wall.0 + AHEAD_MS_MAX, wall));
+        assert!(!is_timely(wall.0 + AHEAD_MS_MAX + 1, wall));
+    }
+
+    #[test]
+    fn a_record_is_as_long_as_its_bound_says() {
+        let address = "[2001:db8::7]:7400".parse().unwrap();
+        let record = AddressRecord::sign(&Digest([1; 32]), address, u64::MAX, &SecretKey::from_seed([3; 32]));
+        assert_eq!(encode(&record).len(), RECORD_BYTES_MAX);
+    }
+}

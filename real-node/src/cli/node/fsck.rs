@@ -1,0 +1,88 @@
+//! `hypermesh node fsck`: checks a whole store.
+
+use crate::data::{NodeFolder, PidFile};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::store::{CheckReport, StoreError, check_store};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Which store to check.
+#[derive(Debug, Args)]
+pub struct FsckArgs {
+    /// The node's folder; the node must not run
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// Checks a store, prints what is wrong with it, and fails if anything is.
+///
+/// # Errors
+/// If the node runs, there is no store, or it is damaged.
+pub(super) fn run(args: &FsckArgs, output: Output) -> Result<(), Failure> {
+    let folder = NodeFolder::new(&args.data_dir);
+    if !folder.store().exists() {
+        let message = format!("{}: there is no store: has the node ever run?", folder.store().display());
+        return Err(Failure::new(Exit::Input, message));
+    }
+    // Held while it is checked, so that no node starts meanwhile.
+    let _mark = PidFile::create(&folder.pid())?;
+    let bar = progress_bar();
+    let report = check_store(&folder.store(), &mut |per_mille| bar.set_position(per_mille));
+    bar.finish_and_clear();
+    let report = report.map_err(|error| {
+        let exit = if matches!(error, StoreError::Locked { .. }) { Exit::Failed } else { Exit::Storage };
+        Failure::new(exit, error)
+    })?;
+    output.print(&report, described)?;
+    if report.is_sound() {
+        return Ok(());
+    }
+    let rows = report.corrupted.len() as u64 + report.not_listed;
+    let message = format!("{} is damaged: {rows} corrupted rows", report.store.display());
+    Err(Failure::new(Exit::Storage, message))
+}
+
+/// A bar on standard error; hidden by itself where that is no terminal.
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new(1000);
+    if let Ok(style) =
+        ProgressStyle::with_template("checking the store [{wide_bar:.cyan}] {percent:>3}% {eta}")
+    {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+fn described(report: &CheckReport) -> String {
+    let CheckReport { store, bytes, rows, closed_cleanly, pages, corrupted, not_listed } = report;
+    let closed = if *closed_cleanly { "closed" } else { "not closed: the next start recovers it" };
+    let mut text = format!("{}: {bytes} bytes, {rows} rows, {closed}\n", store.display());
+    if let Some(reason) = pages {
+        writeln!(text, "pages: {reason}").expect(WRITES);
+    }
+    for row in corrupted {
+        let key = match (row.number, row.key.is_empty()) {
+            (Some(number), _) => format!(" row {number}"),
+            (None, true) => String::new(),
+            (None, false) => format!(" row 0x{}", row.key),
+        };
+        let (table, damage, remedy) = (row.table.name(), &row.damage, row.remedy);
+        writeln!(text, "{table}{key}: {damage}\n  {remedy}").expect(WRITES);
+    }
+    if *not_listed > 0 {
+        writeln!(text, "and {not_listed} more").expect(WRITES);
+    }
+    if report.is_sound() {
+        text.push_str("sound\n");
+    } else if corrupted.is_empty() {
+        text.push_str(
+            "no row is damaged: remove store.redb and start the node, which fetches the blocks again\n",
+        );
+    }
+    text
+}
+
+const WRITES: &str = "writing into a string does not fail";
