@@ -16,7 +16,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_hypermesh-under-test");
 /// Tells a node that runs where another is.
 fn tell(mesh: &ProcessMesh, number: usize, of: usize) {
     let address = mesh.peer(of).addr;
-    mesh.configure(number, |config| drop(config.peers.insert(format!("node-{}", of + 1), address)));
+    mesh.configure(number, |config| {
+        config.peers.insert(format!("node-{}", of + 1), address);
+    });
     mesh.signal(number, "HUP");
 }
 
