@@ -315,7 +315,8 @@ fn load(folder: &NodeFolder, config: &NodeConfigFile, starting: &Starting) -> Re
         .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", folder.config().display())))?;
     starting.step("opening the store");
     let store = RedbStore::open(&folder.store()).map_err(|error| Failure::new(exit_of(&error), error))?;
-    let rows = store.reader().row_count(Table::State).map_err(|error| Failure::new(Exit::Storage, error))?;
+    let rows =
+        store.reader().table_row_count(Table::State).map_err(|error| Failure::new(Exit::Storage, error))?;
     memory::check(memory::Need::of(config.profile).with_rows(rows), &memory::limits())?;
     starting.step("reading the plot");
     let plot = PlotFolder::new(folder.plot(), &config.network, config.profile, &identity.public());

@@ -204,7 +204,7 @@ impl RedbReader {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn row_count(&self, table: Table) -> Result<u64, ReadError> {
+    pub fn table_row_count(&self, table: Table) -> Result<u64, ReadError> {
         let read = || Ok(self.handle.database().begin_read()?.open_table(definition(table))?.len()?);
         checked(table, guarded(read))
     }

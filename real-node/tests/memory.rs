@@ -14,6 +14,7 @@ use std::process::Command;
 fn make(folder: &Path) {
     let listen = "[::1]:7400".parse().unwrap();
     let config = NodeConfigFile {
+        address: None,
         name: "node-1".into(),
         network: "memory".into(),
         profile: Profile::Sim,
