@@ -233,6 +233,7 @@ const fn height_of(response: &Response) -> Option<Height> {
         | Response::CaesarMetrics(_)
         | Response::TrustchainMethods(_)
         | Response::HypermeshMethods(_)
+        | Response::Addresses(_)
         | Response::CaesarMethods(_) => None,
     }
 }

@@ -76,6 +76,7 @@ impl<'a> Shown<'a> {
             | Response::CaesarMetrics(_)
             | Response::TrustchainMethods(_)
             | Response::HypermeshMethods(_)
+            | Response::Addresses(_)
             | Response::CaesarMethods(_) => Self::Nothing,
         }
     }
