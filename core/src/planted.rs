@@ -35,11 +35,13 @@ pub enum Bug {
     PublishedAnywhere,
     /// A name that is not paid for any more is answered as ever.
     LapsedServed,
+    /// A finished signature of a peer is kept if it holds by ZIP-215, by which others do not verify.
+    LenientSignature,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::WalSkipped,
         Self::QuorumOffByOne,
         Self::ProofCheckSkipped,
@@ -54,6 +56,7 @@ impl Bug {
         Self::RevocationByAnybody,
         Self::PublishedAnywhere,
         Self::LapsedServed,
+        Self::LenientSignature,
     ];
 
     /// Its name.
@@ -74,6 +77,7 @@ impl Bug {
             Self::RevocationByAnybody => "revocation-by-anybody",
             Self::PublishedAnywhere => "published-anywhere",
             Self::LapsedServed => "lapsed-served",
+            Self::LenientSignature => "lenient-signature",
         }
     }
 }

@@ -72,6 +72,7 @@ mod stage;
 mod standstill_is_seen_by_a_slow_clock;
 mod transfer_and_names;
 mod twins;
+mod twisted_signatures_are_refused;
 mod two_dead_refuses_then_heals;
 mod unreadable_disk_starves_no_signer;
 mod wiped_disk;
@@ -129,6 +130,7 @@ pub const SCENARIOS: &[Scenario] = &[
     lies_cost_the_bond::VOTER,
     lies_cost_the_bond::PROPOSER,
     lies_cost_the_bond::SIGNER,
+    twisted_signatures_are_refused::SCENARIO,
     bond_and_unbond::SCENARIO,
     fees_follow_the_load::SCENARIO,
     history_adds_up::SCENARIO,
@@ -261,7 +263,7 @@ mod tests {
         quorum_missing behind_is_unsure away_ten_thousand_blocks
         certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching
         dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry unreadable_disk_starves_no_signer
-        forged_answer_is_refused_by_its_proof lapsed_lease
+        forged_answer_is_refused_by_its_proof lapsed_lease twisted_signatures_are_refused
     }
 
     #[test]

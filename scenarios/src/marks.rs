@@ -37,6 +37,7 @@ pub(crate) const REACHES: &[(&str, &[&str])] = &[
         &["a validator is slashed", "an operation is refused for want of a stake"],
     ),
     ("missed-audits-suspend", &["a suspended node attests first"]),
+    ("twisted-signatures-are-refused", &["a finished signature is refused"]),
     ("bad-shares", &["a signature is tried again with other signers", "a signer is caught"]),
     (
         "quorum-missing",

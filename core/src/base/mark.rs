@@ -22,6 +22,7 @@ pub const MARKS: &[&str] = &[
     "a block waits for those before it",
     "a block without a verdict is endorsed",
     "a damaged row is fetched from a peer",
+    "a finished signature is refused",
     "a height is taken up from the log of votes",
     "a key generation is given up",
     "a locked block is carried to a later round",

@@ -61,6 +61,19 @@ pub fn forge_twisted(key: &PublicKey, message: &[u8]) -> Option<Signature> {
 }
 
 impl StrictSignature {
+    /// One that holds by ZIP-215: the bug that is planted. No other build can do this.
+    #[cfg(hypermesh_planted)]
+    pub(crate) fn leniently(
+        key: &PublicKey,
+        message: &[u8],
+        signature: &Signature,
+    ) -> Result<Self, SignatureError> {
+        match scheme::verify(&key.0, message, &signature.0) {
+            true => Ok(Self { key: *key, message: Self::message_digest(message), signature: *signature }),
+            false => Err(SignatureError),
+        }
+    }
+
     /// How the bytes that were signed are named in [`Self::message`].
     #[must_use]
     pub fn message_digest(message: &[u8]) -> Digest {

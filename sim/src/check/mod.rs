@@ -30,6 +30,7 @@ mod revocation;
 mod services;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new response must be judged here")]
 mod shown;
+mod strict;
 mod supply;
 mod validity;
 
@@ -52,7 +53,7 @@ pub use supply::SupplyCheck;
 
 use crate::world::{Cast, Disk, Place};
 use hypermesh_core::api::{ApiFault, Request, Response, View};
-use hypermesh_core::base::{Height, Mono, PublicKey, Size, UnixMillis};
+use hypermesh_core::base::{Height, Mono, PublicKey, Size, UnixMillis, WriteBatch};
 use hypermesh_core::node::{Event, RequestId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -214,6 +215,7 @@ impl Checks {
         self.policy.on_answer(&self.chain, &given, &self.ledger)?;
         answer::on_answer(&self.chain, &given)?;
         certificate::on_answer(&self.chain, &given)?;
+        strict::on_answer(&self.chain, &given)?;
         self.checkpoint.on_answer(&self.chain, &given)?;
         self.linear.on_answer(&self.chain, &given)
     }
@@ -287,6 +289,17 @@ impl Checks {
             return Ok(());
         }
         self.nonce.on_send(&self.chain, moment, message)
+    }
+
+    /// Looks at something that a node writes.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub fn on_persist(&self, moment: &Moment<'_>, batch: &WriteBatch) -> Result<(), Violation> {
+        if self.unsafe_allowed || self.liars.contains(&moment.node) {
+            return Ok(());
+        }
+        strict::on_persist(&self.chain, moment, batch)
     }
 
     /// Looks at something that a node told.

@@ -221,6 +221,8 @@ classes! {
     OtherBytes = "other-bytes", Byzantine, Both;
     /// A node cosigns another log than all others see.
     SplitView = "split-view", Byzantine, Both;
+    /// A node hands on a finished signature, or a cosignature, that holds by ZIP-215 and that no other implementation accepts.
+    TwistedSignature = "twisted-signature", Byzantine, Both;
     /// A batch comes under a member's stolen key.
     StolenMemberKey = "stolen-member-key", Byzantine, Both;
     /// A node's key is on two machines that run.

@@ -18,6 +18,8 @@ const CHAOS_MS: (u64, u64) = (2_000, 20_000);
 const PROGRESS_MS: u64 = 60_000;
 /// So many questions go to a node that lies in answers.
 const QUESTION_COUNT: u64 = 8;
+/// So many certificates are issued and so many revoked where somebody twists signatures.
+const TWISTED_COUNT: u64 = 6;
 /// How much longer the chaos is where somebody lies to those who catch up.
 const CATCH_UP_MS: u64 = 8_000;
 /// So many requests come at once in a burst.
@@ -98,7 +100,8 @@ impl Plan {
             Range { from_us, to_us }
         };
         let liars = draw.liars(&impaired, shape.world).into_iter().chain(dealers);
-        let liars: Vec<Liar> = liars.collect();
+        let mut liars: Vec<Liar> = liars.collect();
+        liars.extend(draw.twister(&impaired, &liars));
         let (cuts, written) = match shape.world {
             WorldKind::World => draw.laggard(&liars),
             WorldKind::Quic => Default::default(),
@@ -108,6 +111,7 @@ impl Plan {
         let mut requests =
             [draw.requests(), draw.questions(&liars), written, draw.proofs(), draw.leases()].concat();
         requests.extend(draw.trespasses(requests.len()));
+        requests.extend(draw.revocations(&liars, requests.len()));
         Self {
             format: PLAN_FORMAT,
             seed,
@@ -262,6 +266,32 @@ impl Draw {
             .iter()
             .map(|place| Liar { place: *place, lie: lies[pick(&mut random, lies.len())] })
             .collect()
+    }
+
+    /// Where nobody else lies, one of the impaired nodes may twist the signatures that it finishes.
+    fn twister(&self, impaired: &[Place], liars: &[Liar]) -> Option<Liar> {
+        self.class("plan twisted signatures").filter(|_| liars.is_empty())?;
+        impaired.first().map(|place| Liar { place: *place, lie: Lie::TwistedSignatures })
+    }
+
+    /// Where somebody twists signatures: certificates and their revocations, each of which makes the mesh sign a new list
+    /// that another validator coordinates. `first` is the number that the first request will have.
+    fn revocations(&self, liars: &[Liar], first: usize) -> Vec<TimedRequest> {
+        let twists = |liar: &&Liar| liar.lie == Lie::TwistedSignatures;
+        let Some(Liar { place, .. }) = liars.iter().find(twists) else { return Vec::new() };
+        let (honest, wait) = ((place + 1) % self.nodes, Then::Wait);
+        let times = (0..TWISTED_COUNT).map(|number| self.chaos_ms * number / TWISTED_COUNT);
+        let pair = |(number, at_ms): (usize, u64)| {
+            let later = at_ms + self.chaos_ms / TWISTED_COUNT / 2;
+            let revoke = Ask::Revoke { of: first + 2 * number };
+            [(at_ms, Ask::Issue), (later, revoke)].map(|(at_ms, ask)| TimedRequest {
+                at_ms,
+                place: honest,
+                ask,
+                then: wait,
+            })
+        };
+        (0..).zip(times).flat_map(pair).collect()
     }
 
     /// Questions to whoever lies in answers, and something to ask about: by chance nobody might ask.

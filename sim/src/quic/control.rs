@@ -4,7 +4,7 @@ use super::host::{Fall, NodeHost, Question};
 use super::subject::Lying;
 use super::{QuicWorld, Troubles, ip};
 use crate::plan::FaultClass;
-use crate::world::{BadWrites, Disk, Liar, Lie, Place, Span, forgets};
+use crate::world::{BadWrites, Disk, Liar, Lie, Loot, Place, Span, forgets};
 use hypermesh_core::api::Request;
 use hypermesh_core::base::Table;
 use hypermesh_core::node::RequestId;
@@ -147,7 +147,9 @@ impl QuicWorld {
     /// Makes a node lie from now on. The checks no longer hold it for honest.
     pub fn corrupt(&mut self, place: Place, lie: Lie) {
         let Some(host) = self.hosts.get(place) else { return };
-        host.conduct().lying = Some(Lying { liar: Liar::new(lie), random: host.lies() });
+        let disks: Vec<Disk> = self.hosts.iter().map(|host| host.device.disk()).collect();
+        let loot = if lie == Lie::TwistedSignatures { Loot::take(disks.iter()) } else { Loot::default() };
+        host.conduct().lying = Some(Lying { liar: Liar::new(lie), random: host.lies(), loot });
         let key = host.validator.member.identity.public();
         self.record.check(|checks| {
             checks.corrupt(key);

@@ -6,7 +6,7 @@ use super::host::{Fall, NodeHost};
 use super::record::now;
 use crate::check::{Answering, Moment};
 use crate::plan::FaultClass;
-use crate::world::{Disk, Liar, Random, Scene, Told, another};
+use crate::world::{Disk, Liar, Loot, Random, Scene, Told, another};
 use hypermesh_core::api::{ApiFault, Counters, Request, Response, View};
 use hypermesh_core::base::{Marks, Mono, Now, PublicKey, Table, WriteBatch};
 use hypermesh_core::node::{
@@ -21,6 +21,7 @@ use stoq::Turnable;
 pub(super) struct Lying {
     pub(super) liar: Liar,
     pub(super) random: Random,
+    pub(super) loot: Loot,
 }
 
 /// A node in one of its lives.
@@ -87,6 +88,7 @@ impl Subject {
                 self.ready.push_back(Output::Respond { id, response });
             }
             Output::Persist { token, batch } => {
+                self.host.common.record.check(|checks| checks.on_persist(&self.moment(), &batch));
                 self.host.device.give(batch);
                 self.ready.push_back(Output::Persist { token, batch: WriteBatch::default() });
             }
@@ -122,7 +124,7 @@ impl Subject {
     fn told(&self, to: PublicKey, message: &[u8]) -> Told {
         let common = &self.host.common;
         let mut conduct = self.host.conduct();
-        let Some(Lying { liar, random }) = &mut conduct.lying else { return Told::Honestly };
+        let Some(Lying { liar, random, loot }) = &mut conduct.lying else { return Told::Honestly };
         let Some(target) = common.cast.keys().position(|key| key == to) else { return Told::Honestly };
         let member = &self.host.validator.member;
         let mut scene = Scene {
@@ -132,6 +134,7 @@ impl Subject {
             view: &self.node.view(),
             target,
             another: another(&common.cast, self.key, target),
+            loot,
             agreed: &mut common.agreed(),
             random,
         };

@@ -29,6 +29,7 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use byzantine::Loot;
 pub use byzantine::{Lie, serve_block};
 pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
 pub use chain::forged_block;
@@ -123,6 +124,8 @@ pub struct World {
     coverage: Coverage,
     /// What the liars that propose two blocks have agreed on: the second of each.
     agreed: BTreeMap<Digest, Digest>,
+    /// What a liar that finishes signatures has of the committee's keys.
+    loot: Loot,
 }
 
 impl World {
@@ -159,6 +162,7 @@ impl World {
             violation: None,
             coverage: Coverage::default(),
             agreed: BTreeMap::new(),
+            loot: Loot::default(),
             cast,
         };
         if world.options.skew_ms_max > 0 {

@@ -1,6 +1,6 @@
 //! What nodes want done, carried out: writes, messages, jobs, answers.
 
-use super::byzantine::{Scene, Told, another};
+use super::byzantine::{Lie, Loot, Scene, Told, another};
 use super::event::Happening;
 use super::machine::{Machine, WriteFault};
 use super::network::{Link, Place, Sent};
@@ -76,6 +76,11 @@ impl World {
             self.heap.push(at.after(RESTARTS_AFTER), Happening::Restart { place, life });
             return self.fall(place);
         }
+        let identity = &machine.validator.member.identity;
+        let moment = Moment { at, place, node: identity.public(), disk: &machine.disk };
+        if let Err(violation) = self.checks.on_persist(&moment, &batch) {
+            self.violation.get_or_insert(violation);
+        }
         let delay = machine.disk_random.duration(self.options.disk);
         let durable_at = machine.durable_at(at, delay);
         machine.disk.write(token, batch);
@@ -127,6 +132,7 @@ impl World {
 
     /// Sends what a node says, or what it says in its place if it lies.
     fn tell(&mut self, link: Link, class: Class, message: Arc<[u8]>) {
+        self.find_loot(link.source);
         let told = match self.machines.get_mut(link.source) {
             Some(Machine { lie: Some(liar), node: Some(node), validator, lie_random, .. }) => {
                 let mut scene = Scene {
@@ -136,6 +142,7 @@ impl World {
                     view: &node.view(),
                     target: link.target,
                     another: another(&self.cast, validator.member.identity.public(), link.target),
+                    loot: &self.loot,
                     agreed: &mut self.agreed,
                     random: lie_random,
                 };
@@ -156,6 +163,15 @@ impl World {
             }
             Told::Late(late) => self.send(link, class, message, late),
             Told::Nothing => {}
+        }
+    }
+
+    /// Has a liar that finishes signatures find what it needs for them, once there are keys.
+    fn find_loot(&mut self, place: Place) {
+        let lies =
+            |machine: &Machine| machine.lie.as_ref().is_some_and(|liar| liar.lie == Lie::TwistedSignatures);
+        if self.loot.is_empty() && self.machines.get(place).is_some_and(lies) {
+            self.loot = Loot::take(self.machines.iter().map(|machine| &machine.disk));
         }
     }
 

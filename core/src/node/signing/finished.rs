@@ -60,6 +60,7 @@ impl Node {
 
     /// A peer vouches for a signature that does not hold over these bytes.
     fn refute(&mut self, from: PublicKey, claim: SignatureClaim, message: Vec<u8>) {
+        reached!(self.marks, "a finished signature is refused");
         let evidence = FalseClaim { claim, message };
         let is_proved =
             self.signing.committee.as_ref().is_some_and(|committee| evidence.verify(committee).is_ok());
@@ -127,5 +128,9 @@ fn verify_finished(
     message: &[u8],
     signature: &Signature,
 ) -> Result<StrictSignature, SignatureError> {
+    #[cfg(hypermesh_planted)]
+    if crate::planted::is(crate::planted::Bug::LenientSignature) {
+        return StrictSignature::leniently(key, message, signature);
+    }
     key.verify_strict(message, signature)
 }

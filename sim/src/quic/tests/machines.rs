@@ -68,8 +68,11 @@ fn the_checks_see_what_nodes_say_on_quic() {
     let mut world = ready(23, Options::default());
     // Nobody tells the checks that it lies.
     let host = &world.hosts[LIAR];
-    host.conduct().lying =
-        Some(subject::Lying { liar: crate::world::Liar::new(Lie::EquivocatingVoter), random: host.lies() });
+    host.conduct().lying = Some(subject::Lying {
+        liar: crate::world::Liar::new(Lie::EquivocatingVoter),
+        random: host.lies(),
+        loot: crate::world::Loot::default(),
+    });
     let fault = world.run_for(PATIENCE).unwrap_err();
     assert!(matches!(&fault, RunFault::Violation(violation) if violation.check == "evidence"), "{fault}");
 }

@@ -2,17 +2,20 @@
 //! key and a memory: what it says is changed, made anew and signed, held back, or said to some and not to others.
 //!
 //! One file for each family: [`wire`] (silence, garbage, lying synchronisation), [`blocks`] (what proposers do),
-//! [`votes`] (what voters do), [`shares`] (keys and signatures), [`answers`] (what clients are told).
+//! [`votes`] (what voters do), [`shares`] (keys and signatures), [`twist`] (finished signatures), [`answers`] (what clients
+//! are told).
 
 mod answers;
 mod blocks;
 mod shares;
+mod twist;
 mod votes;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use twist::Loot;
 pub use wire::serve_block;
 
 use super::cast::Cast;
@@ -117,6 +120,9 @@ lies! {
     OtherBytes => Some(FaultClass::OtherBytes), true;
     /// It cosigns another log than the one that all others see.
     SplitView => Some(FaultClass::SplitView), true;
+    /// What it finishes as coordinator, and what it cosigns, holds by ZIP-215 alone: the commitment has a part of small
+    /// order. No other implementation accepts it.
+    TwistedSignatures => Some(FaultClass::TwistedSignature), false;
     /// It submits batches under a member's key that it has stolen, and has no plot for.
     StolenMemberKey => Some(FaultClass::StolenMemberKey), true;
     /// Its key is on a second machine that runs too.
@@ -190,6 +196,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) target: Place,
     /// The other validators.
     pub(crate) another: PublicKey,
+    /// What its accomplices have of the committee's keys.
+    pub(crate) loot: &'a Loot,
     /// What all that propose two blocks have agreed on: the second of each.
     pub(crate) agreed: &'a mut BTreeMap<Digest, Digest>,
     pub(crate) random: &'a mut Random,
@@ -244,6 +252,7 @@ impl Liar {
             | Lie::FramedShares
             | Lie::OtherBytes
             | Lie::SplitView => self.sign(scene, message),
+            Lie::TwistedSignatures => twist::finish(scene, *kind, rest),
             Lie::StolenMemberKey => self.steal(scene),
             Lie::Twin | Lie::ForgedAnswers | Lie::StaleAnswers | Lie::RogueCertificates => Told::Honestly,
             _ if *kind == CONSENSUS => match ConsensusMessage::decode(rest, BLOCK_BYTES_MAX) {

@@ -111,6 +111,16 @@ fn lies_about_shares_the_log_and_keys_are_found_out_or_come_to_nothing() {
 }
 
 #[test]
+fn twisted_signatures_are_refused_by_all_and_cost_the_stake() {
+    let world = told(Lie::TwistedSignatures);
+    let liar = world.cast().validators[LIAR].member.identity.public();
+    let refused = |(_, place, event): &(_, _, Event)| {
+        *place != LIAR && matches!(event, Event::PeerFault { peer, .. } if *peer == liar)
+    };
+    assert!(world.events().iter().any(refused));
+}
+
+#[test]
 fn twins_and_lies_to_clients_change_nothing_for_the_others() {
     for lie in [Lie::Twin, Lie::ForgedAnswers, Lie::StaleAnswers, Lie::RogueCertificates] {
         told(lie);
@@ -154,6 +164,7 @@ fn who_has_amnesia_prevotes_for_whatever_is_proposed() {
         view: &view,
         target: 0,
         another: proposer.public(),
+        loot: &Loot::default(),
         agreed: &mut BTreeMap::new(),
         random: &mut random,
     };

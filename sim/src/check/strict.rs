@@ -1,0 +1,217 @@
+//! Whatever others verify too, they accept: every signature on root, issuing certificate, leaf, revocation list and
+//! checkpoint holds by the rule of RFC 8032 as other implementations check it.
+//!
+//! What a node keeps is looked at when it writes it, so that nothing is missed because nobody asked for it; what it shows,
+//! when it answers. Cosignatures are kept in memory alone: they are looked at in the notes that are shown, by
+//! [`super::CheckpointCheck`].
+
+use super::{Chain, Given, Moment, Violation};
+use hypermesh_core::api::{PublishedList, Response};
+use hypermesh_core::base::{PublicKey, Signature, Table, Write, WriteBatch, decode};
+use hypermesh_core::hypermesh::committee::KeyPurpose;
+use hypermesh_core::state::State;
+use hypermesh_core::trustchain::ca::{CRL_BYTES_MAX, PemLabel, from_pem, take_apart, take_apart_crl};
+use hypermesh_core::trustchain::ct::{Checkpoint, TreeHead};
+
+const CHECK: &str = "signatures";
+/// The keys of what nodes keep.
+const TASK: &[u8] = b"task/";
+const LIST: &[u8] = b"revocation list";
+const ROOT: u8 = 0;
+const ISSUING: u8 = 1;
+const CHECKPOINT: u8 = 3;
+
+/// Looks at what a node writes.
+///
+/// # Errors
+/// If it keeps a signature that others refuse.
+pub(super) fn on_persist(chain: &Chain, moment: &Moment<'_>, batch: &WriteBatch) -> Result<(), Violation> {
+    let Some(state) = chain.newest() else { return Ok(()) };
+    for write in batch.writes() {
+        let Write::Put { table: Table::Signed, key, value } = write else { continue };
+        check_row(state, key, value).map_err(|what| moment.violation(CHECK, what))?;
+    }
+    Ok(())
+}
+
+/// Checks a row of signed things. A leaf's bytes cannot be told from its signature: it is checked when it is shown.
+fn check_row(state: &State, key: &[u8], value: &[u8]) -> Result<(), String> {
+    if key == LIST {
+        let list: PublishedList = decode(value, CRL_BYTES_MAX + 1024).map_err(|fault| fault.to_string())?;
+        return check_list(state, &list.crl_der);
+    }
+    let Some((kind, number)) = key.strip_prefix(TASK).and_then(<[u8]>::split_first) else { return Ok(()) };
+    let (purpose, bytes) = match *kind {
+        ROOT => (KeyPurpose::Root, state.root_tbs()),
+        ISSUING => {
+            let number = number.try_into().map(u32::from_le_bytes).unwrap_or_default();
+            (KeyPurpose::Root, state.issuing_tbs(number))
+        }
+        CHECKPOINT => {
+            let size = number.try_into().map(u64::from_le_bytes).unwrap_or_default();
+            let origin = state.genesis_document().log_origin();
+            let root = state.log().root_at(size).ok();
+            let body = |root| Checkpoint { origin, head: TreeHead { size, root } }.body().into_bytes();
+            (KeyPurpose::Log, root.map(body))
+        }
+        _ => return Ok(()),
+    };
+    // What no block has decided yet is looked at when it is shown.
+    let Some(bytes) = bytes else { return Ok(()) };
+    let signature = Signature(value.try_into().map_err(|_| "keeps a signature that is none".to_string())?);
+    let held = key_of(state, purpose)?.verify_strict(&bytes, &signature);
+    held.map(|_| ()).map_err(|_| format!("keeps a signature by the {purpose} key that others refuse"))
+}
+
+fn key_of(state: &State, purpose: KeyPurpose) -> Result<PublicKey, String> {
+    let key = state.committee().and_then(|committee| committee.keys.public(purpose));
+    key.ok_or_else(|| "keeps a signature before there are keys".to_string())
+}
+
+fn check_list(state: &State, der: &[u8]) -> Result<(), String> {
+    let list = take_apart_crl(der).map_err(|fault| fault.to_string())?;
+    let signed = list.signed_by(&key_of(state, KeyPurpose::Issuing)?);
+    signed.map(|_| ()).map_err(|_| "has a revocation list whose signature others refuse".to_string())
+}
+
+fn check_certificate(state: &State, der: &[u8], purpose: KeyPurpose) -> Result<(), String> {
+    let certificate = take_apart(der).map_err(|fault| fault.to_string())?;
+    let signed = certificate.signed_by(&key_of(state, purpose)?);
+    signed.map(|_| ()).map_err(|_| format!("shows a certificate under the {purpose} key that others refuse"))
+}
+
+fn check_pem(state: &State, text: &str) -> Result<(), String> {
+    let der = from_pem(PemLabel::Certificate, text).map_err(|fault| fault.to_string())?;
+    check_certificate(state, &der, KeyPurpose::Root)
+}
+
+/// Looks at an answer.
+///
+/// # Errors
+/// If it shows a signature that others refuse.
+pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
+    let (Ok(response), Some(state)) = (given.response, chain.newest()) else { return Ok(()) };
+    let outcome = match response {
+        Response::IssueCertificate(issued) | Response::GetCertificate(issued) => {
+            check_certificate(state, &issued.certificate_der, KeyPurpose::Issuing)
+                .and_then(|()| check_pem(state, &issued.chain_pem))
+                .and_then(|()| check_pem(state, &issued.root_pem))
+        }
+        Response::GetRevocationList(list) => check_list(state, &list.crl_der),
+        Response::TrustBundle(bundle) => bundle.check().map_err(|fault| fault.to_string()),
+        _ => Ok(()),
+    };
+    outcome.map_err(|what| given.moment.violation(CHECK, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::kit::{issue, world_with};
+    use crate::world::{Loot, World};
+    use hypermesh_core::api::{
+        CheckpointRequest, IssuedCertificate, Request, RevocationListRequest, TrustBundleRequest,
+    };
+    use hypermesh_core::base::encode;
+    use hypermesh_core::trust::TrustBundle;
+    use hypermesh_core::trustchain::ca::pem;
+
+    struct Shown {
+        world: World,
+        issued: IssuedCertificate,
+        list: PublishedList,
+        bundle: TrustBundle,
+    }
+
+    fn shown() -> Shown {
+        let (world, responses) = world_with(|world| {
+            vec![
+                issue(world, 1),
+                Request::GetRevocationList(RevocationListRequest { at_least: None }),
+                Request::TrustBundle(TrustBundleRequest {}),
+                Request::LogCheckpoint(CheckpointRequest {}),
+            ]
+        });
+        let mut responses = responses.into_iter();
+        let (
+            Some(Response::IssueCertificate(issued)),
+            Some(Response::GetRevocationList(list)),
+            Some(Response::TrustBundle(bundle)),
+        ) = (responses.next(), responses.next(), responses.next())
+        else {
+            panic!("other responses")
+        };
+        Shown { world, issued, list, bundle }
+    }
+
+    /// The same, with a signature that holds by ZIP-215 alone.
+    fn twist(world: &World, purpose: KeyPurpose, tbs: &[u8], der: &mut [u8]) {
+        let loot = Loot::take((0..4).map(|place| world.disk(place).unwrap()));
+        let key = key_of(world.checks().chain().newest().unwrap(), purpose).unwrap();
+        let place = der.len() - 64;
+        der[place..].copy_from_slice(&loot.twisted(purpose, &key, tbs).unwrap().0);
+    }
+
+    fn verdict(world: &World, response: Response) -> Result<(), Violation> {
+        let (view, node) = (world.view(0).unwrap(), world.cast().validators[0].member.identity.public());
+        let moment = Moment { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
+        let request = Request::TrustBundle(TrustBundleRequest {});
+        let response = Ok(response);
+        let (wall, asked) = (world.wall(), world.now());
+        let given = Given { moment, request: &request, asked, response: &response, view: &view, wall };
+        on_answer(world.checks().chain(), &given)
+    }
+
+    #[test]
+    fn it_fires_on_a_certificate_a_list_and_a_root_that_only_zip_215_accepts() {
+        let Shown { world, issued, list, bundle } = shown();
+        assert_eq!(verdict(&world, Response::IssueCertificate(issued.clone())), Ok(()));
+        assert_eq!(verdict(&world, Response::GetRevocationList(list.clone())), Ok(()));
+        assert_eq!(verdict(&world, Response::TrustBundle(bundle.clone())), Ok(()));
+
+        let mut leaf = issued.clone();
+        let tbs = take_apart(&leaf.certificate_der).unwrap().tbs;
+        twist(&world, KeyPurpose::Issuing, &tbs, &mut leaf.certificate_der);
+        assert!(verdict(&world, Response::IssueCertificate(leaf)).unwrap_err().what.contains("refuse"));
+
+        let mut root = bundle.root_der.clone();
+        let tbs = take_apart(&root).unwrap().tbs;
+        twist(&world, KeyPurpose::Root, &tbs, &mut root);
+        let rooted = IssuedCertificate { root_pem: pem(PemLabel::Certificate, &root), ..issued };
+        assert!(verdict(&world, Response::IssueCertificate(rooted)).unwrap_err().what.contains("refuse"));
+        let twisted = TrustBundle { root_der: root, ..bundle };
+        assert_eq!(verdict(&world, Response::TrustBundle(twisted)).unwrap_err().check, CHECK);
+
+        let mut twisted = list.clone();
+        let tbs = take_apart_crl(&list.crl_der).unwrap().tbs;
+        twist(&world, KeyPurpose::Issuing, &tbs, &mut twisted.crl_der);
+        assert!(verdict(&world, Response::GetRevocationList(twisted)).unwrap_err().what.contains("refuse"));
+    }
+
+    #[test]
+    fn it_fires_when_a_node_keeps_what_only_zip_215_accepts() {
+        let Shown { world, list, bundle, .. } = shown();
+        let state = world.checks().chain().newest().unwrap();
+        let root = take_apart(&bundle.root_der).unwrap();
+        let key = [TASK, &[ROOT]].concat();
+        assert_eq!(check_row(state, &key, &root.signature.0), Ok(()));
+        let mut twisted = bundle.root_der.clone();
+        twist(&world, KeyPurpose::Root, &root.tbs, &mut twisted);
+        let bytes = &twisted[twisted.len() - 64..];
+        assert!(check_row(state, &key, bytes).unwrap_err().contains("others refuse"));
+
+        assert_eq!(check_row(state, LIST, &encode(&list)), Ok(()));
+        let mut twisted = list.clone();
+        twist(&world, KeyPurpose::Issuing, &take_apart_crl(&list.crl_der).unwrap().tbs, &mut twisted.crl_der);
+        assert!(check_row(state, LIST, &encode(&twisted)).unwrap_err().contains("others refuse"));
+
+        let size = state.log().size();
+        let key = [TASK, &[CHECKPOINT], size.to_le_bytes().as_slice()].concat();
+        assert!(check_row(state, &key, &[7; 64]).unwrap_err().contains("log key"));
+        let mut batch = WriteBatch::default();
+        batch.put(Table::Signed, key, [7; 64]);
+        let node = world.cast().validators[0].member.identity.public();
+        let moment = Moment { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
+        assert_eq!(on_persist(world.checks().chain(), &moment, &batch).unwrap_err().check, CHECK);
+    }
+}
