@@ -18,7 +18,7 @@ use curve25519_dalek::traits::Identity as _;
 use hypermesh_core::base::{PublicKey, Signature};
 use hypermesh_core::trustchain::ca::CertificateRequest;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer};
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm as _, UnixTime};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest as _, Sha512};
 use std::path::Path;
 use std::process::Command;
