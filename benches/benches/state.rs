@@ -63,6 +63,7 @@ impl Ready {
             sequence: statement.sequence,
             beacon_index: statement.beacon_index,
             operations,
+            omitted: Vec::new(),
             proofs,
         };
         Arc::new(batch.check(&state.genesis_hash()).unwrap())

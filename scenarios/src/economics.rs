@@ -326,13 +326,15 @@ impl Mesh {
         };
         let plot = &self.cast.validators[place].member.plot;
         let ticket = prove_ticket(plot, &beacon.value, &key.public(), &self.genesis.profile.proofs());
-        let proofs = prove_set(&ticket, true, &statement, &beacon.value, beacon.difficulty, key);
+        let full = !member.tickets.contains_key(&beacon.index);
+        let proofs = prove_set(&ticket, full, &statement, &beacon.value, beacon.difficulty, key);
         let batch = Batch {
             genesis: statement.genesis,
             member: statement.member,
             sequence: statement.sequence,
             beacon_index: statement.beacon_index,
             operations,
+            omitted: Vec::new(),
             proofs,
         };
         Arc::new(batch.check(&self.genesis.hash()).expect("what is made here is well-formed"))

@@ -83,7 +83,11 @@ pub(crate) const REACHES: &[(&str, &[&str])] = &[
     ),
     ("twins", &["a node stops because its twin runs"]),
     ("repair-with-a-lying-helper", &["a repair of key shares is given up"]),
-    ("expired-while-apart", &["an operation expires on its way", "an operation is refused in a block"]),
+    ("expired-while-apart", &["an operation that nobody pays for is refused by its member"]),
+    (
+        "unpaid-operations-cost-nobody",
+        &["an operation is refused in a block", "an owner's waiting operations spend all that it has"],
+    ),
     (
         "locked-block-is-proposed-again",
         &["a block is proposed again with its prevotes", "a locked block is carried to a later round"],

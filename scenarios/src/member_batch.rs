@@ -84,6 +84,7 @@ fn batch(stage: &mut Stage, state: &MemberState, ticket: &Ticket, full: bool) ->
         sequence: state.next_sequence,
         beacon_index: state.beacon.index,
         operations: vec![operation],
+        omitted: Vec::new(),
         proofs: prove_set(ticket, full, &statement, beacon, difficulty, &member),
     }
 }

@@ -172,7 +172,8 @@ async fn strangers_batch(mesh: &LocalMesh, caller: &Client, stranger: &SecretKey
     };
     let proofs = prove_set(&ticket, true, &statement, &beacon, state.beacon.difficulty, stranger);
     let Statement { genesis, sequence, beacon_index, .. } = statement;
-    Batch { genesis, member: key, sequence, beacon_index, operations: vec![operation], proofs }
+    let (operations, omitted) = (vec![operation], Vec::new());
+    Batch { genesis, member: key, sequence, beacon_index, operations, omitted, proofs }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,6 +98,7 @@ impl<'a> TrustChain<'a> {
             beacon_index: statement.beacon_index,
             proofs: self.prove(&state, &statement, wrong),
             operations,
+            omitted: Vec::new(),
         };
         let request = ValidateBatchRequest { batch, requirements };
         call(&self.client, &self.mesh.peer(0), &request).await.unwrap()

@@ -213,6 +213,7 @@ async fn rubbish(caller: &Client, mesh: &LocalMesh) -> Batch {
         sequence: state.next_sequence,
         beacon_index: state.beacon.index,
         operations: (0..1024).map(operation).collect(),
+        omitted: Vec::new(),
         proofs: FourProofSet {
             space_proof: SpaceProof::Full(Box::new(SpaceAnswer { labels: vec![], siblings: vec![] })),
             stake_proof: StakeProof { signature: Signature([1; 64]) },

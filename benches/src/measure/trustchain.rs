@@ -58,6 +58,7 @@ impl<'a> TrustChain<'a> {
             sequence: statement.sequence,
             beacon_index: statement.beacon_index,
             operations,
+            omitted: Vec::new(),
             proofs,
         }))
     }

@@ -11,8 +11,8 @@ use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::planted::{self, Bug};
 use crate::state::{
-    Batch, Certificate, Earnings, Holdings, Inadmissible, Member, NameOwner, Outcome, SERVICES, State,
-    StateProof, Validator, Witness, holding_of,
+    Batch, Certificate, Earnings, Holdings, Inadmissible, Member, NameOwner, Outcome, Receipt, SERVICES,
+    State, StateProof, Unpaid, Validator, Witness, holding_of,
 };
 use crate::trustchain::ca::{SerialNumber, take_apart};
 use crate::trustchain::dns;
@@ -211,10 +211,13 @@ pub fn check_batch(state: &State, batch: &Batch) -> ConsensusValidationResult {
         Ok(batch) => batch,
         Err(fault) => return invalid(fault.to_string()),
     };
-    let receipts = batch.operations.iter().filter_map(|operation| state.rehearse(operation, state.time()));
-    let refusal = receipts.map(|receipt| receipt.outcome).find_map(|outcome| match outcome {
-        Outcome::Refused(refusal) => Some(refusal),
-        Outcome::Done(_) => None,
+    if let Err(reason) = state.require_payable(&batch, state.time()) {
+        return refused(&reason);
+    }
+    let rehearsed = batch.operations.iter().map(|operation| state.rehearse(operation, state.time()));
+    let refusal = rehearsed.into_iter().find_map(|outcome| match outcome {
+        Ok(Receipt { outcome: Outcome::Refused(refusal), .. }) | Err(Unpaid::Refused(refusal)) => Some(refusal),
+        _ => None,
     });
     match refusal {
         Some(refusal) => invalid(refusal.to_string()),

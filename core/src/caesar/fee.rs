@@ -4,6 +4,8 @@
 //! both ends fixed: the rate never falls below [`FEE_RATE_FLOOR`], at which the prices are those of the list, nor rises
 //! above [`FEE_RATE_CEILING`]. The rate of a block is in its parent's state, so whoever signs an operation knows it; and
 //! each operation says the most that its owner pays.
+//!
+//! The listed prices cover [`FEE_BYTES_INCLUDED`] bytes; every further one costs [`FEE_PER_BYTE`]. Blocks are kept for ever.
 
 use crate::base::MicroCaesar;
 
@@ -13,6 +15,12 @@ pub const FEE_RATE_FLOOR: u64 = 1_000;
 pub const FEE_RATE_CEILING: u64 = 100_000;
 /// From one block to the next the rate changes by at most this part of itself, but for rounding.
 pub const FEE_RATE_CHANGE_DIVISOR: u64 = 8;
+
+/// The bytes of an encoded operation that its listed price covers: most operations are shorter.
+pub const FEE_BYTES_INCLUDED: usize = 1024;
+/// What each further byte costs, at the rate like all prices: a thousandth of a Caesar a kilobyte, as much as setting
+/// a short record set.
+pub const FEE_PER_BYTE: MicroCaesar = MicroCaesar(1);
 
 const _: () = assert!(FEE_RATE_FLOOR < FEE_RATE_CEILING && FEE_RATE_FLOOR >= FEE_RATE_CHANGE_DIVISOR);
 
@@ -27,6 +35,13 @@ pub fn next_fee_rate(rate: u64, operations: u64, target: u64) -> u64 {
     let change = u64::try_from(change).unwrap_or(FEE_RATE_CEILING).max(u64::from(distance > 0));
     let next = if operations > target { rate.saturating_add(change) } else { rate.saturating_sub(change) };
     next.clamp(FEE_RATE_FLOOR, FEE_RATE_CEILING)
+}
+
+/// A listed price with that of the bytes of an operation of this length.
+#[must_use]
+pub const fn with_bytes(price: MicroCaesar, bytes: usize) -> MicroCaesar {
+    let charged = bytes.saturating_sub(FEE_BYTES_INCLUDED) as u64;
+    MicroCaesar(price.0.saturating_add(charged.saturating_mul(FEE_PER_BYTE.0)))
 }
 
 /// A listed price at a rate, rounded down.
@@ -59,6 +74,16 @@ mod tests {
         assert_eq!(at_rate(MicroCaesar(10_000), FEE_RATE_FLOOR), MicroCaesar(10_000));
         assert_eq!(at_rate(MicroCaesar(10_000), 1_125), MicroCaesar(11_250));
         assert_eq!(at_rate(MicroCaesar(u64::MAX), FEE_RATE_CEILING), MicroCaesar(u64::MAX));
+    }
+
+    #[test]
+    fn bytes_cost_from_one_past_those_that_the_price_covers() {
+        let price = |bytes| with_bytes(MicroCaesar(1_000), bytes).0;
+        assert_eq!(price(0), 1_000);
+        assert_eq!(price(FEE_BYTES_INCLUDED), 1_000);
+        assert_eq!(price(FEE_BYTES_INCLUDED + 1), 1_000 + FEE_PER_BYTE.0);
+        assert_eq!(price(64 * 1024), 1_000 + 63 * 1024 * FEE_PER_BYTE.0);
+        assert_eq!(with_bytes(MicroCaesar(u64::MAX), usize::MAX), MicroCaesar(u64::MAX));
     }
 
     proptest! {

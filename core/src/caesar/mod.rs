@@ -9,7 +9,10 @@ mod history;
 mod movement;
 mod reward;
 
-pub use fee::{FEE_RATE_CEILING, FEE_RATE_CHANGE_DIVISOR, FEE_RATE_FLOOR, at_rate, next_fee_rate};
+pub use fee::{
+    FEE_BYTES_INCLUDED, FEE_PER_BYTE, FEE_RATE_CEILING, FEE_RATE_CHANGE_DIVISOR, FEE_RATE_FLOOR, at_rate,
+    next_fee_rate, with_bytes,
+};
 pub use history::{BlockMovements, HistoryHead, HistoryPage, Holder, JournalHead, NumberedMovement};
 pub use movement::{Ledger, LedgerFault, Movement, Place, Reason};
 pub use reward::{REWARD_MS_DIVISOR, REWARD_MS_MAX, reward};

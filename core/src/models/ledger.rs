@@ -78,8 +78,6 @@ struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Done,
-    Expired,
-    ExpiresTooLate,
     Funds { balance: u64, needed: u64 },
     Stake { stake: u64 },
     UnbondingFull,
@@ -99,7 +97,7 @@ struct Book<const WRONG: u64> {
     unbonding: Vec<(u64, u64)>,
     batches: u64,
     signed: Vec<Signed>,
-    /// Operations that have their receipt, and when it goes.
+    /// Operations that were paid for: they have their receipt, until it goes.
     receipts: BTreeMap<usize, i64>,
     /// The operations of the last block: which, what they paid, what they are told.
     told: Vec<(usize, u64, Told)>,
@@ -168,13 +166,15 @@ impl<const WRONG: u64> Book<WRONG> {
         self.receipts.retain(|_, expires| *expires >= time);
         self.told.clear();
         let numbers = self.numbers(&step.items);
-        if !numbers.is_empty() {
+        let mut attests = !self.tickets.contains(&self.beacon.0);
+        for number in numbers {
+            self.carry(number, &mut attests);
+        }
+        // A batch of which nobody pays for anything is in no block.
+        if !self.told.is_empty() {
             self.batches += 1;
             self.tickets.insert(self.beacon.0);
             self.missed[0] = 0;
-        }
-        for number in numbers {
-            self.carry(number);
         }
         if self.time - self.beacon.1 >= BEACON_MS {
             // Where nobody's ticket came on chain, nobody has missed anything.
@@ -203,17 +203,15 @@ impl<const WRONG: u64> Book<WRONG> {
         numbers
     }
 
-    fn carry(&mut self, number: usize) {
-        if self.receipts.contains_key(&number) {
-            return;
-        }
+    /// Carries an operation if it is paid for. `attests` is whether an attestation of the carrier's would be free.
+    fn carry(&mut self, number: usize, attests: &mut bool) {
         let Signed { owner, act, expires } = self.signed[number];
         let left = expires - self.time.cast_signed();
-        if left < 0 {
-            return self.told.push((number, 0, Told::Expired));
+        if self.receipts.contains_key(&number) || !(0..=LIFE_MS_MAX).contains(&left) {
+            return;
         }
-        if left > LIFE_MS_MAX {
-            return self.told.push((number, 0, Told::ExpiresTooLate));
+        if matches!(act, Act::Attest) && !(owner == OWNER_COUNT && core::mem::take(attests)) {
+            return;
         }
         let fee = match act {
             Act::Transfer { .. } => TRANSFER_FEE.0 + WRONG,
@@ -221,11 +219,10 @@ impl<const WRONG: u64> Book<WRONG> {
             Act::Attest => 0,
             Act::TakenName => REGISTER_FEE.0 + WRONG,
         };
-        self.receipts.insert(number, expires);
-        let balance = self.accounts[owner];
-        if balance < fee {
-            return self.told.push((number, 0, Told::Funds { balance, needed: fee }));
+        if self.accounts[owner] < fee {
+            return;
         }
+        self.receipts.insert(number, expires);
         self.accounts[owner] -= fee;
         self.reserve += fee;
         let told = self.act(owner, act);
@@ -236,9 +233,8 @@ impl<const WRONG: u64> Book<WRONG> {
         let balance = self.accounts[owner];
         let is_member = owner == OWNER_COUNT;
         match act {
-            Act::Attest if is_member => Told::Done,
-            Act::Attest | Act::Bond(_) | Act::Unbond(_) if !is_member => Told::NotMember,
-            Act::Attest => unreachable!("a member or none"),
+            Act::Attest => Told::Done,
+            Act::Bond(_) | Act::Unbond(_) if !is_member => Told::NotMember,
             Act::Bond(amount) if amount > balance => Told::Funds { balance, needed: amount },
             Act::Bond(amount) => {
                 self.accounts[owner] -= amount;
@@ -361,8 +357,6 @@ impl<const WRONG: u64> Real<WRONG> {
         match &receipt.outcome {
             Outcome::Done(_) => Told::Done,
             Outcome::Refused(refusal) => match refusal {
-                Refusal::Expired { .. } => Told::Expired,
-                Refusal::ExpiresTooLate { .. } => Told::ExpiresTooLate,
                 Refusal::Funds { balance, needed, .. } => {
                     Told::Funds { balance: balance.0, needed: needed.0 }
                 }
@@ -402,7 +396,7 @@ impl<const WRONG: u64> StateMachineTest for Real<WRONG> {
         let head = mesh.state.head().cloned();
         let parent_commit = head.map(|head| mesh.precommits(&head, &mesh.validators[..step.signers]));
         let time = mesh.state.time().plus(step.after_ms);
-        let receipts = mesh.advance(Candidate { time, batches, parent_commit, ..mesh.candidate() });
+        let receipts = mesh.advance_with_what_pays(Candidate { time, batches, parent_commit, ..mesh.candidate() });
         let told: Vec<_> = receipts
             .iter()
             .map(|receipt| {

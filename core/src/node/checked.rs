@@ -61,7 +61,7 @@ pub(super) fn check(
         false => certificate.verify(genesis, validators),
     };
     decided.map_err(|fault| alloc::format!("sent a block for height {height} that none decided: {fault}"))?;
-    let batches = block.body.batches.iter().map(|batch| batch.clone().check(genesis).map(Arc::new));
+    let batches = block.body.batches.iter().map(|batch| batch.clone().check_included(genesis).map(Arc::new));
     let batches = batches.collect::<Result<_, _>>().map_err(|fault| fault.to_string());
     Ok(CheckedBlock { batches, value: value.into(), block, certificate })
 }

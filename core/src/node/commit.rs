@@ -5,7 +5,7 @@ use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::{Height, Table, encode, reached};
 use crate::hypermesh::ordering::CommitCertificate;
-use crate::state::{Block, Effect, Executed, Outcome, Receipt, Refusal};
+use crate::state::{Batch, Block, Effect, Executed, Outcome, Receipt};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -122,6 +122,8 @@ impl Node {
         let operations = committed.receipts.len() as u64;
         self.count("hypermesh", "blocks_total", 1);
         self.count("hypermesh", "operations_total", operations);
+        let omitted: usize = committed.block.body.batches.iter().map(Batch::omitted_count).sum();
+        self.count("hypermesh", "operations_omitted_total", omitted as u64);
         for receipt in &committed.receipts {
             self.count("caesar", "fees_microcaesar_total", receipt.fee.0);
             match &receipt.outcome {
@@ -136,9 +138,6 @@ impl Node {
                 Outcome::Done(_) => {}
                 Outcome::Refused(refusal) => {
                     reached!(self.marks, "an operation is refused in a block");
-                    if matches!(refusal, Refusal::Expired { .. }) {
-                        reached!(self.marks, "an operation expires on its way");
-                    }
                     self.count("hypermesh", "operations_refused_total", 1);
                     let refused =
                         Event::Refused { operation: receipt.operation, reason: refusal.to_string() };

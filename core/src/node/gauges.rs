@@ -34,6 +34,8 @@ pub(super) const COUNTED: &[(&str, &[&str])] = &[
             "blocks_total",
             "operations_total",
             "operations_refused_total",
+            "operations_omitted_total",
+            "operations_unpaid_total",
             "batches_taken_total",
             "batches_refused_total",
             "signing_retries_total",

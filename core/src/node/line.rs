@@ -3,7 +3,7 @@
 //! So an owner with a thousand operations waits for itself. One batch takes no more than
 //! [`OWNER_BATCH_COUNT_MAX`] of one owner's, since whatever is in a batch is waited for by all in the next.
 
-use crate::base::{PublicKey, encode};
+use crate::base::PublicKey;
 use crate::state::{BATCH_OPERATION_COUNT_MAX, CheckedOperation};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -42,6 +42,11 @@ impl Lines {
             return Err(Full::Owner);
         }
         if self.count >= WAITING_COUNT_MAX { Err(Full::All) } else { Ok(()) }
+    }
+
+    /// An owner's operations, in order.
+    pub(super) fn of_owner(&self, owner: &PublicKey) -> impl Iterator<Item = &CheckedOperation> {
+        self.by_owner.get(owner).into_iter().flatten()
     }
 
     /// Puts an operation at the end of its owner's line.
@@ -93,7 +98,7 @@ impl Lines {
                 served.push(owner);
                 continue;
             }
-            let bytes = line.front().map_or(0, |next| encode(&next.operation).len());
+            let bytes = line.front().map_or(0, |next| next.bytes);
             if bytes > room {
                 self.turns.push_front(owner);
                 break;
@@ -156,7 +161,7 @@ mod tests {
         let mut lines = Lines::default();
         let all = operations(&mut mesh, &owner(1), 5);
         all.iter().cloned().for_each(|operation| lines.push(operation));
-        let bytes = encode(&all[0].operation).len();
+        let bytes = all[0].bytes;
         let first = lines.gather(3 * bytes);
         assert_eq!(first.len(), 3);
         operations(&mut mesh, &owner(2), 1).into_iter().for_each(|operation| lines.push(operation));

@@ -50,6 +50,7 @@ mod ticket;
 mod timers;
 mod trace;
 mod twin;
+mod unpaid;
 mod waiters;
 
 pub use config::{NodeConfig, OpenFault};

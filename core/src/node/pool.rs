@@ -1,27 +1,41 @@
 //! What waits to be ordered: at most one batch of each member, and the validators' system operations.
+//!
+//! Nobody can fill the place of another. A batch of a member's is proved by that member before it takes the member's
+//! place. One that cannot be judged yet, because a block is missing, waits in a place of its sender's own.
 
 use super::job::{Job, Purpose};
 use super::message::{BatchSent, Message};
 use super::{Event, Node};
 use crate::api::TraceEvent;
-use crate::base::{Digest, PublicKey, Size, reached};
+use crate::base::{Digest, Height, PublicKey, Size, reached};
+use crate::hypermesh::ordering::ValidatorSet;
 use crate::hypermesh::proof::Diligence;
-use crate::state::{Batch, BatchFault, CheckedBatch, Inadmissible, Member, SystemOperation};
+use crate::state::{
+    BATCH_BYTES_MAX, BLOCK_BYTES_MAX, Batch, BatchFault, CheckedBatch, Inadmissible, Member, SystemOperation,
+};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// The most system operations that wait, of one validator.
 const SYSTEM_PER_VALIDATOR_MAX: usize = 16;
+/// The most early batches of one sender: it may have taken them from other members.
+const EARLY_PER_SENDER_COUNT_MAX: usize = 16;
+/// The most bytes in the early batches of one sender: one of the longest fits.
+const EARLY_PER_SENDER_BYTES_MAX: usize = BLOCK_BYTES_MAX;
+
+const _: () = assert!(BATCH_BYTES_MAX <= EARLY_PER_SENDER_BYTES_MAX);
 
 /// What waits to be ordered.
 #[derive(Default)]
 pub(super) struct Pool {
     /// By member: the batch under its next number.
     pub(super) batches: BTreeMap<PublicKey, Arc<CheckedBatch>>,
-    /// By member: a batch under a later number, whose turn comes when this node has the blocks before it.
-    early: BTreeMap<PublicKey, Arc<CheckedBatch>>,
+    /// By sender, oldest first: batches under later numbers, whose turn comes when this node has the blocks before them.
+    /// Their proofs are not judged yet, so they take room of their sender alone.
+    early: BTreeMap<PublicKey, VecDeque<Arc<CheckedBatch>>>,
     /// By id.
     pub(super) system: BTreeMap<Digest, SystemOperation>,
 }
@@ -33,12 +47,55 @@ impl Pool {
         (held.batch == *batch).then(|| Arc::clone(held))
     }
 
+    /// A batch of a block, if it is one that was checked before, with operations left out or not.
+    pub(super) fn included(&self, batch: &Batch) -> Option<Arc<CheckedBatch>> {
+        match batch.omitted.is_empty() {
+            true => self.checked(batch),
+            false => self.batches.get(&batch.member)?.included_as(batch).map(Arc::new),
+        }
+    }
+
+    /// System operations in the order in which they get room in a block: one of each validator's in turn, and the first
+    /// is another validator's at each height.
+    pub(super) fn system_in_turn(&self, validators: &ValidatorSet, height: Height) -> Vec<SystemOperation> {
+        let mut keys = validators.as_slice().to_vec();
+        let turn = usize::try_from(height.0 % keys.len().max(1) as u64).unwrap_or_default();
+        keys.rotate_left(turn);
+        let mut ranked = Vec::with_capacity(self.system.len());
+        for (place, key) in keys.iter().enumerate() {
+            let own = self.system.values().filter(|operation| operation.validator == *key);
+            ranked.extend(own.enumerate().map(|(round, operation)| ((round, place), operation)));
+        }
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, operation)| operation.clone()).collect()
+    }
+
+    /// Keeps a batch until its turn comes, in the place of its sender's batch of the same member and number, if that holds
+    /// one. A sender with too many displaces its own oldest.
+    fn keep_early(&mut self, from: PublicKey, batch: Arc<CheckedBatch>) {
+        let held = self.early.entry(from).or_default();
+        let slot = |one: &CheckedBatch| (one.batch.member, one.batch.sequence);
+        held.retain(|one| slot(one) != slot(&batch));
+        held.push_back(batch);
+        let too_many = |held: &VecDeque<Arc<CheckedBatch>>| {
+            let bytes: usize = held.iter().map(|one| one.bytes).sum();
+            held.len() > EARLY_PER_SENDER_COUNT_MAX || bytes > EARLY_PER_SENDER_BYTES_MAX
+        };
+        while too_many(held) {
+            held.pop_front();
+        }
+    }
+
     pub(super) fn sizes(&self, members: usize, validators: usize) -> [Size; 3] {
         // This node's own word is taken in whatever waits.
         let system_max = (validators + 1) * SYSTEM_PER_VALIDATOR_MAX;
         [
             Size::limited("batches that wait to be ordered", self.batches.len(), members),
-            Size::limited("batches that wait for their turn", self.early.len(), members),
+            Size::limited(
+                "batches that wait for their turn",
+                self.early.values().map(VecDeque::len).sum(),
+                validators * EARLY_PER_SENDER_COUNT_MAX,
+            ),
             Size::limited("system operations that wait to be ordered", self.system.len(), system_max),
         ]
     }
@@ -72,7 +129,7 @@ impl Node {
         checked: Result<Arc<CheckedBatch>, BatchFault>,
     ) {
         match checked {
-            Ok(batch) => self.pool_batch(batch),
+            Ok(batch) => self.pool_batch(from, batch),
             Err(fault) => {
                 self.count("hypermesh", "batches_refused_total", 1);
                 self.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() });
@@ -80,8 +137,8 @@ impl Node {
         }
     }
 
-    /// Takes a batch into the pool if it could be in the next block.
-    pub(super) fn pool_batch(&mut self, batch: Arc<CheckedBatch>) {
+    /// Takes a batch from a sender, or from this node itself, into the pool if it could be in the next block.
+    pub(super) fn pool_batch(&mut self, from: PublicKey, batch: Arc<CheckedBatch>) {
         let time = self.wall().max(self.state.time());
         let admitted = self.state.admit(&batch, time, Diligence::StopAtFirst);
         self.count_proofs(admitted.as_ref().map(|_| ()));
@@ -100,7 +157,7 @@ impl Node {
             // Whoever sent it has applied a block that is still on its way to this node.
             Err(Inadmissible::Sequence { given, next }) if given > next => {
                 reached!(self.marks, "a batch comes before its turn");
-                self.pool.early.insert(batch.batch.member, batch);
+                self.pool.keep_early(from, batch);
             }
             Err(_) => {
                 reached!(self.marks, "a batch is refused");
@@ -111,8 +168,8 @@ impl Node {
 
     /// Takes in what came too early, after a block.
     pub(super) fn pool_early(&mut self) {
-        for (_, batch) in core::mem::take(&mut self.pool.early) {
-            self.pool_batch(batch);
+        for (from, batches) in core::mem::take(&mut self.pool.early) {
+            batches.into_iter().for_each(|batch| self.pool_batch(from, batch));
         }
     }
 

@@ -4,15 +4,10 @@ use super::consensus::BLOCK_MS_AHEAD_MAX;
 use super::{Event, Node};
 use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, UnixMillis, reached};
-use crate::state::{
-    BLOCK_BYTES_MAX, Block, Candidate, CheckedBatch, Executed, SystemAction, SystemOperation, Validator,
-};
+use crate::state::{Block, Candidate, Executed, SystemAction, SystemOperation, Validator};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-/// Room in a block for all but batches.
-const BLOCK_BYTES_RESERVED: usize = 512 * 1024;
 
 /// A block, and who proposed it.
 #[derive(Clone)]
@@ -31,11 +26,13 @@ impl Node {
         }
         let earliest = UnixMillis(self.state.time().0 + 1);
         let mut system: Vec<SystemOperation> = self.reveal().into_iter().collect();
-        system.extend(self.pool.system.values().cloned());
+        system.extend(self.pool.system_in_turn(self.state.validators(), height));
+        let mut batches: Vec<_> = self.pool.batches.values().cloned().collect();
+        self.state.put_in_turn(&mut batches);
         let candidate = Candidate {
             time: self.wall().max(earliest),
             proposer: self.identity.public(),
-            batches: self.fitting_batches(),
+            batches,
             system,
             parent_commit: self.commit.clone(),
         };
@@ -55,18 +52,6 @@ impl Node {
         let last = self.state.get::<Validator>(&me)?.reveal;
         let preimage = self.reveals.preimage(&last)?;
         Some(SystemOperation::sign(self.state.genesis_hash(), SystemAction::Reveal(preimage), &self.identity))
-    }
-
-    fn fitting_batches(&self) -> Vec<Arc<CheckedBatch>> {
-        let mut room = BLOCK_BYTES_MAX - BLOCK_BYTES_RESERVED;
-        let mut fits = |batch: &&Arc<CheckedBatch>| match room.checked_sub(batch.bytes) {
-            Some(left) => {
-                room = left;
-                true
-            }
-            None => false,
-        };
-        self.pool.batches.values().filter(|batch| fits(batch)).cloned().collect()
     }
 
     /// Whether a proposed block is valid; `None` if it is from the future and its verdict was put off.
@@ -109,9 +94,9 @@ impl Node {
         let genesis = self.state.genesis_hash();
         let mut batches = Vec::with_capacity(block.body.batches.len());
         for batch in &block.body.batches {
-            let checked = match self.pool.checked(batch) {
+            let checked = match self.pool.included(batch) {
                 Some(checked) => checked,
-                None => Arc::new(batch.clone().check(&genesis).map_err(|fault| fault.to_string())?),
+                None => Arc::new(batch.clone().check_included(&genesis).map_err(|fault| fault.to_string())?),
             };
             batches.push(checked);
         }

@@ -14,7 +14,7 @@ use crate::base::{Digest, MicroCaesar, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
-    Operation, OperationBody, OperationId, Outcome, Receipt, Refusal, batch_root,
+    OPERATION_BYTES_MAX, Operation, OperationBody, OperationId, Outcome, Receipt, batch_root,
 };
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -27,8 +27,10 @@ use core::time::Duration;
 const FOREIGN_BATCH_COUNT_MAX: usize = 8192;
 /// A batch that was not included after this long is sent again.
 const RESEND_AFTER: Duration = Duration::from_millis(1000);
-/// Room in a batch for its proofs and surroundings.
-const BATCH_BYTES_RESERVED: usize = 256 * 1024;
+/// Room in a batch for its operations: the rest is for its proofs and surroundings.
+pub(super) const BATCH_ROOM_BYTES_MAX: usize = BATCH_BYTES_MAX - 256 * 1024;
+/// However short of room blocks are, a batch is made with as much as this: the longest operation fits.
+const BATCH_ROOM_BYTES_MIN: usize = 2 * OPERATION_BYTES_MAX;
 /// How long the operations that a node makes for itself may take.
 const OWN_OPERATION_MS_LIFE: u64 = 5 * 60 * 1000;
 
@@ -52,7 +54,9 @@ pub(super) enum Want {
 /// Operations on their way.
 #[derive(Default)]
 pub(super) struct Submission {
-    lines: Lines,
+    pub(super) lines: Lines,
+    /// How many bytes of operations the next batch takes, if blocks are short of room.
+    room_bytes: Option<usize>,
     waiting: Waiters<OperationId, (RequestId, Want)>,
     outstanding: Option<Outstanding>,
     /// Batches that others made and want to see committed, by their id.
@@ -60,6 +64,26 @@ pub(super) struct Submission {
 }
 
 impl Submission {
+    /// An owner's operations that are on their way.
+    pub(super) fn waiting_of(&self, owner: &PublicKey) -> impl Iterator<Item = &CheckedOperation> {
+        let outstanding = self.outstanding.iter().flat_map(|outstanding| &outstanding.operations);
+        let batched = outstanding.filter(|operation| operation.operation.body.owner == *owner);
+        self.lines.of_owner(owner).chain(batched)
+    }
+
+    /// How many bytes of operations the next batch takes.
+    pub(super) fn room_bytes(&self) -> usize {
+        self.room_bytes.unwrap_or(BATCH_ROOM_BYTES_MAX)
+    }
+
+    /// Learns from a block how much room there is: twice what it took of a batch that it cut for want of room. Where it
+    /// cut nothing, the next may be twice as long.
+    fn learn_room(&mut self, included_bytes: usize, was_cut: bool) {
+        let room = if was_cut { included_bytes } else { self.room_bytes() };
+        let room = room.saturating_mul(2).max(BATCH_ROOM_BYTES_MIN);
+        self.room_bytes = Some(room).filter(|room| *room < BATCH_ROOM_BYTES_MAX);
+    }
+
     pub(super) fn sizes(&self) -> [Size; 4] {
         // What was in a batch that was given up goes back into its line, whatever came meanwhile.
         let operations_max = WAITING_COUNT_MAX + BATCH_OPERATION_COUNT_MAX;
@@ -127,6 +151,14 @@ impl Node {
             };
             return self.outbox.respond(request, Err(fault));
         }
+        if let Some(refusal) = self.overdraft(&checked) {
+            reached!(self.marks, "an owner's waiting operations spend all that it has");
+            let fault = match self.may_be_behind() {
+                true => self.unsure(),
+                false => ApiFault::new(FaultKind::FailedPrecondition, refusal),
+            };
+            return self.outbox.respond(request, Err(fault));
+        }
         if let Err(full) = self.submission.lines.check_room(&checked.operation.body.owner) {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, full)));
         }
@@ -146,20 +178,6 @@ impl Node {
                 None
             }
         }
-    }
-
-    /// Why an operation would be refused, if it would be, by the next block. Where the last one is old, because the mesh
-    /// stood still, its time says nothing about how far ahead an expiry lies: this node's clock does.
-    fn foreseen_refusal(&self, operation: &CheckedOperation) -> Option<Refusal> {
-        let refusal = |time| match self.state.rehearse(operation, time)?.outcome {
-            Outcome::Refused(refusal) => Some(refusal),
-            Outcome::Done(_) => None,
-        };
-        let last = self.state.time();
-        refusal(last).and_then(|foreseen| match foreseen {
-            Refusal::ExpiresTooLate { .. } => refusal(self.wall().max(last)),
-            other => Some(other),
-        })
     }
 
     /// Refuses what waits to be ordered. The operations stay: they may still be.
@@ -221,8 +239,11 @@ impl Node {
                 reached!(self.marks, "a suspended node attests first");
                 alloc::vec![self.own_operation(Action::Attest)]
             }
-            false => self.submission.lines.gather(BATCH_BYTES_MAX - BATCH_BYTES_RESERVED),
+            false => self.gather(usable.full),
         };
+        if operations.is_empty() {
+            return;
+        }
         let sequence = self.member().next_sequence;
         let statement = Statement {
             genesis: self.state.genesis_hash(),
@@ -260,6 +281,7 @@ impl Node {
             sequence: outstanding.sequence,
             beacon_index: outstanding.beacon_index,
             operations: outstanding.operations.iter().map(|checked| checked.operation.clone()).collect(),
+            omitted: Vec::new(),
             proofs,
         };
         let checked = Arc::new(CheckedBatch::of_checked(batch, outstanding.operations.clone()));
@@ -282,7 +304,7 @@ impl Node {
     fn send_batch(&mut self, batch: Arc<CheckedBatch>) {
         self.broadcast_batch(&batch);
         self.timers.set(Timer::Submission, self.now.mono.after(RESEND_AFTER));
-        self.pool_batch(batch);
+        self.pool_batch(self.identity.public(), batch);
     }
 
     fn broadcast_batch(&mut self, batch: &CheckedBatch) {
@@ -312,7 +334,7 @@ impl Node {
                     self.send_batch(batch);
                 } else {
                     reached!(self.marks, "a batch is made anew");
-                    self.submission.lines.put_back(operations);
+                    self.put_back(operations);
                 }
             }
             proving => self.submission.outstanding = proving,
@@ -331,37 +353,37 @@ impl Node {
             Some(outstanding) if outstanding.sequence < next => {
                 // Either it was included, or another batch took its number. What still has no receipt goes again.
                 self.timers.cancel(Timer::Submission);
-                let (done, left): (Vec<_>, Vec<_>) = outstanding
-                    .operations
-                    .into_iter()
-                    .partition(|operation| self.is_settled(operation, &committed.receipts));
-                for operation in &done {
-                    if let Some(receipt) = self.state.get::<Receipt>(&operation.id) {
-                        self.settle(&receipt);
+                let left = self.put_back(outstanding.operations);
+                let me = self.identity.public();
+                match committed.block.body.batches.iter().find(|batch| batch.member == me) {
+                    Some(batch) => {
+                        if left > 0 {
+                            reached!(self.marks, "a block takes a part of a batch");
+                        }
+                        let bytes = batch.operations.iter().map(Operation::bytes).sum();
+                        self.submission.learn_room(bytes, left > 0);
                     }
+                    None => reached!(self.marks, "a batch is overtaken by another of its number"),
                 }
-                if !left.is_empty() {
-                    reached!(self.marks, "a batch is overtaken by another of its number");
-                }
-                self.submission.lines.put_back(left);
             }
             Some(Outstanding { batch: Some(batch), operations, .. })
                 if self.state.admit(&batch, self.state.time(), Diligence::StopAtFirst).is_err() =>
             {
-                self.submission.lines.put_back(operations);
+                self.put_back(operations);
             }
             other => self.submission.outstanding = other,
         }
         self.consider_batch();
     }
 
-    /// Whether an operation has its receipt. One that came too late has it in its block alone.
-    fn is_settled(&self, operation: &CheckedOperation, receipts: &[Receipt]) -> bool {
-        let stands = self.state.get::<Receipt>(&operation.id).is_some();
-        stands || receipts.iter().any(|receipt| receipt.operation == operation.id)
+    /// Answers the requests whose operation was refused without a block.
+    pub(super) fn settle_refused(&mut self, operation: &OperationId, fault: &ApiFault) {
+        for (request, _) in self.submission.waiting.take(operation) {
+            self.respond_durably(request, Err(fault.clone()));
+        }
     }
 
-    fn settle(&mut self, receipt: &Receipt) {
+    pub(super) fn settle(&mut self, receipt: &Receipt) {
         for (request, want) in self.submission.waiting.take(&receipt.operation) {
             self.answer(request, want, receipt);
         }
@@ -443,6 +465,9 @@ impl Node {
             Ok(checked) => Arc::new(checked),
             Err(fault) => return respond(self, invalid(fault)),
         };
+        if let Err(reason) = self.state.require_payable(&checked, time) {
+            return respond(self, refused(&reason));
+        }
         if self.submission.foreign.len() >= FOREIGN_BATCH_COUNT_MAX {
             let fault =
                 ApiFault::new(FaultKind::ResourceExhausted, "too many batches are waiting here: try again");
@@ -459,7 +484,7 @@ impl Node {
             },
         );
         self.broadcast_batch(&checked);
-        self.pool_batch(checked);
+        self.pool_batch(self.identity.public(), checked);
     }
 
     fn settle_foreign(&mut self, committed: &Committed) {
@@ -485,8 +510,14 @@ impl Node {
                 let reason = "another batch of this member was decided under its number".to_string();
                 let result = ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
                 self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
-            } else {
+            } else if self.pool.batches.contains_key(&foreign.member) {
                 self.submission.foreign.insert(id, foreign);
+            } else {
+                let reason = "the batch can be in no block any more: its beacon has passed, or none of its operations \
+                              would be paid for"
+                    .to_string();
+                let result = ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
+                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A batch: operations that one member submits together, with one set of four proofs.
 
+use super::batch_tree::{Omitted, batch_root, merged_root, omit};
 use super::{CheckedOperation, Operation, OperationFault, OperationId};
 use crate::base::{Digest, Domain, PublicKey, Sequence};
 use crate::hypermesh::proof::{FourProofSet, Statement};
@@ -12,8 +13,6 @@ pub const BATCH_OPERATION_COUNT_MAX: usize = 1024;
 /// The most bytes in one encoded batch.
 pub const BATCH_BYTES_MAX: usize = 3 * 1024 * 1024;
 
-const LEAF: Domain = Domain::new("hypermesh v1 batch leaf");
-const NODE: Domain = Domain::new("hypermesh v1 batch node");
 const ID: Domain = Domain::new("hypermesh v1 batch id");
 
 /// Operations with the proofs that admit them.
@@ -29,6 +28,8 @@ pub struct Batch {
     pub beacon_index: u64,
     /// From 1 to [`BATCH_OPERATION_COUNT_MAX`] operations, none twice.
     pub operations: Vec<Operation>,
+    /// In a block, the operations that its proposer left out. A member's own batch has none.
+    pub omitted: Vec<Omitted>,
     /// Space, stake, work and time.
     pub proofs: FourProofSet,
 }
@@ -52,6 +53,12 @@ pub enum BatchFault {
         /// How many it takes.
         bytes: usize,
     },
+    /// Operations are left out of a batch that is in no block.
+    #[error("operations are left out of the batch: only the proposer of a block may do that")]
+    Shortened,
+    /// What is left out does not fit between the operations that are there.
+    #[error("what is left out of the batch does not fit between its operations, or is not written as shortly as it can be")]
+    Omission,
     /// One operation twice.
     #[error("operation {id} is in the batch twice")]
     Repeated {
@@ -71,9 +78,9 @@ pub enum BatchFault {
 /// A batch whose form and signatures have been checked; its four proofs depend on the state and are not.
 #[derive(Clone, Debug)]
 pub struct CheckedBatch {
-    /// Its id, which covers every byte of it.
+    /// Its id.
     pub id: Digest,
-    /// The Merkle root over its operations.
+    /// The Merkle root over its operations, those that are left out included.
     pub root: Digest,
     /// How many bytes it takes.
     pub bytes: usize,
@@ -84,19 +91,27 @@ pub struct CheckedBatch {
 }
 
 impl Batch {
-    /// The batch's id, over every byte of it.
+    /// The batch's id, the same whether operations are left out of it or not. It is of what the member proved: like the
+    /// ids of operations it does not cover their signatures.
     #[must_use]
     pub fn id(&self) -> Digest {
-        ID.hash_of(self)
+        identify(self, self.root())
     }
 
-    /// The Merkle root over the operations' ids.
+    /// The Merkle root over the operations' ids, those that are left out included; zero if these do not fit.
     #[must_use]
     pub fn root(&self) -> Digest {
-        batch_root(self.operations.iter().map(Operation::id))
+        merged_root(self.operations.iter().map(Operation::id), &self.omitted).unwrap_or(Digest::ZERO)
     }
 
-    /// Checks what costs next to nothing: the mesh, the count, the length.
+    /// How many operations are left out.
+    #[must_use]
+    pub fn omitted_count(&self) -> usize {
+        self.omitted.iter().map(Omitted::count).fold(0, usize::saturating_add)
+    }
+
+    /// Checks what costs next to nothing of a batch that is in no block: the mesh, the count, the length, and that it
+    /// is whole.
     ///
     /// A thousand signatures take a thousand times what it takes to send them again, so whoever takes batches
     /// from just anybody asks [`super::State::admit_proofs`] between this and [`Self::check`].
@@ -104,11 +119,20 @@ impl Batch {
     /// # Errors
     /// With the first of those rules that the batch breaks.
     pub fn check_form(&self, genesis: &Digest) -> Result<(), BatchFault> {
+        if !self.omitted.is_empty() {
+            return Err(BatchFault::Shortened);
+        }
+        self.check_included_form(genesis)
+    }
+
+    /// As [`Self::check_form`], of a batch in a block, whose proposer may have left operations out.
+    fn check_included_form(&self, genesis: &Digest) -> Result<(), BatchFault> {
         if self.genesis != *genesis {
             return Err(BatchFault::OtherMesh);
         }
-        if self.operations.is_empty() || self.operations.len() > BATCH_OPERATION_COUNT_MAX {
-            return Err(BatchFault::Count { operations: self.operations.len() });
+        let operations = self.operations.len().saturating_add(self.omitted_count());
+        if self.operations.is_empty() || operations > BATCH_OPERATION_COUNT_MAX {
+            return Err(BatchFault::Count { operations });
         }
         let bytes = crate::base::encode(self).len();
         if bytes > BATCH_BYTES_MAX {
@@ -123,12 +147,25 @@ impl Batch {
         statement(self, self.root())
     }
 
-    /// Checks all that does not depend on the state.
+    /// Checks all that does not depend on the state, of a batch that is in no block.
     ///
     /// # Errors
     /// With the first rule that the batch breaks.
     pub fn check(self, genesis: &Digest) -> Result<CheckedBatch, BatchFault> {
         self.check_form(genesis)?;
+        self.check_operations(genesis)
+    }
+
+    /// Checks all that does not depend on the state, of a batch in a block.
+    ///
+    /// # Errors
+    /// With the first rule that the batch breaks.
+    pub fn check_included(self, genesis: &Digest) -> Result<CheckedBatch, BatchFault> {
+        self.check_included_form(genesis)?;
+        self.check_operations(genesis)
+    }
+
+    fn check_operations(self, genesis: &Digest) -> Result<CheckedBatch, BatchFault> {
         let mut operations = Vec::with_capacity(self.operations.len());
         let mut seen = alloc::collections::BTreeSet::new();
         for (position, operation) in self.operations.iter().enumerate() {
@@ -139,17 +176,26 @@ impl Batch {
             }
             operations.push(checked);
         }
-        Ok(CheckedBatch::of_checked(self, operations))
+        let root = merged_root(ids(&operations), &self.omitted).ok_or(BatchFault::Omission)?;
+        Ok(CheckedBatch::with_root(self, operations, root))
     }
 }
 
+fn ids(operations: &[CheckedOperation]) -> impl Iterator<Item = OperationId> {
+    operations.iter().map(|operation| operation.id)
+}
+
 impl CheckedBatch {
-    /// A batch of operations that were each checked before.
+    /// A whole batch of operations that were each checked before.
     #[must_use]
     pub fn of_checked(batch: Batch, operations: Vec<CheckedOperation>) -> Self {
+        let root = batch_root(ids(&operations));
+        Self::with_root(batch, operations, root)
+    }
+
+    fn with_root(batch: Batch, operations: Vec<CheckedOperation>, root: Digest) -> Self {
         let bytes = crate::base::encode(&batch).len();
-        let root = batch_root(operations.iter().map(|operation| operation.id));
-        Self { id: batch.id(), root, bytes, batch, operations }
+        Self { id: identify(&batch, root), root, bytes, batch, operations }
     }
 
     /// What the batch's proofs are about.
@@ -157,28 +203,38 @@ impl CheckedBatch {
     pub const fn statement(&self) -> Statement {
         statement(&self.batch, self.root)
     }
+
+    /// This whole batch as it is in a block that keeps these of its operations. `kept` has an entry for each.
+    pub(super) fn keeping(&self, kept: &[bool]) -> Batch {
+        let pairs = || self.batch.operations.iter().zip(kept);
+        let operations = pairs().filter(|(_, kept)| **kept).map(|(operation, _)| operation.clone()).collect();
+        let omitted = omit(ids(&self.operations), kept);
+        let Batch { genesis, member, sequence, beacon_index, operations: _, omitted: _, proofs } = &self.batch;
+        let (genesis, member, sequence, beacon_index) = (*genesis, *member, *sequence, *beacon_index);
+        Batch { genesis, member, sequence, beacon_index, operations, omitted, proofs: proofs.clone() }
+    }
+
+    /// The batch of a block, checked, if it is this whole batch with operations left out, byte for byte.
+    #[must_use]
+    pub fn included_as(&self, batch: &Batch) -> Option<Self> {
+        let mut stay = batch.operations.iter().peekable();
+        let kept: Vec<bool> =
+            self.batch.operations.iter().map(|held| stay.next_if_eq(&held).is_some()).collect();
+        if stay.next().is_some() || self.keeping(&kept) != *batch {
+            return None;
+        }
+        let pairs = self.operations.iter().zip(&kept);
+        let operations = pairs.filter(|(_, kept)| **kept).map(|(checked, _)| checked.clone()).collect();
+        Some(Self::with_root(batch.clone(), operations, self.root))
+    }
+}
+
+fn identify(batch: &Batch, root: Digest) -> Digest {
+    ID.hash_of(&(statement(batch, root), &batch.proofs))
 }
 
 const fn statement(batch: &Batch, batch_root: Digest) -> Statement {
-    let Batch { genesis, member, sequence, beacon_index, operations: _, proofs: _ } = batch;
+    let Batch { genesis, member, sequence, beacon_index, operations: _, omitted: _, proofs: _ } = batch;
     let (genesis, member, sequence, beacon_index) = (*genesis, *member, *sequence, *beacon_index);
     Statement { genesis, member, sequence, batch_root, beacon_index }
-}
-
-/// The Merkle root over these operations, in the shape of RFC 6962 §2.1.
-#[must_use]
-pub fn batch_root(ids: impl IntoIterator<Item = OperationId>) -> Digest {
-    let leaves: Vec<Digest> = ids.into_iter().map(|id| LEAF.hash(&[&id.0.0])).collect();
-    merkle(&leaves)
-}
-
-fn merkle(leaves: &[Digest]) -> Digest {
-    match leaves {
-        [] => Digest::ZERO,
-        [leaf] => *leaf,
-        _ => {
-            let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
-            NODE.hash(&[&merkle(left).0, &merkle(right).0])
-        }
-    }
 }

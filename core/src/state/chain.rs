@@ -379,6 +379,7 @@ impl Draft {
                 next_sequence: Sequence(0),
                 tickets: BTreeMap::new(),
                 missed_audits: 0,
+                last_batch: Height::GENESIS,
             };
             self.put(&member.key, &row);
         }

@@ -2,18 +2,19 @@
 
 use super::block::BLOCK_FRAME_BYTES_MAX;
 use super::chain::Changes;
+use super::include::Included;
+use super::payable::{Carrier, Unpaid};
 use super::perform::perform;
 use super::{
-    AUDIT_MISSES_MAX, BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX,
-    BLOCK_VERSION, Batch, Block, Body, CheckedBatch, CheckedOperation, Draft, Earnings, Header, Member,
-    Receipt, SYSTEM_OPERATION_COUNT_MAX, State, SystemOperation,
+    AUDIT_MISSES_MAX, BLOCK_BYTES_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Batch, Block, Body, CheckedBatch,
+    CheckedOperation, Draft, Earnings, Header, Member, OperationId, Receipt, SYSTEM_BYTES_MAX,
+    SYSTEM_OPERATION_COUNT_MAX, State, SystemOperation,
 };
 use crate::base::{Digest, Height, MicroCaesar, PublicKey, Sequence, UnixMillis, encode};
 use crate::caesar::{BlockMovements, Ledger, Movement, Place, Reason, STAKE_MINIMUM, reward};
 use crate::hypermesh::ordering::{CertificateFault, CommitCertificate};
 use crate::hypermesh::proof::{Diligence, Expectation, FourProofSet, ProofRejection, Statement};
 use crate::planted::{self, Bug};
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -37,7 +38,7 @@ pub struct Candidate {
 pub struct Executed {
     /// The state after it.
     pub state: State,
-    /// What became of its operations, in order; a repeat has none.
+    /// What became of its operations, in order.
     pub receipts: Vec<Receipt>,
     /// Log entries that it appended, in order.
     pub entries: Vec<Vec<u8>>,
@@ -91,6 +92,22 @@ pub enum Inadmissible {
     /// More operations than a block may have.
     #[error("the block is full")]
     Full,
+    /// It carries in full a ticket that stands in the state.
+    #[error("{member} has put its ticket for beacon {beacon} on chain: the batch names it and need not carry it")]
+    RepeatsTicket {
+        /// Who submitted it.
+        member: PublicKey,
+        /// The beacon.
+        beacon: u64,
+    },
+    /// One of its operations may not be in the block; where no block is spoken of, none of them may be in the next.
+    #[error("operation {operation}: {reason}")]
+    Unpaid {
+        /// Which; the first, where none of them may.
+        operation: OperationId,
+        /// Why not.
+        reason: Unpaid,
+    },
     /// Some of the four proofs do not hold.
     #[error(transparent)]
     Proofs(#[from] ProofRejection),
@@ -139,12 +156,24 @@ pub(super) struct Moment {
 }
 
 impl State {
-    /// Whether a batch could be in the next block, if that had this time: the member, its number, the beacon
-    /// and all four proofs.
+    /// Whether a batch could be in the next block, if that had this time: the member, its number, the beacon,
+    /// all four proofs, and an operation that is paid for.
     ///
     /// # Errors
     /// With what stands against it; all the proofs that fail, if `diligence` says so.
     pub fn admit(
+        &self,
+        batch: &CheckedBatch,
+        time: UnixMillis,
+        diligence: Diligence,
+    ) -> Result<Digest, Inadmissible> {
+        let proof_hash = self.admit_in_block(batch, time, diligence)?;
+        self.require_payable(batch, time)?;
+        Ok(proof_hash)
+    }
+
+    /// As [`Self::admit`], of a batch whose operations are looked at one by one.
+    pub(super) fn admit_in_block(
         &self,
         batch: &CheckedBatch,
         time: UnixMillis,
@@ -191,10 +220,14 @@ impl State {
             return Err(Inadmissible::Sequence { given, next });
         }
         let expectation = self.expectation(&member, statement.beacon_index, time)?;
-        match proofs.verify(statement, &expectation, diligence) {
-            Err(_) if planted::is(Bug::ProofCheckSkipped) => Ok(Digest::ZERO),
-            judged => Ok(judged?),
+        let proof_hash = match proofs.verify(statement, &expectation, diligence) {
+            Err(_) if planted::is(Bug::ProofCheckSkipped) => Digest::ZERO,
+            judged => judged?,
+        };
+        if proofs.carries_ticket() && expectation.ticket.is_some() {
+            return Err(Inadmissible::RepeatsTicket { member: key, beacon: statement.beacon_index });
         }
+        Ok(proof_hash)
     }
 
     /// What the proofs of a member's batch under this beacon are held against.
@@ -235,11 +268,13 @@ impl State {
         member.is_some_and(|member| member.stake >= STAKE_MINIMUM && !member.is_suspended())
     }
 
-    /// What would become of an operation in the next block, if that had this time; `None` for one that has its receipt.
-    #[must_use]
-    pub fn rehearse(&self, operation: &CheckedOperation, time: UnixMillis) -> Option<Receipt> {
+    /// What would become of an operation in the next block, if that had this time.
+    ///
+    /// # Errors
+    /// If it may not be in that block.
+    pub fn rehearse(&self, operation: &CheckedOperation, time: UnixMillis) -> Result<Receipt, Unpaid> {
         let moment = Moment { height: self.height().next(), time };
-        perform(&mut self.draft(), operation, moment)
+        perform(&mut self.draft(), operation, &mut Carrier::of_owner(operation), moment)
     }
 
     /// Whether a system operation by a proposer could be in the next block.
@@ -250,7 +285,9 @@ impl State {
     }
 
     /// Builds the next block, leaving out what may not be in it and what would make it longer than
-    /// [`BLOCK_BYTES_MAX`]. System operations come first: the mesh runs on them.
+    /// [`BLOCK_BYTES_MAX`]. System operations come first, in the order given and in no more than [`SYSTEM_BYTES_MAX`]:
+    /// the mesh runs on them. Batches follow in the order given. Each is sure of an equal share of the room, what one
+    /// does not need goes to the others, and operations for which there is no room are left out of their batch.
     #[must_use]
     pub fn build(&self, candidate: Candidate) -> (Block, Executed) {
         let Candidate { time, proposer, batches, system, parent_commit } = candidate;
@@ -262,24 +299,19 @@ impl State {
         let mut room = BLOCK_BYTES_MAX - BLOCK_FRAME_BYTES_MAX;
         room = room.saturating_sub(encode(&parent_commit).len());
         let mut body = Body { parent_commit, ..Body::default() };
+        let mut system_room = room.min(SYSTEM_BYTES_MAX);
         for operation in system {
             let bytes = encode(&operation).len();
-            let fits = bytes <= room && body.system.len() < SYSTEM_OPERATION_COUNT_MAX;
+            let fits = bytes <= system_room && body.system.len() < SYSTEM_OPERATION_COUNT_MAX;
             if fits && draft.apply_system(&operation, &proposer, moment) {
+                system_room -= bytes;
                 room -= bytes;
                 body.system.push(operation);
             }
         }
         let mut included = Included::default();
-        let mut receipts = Vec::new();
-        for batch in batches {
-            let fits = batch.bytes <= room;
-            if fits && draft.include(&batch, moment, &mut included, &mut receipts).is_ok() {
-                room -= batch.bytes;
-                body.batches.push(batch.batch.clone());
-            }
-        }
-        let executed = draft.conclude(moment, receipts, included.operations);
+        body.batches = draft.fill(&batches, room, moment, &mut included);
+        let executed = draft.conclude(moment, included);
         let header = self.header(moment, proposer, &body, &executed.state);
         let executed = Executed { state: executed.state.crowned(header.clone()), ..executed };
         (Block { header, body }, executed)
@@ -310,12 +342,11 @@ impl State {
             }
         }
         let mut included = Included::default();
-        let mut receipts = Vec::new();
         for (position, batch) in batches.iter().enumerate() {
-            let outcome = draft.include(batch, moment, &mut included, &mut receipts);
+            let outcome = draft.include(batch, moment, &mut included);
             outcome.map_err(|reason| BlockFault::Batch { position, reason })?;
         }
-        let executed = draft.conclude(moment, receipts, included.operations);
+        let executed = draft.conclude(moment, included);
         let header = self.header(moment, block.header.proposer, &block.body, &executed.state);
         compare(&block.header, &header)?;
         Ok(Executed { state: executed.state.crowned(header), ..executed })
@@ -336,8 +367,12 @@ impl State {
         if !self.validators().contains(&header.proposer) {
             return wrong("proposer");
         }
-        if block.body.system.len() > SYSTEM_OPERATION_COUNT_MAX {
+        let system = &block.body.system;
+        if system.len() > SYSTEM_OPERATION_COUNT_MAX {
             return Err(BlockFault::TooMany { what: "system operations" });
+        }
+        if system.iter().map(|operation| encode(operation).len()).sum::<usize>() > SYSTEM_BYTES_MAX {
+            return Err(BlockFault::TooMany { what: "bytes of system operations" });
         }
         Ok(())
     }
@@ -372,64 +407,7 @@ impl State {
     }
 }
 
-/// What is in the block so far.
-#[derive(Default)]
-struct Included {
-    members: BTreeSet<PublicKey>,
-    operations: usize,
-}
-
 impl Draft {
-    fn include(
-        &mut self,
-        batch: &CheckedBatch,
-        moment: Moment,
-        included: &mut Included,
-        receipts: &mut Vec<Receipt>,
-    ) -> Result<(), Inadmissible> {
-        let key = batch.batch.member;
-        if included.members.contains(&key) {
-            return Err(Inadmissible::Second { member: key });
-        }
-        let operations = included.operations + batch.operations.len();
-        if operations > BLOCK_OPERATION_COUNT_MAX || included.members.len() == BLOCK_BATCH_COUNT_MAX {
-            return Err(Inadmissible::Full);
-        }
-        self.state().admit(batch, moment.time, Diligence::StopAtFirst)?;
-        included.members.insert(key);
-        included.operations = operations;
-        self.note_batch(batch);
-        receipts.extend(batch.operations.iter().filter_map(|operation| perform(self, operation, moment)));
-        Ok(())
-    }
-
-    /// The member's next number, its ticket if the batch carries one, and the load that sets the difficulty.
-    fn note_batch(&mut self, batch: &CheckedBatch) {
-        let key = batch.batch.member;
-        let mut member = self.state().get::<Member>(&key).expect("an admitted batch has a member");
-        let mut beacon = self.state().beacon();
-        member.next_sequence = member.next_sequence.next();
-        if let Some(ticket) = self.ticket_of(batch) {
-            member.tickets.insert(batch.batch.beacon_index, ticket);
-            member.missed_audits = 0;
-        }
-        let oldest = beacon.index.saturating_sub(1);
-        member.tickets.retain(|index, _| *index >= oldest);
-        self.put(&key, &member);
-        beacon.operations = beacon.operations.saturating_add(batch.operations.len() as u64);
-        self.put(&(), &beacon);
-    }
-
-    /// The digest of the ticket that a batch carries in full.
-    fn ticket_of(&self, batch: &CheckedBatch) -> Option<Digest> {
-        let beacon = self.state().beacon();
-        let value = match beacon.previous {
-            Some((previous, _)) if batch.batch.beacon_index != beacon.index => previous,
-            _ => beacon.value,
-        };
-        batch.batch.proofs.ticket(&value, &batch.batch.member)
-    }
-
     /// Pays those whose precommits decided the parent, in equal parts, if they have the minimum at stake.
     fn reward(&mut self, commit: Option<&CommitCertificate>, moment: Moment) {
         let Some(commit) = commit else { return };
@@ -458,8 +436,9 @@ impl Draft {
         self.put(&(), &earnings);
     }
 
-    fn conclude(mut self, moment: Moment, receipts: Vec<Receipt>, operations: usize) -> Executed {
-        self.follow_load(operations);
+    fn conclude(mut self, moment: Moment, included: Included) -> Executed {
+        let Included { receipts, paid, .. } = included;
+        self.follow_load(paid);
         self.fix_revocation_list(moment);
         self.renew_beacon(moment.time);
         self.mark_horizon(moment);

@@ -5,14 +5,15 @@ use super::{Action, Draft, State};
 use crate::base::MicroCaesar;
 use crate::caesar::{
     ANNOUNCE_FEE, BOND_FEE, ISSUE_FEE, NAME_RENT, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE,
-    TRANSFER_FEE, at_rate, next_fee_rate,
+    TRANSFER_FEE, at_rate, next_fee_rate, with_bytes,
 };
 
-/// What an action costs its owner at the floor of the fees.
+/// What an operation of so many bytes costs its owner at the floor of the fees, rent apart. What is free has no price for
+/// bytes either: its length is bounded by what it is.
 #[must_use]
-pub(super) const fn listed_fee(action: &Action) -> MicroCaesar {
-    match action {
-        Action::Attest => MicroCaesar::ZERO,
+pub(super) const fn listed_fee(action: &Action, bytes: usize) -> MicroCaesar {
+    let price = match action {
+        Action::Attest => return MicroCaesar::ZERO,
         Action::IssueCertificate(_) => ISSUE_FEE,
         Action::RegisterName(_) => REGISTER_FEE,
         Action::SetRecords(_) => RECORDS_FEE,
@@ -21,7 +22,8 @@ pub(super) const fn listed_fee(action: &Action) -> MicroCaesar {
         Action::Bond(_) | Action::Unbond(_) => BOND_FEE,
         Action::RenewName(_) => RENEW_FEE,
         Action::AnnounceService(_) | Action::WithdrawService(_) => ANNOUNCE_FEE,
-    }
+    };
+    with_bytes(price, bytes)
 }
 
 impl State {
@@ -31,14 +33,15 @@ impl State {
         self.get::<FeeRate>(&()).unwrap_or_default()
     }
 
-    /// What an action costs its owner in the next block, rent apart.
+    /// What an operation of so many bytes costs its owner in the next block, rent apart.
     #[must_use]
-    pub fn fee(&self, action: &Action) -> MicroCaesar {
-        at_rate(listed_fee(action), self.fee_rate().thousandths)
+    pub fn fee(&self, action: &Action, bytes: usize) -> MicroCaesar {
+        at_rate(listed_fee(action, bytes), self.fee_rate().thousandths)
     }
 
     /// The rent that an action pays, if it is done.
-    pub(super) fn rent(&self, action: &Action) -> MicroCaesar {
+    #[must_use]
+    pub fn rent(&self, action: &Action) -> MicroCaesar {
         let top = match action {
             Action::RegisterName(register) => register.name.parent().as_ref() == self.zone_of(&register.name),
             Action::RenewName(_) => true,
@@ -49,7 +52,7 @@ impl State {
 }
 
 impl Draft {
-    /// Sets the rate for the next block, after one with so many operations.
+    /// Sets the rate for the next block, after one with so many operations that paid.
     pub(super) fn follow_load(&mut self, operations: usize) {
         let before = self.state().fee_rate();
         let target = self.state().genesis_document().profile.fee_target_operations();

@@ -3,8 +3,8 @@
 //! [`State::execute`] takes a state and what a block says, and gives the state after it, receipts, and log
 //! entries. Three levels of failure are kept apart: a block whose form, roots, signatures or proofs are
 //! wrong is invalid ([`BlockFault`]); a batch with malformed content or a bad proof may not be in a block
-//! ([`BatchFault`], [`Inadmissible`]); a well-formed operation that fails policy or funds gets a receipt that
-//! says so ([`Refusal`]) and pays its fee.
+//! ([`BatchFault`], [`Inadmissible`]), and neither may an operation that pays for nothing ([`Unpaid`]); a well-formed
+//! operation that pays its fee and fails policy gets a receipt that says so ([`Refusal`]).
 //!
 //! No clock is read here. Validity is a function of the parent state and the block alone.
 
@@ -13,6 +13,7 @@ mod attendance;
 mod audit;
 mod authority;
 mod batch;
+mod batch_tree;
 mod block;
 mod bond;
 mod chain;
@@ -20,9 +21,11 @@ mod execute;
 mod fee;
 mod genesis;
 mod history;
+mod include;
 mod offence;
 mod operation;
 mod overdue;
+mod payable;
 mod perform;
 mod receipt;
 mod rent;
@@ -50,7 +53,8 @@ pub use announce::{
 pub use attendance::{ABSENT_AFTER_TURNS, PLAIN_TURN_PERIOD};
 pub use audit::AUDIT_MISSES_MAX;
 pub use authority::{ConsensusProof, PUBLISHED_TTL_SECONDS, cosigner_name};
-pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch, batch_root};
+pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, BatchFault, CheckedBatch};
+pub use batch_tree::{BATCH_TREE_HEIGHT_MAX, Omitted, batch_root};
 pub use block::{
     BLOCK_BATCH_COUNT_MAX, BLOCK_BYTES_MAX, BLOCK_OPERATION_COUNT_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Block,
     Body, Header,
@@ -68,6 +72,7 @@ pub use operation::{
     OperationFault, OperationId, RegisterName, RenewName, RevokeCertificate, SERVICE_PORT_COUNT_MAX,
     SetRecords, TLSA_COUNT_MAX, Transfer, Unbond,
 };
+pub use payable::Unpaid;
 pub(crate) use perform::holding_of;
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
 pub(crate) use rent::term_of;
@@ -84,8 +89,8 @@ pub use row::{
 pub use service::{ANNOUNCED_TTL_SECONDS, INSTANCE_COUNT_MAX};
 pub use service_port::{InvalidServicePort, Protocol, ServicePort};
 pub use system::{
-    ABORT_REASON_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX, SystemAction,
-    SystemOperation,
+    ABORT_REASON_BYTES_MAX, SYSTEM_BYTES_MAX, SYSTEM_OPERATION_BYTES_MAX, SYSTEM_OPERATION_COUNT_MAX,
+    SystemAction, SystemOperation,
 };
 pub use totals::{Holdings, Totals};
 pub use tree::TreeHasher;

@@ -80,7 +80,8 @@ pub struct OperationBody {
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Nothing but to carry a member's ticket on chain. Costs nothing; only members may.
+    /// Nothing but to carry a member's ticket on chain. Costs nothing; only members may, each in a batch of its own that
+    /// puts a ticket on chain, once.
     Attest,
     /// Issue a certificate.
     IssueCertificate(IssueCertificate),
@@ -273,6 +274,8 @@ pub enum OperationFault {
 pub struct CheckedOperation {
     /// Its id.
     pub id: OperationId,
+    /// How many bytes it takes, encoded.
+    pub bytes: usize,
     /// The operation.
     pub operation: Operation,
     /// What its certificate request asks for, if it is one.
@@ -301,6 +304,12 @@ impl Operation {
         self.body.id()
     }
 
+    /// How many bytes it takes, encoded: its fee depends on them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        crate::base::encode(self).len()
+    }
+
     /// Checks all that does not depend on the state: the form, the bounds, the signature, the request.
     ///
     /// # Errors
@@ -309,7 +318,7 @@ impl Operation {
         if self.body.genesis != *genesis {
             return Err(OperationFault::OtherMesh { genesis: self.body.genesis });
         }
-        let bytes = crate::base::encode(&self).len();
+        let bytes = self.bytes();
         if bytes > OPERATION_BYTES_MAX {
             return Err(OperationFault::TooLong { bytes });
         }
@@ -320,7 +329,7 @@ impl Operation {
             return Err(OperationFault::Signature { owner });
         }
         let request = self.body.action.check()?;
-        Ok(CheckedOperation { id, operation: self, request })
+        Ok(CheckedOperation { id, bytes, operation: self, request })
     }
 }
 

@@ -3,75 +3,53 @@
 //! Every rule is checked before anything changes, so a refused operation moves nothing but its fee.
 
 use super::execute::Moment;
+use super::payable::{Carrier, Unpaid};
 use super::rent::{NameTerm, term_of};
 use super::row::{Published, own_records_key};
 use super::{
-    Action, CheckedOperation, Draft, Due, Effect, IssueCertificate, Member, NameOwner, OPERATION_MS_LIFE_MAX,
-    OperationBody, Outcome, Receipt, Refusal, RegisterName, RowSource, SetRecords, State, Transfer, get,
+    Action, CheckedOperation, Draft, Due, Effect, IssueCertificate, Member, NameOwner, Outcome, Receipt,
+    Refusal, RegisterName, RowSource, SetRecords, State, Transfer, get,
 };
-use crate::base::{MicroCaesar, PublicKey, UnixMillis};
+use crate::base::{PublicKey, UnixMillis};
 use crate::caesar::{Ledger, LedgerFault, Movement, Place, Reason};
 use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{RecordSet, RecordType, check_name};
 use alloc::vec::Vec;
 
-/// Carries out an operation and notes its receipt. `None` if it is a repeat: its receipt stands already.
-pub(super) fn perform(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Option<Receipt> {
+/// Carries out an operation that is paid for, and notes its receipt.
+///
+/// # Errors
+/// If it may not be in a block here. Then nothing has changed.
+pub(super) fn perform(
+    draft: &mut Draft,
+    operation: &CheckedOperation,
+    carrier: &mut Carrier,
+    moment: Moment,
+) -> Result<Receipt, Unpaid> {
     let body = &operation.operation.body;
-    if draft.state().get::<Receipt>(&operation.id).is_some() {
-        if planted::is(Bug::FreeRetry) {
-            drop(act(draft, operation, moment));
-        }
-        return None;
+    let amount = draft.state().payable_by(operation, *carrier, moment)?;
+    if planted::is(Bug::FreeRetry)
+        && let Some(receipt) = draft.state().get::<Receipt>(&operation.id)
+    {
+        drop(act(draft, operation, moment));
+        return Ok(receipt);
     }
-    let receipt = |fee, outcome| Receipt {
-        operation: operation.id,
-        owner: body.owner,
-        height: moment.height,
-        time: moment.time,
-        fee,
-        outcome,
-    };
-    // These two leave no trace and cost nothing: an operation that may come again later must not be charged
-    // each time that somebody puts it into a block.
-    if let Some(refusal) = out_of_time(body, moment) {
-        return Some(receipt(MicroCaesar::ZERO, Outcome::Refused(refusal)));
+    let (source, target) = (Place::Account(body.owner), Place::Reserve);
+    let fee = Movement { source, target, amount, reason: Reason::Fee, operation: Some(operation.id.0) };
+    pay(draft, fee, body.owner).map_err(Unpaid::Refused)?;
+    if body.action == Action::Attest {
+        carrier.attests = false;
     }
-    let receipt = match charge(draft, operation) {
-        Err(refusal) => receipt(MicroCaesar::ZERO, Outcome::Refused(refusal)),
-        Ok(fee) => {
-            let outcome = match act(draft, operation, moment) {
-                Ok(effect) => Outcome::Done(effect),
-                Err(refusal) => Outcome::Refused(refusal),
-            };
-            receipt(fee, outcome)
-        }
+    let outcome = match act(draft, operation, moment) {
+        Ok(effect) => Outcome::Done(effect),
+        Err(refusal) => Outcome::Refused(refusal),
     };
+    let (height, time) = (moment.height, moment.time);
+    let receipt = Receipt { operation: operation.id, owner: body.owner, height, time, fee: amount, outcome };
     draft.put(&operation.id, &receipt);
     draft.schedule(body.expires, Due::Receipt(operation.id));
-    Some(receipt)
-}
-
-fn out_of_time(body: &OperationBody, moment: Moment) -> Option<Refusal> {
-    let (expires, time) = (body.expires, moment.time);
-    if expires < time {
-        return Some(Refusal::Expired { expires, time });
-    }
-    (expires.since(time) > OPERATION_MS_LIFE_MAX).then_some(Refusal::ExpiresTooLate { expires, time })
-}
-
-fn charge(draft: &mut Draft, operation: &CheckedOperation) -> Result<MicroCaesar, Refusal> {
-    let body = &operation.operation.body;
-    let amount = draft.state().fee(&body.action);
-    let asked = amount.checked_add(draft.state().rent(&body.action)).unwrap_or(MicroCaesar(u64::MAX));
-    if asked > body.fee_max {
-        return Err(Refusal::FeeMax { asked, fee_max: body.fee_max });
-    }
-    let source = Place::Account(body.owner);
-    let operation = Some(operation.id.0);
-    let movement = Movement { source, target: Place::Reserve, amount, reason: Reason::Fee, operation };
-    pay(draft, movement, body.owner).map(|()| amount)
+    Ok(receipt)
 }
 
 pub(super) fn pay(draft: &mut Draft, movement: Movement, owner: PublicKey) -> Result<(), Refusal> {

@@ -192,6 +192,8 @@ pub struct Member {
     /// For how many beacons in a row, up to now, it has put no ticket on chain; counted up to
     /// [`AUDIT_MISSES_MAX`](super::AUDIT_MISSES_MAX).
     pub missed_audits: u32,
+    /// The last block with a batch of its own; zero before the first. Who has waited longest comes first.
+    pub last_batch: Height,
 }
 
 /// A validator: who votes and holds key shares.

@@ -13,8 +13,13 @@ use serde::{Deserialize, Serialize};
 pub const SYSTEM_OPERATION_COUNT_MAX: usize = 256;
 /// The most bytes in one encoded system operation.
 pub const SYSTEM_OPERATION_BYTES_MAX: usize = 256 * 1024;
+/// The most bytes that all system operations of a block take, encoded: a quarter of the block. The rest is left for
+/// batches, however much validators have to say.
+pub const SYSTEM_BYTES_MAX: usize = 1024 * 1024;
 /// The most bytes in the reason of an abort.
 pub const ABORT_REASON_BYTES_MAX: usize = 512;
+
+const _: () = assert!(SYSTEM_OPERATION_BYTES_MAX <= SYSTEM_BYTES_MAX);
 
 const ID: Domain = Domain::new("hypermesh v1 system operation");
 

@@ -7,14 +7,14 @@
 //! refused for another reason than its funds is not this check's business.
 
 use super::{Chain, Violation};
-use hypermesh_core::base::{Height, MicroCaesar, PublicKey, UnixMillis};
+use hypermesh_core::base::{Height, MicroCaesar, PublicKey, UnixMillis, encode};
 use hypermesh_core::caesar::{
     ANNOUNCE_FEE, BOND_FEE, BlockMovements, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, Movement, NAME_RENT,
     Place, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, REWARD_MS_DIVISOR, REWARD_MS_MAX, Reason,
     STAKE_MINIMUM, TRANSFER_FEE,
 };
 use hypermesh_core::state::{
-    Account, Action, Block, Member, Operation, OperationId, Outcome, Receipt, Refusal, State, SystemAction,
+    Account, Action, Block, Member, Operation, OperationId, Outcome, Receipt, State, SystemAction,
     SystemOperation, Unbonding,
 };
 use hypermesh_core::trustchain::DomainName;
@@ -84,15 +84,13 @@ impl LedgerCheck {
             model.punish(operation).map_err(broken)?;
         }
         let (time, unbonding_ms) = (block.header.time, model.unbonding_ms);
-        let mut receipts = decided.receipts.iter().peekable();
+        let mut receipts = decided.receipts.iter();
         for operation in block.body.batches.iter().flat_map(|batch| &batch.operations) {
-            let id = operation.id();
-            let receipt = receipts.next_if(|receipt| receipt.operation == id);
-            once(&mut self.carried_out, id, receipt, height).map_err(broken)?;
-            if let Some(receipt) = receipt {
-                self.means.insert(id, model.means(operation));
-                model.carry_out(operation, receipt, time.plus(unbonding_ms)).map_err(broken)?;
-            }
+            let receipt = receipts.next().filter(|receipt| receipt.operation == operation.id());
+            let receipt = receipt.ok_or_else(|| broken(format!("operation {} has no receipt", operation.id())))?;
+            once(&mut self.carried_out, receipt.operation, height).map_err(broken)?;
+            self.means.insert(receipt.operation, model.means(operation));
+            model.carry_out(operation, receipt, time.plus(unbonding_ms)).map_err(broken)?;
         }
         if let Some(receipt) = receipts.next() {
             return Err(broken(format!("a receipt for {}, which it does not carry", receipt.operation)));
@@ -125,31 +123,27 @@ fn standing(state: &State) -> BTreeMap<OperationId, Height> {
     state.rows::<Receipt>(Vec::new()).map(|(_, receipt)| (receipt.operation, receipt.height)).collect()
 }
 
-/// An operation that is in time has one receipt, in one block; one that is not may come as often as it likes.
+/// An operation is in one block.
 fn once(
     carried_out: &mut BTreeMap<OperationId, Height>,
     id: OperationId,
-    receipt: Option<&Receipt>,
     height: Height,
 ) -> Result<(), String> {
-    match (receipt, carried_out.get(&id)) {
-        (None, None) => Err(format!("operation {id} has no receipt")),
-        (None, Some(_)) => Ok(()),
-        (Some(receipt), _) if out_of_time(&receipt.outcome) => Ok(()),
-        (Some(_), Some(before)) => Err(format!("operation {id} was carried out in block {before} already")),
-        (Some(_), None) => {
-            carried_out.insert(id, height);
-            Ok(())
-        }
+    match carried_out.insert(id, height) {
+        Some(before) => Err(format!("operation {id} was carried out in block {before} already")),
+        None => Ok(()),
     }
 }
 
-const fn out_of_time(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Refused(Refusal::Expired { .. } | Refusal::ExpiresTooLate { .. }))
+/// What an operation costs by the list: its action, and each byte past a kilobyte. Attestations are free.
+fn price(operation: &Operation) -> u64 {
+    match (&operation.body.action, encode(operation).len() as u64) {
+        (Action::Attest, _) => 0,
+        (action, bytes) => price_of(action) + bytes.saturating_sub(1024),
+    }
 }
 
-/// What an action costs.
-const fn price(action: &Action) -> u64 {
+const fn price_of(action: &Action) -> u64 {
     match action {
         Action::IssueCertificate(_) => ISSUE_FEE.0,
         Action::RegisterName(_) => REGISTER_FEE.0,
@@ -240,14 +234,12 @@ impl Model {
     ) -> Result<(), String> {
         let (owner, action) = (operation.body.owner, &operation.body.action);
         let (account, id) = (Place::Account(owner), Some(receipt.operation));
-        let cost = match &receipt.outcome {
-            outcome if out_of_time(outcome) => 0,
-            Outcome::Refused(Refusal::FeeMax { .. }) if self.asks(action) > operation.body.fee_max.0 => 0,
-            Outcome::Refused(Refusal::Funds { .. }) if self.holds(account) < self.fee(action) => 0,
-            Outcome::Done(_) | Outcome::Refused(_) => self.fee(action),
-        };
-        if cost > operation.body.fee_max.0 {
-            return Err(format!("operation {} paid more than its owner's limit", receipt.operation));
+        let cost = self.fee(operation);
+        if self.asks(operation) > operation.body.fee_max.0 {
+            return Err(format!("operation {} asks for more than its owner's limit", receipt.operation));
+        }
+        if operation.body.expires < self.time {
+            return Err(format!("operation {} had expired", receipt.operation));
         }
         if receipt.fee.0 != cost {
             return Err(format!(
@@ -282,14 +274,14 @@ impl Model {
         }
     }
 
-    /// What an action costs now, by the list and the load.
-    fn fee(&self, action: &Action) -> u64 {
-        price(action) * self.rate / FEE_RATE_FLOOR
+    /// What an operation costs now, by the list and the load.
+    fn fee(&self, operation: &Operation) -> u64 {
+        price(operation) * self.rate / FEE_RATE_FLOOR
     }
 
     /// The same with the rent that it would pay.
-    fn asks(&self, action: &Action) -> u64 {
-        self.fee(action) + self.rent(action)
+    fn asks(&self, operation: &Operation) -> u64 {
+        self.fee(operation) + self.rent(&operation.body.action)
     }
 
     /// The rent that an action pays, if it is done. A name below another costs none.
@@ -317,14 +309,16 @@ impl Model {
             account: self.holds(Place::Account(owner)),
             stake: self.holds(Place::Stake(owner)),
             releases: self.releases.iter().filter(|(_, whose, _)| *whose == owner).count(),
-            fee: self.fee(action),
+            fee: self.fee(operation),
             rent: self.rent(action),
         }
     }
 
     /// An eighth more after twice as many operations as the target, an eighth less after none, and between in between.
+    /// What is free is no load.
     fn follow_load(&mut self, block: &Block) {
-        let operations: u64 = block.body.batches.iter().map(|batch| batch.operations.len() as u64).sum();
+        let operations = block.body.batches.iter().flat_map(|batch| &batch.operations);
+        let operations = operations.filter(|operation| operation.body.action != Action::Attest).count() as u64;
         let by = |distance: u64| (self.rate * distance.min(self.target) / self.target / 8).max(1);
         self.rate = match operations {
             _ if operations > self.target => (self.rate + by(operations - self.target)).min(FEE_RATE_CEILING),

@@ -11,7 +11,6 @@ use hypermesh_core::hypermesh::ordering::CommitCertificate;
 use hypermesh_core::hypermesh::proof::{Diligence, Expectation, Statement};
 use hypermesh_core::state::{
     BLOCK_OPERATION_COUNT_MAX, Batch, Block, CheckedBatch, Executed, Genesis, Header, Member, State,
-    batch_root,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,7 +62,7 @@ fn check_place(parent: &State, header: &Header) -> Result<(), String> {
 
 /// Checks every signature in a batch, its number, and all four proofs.
 fn check_batch(parent: &State, header: &Header, batch: &Batch) -> Result<CheckedBatch, String> {
-    let checked = batch.clone().check(&parent.genesis_hash()).map_err(|fault| fault.to_string())?;
+    let checked = batch.clone().check_included(&parent.genesis_hash()).map_err(|fault| fault.to_string())?;
     for operation in &batch.operations {
         let owner = operation.body.owner;
         owner
@@ -78,7 +77,7 @@ fn check_batch(parent: &State, header: &Header, batch: &Batch) -> Result<Checked
         genesis: parent.genesis_hash(),
         member: batch.member,
         sequence: member.next_sequence,
-        batch_root: batch_root(batch.operations.iter().map(|operation| operation.id())),
+        batch_root: batch.root(),
         beacon_index: batch.beacon_index,
     };
     let expectation =

@@ -87,6 +87,7 @@ fn a_proof_that_its_own_member_got_wrong_is_named_alone() {
             sequence: statement.sequence,
             beacon_index: 0,
             operations,
+            omitted: Vec::new(),
             proofs,
         };
         check_batch(&mesh.state, &batch)

@@ -97,6 +97,12 @@ pub fn prove_set(
 }
 
 impl FourProofSet {
+    /// Whether the set carries its ticket in full.
+    #[must_use]
+    pub const fn carries_ticket(&self) -> bool {
+        matches!((&self.space_proof, &self.time_proof), (SpaceProof::Full(_), TimeProof::Full(_)))
+    }
+
     /// The digest of the ticket that the set carries in full: what the state records when it applies a batch
     /// whose set was verified. `None` if the set names its ticket.
     #[must_use]

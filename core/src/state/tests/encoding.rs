@@ -192,6 +192,7 @@ fn rows(found: &mut Vec<(String, Digest)>) {
         next_sequence: Sequence(7),
         tickets,
         missed_audits: 2,
+        last_batch: Height(4),
     };
     row(found, "member", &key(1), &member);
     let address = "[2001:db8::1]:4433".parse().unwrap();

@@ -113,6 +113,9 @@ fn a_batch_with_any_field_changed_may_not_be_in_a_block() {
             sequence: |sequence: &mut Sequence| *sequence = sequence.next(),
             beacon_index: |index: &mut u64| *index += 1,
             operations: |operations: &mut Vec<Operation>| operations.push(more.clone()),
+            omitted: |omitted: &mut Vec<Omitted>| {
+                omitted.push(Omitted { first: 1, height: 0, root: Digest([3; 32]) })
+            },
             proofs: |proofs: &mut FourProofSet| proofs.work_proof.nonces[0] ^= 1,
         }
     );
@@ -121,7 +124,10 @@ fn a_batch_with_any_field_changed_may_not_be_in_a_block() {
         // By whoever looks at the proofs first, and by whoever looks at the signatures first.
         let proofs = mesh.state.admit_proofs(&batch, time, Diligence::StopAtFirst);
         assert!(proofs.is_err() || field == "genesis", "{field}");
-        match batch.check(&mesh.genesis_hash()) {
+        if field == "omitted" {
+            assert_eq!(batch.clone().check(&mesh.genesis_hash()).err(), Some(BatchFault::Shortened));
+        }
+        match batch.check_included(&mesh.genesis_hash()) {
             Err(fault) => assert_eq!((field, fault), ("genesis", BatchFault::OtherMesh)),
             Ok(checked) => {
                 let refused = mesh.state.admit(&checked, time, Diligence::StopAtFirst).expect_err(field);

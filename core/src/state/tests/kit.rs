@@ -101,6 +101,12 @@ pub(crate) fn plot_of(member: &PublicKey) -> Plot {
     Plotter::new(Profile::Sim.proofs().space, plot_key("test", Profile::Sim, member)).finish()
 }
 
+/// The batches of a block, checked, of those that it was built from.
+pub(crate) fn included(block: &Block, given: &[Arc<CheckedBatch>]) -> Vec<Arc<CheckedBatch>> {
+    let checked = |batch: &Batch| given.iter().find_map(|whole| whole.included_as(batch)).map(Arc::new);
+    block.body.batches.iter().map(|batch| checked(batch).expect("a block has the batches given")).collect()
+}
+
 fn chain_of(validator: &SecretKey) -> Vec<Digest> {
     core::iter::successors(Some(Digest(*validator.seed())), |link| Some(reveal_link(link)))
         .take(REVEALS)
@@ -254,11 +260,19 @@ impl Mesh {
         }
     }
 
-    /// Builds the next block, executes it as the other validators do, and makes it the last.
+    /// Builds the next block with all of these batches, executes it as the other validators do, and makes it the last.
     pub(crate) fn advance(&mut self, candidate: Candidate) -> Vec<Receipt> {
-        let batches = candidate.batches.clone();
+        let count = candidate.batches.len();
+        let receipts = self.advance_with_what_pays(candidate);
+        assert_eq!(self.blocks.last().unwrap().body.batches.len(), count, "a batch was left out");
+        receipts
+    }
+
+    /// As [`Self::advance`]; a batch of which nobody pays for anything is left out.
+    pub(crate) fn advance_with_what_pays(&mut self, candidate: Candidate) -> Vec<Receipt> {
+        let given = candidate.batches.clone();
         let (block, built) = self.state.build(candidate);
-        assert_eq!(block.body.batches.len(), batches.len(), "a batch was left out");
+        let batches = included(&block, &given);
         let executed = self.state.execute(&block, &batches).unwrap();
         assert_eq!(executed.state.head(), built.state.head());
         assert_eq!(executed.receipts, built.receipts);
@@ -345,20 +359,47 @@ impl Mesh {
         };
         let ticket = prove_ticket(&self.plots[&key], &value, &key, &Profile::Sim.proofs());
         let proofs = prove_set(&ticket, full, &statement, &value, difficulty, member);
-        Batch { genesis: self.genesis_hash(), member: key, sequence, beacon_index, operations, proofs }
+        let (genesis, omitted) = (self.genesis_hash(), Vec::new());
+        Batch { genesis, member: key, sequence, beacon_index, operations, omitted, proofs }
     }
 
     pub(crate) fn checked(&self, batch: Batch) -> Arc<CheckedBatch> {
         Arc::new(batch.check(&self.genesis_hash()).unwrap())
     }
 
-    /// Has the first validator carry operations into a block. Its ticket is on chain in time, or the next
-    /// beacon is waited for.
+    /// Has the first validator carry operations into a block, those that are paid for. Its ticket is on chain in time,
+    /// or the next beacon is waited for.
     pub(crate) fn carry(&mut self, operations: Vec<Operation>) -> Vec<Receipt> {
         let carrier = self.validators[0].clone();
-        self.await_ticket_time(&carrier);
-        let batch = self.checked(self.batch(&carrier, operations));
-        self.advance(Candidate { batches: vec![batch], ..self.candidate() })
+        self.carry_by(&carrier, operations)
+    }
+
+    /// Has a member carry operations into a block, those that are paid for.
+    pub(crate) fn carry_by(&mut self, carrier: &SecretKey, operations: Vec<Operation>) -> Vec<Receipt> {
+        self.await_ticket_time(carrier);
+        let batch = self.checked(self.batch(carrier, operations));
+        self.advance_with_what_pays(Candidate { batches: vec![batch], ..self.candidate() })
+    }
+
+    /// The receipt of one operation, or why it may be in no block.
+    pub(crate) fn carry_or_leave_out(&mut self, operation: Operation) -> Result<Receipt, Unpaid> {
+        let checked = operation.clone().check(&self.genesis_hash()).unwrap();
+        self.await_ticket_time(&self.validators[0].clone());
+        let foreseen = self.state.payable(&checked, self.candidate().time);
+        match self.carry(vec![operation]).pop() {
+            Some(receipt) => {
+                assert_eq!(foreseen, Ok(receipt.fee));
+                Ok(receipt)
+            }
+            None => Err(foreseen.expect_err("what is paid for is in the block")),
+        }
+    }
+
+    /// Why an operation may be in no block.
+    pub(crate) fn unpaid(&mut self, owner: &SecretKey, action: Action) -> Unpaid {
+        self.await_ticket_time(&self.validators[0].clone());
+        let operation = self.operation(owner, action);
+        self.carry_or_leave_out(operation).expect_err("nobody pays for it")
     }
 
     /// Lets time pass until a member's ticket may be in the next block, if it is not on chain.
@@ -489,7 +530,8 @@ pub(crate) fn only(state: &State, time: UnixMillis, operations: &[Operation]) ->
         .iter()
         .map(|operation| {
             let checked = operation.clone().check(&state.genesis_hash()).unwrap();
-            perform::perform(&mut draft, &checked, moment).unwrap()
+            let mut carrier = payable::Carrier::of_owner(&checked);
+            perform::perform(&mut draft, &checked, &mut carrier, moment).unwrap()
         })
         .collect();
     (draft.finish().0, receipts)

@@ -4,7 +4,7 @@ use super::kit::*;
 use crate::base::{Digest, Domain, Height, MicroCaesar, Profile, SecretKey, Sequence};
 use crate::caesar::{Place, REWARD_MS_DIVISOR};
 use crate::hypermesh::committee::KeyGeneration;
-use crate::hypermesh::proof::{ProofFault, ProofKind, SpaceProof};
+use crate::hypermesh::proof::{Diligence, ProofFault, ProofKind, SpaceProof};
 use crate::state::execute::Moment;
 use crate::state::*;
 use alloc::collections::BTreeMap;
@@ -26,7 +26,7 @@ fn a_ticket_is_recorded_once_and_then_named() {
     let mut mesh = Mesh::new();
     let member = mesh.member.clone();
     for (sequence, carried) in [(0, true), (1, false), (2, false)] {
-        let operation = attest(&mut mesh, &member);
+        let operation = mesh.operation(&alice(), transfer(&bob(), 5));
         let batch = mesh.batch(&member, vec![operation]);
         assert_eq!(matches!(batch.proofs.space_proof, SpaceProof::Full(_)), carried);
         assert_eq!(batch.sequence, Sequence(sequence));
@@ -35,9 +35,11 @@ fn a_ticket_is_recorded_once_and_then_named() {
         let row: Member = mesh.state.get(&member.public()).unwrap();
         assert_eq!(row.tickets.keys().collect::<Vec<_>>(), [&0]);
     }
-    let operation = attest(&mut mesh, &member);
+    let operation = mesh.operation(&alice(), transfer(&bob(), 5));
     let again = mesh.checked(mesh.prove(&member, Sequence(3), 0, true, vec![operation]));
-    mesh.advance(Candidate { batches: vec![again], ..mesh.candidate() });
+    let refused = mesh.state.admit(&again, mesh.candidate().time, Diligence::StopAtFirst);
+    let expected = Inadmissible::RepeatsTicket { member: member.public(), beacon: 0 };
+    assert_eq!(refused, Err(expected), "its bytes would be carried for nothing");
 }
 
 #[test]
@@ -49,7 +51,7 @@ fn a_ticket_goes_on_chain_until_its_deadline_and_no_later() {
     let batch = mesh.checked(mesh.batch(&member, vec![operation]));
     let made = mesh.state.beacon().time;
     let deadline = made.plus(DEADLINE);
-    let admit = |time| mesh.state.admit(&batch, time, crate::hypermesh::proof::Diligence::NameAll);
+    let admit = |time| mesh.state.admit(&batch, time, Diligence::NameAll);
     assert!(admit(deadline).is_ok());
     let Err(Inadmissible::Proofs(rejection)) = admit(deadline.plus(1)) else { panic!("admitted") };
     let failed: Vec<_> = rejection.failed.iter().map(|failed| (failed.proof, failed.reason)).collect();
@@ -71,7 +73,7 @@ fn a_ticket_serves_under_its_beacon_and_the_next_and_is_then_forgotten() {
     let member = mesh.member.clone();
     let carry = |mesh: &mut Mesh, beacon| {
         let row: Member = mesh.state.get(&member.public()).unwrap();
-        let operation = attest(mesh, &member);
+        let operation = mesh.operation(&alice(), transfer(&bob(), 5));
         let full = !row.tickets.contains_key(&beacon);
         let batch = mesh.checked(mesh.prove(&member, row.next_sequence, beacon, full, vec![operation]));
         mesh.advance(Candidate { batches: vec![batch], ..mesh.candidate() });
@@ -167,7 +169,9 @@ fn the_difficulty_follows_the_load_and_the_last_one_holds_for_the_last_beacon() 
     let batches: Vec<_> = members
         .iter()
         .map(|member| {
-            let operations = (0..BATCH_OPERATION_COUNT_MAX).map(|_| attest(&mut mesh, member)).collect();
+            let transfer = || transfer(&bob(), 1);
+            let operations =
+                (0..BATCH_OPERATION_COUNT_MAX).map(|_| mesh.operation(&alice(), transfer())).collect();
             mesh.checked(mesh.batch(member, operations))
         })
         .collect();
@@ -178,7 +182,7 @@ fn the_difficulty_follows_the_load_and_the_last_one_holds_for_the_last_beacon() 
     assert_eq!((beacon.difficulty, beacon.previous_difficulty), (floor + floor / 8, floor));
     assert_eq!(beacon.operations, 0);
     // Proved for the old beacon, at the old difficulty.
-    let operation = attest(&mut mesh, &members[0]);
+    let operation = mesh.operation(&alice(), transfer(&bob(), 5));
     let old = mesh.checked(mesh.prove(&members[0], Sequence(1), 0, false, vec![operation]));
     mesh.advance(Candidate { batches: vec![old], ..mesh.candidate() });
     mesh.pass(PERIOD);

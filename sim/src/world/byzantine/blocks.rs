@@ -52,7 +52,7 @@ impl Liar {
                 }
                 let genesis = scene.genesis();
                 let batches =
-                    block.body.batches.iter().filter_map(|batch| batch.clone().check(&genesis).ok());
+                    block.body.batches.iter().filter_map(|batch| batch.clone().check_included(&genesis).ok());
                 let batches = batches.map(Arc::new).collect();
                 Some(rebuilt(state, block, 0, batches, |operation| !reveals(operation)))
             }

@@ -78,6 +78,7 @@ impl Liar {
             sequence: statement.sequence,
             beacon_index: statement.beacon_index,
             operations: vec![operation],
+            omitted: Vec::new(),
             proofs: prove_set(&ticket, true, &statement, &beacon.value, beacon.difficulty, scene.stolen),
         };
         let no_traces: Vec<(u16, [u8; 16])> = Vec::new();

@@ -1,0 +1,106 @@
+//! Operations that nobody would pay for: they are refused here, with the reason, and never put before the mesh.
+//!
+//! A block has no place for them, see [`crate::state::Unpaid`], so no receipt tells their owner what became of them. The
+//! member that was asked does.
+
+use super::Node;
+use super::submit::BATCH_ROOM_BYTES_MAX;
+use crate::api::{ApiFault, FaultKind};
+use crate::base::{MicroCaesar, reached};
+use crate::caesar::Place;
+use crate::state::{Action, CheckedOperation, Outcome, Receipt, Refusal, Unpaid};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+impl Node {
+    /// Why an operation would be refused, if it would be, by the next block. Where the last one is old, because the mesh
+    /// stood still, its time says nothing about how far ahead an expiry lies: this node's clock does.
+    pub(super) fn foreseen_refusal(&self, operation: &CheckedOperation) -> Option<Refusal> {
+        let refusal = |time| match self.state.rehearse(operation, time) {
+            Ok(Receipt { outcome: Outcome::Refused(refusal), .. }) | Err(Unpaid::Refused(refusal)) => {
+                Some(refusal)
+            }
+            _ => None,
+        };
+        let last = self.state.time();
+        refusal(last).and_then(|foreseen| match foreseen {
+            Refusal::ExpiresTooLate { .. } => refusal(self.wall().max(last)),
+            other => Some(other),
+        })
+    }
+
+    /// Why its owner cannot pay for an operation beside the owner's others that wait here: what each would pay and move
+    /// is counted.
+    pub(super) fn overdraft(&self, operation: &CheckedOperation) -> Option<Refusal> {
+        let owner = operation.operation.body.owner;
+        let costs = self.submission.waiting_of(&owner).chain([operation]).map(|one| self.state.cost(one));
+        let needed: u128 = costs.sum();
+        let balance = self.state.balance(Place::Account(owner));
+        let needed = MicroCaesar(u64::try_from(needed).unwrap_or(u64::MAX));
+        (needed > balance).then_some(Refusal::Funds { owner, balance, needed })
+    }
+
+    /// Takes what the next batch holds from the lines, and refuses what could not be in the next block. An attestation
+    /// goes along only with a ticket that does not stand yet.
+    pub(super) fn gather(&mut self, attests: bool) -> Vec<CheckedOperation> {
+        loop {
+            let bytes_max = self.submission.room_bytes().min(BATCH_ROOM_BYTES_MAX);
+            let gathered = self.submission.lines.gather(bytes_max);
+            let mut attests = attests;
+            let mut payable = self.refuse_unpaid(gathered);
+            payable.retain(|operation| {
+                let is_attestation = operation.operation.body.action == Action::Attest;
+                !is_attestation || core::mem::take(&mut attests)
+            });
+            if !payable.is_empty() || self.submission.lines.is_empty() {
+                return payable;
+            }
+        }
+    }
+
+    /// Puts operations back into their lines that a batch had and that are in no block. Those that have a receipt are
+    /// settled, and those that could not be in the next block are refused. Gives how many are left.
+    pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) -> usize {
+        let left = self.refuse_unpaid(operations);
+        let count = left.len();
+        self.submission.lines.put_back(left);
+        count
+    }
+
+    /// Answers for operations that could not be in the next block. Gives the others, in order. A node that may be behind
+    /// refuses nothing: what it knows may be old.
+    fn refuse_unpaid(&mut self, operations: Vec<CheckedOperation>) -> Vec<CheckedOperation> {
+        let may_be_behind = self.may_be_behind();
+        let mut left = Vec::with_capacity(operations.len());
+        for operation in operations {
+            match self.unpaid(&operation) {
+                Some(Unpaid::Repeated) => {
+                    if let Some(receipt) = self.state.get::<Receipt>(&operation.id) {
+                        self.settle(&receipt);
+                    }
+                }
+                Some(reason) if !may_be_behind => self.refuse(&operation, &reason),
+                _ => left.push(operation),
+            }
+        }
+        left
+    }
+
+    fn unpaid(&self, operation: &CheckedOperation) -> Option<Unpaid> {
+        let last = self.state.time();
+        match self.state.payable(operation, last) {
+            Err(Unpaid::Refused(Refusal::ExpiresTooLate { .. })) => {
+                self.state.payable(operation, self.wall().max(last)).err()
+            }
+            outcome => outcome.err(),
+        }
+    }
+
+    fn refuse(&mut self, operation: &CheckedOperation, reason: &Unpaid) {
+        reached!(self.marks, "an operation that nobody pays for is refused by its member");
+        self.count("hypermesh", "operations_unpaid_total", 1);
+        let fault = ApiFault::new(FaultKind::FailedPrecondition, reason);
+        self.settle_refused(&operation.id, &fault);
+        self.outbox.event(super::Event::Refused { operation: operation.id, reason: reason.to_string() });
+    }
+}
