@@ -74,6 +74,7 @@ mod transfer_and_names;
 mod twins;
 mod twisted_signatures_are_refused;
 mod two_dead_refuses_then_heals;
+mod unpaid_operations_cost_nobody;
 mod unreadable_disk_starves_no_signer;
 mod wiped_disk;
 mod wrong_clock;
@@ -133,6 +134,7 @@ pub const SCENARIOS: &[Scenario] = &[
     twisted_signatures_are_refused::SCENARIO,
     bond_and_unbond::SCENARIO,
     fees_follow_the_load::SCENARIO,
+    unpaid_operations_cost_nobody::SCENARIO,
     history_adds_up::SCENARIO,
     name_lapses_and_is_freed::SCENARIO,
     missed_audits::SCENARIO,
@@ -259,7 +261,7 @@ mod tests {
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops
         lying_proposer_is_found_out liar_announces_its_own_address_only locked_block_is_proposed_again restarts_on_lossy_links
-        bond_and_unbond fees_follow_the_load history_adds_up missed_audits name_lapses_and_is_freed
+        bond_and_unbond fees_follow_the_load unpaid_operations_cost_nobody history_adds_up missed_audits name_lapses_and_is_freed
         quorum_missing behind_is_unsure away_ten_thousand_blocks
         certificate_issuance_flow checkpoint_needs_cosignatures concurrent_no_head_of_line_blocking dns_endpoint_caching
         dns_service_discovery dns_srv error_network_timeout error_service_unavailable_then_retry unreadable_disk_starves_no_signer

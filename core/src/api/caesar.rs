@@ -93,6 +93,10 @@ message! {
         renew: MicroCaesar,
         /// Announcing an instance of a service, renewing its lease, and taking it away.
         announce: MicroCaesar,
+        /// Each byte of an operation past those that the prices cover.
+        byte: MicroCaesar,
+        /// How many bytes of an operation the prices cover.
+        bytes_included: u64,
         /// Keeping a name directly below a zone for a period, beside what registering or renewing it costs.
         rent: MicroCaesar,
         /// That period, in milliseconds.

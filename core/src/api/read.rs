@@ -4,8 +4,9 @@ use super::exposed::not_exposed;
 use super::*;
 use crate::base::{MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{
-    ANNOUNCE_FEE, BOND_FEE, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, NAME_MS_PERIOD, NAME_RENT, Place,
-    RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, TRANSFER_FEE, at_rate, reward,
+    ANNOUNCE_FEE, BOND_FEE, FEE_BYTES_INCLUDED, FEE_PER_BYTE, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE,
+    NAME_MS_PERIOD, NAME_RENT, Place, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, TRANSFER_FEE,
+    at_rate, reward,
 };
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
@@ -216,7 +217,9 @@ pub fn check_batch(state: &State, batch: &Batch) -> ConsensusValidationResult {
     }
     let rehearsed = batch.operations.iter().map(|operation| state.rehearse(operation, state.time()));
     let refusal = rehearsed.into_iter().find_map(|outcome| match outcome {
-        Ok(Receipt { outcome: Outcome::Refused(refusal), .. }) | Err(Unpaid::Refused(refusal)) => Some(refusal),
+        Ok(Receipt { outcome: Outcome::Refused(refusal), .. }) | Err(Unpaid::Refused(refusal)) => {
+            Some(refusal)
+        }
         _ => None,
     });
     match refusal {
@@ -316,6 +319,8 @@ fn fees(state: &State) -> FeeSchedule {
         bond: fee(BOND_FEE),
         renew: fee(RENEW_FEE),
         announce: fee(ANNOUNCE_FEE),
+        byte: fee(FEE_PER_BYTE),
+        bytes_included: FEE_BYTES_INCLUDED as u64,
         rent: NAME_RENT,
         rent_ms_period: NAME_MS_PERIOD,
         reserve: state.balance(Place::Reserve),

@@ -396,7 +396,8 @@ impl<const WRONG: u64> StateMachineTest for Real<WRONG> {
         let head = mesh.state.head().cloned();
         let parent_commit = head.map(|head| mesh.precommits(&head, &mesh.validators[..step.signers]));
         let time = mesh.state.time().plus(step.after_ms);
-        let receipts = mesh.advance_with_what_pays(Candidate { time, batches, parent_commit, ..mesh.candidate() });
+        let receipts =
+            mesh.advance_with_what_pays(Candidate { time, batches, parent_commit, ..mesh.candidate() });
         let told: Vec<_> = receipts
             .iter()
             .map(|receipt| {

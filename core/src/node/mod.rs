@@ -21,6 +21,7 @@ mod commit;
 mod config;
 mod consensus;
 mod ends;
+mod foreign;
 mod gauges;
 mod generation;
 mod history;

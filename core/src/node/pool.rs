@@ -203,3 +203,100 @@ impl Node {
         self.pool.system.retain(|_, operation| state.accepts(operation));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{SecretKey, Sequence};
+    use crate::state::tests::kit::{Mesh, alice, bob, transfer};
+    use alloc::vec;
+
+    fn batch(mesh: &mut Mesh, member: &SecretKey, sequence: u64) -> Arc<CheckedBatch> {
+        let operation = mesh.operation(&alice(), transfer(&bob(), 1));
+        mesh.checked(mesh.prove(member, Sequence(sequence), 0, true, vec![operation]))
+    }
+
+    fn held(pool: &Pool, from: &PublicKey) -> Vec<Digest> {
+        pool.early.get(from).into_iter().flatten().map(|batch| batch.id).collect()
+    }
+
+    #[test]
+    fn a_peers_early_batch_does_not_displace_one_that_another_sent() {
+        let mut mesh = Mesh::new();
+        let member = mesh.member.clone();
+        let honest = batch(&mut mesh, &member, 1);
+        let forged = Arc::new(CheckedBatch::of_checked(
+            Batch { sequence: Sequence(1), ..batch(&mut mesh, &member, 2).batch.clone() },
+            honest.operations.clone(),
+        ));
+        let [sender, liar] = [mesh.validators[1].public(), mesh.validators[2].public()];
+        let mut pool = Pool::default();
+        pool.keep_early(sender, Arc::clone(&honest));
+        for _ in 0..2 * EARLY_PER_SENDER_COUNT_MAX {
+            pool.keep_early(liar, Arc::clone(&forged));
+        }
+        assert_eq!(held(&pool, &sender), [honest.id]);
+        assert_eq!(held(&pool, &liar), [forged.id], "one of each member and number");
+    }
+
+    #[test]
+    fn a_sender_has_as_many_early_batches_as_may_be_and_then_loses_its_own_oldest() {
+        let mut mesh = Mesh::new();
+        let member = mesh.member.clone();
+        let sender = mesh.validators[1].public();
+        let mut pool = Pool::default();
+        let count = EARLY_PER_SENDER_COUNT_MAX as u64;
+        let batches: Vec<_> = (1..=count + 1).map(|sequence| batch(&mut mesh, &member, sequence)).collect();
+        for batch in &batches[..EARLY_PER_SENDER_COUNT_MAX] {
+            pool.keep_early(sender, Arc::clone(batch));
+        }
+        let ids: Vec<_> = batches.iter().map(|batch| batch.id).collect();
+        assert_eq!(held(&pool, &sender), ids[..EARLY_PER_SENDER_COUNT_MAX]);
+        pool.keep_early(sender, Arc::clone(&batches[EARLY_PER_SENDER_COUNT_MAX]));
+        assert_eq!(held(&pool, &sender), ids[1..]);
+    }
+
+    #[test]
+    fn early_batches_of_a_sender_hold_their_bytes_at_the_limit_and_one_past_it() {
+        let mut mesh = Mesh::new();
+        let member = mesh.member.clone();
+        let sender = mesh.validators[1].public();
+        let mut sized = |sequence, bytes| {
+            let held = batch(&mut mesh, &member, sequence);
+            Arc::new(CheckedBatch { bytes, ..(*held).clone() })
+        };
+        let (first, second) = (sized(1, EARLY_PER_SENDER_BYTES_MAX - 10), sized(2, 10));
+        let (third, mut pool) = (sized(3, 1), Pool::default());
+        pool.keep_early(sender, Arc::clone(&first));
+        pool.keep_early(sender, Arc::clone(&second));
+        assert_eq!(held(&pool, &sender), [first.id, second.id]);
+        pool.keep_early(sender, Arc::clone(&third));
+        assert_eq!(held(&pool, &sender), [second.id, third.id]);
+    }
+
+    #[test]
+    fn validators_take_turns_with_their_system_operations_and_another_begins_at_each_height() {
+        let mesh = Mesh::new();
+        let mut pool = Pool::default();
+        let abort = |attempt| crate::state::SystemAction::GenerationAbort {
+            attempt,
+            accused: vec![],
+            reason: "restarted".into(),
+        };
+        for (place, validator) in mesh.validators.iter().enumerate() {
+            let count = if place == 0 { SYSTEM_PER_VALIDATOR_MAX as u32 } else { 1 };
+            for operation in (0..count).map(|attempt| mesh.say(validator, abort(attempt))) {
+                pool.system.insert(operation.id(), operation);
+            }
+        }
+        let keys: Vec<_> = mesh.validators.iter().map(SecretKey::public).collect();
+        for height in 1..5 {
+            let ranked = pool.system_in_turn(mesh.state.validators(), Height(height));
+            assert_eq!(ranked.len(), SYSTEM_PER_VALIDATOR_MAX + 3);
+            let first: Vec<_> = ranked.iter().take(4).map(|operation| operation.validator).collect();
+            let mut expected = keys.clone();
+            expected.rotate_left(height as usize % 4);
+            assert_eq!(first, expected);
+        }
+    }
+}

@@ -4,27 +4,24 @@
 //! the next.
 
 use super::commit::Committed;
+use super::foreign::ForeignBatches;
 use super::job::{Job, JobId, ProofOrder, Purpose};
 use super::line::{Lines, WAITING_COUNT_MAX};
 use super::timers::Timer;
 use super::waiters::{WAITER_COUNT_MAX, Waiters};
 use super::{Node, RequestId};
-use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, TraceEvent, refused};
-use crate::base::{Digest, MicroCaesar, PublicKey, Sequence, Size, reached};
+use crate::api::{ApiFault, FaultKind, Response, TraceEvent};
+use crate::base::{MicroCaesar, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
     OPERATION_BYTES_MAX, Operation, OperationBody, OperationId, Outcome, Receipt, batch_root,
 };
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// The most batches of others that wait to be committed.
-const FOREIGN_BATCH_COUNT_MAX: usize = 8192;
 /// A batch that was not included after this long is sent again.
 const RESEND_AFTER: Duration = Duration::from_millis(1000);
 /// Room in a batch for its operations: the rest is for its proofs and surroundings.
@@ -59,8 +56,7 @@ pub(super) struct Submission {
     room_bytes: Option<usize>,
     waiting: Waiters<OperationId, (RequestId, Want)>,
     outstanding: Option<Outstanding>,
-    /// Batches that others made and want to see committed, by their id.
-    foreign: BTreeMap<Digest, ForeignBatch>,
+    pub(super) foreign: ForeignBatches,
 }
 
 impl Submission {
@@ -91,11 +87,7 @@ impl Submission {
             Size::limited("operations that wait for a batch", self.lines.count(), operations_max),
             Size::limited("operations that requests wait for", self.waiting.thing_count(), operations_max),
             Size::limited("requests that wait for operations", self.waiting.count(), WAITER_COUNT_MAX),
-            Size::limited(
-                "batches of others that requests wait for",
-                self.foreign.len(),
-                FOREIGN_BATCH_COUNT_MAX,
-            ),
+            self.foreign.size(),
         ]
     }
 }
@@ -108,14 +100,6 @@ struct Outstanding {
     proving: JobId,
     /// The batch, once its proofs are made.
     batch: Option<Arc<CheckedBatch>>,
-}
-
-struct ForeignBatch {
-    request: RequestId,
-    member: PublicKey,
-    sequence: Sequence,
-    proof_hash: Digest,
-    operations: Vec<OperationId>,
 }
 
 impl Node {
@@ -184,8 +168,8 @@ impl Node {
     pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
         // That they are on their way is remembered: whoever asks again does not put them there twice.
         let waiting = self.submission.waiting.dismiss().into_iter();
-        let foreign = core::mem::take(&mut self.submission.foreign).into_values();
-        let requests = waiting.map(|(request, _)| request).chain(foreign.map(|batch| batch.request));
+        let foreign = self.submission.foreign.dismiss();
+        let requests = waiting.map(|(request, _)| request).chain(foreign);
         for request in requests.collect::<Vec<_>>() {
             self.outbox.respond(request, Err(fault.clone()));
         }
@@ -307,7 +291,7 @@ impl Node {
         self.pool_batch(self.identity.public(), batch);
     }
 
-    fn broadcast_batch(&mut self, batch: &CheckedBatch) {
+    pub(super) fn broadcast_batch(&mut self, batch: &CheckedBatch) {
         self.broadcast(&self.batch_message(batch));
         let ids = batch.operations.iter().map(|operation| operation.id);
         self.note_operations(ids, &TraceEvent::BatchSent { sequence: batch.batch.sequence });
@@ -429,96 +413,5 @@ impl Node {
     pub(super) fn respond_durably(&mut self, id: RequestId, response: Result<Response, ApiFault>) {
         let token = self.outbox.last_token();
         self.outbox.after(token, super::Output::Respond { id, response });
-    }
-
-    /// Takes a batch that another member made and proved, and that a caller wants to see committed.
-    pub(super) fn submit_foreign(&mut self, request: RequestId, batch: Batch) {
-        let respond =
-            |node: &mut Self, result| node.outbox.respond(request, Ok(Response::ValidateBatch(result)));
-        let invalid = |fault: crate::state::BatchFault| ConsensusValidationResult::Invalid {
-            failed_proofs: Vec::new(),
-            reason: fault.to_string(),
-        };
-        let genesis = self.state.genesis_hash();
-        if let Err(fault) = batch.check_form(&genesis) {
-            return respond(self, invalid(fault));
-        }
-        let next = self.state.get::<crate::state::Member>(&batch.member).map(|member| member.next_sequence);
-        if next.is_some_and(|next| batch.sequence > next) {
-            let reason =
-                "another batch of this member comes first: submit that, or use its number".to_string();
-            return respond(self, ConsensusValidationResult::Pending { reason });
-        }
-        if let Some(fault) = self.quorum_missing() {
-            return self.outbox.respond(request, Err(fault));
-        }
-        let time = self.wall().max(self.state.time());
-        let admitted = self.state.admit_proofs(&batch, time, Diligence::NameAll);
-        if let Err(reason) = &admitted {
-            self.count_proofs(Err(reason));
-        }
-        let proof_hash = match admitted {
-            Ok(proof_hash) => proof_hash,
-            Err(reason) => return respond(self, refused(&reason)),
-        };
-        let checked = match batch.check(&genesis) {
-            Ok(checked) => Arc::new(checked),
-            Err(fault) => return respond(self, invalid(fault)),
-        };
-        if let Err(reason) = self.state.require_payable(&checked, time) {
-            return respond(self, refused(&reason));
-        }
-        if self.submission.foreign.len() >= FOREIGN_BATCH_COUNT_MAX {
-            let fault =
-                ApiFault::new(FaultKind::ResourceExhausted, "too many batches are waiting here: try again");
-            return self.outbox.respond(request, Err(fault));
-        }
-        self.submission.foreign.insert(
-            checked.id,
-            ForeignBatch {
-                request,
-                member: checked.batch.member,
-                sequence: checked.batch.sequence,
-                proof_hash,
-                operations: checked.operations.iter().map(|operation| operation.id).collect(),
-            },
-        );
-        self.broadcast_batch(&checked);
-        self.pool_batch(self.identity.public(), checked);
-    }
-
-    fn settle_foreign(&mut self, committed: &Committed) {
-        if self.submission.foreign.is_empty() {
-            return;
-        }
-        let included: Vec<Digest> = committed.block.body.batches.iter().map(Batch::id).collect();
-        for (id, foreign) in core::mem::take(&mut self.submission.foreign) {
-            let member = self.state.get::<crate::state::Member>(&foreign.member);
-            let passed = member.is_some_and(|member| member.next_sequence > foreign.sequence);
-            if included.contains(&id) {
-                let receipts = foreign.operations.iter().filter_map(|id| {
-                    let fresh = committed.receipts.iter().find(|receipt| receipt.operation == *id).cloned();
-                    fresh.or_else(|| self.state.get::<Receipt>(id))
-                });
-                let result = ConsensusValidationResult::Valid {
-                    proof_hash: foreign.proof_hash,
-                    height: Some(committed.height),
-                    receipts: receipts.collect(),
-                };
-                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
-            } else if passed {
-                let reason = "another batch of this member was decided under its number".to_string();
-                let result = ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
-                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
-            } else if self.pool.batches.contains_key(&foreign.member) {
-                self.submission.foreign.insert(id, foreign);
-            } else {
-                let reason = "the batch can be in no block any more: its beacon has passed, or none of its operations \
-                              would be paid for"
-                    .to_string();
-                let result = ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
-                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
-            }
-        }
     }
 }

@@ -57,7 +57,9 @@ pub enum BatchFault {
     #[error("operations are left out of the batch: only the proposer of a block may do that")]
     Shortened,
     /// What is left out does not fit between the operations that are there.
-    #[error("what is left out of the batch does not fit between its operations, or is not written as shortly as it can be")]
+    #[error(
+        "what is left out of the batch does not fit between its operations, or is not written as shortly as it can be"
+    )]
     Omission,
     /// One operation twice.
     #[error("operation {id} is in the batch twice")]
@@ -209,7 +211,8 @@ impl CheckedBatch {
         let pairs = || self.batch.operations.iter().zip(kept);
         let operations = pairs().filter(|(_, kept)| **kept).map(|(operation, _)| operation.clone()).collect();
         let omitted = omit(ids(&self.operations), kept);
-        let Batch { genesis, member, sequence, beacon_index, operations: _, omitted: _, proofs } = &self.batch;
+        let Batch { genesis, member, sequence, beacon_index, operations: _, omitted: _, proofs } =
+            &self.batch;
         let (genesis, member, sequence, beacon_index) = (*genesis, *member, *sequence, *beacon_index);
         Batch { genesis, member, sequence, beacon_index, operations, omitted, proofs: proofs.clone() }
     }

@@ -61,7 +61,10 @@ pub(super) fn omit(ids: impl IntoIterator<Item = OperationId>, kept: &[bool]) ->
 
 /// The root of the whole batch of which these operations are kept, in order, and these subtrees are left out. `None`
 /// if they do not fit together, are too many, or if what is left out could be written in fewer subtrees.
-pub(super) fn merged_root(kept: impl IntoIterator<Item = OperationId>, omitted: &[Omitted]) -> Option<Digest> {
+pub(super) fn merged_root(
+    kept: impl IntoIterator<Item = OperationId>,
+    omitted: &[Omitted],
+) -> Option<Digest> {
     let mut tree = Tree::default();
     let mut kept = kept.into_iter();
     for one in omitted {

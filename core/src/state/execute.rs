@@ -93,7 +93,9 @@ pub enum Inadmissible {
     #[error("the block is full")]
     Full,
     /// It carries in full a ticket that stands in the state.
-    #[error("{member} has put its ticket for beacon {beacon} on chain: the batch names it and need not carry it")]
+    #[error(
+        "{member} has put its ticket for beacon {beacon} on chain: the batch names it and need not carry it"
+    )]
     RepeatsTicket {
         /// Who submitted it.
         member: PublicKey,

@@ -11,7 +11,7 @@ use crate::caesar::{
 /// What an operation of so many bytes costs its owner at the floor of the fees, rent apart. What is free has no price for
 /// bytes either: its length is bounded by what it is.
 #[must_use]
-pub(super) const fn listed_fee(action: &Action, bytes: usize) -> MicroCaesar {
+pub const fn listed_fee(action: &Action, bytes: usize) -> MicroCaesar {
     let price = match action {
         Action::Attest => return MicroCaesar::ZERO,
         Action::IssueCertificate(_) => ISSUE_FEE,

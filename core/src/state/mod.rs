@@ -61,6 +61,7 @@ pub use block::{
 };
 pub use chain::{Changes, Draft, State};
 pub use execute::{BlockFault, Candidate, Executed, Inadmissible};
+pub use fee::listed_fee;
 pub use genesis::{
     GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisFault, GenesisMember, GenesisName, GenesisValidator,
     LABEL_BYTES_MAX, REVERSE_ZONE_COUNT_MAX, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, ZONE_BYTES_MAX,

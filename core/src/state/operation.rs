@@ -289,6 +289,13 @@ impl OperationBody {
         OperationId(ID.hash_of(self))
     }
 
+    /// How many bytes the operation takes, encoded and with its signature: its fee depends on them, and they do not depend
+    /// on what it is ready to pay.
+    #[must_use]
+    pub fn signed_bytes(&self) -> usize {
+        crate::base::encode(&(self, Signature([0; 64]))).len()
+    }
+
     /// The operation, signed by its owner.
     #[must_use]
     pub fn sign(self, owner: &SecretKey) -> Operation {

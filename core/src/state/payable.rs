@@ -7,8 +7,8 @@
 
 use super::execute::Moment;
 use super::{
-    Action, CheckedBatch, CheckedOperation, Inadmissible, Member, OPERATION_MS_LIFE_MAX, OperationBody, Receipt, Refusal,
-    State,
+    Action, CheckedBatch, CheckedOperation, Inadmissible, Member, OPERATION_MS_LIFE_MAX, OperationBody,
+    Receipt, Refusal, State,
 };
 use crate::base::{MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::Place;
@@ -109,7 +109,9 @@ impl State {
         for operation in &batch.operations {
             match self.payable_by(operation, carrier, moment) {
                 Ok(_) => return Ok(()),
-                Err(reason) => first = first.or(Some(Inadmissible::Unpaid { operation: operation.id, reason })),
+                Err(reason) => {
+                    first = first.or(Some(Inadmissible::Unpaid { operation: operation.id, reason }))
+                }
             }
         }
         first.map_or(Ok(()), Err)

@@ -29,7 +29,7 @@ pub use certify::Certified;
 pub(crate) use certify::is_for;
 pub use fault::failure_of;
 pub use genesis::{genesis_of, validator_at};
-pub use operation::{FEE_MAX_DEFAULT, OPERATION_MS_LIFE, done};
+pub use operation::{FEE_RATE_MAX_DEFAULT, OPERATION_MS_LIFE, done, fee_max_default};
 pub use prove::ProvedAnswer;
 pub use service::Followed;
 pub use session::{listen, session};
@@ -60,7 +60,8 @@ use walk::{Target, Targets, Trail};
 pub struct MeshClient {
     secret: SecretKey,
     timeout: Duration,
-    fee_max: MicroCaesar,
+    /// The most that is paid for an operation, if the owner has said so.
+    fee_max: Option<MicroCaesar>,
     endpoint: Endpoint,
     stoq: Client,
     genesis: Genesis,
@@ -110,7 +111,7 @@ impl MeshClient {
         Ok(Self {
             secret,
             timeout,
-            fee_max: FEE_MAX_DEFAULT,
+            fee_max: None,
             endpoint,
             stoq,
             genesis,
@@ -221,7 +222,7 @@ impl MeshClient {
     /// The same client, which pays another amount at most for an operation.
     #[must_use]
     pub fn with_fee_max(self, fee_max: MicroCaesar) -> Self {
-        Self { fee_max, ..self }
+        Self { fee_max: Some(fee_max), ..self }
     }
 
     /// Whether something was asked of which nodes keep a trace.

@@ -4,14 +4,30 @@ use super::MeshClient;
 use crate::failure::{Exit, Failure};
 use crate::moment::now;
 use hypermesh_core::base::MicroCaesar;
-use hypermesh_core::state::{Action, OPERATION_MS_LIFE_MAX, Operation, OperationBody, Outcome, Receipt};
+use hypermesh_core::caesar::{FEE_RATE_CEILING, FEE_RATE_FLOOR, NAME_RENT, at_rate};
+use hypermesh_core::state::{
+    Action, OPERATION_MS_LIFE_MAX, Operation, OperationBody, Outcome, Receipt, listed_fee,
+};
 
-/// The most that is paid for an operation, rent included, where nobody says another limit: one Caesar.
-pub const FEE_MAX_DEFAULT: MicroCaesar = MicroCaesar::ONE;
+/// The highest fee rate, in thousandths, at which an operation is paid for where nobody says another limit: ten times the
+/// listed price. A mesh with more to do than that is one whose owner should be asked.
+pub const FEE_RATE_MAX_DEFAULT: u64 = 10 * FEE_RATE_FLOOR;
 /// How long after it was signed an operation may still happen: ten minutes.
 pub const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
 
 const _: () = assert!(OPERATION_MS_LIFE < OPERATION_MS_LIFE_MAX);
+const _: () = assert!(FEE_RATE_MAX_DEFAULT < FEE_RATE_CEILING);
+
+/// The most that is paid for an operation of so many bytes, rent included, where nobody says another limit.
+#[must_use]
+pub fn fee_max_default(action: &Action, bytes: usize) -> MicroCaesar {
+    let rent = match action {
+        Action::RegisterName(_) | Action::RenewName(_) => NAME_RENT,
+        _ => MicroCaesar::ZERO,
+    };
+    let fee = at_rate(listed_fee(action, bytes), FEE_RATE_MAX_DEFAULT);
+    fee.checked_add(rent).unwrap_or(MicroCaesar(u64::MAX))
+}
 
 impl MeshClient {
     /// An operation of the owner's, signed. Sending it again does nothing new: make another for another effect.
@@ -27,14 +43,15 @@ impl MeshClient {
         let nonce = getrandom::u64().map_err(|error| {
             Failure::new(Exit::Failed, format!("the operating system's randomness: {error}"))
         })?;
-        let body = OperationBody {
+        let mut body = OperationBody {
             genesis: self.genesis.hash(),
             owner: self.secret.public(),
             nonce,
             expires: now().plus(life_ms),
-            fee_max: self.fee_max,
+            fee_max: MicroCaesar::ZERO,
             action,
         };
+        body.fee_max = self.fee_max.unwrap_or_else(|| fee_max_default(&body.action, body.signed_bytes()));
         Ok(body.sign(&self.secret))
     }
 }
@@ -51,5 +68,40 @@ pub fn done(receipt: Receipt) -> Result<Receipt, Failure> {
             let message = format!("refused at height {}: {refusal} (fee {fee})", receipt.height);
             Err(Failure::new(Exit::Refused, message))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hypermesh_core::base::{Digest, PublicKey, SecretKey, UnixMillis};
+    use hypermesh_core::caesar::{FEE_BYTES_INCLUDED, FEE_PER_BYTE, REGISTER_FEE, TRANSFER_FEE};
+    use hypermesh_core::state::{RegisterName, Transfer};
+
+    #[test]
+    fn the_default_limit_is_ten_times_the_price_and_the_rent() {
+        let owner = PublicKey([7; 32]);
+        let transfer = Action::Transfer(Transfer { to: owner, amount: MicroCaesar(1) });
+        assert_eq!(fee_max_default(&transfer, 200), MicroCaesar(10 * TRANSFER_FEE.0));
+        let register = Action::RegisterName(RegisterName { name: "a.mesh".parse().unwrap(), owner });
+        assert_eq!(fee_max_default(&register, 200), MicroCaesar(10 * REGISTER_FEE.0 + NAME_RENT.0));
+        let long = FEE_BYTES_INCLUDED + 1_000;
+        let expected = MicroCaesar(10 * (TRANSFER_FEE.0 + 1_000 * FEE_PER_BYTE.0));
+        assert_eq!(fee_max_default(&transfer, long), expected);
+    }
+
+    #[test]
+    fn an_operation_is_as_long_as_was_counted_before_it_was_signed() {
+        let secret = SecretKey::from_seed([7; 32]);
+        let body = OperationBody {
+            genesis: Digest::ZERO,
+            owner: secret.public(),
+            nonce: 1,
+            expires: UnixMillis(1),
+            fee_max: MicroCaesar::ZERO,
+            action: Action::Transfer(Transfer { to: secret.public(), amount: MicroCaesar(1) }),
+        };
+        let counted = body.signed_bytes();
+        assert_eq!(OperationBody { fee_max: MicroCaesar(u64::MAX), ..body }.sign(&secret).bytes(), counted);
     }
 }

@@ -87,7 +87,8 @@ impl LedgerCheck {
         let mut receipts = decided.receipts.iter();
         for operation in block.body.batches.iter().flat_map(|batch| &batch.operations) {
             let receipt = receipts.next().filter(|receipt| receipt.operation == operation.id());
-            let receipt = receipt.ok_or_else(|| broken(format!("operation {} has no receipt", operation.id())))?;
+            let receipt =
+                receipt.ok_or_else(|| broken(format!("operation {} has no receipt", operation.id())))?;
             once(&mut self.carried_out, receipt.operation, height).map_err(broken)?;
             self.means.insert(receipt.operation, model.means(operation));
             model.carry_out(operation, receipt, time.plus(unbonding_ms)).map_err(broken)?;
@@ -318,7 +319,8 @@ impl Model {
     /// What is free is no load.
     fn follow_load(&mut self, block: &Block) {
         let operations = block.body.batches.iter().flat_map(|batch| &batch.operations);
-        let operations = operations.filter(|operation| operation.body.action != Action::Attest).count() as u64;
+        let operations =
+            operations.filter(|operation| operation.body.action != Action::Attest).count() as u64;
         let by = |distance: u64| (self.rate * distance.min(self.target) / self.target / 8).max(1);
         self.rate = match operations {
             _ if operations > self.target => (self.rate + by(operations - self.target)).min(FEE_RATE_CEILING),

@@ -204,9 +204,14 @@ impl Node {
         let late = |held: &&Task| {
             self.signing.sessions.get(held).is_some_and(|session| now.since(session.begun) >= SIGNER_TIMEOUT)
         };
-        let late: Vec<Task> = self.signing.sessions.keys().filter(late).copied().collect();
+        let mut late: Vec<Task> = self.signing.sessions.keys().filter(late).copied().collect();
+        let mut starved: Vec<Task> = core::mem::take(&mut self.signing.starved).into_iter().collect();
+        // Serial numbers follow from what clients sign, so their order must not decide who gets the commitments.
+        self.signing.turn = self.signing.turn.wrapping_add(1);
+        begin_at(&mut late, self.signing.turn);
+        begin_at(&mut starved, self.signing.turn);
         late.into_iter().for_each(|task| self.retry(task));
-        let starved: Vec<Task> = core::mem::take(&mut self.signing.starved).into_iter().collect();
+        starved.extend(core::mem::take(&mut self.signing.starved));
         if !starved.is_empty() {
             self.feed(&starved);
             self.start_tasks(&starved);
@@ -264,5 +269,32 @@ impl Node {
             self.count("trustchain", "certificates_signed_total", 1);
             self.outbox.event(Event::Issued { serial, height: self.state.height() });
         }
+    }
+}
+
+/// Rotates tasks so that each comes first in its turn.
+fn begin_at(tasks: &mut [Task], turn: usize) {
+    if let Some(first) = turn.checked_rem(tasks.len()) {
+        tasks.rotate_left(first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trustchain::ca::SerialNumber;
+    use alloc::collections::BTreeSet;
+
+    #[test]
+    fn every_task_comes_first_in_its_turn_whatever_its_serial_number() {
+        let serial = |byte| SerialNumber::from_operation(&crate::base::Digest([byte; 32]));
+        let tasks: BTreeSet<Task> = (1..=5).map(|byte| Task::Leaf(serial(byte))).collect();
+        let first = |turn| {
+            let mut tasks: Vec<Task> = tasks.iter().copied().collect();
+            begin_at(&mut tasks, turn);
+            tasks[0]
+        };
+        assert_eq!((0..5).map(first).collect::<BTreeSet<_>>(), tasks);
+        begin_at(&mut [], 3);
     }
 }

@@ -51,6 +51,8 @@ pub(in crate::node) struct Signing {
     pub(in crate::node) fresh: BTreeSet<Task>,
     /// Tasks that wait for commitments.
     starved: BTreeSet<Task>,
+    /// How often tasks were tried again: another comes first each time.
+    turn: usize,
     /// Requests for blocks that this node has not applied yet.
     waiting: waiting::Waiting,
     /// When each coordinator was last given new commitments because it named ones that this node does not have.

@@ -13,7 +13,8 @@ fn rate(mesh: &Mesh) -> u64 {
 
 /// A block with so many operations that are paid for.
 fn fill(mesh: &mut Mesh, count: u64) {
-    let operations: Vec<Operation> = (0..count).map(|_| mesh.operation(&bob(), transfer(&bob(), 1))).collect();
+    let operations: Vec<Operation> =
+        (0..count).map(|_| mesh.operation(&bob(), transfer(&bob(), 1))).collect();
     assert_eq!(mesh.carry(operations).len() as u64, count);
 }
 
@@ -58,10 +59,7 @@ fn an_owner_pays_at_most_what_it_says_rent_included_and_not_a_millionth_more() {
     let target = mesh.genesis.profile.fee_target_operations();
     fill(&mut mesh, 2 * target);
     let receipt = limited(&mut mesh, &alice(), transfer(&bob(), 5), TRANSFER_FEE.0);
-    assert!(
-        matches!(receipt, Err(Unpaid::Refused(Refusal::FeeMax { .. }))),
-        "the load has risen meanwhile"
-    );
+    assert!(matches!(receipt, Err(Unpaid::Refused(Refusal::FeeMax { .. }))), "the load has risen meanwhile");
 }
 
 #[test]
@@ -76,7 +74,10 @@ fn a_long_operation_costs_in_proportion_to_its_bytes() {
         });
         set("given.demo.hypermesh", sets.collect())
     };
-    let short = mesh.operation(&alice(), set("given.demo.hypermesh", alloc::vec![RecordData::Txt(alloc::vec!["x".into()])]));
+    let short = mesh.operation(
+        &alice(),
+        set("given.demo.hypermesh", alloc::vec![RecordData::Txt(alloc::vec!["x".into()])]),
+    );
     assert!(short.bytes() <= FEE_BYTES_INCLUDED);
     assert_eq!(mesh.carry(alloc::vec![short])[0].fee, RECORDS_FEE);
     let long = mesh.operation(&alice(), text(30_000));

@@ -19,4 +19,5 @@ mod repairs;
 mod running;
 mod services;
 mod standstill;
+mod unpaid;
 mod zone;

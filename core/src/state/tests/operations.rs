@@ -113,7 +113,6 @@ fn every_refusal_pays_the_fee_of_its_action_and_moves_nothing_else() {
     let funds = refused_for(&mut mesh, &alice, transfer(&bob(), short), TRANSFER_FEE);
     let left = MicroCaesar(short - TRANSFER_FEE.0);
     assert_eq!(funds, Refusal::Funds { owner: alice.public(), balance: left, needed: MicroCaesar(short) });
-
 }
 
 #[test]
@@ -147,15 +146,16 @@ fn an_attestation_is_free_once_in_a_batch_of_its_owners_that_carries_a_ticket() 
     assert_eq!(mesh.carry(vec![others]), [], "another's");
     let [first, second] = [(); 2].map(|()| mesh.operation(&carrier, Action::Attest));
     let receipts = mesh.carry(vec![first.clone(), second.clone()]);
-    assert_eq!(receipts.iter().map(|receipt| receipt.operation).collect::<Vec<_>>(), [first.id()], "a second");
+    assert_eq!(
+        receipts.iter().map(|receipt| receipt.operation).collect::<Vec<_>>(),
+        [first.id()],
+        "a second"
+    );
     assert_eq!(mesh.state.beacon().operations, 0, "what is free is no load");
     assert_eq!(mesh.carry(vec![second]), [], "the ticket stands");
     let batch = mesh.batch(&carrier, vec![mesh.clone().operation(&carrier, Action::Attest)]);
     let refused = mesh.state.admit(&mesh.checked(batch), mesh.candidate().time, Diligence::StopAtFirst);
-    assert!(
-        matches!(refused, Err(Inadmissible::Unpaid { reason: Unpaid::Attestation, .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(Inadmissible::Unpaid { reason: Unpaid::Attestation, .. })), "{refused:?}");
 }
 
 #[test]

@@ -88,5 +88,6 @@ fn fees_text(fees: &FeeSchedule) -> String {
         ("setting records", fees.records),
         ("a transfer", fees.transfer),
         ("bonding or unbonding", fees.bond),
+        ("each byte past those that these cover", fees.byte),
     ])
 }

@@ -2,13 +2,14 @@
 //! key and a memory: what it says is changed, made anew and signed, held back, or said to some and not to others.
 //!
 //! One file for each family: [`wire`] (silence, garbage, lying synchronisation), [`blocks`] (what proposers do),
-//! [`votes`] (what voters do), [`shares`] (keys and signatures), [`twist`] (finished signatures), [`answers`] (what clients
-//! are told).
+//! [`votes`] (what voters do), [`shares`] (keys and signatures), [`twist`] (finished signatures), [`unpaid`] (what members
+//! submit), [`answers`] (what clients are told).
 
 mod answers;
 mod blocks;
 mod shares;
 mod twist;
+mod unpaid;
 mod votes;
 mod wire;
 
@@ -35,6 +36,8 @@ use std::time::Duration;
 
 /// The first byte of messages of the ordering.
 const CONSENSUS: u8 = 0;
+/// The first byte of messages with a batch.
+const BATCH: u8 = 1;
 
 macro_rules! lies {
     ($($(#[doc = $means:literal])+ $lie:ident => $class:expr, $plans:literal;)*) => {
@@ -125,6 +128,9 @@ lies! {
     TwistedSignatures => Some(FaultClass::TwistedSignature), false;
     /// It submits batches under a member's key that it has stolen, and has no plot for.
     StolenMemberKey => Some(FaultClass::StolenMemberKey), true;
+    /// It submits batches with four good proofs of operations that nobody pays for: expired ones, ones of an empty account,
+    /// ones that cost more than their limit, and repeats.
+    UnpaidOperations => None, false;
     /// Its key is on a second machine that runs too.
     Twin => Some(FaultClass::Twin), true;
     /// It answers clients with records that nobody set.
@@ -254,6 +260,7 @@ impl Liar {
             | Lie::SplitView => self.sign(scene, message),
             Lie::TwistedSignatures => twist::finish(scene, *kind, rest),
             Lie::StolenMemberKey => self.steal(scene),
+            Lie::UnpaidOperations => self.submit_unpaid(scene),
             Lie::Twin | Lie::ForgedAnswers | Lie::StaleAnswers | Lie::RogueCertificates => Told::Honestly,
             _ if *kind == CONSENSUS => match ConsensusMessage::decode(rest, BLOCK_BYTES_MAX) {
                 Ok(consensus) => self.take_part(scene, consensus),
@@ -277,6 +284,9 @@ impl Liar {
 
     /// Hears what others say.
     pub(crate) fn hear(&mut self, message: &[u8]) {
+        if let (Lie::UnpaidOperations, Some((&BATCH, rest))) = (self.lie, message.split_first()) {
+            self.keep_batch(rest);
+        }
         let Some((&CONSENSUS, rest)) = message.split_first() else { return };
         if self.lie != Lie::Amnesia {
             return;

@@ -1,7 +1,7 @@
 //! Lies about keys: bad dealing, bad, late and framed shares, shares for other bytes, another view of the log; and
 //! what a thief does who has a member's key.
 
-use super::{Liar, Lie, Scene, Told, message};
+use super::{BATCH, Liar, Lie, Scene, Told, message};
 use crate::world::OPERATION_MS_LIFE;
 use hypermesh_core::base::{Digest, Domain, MicroCaesar, Profile, PublicKey, SecretKey, Signature, decode};
 use hypermesh_core::hypermesh::committee::SignedShare;
@@ -14,7 +14,6 @@ use std::time::Duration;
 type SharesSigned = (Vec<SignedShare>, Vec<(u64, Signature)>);
 
 /// The first bytes of messages.
-const BATCH: u8 = 1;
 const ROUND2: u8 = 6;
 const SHARES: u8 = 9;
 const SIGNED_SHARES: u8 = 10;

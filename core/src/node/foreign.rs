@@ -1,0 +1,197 @@
+//! Batches that other members made and proved, and whose callers want to see them committed.
+
+use super::commit::Committed;
+use super::{Node, RequestId};
+use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
+use crate::base::{Digest, PublicKey, Sequence, Size};
+use crate::hypermesh::proof::Diligence;
+use crate::state::{Batch, BatchFault, Member, OperationId, Receipt};
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// The most batches of others that wait to be committed.
+const FOREIGN_BATCH_COUNT_MAX: usize = 8192;
+/// The most of one member's: it has one batch on its way, and proves it anew when its beacon has passed.
+const FOREIGN_PER_MEMBER_COUNT_MAX: usize = 16;
+
+/// Batches of others that requests wait for, by their id.
+#[derive(Default)]
+pub(super) struct ForeignBatches(BTreeMap<Digest, ForeignBatch>);
+
+struct ForeignBatch {
+    request: RequestId,
+    member: PublicKey,
+    sequence: Sequence,
+    proof_hash: Digest,
+    operations: Vec<OperationId>,
+}
+
+/// Why no further batch is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Crowded {
+    /// The member has as many as one may.
+    #[error("{FOREIGN_PER_MEMBER_COUNT_MAX} batches of this member are waiting here: wait for their results")]
+    Member,
+    /// There are as many as there may be.
+    #[error("too many batches are waiting here: try again")]
+    All,
+}
+
+impl ForeignBatches {
+    fn push(&mut self, id: Digest, batch: ForeignBatch) -> Result<(), Crowded> {
+        if self.0.values().filter(|held| held.member == batch.member).count() >= FOREIGN_PER_MEMBER_COUNT_MAX
+        {
+            return Err(Crowded::Member);
+        }
+        if self.0.len() >= FOREIGN_BATCH_COUNT_MAX {
+            return Err(Crowded::All);
+        }
+        self.0.insert(id, batch);
+        Ok(())
+    }
+
+    /// Forgets all of them. Gives the requests that waited.
+    pub(super) fn dismiss(&mut self) -> impl Iterator<Item = RequestId> + use<> {
+        core::mem::take(&mut self.0).into_values().map(|batch| batch.request)
+    }
+
+    pub(super) fn size(&self) -> Size {
+        Size::limited("batches of others that requests wait for", self.0.len(), FOREIGN_BATCH_COUNT_MAX)
+    }
+}
+
+impl Node {
+    /// Takes a batch that another member made and proved, and that a caller wants to see committed.
+    pub(super) fn submit_foreign(&mut self, request: RequestId, batch: Batch) {
+        let respond =
+            |node: &mut Self, result| node.outbox.respond(request, Ok(Response::ValidateBatch(result)));
+        let invalid = |fault: BatchFault| ConsensusValidationResult::Invalid {
+            failed_proofs: Vec::new(),
+            reason: fault.to_string(),
+        };
+        let genesis = self.state.genesis_hash();
+        if let Err(fault) = batch.check_form(&genesis) {
+            return respond(self, invalid(fault));
+        }
+        let next = self.state.get::<Member>(&batch.member).map(|member| member.next_sequence);
+        if next.is_some_and(|next| batch.sequence > next) {
+            let reason =
+                "another batch of this member comes first: submit that, or use its number".to_string();
+            return respond(self, ConsensusValidationResult::Pending { reason });
+        }
+        if let Some(fault) = self.quorum_missing() {
+            return self.outbox.respond(request, Err(fault));
+        }
+        let time = self.wall().max(self.state.time());
+        let admitted = self.state.admit_proofs(&batch, time, Diligence::NameAll);
+        if let Err(reason) = &admitted {
+            self.count_proofs(Err(reason));
+        }
+        let proof_hash = match admitted {
+            Ok(proof_hash) => proof_hash,
+            Err(reason) => return respond(self, refused(&reason)),
+        };
+        let checked = match batch.check(&genesis) {
+            Ok(checked) => Arc::new(checked),
+            Err(fault) => return respond(self, invalid(fault)),
+        };
+        if let Err(reason) = self.state.require_payable(&checked, time) {
+            return respond(self, refused(&reason));
+        }
+        let foreign = ForeignBatch {
+            request,
+            member: checked.batch.member,
+            sequence: checked.batch.sequence,
+            proof_hash,
+            operations: checked.operations.iter().map(|operation| operation.id).collect(),
+        };
+        if let Err(crowded) = self.submission.foreign.push(checked.id, foreign) {
+            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, crowded)));
+        }
+        self.broadcast_batch(&checked);
+        self.pool_batch(self.identity.public(), checked);
+    }
+
+    /// Answers for batches that a block has settled, and for those that can be in none any more.
+    pub(super) fn settle_foreign(&mut self, committed: &Committed) {
+        if self.submission.foreign.0.is_empty() {
+            return;
+        }
+        let included: Vec<Digest> = committed.block.body.batches.iter().map(Batch::id).collect();
+        for (id, foreign) in core::mem::take(&mut self.submission.foreign.0) {
+            let member = self.state.get::<Member>(&foreign.member);
+            let passed = member.is_some_and(|member| member.next_sequence > foreign.sequence);
+            if included.contains(&id) {
+                let receipts = foreign.operations.iter().filter_map(|id| {
+                    let fresh = committed.receipts.iter().find(|receipt| receipt.operation == *id).cloned();
+                    fresh.or_else(|| self.state.get::<Receipt>(id))
+                });
+                let result = ConsensusValidationResult::Valid {
+                    proof_hash: foreign.proof_hash,
+                    height: Some(committed.height),
+                    receipts: receipts.collect(),
+                };
+                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
+            } else if passed {
+                let reason = "another batch of this member was decided under its number".to_string();
+                let result = ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
+                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
+            } else if self.pool.batches.contains_key(&foreign.member) {
+                self.submission.foreign.0.insert(id, foreign);
+            } else {
+                let reason = "the batch can be in no block any more: its beacon has passed, or none of its operations \
+                              would be paid for"
+                    .to_string();
+                let result = ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
+                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(member: u8) -> ForeignBatch {
+        let (member, sequence) = (PublicKey([member; 32]), Sequence(0));
+        ForeignBatch {
+            request: RequestId(1),
+            member,
+            sequence,
+            proof_hash: Digest::ZERO,
+            operations: Vec::new(),
+        }
+    }
+
+    fn id(number: usize) -> Digest {
+        let mut id = Digest::ZERO;
+        id.0[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        id
+    }
+
+    #[test]
+    fn a_member_has_as_many_batches_waiting_as_may_be_and_leaves_room_for_others() {
+        let mut held = ForeignBatches::default();
+        for number in 0..FOREIGN_PER_MEMBER_COUNT_MAX {
+            assert_eq!(held.push(id(number), batch(1)), Ok(()));
+        }
+        assert_eq!(held.push(id(100), batch(1)), Err(Crowded::Member));
+        assert_eq!(held.push(id(101), batch(2)), Ok(()));
+    }
+
+    #[test]
+    fn batches_of_all_members_hold_their_limit_and_not_one_past_it() {
+        let mut held = ForeignBatches::default();
+        for number in 0..FOREIGN_BATCH_COUNT_MAX {
+            let mut one = batch(0);
+            one.member.0[..8].copy_from_slice(&(number as u64 / 8).to_be_bytes());
+            assert_eq!(held.push(id(number), one), Ok(()));
+        }
+        assert_eq!(held.push(id(FOREIGN_BATCH_COUNT_MAX), batch(250)), Err(Crowded::All));
+        assert_eq!(held.dismiss().count(), FOREIGN_BATCH_COUNT_MAX);
+        assert_eq!(held.push(id(0), batch(250)), Ok(()));
+    }
+}
