@@ -21,12 +21,16 @@ const FOREIGN_PER_MEMBER_COUNT_MAX: usize = 16;
 pub(super) struct ForeignBatches(BTreeMap<Digest, ForeignBatch>);
 
 struct ForeignBatch {
-    request: RequestId,
+    /// Who waits for it. Whoever sends another's batch does not take its answer away.
+    requests: Vec<RequestId>,
     member: PublicKey,
     sequence: Sequence,
     proof_hash: Digest,
     operations: Vec<OperationId>,
 }
+
+/// The most requests that wait for one batch.
+const FOREIGN_REQUEST_COUNT_MAX: usize = 16;
 
 /// Why no further batch is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +38,9 @@ enum Crowded {
     /// The member has as many as one may.
     #[error("{FOREIGN_PER_MEMBER_COUNT_MAX} batches of this member are waiting here: wait for their results")]
     Member,
+    /// As many requests as may be wait for this very batch.
+    #[error("{FOREIGN_REQUEST_COUNT_MAX} requests are waiting for this batch here: wait for its result")]
+    Batch,
     /// There are as many as there may be.
     #[error("too many batches are waiting here: try again")]
     All,
@@ -41,6 +48,13 @@ enum Crowded {
 
 impl ForeignBatches {
     fn push(&mut self, id: Digest, batch: ForeignBatch) -> Result<(), Crowded> {
+        if let Some(held) = self.0.get_mut(&id) {
+            if held.requests.len() + batch.requests.len() > FOREIGN_REQUEST_COUNT_MAX {
+                return Err(Crowded::Batch);
+            }
+            held.requests.extend(batch.requests);
+            return Ok(());
+        }
         if self.0.values().filter(|held| held.member == batch.member).count() >= FOREIGN_PER_MEMBER_COUNT_MAX
         {
             return Err(Crowded::Member);
@@ -54,7 +68,7 @@ impl ForeignBatches {
 
     /// Forgets all of them. Gives the requests that waited.
     pub(super) fn dismiss(&mut self) -> impl Iterator<Item = RequestId> + use<> {
-        core::mem::take(&mut self.0).into_values().map(|batch| batch.request)
+        core::mem::take(&mut self.0).into_values().flat_map(|batch| batch.requests)
     }
 
     pub(super) fn size(&self) -> Size {
@@ -101,7 +115,7 @@ impl Node {
             return respond(self, refused(&reason));
         }
         let foreign = ForeignBatch {
-            request,
+            requests: alloc::vec![request],
             member: checked.batch.member,
             sequence: checked.batch.sequence,
             proof_hash,
@@ -123,29 +137,31 @@ impl Node {
         for (id, foreign) in core::mem::take(&mut self.submission.foreign.0) {
             let member = self.state.get::<Member>(&foreign.member);
             let passed = member.is_some_and(|member| member.next_sequence > foreign.sequence);
-            if included.contains(&id) {
+            let invalid = |reason: &str| ConsensusValidationResult::Invalid {
+                failed_proofs: Vec::new(),
+                reason: reason.to_string(),
+            };
+            let result = if included.contains(&id) {
                 let receipts = foreign.operations.iter().filter_map(|id| {
                     let fresh = committed.receipts.iter().find(|receipt| receipt.operation == *id).cloned();
                     fresh.or_else(|| self.state.get::<Receipt>(id))
                 });
-                let result = ConsensusValidationResult::Valid {
-                    proof_hash: foreign.proof_hash,
-                    height: Some(committed.height),
-                    receipts: receipts.collect(),
-                };
-                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
+                let receipts = receipts.collect();
+                let (proof_hash, height) = (foreign.proof_hash, Some(committed.height));
+                ConsensusValidationResult::Valid { proof_hash, height, receipts }
             } else if passed {
-                let reason = "another batch of this member was decided under its number".to_string();
-                let result = ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
-                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
+                invalid("another batch of this member was decided under its number")
             } else if self.pool.batches.contains_key(&foreign.member) {
                 self.submission.foreign.0.insert(id, foreign);
+                continue;
             } else {
-                let reason = "the batch can be in no block any more: its beacon has passed, or none of its operations \
-                              would be paid for"
-                    .to_string();
-                let result = ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason };
-                self.respond_durably(foreign.request, Ok(Response::ValidateBatch(result)));
+                invalid(
+                    "the batch can be in no block any more: its beacon has passed, or none of its operations would be \
+                     paid for",
+                )
+            };
+            for request in foreign.requests {
+                self.respond_durably(request, Ok(Response::ValidateBatch(result.clone())));
             }
         }
     }
@@ -158,7 +174,7 @@ mod tests {
     fn batch(member: u8) -> ForeignBatch {
         let (member, sequence) = (PublicKey([member; 32]), Sequence(0));
         ForeignBatch {
-            request: RequestId(1),
+            requests: alloc::vec![RequestId(1)],
             member,
             sequence,
             proof_hash: Digest::ZERO,
@@ -180,6 +196,16 @@ mod tests {
         }
         assert_eq!(held.push(id(100), batch(1)), Err(Crowded::Member));
         assert_eq!(held.push(id(101), batch(2)), Ok(()));
+    }
+
+    #[test]
+    fn who_sends_the_batch_of_another_again_does_not_take_its_answer_away() {
+        let mut held = ForeignBatches::default();
+        for _ in 0..FOREIGN_REQUEST_COUNT_MAX {
+            assert_eq!(held.push(id(1), batch(1)), Ok(()));
+        }
+        assert_eq!(held.push(id(1), batch(1)), Err(Crowded::Batch));
+        assert_eq!(held.dismiss().count(), FOREIGN_REQUEST_COUNT_MAX);
     }
 
     #[test]

@@ -307,7 +307,7 @@ fn a_block_holds_4096_operations_and_not_one_more() {
     let single = batch(&members[4], 1);
     let (mut block, _) = mesh.state.build(Candidate { batches: batches.clone(), ..mesh.candidate() });
     let counts: Vec<usize> = block.body.batches.iter().map(|batch| batch.operations.len()).collect();
-    assert_eq!(counts, [1023, 1023, 1024, 1023, 2], "the builder leaves out what is one too many");
+    assert_eq!(counts, [1023, 1024, 1024, 1023, 2], "the builder leaves out what is one too many");
     block.body.batches = batches.iter().map(|checked| checked.batch.clone()).collect();
     let full = BlockFault::Batch { position: 4, reason: Inadmissible::Full };
     assert_eq!(fault(&mesh, &block, &batches), full);
