@@ -151,7 +151,7 @@ impl Draft {
 mod tests {
     use super::*;
     use crate::state::tests::kit::*;
-    use crate::state::{Outcome, Published};
+    use crate::state::{Published, Unpaid};
     use crate::trustchain::ca::RevocationReason;
     use crate::trustchain::dns::{RecordSet, RecordType};
 
@@ -223,7 +223,7 @@ mod tests {
         let other = issued(&mut mesh, &[GIVEN]);
         let action = revoke(other, RevocationReason::PrivilegeWithdrawn);
         assert!(matches!(mesh.refused(&bob(), action.clone()), Refusal::NotCertificateOwner { .. }));
-        assert!(matches!(mesh.outcome(&pauper(), action), Outcome::Refused(Refusal::Funds { .. })));
+        assert!(matches!(mesh.unpaid(&pauper(), action), Unpaid::Refused(Refusal::Funds { .. })));
         assert_eq!(listed(&mesh), [serial]);
     }
 

@@ -65,7 +65,7 @@ fn a_block_with_an_operation_that_nobody_pays_for_is_invalid_and_without_it_vali
         let kept = &block.body.batches[0];
         assert_eq!((kept.operations.len(), kept.omitted_count(), kept.root()), (2, 1, whole.root));
         assert_eq!(kept.id(), whole.id, "it is known by what the member proved");
-        let batches = included(&block, &[whole.clone()]);
+        let batches = included(&block, core::slice::from_ref(&whole));
         assert!(mesh.state.execute(&block, &batches).is_ok());
         block.body.batches = vec![whole.batch.clone()];
         match mesh.state.execute(&block, &[whole]).err() {
@@ -99,7 +99,7 @@ fn a_proposer_that_leaves_out_more_than_it_must_delays_and_charges_nobody() {
     let whole = mesh.checked(mesh.batch(&carrier, two.clone()));
     let (mut block, _) = mesh.state.build(Candidate { batches: vec![whole.clone()], ..mesh.candidate() });
     block.body.batches = vec![whole.keeping(&[false, true])];
-    let batches = included(&block, &[whole.clone()]);
+    let batches = included(&block, core::slice::from_ref(&whole));
     // What the liar would have to write into its header is what the others compute.
     let mut draft = mesh.state.draft();
     let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.candidate().time };
