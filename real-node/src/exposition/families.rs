@@ -59,6 +59,16 @@ pub(super) const FAMILIES: &[Family] = &[
     counter("hypermesh_operations", Unit::None, "operations in them"),
     counter("hypermesh_operations_refused", Unit::None, "operations in them that were refused"),
     counter(
+        "hypermesh_operations_omitted",
+        Unit::None,
+        "operations that proposers left out of batches in them",
+    ),
+    counter(
+        "hypermesh_operations_unpaid",
+        Unit::None,
+        "operations of this node's clients that it refused after it took them, because nobody would pay for them",
+    ),
+    counter(
         "hypermesh_batches_taken",
         Unit::None,
         "batches that were found good and wait to be ordered, own and others'",
