@@ -151,7 +151,7 @@ impl Draft {
 mod tests {
     use super::*;
     use crate::state::tests::kit::*;
-    use crate::state::{Published, Unpaid};
+    use crate::state::{Outcome, Published, Unpaid};
     use crate::trustchain::ca::RevocationReason;
     use crate::trustchain::dns::{RecordSet, RecordType};
 
