@@ -16,7 +16,7 @@ fn end_beacon(mesh: &mut Mesh) {
     let diligent = mesh.validators[3].clone();
     let attest = mesh.operation(&diligent, Action::Attest);
     let batch = mesh.checked(mesh.batch(&diligent, vec![attest]));
-    mesh.advance(Candidate { batches: vec![batch], ..mesh.candidate() });
+    mesh.advance_with_what_pays(Candidate { batches: vec![batch], ..mesh.candidate() });
     mesh.pass(mesh.genesis.profile.beacon_ms_period());
 }
 
