@@ -119,6 +119,7 @@ pub(crate) const REACHES: &[(&str, &[&str])] = &[
 /// Marks that scenarios reach at few seeds: the swarm alone is held to them.
 const BY_CHANCE: &[&str] = &[
     "a batch is made anew",
+    "a block takes a part of a batch",
     "a peer has had its share of blocks",
     "a request for shares waits for its block",
 ];
