@@ -136,6 +136,17 @@ fn tell(event: &Event) {
         Event::Abstains { through, reason } => {
             tracing::error!(through = through.0, reason, "this node abstains");
         }
+        Event::Discontinuity { what } => {
+            tracing::warn!(target: AUDIT, %what, "signing nonces destroyed; this node votes again once it knows how it voted");
+        }
+        Event::BlockTimeAhead { ahead_ms } => {
+            let ahead_s = ahead_ms / 1000;
+            tracing::warn!(
+                ahead_s,
+                "block time is ahead of this node's clock: clocks of validators were ahead, or this one is behind"
+            );
+        }
+        Event::BlockTimeCaughtUp => tracing::info!("block time is no longer ahead of this node's clock"),
         Event::VotesAgain { height } => tracing::warn!(height = height.0, "this node votes again"),
         Event::TicketStands { beacon } => tracing::debug!(beacon, "the ticket stands"),
         other => tracing::debug!(event = ?other, "event"),

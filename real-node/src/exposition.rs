@@ -67,6 +67,7 @@ mod tests {
             behind: 2,
             unreachable: vec!["node-4".into()],
             age_ms: 1_250,
+            ahead_ms: 0,
             standstill: None,
             voting: "yes".into(),
             committee: "active".into(),

@@ -21,6 +21,7 @@ pub mod genesis_file;
 pub mod init_node;
 pub mod listeners;
 pub mod logs;
+mod machine_watch;
 pub mod memory;
 pub mod mesh_tls;
 pub mod moment;

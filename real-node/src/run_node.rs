@@ -8,6 +8,7 @@ use crate::failure::{Exit, Failure};
 use crate::genesis_file::read_genesis;
 use crate::listeners::DnsService;
 use crate::logs::AUDIT;
+use crate::machine_watch::MachineWatch;
 use crate::memory;
 use crate::node_config::NodeConfigFile;
 use crate::plot::PlotFolder;
@@ -39,6 +40,11 @@ use tokio::task::JoinHandle;
 /// How long a node may take to stop: what was handed out is made durable first.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What whoever looks at a node that ended because its machine was resumed has to know.
+const RESUMED: &str = "this machine was resumed from a snapshot or cloned: the process ends, so that keys of connections and \
+                       randomness from before are used by nobody twice. Start it again (systemd does); if it is a clone, \
+                       stop one of the two for good";
+
 /// What a node reads from its folder before it starts.
 struct Loaded {
     genesis: Genesis,
@@ -60,6 +66,9 @@ pub struct RunningNode {
     config: NodeConfigFile,
     clock: Arc<dyn Clock>,
     alarm: watch::Receiver<bool>,
+    /// Raised when the machine was resumed from a snapshot.
+    resumed: watch::Receiver<bool>,
+    _machine: MachineWatch,
     vitals: Arc<Vitals>,
     sessions: PathBuf,
     /// Kept last: the folder is free once everything else has stopped.
@@ -91,19 +100,20 @@ pub async fn run(folder: &NodeFolder) -> Result<(), Failure> {
             return Ok(());
         }
     };
-    let twin_runs = loop {
+    let reason = loop {
         tokio::select! {
             biased;
             why = stopping() => {
                 tracing::info!("stopping: {why}");
-                break false;
+                break None;
             }
             _ = hangup.recv() => {
                 service_manager::reloading();
                 node.reload(folder).await;
                 service_manager::reloaded();
             }
-            () = raised(&mut node.alarm) => break true,
+            () = raised(&mut node.alarm) => break Some(TWIN_RUNS),
+            () = raised(&mut node.resumed) => break Some(RESUMED),
             outcome = node.driver.stopped() => return Err(ended(outcome)),
         }
     };
@@ -115,9 +125,9 @@ pub async fn run(folder: &NodeFolder) -> Result<(), Failure> {
             return Err(Failure::new(Exit::Failed, message));
         }
     }
-    match twin_runs {
-        true => Err(Failure::new(Exit::Failed, TWIN_RUNS)),
-        false => Ok(()),
+    match reason {
+        Some(reason) => Err(Failure::new(Exit::Failed, reason)),
+        None => Ok(()),
     }
 }
 
@@ -189,6 +199,8 @@ impl RunningNode {
         });
         announce(&driver, dns.as_ref());
         announce_address(&driver, &config).await;
+        let (raise_resumed, resumed) = watch::channel(false);
+        let machine = MachineWatch::start(driver.continuity(), raise_resumed);
         let readiness = tokio::spawn(readiness_log::follow(driver.views(), Arc::clone(&clock)));
         let scrub = Scrub::start(reader, driver.damage_reports(), vitals.scrub(), folder.scrub());
         vitals.set_start(Start { took: begun.elapsed(), crashed });
@@ -204,6 +216,8 @@ impl RunningNode {
             config,
             clock,
             alarm,
+            resumed,
+            _machine: machine,
             vitals,
             sessions: folder.sessions(),
             _mark: mark,

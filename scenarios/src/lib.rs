@@ -4,6 +4,7 @@
 //! the seed is all it takes to see it again.
 
 mod absent_in_generation;
+mod all_clocks_ahead;
 mod away_ten_thousand_blocks;
 mod bad_shares;
 mod behind_is_unsure;
@@ -12,6 +13,7 @@ mod calm_issuance;
 mod certificate_issuance_flow;
 mod chaos;
 mod checkpoint_needs_cosignatures;
+mod clocks_ahead;
 mod concurrent_no_head_of_line_blocking;
 mod crash_and_restart;
 mod crl_is_renewed_each_period;
@@ -158,6 +160,8 @@ pub const SCENARIOS: &[Scenario] = &[
     old_certificate::SCENARIO,
     member_batch::SCENARIO,
     wrong_clock::SCENARIO,
+    clocks_ahead::SCENARIO,
+    all_clocks_ahead::SCENARIO,
     revocation_reaches_every_node::SCENARIO,
     crl_is_renewed_each_period::SCENARIO,
     expired_certificate_loses_its_tlsa::SCENARIO,
@@ -256,6 +260,7 @@ mod tests {
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links flapping_link interrupted_generation
         generation_power_loss absent_in_generation wiped_disk rebuilt_in_turn standstill_is_seen_by_a_slow_clock twins
         repair_with_a_lying_helper expired_while_apart old_certificate member_batch wrong_clock chaos
+        clocks_ahead all_clocks_ahead
         revocation_reaches_every_node crl_is_renewed_each_period expired_certificate_loses_its_tlsa
         issuing_certificate_renews_itself
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals

@@ -343,8 +343,8 @@ impl Stage {
         let Ok(proof) = CertificateProof::from_pem(&issued.proof_pem) else {
             return fault("the proof beside a certificate is none".to_string());
         };
-        let (der, wall) = (&issued.certificate_der, self.world.wall());
-        let verification = verify_certificate(bundle, der, Some(&proof), Some(&name(NAME)), wall);
+        let (der, time) = (&issued.certificate_der, self.world.client_time());
+        let verification = verify_certificate(bundle, der, Some(&proof), Some(&name(NAME)), time);
         if verification.valid {
             return Ok(());
         }

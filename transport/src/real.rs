@@ -12,7 +12,7 @@ use rustls::crypto::aws_lc_rs as provider;
 use rustls::quic::Suite;
 use std::net::{SocketAddrV6, UdpSocket};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 impl Env {
@@ -66,10 +66,26 @@ struct SystemClock {
     start: Instant,
 }
 
+impl SystemClock {
+    /// Both clocks, read so close to each other that what lies between is no jump. A thread may be held up there.
+    fn read(&self) -> (Duration, Duration) {
+        let mut mono = self.start.elapsed();
+        for _ in 0..READ_COUNT_MAX {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let after = self.start.elapsed();
+            if after.saturating_sub(mono) <= READING_APART_MAX {
+                return (mono, wall);
+            }
+            mono = after;
+        }
+        (mono, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        let mono = self.start.elapsed().as_micros();
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let (mono, wall) = self.read();
+        let (mono, wall) = (mono.as_micros(), wall.as_millis());
         Now {
             mono: Mono(u64::try_from(mono).unwrap_or(u64::MAX)),
             wall: UnixMillis(u64::try_from(wall).unwrap_or(u64::MAX)),
@@ -102,6 +118,11 @@ impl CryptoSuite for AwsLc {
         Arc::new(hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret.as_bytes()))
     }
 }
+
+/// The clocks are read anew if more than this passed between them.
+const READING_APART_MAX: Duration = Duration::from_millis(50);
+/// So often at most.
+const READ_COUNT_MAX: u32 = 16;
 
 /// What is asked of the kernel for each direction of a socket.
 const SOCKET_BYTES: usize = 4 << 20;

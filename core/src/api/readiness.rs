@@ -153,6 +153,7 @@ impl View {
     pub fn status_at(&self, wall: UnixMillis) -> NodeStatus {
         let mut status = NodeStatus {
             age_ms: wall.since(self.state.time()),
+            ahead_ms: self.state.time().since(wall),
             standstill: self.standstill(wall),
             ..self.status.clone()
         };

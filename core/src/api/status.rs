@@ -42,6 +42,8 @@ message! {
         /// How long ago the last block was made, in milliseconds, by this node's clock when it was asked; 0 also if
         /// block time is ahead of that clock. A clock that is wrong makes it wrong: `standstill` does not rest on it alone.
         age_ms: u64,
+        /// By how much the last block's time is ahead of this node's clock, in milliseconds: then its age is unknown.
+        ahead_ms: u64,
         /// Why nothing is decided, if nothing is: quorum is missing, or no block has come for three heartbeats, by block
         /// time or by this node's monotonic clock.
         standstill: Option<String>,

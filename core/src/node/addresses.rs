@@ -96,7 +96,7 @@ impl Addresses {
 impl Node {
     /// Takes note of where this node is. If the others may not know it, it is announced to them.
     pub fn announce_address(&mut self, now: crate::base::Now, address: SocketAddrV6) {
-        self.now = now;
+        self.enter(now);
         self.addresses.own = Some(address);
         let me = self.identity.public();
         let known = match self.addresses.records.get(&me) {

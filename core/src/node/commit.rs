@@ -71,10 +71,11 @@ impl Node {
         self.end_height();
         self.note_progress();
         self.count_reveals();
-        self.ordering.keep_log(abstention.is_some());
+        self.ordering.keep_log(abstention);
         self.engine.expect_roster(self.state.roster());
         let committed = Committed { height, receipts: executed.receipts, block };
         self.tell(&committed);
+        self.report_block_time();
         self.note_decided(height, &committed.receipts);
         self.tell_slashed(&executed.movements.movements);
         if let Some(fault) = self.understaked() {

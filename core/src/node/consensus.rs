@@ -1,10 +1,11 @@
 //! Ordering, as the node turns it: when a height begins, what the engine asks for, what it decides.
 
+use super::block_time::Deferred;
 use super::message::Message;
 use super::proposal::Proposed;
 use super::timers::Timer;
 use super::{Class, Event, Node, PersistToken};
-use crate::base::{Digest, Height, Mono, PublicKey, Size, Table, WriteBatch, reached};
+use crate::base::{Digest, Height, PublicKey, Size, Table, WriteBatch, reached};
 use crate::hypermesh::ordering::{ConsensusMessage, EngineFault, Input, Output as EngineOutput, Round};
 use crate::planted::{self, Bug};
 use crate::state::{Executed, Offence};
@@ -13,10 +14,6 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::time::Duration;
-
-/// A block may be this much ahead of this node's clock before its verdict is put off.
-pub(super) const BLOCK_MS_AHEAD_MAX: u64 = 500;
 
 /// This many of the last messages of a height are kept for peers that are linked late: a round's are three.
 const SENT_COUNT_MAX: usize = 8;
@@ -32,8 +29,8 @@ pub(super) struct Ordering {
     pub(super) stopped: Option<String>,
     /// Whether the heartbeat has run out since the last block.
     pub(super) heartbeat_due: bool,
-    /// The number of the next log entry.
-    wal_next: u64,
+    /// The log of votes of the height under way, or next, as it is in the store.
+    pub(super) log: Vec<Vec<u8>>,
     /// The write that holds the last log entry.
     wal_token: PersistToken,
     /// What was sent last in the height under way: a peer that is linked only now has not got it.
@@ -41,13 +38,13 @@ pub(super) struct Ordering {
     /// Outcomes of blocks that were built or checked at the height under way, by block.
     pub(super) executed: BTreeMap<Digest, Executed>,
     /// Blocks from the future, which wait for their time.
-    pub(super) deferred: BTreeMap<Digest, Proposed>,
+    pub(super) deferred: Deferred,
 }
 
 impl Ordering {
     /// The log of the height that begins is empty, but for what keeps this node from voting, if that stands there.
-    pub(super) fn keep_log(&mut self, abstention: bool) {
-        self.wal_next = u64::from(abstention);
+    pub(super) fn keep_log(&mut self, abstention: Option<Vec<u8>>) {
+        self.log = abstention.into_iter().collect();
     }
 
     pub(super) fn sizes(&self) -> [Size; 3] {
@@ -65,21 +62,32 @@ impl Ordering {
 
 impl Node {
     pub(super) fn begin_ordering(&mut self, wal: Vec<Vec<u8>>) {
-        self.ordering.wal_next = wal.len() as u64;
+        self.ordering.log = wal;
         self.set_heartbeat();
-        self.begin_recall(wal);
+        self.begin_recall();
     }
 
     /// Goes on from what the log of votes holds, now that it is known whether it holds all.
-    pub(super) fn go_on_from(&mut self, wal: Vec<Vec<u8>>) {
+    pub(super) fn go_on_from_log(&mut self) {
         if self.is_stopped() {
             return;
         }
-        if wal.is_empty() {
+        if self.ordering.log.is_empty() {
             self.consider_start();
         } else {
-            self.start_height(wal);
+            self.start_height(self.ordering.log.clone());
         }
+    }
+
+    /// Leaves the height under way as a restart would: what was voted in it stands in its log.
+    pub(super) fn suspend_height(&mut self) {
+        self.engine.restart(self.state.height().next(), self.state.roster());
+        self.ordering.started = false;
+        self.ordering.sent.clear();
+        self.ordering.deferred.clear();
+        self.timers.cancel_engine();
+        self.timers.cancel(Timer::Verdict);
+        self.set_heartbeat();
     }
 
     pub(super) fn set_heartbeat(&mut self) {
@@ -140,8 +148,9 @@ impl Node {
                     if planted::is(Bug::WalSkipped) {
                         continue;
                     }
-                    entries.put(Table::Wal, self.ordering.wal_next.to_be_bytes(), entry);
-                    self.ordering.wal_next += 1;
+                    let number = self.ordering.log.len() as u64;
+                    entries.put(Table::Wal, number.to_be_bytes(), entry.clone());
+                    self.ordering.log.push(entry);
                     continue;
                 }
                 if !entries.is_empty() {
@@ -233,9 +242,7 @@ impl Node {
                 alloc::format!("abstains through height {through}: its log of votes is not whole")
             }
             (missing, _) => {
-                alloc::format!(
-                    "waits until {missing} more validators say what it voted for before it started"
-                )
+                alloc::format!("waits until {missing} more validators say what it voted for last")
             }
         }
     }
@@ -267,28 +274,11 @@ impl Node {
         }
     }
 
-    /// Puts off the verdict on a block from the future until its time has come.
-    pub(super) fn defer_verdict(&mut self, value_id: Digest, proposed: &Proposed, wait_ms: u64) {
-        reached!(self.marks, "a verdict is put off");
-        self.ordering.deferred.insert(value_id, proposed.clone());
-        let at: Mono = self.now.mono.after(Duration::from_millis(wait_ms));
-        self.timers.start(Timer::Verdict, at);
-    }
-
-    pub(super) fn on_deferred_verdict(&mut self) {
-        for (value_id, proposed) in core::mem::take(&mut self.ordering.deferred) {
-            if let Some(valid) = self.judge(value_id, &proposed, false) {
-                self.drive(Input::Verdict { value_id, valid });
-            }
-        }
-    }
-
     /// Forgets what belonged to the height that is over.
     pub(super) fn end_height(&mut self) {
         self.ordering.started = false;
         self.ordering.heartbeat_due = false;
-        self.ordering.wal_next = 0;
-        self.forget_log();
+        self.ordering.log.clear();
         self.ordering.sent.clear();
         self.ordering.executed.clear();
         self.ordering.deferred.clear();

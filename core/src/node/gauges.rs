@@ -43,6 +43,7 @@ pub(super) const COUNTED: &[(&str, &[&str])] = &[
             "signatures_dropped_total",
             SHARE_REPAIRS_FAILED,
             "rows_repaired_total",
+            "discontinuities_total",
             PROOFS_VALID,
             SPACE_FAILED,
             STAKE_FAILED,
@@ -117,6 +118,7 @@ impl Node {
         gauges.insert("clock_behind_milliseconds".into(), offset.max(0).unsigned_abs());
         gauges.insert("clock_peers".into(), self.clocks.0.len() as u64);
         self.share_repair_gauges(&mut gauges);
+        gauges.insert("block_time_ahead_milliseconds".into(), self.block_ms_ahead());
         for size in self.sizes() {
             let table = size.table;
             gauges.insert(format!("table_entries{{table=\"{table}\"}}"), size.held as u64);

@@ -16,10 +16,12 @@
 
 mod accuse;
 mod addresses;
+mod block_time;
 mod checked;
 mod commit;
 mod config;
 mod consensus;
+mod discontinuity;
 mod ends;
 mod foreign;
 mod gauges;
@@ -55,6 +57,7 @@ mod unpaid;
 mod waiters;
 
 pub use config::{NodeConfig, OpenFault};
+pub use discontinuity::{CLOCK_JUMP_MS_MAX, Discontinuity};
 pub use job::{Job, JobId, JobOutcome};
 pub use label::{MessageLabel, UNREADABLE, label_message};
 #[cfg(hypermesh_fuzzing)]
@@ -65,12 +68,11 @@ pub use share_repair::ShareRepairStatus;
 pub use trace::Traced;
 
 use crate::api::{Counters, View};
-use crate::base::{Entropy, Marks, Mono, Now, PublicKey, SecretKey, Table};
+use crate::base::{Marks, Mono, Now, PublicKey, SecretKey, Table};
 use crate::hypermesh::RevealChain;
 use crate::hypermesh::ordering::{CommitCertificate, Engine};
 use crate::hypermesh::proof::Plot;
 use crate::state::State;
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 
@@ -80,7 +82,7 @@ pub struct Node {
     plot: Arc<Plot>,
     reveals: RevealChain,
     reveals_left: ends::RevealsLeft,
-    entropy: Box<dyn Entropy>,
+    entropy: discontinuity::HedgedEntropy,
     store: store::Store,
     now: Now,
     /// The state after the last decided block, whether that is durable yet or not.
@@ -105,11 +107,13 @@ pub struct Node {
     sync: sync::Sync,
     serving: serve::Serving,
     recall: recall::Recall,
+    continuity: discontinuity::Continuity,
     repair: repair::Repair,
     addresses: addresses::Addresses,
     quorum: quorum::Quorum,
     readiness: readiness::Readiness,
     clocks: gauges::Clocks,
+    ahead_report: block_time::AheadReport,
     traces: trace::Traces,
     marks: Marks,
 }
@@ -117,7 +121,7 @@ pub struct Node {
 impl Node {
     /// Takes a message that arrived over the authenticated link from a validator.
     pub fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]) {
-        self.now = now;
+        self.enter(now);
         if !self.state.validators().contains(&from) || from == self.identity.public() {
             return;
         }
@@ -138,7 +142,7 @@ impl Node {
         traced: Option<Traced>,
         request: crate::api::Request,
     ) {
-        self.now = now;
+        self.enter(now);
         if let Some(traced) = traced {
             self.trace_request(id, traced, &request);
         }
@@ -148,7 +152,7 @@ impl Node {
 
     /// Takes note that a link was made or lost.
     pub fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus) {
-        self.now = now;
+        self.enter(now);
         if !self.state.validators().contains(&peer) || peer == self.identity.public() {
             return;
         }
@@ -173,28 +177,28 @@ impl Node {
 
     /// Takes note that all writes up to this token are durable.
     pub fn handle_persisted(&mut self, now: Now, token: PersistToken) {
-        self.now = now;
+        self.enter(now);
         self.on_persisted(token);
     }
 
     /// Takes note that a row of the store was found damaged by whoever reads all of it: it is repaired as if a read of
     /// this node's had met it.
     pub fn handle_damage(&mut self, now: Now, table: Table, key: &[u8]) {
-        self.now = now;
+        self.enter(now);
         self.store.note_damage(table, key);
         self.conclude();
     }
 
     /// Takes the outcome of a job.
     pub fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome) {
-        self.now = now;
+        self.enter(now);
         self.on_job(id, outcome);
         self.conclude();
     }
 
     /// Lets happen what was to happen by now.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.now = now;
+        self.enter(now);
         while let Some(timer) = self.timers.pop(now.mono) {
             self.on_timer(timer);
         }

@@ -2,9 +2,9 @@
 
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
-    Event, Node, NodeConfig, OpenFault, addresses, consensus, ends, gauges, generation, job, output, pool,
-    quorum, readiness, recall, repair, serve, share_repair, signing, store, submit, sync, ticket, timers,
-    trace, twin,
+    Event, Node, NodeConfig, OpenFault, addresses, block_time, consensus, discontinuity, ends, gauges,
+    generation, job, output, pool, quorum, readiness, recall, repair, serve, share_repair, signing, store,
+    submit, sync, ticket, timers, trace, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -74,7 +74,7 @@ impl Node {
             plot,
             reveals,
             reveals_left: ends::RevealsLeft::default(),
-            entropy,
+            entropy: discontinuity::HedgedEntropy::new(entropy),
             store: store::Store::new(reader),
             now,
             state,
@@ -97,11 +97,13 @@ impl Node {
             sync: sync::Sync::default(),
             serving: serve::Serving::default(),
             recall: recall::Recall::default(),
+            continuity: discontinuity::Continuity::default(),
             repair: repair::Repair::default(),
             addresses,
             quorum: quorum::Quorum::default(),
             readiness: readiness::Readiness::default(),
             clocks: gauges::Clocks::default(),
+            ahead_report: block_time::AheadReport::default(),
             traces: trace::Traces::default(),
             marks: Marks::default(),
         };
@@ -187,6 +189,7 @@ fn blank_status(state: &State, node: PublicKey) -> NodeStatus {
         committee: String::new(),
         unreachable: Vec::new(),
         age_ms: 0,
+        ahead_ms: 0,
         standstill: None,
         ready: false,
         not_ready: Vec::new(),

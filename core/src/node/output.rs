@@ -253,6 +253,20 @@ pub enum Event {
         /// How many blocks it is behind, as far as it can know; none if it has caught up.
         behind: u64,
     },
+    /// This node's memory may be older than what it has sent, so that it has destroyed its nonces and votes only once it
+    /// knows what it voted for last.
+    Discontinuity {
+        /// What happened.
+        what: super::Discontinuity,
+    },
+    /// The last block's time is ahead of this node's clock by more than clocks may differ: the clocks of more than f
+    /// validators were ahead, or this node's is behind.
+    BlockTimeAhead {
+        /// By how much, in milliseconds.
+        ahead_ms: u64,
+    },
+    /// Block time was ahead of this node's clock, and is not any more.
+    BlockTimeCaughtUp,
     /// This node does not know all that it has signed, because its log of votes was lost, damaged or rolled back:
     /// it neither votes nor proposes until that is past.
     Abstains {

@@ -1,9 +1,9 @@
 //! Building a block when it is this node's turn, and judging those of others.
 
-use super::consensus::BLOCK_MS_AHEAD_MAX;
+use super::block_time::{proposal_time, verdict_ms_wait};
 use super::{Event, Node};
 use crate::api::TraceEvent;
-use crate::base::{Digest, Height, PublicKey, UnixMillis, reached};
+use crate::base::{Digest, Height, PublicKey, reached};
 use crate::state::{Block, Candidate, Executed, SystemAction, SystemOperation, Validator};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -24,13 +24,12 @@ impl Node {
         if height != self.next_height() {
             return None;
         }
-        let earliest = UnixMillis(self.state.time().0 + 1);
         let mut system: Vec<SystemOperation> = self.reveal().into_iter().collect();
         system.extend(self.pool.system_in_turn(self.state.validators(), height));
         let mut batches: Vec<_> = self.pool.batches.values().cloned().collect();
         self.state.put_in_turn(&mut batches);
         let candidate = Candidate {
-            time: self.wall().max(earliest),
+            time: proposal_time(self.wall(), self.state.time()),
             proposer: self.identity.public(),
             batches,
             system,
@@ -63,13 +62,13 @@ impl Node {
             return Some(true);
         }
         let Some(block) = Block::from_bytes(&proposed.value) else { return Some(false) };
-        let ahead = block.header.time.since(self.wall());
         if is_fresh {
             self.note_clock(proposed.proposer, block.header.time);
-        }
-        if is_fresh && ahead > BLOCK_MS_AHEAD_MAX {
-            self.defer_verdict(value_id, proposed, ahead - BLOCK_MS_AHEAD_MAX);
-            return None;
+            let ms_wait = verdict_ms_wait(block.header.time, self.wall(), self.state.time());
+            if ms_wait > 0 {
+                self.defer_verdict(value_id, proposed, ms_wait);
+                return None;
+            }
         }
         match self.execute(&block) {
             Ok(executed) => {

@@ -1,4 +1,5 @@
-//! What a node asks before it votes for the first time after a start: "what did I say last?"
+//! What a node asks before it votes for the first time after a start, or after its memory may have become old: "what did I
+//! say last?"
 //!
 //! Its log of votes says so, unless it was lost, or the disk is an old one. Then it would vote again where it has
 //! voted before, and be taken for a liar. So it waits until so many validators have told it what they hold of its
@@ -32,8 +33,8 @@ pub(super) struct Recall {
     answered: BTreeSet<PublicKey>,
     /// Whether enough have.
     done: bool,
-    /// The log of votes, which waits for that.
-    wal: Vec<Vec<u8>>,
+    /// Whether the peers have been asked: answers to what was asked before count for nothing.
+    asking: bool,
 }
 
 impl Recall {
@@ -44,15 +45,31 @@ impl Recall {
 }
 
 impl Node {
-    /// Begins to ask, with the log of votes that was found on the disk.
-    pub(super) fn begin_recall(&mut self, wal: Vec<Vec<u8>>) {
-        said_in_log(&wal, BLOCK_BYTES_MAX).for_each(|said| self.recall.said.note(said));
+    /// Begins to ask, once the log of votes that was found on the disk is there.
+    pub(super) fn begin_recall(&mut self) {
+        said_in_log(&self.ordering.log, BLOCK_BYTES_MAX).for_each(|said| self.recall.said.note(said));
         if let Some(commit) = &self.commit {
             self.recall.said.note_commit(commit);
         }
-        self.recall.wal = wal;
-        self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
+        self.begin_asking();
         self.conclude_recall();
+    }
+
+    /// Votes no more until the peers have said anew what this node voted for last. They are to be asked next.
+    pub(super) fn recall_again(&mut self) {
+        if self.recall.done {
+            self.suspend_height();
+        }
+        self.recall.done = false;
+        self.recall.asking = false;
+        self.recall.answered.clear();
+    }
+
+    /// Asks every peer that is linked; those that are linked later are asked then.
+    pub(super) fn begin_asking(&mut self) {
+        self.recall.asking = true;
+        self.connected.clone().into_iter().for_each(|peer| self.ask_recall(peer));
+        self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
     }
 
     /// Whether this node knows what it said last.
@@ -66,14 +83,9 @@ impl Node {
         if self.recall.done { 0 } else { others.saturating_sub(self.recall.answered.len()) }
     }
 
-    /// Blocks have come that end the height of the log.
-    pub(super) fn forget_log(&mut self) {
-        self.recall.wal.clear();
-    }
-
     /// Asks a peer that was just linked.
     pub(super) fn ask_recall(&mut self, peer: PublicKey) {
-        if !self.recall.done {
+        if self.recall.asking && !self.recall.done {
             self.send(peer, &Message::WantSaid);
         }
     }
@@ -81,6 +93,9 @@ impl Node {
     pub(super) fn on_recall_timeout(&mut self) {
         if self.recall.done {
             return;
+        }
+        if !self.recall.asking {
+            return self.ask_after_discontinuity();
         }
         let silent = self.connected.iter().filter(|peer| !self.recall.answered.contains(*peer));
         for peer in silent.copied().collect::<Vec<_>>() {
@@ -111,18 +126,22 @@ impl Node {
         for said in said {
             self.drive(Input::Own(said));
         }
-        self.recall.answered.insert(from);
+        if self.recall.asking {
+            self.recall.answered.insert(from);
+        }
         self.conclude_recall();
     }
 
     fn conclude_recall(&mut self) {
-        if self.recall.done || self.recall.answered.len() + 1 < self.state.validators().quorum() {
+        if self.recall.done
+            || !self.recall.asking
+            || self.recall.answered.len() + 1 < self.state.validators().quorum()
+        {
             return;
         }
         self.recall.done = true;
         self.timers.cancel(Timer::Recall);
-        let wal = core::mem::take(&mut self.recall.wal);
-        self.go_on_from(wal);
+        self.go_on_from_log();
         self.publish();
     }
 

@@ -3,6 +3,7 @@
 //! One batch is outstanding at a time, under the member's next number; operations that come meanwhile go into
 //! the next.
 
+use super::block_time::AHEAD_MS_REPORTED;
 use super::commit::Committed;
 use super::foreign::ForeignBatches;
 use super::job::{Job, JobId, ProofOrder, Purpose};
@@ -15,9 +16,11 @@ use crate::base::{MicroCaesar, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
-    OPERATION_BYTES_MAX, Operation, OperationBody, OperationId, Outcome, Receipt, batch_root,
+    OPERATION_BYTES_MAX, Operation, OperationBody, OperationId, Outcome, Receipt, Refusal, batch_root,
 };
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -131,7 +134,7 @@ impl Node {
                 self.unsure()
             } else {
                 reached!(self.marks, "an operation is refused beforehand");
-                ApiFault::new(FaultKind::FailedPrecondition, refusal)
+                self.refused_beforehand(&refusal)
             };
             return self.outbox.respond(request, Err(fault));
         }
@@ -164,6 +167,22 @@ impl Node {
         }
     }
 
+    /// A refusal before ordering. Where an operation expired only because block time is ahead, that is the cause, and what
+    /// the caller can do is different from what the refusal says.
+    fn refused_beforehand(&self, refusal: &Refusal) -> ApiFault {
+        let ahead_ms = self.block_ms_ahead();
+        let message = match refusal {
+            Refusal::Expired { .. } if ahead_ms > AHEAD_MS_REPORTED => format!(
+                "{refusal}. The block time is {} s ahead of this node's clock, because the clocks of more than a third of \
+                 the validators were ahead: until real time catches up, sign with an expiry after the block time in the \
+                 status",
+                ahead_ms / 1000
+            ),
+            other => other.to_string(),
+        };
+        ApiFault::new(FaultKind::FailedPrecondition, message)
+    }
+
     /// Refuses what waits to be ordered. The operations stay: they may still be.
     pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
         // That they are on their way is remembered: whoever asks again does not put them there twice.
@@ -184,7 +203,7 @@ impl Node {
 
     fn own_operation(&mut self, action: Action) -> CheckedOperation {
         let mut nonce = [0; 8];
-        self.entropy.fill(&mut nonce);
+        self.entropy.as_mut().fill(&mut nonce);
         let body = OperationBody {
             genesis: self.state.genesis_hash(),
             owner: self.identity.public(),

@@ -99,14 +99,14 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
         CaesarCommand::Transfer { to, amount } => {
             let receipt = session(global, "waiting for the transfer to be decided", async |client| {
                 let action = Action::Transfer(Transfer { to, amount: amount.0 });
-                let operation = client.operation(action)?;
+                let operation = client.operation(action).await?;
                 done(client.call(&TransferRequest { operation }).await?)
             })?;
             output.print(&receipt, |receipt| format!("transferred {amount} to {to}, {}", settled(receipt)))
         }
         CaesarCommand::Bond { amount } => {
             let receipt = session(global, "waiting for the bond to be decided", async |client| {
-                let operation = client.operation(Action::Bond(Bond { amount: amount.0 }))?;
+                let operation = client.operation(Action::Bond(Bond { amount: amount.0 })).await?;
                 done(client.call(&BondRequest { operation }).await?)
             })?;
             output.print(&receipt, |receipt| {
@@ -115,7 +115,7 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
         }
         CaesarCommand::Unbond { amount } => {
             let receipt = session(global, "waiting for the unbonding to be decided", async |client| {
-                let operation = client.operation(Action::Unbond(Unbond { amount: amount.0 }))?;
+                let operation = client.operation(Action::Unbond(Unbond { amount: amount.0 })).await?;
                 done(client.call(&UnbondRequest { operation }).await?)
             })?;
             output.print(&receipt, |receipt| {

@@ -109,7 +109,7 @@ fn register(
     let receipt = session(global, "waiting for the name to be registered", async |client| {
         let owner = owner.unwrap_or(client.secret().public());
         let action = Action::RegisterName(RegisterName { name: name.clone(), owner });
-        let operation = client.operation(action)?;
+        let operation = client.operation(action).await?;
         done(client.call(&RegisterNameRequest { operation }).await?)
     })?;
     output
@@ -119,7 +119,7 @@ fn register(
 fn renew(name: DomainName, global: &Global, output: Output) -> Result<(), Failure> {
     let receipt = session(global, "waiting for the name to be renewed", async |client| {
         let action = Action::RenewName(RenewName { name: name.clone() });
-        let operation = client.operation(action)?;
+        let operation = client.operation(action).await?;
         done(client.call(&RenewNameRequest { operation }).await?)
     })?;
     output.print(&receipt, |receipt| format!("renewed {name}{}, {}", paid_until(receipt), settled(receipt)))
@@ -158,7 +158,7 @@ fn set(args: SetArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let records = if remove { None } else { Some(record_set(record_type, &values, ttl)?) };
     let receipt = session(global, "waiting for the records to be set", async |client| {
         let action = Action::SetRecords(SetRecords { name: name.clone(), record_type, records });
-        let operation = client.operation(action)?;
+        let operation = client.operation(action).await?;
         done(client.call(&SetRecordsRequest { operation }).await?)
     })?;
     let what = if remove { "removed" } else { "set" };

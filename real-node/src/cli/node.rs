@@ -336,6 +336,14 @@ fn table(reports: &[NodeReport]) -> String {
     text
 }
 
+/// How far the last block's time is from the node's clock.
+fn distance(status: &NodeStatus) -> String {
+    match status.ahead_ms / 1000 {
+        0 => format!("{} s ago", status.age_ms / 1000),
+        ahead => format!("{ahead} s ahead of this node's clock"),
+    }
+}
+
 fn described_status(report: &NodeReport, status: &NodeStatus) -> String {
     let ready = if status.ready { "ready" } else { "not ready" };
     let mut text = match &status.standstill {
@@ -353,10 +361,7 @@ fn described_status(report: &NodeReport, status: &NodeStatus) -> String {
         ("network", format!("{} ({})", status.network, status.profile)),
         ("genesis", status.genesis.to_string()),
         ("key", status.node.to_string()),
-        (
-            "height",
-            format!("{} at {}, {} s ago", status.height, moment::text(status.time), status.age_ms / 1000),
-        ),
+        ("height", format!("{} at {}, {}", status.height, moment::text(status.time), distance(status))),
         (
             "validators",
             format!("{} of {} linked, {} decide", status.connected, status.validators, status.quorum),

@@ -38,7 +38,8 @@ impl MeshClient {
     pub async fn announce(&self, announcement: &AnnounceService) -> Result<Receipt, Failure> {
         let lease_ms = u64::from(announcement.lease_seconds) * 1000;
         let life_ms = lease_ms.clamp(ANNOUNCEMENT_MS_LIFE_MIN, OPERATION_MS_LIFE);
-        let operation = self.operation_within(Action::AnnounceService(announcement.clone()), life_ms)?;
+        let action = Action::AnnounceService(announcement.clone());
+        let operation = self.operation_within(action, life_ms).await?;
         done(self.call(&AnnounceServiceRequest { operation }).await?)
     }
 
@@ -48,7 +49,8 @@ impl MeshClient {
     /// If no node can answer in time, or the mesh refuses.
     pub async fn withdraw(&self, instance: &InstanceName) -> Result<Receipt, Failure> {
         let withdraw = WithdrawService { instance: instance.clone() };
-        let operation = self.operation_within(Action::WithdrawService(withdraw), ANNOUNCEMENT_MS_LIFE_MIN)?;
+        let action = Action::WithdrawService(withdraw);
+        let operation = self.operation_within(action, ANNOUNCEMENT_MS_LIFE_MIN).await?;
         done(self.call(&WithdrawServiceRequest { operation }).await?)
     }
 

@@ -50,7 +50,7 @@ impl MeshClient {
     pub async fn certify(&self, issue: IssueCertificate) -> Result<Certified, Failure> {
         let request =
             CertificateRequest::from_csr(&issue.csr).map_err(|fault| Failure::new(Exit::Input, fault))?;
-        let operation = self.operation(Action::IssueCertificate(issue))?;
+        let operation = self.operation(Action::IssueCertificate(issue)).await?;
         let issued = self.call(&IssueCertificateRequest { operation }).await?;
         let bundle = self.trust_bundle().await?;
         let (proof, verification) = verified(&issued, &request, &bundle)?;

@@ -42,7 +42,7 @@ use addresses::Addresses;
 use discover::Memory;
 use genesis::fetch_genesis;
 use hypermesh_core::api::{Call, Method, RESPONSE_BYTES_MAX, Request, Response, TraceId};
-use hypermesh_core::base::{MicroCaesar, SecretKey, decode, encode};
+use hypermesh_core::base::{MicroCaesar, Mono, SecretKey, UnixMillis, decode, encode};
 use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -72,6 +72,8 @@ pub struct MeshClient {
     leaves_trace: AtomicBool,
     clock: Arc<dyn Clock>,
     memory: Mutex<Memory>,
+    /// The newest block time that was proved, and when.
+    block_time: Mutex<Option<(Mono, UnixMillis)>>,
 }
 
 impl MeshClient {
@@ -121,6 +123,7 @@ impl MeshClient {
             leaves_trace: AtomicBool::new(false),
             clock,
             memory: Mutex::default(),
+            block_time: Mutex::default(),
         })
     }
 

@@ -3,11 +3,14 @@
 use super::MeshClient;
 use crate::failure::{Exit, Failure};
 use crate::moment::now;
-use hypermesh_core::base::MicroCaesar;
+use hypermesh_core::base::{MicroCaesar, UnixMillis};
 use hypermesh_core::caesar::{FEE_RATE_CEILING, FEE_RATE_FLOOR, NAME_RENT, at_rate};
 use hypermesh_core::state::{
     Action, OPERATION_MS_LIFE_MAX, Operation, OperationBody, Outcome, Receipt, listed_fee,
 };
+use hypermesh_core::trust::Question;
+use std::sync::PoisonError;
+use std::time::Duration;
 
 /// The highest fee rate, in thousandths, at which an operation is paid for where nobody says another limit: ten times the
 /// listed price. A mesh with more to do than that is one whose owner should be asked.
@@ -15,7 +18,13 @@ pub const FEE_RATE_MAX_DEFAULT: u64 = 10 * FEE_RATE_FLOOR;
 /// How long after it was signed an operation may still happen: ten minutes.
 pub const OPERATION_MS_LIFE: u64 = 10 * 60 * 1000;
 
+/// A block time that was proved is asked for anew after this long.
+const BLOCK_TIME_KEPT: Duration = Duration::from_secs(30);
+/// Block time that is ahead of the clock by more than the tolerance of certificates' beginning is told.
+const AHEAD_MS_TOLD: u64 = 60 * 1000;
+
 const _: () = assert!(OPERATION_MS_LIFE < OPERATION_MS_LIFE_MAX);
+const _: () = assert!(BLOCK_TIME_KEPT.as_millis() < OPERATION_MS_LIFE as u128);
 const _: () = assert!(FEE_RATE_MAX_DEFAULT < FEE_RATE_CEILING);
 
 /// The most that is paid for an operation of so many bytes, rent included, where nobody says another limit.
@@ -34,12 +43,12 @@ impl MeshClient {
     ///
     /// # Errors
     /// If the operating system gives no random bytes.
-    pub fn operation(&self, action: Action) -> Result<Operation, Failure> {
-        self.operation_within(action, OPERATION_MS_LIFE)
+    pub async fn operation(&self, action: Action) -> Result<Operation, Failure> {
+        self.operation_within(action, OPERATION_MS_LIFE).await
     }
 
     /// As [`Self::operation`], of one that may happen so many milliseconds after it was signed at most.
-    pub(super) fn operation_within(&self, action: Action, life_ms: u64) -> Result<Operation, Failure> {
+    pub(super) async fn operation_within(&self, action: Action, life_ms: u64) -> Result<Operation, Failure> {
         let nonce = getrandom::u64().map_err(|error| {
             Failure::new(Exit::Failed, format!("the operating system's randomness: {error}"))
         })?;
@@ -47,13 +56,49 @@ impl MeshClient {
             genesis: self.genesis.hash(),
             owner: self.secret.public(),
             nonce,
-            expires: now().plus(life_ms),
+            expires: self.signing_time().await.plus(life_ms),
             fee_max: MicroCaesar::ZERO,
             action,
         };
         body.fee_max = self.fee_max.unwrap_or_else(|| fee_max_default(&body.action, body.signed_bytes()));
         Ok(body.sign(&self.secret))
     }
+}
+
+impl MeshClient {
+    /// The time that operations are signed at: this machine's clock, or the time of the newest block where that is ahead of
+    /// it, because validators' clocks were. Only a proved block's time counts: a node could otherwise make up a later one,
+    /// and keep an operation that it refuses until it holds. Without a proof the clock alone counts.
+    async fn signing_time(&self) -> UnixMillis {
+        let asked = self.clock.now().mono;
+        let known = *self.block_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let proved = match known {
+            Some((at, time)) if asked.since(at) < BLOCK_TIME_KEPT => Some(time),
+            _ => {
+                let question = Question::Balance { owner: self.secret.public() };
+                let time = self.prove(&question).await.ok().map(|answer| answer.proved.time);
+                if let Some(time) = time {
+                    *self.block_time.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, time));
+                }
+                time
+            }
+        };
+        signing_time(now(), proved)
+    }
+}
+
+/// The later of this machine's clock and a proved block time.
+fn signing_time(clock: UnixMillis, proved: Option<UnixMillis>) -> UnixMillis {
+    let time = proved.map_or(clock, |proved| proved.max(clock));
+    let ahead_ms = time.since(clock);
+    if ahead_ms > AHEAD_MS_TOLD {
+        tracing::warn!(
+            "block time is {} s ahead of this machine's clock: this clock is behind, or validators' clocks were ahead; \
+             certificates that are issued now become valid only when real time has caught up",
+            ahead_ms / 1000
+        );
+    }
+    time
 }
 
 /// The receipt of an operation that happened.
@@ -74,7 +119,7 @@ pub fn done(receipt: Receipt) -> Result<Receipt, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hypermesh_core::base::{Digest, PublicKey, SecretKey, UnixMillis};
+    use hypermesh_core::base::{Digest, PublicKey, SecretKey};
     use hypermesh_core::caesar::{FEE_BYTES_INCLUDED, FEE_PER_BYTE, REGISTER_FEE, TRANSFER_FEE};
     use hypermesh_core::state::{RegisterName, Transfer};
 
@@ -103,5 +148,14 @@ mod tests {
         };
         let counted = body.signed_bytes();
         assert_eq!(OperationBody { fee_max: MicroCaesar(u64::MAX), ..body }.sign(&secret).bytes(), counted);
+    }
+
+    #[test]
+    fn operations_are_signed_at_the_later_of_the_clock_and_the_proved_block_time() {
+        let clock = UnixMillis(1_800_000_000_000);
+        assert_eq!(signing_time(clock, None), clock);
+        assert_eq!(signing_time(clock, Some(clock.minus(5))), clock, "an old block moves nothing");
+        let ahead = clock.plus(365 * 24 * 3600 * 1000);
+        assert_eq!(signing_time(clock, Some(ahead)), ahead);
     }
 }

@@ -133,6 +133,16 @@ pub(super) const FAMILIES: &[Family] = &[
         Unit::Milliseconds,
         "by how much this clock is ahead of it, the way of a proposal to this node included; 0 if it is behind",
     ),
+    gauge(
+        "hypermesh_block_time_ahead",
+        Unit::Milliseconds,
+        "by how much the last block's time is ahead of this clock; 0 if it is not",
+    ),
+    counter(
+        "hypermesh_discontinuities",
+        Unit::None,
+        "times that this machine's clock jumped, or it slept or was resumed: each destroys the signing nonces",
+    ),
     gauge("hypermesh_clock_peers", Unit::None, "how many peers' clocks that rests on"),
     gauge(
         "hypermesh_table_entries",

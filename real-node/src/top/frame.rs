@@ -256,6 +256,11 @@ fn alarms(mesh: Option<&MeshLine>, nodes: &[NodeLine], wall: UnixMillis, heartbe
         for unmet in status.not_ready.iter().filter(|unmet| !told(unmet)) {
             alarms.push(warning(format!("{name} is not ready: {unmet}")));
         }
+        if status.ahead_ms > CLOCK_MS_MAX {
+            let ahead = status.ahead_ms / 1000;
+            alarms.push(warning(format!("block time is {ahead} s ahead of {name}'s clock")));
+            continue;
+        }
         // Its age is by its own clock, and the block's time is the same everywhere.
         let age = UnixMillis(wall.0.saturating_sub(status.age_ms));
         let apart = age.0.abs_diff(status.time.0);
@@ -290,6 +295,7 @@ pub(crate) mod tests {
             voting: "yes".to_owned(),
             unreachable: Vec::new(),
             age_ms: 800,
+            ahead_ms: 0,
             standstill: None,
             committee: "active since height 4".to_owned(),
             ready: true,
@@ -388,6 +394,7 @@ pub(crate) mod tests {
                 .contains("quorum is missing")
         );
         assert!(says(|status| status.age_ms = 60_000).contains("59 s apart"));
+        assert!(says(|status| status.ahead_ms = 60_000).contains("block time is 60 s ahead"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod abstention;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new response must be judged here")]
 mod answer;
+mod block_time;
 mod bounded;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new effect or status must be judged here")]
 mod certificate;
@@ -35,6 +36,7 @@ mod supply;
 mod validity;
 
 pub use abstention::AbstentionCheck;
+pub use block_time::BlockTimeCheck;
 pub use bounded::{LEFT_COUNT_MAX, UNSTATED_COUNT_MAX, check_sizes, check_sizes_when_quiet};
 pub use chain::{Chain, Decided};
 pub use checkpoint::CheckpointCheck;
@@ -145,6 +147,7 @@ pub struct Checks {
     services: ServicesCheck,
     durability: DurabilityCheck,
     abstention: AbstentionCheck,
+    block_time: BlockTimeCheck,
     /// The height of each node that was checked last.
     seen: BTreeMap<Place, Height>,
 }
@@ -173,6 +176,7 @@ impl Checks {
             services: ServicesCheck::default(),
             durability: DurabilityCheck::default(),
             abstention: AbstentionCheck::default(),
+            block_time: BlockTimeCheck::default(),
             seen: BTreeMap::new(),
         }
     }
@@ -199,6 +203,17 @@ impl Checks {
     pub fn on_request(&mut self, at: Mono, id: RequestId, request: &Request) {
         self.linear.on_request(at, request);
         self.asked.insert(id, (at, request.clone()));
+    }
+
+    /// Takes the readings of all honest nodes' clocks: before and after one jumps, and when there is a new block.
+    pub fn on_clocks(&mut self, walls: impl Iterator<Item = UnixMillis>) {
+        self.block_time.on_clocks(walls);
+    }
+
+    /// Whether no node was seen to have a block of this height.
+    #[must_use]
+    pub fn is_new(&self, height: Height) -> bool {
+        self.chain.newest().is_none_or(|newest| newest.height() < height)
     }
 
     /// Looks at an answer.
@@ -338,6 +353,7 @@ impl Checks {
 
     /// Looks at a block that no node had before.
     fn on_block(&mut self, height: Height) -> Result<(), Violation> {
+        self.block_time.on_block(&self.chain, height)?;
         self.ledger.on_block(&self.chain, height)?;
         self.policy.on_block(&self.chain, height, &self.ledger)?;
         self.linear.on_block(&self.chain, height)?;

@@ -2,7 +2,9 @@
 
 use super::client::verify;
 use super::{Coverage, FaultClass, PathFault, Plan};
-use crate::world::{BadWrites, Cast, Disk, Lie, Link, Owner, Place, Record, RunFault, Span, Taken, World};
+use crate::world::{
+    BadWrites, Cast, Disk, Lie, Link, Owner, Place, Record, RunFault, Snapshot, Span, Taken, World,
+};
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::{Digest, Mono, SecretKey, Table, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
@@ -49,6 +51,14 @@ pub(super) trait Arena: Sized {
     fn end_path(&mut self, path: &PathFault);
     /// Ends everything that is wrong with links, partitions excepted.
     fn calm(&mut self);
+    /// Lets a machine keep what snapshots of it need.
+    fn keep_inputs(&mut self, _place: Place) {}
+    /// A snapshot of a machine, if it keeps its inputs.
+    fn snapshot(&self, _place: Place) -> Option<Snapshot> {
+        None
+    }
+    /// Resumes a snapshot.
+    fn resume_snapshot(&mut self, _place: Place, _snapshot: &Snapshot) {}
     /// Stops a node without warning.
     fn crash(&mut self, place: Place);
     /// Starts a node that is down.
@@ -98,8 +108,8 @@ pub(super) trait Arena: Sized {
 
     /// The time, since the world began.
     fn now(&self) -> Mono;
-    /// What the true wall clock says.
-    fn wall(&self) -> UnixMillis;
+    /// What time a client goes by: its own clock, which is right, or the mesh's proved time if that is ahead of it.
+    fn client_time(&self) -> UnixMillis;
     /// Who takes part.
     fn cast(&self) -> &Cast;
     /// Someone who asks now.
@@ -240,8 +250,8 @@ macro_rules! as_the_world_does {
             Self::now(self)
         }
 
-        fn wall(&self) -> UnixMillis {
-            Self::wall(self)
+        fn client_time(&self) -> UnixMillis {
+            Self::client_time(self)
         }
 
         fn cast(&self) -> &Cast {
@@ -324,6 +334,18 @@ impl Arena for World {
 
     fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault> {
         Self::start_or_wipe(self, place)
+    }
+
+    fn keep_inputs(&mut self, place: Place) {
+        Self::keep_inputs(self, place);
+    }
+
+    fn snapshot(&self, place: Place) -> Option<Snapshot> {
+        Self::snapshot(self, place)
+    }
+
+    fn resume_snapshot(&mut self, place: Place, snapshot: &Snapshot) {
+        Self::resume_snapshot(self, place, snapshot);
     }
 
     fn pause(&mut self, place: Place) {

@@ -141,6 +141,8 @@ classes! {
     SlowNode = "slow-node", Process, World;
     /// The outcome of a job comes late.
     LateJob = "late-job", Process, Both;
+    /// A node's machine is resumed from a snapshot: its memory and its disk are old.
+    ResumedSnapshot = "resumed-snapshot", Process, World;
     /// A node refuses to start on the data of an older version.
     OldFormat = "old-format", Process, World;
     /// A crash loses writes that were not durable yet.
@@ -169,6 +171,8 @@ classes! {
     JumpForward = "jump-forward", Clock, Both;
     /// A node's wall clock jumps back.
     JumpBack = "jump-back", Clock, Both;
+    /// The wall clocks of more nodes than may lie jump forward together, and back.
+    JumpTogether = "jump-together", Clock, Both;
     /// A node's wall clock runs too fast or too slow.
     WallDrift = "wall-drift", Clock, Both;
     /// A node's monotonic clock runs too fast or too slow, and with it all its timers.

@@ -10,7 +10,7 @@ use hypermesh_core::api::{
 };
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::node::RequestId;
-use hypermesh_core::state::SetRecords;
+use hypermesh_core::state::{Action, SetRecords};
 use hypermesh_core::trust::{CertificateProof, Question, TrustBundle, verify_certificate};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::RevocationReason;
@@ -51,8 +51,11 @@ impl Client {
         self.ask_at(world, self.timed.place);
     }
 
-    /// Asks for the same once more.
+    /// Asks for the same once more; signed anew if block time has passed the operation's end, so that it can never happen.
     pub(super) fn ask_at(&mut self, world: &mut impl Arena, place: Place) {
+        if let Some(anew) = self.signed_anew(world) {
+            self.request = Some(anew);
+        }
         if let Some(request) = self.request.clone() {
             self.asked.push((world.request(place, request), place));
         }
@@ -182,6 +185,21 @@ impl Client {
         })
     }
 
+    /// The same request with an operation that can still happen, if the one that was signed cannot.
+    fn signed_anew(&self, world: &impl Arena) -> Option<Request> {
+        let operation = self.request.as_ref()?.operation()?;
+        if operation.body.expires >= world.client_time() {
+            return None;
+        }
+        match &operation.body.action {
+            Action::RevokeCertificate(revoke) => {
+                let owner = world.owner(&world.cast().client);
+                Some(owner.revoke(self.number as u64 + 1, revoke.serial_number, revoke.reason))
+            }
+            _ => self.make(world, &[]),
+        }
+    }
+
     fn registered(&self) -> DomainName {
         name(&format!("shop-{}.hypermesh", self.number))
     }
@@ -221,7 +239,7 @@ pub(super) fn verify(
         return fault("the proof beside a certificate is none".to_string());
     };
     let (der, name) = (&issued.certificate_der, name(CERTIFIED));
-    let verification = verify_certificate(bundle, der, Some(&proof), Some(&name), world.wall());
+    let verification = verify_certificate(bundle, der, Some(&proof), Some(&name), world.client_time());
     if verification.valid {
         return Ok(());
     }

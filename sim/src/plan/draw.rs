@@ -6,6 +6,12 @@ use super::hardware::{ClockFault, DiskFault, ProcessFault};
 use super::path::PathFault;
 use crate::world::{Place, Random};
 use hypermesh_core::base::Table;
+use hypermesh_core::node::CLOCK_JUMP_MS_MAX;
+
+/// Clocks jump together by this much at most: certificates of before are still valid then.
+const JUMP_MS_MAX: u64 = 7_200_000;
+/// A snapshot is at least this old when it is resumed: from there on a jump of the clock shows it.
+const SNAPSHOT_MS_MIN: u64 = CLOCK_JUMP_MS_MAX + 200;
 
 impl Draw {
     /// Faults of the paths between nodes, but for those that make a node as bad as a liar.
@@ -139,6 +145,33 @@ impl Draw {
             }),
         ]
         .concat()
+    }
+
+    /// The clocks of more nodes than may lie, up to all, are ahead together for a while.
+    pub(super) fn clocks(&self) -> Vec<TimedFault> {
+        self.some("plan jump-together", 2, |random| {
+            let least = self.nodes.saturating_sub(1) / 3 + 1;
+            let count = least + pick(random, self.nodes - least + 1);
+            let mut left: Vec<Place> = (0..self.nodes).collect();
+            let places = (0..count).map(|_| left.remove(pick(random, left.len()))).collect();
+            Fault::JumpTogether { places, ahead_ms: 1_000 + random.below(JUMP_MS_MAX) }
+        })
+    }
+
+    /// A machine that may be as bad as one that lies is resumed from a snapshot. Not one whose disk or clock goes wrong too:
+    /// what its memory was is then not to be had once more.
+    pub(super) fn snapshots(&self, impaired: &[Place], faults: &[TimedFault]) -> Vec<TimedFault> {
+        let touches = |fault: &Fault, place| {
+            fault.damages() == Some(place) || matches!(fault, Fault::Disk { place: of, .. } if *of == place)
+        };
+        let whole = |place: &&Place| !faults.iter().any(|timed| touches(&timed.fault, **place));
+        let (Some(place), Some(mut random)) = (impaired.iter().find(whole), self.class("plan snapshot"))
+        else {
+            return Vec::new();
+        };
+        let (at_ms, _) = self.when(&mut random);
+        let for_ms = SNAPSHOT_MS_MIN + random.below(4_000);
+        vec![TimedFault { at_ms: at_ms / 2, for_ms, fault: Fault::ResumeSnapshot { place: *place } }]
     }
 
     /// Two nodes.

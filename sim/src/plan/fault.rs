@@ -5,7 +5,7 @@ use super::arena::Arena;
 use super::class::FaultClass;
 use super::hardware::{ClockFault, DiskFault, ProcessFault};
 use super::path::PathFault;
-use crate::world::{Disk, Lie, Link, Place, RunFault};
+use crate::world::{Disk, Lie, Link, Place, RunFault, Snapshot};
 use hypermesh_core::base::Table;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,11 @@ pub enum Fault {
         /// Which.
         place: Place,
     },
+    /// A node's machine is resumed at the end from a snapshot that was taken at the beginning, memory and disk.
+    ResumeSnapshot {
+        /// Which.
+        place: Place,
+    },
     /// A row of a node's blocks rots, at once.
     Rot {
         /// Whose.
@@ -76,6 +81,14 @@ pub enum Fault {
     JumpForward {
         /// Whose.
         place: Place,
+        /// How much, in milliseconds.
+        ahead_ms: u64,
+    },
+    /// The wall clocks of several nodes are so much ahead of the true one, and right again at the end. More than f of them
+    /// may be: block time then stays ahead, and the mesh goes on all the same.
+    JumpTogether {
+        /// Whose.
+        places: Vec<Place>,
         /// How much, in milliseconds.
         ahead_ms: u64,
     },
@@ -113,6 +126,7 @@ pub(super) enum Memory {
     #[default]
     Nothing,
     Disk(Disk),
+    Machine(Snapshot),
 }
 
 impl Fault {
@@ -127,13 +141,14 @@ impl Fault {
             Self::WipeDisk { place }
             | Self::LoseLog { place }
             | Self::OldDisk { place }
+            | Self::ResumeSnapshot { place }
             | Self::Rot { place, .. }
             // A clock that is far off makes a node refuse what others approve: it is not there.
             | Self::JumpForward { place, .. } => Some(*place),
             Self::Path { path } => path.damages(),
             Self::Disk { place, disk } if disk.damages() => Some(*place),
             Self::Clock { place, clock } if clock.damages() => Some(*place),
-            Self::Process { .. } | Self::Disk { .. } | Self::Clock { .. } | Self::Crash { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } | Self::Flap { .. } => None,
+            Self::Process { .. } | Self::Disk { .. } | Self::Clock { .. } | Self::Crash { .. } | Self::JumpTogether { .. } | Self::PowerLoss | Self::Partition { .. } | Self::Loss { .. } | Self::Flap { .. } => None,
         }
     }
 
@@ -144,7 +159,7 @@ impl Fault {
             Self::Path { path } => path.is_of(world),
             Self::Process { process, .. } => process.is_of(world),
             Self::Disk { disk, .. } => disk.is_of(world),
-            Self::Flap { .. } => matches!(world, WorldKind::World),
+            Self::Flap { .. } | Self::ResumeSnapshot { .. } => matches!(world, WorldKind::World),
             Self::Crash { .. }
             | Self::PowerLoss
             | Self::Partition { .. }
@@ -154,6 +169,7 @@ impl Fault {
             | Self::LoseLog { .. }
             | Self::OldDisk { .. }
             | Self::Rot { .. }
+            | Self::JumpTogether { .. }
             | Self::JumpForward { .. } => true,
         }
     }
@@ -174,6 +190,7 @@ impl Fault {
             | Self::WipeDisk { place }
             | Self::LoseLog { place }
             | Self::OldDisk { place }
+            | Self::ResumeSnapshot { place }
             | Self::Rot { place, .. }
             | Self::JumpForward { place, .. } => *place < nodes,
             Self::Partition { sides } => sides.len() == nodes,
@@ -183,6 +200,7 @@ impl Fault {
             Self::Process { place, process } => *place < nodes && process.fits(),
             Self::Disk { place, disk } => *place < nodes && disk.fits(),
             Self::Clock { place, clock } => *place < nodes && clock.fits(),
+            Self::JumpTogether { places, .. } => places.iter().all(|place| *place < nodes),
             Self::PowerLoss => true,
         }
     }
@@ -210,6 +228,9 @@ impl Fault {
                 let disk = world.disk(*place).filter(|_| !world.is_disk_damaged(*place));
                 return Ok(disk.map(|disk| disk.copy()).map_or(Memory::Nothing, Memory::Disk));
             }
+            Self::ResumeSnapshot { place } => {
+                return Ok(world.snapshot(*place).map_or(Memory::Nothing, Memory::Machine));
+            }
             Self::Rot { place, row } => {
                 let keys = world.disk(*place).map(|disk| disk.keys(Table::Blocks)).unwrap_or_default();
                 let count = keys.len() as u64;
@@ -220,6 +241,11 @@ impl Fault {
             }
             Self::JumpForward { place, ahead_ms } => {
                 world.jump(*place, i64::try_from(*ahead_ms).unwrap_or(i64::MAX));
+            }
+            Self::JumpTogether { places, ahead_ms } => {
+                world.hit(FaultClass::JumpTogether);
+                let ahead_ms = i64::try_from(*ahead_ms).unwrap_or(i64::MAX);
+                places.iter().for_each(|place| world.jump(*place, ahead_ms));
             }
             Self::Path { path } => world.begin_path(path),
             Self::Process { place, process } => process.begin(world, *place),
@@ -250,6 +276,16 @@ impl Fault {
                 world.crash(*place);
                 world.replace_disk(*place, disk);
                 world.start_or_wipe(*place)
+            }
+            Self::ResumeSnapshot { place } => {
+                if let Memory::Machine(snapshot) = memory {
+                    world.resume_snapshot(*place, snapshot);
+                }
+                Ok(())
+            }
+            Self::JumpTogether { places, .. } => {
+                places.iter().for_each(|place| world.jump(*place, 0));
+                Ok(())
             }
             Self::Path { path } => {
                 world.end_path(path);

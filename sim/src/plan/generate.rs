@@ -75,6 +75,7 @@ impl Plan {
             draw.corruption(&impaired),
             draw.machines(),
             draw.ruins(&impaired),
+            draw.clocks(),
             impaired.first().map(|place| draw.damage(*place)).unwrap_or_default(),
         ]
         .concat();
@@ -102,6 +103,10 @@ impl Plan {
         let liars = draw.liars(&impaired, shape.world).into_iter().chain(dealers);
         let mut liars: Vec<Liar> = liars.collect();
         liars.extend(draw.twister(&impaired, &liars));
+        if shape.world == WorldKind::World && liars.is_empty() && start == Start::Ready {
+            faults.extend(draw.snapshots(&impaired, &faults));
+            faults.sort_by_key(|timed| timed.at_ms);
+        }
         let (cuts, written) = match shape.world {
             WorldKind::World => draw.laggard(&liars),
             WorldKind::Quic => Default::default(),

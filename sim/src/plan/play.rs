@@ -3,7 +3,7 @@
 use super::arena::{Arena, Told};
 use super::class::FaultClass;
 use super::client::{Client, bundle_request, verify};
-use super::fault::Memory;
+use super::fault::{Fault, Memory};
 use super::outcome::{Failure, FailureKind, Outcome};
 use super::workload::{Ask, Then, TimedRequest};
 use super::{Plan, Range, Rest, WorldKind, quic};
@@ -12,7 +12,7 @@ use crate::world::{NetworkOptions, Options, Place, RunFault, Span, World};
 use hypermesh_core::api::Response;
 use hypermesh_core::base::{Height, Mono};
 use hypermesh_core::trust::TrustBundle;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -95,6 +95,13 @@ impl<'a, A: Arena> Run<'a, A> {
     fn play(&mut self) -> Result<(), RunFault> {
         if self.plan.beyond_tolerated {
             self.world.allow_unsafe();
+        }
+        let snapshots = self.plan.faults.iter().filter_map(|timed| match timed.fault {
+            Fault::ResumeSnapshot { place } => Some(place),
+            _ => None,
+        });
+        for place in snapshots.collect::<BTreeSet<_>>() {
+            self.world.keep_inputs(place);
         }
         for liar in &self.plan.liars {
             self.world.corrupt(liar.place, liar.lie);

@@ -185,8 +185,14 @@ impl QuicWorld {
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        let (genesis, time) = (self.cast.genesis_hash(), self.wall());
+        let (genesis, time) = (self.cast.genesis_hash(), self.client_time());
         Owner::new(key.clone(), genesis, time)
+    }
+
+    /// What time a client goes by: its own clock, which is right, or the mesh's proved time if that is ahead of it.
+    #[must_use]
+    pub fn client_time(&self) -> UnixMillis {
+        self.views().map(|view| view.state.time()).fold(self.wall(), UnixMillis::max)
     }
 
     /// A node's view, if it runs.

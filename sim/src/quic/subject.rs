@@ -10,7 +10,7 @@ use crate::world::{Disk, Liar, Loot, Random, Scene, Told, another};
 use hypermesh_core::api::{ApiFault, Counters, Request, Response, View};
 use hypermesh_core::base::{Marks, Mono, Now, PublicKey, Table, WriteBatch};
 use hypermesh_core::node::{
-    Class, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
+    Class, Discontinuity, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV6;
@@ -217,6 +217,11 @@ impl Turnable for Subject {
             self.ready.push_back(first.remove());
         }
         self.node.handle_timeout(now);
+    }
+
+    fn handle_discontinuity(&mut self, now: Now, what: Discontinuity) {
+        self.now = now;
+        self.node.handle_discontinuity(now, what);
     }
 
     fn poll_output(&mut self) -> Option<Output> {

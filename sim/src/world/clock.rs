@@ -53,6 +53,11 @@ impl Clock {
         self.mono = Reading { at, said_us: 0, fast_ppm: self.mono.fast_ppm };
     }
 
+    /// Lets the monotonic clock go on from what it showed once, as in a machine that is resumed.
+    pub(crate) const fn resume(&mut self, at: Mono, mono: Mono) {
+        self.mono = Reading { at, said_us: mono.0 as i128, fast_ppm: self.mono.fast_ppm };
+    }
+
     /// What time a process is told.
     pub(crate) fn now(&self, at: Mono) -> Now {
         let mono = u64::try_from(self.mono.us(at)).unwrap_or_default();

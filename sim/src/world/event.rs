@@ -2,12 +2,13 @@
 
 use super::machine::{Incarnation, Machine, Pace};
 use super::network::{Epoch, Link, Place};
+use super::snapshot::Input;
 use super::trace::Entry;
 use super::{World, read};
 use crate::check::Heard;
 use crate::plan::FaultClass;
 use hypermesh_core::api::{Request, TraceId};
-use hypermesh_core::base::{Mono, Now};
+use hypermesh_core::base::Mono;
 use hypermesh_core::node::{JobId, JobOutcome, Node, PeerStatus, PersistToken, RequestId, Traced};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -166,15 +167,13 @@ impl World {
 
     fn happen_now(&mut self, happening: Happening) {
         match happening {
-            Happening::Message { link, epoch, message } => self.deliver(link, epoch, &message),
+            Happening::Message { link, epoch, message } => self.deliver(link, epoch, message),
             Happening::Request { place, id, request } => self.ask(place, id, *request),
             Happening::Persisted { place, life, token } if self.is_alive(place, life) => {
                 if let Some(machine) = self.machines.get(place).filter(|machine| !machine.hasty_disk) {
                     machine.disk.sync(token);
                 }
-                self.handle(place, "persisted", &token.0.to_le_bytes(), |node, now| {
-                    node.handle_persisted(now, token);
-                });
+                self.handle(place, "persisted", &token.0.to_le_bytes(), Input::Persisted(token));
             }
             Happening::Settled { place, life, token } if self.is_alive(place, life) => {
                 if let Some(machine) = self.machines.get(place) {
@@ -182,9 +181,7 @@ impl World {
                 }
             }
             Happening::Job { place, life, id, outcome } if self.is_alive(place, life) => {
-                self.handle(place, "job", &id.0.to_le_bytes(), |node, now| {
-                    node.handle_job(now, id, *outcome);
-                });
+                self.handle(place, "job", &id.0.to_le_bytes(), Input::Job { id, outcome });
             }
             Happening::Alarm { place, life } if self.is_alive(place, life) => self.alarm(place),
             Happening::LinkMade { place, other, lives } => self.make_link(place, other, lives),
@@ -204,29 +201,29 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, link: Link, epoch: Epoch, message: &[u8]) {
+    fn deliver(&mut self, link: Link, epoch: Epoch, message: Arc<[u8]>) {
         let arrives = self.network.arrives(link, epoch);
         self.trace.arrive(self.now, link, arrives);
         if !arrives {
             return;
         }
         if let Some(liar) = self.machines.get_mut(link.target).and_then(|machine| machine.lie.as_mut()) {
-            liar.hear(message);
+            liar.hear(&message);
         }
         let (place, node, source) = (link.target, self.key(link.target), self.key(link.source));
-        self.checks.on_deliver(node, message);
-        let content = [source.0.as_slice(), message].concat();
+        self.checks.on_deliver(node, &message);
+        let content = [source.0.as_slice(), &message].concat();
         let life =
             |machine: &Machine| (machine.incarnation, machine.node.as_ref().map(Node::counts_votes_of));
         let before = self.machines.get(place).map(life);
-        self.handle(place, "message", &content, |node, now| {
-            node.handle_message(now, source, message);
-        });
+        let input = Input::Message { source, message: Arc::clone(&message) };
+        self.handle(place, "message", &content, input);
         // Who crashed in that step may not have come to telling what it found.
         let after = self.machines.get(place).map(life);
         if let (Some((life, Some(counted))), Some((now, Some(_)))) = (before, after)
             && life == now
-            && let Err(violation) = self.checks.on_heard(node, &Heard { place, source, counted, message })
+            && let Err(violation) =
+                self.checks.on_heard(node, &Heard { place, source, counted, message: &message })
         {
             self.violation.get_or_insert(violation);
         }
@@ -246,14 +243,16 @@ impl World {
                 self.note(place, "request", &content);
                 self.take_answer(place, (id, Some(&request)), response);
             }
-            None => self.handle(place, "request", &content, |node, now| {
+            None => {
+                let now = machine.now(self.now);
                 let traced = Traced {
                     id: TraceId(u128::from(id.0).to_be_bytes()),
                     received: now,
                     deadline: now.mono.after(CALLER_PATIENCE),
                 };
-                node.handle_request(now, id, Some(traced), request);
-            }),
+                let input = Input::Request { id, traced, request: Box::new(request) };
+                self.handle(place, "request", &content, input);
+            }
         }
     }
 
@@ -261,26 +260,23 @@ impl World {
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.alarm = None;
         if machine.timeout().is_some_and(|due| due <= self.now) {
-            self.handle(place, "timeout", &[], Node::handle_timeout);
+            self.handle(place, "timeout", &[], Input::Timeout);
         } else {
             self.arrange_alarm(place);
         }
     }
 
     /// Hands something to a node that runs, and carries out what it wants done.
-    pub(super) fn handle(
-        &mut self,
-        place: Place,
-        kind: &'static str,
-        content: &[u8],
-        handle: impl FnOnce(&mut Node, Now),
-    ) {
+    pub(super) fn handle(&mut self, place: Place, kind: &'static str, content: &[u8], input: Input) {
         let at = self.now;
         let Some(machine) = self.machines.get_mut(place) else { return };
         let now = machine.now(at);
         let Some(node) = &mut machine.node else { return };
         self.trace.note(&Entry { at, place, kind, content });
-        handle(node, now);
+        if let Some(inputs) = &mut machine.inputs {
+            inputs.keep(now, &input);
+        }
+        input.apply(node, now);
         self.drain(place);
     }
 }

@@ -191,12 +191,14 @@ impl World {
 
     /// Sets a node's wall clock so many milliseconds ahead of the true one; behind if that is negative.
     pub fn jump(&mut self, place: Place, ahead_ms: i64) {
+        self.read_clocks();
         let Some(machine) = self.machines.get_mut(place) else { return };
         match machine.clock.set(self.now, ahead_ms) {
             0 => {}
             jump_ms if jump_ms > 0 => self.coverage.hit(FaultClass::JumpForward),
             _ => self.coverage.hit(FaultClass::JumpBack),
         }
+        self.read_clocks();
         self.trace.say(self.now, place, &|| format!("has a wall clock that is {ahead_ms} ms ahead"));
     }
 

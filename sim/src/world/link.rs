@@ -4,6 +4,7 @@ use super::World;
 use super::event::Happening;
 use super::machine::Incarnation;
 use super::network::{Link, Place};
+use super::snapshot::Input;
 use hypermesh_core::base::PublicKey;
 use hypermesh_core::node::PeerStatus;
 use std::time::Duration;
@@ -95,7 +96,7 @@ impl World {
     pub(super) fn tell_peer_now(&mut self, place: Place, other: Place, status: PeerStatus) {
         let peer = self.key(other);
         let content = [peer.0.as_slice(), format!("{status:?}").as_bytes()].concat();
-        self.handle(place, "peer", &content, |node, now| node.handle_peer(now, peer, status));
+        self.handle(place, "peer", &content, Input::Peer { peer, status });
     }
 
     pub(super) fn key(&self, place: Place) -> PublicKey {

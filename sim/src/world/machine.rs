@@ -7,6 +7,7 @@ use super::disk::Disk;
 use super::event::Happening;
 use super::options::Options;
 use super::random::{Random, Span, Stream};
+use super::snapshot::Inputs;
 use hypermesh_core::base::{Marks, Mono, Now, UnixMillis};
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig, OpenFault};
@@ -67,6 +68,10 @@ pub(super) struct Machine {
     pub(super) write_fault: Option<WriteFault>,
     /// Whether what the disk holds may not be what was written: then it may have to be wiped.
     pub(super) disk_damaged: bool,
+    /// Whether snapshots may be taken of it.
+    pub(super) keeps_inputs: bool,
+    /// What its node was handed in this life, if that is kept.
+    pub(super) inputs: Option<Inputs>,
     /// Whether somebody stopped the node: nothing but somebody starts it again.
     pub(super) stopped: bool,
     /// When the write under way, or the last one, becomes durable.
@@ -110,6 +115,8 @@ impl Machine {
             job_lag: None,
             write_fault: None,
             disk_damaged: false,
+            keeps_inputs: false,
+            inputs: None,
             stopped: false,
             disk_busy_until: Mono(0),
             disk_next_until: Mono(0),
@@ -134,7 +141,22 @@ impl Machine {
         self.stopped = false;
         self.disk_busy_until = at;
         self.disk_next_until = at;
-        let stream = Stream { seed, purpose: "node", owner: place as u64, incarnation: self.incarnation.0 };
+        let (life, began) = (self.incarnation, self.now(at));
+        self.inputs = self.keeps_inputs.then(|| Inputs::new(self.disk.copy(), began, life));
+        self.node = Some(self.open(seed, place, life, (began, genesis), &self.disk)?);
+        Ok(())
+    }
+
+    /// A node that begins a life with a disk.
+    pub(super) fn open(
+        &self,
+        seed: u64,
+        place: usize,
+        life: Incarnation,
+        (began, genesis): (Now, Arc<Genesis>),
+        disk: &Disk,
+    ) -> Result<Node, OpenFault> {
+        let stream = Stream { seed, purpose: "node", owner: place as u64, incarnation: life.0 };
         let Validator { member, reveals, .. } = self.validator.clone();
         let config = NodeConfig {
             genesis,
@@ -142,11 +164,22 @@ impl Machine {
             plot: member.plot,
             reveals,
             entropy: Box::new(Random::new(stream)),
-            reader: Box::new(self.disk.clone()),
+            reader: Box::new(disk.clone()),
             timeouts: Timeouts::default(),
         };
-        self.node = Some(Node::open(self.now(at), config)?);
-        Ok(())
+        Node::open(began, config)
+    }
+
+    /// Goes on with a node and a disk of before, which a snapshot held that was taken when the clocks showed this.
+    pub(super) fn resume(&mut self, at: Mono, taken: Now, node: Node, disk: Disk) {
+        self.incarnation.0 += 1;
+        self.clock.resume(at, taken.mono);
+        self.alarm = None;
+        self.stopped = false;
+        self.disk_busy_until = at;
+        self.disk_next_until = at;
+        self.inputs = None;
+        (self.node, self.disk) = (Some(node), disk);
     }
 
     /// When a write that is handed out now becomes durable. As in the real driver, what is handed out while a write

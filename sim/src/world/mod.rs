@@ -24,6 +24,7 @@ mod options;
 mod output;
 mod random;
 mod records;
+mod snapshot;
 mod trace;
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use operations::{Owner, Subject, announcement, certificate_request, certific
 pub use options::{Options, Start};
 pub use random::{Random, Span, Stream};
 pub use records::{AnswerRecord, Fate, MessageRecord, Record, Recorded, RequestRecord, Step};
+pub use snapshot::Snapshot;
 pub use trace::{Taken, Trace};
 #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 pub(crate) use {
@@ -243,10 +245,16 @@ impl World {
         &self.cast
     }
 
+    /// What time a client goes by: its own clock, which is right, or the mesh's proved time if that is ahead of it.
+    #[must_use]
+    pub fn client_time(&self) -> UnixMillis {
+        self.views().map(|view| view.state.time()).fold(self.wall(), UnixMillis::max)
+    }
+
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        Owner::new(key.clone(), self.cast.genesis_hash(), self.wall())
+        Owner::new(key.clone(), self.cast.genesis_hash(), self.client_time())
     }
 
     /// A node's view, if it runs.

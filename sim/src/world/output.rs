@@ -9,7 +9,7 @@ use super::{Answer, World};
 use crate::check::{Answering, Moment};
 use crate::plan::FaultClass;
 use hypermesh_core::api::{ApiFault, Request, Response};
-use hypermesh_core::base::WriteBatch;
+use hypermesh_core::base::{Mono, UnixMillis, WriteBatch};
 use hypermesh_core::node::{Class, Event, Node, Output, PersistToken, RequestId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -241,6 +241,9 @@ impl World {
     pub(super) fn watch(&mut self, place: Place) {
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
+        if self.checks.is_new(node.view().state.height()) {
+            self.checks.on_clocks(honest_walls(&self.machines, self.now));
+        }
         let key = machine.validator.member.identity.public();
         let moment = Moment { at: self.now, place, node: key, disk: &machine.disk };
         let outcome = self.checks.on_view(&moment, &node.view()).and_then(|fresh| match fresh {
@@ -250,6 +253,11 @@ impl World {
         if let Err(violation) = outcome {
             self.violation.get_or_insert(violation);
         }
+    }
+
+    /// Hands the readings of the honest nodes' clocks to the checks.
+    pub(super) fn read_clocks(&mut self) {
+        self.checks.on_clocks(honest_walls(&self.machines, self.now));
     }
 
     pub(super) fn arrange_alarm(&mut self, place: Place) {
@@ -262,4 +270,9 @@ impl World {
             self.heap.push(due, Happening::Alarm { place, life });
         }
     }
+}
+
+/// What the clocks of the nodes that do not lie show.
+fn honest_walls(machines: &[Machine], at: Mono) -> impl Iterator<Item = UnixMillis> {
+    machines.iter().filter(|machine| machine.lie.is_none()).map(move |machine| machine.wall(at))
 }

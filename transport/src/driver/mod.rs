@@ -24,7 +24,7 @@ use crate::{
 };
 use hypermesh_core::api::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, View};
 use hypermesh_core::base::{Now, PublicKey, Table};
-use hypermesh_core::node::{Event, Node};
+use hypermesh_core::node::{Discontinuity, Event, Node};
 use service::NodeService;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV6;
@@ -171,6 +171,12 @@ impl Driver {
         &self.endpoint
     }
 
+    /// Where to report that the machine slept or was resumed.
+    #[must_use]
+    pub fn continuity(&self) -> ContinuityReports {
+        ContinuityReports { incoming: self.stop.clone() }
+    }
+
     /// A way to find out whether the node is being turned.
     #[must_use]
     pub fn pulse(&self) -> Pulse {
@@ -233,6 +239,20 @@ impl Driver {
         self.server.drained(DRAIN_TIMEOUT).await;
         self.endpoint.close().await;
         outcome
+    }
+}
+
+/// Takes reports that the machine slept or was resumed, which the node cannot see by itself.
+#[derive(Clone)]
+pub struct ContinuityReports {
+    incoming: mpsc::Sender<Incoming>,
+}
+
+impl ContinuityReports {
+    /// Hands a report to the node, before whatever comes later.
+    pub async fn report(&self, what: Discontinuity) {
+        // A node that has stopped signs nothing more.
+        let _stopped = self.incoming.send(Incoming::Discontinuity { what }).await;
     }
 }
 

@@ -6,7 +6,9 @@ use crate::{Class, Client, Clock, Links, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{AddressRecord, ApiFault, Request, Response, View};
 use hypermesh_core::base::{Mono, PublicKey, Table, WriteBatch};
-use hypermesh_core::node::{JobId, JobOutcome, Output, PeerStatus, PersistToken, RequestId, Traced};
+use hypermesh_core::node::{
+    Discontinuity, JobId, JobOutcome, Output, PeerStatus, PersistToken, RequestId, Traced,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub(super) enum Incoming {
     Moved { moved: BTreeMap<PublicKey, SocketAddrV6> },
     /// A row of the store is damaged.
     Damage { table: Table, key: Vec<u8> },
+    /// The machine slept or was resumed.
+    Discontinuity { what: Discontinuity },
     /// Someone wants to know that the node is being turned.
     Beat { turned: oneshot::Sender<()> },
     /// The node is to stop.
@@ -176,6 +180,7 @@ impl<N: Turnable> Turning<N> {
             Incoming::Message { from, bytes } => self.node.handle_message(now, from, &bytes),
             Incoming::Peer { peer, status } => self.node.handle_peer(now, peer, status),
             Incoming::Job { id, outcome } => self.node.handle_job(now, id, outcome),
+            Incoming::Discontinuity { what } => self.node.handle_discontinuity(now, what),
             Incoming::Persisted { token, outcome } => {
                 self.writing = false;
                 outcome.map_err(|reason| DriverFault::Store { reason })?;

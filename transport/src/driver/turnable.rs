@@ -2,7 +2,9 @@
 
 use hypermesh_core::api::{Counters, Request, View};
 use hypermesh_core::base::{Mono, Now, PublicKey, Table};
-use hypermesh_core::node::{JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced};
+use hypermesh_core::node::{
+    Discontinuity, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
 use std::sync::Arc;
@@ -25,6 +27,8 @@ pub trait Turnable: Send + 'static {
     fn handle_job(&mut self, now: Now, id: JobId, outcome: JobOutcome);
     /// As [`Node::handle_timeout`].
     fn handle_timeout(&mut self, now: Now);
+    /// As [`Node::handle_discontinuity`].
+    fn handle_discontinuity(&mut self, now: Now, what: Discontinuity);
     /// As [`Node::poll_output`].
     fn poll_output(&mut self) -> Option<Output>;
     /// As [`Node::poll_timeout`].
@@ -66,6 +70,10 @@ impl Turnable for Node {
 
     fn handle_timeout(&mut self, now: Now) {
         Self::handle_timeout(self, now);
+    }
+
+    fn handle_discontinuity(&mut self, now: Now, what: Discontinuity) {
+        Self::handle_discontinuity(self, now, what);
     }
 
     fn poll_output(&mut self) -> Option<Output> {

@@ -138,6 +138,7 @@ fn status() -> NodeStatus {
         voting: "yes".to_string(),
         unreachable: vec!["node-4".to_string()],
         age_ms: 0,
+        ahead_ms: 0,
         standstill: None,
         committee: "active since height 2".to_string(),
         ready: true,

@@ -73,7 +73,7 @@ pub enum SignRefusal {
 ///
 /// [`Signer::offer`] until it gives `None`, whenever a coordinator connects or runs low; [`Signer::sign`] for
 /// each request, once this node has derived the bytes; [`Signer::forget`] when a coordinator's connection is
-/// made anew. A restart makes a new signer: all that the old one handed out is void.
+/// made anew. A restart makes a new signer, and [`Signer::begin_anew`] is like one: all that was handed out is void.
 pub struct Signer {
     committee: Arc<Committee>,
     me: PublicKey,
@@ -191,6 +191,14 @@ impl Signer {
         self.check(request, message)?;
         let share = self.share(request, message, nonce)?;
         Ok(SignedShare::sign(request.session(), share, identity))
+    }
+
+    /// Begins another life: all nonces are destroyed, and all that was handed out is void.
+    pub fn begin_anew(&mut self, entropy: &mut dyn Entropy) {
+        self.stocks.clear();
+        let mut incarnation = [0; 16];
+        entropy.fill(&mut incarnation);
+        self.incarnation = Incarnation(incarnation);
     }
 
     /// Drops the nonces of a coordinator: when its connection was made anew or it left for good.

@@ -16,6 +16,16 @@ use alloc::vec::Vec;
 const SHOWN_COUNT_MAX: usize = VALIDATORS_MAX * SAID_PER_VALIDATOR_MAX;
 
 impl Engine {
+    /// Waits to start `height` as a new engine does, which knows nothing but that this node abstains, if it does.
+    pub fn restart(&mut self, height: Height, roster: Roster) {
+        let fresh = Self::new(self.host.config.clone(), height, roster);
+        let before = core::mem::replace(self, fresh);
+        if let Some(through) = before.abstains_through() {
+            self.host.signer.abstain(through);
+        }
+        self.host.marks = before.host.marks;
+    }
+
     /// Blocks came another way: waits to start `height`, as a new engine does.
     pub(super) fn advance(&mut self, height: Height, roster: Roster) {
         if height < self.next_height() {

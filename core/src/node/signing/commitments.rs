@@ -30,6 +30,24 @@ impl Node {
         self.offer_commitments(coordinator, true, &[]);
     }
 
+    /// Destroys all nonces of this node, those for its own use included.
+    pub(in crate::node) fn destroy_nonces(&mut self) {
+        if let Some(signer) = &mut self.signing.signer {
+            signer.begin_anew(self.entropy.as_mut());
+        }
+    }
+
+    /// Offers commitments in place of those that are void, and asks for others of every peer: what is held of theirs was
+    /// perhaps spent.
+    pub(in crate::node) fn offer_all_anew(&mut self) {
+        for peer in self.connected.clone() {
+            self.ask_for_commitments(peer);
+            self.offer_anew(peer);
+        }
+        let me = self.identity.public();
+        self.offer_commitments(me, true, &[]);
+    }
+
     /// Fills up what a coordinator holds of this node's commitments, if it is running low, the more the more it
     /// has just spent, one for each purpose named: making them takes long, and most coordinators need few.
     pub(super) fn offer_commitments(&mut self, coordinator: PublicKey, anew: bool, spent: &[KeyPurpose]) {

@@ -77,7 +77,7 @@ pub(super) async fn ask(
     reason: RevocationReason,
 ) -> Result<RevokedReport, Failure> {
     let action = Action::RevokeCertificate(RevokeCertificate { serial_number, reason });
-    let operation = client.operation(action)?;
+    let operation = client.operation(action).await?;
     let receipt = done(client.call(&RevokeCertificateRequest { operation }).await?)?;
     match receipt {
         Receipt {

@@ -1,0 +1,227 @@
+//! Block time against this node's clock: which time a proposal gets, when a proposal is judged, and what is reported
+//! while block time is ahead of the clock.
+//!
+//! Block time never goes back. If the clocks of more than f validators were ahead for a moment, block time stays ahead
+//! until real time catches up. A proposer can then do no better than the smallest step after the parent's time, and a
+//! validator judges such a step at once: waiting for its clock would stop the mesh for as long as block time is ahead.
+//!
+//! How far this lets a liar go: the first honest validator that prevotes for a block saw either a time of at most its
+//! clock plus [`BLOCK_MS_AHEAD_MAX`], or the parent's time plus [`BLOCK_MS_STEP`]. So block time exceeds the fastest
+//! honest clock by at most the tolerance, and where it does exceed that, each further block adds one step. A block takes
+//! longer to decide than the millisecond that it adds, so the excess only shrinks.
+
+use super::proposal::Proposed;
+use super::timers::Timer;
+use super::{Event, Node};
+use crate::base::{Digest, Mono, UnixMillis, reached};
+use crate::hypermesh::ordering::Input;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// A block may be this much ahead of this node's clock before its verdict is put off.
+pub(super) const BLOCK_MS_AHEAD_MAX: u64 = 500;
+/// The smallest distance between a block's time and its parent's, and the only one that is judged without regard to this
+/// node's clock.
+pub(super) const BLOCK_MS_STEP: u64 = 1;
+/// Block time that is ahead of this node's clock by more than this is reported.
+pub(super) const AHEAD_MS_REPORTED: u64 = 2 * BLOCK_MS_AHEAD_MAX;
+/// While that lasts it is reported again after this long, and at once if it has more than doubled.
+const AHEAD_REPORTED_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+const _: () = assert!(BLOCK_MS_STEP < BLOCK_MS_AHEAD_MAX && BLOCK_MS_AHEAD_MAX < AHEAD_MS_REPORTED);
+
+/// The time of a block that is proposed now.
+pub(super) fn proposal_time(wall: UnixMillis, parent: UnixMillis) -> UnixMillis {
+    wall.max(parent.plus(BLOCK_MS_STEP))
+}
+
+/// How many milliseconds a fresh proposal has to wait until it may be judged; zero if it is judged at once.
+pub(super) fn verdict_ms_wait(block: UnixMillis, wall: UnixMillis, parent: UnixMillis) -> u64 {
+    if block <= parent.plus(BLOCK_MS_STEP) { 0 } else { block.since(wall.plus(BLOCK_MS_AHEAD_MAX)) }
+}
+
+/// Proposals from the future, each with the moment at which it may be judged.
+#[derive(Default)]
+pub(super) struct Deferred(BTreeMap<Digest, (Mono, Proposed)>);
+
+impl Deferred {
+    pub(super) fn insert(&mut self, due: Mono, value_id: Digest, proposed: Proposed) {
+        self.0.insert(value_id, (due, proposed));
+    }
+
+    pub(super) fn remove(&mut self, value_id: &Digest) -> Option<Proposed> {
+        self.0.remove(value_id).map(|(_, proposed)| proposed)
+    }
+
+    /// When the first of them is due.
+    pub(super) fn next_due(&self) -> Option<Mono> {
+        self.0.values().map(|(due, _)| *due).min()
+    }
+
+    /// Takes out those that are due. The others go on waiting, whatever waits beside them.
+    pub(super) fn take_due(&mut self, now: Mono) -> Vec<(Digest, Proposed)> {
+        let due = self.0.extract_if(.., |_, (due, _)| *due <= now);
+        due.map(|(value_id, (_, proposed))| (value_id, proposed)).collect()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// What was reported last of block time that is ahead of this node's clock: when, and by how much in milliseconds.
+#[derive(Default)]
+pub(super) struct AheadReport(Option<(Mono, u64)>);
+
+impl AheadReport {
+    /// What is to be reported when block time is ahead by so much.
+    fn update(&mut self, now: Mono, ahead_ms: u64) -> Option<Event> {
+        let is_ahead = ahead_ms > AHEAD_MS_REPORTED;
+        match self.0 {
+            Some((at, reported_ms))
+                if is_ahead && ahead_ms / 2 <= reported_ms && now.since(at) < AHEAD_REPORTED_AGAIN_AFTER =>
+            {
+                None
+            }
+            _ if is_ahead => {
+                self.0 = Some((now, ahead_ms));
+                Some(Event::BlockTimeAhead { ahead_ms })
+            }
+            Some(_) => {
+                self.0 = None;
+                Some(Event::BlockTimeCaughtUp)
+            }
+            None => None,
+        }
+    }
+}
+
+impl Node {
+    /// By how much the last block's time is ahead of this node's clock, in milliseconds.
+    pub(super) fn block_ms_ahead(&self) -> u64 {
+        self.state.time().since(self.wall())
+    }
+
+    /// Reports block time that is ahead of this node's clock; called with each block.
+    pub(super) fn report_block_time(&mut self) {
+        let ahead_ms = self.block_ms_ahead();
+        if let Some(event) = self.ahead_report.update(self.now.mono, ahead_ms) {
+            reached!(self.marks, "block time is ahead of a node's clock, or no longer");
+            self.outbox.event(event);
+        }
+    }
+
+    /// Puts off the verdict on a block from the future until its time has come.
+    pub(super) fn defer_verdict(&mut self, value_id: Digest, proposed: &Proposed, ms_wait: u64) {
+        reached!(self.marks, "a verdict is put off");
+        let due = self.now.mono.after(Duration::from_millis(ms_wait));
+        self.ordering.deferred.insert(due, value_id, proposed.clone());
+        self.set_verdict_timer();
+    }
+
+    pub(super) fn on_deferred_verdict(&mut self) {
+        for (value_id, proposed) in self.ordering.deferred.take_due(self.now.mono) {
+            if let Some(valid) = self.judge(value_id, &proposed, false) {
+                self.drive(Input::Verdict { value_id, valid });
+            }
+        }
+        self.set_verdict_timer();
+    }
+
+    fn set_verdict_timer(&mut self) {
+        match self.ordering.deferred.next_due() {
+            Some(due) => self.timers.set(Timer::Verdict, due),
+            None => self.timers.cancel(Timer::Verdict),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::PublicKey;
+
+    const WALL: UnixMillis = UnixMillis(1_800_000_000_000);
+    const YEAR_MS: u64 = 365 * 24 * 3600 * 1000;
+
+    #[test]
+    fn the_clock_bounds_a_block_at_the_tolerance_and_not_one_past_it() {
+        let parent = WALL.minus(10_000);
+        assert_eq!(verdict_ms_wait(WALL.plus(BLOCK_MS_AHEAD_MAX), WALL, parent), 0);
+        assert_eq!(verdict_ms_wait(WALL.plus(BLOCK_MS_AHEAD_MAX + 1), WALL, parent), 1);
+        assert_eq!(verdict_ms_wait(WALL.plus(YEAR_MS), WALL, parent), YEAR_MS - BLOCK_MS_AHEAD_MAX);
+    }
+
+    #[test]
+    fn a_step_after_a_parent_that_is_ahead_is_judged_at_once_and_one_past_it_is_not() {
+        for ahead_ms in [BLOCK_MS_AHEAD_MAX, 600_000, YEAR_MS] {
+            let parent = WALL.plus(ahead_ms);
+            assert_eq!(verdict_ms_wait(parent.plus(BLOCK_MS_STEP), WALL, parent), 0);
+            let past = verdict_ms_wait(parent.plus(BLOCK_MS_STEP + 1), WALL, parent);
+            assert_eq!(past, ahead_ms + BLOCK_MS_STEP + 1 - BLOCK_MS_AHEAD_MAX);
+            assert_eq!(
+                verdict_ms_wait(proposal_time(WALL, parent), WALL, parent),
+                0,
+                "as honest ones propose"
+            );
+        }
+        assert_eq!(proposal_time(WALL, WALL.minus(2)), WALL);
+    }
+
+    #[test]
+    fn liars_push_time_to_the_tolerance_and_no_further_and_an_excess_shrinks() {
+        // Every block is a liar's, as late as it may be; the fastest honest clock is `wall`.
+        for (block_ms, excess_ms) in [(1, 0), (20, 0), (20, 600_000), (1_000, 600_000), (10_000, YEAR_MS)] {
+            let mut wall = WALL;
+            let mut parent = wall.plus(BLOCK_MS_AHEAD_MAX + excess_ms);
+            let mut excess = excess_ms;
+            for _ in 0..2_000 {
+                wall = wall.plus(block_ms);
+                let latest = wall.plus(BLOCK_MS_AHEAD_MAX).max(parent.plus(BLOCK_MS_STEP));
+                assert_eq!(verdict_ms_wait(latest, wall, parent), 0);
+                assert_eq!(verdict_ms_wait(latest.plus(1), wall, parent), latest.plus(1).since(wall) - 500);
+                let now = latest.since(wall.plus(BLOCK_MS_AHEAD_MAX));
+                assert_eq!(now, (excess + BLOCK_MS_STEP).saturating_sub(block_ms), "it never grows");
+                (parent, excess) = (latest, now);
+            }
+        }
+    }
+
+    fn proposed() -> Proposed {
+        Proposed { proposer: PublicKey([1; 32]), value: [].into() }
+    }
+
+    #[test]
+    fn each_deferred_block_waits_for_its_own_time() {
+        let (near, far) = (Digest([1; 32]), Digest([2; 32]));
+        for order in [[(near, 10), (far, 1_000)], [(far, 1_000), (near, 10)]] {
+            let mut deferred = Deferred::default();
+            order.into_iter().for_each(|(id, due)| deferred.insert(Mono(due), id, proposed()));
+            assert_eq!(deferred.next_due(), Some(Mono(10)));
+            assert!(deferred.take_due(Mono(9)).is_empty());
+            let due: Vec<Digest> = deferred.take_due(Mono(10)).into_iter().map(|(id, _)| id).collect();
+            assert_eq!(due, [near], "the far one is not judged with it");
+            assert_eq!((deferred.len(), deferred.next_due()), (1, Some(Mono(1_000))));
+        }
+    }
+
+    #[test]
+    fn time_that_is_ahead_is_reported_past_the_limit_again_after_a_while_and_when_it_is_over() {
+        let mut report = AheadReport::default();
+        let second = |seconds: u64| Mono(seconds * 1_000_000);
+        assert_eq!(report.update(second(0), AHEAD_MS_REPORTED), None);
+        let event = |ahead_ms| Some(Event::BlockTimeAhead { ahead_ms });
+        assert_eq!(report.update(second(1), AHEAD_MS_REPORTED + 1), event(AHEAD_MS_REPORTED + 1));
+        assert_eq!(report.update(second(60), 2_003), None, "twice as much is not more");
+        assert_eq!(report.update(second(60), 2_004), event(2_004));
+        assert_eq!(report.update(second(119), 1_500), None);
+        assert_eq!(report.update(second(120), 1_500), event(1_500));
+        assert_eq!(report.update(second(121), AHEAD_MS_REPORTED), Some(Event::BlockTimeCaughtUp));
+        assert_eq!(report.update(second(122), 0), None);
+    }
+}

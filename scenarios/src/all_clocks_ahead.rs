@@ -1,0 +1,16 @@
+//! All clocks are ahead for a while, by minutes or by most of a year, and come back: see [`crate::clocks_ahead`].
+
+use crate::stage::Stage;
+use crate::{Scenario, clocks_ahead};
+use hypermesh_sim::world::{RunFault, Start};
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "all-clocks-ahead",
+    shows: "after all clocks were ahead by minutes or a year, the mesh goes on within seconds",
+    start: Start::Ready,
+    play,
+};
+
+fn play(stage: &mut Stage) -> Result<(), RunFault> {
+    clocks_ahead::play(stage, &[0, 1, 2, 3])
+}
