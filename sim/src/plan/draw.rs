@@ -12,6 +12,9 @@ use hypermesh_core::node::CLOCK_JUMP_MS_MAX;
 const JUMP_MS_MAX: u64 = 7_200_000;
 /// A snapshot is at least this old when it is resumed: from there on a jump of the clock shows it.
 const SNAPSHOT_MS_MIN: u64 = CLOCK_JUMP_MS_MAX + 200;
+/// One in so many seeds tries it, if nobody lies: this one of them.
+const SNAPSHOT_EVERY: u64 = 16;
+const SNAPSHOT_SEED: u64 = 5;
 
 impl Draw {
     /// Faults of the paths between nodes, but for those that make a node as bad as a liar.
@@ -158,20 +161,22 @@ impl Draw {
         })
     }
 
-    /// A machine that may be as bad as one that lies is resumed from a snapshot. Not one whose disk or clock goes wrong too:
-    /// what its memory was is then not to be had once more.
-    pub(super) fn snapshots(&self, impaired: &[Place], faults: &[TimedFault]) -> Vec<TimedFault> {
-        let touches = |fault: &Fault, place| {
-            fault.damages() == Some(place) || matches!(fault, Fault::Disk { place: of, .. } if *of == place)
-        };
-        let whole = |place: &&Place| !faults.iter().any(|timed| touches(&timed.fault, **place));
-        let (Some(place), Some(mut random)) = (impaired.iter().find(whole), self.class("plan snapshot"))
+    /// A machine that may be as bad as one that lies is resumed from a snapshot, in some seeds. Nothing else damages its disk
+    /// or its clock then: what its memory was could not be had once more.
+    pub(super) fn snapshot(&self, impaired: &[Place], faults: &mut Vec<TimedFault>) {
+        let Some(place) = impaired.first().copied().filter(|_| self.seed % SNAPSHOT_EVERY == SNAPSHOT_SEED)
         else {
-            return Vec::new();
+            return;
         };
-        let (at_ms, _) = self.when(&mut random);
-        let for_ms = SNAPSHOT_MS_MIN + random.below(4_000);
-        vec![TimedFault { at_ms: at_ms / 2, for_ms, fault: Fault::ResumeSnapshot { place: *place } }]
+        let mut random = self.stream("plan snapshot");
+        let at_ms = random.below(self.chaos_ms / 4);
+        let longest_ms = (self.chaos_ms - at_ms).saturating_sub(SNAPSHOT_MS_MIN).clamp(1, 4_000);
+        let for_ms = SNAPSHOT_MS_MIN + random.below(longest_ms);
+        let touches =
+            |fault: &Fault| matches!(fault, Fault::Disk { place: disk_of, .. } if *disk_of == place);
+        faults.retain(|timed| timed.fault.damages() != Some(place) && !touches(&timed.fault));
+        faults.push(TimedFault { at_ms, for_ms, fault: Fault::ResumeSnapshot { place } });
+        faults.sort_by_key(|timed| timed.at_ms);
     }
 
     /// Two nodes.

@@ -44,7 +44,7 @@ impl Default for Shape {
 pub(super) struct Draw {
     pub(super) seed: u64,
     pub(super) nodes: usize,
-    chaos_ms: u64,
+    pub(super) chaos_ms: u64,
 }
 
 impl Plan {
@@ -104,8 +104,7 @@ impl Plan {
         let mut liars: Vec<Liar> = liars.collect();
         liars.extend(draw.twister(&impaired, &liars));
         if shape.world == WorldKind::World && liars.is_empty() && start == Start::Ready {
-            faults.extend(draw.snapshots(&impaired, &faults));
-            faults.sort_by_key(|timed| timed.at_ms);
+            draw.snapshot(&impaired, &mut faults);
         }
         let (cuts, written) = match shape.world {
             WorldKind::World => draw.laggard(&liars),
