@@ -37,9 +37,9 @@ fn down(stage: &mut Stage) -> Result<(), RunFault> {
     is_unspent(stage, victim)?;
     stage.world.start(helper)?;
     stage.world.run_until("the shares repaired", Duration::from_secs(30), |world| repaired(world, victim))?;
+    stage.wait("all nodes ready", World::is_ready)?;
     let status = stage.world.view(victim).map(|view| view.status.committee.clone()).unwrap_or_default();
-    ensure(!status.contains("lacks"), "a repaired node still says that it lacks its shares")?;
-    stage.wait("all nodes ready", World::is_ready)
+    ensure(!status.contains("lacks"), "a repaired node still says that it lacks its shares")
 }
 
 fn lying(stage: &mut Stage) -> Result<(), RunFault> {

@@ -25,8 +25,16 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     stage.world.corrupt(LIAR, Lie::TwistedSignatures);
     stage.world.expect_evidence(LIAR);
     // Each node's bundle is verified as others would: root and issuing certificates.
-    stage.begin()?;
     let honest: Vec<Place> = (0..4).filter(|place| *place != LIAR).collect();
+    // The liar is slashed as soon as the root is signed, and without a stake it is not ready.
+    stage.wait("the honest nodes ready", |world| {
+        (0..4)
+            .filter(|place| *place != LIAR)
+            .all(|place| world.view(place).is_some_and(|view| view.status.ready))
+    })?;
+    for place in &honest {
+        stage.fetch_bundle(*place)?;
+    }
     for turn in 0..LIST_COUNT {
         let issued = stage.issue(honest[turn as usize % honest.len()])?;
         let nonce = stage.nonce();

@@ -1,6 +1,7 @@
 //! Requests that only the node can answer: what has to be ordered, signed or looked up in the store.
 
 use super::open::stored_proof;
+use super::signing::CertificateResponse;
 use super::submit::Want;
 use super::task::Task;
 use super::{Node, RequestId};
@@ -78,7 +79,9 @@ impl Node {
             }
             Request::GetRevocationList(request) => self.want_revocation_list(id, request.at_least),
             Request::ValidateBatch(request) => self.submit_foreign(id, request.batch),
-            Request::GetCertificate(request) => self.want_certificate(id, request.serial_number),
+            Request::GetCertificate(request) => {
+                self.want_certificate(id, request.serial_number, Response::GetCertificate);
+            }
             Request::Trace(request) => {
                 let trace = self.trace(request.id);
                 respond(self, Ok(Response::Trace(trace)));
@@ -138,7 +141,8 @@ impl Node {
         let certificates = core::mem::take(&mut self.signing.certificates).dismiss();
         let checkpoints = core::mem::take(&mut self.signing.checkpoints).dismiss();
         self.signing.log_sizes.clear();
-        for request in certificates.into_iter().chain(checkpoints) {
+        let certificates = certificates.into_iter().map(|(request, _)| request);
+        for request in certificates.chain(checkpoints) {
             self.outbox.respond(request, Err(fault.clone()));
         }
     }
@@ -146,7 +150,12 @@ impl Node {
     // --- certificates ---
 
     /// Answers with a certificate once it is signed. Any node can be asked: it then coordinates.
-    pub(super) fn want_certificate(&mut self, id: RequestId, serial: SerialNumber) {
+    pub(super) fn want_certificate(
+        &mut self,
+        id: RequestId,
+        serial: SerialNumber,
+        response: CertificateResponse,
+    ) {
         let Some(certificate) = self.state.get::<Certificate>(&serial) else {
             let fault = if self.may_be_behind() {
                 reached!(self.marks, "a node that may be behind does not refuse for good");
@@ -156,7 +165,7 @@ impl Node {
             };
             return self.outbox.respond(id, Err(fault));
         };
-        if let Err(crowded) = self.signing.certificates.push(serial, id) {
+        if let Err(crowded) = self.signing.certificates.push(serial, (id, response)) {
             let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
             return self.outbox.respond(id, Err(fault));
         }
@@ -223,8 +232,8 @@ impl Node {
         for serial in ready {
             let Some(issued) = self.issued(serial, &root, &chains) else { continue };
             self.signing.log_sizes.remove(&serial);
-            for id in self.signing.certificates.take(&serial) {
-                self.respond_durably(id, Ok(Response::IssueCertificate(issued.clone())));
+            for (id, response) in self.signing.certificates.take(&serial) {
+                self.respond_durably(id, Ok(response(issued.clone())));
             }
         }
     }

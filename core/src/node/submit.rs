@@ -358,7 +358,9 @@ impl Node {
                 self.timers.cancel(Timer::Submission);
                 let left = self.put_back(outstanding.operations);
                 let me = self.identity.public();
-                match committed.block.body.batches.iter().find(|batch| batch.member == me) {
+                let own = outstanding.batch.as_ref().map(|batch| batch.id);
+                let included = committed.block.body.batches.iter().find(|batch| batch.member == me);
+                match included.filter(|batch| own == Some(batch.id())) {
                     Some(batch) => {
                         if left > 0 {
                             reached!(self.marks, "a block takes a part of a batch");
@@ -403,7 +405,7 @@ impl Node {
         };
         match (want, effect) {
             (Want::Certificate, Effect::CertificateApproved { serial, .. }) => {
-                self.want_certificate(request, *serial);
+                self.want_certificate(request, *serial, Response::IssueCertificate);
             }
             (Want::Certificate, _) => {
                 self.outbox.respond(request, Err(ApiFault::invalid("the operation asks for no certificate")));

@@ -13,6 +13,7 @@ mod signer;
 mod tests;
 mod waiting;
 
+use crate::api::{IssuedCertificate, Response};
 use crate::base::{Digest, Mono, PublicKey, Reader as _, Size, StrictSignature, Table, WriteBatch};
 use crate::hypermesh::committee::{CommitmentPool, Committee, Signer, SigningSession};
 use crate::node::commit::Committed;
@@ -30,6 +31,9 @@ use core::time::Duration;
 
 /// Signers that have not answered after this long are passed over for others.
 const SIGNER_TIMEOUT: Duration = Duration::from_millis(300);
+/// Which response a certificate is: several methods answer with one.
+pub(in crate::node) type CertificateResponse = fn(IssuedCertificate) -> Response;
+
 /// How many finished checkpoints are kept in memory.
 const CHECKPOINTS_KEPT: usize = 64;
 
@@ -57,8 +61,8 @@ pub(in crate::node) struct Signing {
     waiting: waiting::Waiting,
     /// When each coordinator was last given new commitments because it named ones that this node does not have.
     renewed: BTreeMap<PublicKey, Mono>,
-    /// Who waits for a certificate or a checkpoint.
-    pub(in crate::node) certificates: Waiters<SerialNumber, RequestId>,
+    /// Who waits for a certificate, and as what it is answered; and who for a checkpoint.
+    pub(in crate::node) certificates: Waiters<SerialNumber, (RequestId, CertificateResponse)>,
     pub(in crate::node) checkpoints: Waiters<u64, RequestId>,
     /// The checkpoints that answers with certificates need, by the log's size.
     pub(in crate::node) log_sizes: BTreeMap<SerialNumber, u64>,

@@ -64,8 +64,9 @@ fn it_fires_when_what_nobody_may_do_was_done() {
         model.names.registered.get_mut(&name("demo.hypermesh")).unwrap().owner = other;
     };
     assert!(what(fires(anothers, |_| {})).contains("against [NotOwner]"));
-    let lapsed = |model: &mut Model, _: &Receipt| {
-        model.names.registered.get_mut(&name("demo.hypermesh")).unwrap().paid_until = Some(UnixMillis(1));
+    let lapsed = |model: &mut Model, receipt: &Receipt| {
+        let paid_until = Some(UnixMillis(receipt.time.0 - 1));
+        model.names.registered.get_mut(&name("demo.hypermesh")).unwrap().paid_until = paid_until;
     };
     assert!(what(fires(lapsed, |_| {})).contains("against [Lapsed]"));
 }
@@ -77,8 +78,9 @@ fn it_fires_when_what_is_allowed_is_refused_or_for_a_reason_that_does_not_hold()
         receipt.outcome = Became::Refused(refusal);
     };
     assert!(what(fires(|_, _| {}, refused)).contains("nothing stands against it"));
-    let lapsed = |model: &mut Model, _: &Receipt| {
-        model.names.registered.get_mut(&name("demo.hypermesh")).unwrap().paid_until = Some(UnixMillis(1));
+    let lapsed = |model: &mut Model, receipt: &Receipt| {
+        let paid_until = Some(UnixMillis(receipt.time.0 - 1));
+        model.names.registered.get_mut(&name("demo.hypermesh")).unwrap().paid_until = paid_until;
     };
     assert!(what(fires(lapsed, refused)).contains("against it is {Lapsed}"));
 }
