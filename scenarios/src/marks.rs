@@ -114,6 +114,13 @@ pub(crate) const REACHES: &[(&str, &[&str])] = &[
     ("damaged-block-is-fetched-again", &["a damaged row is fetched from a peer"]),
     ("away-ten-thousand-blocks", &["applying blocks waits for the disk"]),
     ("wrong-clock", &["a verdict is put off"]),
+    (
+        "clocks-ahead",
+        &[
+            "a node's memory may be old, and it destroys its nonces",
+            "block time is ahead of a node's clock, or no longer",
+        ],
+    ),
 ];
 
 /// Marks that scenarios reach at few seeds: the swarm alone is held to them.

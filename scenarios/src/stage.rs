@@ -289,7 +289,9 @@ impl Stage {
     /// The certificate that was asked for, verified offline.
     pub(crate) fn certificate(&mut self, asked: &Asked) -> Result<IssuedCertificate, RunFault> {
         match self.answer(asked)? {
-            Ok(Response::IssueCertificate(issued)) => self.verify(&issued).map(|()| issued),
+            Ok(Response::IssueCertificate(issued) | Response::GetCertificate(issued)) => {
+                self.verify(&issued).map(|()| issued)
+            }
             other => Err(unexpected("a certificate", &other)),
         }
     }

@@ -45,7 +45,10 @@ async fn a_change_is_one_line_and_a_read_is_none() {
         let folder = mesh.context().with_file_name(format!("web{number}"));
         assert!(hypermesh(&mesh, &["cert", "issue", &name, "--out", folder.to_str().unwrap()]));
         let certificate = folder.join("cert.pem");
-        assert!(hypermesh(&mesh, &["cert", "revoke", certificate.to_str().unwrap()]));
+        assert!(hypermesh(
+            &mesh,
+            &["cert", "revoke", certificate.to_str().unwrap(), "--reason", "superseded"]
+        ));
     }
     let lines = since(&mesh, &before);
     let of =

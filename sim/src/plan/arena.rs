@@ -272,7 +272,9 @@ macro_rules! as_the_world_does {
 
         fn is_taken(&self, place: Place, response: &Response) -> bool {
             match response {
-                Response::IssueCertificate(issued) if self.is_liar(place) => {
+                Response::IssueCertificate(issued) | Response::GetCertificate(issued)
+                    if self.is_liar(place) =>
+                {
                     self.trust_bundle().is_some_and(|bundle| verify(self, &bundle, issued).is_ok())
                 }
                 _ => true,

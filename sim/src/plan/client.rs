@@ -112,7 +112,7 @@ impl Client {
 
     pub(super) fn certificate(&self) -> Option<&IssuedCertificate> {
         match &self.got {
-            Some(Response::IssueCertificate(issued)) => Some(issued),
+            Some(Response::IssueCertificate(issued) | Response::GetCertificate(issued)) => Some(issued),
             _ => None,
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn lie(
             *response = told.clone();
             stale
         }
-        (Lie::RogueCertificates, Response::IssueCertificate(issued)) => {
+        (Lie::RogueCertificates, Response::IssueCertificate(issued) | Response::GetCertificate(issued)) => {
             let middle = issued.certificate_der.len() / 2;
             let Some(byte) = issued.certificate_der.get_mut(middle) else { return false };
             *byte ^= 1;
