@@ -17,7 +17,7 @@ use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::Identity as _;
 use hypermesh_core::base::{PublicKey, Signature};
 use hypermesh_core::trustchain::ca::CertificateRequest;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, Issuer};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest as _, Sha512};
 use std::path::Path;
@@ -282,6 +282,8 @@ fn certificates(case: &Case) -> Certificates {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let mut leaf = CertificateParams::new(vec!["web.demo.hypermesh".to_string()]).unwrap();
+    // With the issuer's name it would be self-issued.
+    leaf.distinguished_name = DistinguishedName::new();
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let signed = authority.self_signed(&Odd(case)).unwrap();
     let leaf = leaf.signed_by(&Odd(case), &Issuer::new(authority, Odd(case))).unwrap();

@@ -68,11 +68,11 @@ impl CheckReport {
     }
 }
 
-/// Checks a store, which no process may use meanwhile, and changes nothing in it. `tell` hears how far it is, in
-/// thousandths.
+/// Checks a store and changes nothing in it. No process may use it meanwhile: the caller holds the lock of the node's folder.
+/// `tell` hears how far it is, in thousandths.
 ///
 /// # Errors
-/// If another process has the store, or it cannot be opened: then the error says what is wrong with it.
+/// If it cannot be opened: then the error says what is wrong with it.
 pub fn check_store(path: &Path, tell: &mut dyn FnMut(u64)) -> Result<CheckReport, StoreError> {
     let about = std::fs::metadata(path).map_err(|error| StoreError::of(path, error.into()))?;
     let mut report = CheckReport {
