@@ -61,12 +61,12 @@ pub(super) const FAMILIES: &[Family] = &[
     counter(
         "hypermesh_operations_omitted",
         Unit::None,
-        "operations that proposers left out of batches in them",
+        "operations that proposers left out of batches in them: not paid for, or no room",
     ),
     counter(
         "hypermesh_operations_unpaid",
         Unit::None,
-        "operations of this node's clients that it refused after it took them, because nobody would pay for them",
+        "operations of this node's clients that it refused after it took them: expired, out of funds, or dearer than their limit",
     ),
     counter(
         "hypermesh_batches_taken",
