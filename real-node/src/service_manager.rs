@@ -6,7 +6,7 @@
 //! node without a quorum is alive, and starting it again would not help.
 //!
 //! While a start takes long (a crash that left the store to be recovered, a large state), it asks for more time
-//! (`EXTEND_TIMEOUT_USEC`) and says what it does, for at most [`START_EXTENSION_MAX`].
+//! (`EXTEND_TIMEOUT_USEC`) and says what it does, for at most `START_EXTENSION_MAX`.
 //!
 //! Without a service manager (`NOTIFY_SOCKET` is not set) nothing is told.
 
