@@ -31,6 +31,7 @@ const CLASS_OF_KIND: &[(&str, &str)] = &[
     ("full", "full-disk"),
     ("jump", "jump-forward"),
     ("drift", "wall-drift"),
+    ("resume-snapshot", "resumed-snapshot"),
 ];
 
 /// Something that goes wrong for a while.
