@@ -92,6 +92,12 @@ pub enum Inadmissible {
     /// More operations than a block may have.
     #[error("the block is full")]
     Full,
+    /// All its operations are left out of it.
+    #[error("no operation is left of the batch of {member}")]
+    Hollow {
+        /// Who submitted it.
+        member: PublicKey,
+    },
     /// It carries in full a ticket that stands in the state.
     #[error(
         "{member} has put its ticket for beacon {beacon} on chain: the batch names it and need not carry it"

@@ -171,6 +171,9 @@ impl Draft {
         included: &mut Included,
     ) -> Result<(), Inadmissible> {
         self.state().require_batch_place(batch, included)?;
+        if batch.operations.is_empty() {
+            return Err(Inadmissible::Hollow { member: batch.batch.member });
+        }
         if included.operations + batch.operations.len() > BLOCK_OPERATION_COUNT_MAX {
             return Err(Inadmissible::Full);
         }

@@ -101,10 +101,16 @@ pub(crate) fn plot_of(member: &PublicKey) -> Plot {
     Plotter::new(Profile::Sim.proofs().space, plot_key("test", Profile::Sim, member)).finish()
 }
 
-/// The batches of a block, checked, of those that it was built from.
+/// The batches of a block, checked, of those that it was built from: the same for a validator that held the whole ones and
+/// for one that did not.
 pub(crate) fn included(block: &Block, given: &[Arc<CheckedBatch>]) -> Vec<Arc<CheckedBatch>> {
-    let checked = |batch: &Batch| given.iter().find_map(|whole| whole.included_as(batch)).map(Arc::new);
-    block.body.batches.iter().map(|batch| checked(batch).expect("a block has the batches given")).collect()
+    let checked = |batch: &Batch| {
+        let held = given.iter().find_map(|whole| whole.included_as(batch)).expect("a batch that was given");
+        let other = batch.clone().check_included(&batch.genesis).expect("a batch that may be in a block");
+        assert_eq!((held.id, held.root, held.bytes), (other.id, other.root, other.bytes));
+        Arc::new(held)
+    };
+    block.body.batches.iter().map(checked).collect()
 }
 
 fn chain_of(validator: &SecretKey) -> Vec<Digest> {

@@ -112,6 +112,12 @@ fn a_proposer_that_leaves_out_more_than_it_must_delays_and_charges_nobody() {
     // Nothing at all is no batch, and what its member never proved is none of its own.
     let none = whole.keeping(&[false, false]).check_included(&mesh.genesis_hash()).err();
     assert_eq!(none, Some(BatchFault::Count { operations: 2 }));
+    // Nor for those who hold the whole batch: a block is valid for all or for none.
+    let hollow = whole.keeping(&[false, false]);
+    assert!(whole.included_as(&hollow).is_none());
+    let hollow = CheckedBatch { batch: hollow, operations: Vec::new(), ..(*whole).clone() };
+    let fault = mesh.state.draft().include(&hollow, moment, &mut include::Included::default());
+    assert_eq!(fault, Err(Inadmissible::Hollow { member: carrier.public() }));
     let other = mesh.operation(&alice(), transfer(&bob(), 2));
     let forged = Batch { operations: vec![other], ..whole.keeping(&[false, true]) };
     let forged = forged.check_included(&mesh.genesis_hash()).unwrap();
