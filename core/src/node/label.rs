@@ -55,7 +55,7 @@ impl Message {
             Self::Shares(requests) => MessageLabel::at("share-requests", requests.height),
             Self::SignedShares(_) => MessageLabel::of("signature-shares"),
             Self::Signature(_) => MessageLabel::of("signature"),
-            Self::WantSaid => MessageLabel::of("want-said"),
+            Self::WantSaid(_) => MessageLabel::of("want-said"),
             Self::Said(_) => MessageLabel::of("said"),
             Self::FetchEntry(_) => MessageLabel::of("fetch-entry"),
             Self::Entry(_) => MessageLabel::of("entry"),

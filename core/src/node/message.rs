@@ -56,9 +56,9 @@ pub(super) enum Message {
     /// A signature that the whole mesh shares: on the root, an issuing certificate, or a revocation list.
     Signature(TaskSignature),
     /// Asks for what the receiver holds of the sender's own votes.
-    WantSaid,
+    WantSaid(RecallNumber),
     /// The last vote and proposal of the receiver's own that the sender holds.
-    Said(Vec<Said>),
+    Said(SaidAnswer),
     /// Asks for an entry of the certificate log.
     FetchEntry(LeafIndex),
     /// An entry of the certificate log.
@@ -69,6 +69,18 @@ pub(super) enum Message {
     RepairSum(BlindedShares),
     /// Addresses of validators, each signed by its own.
     Addresses(Vec<AddressRecord>),
+}
+
+/// Binds an answer to its question, so that what was said before the question does not answer it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct RecallNumber(pub(super) [u8; 8]);
+
+/// What a validator holds of the receiver's own messages.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct SaidAnswer {
+    /// That of the question.
+    pub(super) number: RecallNumber,
+    pub(super) said: Vec<Said>,
 }
 
 /// A batch, and which requests its operations are for.
@@ -164,7 +176,7 @@ impl Message {
             | Self::Shares(_)
             | Self::SignedShares(_)
             | Self::WantCommitments
-            | Self::WantSaid
+            | Self::WantSaid(_)
             | Self::Said(_)
             | Self::Commitments(_) => Class::Consensus,
             _ => Class::Bulk,
@@ -194,8 +206,8 @@ impl Node {
             Message::Shares(requests) => self.on_share_requests(from, requests),
             Message::SignedShares(shares) => self.on_signed_shares(from, shares),
             Message::Signature(signature) => self.on_task_signature(from, signature),
-            Message::WantSaid => self.on_want_said(from),
-            Message::Said(said) => self.on_said(from, said),
+            Message::WantSaid(number) => self.on_want_said(from, number),
+            Message::Said(answer) => self.on_said(from, answer),
             Message::FetchEntry(index) => self.on_fetch_entry(from, index),
             Message::Entry(entry) => self.on_entry(from, entry),
             Message::RepairDeltas(package) => self.on_repair_deltas(from, package),
@@ -290,8 +302,8 @@ mod tests {
                 first: Height(2),
                 blocks: alloc::vec![SyncedBlock { block: block.to_bytes(), certificate }],
             }),
-            Message::WantSaid,
-            Message::Said(Vec::new()),
+            Message::WantSaid(RecallNumber([7; 8])),
+            Message::Said(SaidAnswer { number: RecallNumber([7; 8]), said: Vec::new() }),
             Message::FetchEntry(LeafIndex(3)),
             Message::Entry(Entry { index: LeafIndex(3), entry: alloc::vec![1, 2] }),
             Message::WantCommitments,

@@ -9,7 +9,7 @@
 //!
 //! What this does not show: a vote that only such validators hold as did not answer.
 
-use super::message::Message;
+use super::message::{Message, RecallNumber, SaidAnswer};
 use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::{PublicKey, Size, reached};
@@ -33,8 +33,11 @@ pub(super) struct Recall {
     answered: BTreeSet<PublicKey>,
     /// Whether enough have.
     done: bool,
-    /// Whether the peers have been asked: answers to what was asked before count for nothing.
+    /// Whether the peers have been asked.
     asking: bool,
+    /// The number of the question. Answers to an earlier one count for nothing: they may have been on their way since before
+    /// this node's memory became old.
+    number: RecallNumber,
 }
 
 impl Recall {
@@ -68,6 +71,7 @@ impl Node {
     /// Asks every peer that is linked; those that are linked later are asked then.
     pub(super) fn begin_asking(&mut self) {
         self.recall.asking = true;
+        self.entropy.as_mut().fill(&mut self.recall.number.0);
         self.connected.clone().into_iter().for_each(|peer| self.ask_recall(peer));
         self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
     }
@@ -86,7 +90,7 @@ impl Node {
     /// Asks a peer that was just linked.
     pub(super) fn ask_recall(&mut self, peer: PublicKey) {
         if self.recall.asking && !self.recall.done {
-            self.send(peer, &Message::WantSaid);
+            self.send(peer, &Message::WantSaid(self.recall.number));
         }
     }
 
@@ -106,13 +110,15 @@ impl Node {
     }
 
     /// Tells a peer what it said last, as far as this node knows.
-    pub(super) fn on_want_said(&mut self, from: PublicKey) {
+    pub(super) fn on_want_said(&mut self, from: PublicKey, number: RecallNumber) {
         let said = self.recall.said.of(&from);
-        self.send(from, &Message::Said(said));
+        self.send(from, &Message::Said(SaidAnswer { number, said }));
     }
 
-    /// A peer tells this node what it said last. Late answers count too.
-    pub(super) fn on_said(&mut self, from: PublicKey, said: Vec<Said>) {
+    /// A peer reports this node's own last messages. What it reports is looked at whenever it comes; as an answer it counts
+    /// only if it has the number of the question.
+    pub(super) fn on_said(&mut self, from: PublicKey, answer: SaidAnswer) {
+        let SaidAnswer { number, said } = answer;
         let me = self.identity.public();
         let genesis = self.state.genesis_hash();
         let holds = |said: &Said| said.validator() == me && said.verify(&genesis).is_ok();
@@ -126,7 +132,7 @@ impl Node {
         for said in said {
             self.drive(Input::Own(said));
         }
-        if self.recall.asking {
+        if self.recall.asking && number == self.recall.number {
             self.recall.answered.insert(from);
         }
         self.conclude_recall();

@@ -13,7 +13,7 @@ use crate::base::Height;
 use alloc::vec::Vec;
 
 /// This many messages of its own are kept until the log is read: every validator may show as many as it keeps.
-const SHOWN_COUNT_MAX: usize = VALIDATORS_MAX * SAID_PER_VALIDATOR_MAX;
+pub(super) const SHOWN_COUNT_MAX: usize = VALIDATORS_MAX * SAID_PER_VALIDATOR_MAX;
 
 impl Engine {
     /// Waits to start `height` as a new engine does, which knows nothing but that this node abstains, if it does.
@@ -55,10 +55,12 @@ impl Engine {
         }
         // Before the height is started its log has not been read, so there is nothing to compare with yet.
         let unread = self.phase == Phase::Waiting && said.height() == self.height();
-        if unread && self.host.shown.len() < SHOWN_COUNT_MAX {
-            self.host.shown.push(said);
-        } else if !unread {
+        if !unread || self.host.shown.len() >= SHOWN_COUNT_MAX {
+            // Before its log is read this node knows of no message: it abstains rather than overlook one.
             self.host.check_said(&said);
+        } else if !self.host.shown.contains(&said) {
+            // Each once: a peer that repeats one message must not take the room of others.
+            self.host.shown.push(said);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a validator learns of itself after a start, and heights that it did not decide itself.
 
+use super::super::recall::SHOWN_COUNT_MAX;
 use super::super::*;
 use super::steps::{Bench, NOW, broadcast_votes, faults};
 use super::world::{block, validators};
@@ -64,6 +65,31 @@ fn a_vote_or_proposal_that_the_log_does_not_hold_keeps_a_validator_from_signing(
         drop(bench.start(2, Vec::new()));
         assert!(!bench.engine.abstains(), "past it, it votes again");
     }
+}
+
+#[test]
+fn one_message_that_is_shown_over_and_over_takes_no_room_of_others() {
+    let (wal, vote) = voted();
+    let mut bench = Bench::waiting();
+    (0..=SHOWN_COUNT_MAX).for_each(|_| assert_eq!(show(&mut bench, Said::Vote(vote)), []));
+    let unknown = bench.vote(0, VoteKind::Precommit, 1, Some(Digest([9; 32])));
+    drop(show(&mut bench, Said::Vote(unknown)));
+    let outputs = bench.start(1, wal);
+    assert_eq!(faults(&outputs), [EngineFault::OwnMessageUnknown { height: Height(1) }]);
+    assert!(bench.engine.abstains());
+}
+
+#[test]
+fn so_many_messages_are_kept_and_one_more_makes_a_validator_abstain() {
+    let mut bench = Bench::waiting();
+    for number in 0..=SHOWN_COUNT_MAX {
+        assert_eq!(bench.engine.abstains_through(), None, "{number} are kept");
+        let mut value = [0; 32];
+        value[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        let vote = bench.vote(0, VoteKind::Prevote, 1, Some(Digest(value)));
+        drop(show(&mut bench, Said::Vote(vote)));
+    }
+    assert_eq!(bench.engine.abstains_through(), Some(Height(1)));
 }
 
 #[test]
