@@ -4,15 +4,23 @@ use super::{Event, Node};
 use crate::api::ApiFault;
 use crate::base::{MicroCaesar, reached};
 use crate::caesar::{Movement, Place, Reason, STAKE_MINIMUM};
-use crate::state::{Offence, State, SystemAction};
+use crate::state::{Offence, State, SystemAction, SystemOperation};
 use alloc::boxed::Box;
 
 impl Node {
     /// Brings evidence before the mesh, unless what it shows is punished already, or is not to be.
     pub(super) fn accuse(&mut self, offence: Offence) {
         // Nobody is made to accuse itself: a twin of this node is found by others.
-        if offence.offender() != self.identity.public() {
-            self.say(SystemAction::Accuse(Box::new(offence)));
+        if offence.offender() == self.identity.public() {
+            return;
+        }
+        // What an offender may repeat at will (unlike a contradiction, of which ordering keeps few) is sent only while the
+        // state would punish it: otherwise each lie would cost a broadcast of the bytes that it is about.
+        let is_repeatable = offence.is_in_signing();
+        let action = SystemAction::Accuse(Box::new(offence));
+        let operation = SystemOperation::sign(self.state.genesis_hash(), action, &self.identity);
+        if !is_repeatable || self.state.accepts(&operation) {
+            self.put_forward(operation);
         }
     }
 

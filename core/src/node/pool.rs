@@ -184,10 +184,14 @@ impl Node {
 
     /// Puts this node's own word before the mesh.
     pub(super) fn say(&mut self, action: crate::state::SystemAction) {
+        self.put_forward(SystemOperation::sign(self.state.genesis_hash(), action, &self.identity));
+    }
+
+    /// As [`Self::say`], of an operation that this node has signed.
+    pub(super) fn put_forward(&mut self, operation: SystemOperation) {
         if self.is_stopped() {
             return;
         }
-        let operation = SystemOperation::sign(self.state.genesis_hash(), action, &self.identity);
         self.broadcast(&Message::System(operation.clone()));
         if self.state.accepts(&operation) {
             self.pool.system.insert(operation.id(), operation);

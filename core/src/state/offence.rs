@@ -57,6 +57,12 @@ impl Offence {
         }
     }
 
+    /// Whether this is an offence in threshold signing. A validator can commit any number of those.
+    #[must_use]
+    pub(crate) fn is_in_signing(&self) -> bool {
+        self.in_signing().is_some()
+    }
+
     /// What tells an offence in signing from others of the same validator under one committee.
     fn in_signing(&self) -> Option<Digest> {
         match self {

@@ -4,9 +4,7 @@
 //! shown to others. One that a peer vouches for and that does not hold is evidence against the peer; one in the store that
 //! does not hold is dropped, and the task is signed again.
 
-use crate::base::{
-    MicroCaesar, PublicKey, Signature, SignatureError, StrictSignature, Table, WriteBatch, reached,
-};
+use crate::base::{PublicKey, Signature, SignatureError, StrictSignature, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{FalseClaim, SignatureClaim};
 use crate::node::message::{Message, TaskSignature};
 use crate::node::task::Task;
@@ -37,16 +35,16 @@ impl Node {
         if !task.is_shared() || self.signing.finished.contains_key(&task) {
             return;
         }
+        if claim.validator != from || claim.verify().is_err() {
+            let reason = "sent a finished signature without its own claim to it".to_string();
+            return self.refuse_signature(from, reason);
+        }
         let (Some(key), Ok(Some(message))) = (self.task_key(task), self.derive(task)) else {
             // Most likely of a block that is on its way here.
             reached!(self.marks, "a signature comes before its block");
             self.signing.early.insert(from, given);
             return;
         };
-        if claim.validator != from || claim.verify().is_err() {
-            let reason = "sent a finished signature without its word for it".to_string();
-            return self.refuse_signature(from, reason);
-        }
         match verify_finished(&key, &message, &claim.signature) {
             Ok(signature) => {
                 self.end_session(task);
@@ -68,8 +66,7 @@ impl Node {
             let reason = "vouched for a finished signature that does not hold".to_string();
             self.outbox.event(Event::Culprit { validator: from, reason });
             let fits = evidence.message.len() <= ACCUSED_MESSAGE_BYTES_MAX;
-            let has_stake = self.state.at_risk(&from) > MicroCaesar::ZERO;
-            if fits && has_stake && !self.is_accusing(from) {
+            if fits && !self.is_accusing(from) {
                 self.accuse(Offence::FalseClaim(evidence));
             }
         }

@@ -10,7 +10,7 @@ mod revocation;
 mod signer;
 #[cfg(test)]
 #[cfg(not(hypermesh_simulation_crypto))]
-mod tests;
+pub(in crate::node) mod tests;
 mod waiting;
 
 use crate::api::{IssuedCertificate, Response};

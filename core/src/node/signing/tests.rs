@@ -3,8 +3,8 @@
 use super::finished::ACCUSED_MESSAGE_BYTES_MAX;
 use crate::api::PublishedList;
 use crate::base::{
-    Height, Mono, Now, PublicKey, ReadError, Reader, Row, SecretKey, Signature, StrictSignature, Table,
-    encode,
+    Height, MicroCaesar, Mono, Now, PublicKey, ReadError, Reader, Row, SecretKey, Signature, StrictSignature,
+    Table, encode,
 };
 use crate::hypermesh::RevealChain;
 use crate::hypermesh::committee::twist::{twisted_by, twisted_of};
@@ -14,7 +14,7 @@ use crate::node::message::{Message, SharesSigned, TaskSignature};
 use crate::node::task::Task;
 use crate::node::{Event, Node, NodeConfig, Output};
 use crate::state::tests::kit::{Mesh, Seeded, genesis, plot_of};
-use crate::state::{Offence, SYSTEM_OPERATION_BYTES_MAX, SystemAction, SystemOperation};
+use crate::state::{Candidate, Offence, SYSTEM_OPERATION_BYTES_MAX, SystemAction, SystemOperation};
 use crate::trustchain::ca::{CRL_MS_LIFETIME, crl_der};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl Reader for Rows {
 }
 
 /// A mesh with its keys, whose first validator's chain of reveals a node can have.
-fn mesh() -> Mesh {
+pub(in crate::node) fn mesh() -> Mesh {
     static MESH: OnceLock<Mesh> = OnceLock::new();
     let make = || {
         let mut genesis = genesis();
@@ -53,7 +53,7 @@ fn mesh() -> Mesh {
     MESH.get_or_init(make).clone()
 }
 
-fn now(mesh: &Mesh) -> Now {
+pub(in crate::node) fn now(mesh: &Mesh) -> Now {
     Now { mono: Mono::default(), wall: mesh.state.time().plus(10) }
 }
 
@@ -83,7 +83,7 @@ fn stored(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Rows {
     rows
 }
 
-fn opened(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Node {
+pub(in crate::node) fn opened(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Node {
     let identity = mesh.validators[0].clone();
     let config = NodeConfig {
         genesis: Arc::clone(&mesh.genesis),
@@ -204,6 +204,33 @@ fn a_signature_without_its_senders_word_is_refused_and_accuses_nobody() {
     assert!(is_at_fault(&events(&mut node), liar.public()));
     assert!(!node.signing.finished.contains_key(&Task::Root));
     assert!(accused_of_false_claims(&node).is_empty());
+}
+
+#[test]
+fn a_liar_that_has_lost_its_stake_costs_no_broadcast_of_evidence() {
+    let mut mesh = mesh();
+    let [_, liar, honest, _] = mesh.validators.clone().try_into().unwrap();
+    let (bad, bytes) = (twisted(&mesh, Task::Root), tbs_of(&mesh, Task::Root));
+    let sends_evidence = |mesh: &Mesh| {
+        let mut node = opened(mesh, &[]);
+        let _start = events(&mut node);
+        let claim = claim_by(&liar, mesh, Task::Root, bad, &bytes);
+        let message = Message::Signature(TaskSignature { task: Task::Root, claim });
+        node.handle_message(now(mesh), liar.public(), &message.encode());
+        let outputs = core::iter::from_fn(|| node.poll_output());
+        let is_evidence = |output: Output| match output {
+            Output::Send { message, .. } => matches!(Message::decode(&message), Ok(Message::System(_))),
+            _ => false,
+        };
+        outputs.filter_map(|output| is_evidence(output).then_some(())).count() > 0
+    };
+    assert!(sends_evidence(&mesh));
+    let claim = claim_by(&liar, &mesh, Task::Root, bad, &bytes);
+    let offence = Offence::FalseClaim(FalseClaim { claim, message: bytes.clone() });
+    let accusation = mesh.say(&honest, SystemAction::Accuse(Box::new(offence)));
+    let _receipts = mesh.advance(Candidate { system: alloc::vec![accusation], ..mesh.candidate() });
+    assert_eq!(mesh.state.at_risk(&liar.public()), MicroCaesar::ZERO);
+    assert!(!sends_evidence(&mesh));
 }
 
 #[test]

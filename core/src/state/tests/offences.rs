@@ -55,7 +55,7 @@ fn bad_share(mesh: &Mesh, liar: &SecretKey, number: u64) -> ShareEvidence {
 }
 
 /// A validator's word for a signature that does not hold.
-fn false_claim(mesh: &Mesh, liar: &SecretKey, number: u8) -> FalseClaim {
+pub(super) fn false_claim(mesh: &Mesh, liar: &SecretKey, number: u8) -> FalseClaim {
     let mut claim = SignatureClaim {
         committee: mesh.state.committee().unwrap().keys.digest(),
         purpose: KeyPurpose::Root,
@@ -68,7 +68,7 @@ fn false_claim(mesh: &Mesh, liar: &SecretKey, number: u8) -> FalseClaim {
     FalseClaim { claim, message: MESSAGE.to_vec() }
 }
 
-fn accuse(mesh: &Mesh, by: usize, offence: Offence) -> SystemOperation {
+pub(super) fn accuse(mesh: &Mesh, by: usize, offence: Offence) -> SystemOperation {
     mesh.say(&mesh.validators[by], SystemAction::Accuse(Box::new(offence)))
 }
 

@@ -3,6 +3,7 @@
 
 use super::kit::*;
 use super::ledger::{bond, unbond};
+use super::offences::{accuse, false_claim};
 use crate::base::{SecretKey, UnixMillis};
 use crate::caesar::*;
 use crate::hypermesh::ordering::{Evidence, Round, Vote, VoteKind};
@@ -138,6 +139,17 @@ fn a_lease_that_ended_while_the_mesh_stood_still_holds_no_place_and_cannot_be_wi
     assert!(matches!(outcomes[1], Outcome::Done(_)), "{outcomes:?}");
 }
 
+/// Has more fall due now than one block can do.
+fn crowd_with_dues(mesh: &mut Mesh) {
+    let mut draft = mesh.state.draft();
+    for number in 0..=3 * BLOCK_OPERATION_COUNT_MAX as u64 {
+        let id = OperationId(crate::base::Domain::new("hypermesh v1 test").hash_of(&number));
+        draft.schedule(mesh.state.time(), Due::Receipt(id));
+    }
+    let (state, ..) = draft.finish();
+    mesh.state = state.crowned(mesh.state.head().unwrap().clone());
+}
+
 #[test]
 fn what_a_block_could_not_do_of_what_fell_due_is_not_answered() {
     let mut mesh = Mesh::active();
@@ -146,13 +158,7 @@ fn what_a_block_could_not_do_of_what_fell_due_is_not_answered() {
     mesh.done(&alice(), issue(&[WEB]));
     let kept = instance(WEB, "west");
     mesh.done(&alice(), announce(&kept, &offer("2001:db8::8"), LEASE_SECONDS_MAX));
-    let mut draft = mesh.state.draft();
-    for number in 0..=3 * BLOCK_OPERATION_COUNT_MAX as u64 {
-        let id = OperationId(crate::base::Domain::new("hypermesh v1 test").hash_of(&number));
-        draft.schedule(mesh.state.time(), Due::Receipt(id));
-    }
-    let (state, ..) = draft.finish();
-    mesh.state = state.crowned(mesh.state.head().unwrap().clone());
+    crowd_with_dues(&mut mesh);
     let found = |mesh: &Mesh, at: &str, record_type| {
         resolve(&mesh.state, &name(at), record_type).answers.first().map_or(0, |found| found.set.data.len())
     };
@@ -233,6 +239,23 @@ fn what_is_out_of_the_stake_by_time_is_not_slashed_by_the_first_block() {
     let before = mesh.state.at_risk_at(&liar.public(), release);
     assert_eq!(before.0, STAKE_MINIMUM.0 + 700, "at its time it is still at risk");
     assert_eq!(mesh.state.at_risk_at(&liar.public(), release.plus(1)).0, STAKE_MINIMUM.0 + 200);
+    // So many things are due that the release is not carried out before the evidence is looked at.
+    crowd_with_dues(&mut mesh);
+    let balance = |mesh: &Mesh| mesh.state.balance(Place::Account(liar.public())).0;
+    let account = balance(&mesh);
+    let accusation = accuse(&mesh, 1, Offence::FalseClaim(false_claim(&mesh, &liar, 1)));
+    let time = release.plus(1);
+    mesh.advance(Candidate { time, system: vec![accusation], ..mesh.candidate() });
+    assert!(mesh.state.has_overdue());
+    assert_eq!(mesh.state.at_risk(&liar.public()).0, 0);
+    let to_liar =
+        |one: &&Movement| one.target == Place::Account(liar.public()) && one.reason == Reason::Reward;
+    let movements = &mesh.movements.last().unwrap().movements;
+    let rewards: u64 = movements.iter().filter(to_liar).map(|one| one.amount.0).sum();
+    assert_eq!(balance(&mesh), account + rewards + 500, "what was released is its owner's");
+    let slashed = |one: &&Movement| one.reason == Reason::Slash;
+    let slashed: u64 = movements.iter().filter(slashed).map(|one| one.amount.0).sum();
+    assert_eq!(slashed, STAKE_MINIMUM.0 + 200);
 }
 
 #[test]
