@@ -138,6 +138,9 @@ impl Node {
             };
             return self.outbox.respond(request, Err(fault));
         }
+        if let Err(full) = self.submission.lines.check_room(&checked.operation.body.owner) {
+            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, full)));
+        }
         if let Some(refusal) = self.overdraft(&checked) {
             reached!(self.marks, "an owner's waiting operations spend all that it has");
             let fault = match self.may_be_behind() {
@@ -145,9 +148,6 @@ impl Node {
                 false => ApiFault::new(FaultKind::FailedPrecondition, refusal),
             };
             return self.outbox.respond(request, Err(fault));
-        }
-        if let Err(full) = self.submission.lines.check_room(&checked.operation.body.owner) {
-            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, full)));
         }
         if self.wait_for_operation(request, want, checked.id).is_some() {
             self.submission.lines.push(checked);
@@ -201,7 +201,7 @@ impl Node {
         self.consider_batch();
     }
 
-    fn own_operation(&mut self, action: Action) -> CheckedOperation {
+    pub(super) fn own_operation(&mut self, action: Action) -> CheckedOperation {
         let mut nonce = [0; 8];
         self.entropy.as_mut().fill(&mut nonce);
         let body = OperationBody {

@@ -8,7 +8,7 @@ use super::submit::BATCH_ROOM_BYTES_MAX;
 use crate::api::{ApiFault, FaultKind};
 use crate::base::{MicroCaesar, reached};
 use crate::caesar::Place;
-use crate::state::{Action, CheckedOperation, Outcome, Receipt, Refusal, Unpaid};
+use crate::state::{Action, BATCH_OPERATION_COUNT_MAX, CheckedOperation, Outcome, Receipt, Refusal, Unpaid};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -40,22 +40,29 @@ impl Node {
         (needed > balance).then_some(Refusal::Funds { owner, balance, needed })
     }
 
-    /// Takes what the next batch holds from the lines, and refuses what could not be in the next block. An attestation
-    /// goes along only with a ticket that does not stand yet.
+    /// Takes what the next batch holds from the lines, and refuses what could not be in the next block. An attestation of
+    /// this node's goes along with a ticket that does not stand yet, and only then: a batch of which nothing is paid for when
+    /// its turn comes is in no block, and whoever makes its operations unpayable would keep the ticket out with them.
     pub(super) fn gather(&mut self, attests: bool) -> Vec<CheckedOperation> {
         loop {
             let bytes_max = self.submission.room_bytes().min(BATCH_ROOM_BYTES_MAX);
             let gathered = self.submission.lines.gather(bytes_max);
-            let mut attests = attests;
             let mut payable = self.refuse_unpaid(gathered);
-            payable.retain(|operation| {
-                let is_attestation = operation.operation.body.action == Action::Attest;
-                !is_attestation || core::mem::take(&mut attests)
-            });
+            payable.retain(|operation| operation.operation.body.action != Action::Attest);
+            if attests {
+                self.put_back_from(&mut payable, BATCH_OPERATION_COUNT_MAX - 1);
+                payable.insert(0, self.own_operation(Action::Attest));
+            }
             if !payable.is_empty() || self.submission.lines.is_empty() {
                 return payable;
             }
         }
+    }
+
+    /// Puts back what does not fit.
+    fn put_back_from(&mut self, operations: &mut Vec<CheckedOperation>, count_max: usize) {
+        let rest = operations.split_off(operations.len().min(count_max));
+        self.submission.lines.put_back(rest);
     }
 
     /// Puts operations back into their lines that a batch had and that are in no block. Those that have a receipt are
@@ -102,5 +109,46 @@ impl Node {
         let fault = ApiFault::new(FaultKind::FailedPrecondition, reason);
         self.settle_refused(&operation.id, &fault);
         self.outbox.event(super::Event::Refused { operation: operation.id, reason: reason.to_string() });
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests {
+    use super::*;
+    use crate::node::signing::tests::{mesh, opened};
+    use crate::state::tests::kit::{alice, bob, transfer};
+
+    #[test]
+    fn a_ticket_that_does_not_stand_goes_with_an_attestation_and_another_goes_without() {
+        let mut mesh = mesh();
+        let mut node = opened(&mesh, &[]);
+        let genesis = mesh.genesis_hash();
+        let mut push = |node: &mut Node, count: usize| {
+            for _ in 0..count {
+                let operation = mesh.operation(&alice(), transfer(&bob(), 1)).check(&genesis).unwrap();
+                node.submission.lines.push(operation);
+            }
+        };
+        let attests = |gathered: &[CheckedOperation]| {
+            let of = |one: &&CheckedOperation| one.operation.body.action == Action::Attest;
+            gathered.iter().filter(of).map(|one| one.operation.body.owner).collect::<Vec<_>>()
+        };
+        push(&mut node, 2);
+        let with = node.gather(true);
+        assert_eq!((with.len(), attests(&with)), (3, alloc::vec![node.identity.public()]));
+        push(&mut node, 2);
+        let without = node.gather(false);
+        assert_eq!((without.len(), attests(&without).len()), (2, 0));
+        // One that was put back after its ticket came to stand is not taken along.
+        node.submission.lines.put_back(with);
+        let again = node.gather(false);
+        assert_eq!((again.len(), attests(&again).len()), (2, 0));
+        assert!(node.submission.lines.is_empty());
+        // And what there is no room for waits.
+        let mut many: Vec<CheckedOperation> = Vec::new();
+        many.resize(BATCH_OPERATION_COUNT_MAX, without[0].clone());
+        node.put_back_from(&mut many, BATCH_OPERATION_COUNT_MAX - 1);
+        assert_eq!((many.len(), node.submission.lines.count()), (BATCH_OPERATION_COUNT_MAX - 1, 1));
     }
 }
