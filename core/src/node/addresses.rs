@@ -1,8 +1,8 @@
-//! Where the validators are, where that is no longer what genesis says.
+//! Current addresses of validators that have moved since genesis.
 //!
-//! A validator that has moved signs its new address ([`AddressRecord`]) and tells those that it is linked with; they
-//! keep the record and pass it on. So a node that is told one new address finds the others through it. A liar can
-//! announce its own address only, so many times in an hour, and whoever dials it there demands its key.
+//! A validator that has moved signs its new address ([`AddressRecord`]) and sends the record to the validators that it is
+//! linked with. They store it and forward it, so a node that learns one new address finds the others through it. A validator
+//! can announce its own address only, at a limited rate, and whoever dials it there requires its key.
 
 use super::message::Message;
 use super::{Event, Node, OpenFault};
@@ -32,7 +32,7 @@ const AHEAD_MS_MAX: u64 = 3_600_000;
 pub(super) struct Addresses {
     records: Arc<BTreeMap<PublicKey, AddressRecord>>,
     budgets: BTreeMap<PublicKey, Budget>,
-    /// Where this node is, if it was told.
+    /// This node's own address, if it is configured.
     own: Option<SocketAddrV6>,
 }
 
@@ -110,7 +110,7 @@ impl Node {
         self.conclude();
     }
 
-    /// Signs a record and tells all.
+    /// Signs a record of this node's address and sends it to all peers.
     fn announce(&mut self, address: SocketAddrV6, before: Option<u64>) {
         let wall = self.wall();
         // A record from a time when a clock was wrong is not followed.
@@ -124,7 +124,7 @@ impl Node {
         self.keep_address(record);
     }
 
-    /// Tells a peer that was just linked all records.
+    /// Sends all records to a peer that was just linked.
     pub(super) fn send_addresses(&mut self, peer: PublicKey) {
         let records: Vec<AddressRecord> = self.addresses.records.values().cloned().collect();
         if !records.is_empty() {

@@ -47,7 +47,7 @@ impl Ordering {
         self.log = abstention.into_iter().collect();
     }
 
-    pub(super) fn sizes(&self) -> [Size; 3] {
+    pub(super) fn sizes(&self) -> [Size; 4] {
         [
             Size::limited(
                 "messages of the height that are kept to be repeated",
@@ -56,6 +56,7 @@ impl Ordering {
             ),
             Size::unstated("outcomes of blocks of the height", self.executed.len()),
             Size::unstated("blocks that wait for their time", self.deferred.len()),
+            Size::unstated("entries of the log of votes", self.log.len()),
         ]
     }
 }

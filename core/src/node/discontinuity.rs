@@ -1,15 +1,15 @@
 //! What a node does when its machine did not run on: the wall clock jumped, or the machine was resumed from a snapshot.
 //!
 //! A resumed machine has old memory: nonces that have been spent since, and a log of votes without the last votes. To sign
-//! with either gives the key share away, or contradicts what this node has voted. So the node destroys every nonce in a new
-//! life of its signer, tells its peers that the commitments they hold are void, and votes no more until it has asked what it
-//! voted for last, as after a restart (see [`super::recall`]). Randomness that the old memory would draw once more is mixed
-//! with the time of the discontinuity.
+//! with either gives the key share away, or contradicts what this node has voted. So the node destroys all nonces, declares
+//! the commitments that its peers hold void, and does not vote until its peers have reported its last votes, as after a
+//! restart (see [`super::recall`]). Randomness that the old memory would draw again is mixed with the time of the
+//! discontinuity.
 //!
 //! A node cannot see a resume as such. It sees its wall clock jump against its monotonic one, which is what happens when
 //! the clock of a resumed machine is set; and its driver may know more ([`Node::handle_discontinuity`]). A false alarm
 //! costs a round trip. What is not seen: a resume after less than [`CLOCK_JUMP_MS_MAX`], what the node signs before the
-//! clock is set, and a platform that tells neither.
+//! clock is set, and a resume on a platform that reports neither.
 
 use super::timers::Timer;
 use super::{Event, Node};

@@ -1,6 +1,7 @@
 //! What one operation does, or why it does not happen.
 //!
-//! Every rule is checked before anything changes, so a refused operation moves nothing but its fee.
+//! Every rule is checked before the operation changes anything, so a refused one moves nothing but its fee. What was due
+//! by its time already is carried out first where the rule depends on it.
 
 use super::execute::Moment;
 use super::payable::{Carrier, Unpaid};
