@@ -210,7 +210,11 @@ fn check_header(chain: &Chain, answer: &BlockProof) -> Result<(), String> {
         Some(decided) if decided.state.head() != Some(&answer.header) => {
             Err(format!("shows another header of height {height} than was decided"))
         }
-        _ => Ok(()),
+        None if chain.newest().is_some_and(|newest| newest.height() < height) => {
+            Err(format!("shows a header of height {height}, which is not decided"))
+        }
+        // Of blocks from before the run only the last is known.
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -249,7 +253,7 @@ mod tests {
     use super::*;
     use crate::check::kit::{answered, issue, world_with};
     use crate::world::{Cast, announcement, name};
-    use hypermesh_core::api::{LogEntryRequest, ProveRequest, ServiceRequest, StatusRequest};
+    use hypermesh_core::api::{HeaderRequest, LogEntryRequest, ProveRequest, ServiceRequest, StatusRequest};
     use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar, UnixMillis};
     use hypermesh_core::trustchain::dns::{Outcome, RecordType};
 
@@ -362,6 +366,20 @@ mod tests {
         };
         assert_eq!(fires(true), Ok(()));
         assert_eq!(fires(false).unwrap_err().check, "answers");
+    }
+
+    #[test]
+    fn it_fires_when_a_header_is_another_or_not_decided() {
+        let (world, responses) = world_with(|_| vec![Request::Header(HeaderRequest { height: None })]);
+        let [Response::Header(shown)] = responses.as_slice() else { panic!("another response") };
+        let chain = world.checks().chain();
+        assert_eq!(check_header(chain, shown), Ok(()));
+        let mut other = shown.clone();
+        other.header.state_root = Digest([1; 32]);
+        assert!(check_header(chain, &other).unwrap_err().contains("another header"));
+        let mut undecided = shown.clone();
+        undecided.header.height = chain.newest().unwrap().height().next();
+        assert!(check_header(chain, &undecided).unwrap_err().contains("not decided"));
     }
 
     #[test]

@@ -117,7 +117,12 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
         Shown::List(list) => {
             list.certificates.iter().try_for_each(|summary| check_summary(&state, summary).map(|_| ()))
         }
-        Shown::Checkpoint(_) | Shown::Records(_) | Shown::Proof(_) | Shown::Nothing => Ok(()),
+        Shown::Checkpoint(_)
+        | Shown::Records(_)
+        | Shown::Proof(_)
+        | Shown::RevocationList(_)
+        | Shown::Bundle(_)
+        | Shown::Nothing => Ok(()),
     };
     outcome.map_err(|what| given.moment.violation("certificates", what))
 }

@@ -41,9 +41,13 @@ impl CheckpointCheck {
                 })
             }
             Shown::Certificate(issued) => self.on_issued(state, issued),
-            Shown::Status(_) | Shown::List(_) | Shown::Records(_) | Shown::Proof(_) | Shown::Nothing => {
-                Ok(())
-            }
+            Shown::Status(_)
+            | Shown::List(_)
+            | Shown::Records(_)
+            | Shown::Proof(_)
+            | Shown::RevocationList(_)
+            | Shown::Bundle(_)
+            | Shown::Nothing => Ok(()),
         };
         outcome.map_err(|what| given.moment.violation("checkpoints", what))
     }

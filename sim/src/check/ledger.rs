@@ -18,6 +18,7 @@ use hypermesh_core::state::{
     SystemOperation, Unbonding,
 };
 use hypermesh_core::trustchain::DomainName;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Watches the ledger.
@@ -322,10 +323,10 @@ impl Model {
         let operations =
             operations.filter(|operation| operation.body.action != Action::Attest).count() as u64;
         let by = |distance: u64| (self.rate * distance.min(self.target) / self.target / 8).max(1);
-        self.rate = match operations {
-            _ if operations > self.target => (self.rate + by(operations - self.target)).min(FEE_RATE_CEILING),
-            _ if operations < self.target => (self.rate - by(self.target - operations)).max(FEE_RATE_FLOOR),
-            _ => self.rate,
+        self.rate = match operations.cmp(&self.target) {
+            Ordering::Greater => (self.rate + by(operations - self.target)).min(FEE_RATE_CEILING),
+            Ordering::Less => (self.rate - by(self.target - operations)).max(FEE_RATE_FLOOR),
+            Ordering::Equal => self.rate,
         };
     }
 

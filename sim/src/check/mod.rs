@@ -31,6 +31,7 @@ mod revocation;
 mod services;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new response must be judged here")]
 mod shown;
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new document must be judged here")]
 mod strict;
 mod supply;
 mod validity;

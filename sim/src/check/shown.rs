@@ -1,9 +1,10 @@
 //! Which documents a response shows: one list of all responses, which every checker of documents goes by.
 
 use hypermesh_core::api::{
-    CertificateList, CertificateState, CheckpointNote, DnsAnswer, IssuedCertificate, Response,
+    CertificateList, CertificateState, CheckpointNote, DnsAnswer, IssuedCertificate, PublishedList, Response,
 };
 use hypermesh_core::state::StateProof;
+use hypermesh_core::trust::TrustBundle;
 
 /// A document that a response shows.
 pub(super) enum Shown<'a> {
@@ -19,6 +20,10 @@ pub(super) enum Shown<'a> {
     Records(&'a DnsAnswer),
     /// Rows of the state, proved.
     Proof(&'a StateProof),
+    /// A signed revocation list.
+    RevocationList(&'a PublishedList),
+    /// The mesh's authorities.
+    Bundle(&'a TrustBundle),
     /// None of these.
     Nothing,
 }
@@ -35,10 +40,9 @@ impl<'a> Shown<'a> {
             Response::LogCheckpoint(note) => Self::Checkpoint(note),
             Response::ResolveDns(answer) => Self::Records(answer),
             Response::Prove(proof) => Self::Proof(proof),
-            // A bundle's authorities and a list's signature are for clients to check, who hold the anchor.
-            Response::TrustBundle(_)
-            | Response::GetRevocationList(_)
-            | Response::RevokeCertificate(_)
+            Response::GetRevocationList(list) => Self::RevocationList(list),
+            Response::TrustBundle(bundle) => Self::Bundle(bundle),
+            Response::RevokeCertificate(_)
             | Response::RegisterName(_)
             | Response::RenewName(_)
             | Response::Name(_)

@@ -5,8 +5,9 @@
 //! when it answers. Cosignatures are kept in memory alone: they are looked at in the notes that are shown, by
 //! [`super::CheckpointCheck`].
 
+use super::shown::Shown;
 use super::{Chain, Given, Moment, Violation};
-use hypermesh_core::api::{PublishedList, Response};
+use hypermesh_core::api::PublishedList;
 use hypermesh_core::base::{PublicKey, Signature, Table, Write, WriteBatch, decode};
 use hypermesh_core::hypermesh::committee::KeyPurpose;
 use hypermesh_core::state::State;
@@ -19,6 +20,7 @@ const TASK: &[u8] = b"task/";
 const LIST: &[u8] = b"revocation list";
 const ROOT: u8 = 0;
 const ISSUING: u8 = 1;
+const LEAF: u8 = 2;
 const CHECKPOINT: u8 = 3;
 
 /// Looks at what a node writes.
@@ -54,7 +56,8 @@ fn check_row(state: &State, key: &[u8], value: &[u8]) -> Result<(), String> {
             let body = |root| Checkpoint { origin, head: TreeHead { size, root } }.body().into_bytes();
             (KeyPurpose::Log, root.map(body))
         }
-        _ => return Ok(()),
+        LEAF => return Ok(()),
+        other => return Err(format!("keeps a signature of kind {other}, which this check does not know")),
     };
     // What no block has decided yet is looked at when it is shown.
     let Some(bytes) = bytes else { return Ok(()) };
@@ -91,15 +94,19 @@ fn check_pem(state: &State, text: &str) -> Result<(), String> {
 /// If it shows a signature that others refuse.
 pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
     let (Ok(response), Some(state)) = (given.response, chain.newest()) else { return Ok(()) };
-    let outcome = match response {
-        Response::IssueCertificate(issued) | Response::GetCertificate(issued) => {
-            check_certificate(state, &issued.certificate_der, KeyPurpose::Issuing)
-                .and_then(|()| check_pem(state, &issued.chain_pem))
-                .and_then(|()| check_pem(state, &issued.root_pem))
-        }
-        Response::GetRevocationList(list) => check_list(state, &list.crl_der),
-        Response::TrustBundle(bundle) => bundle.check().map_err(|fault| fault.to_string()),
-        _ => Ok(()),
+    let outcome = match Shown::by(response) {
+        Shown::Certificate(issued) => check_certificate(state, &issued.certificate_der, KeyPurpose::Issuing)
+            .and_then(|()| check_pem(state, &issued.chain_pem))
+            .and_then(|()| check_pem(state, &issued.root_pem)),
+        Shown::RevocationList(list) => check_list(state, &list.crl_der),
+        Shown::Bundle(bundle) => bundle.check().map_err(|fault| fault.to_string()),
+        // The log's signature and the cosignatures: by CheckpointCheck.
+        Shown::Checkpoint(_)
+        | Shown::Status(_)
+        | Shown::List(_)
+        | Shown::Records(_)
+        | Shown::Proof(_)
+        | Shown::Nothing => Ok(()),
     };
     outcome.map_err(|what| given.moment.violation(CHECK, what))
 }
@@ -110,20 +117,20 @@ mod tests {
     use crate::check::kit::{issue, world_with};
     use crate::world::{Loot, World};
     use hypermesh_core::api::{
-        CheckpointRequest, IssuedCertificate, Request, RevocationListRequest, TrustBundleRequest,
+        CheckpointRequest, IssuedCertificate, Request, Response, RevocationListRequest, TrustBundleRequest,
     };
     use hypermesh_core::base::encode;
     use hypermesh_core::trust::TrustBundle;
     use hypermesh_core::trustchain::ca::pem;
 
-    struct Shown {
+    struct Documents {
         world: World,
         issued: IssuedCertificate,
         list: PublishedList,
         bundle: TrustBundle,
     }
 
-    fn shown() -> Shown {
+    fn documents() -> Documents {
         let (world, responses) = world_with(|world| {
             vec![
                 issue(world, 1),
@@ -141,7 +148,7 @@ mod tests {
         else {
             panic!("other responses")
         };
-        Shown { world, issued, list, bundle }
+        Documents { world, issued, list, bundle }
     }
 
     /// The same, with a signature that holds by ZIP-215 alone.
@@ -164,7 +171,7 @@ mod tests {
 
     #[test]
     fn it_fires_on_a_certificate_a_list_and_a_root_that_only_zip_215_accepts() {
-        let Shown { world, issued, list, bundle } = shown();
+        let Documents { world, issued, list, bundle } = documents();
         assert_eq!(verdict(&world, Response::IssueCertificate(issued.clone())), Ok(()));
         assert_eq!(verdict(&world, Response::GetRevocationList(list.clone())), Ok(()));
         assert_eq!(verdict(&world, Response::TrustBundle(bundle.clone())), Ok(()));
@@ -190,7 +197,7 @@ mod tests {
 
     #[test]
     fn it_fires_when_a_node_keeps_what_only_zip_215_accepts() {
-        let Shown { world, list, bundle, .. } = shown();
+        let Documents { world, list, bundle, .. } = documents();
         let state = world.checks().chain().newest().unwrap();
         let root = take_apart(&bundle.root_der).unwrap();
         let key = [TASK, &[ROOT]].concat();
@@ -208,6 +215,8 @@ mod tests {
         let size = state.log().size();
         let key = [TASK, &[CHECKPOINT], size.to_le_bytes().as_slice()].concat();
         assert!(check_row(state, &key, &[7; 64]).unwrap_err().contains("log key"));
+        let unknown = [TASK, &[u8::MAX]].concat();
+        assert!(check_row(state, &unknown, &[7; 64]).unwrap_err().contains("does not know"));
         let mut batch = WriteBatch::default();
         batch.put(Table::Signed, key, [7; 64]);
         let node = world.cast().validators[0].member.identity.public();

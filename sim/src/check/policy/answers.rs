@@ -48,7 +48,12 @@ pub(super) fn judge(
             check_records(&state, name, *record_type, (told.outcome, told.answers.as_slice()))
         }
         // What becomes of certificates the check `certificates` holds against the state, which is compared after each block.
-        Shown::Status(_) | Shown::List(_) | Shown::Checkpoint(_) | Shown::Nothing => Ok(()),
+        Shown::Status(_)
+        | Shown::List(_)
+        | Shown::Checkpoint(_)
+        | Shown::RevocationList(_)
+        | Shown::Bundle(_)
+        | Shown::Nothing => Ok(()),
     }
 }
 

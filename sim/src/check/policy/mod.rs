@@ -153,10 +153,11 @@ impl Judged<'_> {
             Outcome::Refused(refusal) => {
                 let reason = Reason::of(refusal);
                 against.allows(reason).map_err(|why| format!("it was refused as {reason:?}, and {why}"))?;
-                // One that is out of time leaves no trace.
-                if !matches!(reason, Reason::Expired | Reason::ExpiresTooLate) {
-                    model.receipts.insert(receipt.operation, operation.body.expires);
+                // What nobody pays for is left out of a block by its proposer, so it has no receipt.
+                if !against.unpaid.is_empty() {
+                    return Err(format!("it is in a block, against {:?}", against.unpaid));
                 }
+                model.receipts.insert(receipt.operation, operation.body.expires);
                 Ok(())
             }
             Outcome::Done(effect) => {
