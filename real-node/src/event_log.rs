@@ -1,8 +1,8 @@
 //! What happens to a node, as lines of its log.
 //!
 //! What an operator may have to answer for is at `info` and above; what happens with each block, batch or request is at
-//! `debug`: it stands in the chain, in the certificate log and in the metrics. A peer that misbehaves without end is told of
-//! so often and no more, since whoever fills the log fills the disk.
+//! `debug`: it stands in the chain, in the certificate log and in the metrics. Lines about one peer are limited in number,
+//! since a peer that could fill the log could fill the disk.
 
 use crate::logs::AUDIT;
 use hypermesh_core::base::{Mono, PublicKey};
@@ -13,11 +13,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// What whoever started a second process with one key has to know.
-pub(crate) const TWIN_RUNS: &str = "another process with this node's key runs, on this machine or another, and was there first: this one \
-                         says nothing more and stops. Find the other; stop one of them for good. If the key was stolen, stop \
-                         this node too: the mesh goes on without it";
+pub(crate) const TWIN_RUNS: &str = "another process with this node's key runs, on this machine or another, and was there first: this \
+                         process stops. Find the other one and shut one of the two down permanently. If the key was stolen, \
+                         stop this node too: the mesh goes on without it";
 
-/// So many faults of one peer are told in a [`FAULT_PERIOD`]; the next line after it says how many were not.
+/// The most lines about one kind of fault of one peer in a [`FAULT_PERIOD`]. The first line after it says how many were
+/// suppressed.
 const FAULT_LINES_MAX: u32 = 10;
 const FAULT_PERIOD: Duration = Duration::from_secs(60);
 
@@ -25,14 +26,14 @@ const FAULT_PERIOD: Duration = Duration::from_secs(60);
 pub(crate) fn observer(raise: watch::Sender<bool>) -> stoq::Observer {
     let faults = Mutex::new(FaultLines::default());
     std::sync::Arc::new(move |event, now| {
-        match event {
-            Event::PeerFault { peer, reason } => {
-                let allowed = faults.lock().unwrap_or_else(PoisonError::into_inner).allow(*peer, now.mono);
-                if let Some(untold) = allowed {
-                    tracing::warn!(target: AUDIT, %peer, reason, untold, "a peer is at fault");
+        match fault(event) {
+            Some(fault) => {
+                let allowed = faults.lock().unwrap_or_else(PoisonError::into_inner).allow(fault, now.mono);
+                if let Some(suppressed) = allowed {
+                    tell_fault(event, suppressed);
                 }
             }
-            event => tell(event),
+            None => tell(event),
         }
         if matches!(event, Event::TwinRuns { .. }) {
             raise.send_replace(true);
@@ -40,30 +41,84 @@ pub(crate) fn observer(raise: watch::Sender<bool>) -> stoq::Observer {
     })
 }
 
-/// How many faults of each peer were told lately. Peers are validators, so there are few.
+/// What a peer can do wrong without end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum FaultKind {
+    Message,
+    Signing,
+    Block,
+    Twin,
+}
+
+/// Whose fault an event is, and of which kind; none if it is not a fault that a peer can repeat at will. Kinds are limited
+/// apart, so that a peer cannot hide a lie behind many bad messages.
+const fn fault(event: &Event) -> Option<(PublicKey, FaultKind)> {
+    Some(match event {
+        Event::PeerFault { peer, .. } => (*peer, FaultKind::Message),
+        Event::Culprit { validator, .. } => (*validator, FaultKind::Signing),
+        Event::InvalidBlock { proposer, .. } => (*proposer, FaultKind::Block),
+        Event::Doubled { validator: peer } | Event::RefusedAsTwin { by: peer } => (*peer, FaultKind::Twin),
+        _ => return None,
+    })
+}
+
+/// How many lines there were lately for each peer and kind of fault. Peers are validators, so there are few.
 #[derive(Default)]
-struct FaultLines(BTreeMap<PublicKey, Told>);
+struct FaultLines(BTreeMap<(PublicKey, FaultKind), Logged>);
 
 #[derive(Clone, Copy)]
-struct Told {
+struct Logged {
     since: Mono,
     lines: u32,
-    untold: u64,
+    suppressed: u64,
 }
 
 impl FaultLines {
-    /// Whether a fault of a peer is to be told, and if so, how many were not since the last line.
-    fn allow(&mut self, peer: PublicKey, now: Mono) -> Option<u64> {
-        let told = self.0.entry(peer).or_insert(Told { since: now, lines: 0, untold: 0 });
-        if now.since(told.since) >= FAULT_PERIOD {
-            (told.since, told.lines) = (now, 0);
+    /// Whether a fault is to be logged, and if so, how many were suppressed since the last line.
+    fn allow(&mut self, fault: (PublicKey, FaultKind), now: Mono) -> Option<u64> {
+        let logged = self.0.entry(fault).or_insert(Logged { since: now, lines: 0, suppressed: 0 });
+        if now.since(logged.since) >= FAULT_PERIOD {
+            (logged.since, logged.lines) = (now, 0);
         }
-        if told.lines == FAULT_LINES_MAX {
-            told.untold = told.untold.saturating_add(1);
+        if logged.lines == FAULT_LINES_MAX {
+            logged.suppressed = logged.suppressed.saturating_add(1);
             return None;
         }
-        told.lines += 1;
-        Some(std::mem::take(&mut told.untold))
+        logged.lines += 1;
+        Some(std::mem::take(&mut logged.suppressed))
+    }
+}
+
+/// Writes the fault of a peer to the log, with how many of its kind were suppressed before it.
+fn tell_fault(event: &Event, suppressed: u64) {
+    match event {
+        Event::PeerFault { peer, reason } => {
+            tracing::warn!(target: AUDIT, %peer, reason, suppressed, "a peer is at fault");
+        }
+        Event::Culprit { validator, reason } => {
+            tracing::warn!(target: AUDIT, %validator, reason, suppressed, "a validator provably lied while signing");
+        }
+        Event::InvalidBlock { height, proposer, reason } => {
+            let height = height.0;
+            tracing::warn!(target: AUDIT, height, %proposer, reason, suppressed, "an invalid block was proposed");
+        }
+        Event::Doubled { validator } => {
+            tracing::error!(
+                target: AUDIT,
+                %validator,
+                suppressed,
+                "two processes hold this validator's key: the second was refused"
+            );
+        }
+        Event::RefusedAsTwin { by } => {
+            tracing::error!(
+                target: AUDIT,
+                %by,
+                suppressed,
+                "a peer says that another process with this node's key is linked to it"
+            );
+        }
+        other => tell(other),
     }
 }
 
@@ -106,25 +161,13 @@ fn tell(event: &Event) {
         Event::AddressChanged { validator, address } => {
             tracing::info!(target: AUDIT, %validator, %address, "a validator has announced where it is");
         }
-        Event::Doubled { validator } => {
-            tracing::error!(target: AUDIT, %validator, "two processes hold this validator's key: the second was refused");
-        }
-        Event::RefusedAsTwin { by } => {
-            tracing::error!(target: AUDIT, %by, "a peer says that another process with this node's key is linked to it");
-        }
         Event::TwinRuns { by } => tracing::error!(target: AUDIT, said_by = by.len(), "{TWIN_RUNS}"),
-        Event::Culprit { validator, reason } => {
-            tracing::warn!(target: AUDIT, %validator, reason, "a bad signature share")
-        }
         Event::Equivocation(evidence) => {
             tracing::error!(target: AUDIT, ?evidence, "a validator contradicts itself")
         }
         Event::Slashed { validator, amount, evidence } => {
             let amount = amount.in_caesar();
             tracing::error!(target: AUDIT, %validator, %amount, %evidence, "a validator lost its stake for a proved lie");
-        }
-        Event::InvalidBlock { height, proposer, reason } => {
-            tracing::warn!(target: AUDIT, height = height.0, %proposer, reason, "an invalid block was proposed");
         }
         Event::Broken { reason } => {
             tracing::error!(reason, "this cannot happen unless more than f are faulty")
@@ -156,18 +199,37 @@ fn tell(event: &Event) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hypermesh_core::base::Height;
 
     #[test]
-    fn faults_of_a_peer_are_told_up_to_the_limit_and_one_past_it_is_counted() {
+    fn whatever_a_peer_can_repeat_at_will_is_limited() {
+        let (peer, reason) = (PublicKey([1; 32]), "why".to_owned());
+        for (event, kind) in [
+            (Event::PeerFault { peer, reason: reason.clone() }, FaultKind::Message),
+            (Event::Culprit { validator: peer, reason: reason.clone() }, FaultKind::Signing),
+            (Event::InvalidBlock { height: Height(1), proposer: peer, reason }, FaultKind::Block),
+            (Event::Doubled { validator: peer }, FaultKind::Twin),
+            (Event::RefusedAsTwin { by: peer }, FaultKind::Twin),
+        ] {
+            assert_eq!(fault(&event), Some((peer, kind)), "{event:?}");
+        }
+        assert_eq!(fault(&Event::Durable { height: Height(1) }), None);
+    }
+
+    #[test]
+    fn faults_of_a_peer_are_logged_up_to_the_limit_and_one_past_it_is_counted() {
         let mut lines = FaultLines::default();
-        let (liar, other) = (PublicKey([1; 32]), PublicKey([2; 32]));
+        let liar = (PublicKey([1; 32]), FaultKind::Message);
+        let other = (PublicKey([2; 32]), FaultKind::Message);
         let begun = Mono(0);
         for _ in 0..FAULT_LINES_MAX {
             assert_eq!(lines.allow(liar, begun), Some(0));
         }
         assert_eq!(lines.allow(liar, begun), None);
         assert_eq!(lines.allow(liar, begun), None);
-        assert_eq!(lines.allow(other, begun), Some(0), "one liar silences no other line");
+        assert_eq!(lines.allow(other, begun), Some(0), "one peer suppresses no line about another");
+        let lie = (liar.0, FaultKind::Signing);
+        assert_eq!(lines.allow(lie, begun), Some(0), "one kind suppresses no other");
         assert_eq!(lines.allow(liar, begun.after(FAULT_PERIOD)), Some(2));
         assert_eq!(lines.allow(liar, begun.after(FAULT_PERIOD)), Some(0));
     }

@@ -31,7 +31,7 @@ const SHORT_LIFE_PER_MILLE: u64 = 250;
 const NEVER_SAID: [&str; 5] = [
     "a validator contradicts itself",
     "this cannot happen",
-    "a bad signature share",
+    "a validator provably lied while signing",
     "an invalid block was proposed",
     "panicked",
 ];

@@ -233,9 +233,9 @@ fn stop(network: &Network, name: &str) {
 fn lines_of_a_request_carry_its_trace_id(network: &Network) {
     let log: String = NODES.map(|name| network.host(name).succeed(&format!("cat {DATA}/node.log"))).concat();
     let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let issued = lines
-        .iter()
-        .find(|line| line["message"] == "done" && line["span"]["method"] == "trustchain/issue_certificate");
+    let issued = lines.iter().find(|line| {
+        line["message"] == "operation committed" && line["span"]["method"] == "trustchain/issue_certificate"
+    });
     let issued = issued.expect("issuing is told");
     assert_eq!(
         (issued["target"].as_str(), issued["level"].as_str()),

@@ -3,10 +3,16 @@
 //! Each gets a span, so that every line that is logged on its way carries its trace id, and one line with the
 //! target `audit` when it ends: who asked for what from where, and what became of it. The line is at `info` only where
 //! something was changed: a read, a refusal or a caller that goes away costs whoever asks nothing, and must not fill the disk.
+//! For the same reason an operation has one such line, however often its owner sends it: only the first time is paid for.
 
+use crate::lock::lock;
 use crate::{Call, Status, StatusCode};
 use bytes::Bytes;
-use hypermesh_core::api::{Request, Response};
+use hypermesh_core::api::{Request, Response, View};
+use hypermesh_core::base::Height;
+use hypermesh_core::state::{OperationId, Receipt};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Mutex;
 use tracing::Span;
 
 /// The span of a request.
@@ -39,22 +45,77 @@ pub(super) fn note_response(response: &Response) {
     }
 }
 
+/// An owner's operation that a request brought.
+#[derive(Clone, Copy)]
+pub(super) struct Brought {
+    operation: OperationId,
+    /// The block that had carried it already when the request came.
+    carried_by: Option<Height>,
+}
+
+impl Brought {
+    /// The operation of a request that came when the state was that of this view.
+    pub(super) fn by(request: &Request, view: &View) -> Option<Self> {
+        let operation = request.operation()?.id();
+        let carried_by = view.state.get::<Receipt>(&operation).map(|receipt| receipt.height);
+        Some(Self { operation, carried_by })
+    }
+}
+
+/// The operations of which this process has written that they are committed.
+#[derive(Default)]
+pub(super) struct Written(Mutex<Newest>);
+
+/// The newest of them.
+#[derive(Default)]
+struct Newest {
+    operations: BTreeSet<OperationId>,
+    /// The same, oldest first, each with the height of the state when it was written.
+    order: VecDeque<(OperationId, Height)>,
+    /// Operations that were dropped from these lists are in blocks up to this height.
+    dropped: Option<Height>,
+}
+
+impl Written {
+    /// Takes note of a committed operation, at this height or before. Returns whether its line is still to be written.
+    fn is_first(&self, brought: Brought, height: Height) -> bool {
+        let mut newest = lock(&self.0);
+        // An old operation that is not in the lists may have been dropped from them: without this, whoever repeats more
+        // operations than the lists hold, one after the other, would have all of them written again and again.
+        let may_be_dropped = brought.carried_by.is_some_and(|carried_by| Some(carried_by) <= newest.dropped);
+        if may_be_dropped || !newest.operations.insert(brought.operation) {
+            return false;
+        }
+        newest.order.push_back((brought.operation, height));
+        if newest.order.len() > WRITTEN_COUNT_MAX
+            && let Some((operation, height)) = newest.order.pop_front()
+        {
+            newest.operations.remove(&operation);
+            newest.dropped = newest.dropped.max(Some(height));
+        }
+        true
+    }
+}
+
 /// Logs how a request ended. Dropped before that, it logs that nobody waits any more.
 pub(super) struct Ending {
-    /// Whether the request brought an owner's operation.
-    changes: bool,
+    /// The owner's operation that the request brought.
+    brought: Option<Brought>,
     ended: bool,
 }
 
 impl Ending {
-    pub(super) fn new(request: &Request) -> Self {
-        Self { changes: request.operation().is_some(), ended: false }
+    pub(super) const fn new(brought: Option<Brought>) -> Self {
+        Self { brought, ended: false }
     }
 
-    pub(super) fn log(mut self, result: &Result<Bytes, Status>) {
+    /// Logs the result. `height` is that of the state, in which what was brought is committed if it succeeded.
+    pub(super) fn log(mut self, result: &Result<Bytes, Status>, written: &Written, height: Height) {
         self.ended = true;
         match result {
-            Ok(_) if self.changes => tracing::info!(target: AUDIT, "done"),
+            Ok(_) if self.brought.is_some_and(|brought| written.is_first(brought, height)) => {
+                tracing::info!(target: AUDIT, "operation committed");
+            }
             Ok(_) => tracing::debug!(target: AUDIT, outcome = StatusCode::Ok.name(), "answered"),
             Err(status) => {
                 let (outcome, reason) = (status.code().name(), status.message());
@@ -73,7 +134,60 @@ impl Drop for Ending {
 }
 
 const AUDIT: &str = "audit";
+/// The most operations that are remembered as written. A block holds at most a quarter as many from one member.
+const WRITTEN_COUNT_MAX: usize = 4096;
 
 fn hexadecimal(bytes: &[u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hypermesh_core::base::Digest;
+
+    fn operation(number: u64) -> OperationId {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        OperationId(Digest(bytes))
+    }
+
+    /// Operation N is carried by block N.
+    fn fresh(number: u64) -> Brought {
+        Brought { operation: operation(number), carried_by: None }
+    }
+
+    fn repeated(number: u64) -> Brought {
+        Brought { carried_by: Some(Height(number)), ..fresh(number) }
+    }
+
+    #[test]
+    fn an_operation_is_written_once_however_often_it_is_sent() {
+        let written = Written::default();
+        assert!(written.is_first(fresh(1), Height(1)));
+        assert!(!written.is_first(fresh(1), Height(1)), "sent twice before it was committed");
+        assert!(!written.is_first(repeated(1), Height(9)));
+        // Another node was asked first, and this one answers from the receipt.
+        assert!(written.is_first(repeated(2), Height(9)));
+        assert!(!written.is_first(repeated(2), Height(9)));
+    }
+
+    #[test]
+    fn operations_are_remembered_up_to_the_limit_and_one_that_was_dropped_is_not_written_again() {
+        let written = Written::default();
+        let count = WRITTEN_COUNT_MAX as u64;
+        for number in 1..=count {
+            assert!(written.is_first(fresh(number), Height(number)));
+        }
+        assert!(!written.is_first(fresh(1), Height(count)), "all are remembered");
+        assert_eq!(lock(&written.0).dropped, None);
+        assert!(written.is_first(fresh(count + 1), Height(count + 1)));
+        let newest = lock(&written.0);
+        assert_eq!((newest.operations.len(), newest.order.len()), (WRITTEN_COUNT_MAX, WRITTEN_COUNT_MAX));
+        assert_eq!(newest.dropped, Some(Height(1)));
+        drop(newest);
+        for number in 1..=count + 1 {
+            assert!(!written.is_first(repeated(number), Height(count + 1)), "{number}");
+        }
+    }
 }

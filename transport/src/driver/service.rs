@@ -1,7 +1,7 @@
 //! What callers see of a node: reads from its view, all else through its queue.
 
 use super::Meters;
-use super::audit::{self, Ending};
+use super::audit::{self, Brought, Ending, Written};
 use super::lookups::Lookups;
 use super::turn::{Asked, Incoming, stopping};
 use crate::{
@@ -34,6 +34,7 @@ pub(super) struct NodeService {
     validators: BTreeSet<PublicKey>,
     lookups: Lookups,
     meters: Meters,
+    written: Written,
 }
 
 impl NodeService {
@@ -45,8 +46,8 @@ impl NodeService {
         validators: BTreeSet<PublicKey>,
         meters: Meters,
     ) -> Self {
-        let lookups = Lookups::default();
-        Self { incoming, requests, views, clock, validators, lookups, meters }
+        let (lookups, written) = (Lookups::default(), Written::default());
+        Self { incoming, requests, views, clock, validators, lookups, meters, written }
     }
 
     async fn answer(&self, call: Call) -> Result<Bytes, Status> {
@@ -59,13 +60,15 @@ impl NodeService {
             return Ok(response.encode().into());
         }
         let span = audit::span(&call, &request);
+        let brought = Brought::by(&request, &view);
         let traced =
             Traced { id: TraceId(call.trace_id), received: self.clock.now(), deadline: call.deadline };
         let (turn, service) = (call.turn, call.service.clone());
         let asked = async {
-            let ending = Ending::new(&request);
+            let ending = Ending::new(brought);
             let result = self.ask(request, Some(traced), turn, (&service, call.deadline)).await;
-            ending.log(&result);
+            let height = self.views.borrow().state.height();
+            ending.log(&result, &self.written, height);
             result
         };
         asked.instrument(span).await

@@ -10,6 +10,7 @@
 //! a peer whose address changed is found without anybody's doing. Addresses are hints; who answers must hold the
 //! peer's key.
 
+mod log;
 mod queue;
 mod worker;
 

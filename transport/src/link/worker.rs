@@ -1,5 +1,6 @@
 //! The task that keeps a link to one peer: dials, sends what waits, and dials again.
 
+use super::log::LinkLog;
 use super::queue::Queue;
 use super::{LinkConfig, LinkHeader, OnStatus, PeerStatus, Whereabouts};
 use crate::backoff::Backoff;
@@ -53,6 +54,7 @@ impl Keeper {
     pub(super) async fn run(self) {
         let Self { endpoint, link, config, on_status, .. } = &self;
         let mut backoff = Backoff::new(&config.redial);
+        let mut log = LinkLog::of(link.key);
         // Which address to try: the next one after each failure.
         let mut turn = 0_usize;
         loop {
@@ -63,18 +65,15 @@ impl Keeper {
                     let since = Instant::now();
                     let before = lock(&link.reached).replace(addr);
                     let known = before.or_else(|| lock(&link.addresses).first().copied());
-                    if let Some(known) = known.filter(|known| *known != addr) {
-                        tracing::info!(peer = %link.key, %addr, %known, "a peer has moved");
-                    }
-                    tracing::info!(target: AUDIT, peer = %link.key, %addr, "linked");
+                    log.linked(addr, known.filter(|known| *known != addr), since);
                     link.connected.store(true, Relaxed);
                     on_status(link.key, PeerStatus::Connected);
                     carry(link, &connection, endpoint.instance()).await;
                     link.connected.store(false, Relaxed);
-                    tracing::warn!(target: AUDIT, peer = %link.key, %addr, reason = close_reason(&connection), "link lost");
+                    log.lost(addr, &close_reason(&connection));
                     on_status(link.key, PeerStatus::Lost);
                     if Close::Twin.was_said(&connection.quinn) {
-                        tracing::error!(peer = %link.key, "refused: another process with this node's key is linked there");
+                        log.refused();
                         on_status(link.key, PeerStatus::Refused);
                     }
                     // A peer that takes the connection and drops it at once is not back.
@@ -164,7 +163,5 @@ fn close_reason(connection: &Connection) -> String {
     connection.quinn.close_reason().map_or_else(String::new, |reason| reason.to_string())
 }
 
-/// The target of lines to keep.
-const AUDIT: &str = "audit";
 /// Messages up to this size are copied behind their prefix, which costs less than a second write.
 const COPIED_BYTES_MAX: usize = 2048;
