@@ -88,20 +88,35 @@ impl Context {
 pub const ADDRESSES_PER_NODE_MAX: usize = 4;
 
 /// Writes into a context file which addresses its nodes have by now, the best of each first; those that stand there
-/// already stay behind them, up to [`ADDRESSES_PER_NODE_MAX`] of a node. A file that says so already is not written,
-/// nor is one of another user's. What else stands in it stays as it is.
+/// already stay behind them, up to [`ADDRESSES_PER_NODE_MAX`] of a node. A file that says so already is not written.
 ///
 /// # Errors
-/// If it cannot be read or written.
+/// If it cannot be read or written, or has to be written and belongs to another user: written, it would be this user's.
 pub fn refresh(path: &Path, addresses: &BTreeMap<PublicKey, Vec<SocketAddrV6>>) -> Result<(), Failure> {
+    refresh_as(rustix::process::geteuid().as_raw(), path, addresses)
+}
+
+fn refresh_as(
+    user: u32,
+    path: &Path,
+    addresses: &BTreeMap<PublicKey, Vec<SocketAddrV6>>,
+) -> Result<(), Failure> {
     // A link stays one.
     let path = path.canonicalize().map_err(|error| failed(path, &error))?;
     let about = std::fs::metadata(&path).map_err(|error| failed(&path, &error))?;
     let text = read_text(&path, CONTEXT_BYTES_MAX)?;
     let context = Context::parse(&text).map_err(|error| failed(&path, &error))?;
     let bootstrap = merged(&context.bootstrap, addresses);
-    if bootstrap == context.bootstrap || about.uid() != rustix::process::geteuid().as_raw() {
+    if bootstrap == context.bootstrap {
         return Ok(());
+    }
+    let owner = about.uid();
+    if owner != user {
+        let message = format_args!(
+            "the context belongs to another user (uid {owner}; this command runs as {user}), and writing it would take it \
+             from them: run this command as that user, or on a copy of the file"
+        );
+        return Err(failed(&path, &message));
     }
     let text = rewritten(&text, &Context { bootstrap, ..context })?;
     if text.len() > CONTEXT_BYTES_MAX {
@@ -132,8 +147,9 @@ fn merged(nodes: &[Bootstrap], addresses: &BTreeMap<PublicKey, Vec<SocketAddrV6>
     keys.into_iter().flat_map(of_key).collect()
 }
 
-/// The text of a context file with other nodes in it. Its tables of nodes give way to new ones at the end, and all other
-/// lines stay, comments too; unless the nodes are written in another way.
+/// The text of a context file with other nodes in it. Its `[[bootstrap]]` tables, with the comments in them, give way to new
+/// ones at the end, and all other lines stay. If the nodes are written in another way, the whole text is made anew, without
+/// comments.
 fn rewritten(text: &str, context: &Context) -> Result<String, Failure> {
     let (mut kept, mut in_nodes) = (String::new(), false);
     for line in text.lines() {
@@ -220,6 +236,22 @@ mod tests {
             before,
             "a file that says so already is not written"
         );
+    }
+
+    #[test]
+    fn a_context_of_another_user_is_left_as_it_is_and_the_failure_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("context.toml");
+        std::fs::write(&path, text()).unwrap();
+        let stranger = std::fs::metadata(&path).unwrap().uid() + 1;
+        let known = BTreeMap::from([(key(1), vec![address(1)])]);
+        assert_eq!(refresh_as(stranger, &path, &known), Ok(()), "there is nothing to write");
+        let new = BTreeMap::from([(key(1), vec![address(5)])]);
+        let failure = refresh_as(stranger, &path, &new).unwrap_err();
+        for words in ["context.toml", "belongs to another user", "run this command as that user"] {
+            assert!(failure.message.contains(words), "{words} in {failure}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text());
     }
 
     #[test]

@@ -27,6 +27,10 @@ use tokio::time::{MissedTickBehavior, interval};
 const LOOKED_EVERY: Duration = Duration::from_millis(100);
 /// The boot-time clock may gain so much on the monotonic one between two looks: readings are not simultaneous.
 const SLEPT_MS_MAX: u64 = 50;
+/// The clocks are read again if more than this passed between two readings: a thread may be held up there.
+const READING_APART_MAX: Duration = Duration::from_millis(SLEPT_MS_MAX);
+/// How often they are read at most.
+const READ_COUNT_MAX: u32 = 16;
 /// The group of uevents that the kernel itself sends.
 const KERNEL_UEVENTS: u32 = 1;
 /// A uevent is one page at most.
@@ -52,7 +56,7 @@ impl MachineWatch {
             loop {
                 turns.tick().await;
                 let Some(what) = machine.look_again() else { continue };
-                tracing::warn!(target: AUDIT, %what, "this machine did not run on");
+                tracing::warn!(target: AUDIT, %what, "this machine was suspended, or resumed from a snapshot");
                 reports.report(what).await;
                 if what == Discontinuity::Resumed {
                     resumed.send_replace(true);
@@ -106,9 +110,22 @@ fn suspension(before: Duration, after: Duration) -> Option<Discontinuity> {
 
 /// How long the machine has slept since it booted.
 fn slept() -> Duration {
-    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
-    let monotonic = read(ClockId::Monotonic);
-    read(ClockId::Boottime).saturating_sub(monotonic)
+    slept_by(|clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default())
+}
+
+/// The same by these clocks. The monotonic clock is read before and after the other, so that a time in which this thread was
+/// held up between two readings is not taken for sleep.
+fn slept_by(mut read: impl FnMut(ClockId) -> Duration) -> Duration {
+    let mut before = read(ClockId::Monotonic);
+    for _ in 0..READ_COUNT_MAX {
+        let boottime = read(ClockId::Boottime);
+        let after = read(ClockId::Monotonic);
+        if after.saturating_sub(before) <= READING_APART_MAX {
+            return boottime.saturating_sub(before);
+        }
+        before = after;
+    }
+    read(ClockId::Boottime).saturating_sub(before)
 }
 
 /// A socket that receives the kernel's uevents.
@@ -161,6 +178,29 @@ mod tests {
         assert_eq!(after(SLEPT_MS_MAX), None);
         assert_eq!(after(SLEPT_MS_MAX + 1), Some(Discontinuity::Suspended { ms: SLEPT_MS_MAX + 1 }));
         assert_eq!(suspension(before, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn clocks_are_read_again_if_the_thread_was_held_up_between_two_readings() {
+        const SLEPT: Duration = Duration::from_secs(7);
+        // What passes before each reading, in milliseconds.
+        let slept_with = |held_up: &[u64]| {
+            let (mut running, mut held_up, mut reads) = (Duration::ZERO, held_up.iter(), 0);
+            let slept = slept_by(|clock| {
+                reads += 1;
+                running += Duration::from_millis(held_up.next().copied().unwrap_or_default());
+                if clock == ClockId::Boottime { SLEPT + running } else { running }
+            });
+            (slept, reads)
+        };
+        assert_eq!(slept_with(&[]), (SLEPT, 3));
+        let (limit, past) = (SLEPT_MS_MAX, SLEPT_MS_MAX + 1);
+        assert_eq!(slept_with(&[0, limit]), (SLEPT + READING_APART_MAX, 3));
+        assert_eq!(slept_with(&[0, past]), (SLEPT, 5));
+        assert_eq!(slept_with(&[0, 0, past]), (SLEPT, 5));
+        // It ends even if it is held up each time.
+        let (_, reads) = slept_with(&[past; 100]);
+        assert_eq!(reads, 2 + 2 * READ_COUNT_MAX);
     }
 
     #[test]

@@ -15,8 +15,11 @@ const BASE_BYTES: u64 = 24 << 20;
 /// A row of the state takes at least this much: its key and value, and the nodes of the tree above it.
 const STATE_ROW_BYTES_MIN: u64 = 512;
 /// `ulimit -v` counts addresses too that are never touched: stacks of threads, arenas of the allocator, the program itself.
-/// Measured: with 40 MiB an idle node cannot start, with 48 MiB it runs.
-const ADDRESS_BYTES: u64 = 24 << 20;
+/// This is for all but the stacks of the worker threads. Measured on two processors: with 40 MiB an idle node cannot start,
+/// with 48 MiB it runs.
+const ADDRESS_BYTES: u64 = 20 << 20;
+/// The stack of a worker thread of the runtime (tokio's default, and the standard library's).
+const STACK_BYTES: u64 = 2 << 20;
 
 /// A limit of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,12 +61,24 @@ impl Need {
     const fn bytes(self) -> u64 {
         self.plot + BASE_BYTES + self.state_rows.saturating_mul(STATE_ROW_BYTES_MIN)
     }
+
+    /// How many bytes of addresses (`ulimit -v`) the node needs at least on this machine: the runtime has a worker thread for
+    /// each processor, and each has a stack.
+    #[must_use]
+    pub fn address_bytes(self) -> u64 {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        self.address_bytes_with(u64::try_from(workers).unwrap_or(u64::MAX))
+    }
+
+    const fn address_bytes_with(self, workers: u64) -> u64 {
+        self.bytes().saturating_add(ADDRESS_BYTES).saturating_add(STACK_BYTES.saturating_mul(workers))
+    }
 }
 
 impl Limit {
-    const fn needed(&self, need: Need) -> u64 {
+    fn needed(&self, need: Need) -> u64 {
         match self.source {
-            Source::Addresses => need.bytes() + ADDRESS_BYTES,
+            Source::Addresses => need.address_bytes(),
             Source::Group { .. } | Source::Data | Source::Machine => need.bytes(),
         }
     }
@@ -163,8 +178,17 @@ mod tests {
         for words in ["this machine's memory", "plot 1024 MiB", "1000 rows of state", "raise the limit"] {
             assert!(failure.message.contains(words), "{words} in {failure}");
         }
-        let addresses = limit(enough, Source::Addresses);
-        assert!(check(need, std::slice::from_ref(&addresses)).unwrap_err().message.contains("ulimit -v"));
+    }
+
+    #[test]
+    fn a_limit_of_addresses_has_room_for_the_stack_of_each_worker_thread() {
+        let need = Need::of(Profile::Production);
+        assert_eq!(need.address_bytes_with(65) - need.address_bytes_with(1), 128 << 20);
+        let enough = need.address_bytes();
+        assert!(enough > need.bytes() + ADDRESS_BYTES);
+        assert_eq!(check(need, &[limit(enough, Source::Addresses)]), Ok(()));
+        let failure = check(need, &[limit(enough - 1, Source::Addresses)]).unwrap_err();
+        assert!(failure.message.contains("ulimit -v"), "{failure}");
     }
 
     #[test]

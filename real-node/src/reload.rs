@@ -15,7 +15,7 @@ pub struct Changes {
     pub dns: bool,
     /// Whether this node is to be found elsewhere.
     pub address: bool,
-    /// Whether validators are to be looked for elsewhere.
+    /// Whether the addresses of validators in `[peers]` are others.
     pub peers: bool,
     /// The keys whose new values wait for the next start.
     pub waiting: Vec<&'static str>,
@@ -55,7 +55,11 @@ impl Changes {
             (true, Some(address)) => now.push(format!("this node is announced at {address}")),
         }
         if self.peers {
-            now.push(format!("{} validators are looked for elsewhere", self.config.peers.len()));
+            now.push(match self.config.peers.len() {
+                0 => "no validator's address is taken from [peers] any more".to_owned(),
+                1 => "the address of 1 validator is now taken from [peers]".to_owned(),
+                count => format!("the addresses of {count} validators are now taken from [peers]"),
+            });
         }
         let now = if now.is_empty() { "nothing changes now".to_owned() } else { now.join("; ") };
         match self.waiting.as_slice() {
@@ -89,7 +93,11 @@ mod tests {
         assert_eq!(told("7501", "7601"), (true, "plain DNS is answered at [::1]:7601".to_owned()));
         assert_eq!(told("dns = \"[::1]:7501\"\n", ""), (true, "plain DNS is answered no more".to_owned()));
         let peers = "peers = { node-3 = \"[2001:db8::3]:7400\" }\nname =";
-        assert_eq!(told("name =", peers), (false, "1 validators are looked for elsewhere".to_owned()));
+        let one = "the address of 1 validator is now taken from [peers]";
+        assert_eq!(told("name =", peers), (false, one.to_owned()));
+        let peers = "peers = { node-3 = \"[2001:db8::3]:7400\", node-4 = \"[2001:db8::4]:7400\" }\nname =";
+        let two = "the addresses of 2 validators are now taken from [peers]";
+        assert_eq!(told("name =", peers), (false, two.to_owned()));
         let address = "address = \"[2001:db8::1]:7400\"\nname =";
         assert_eq!(
             told("name =", address),

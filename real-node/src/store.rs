@@ -84,6 +84,8 @@ impl RedbStore {
         let device = |reason: std::io::Error| StoreError::of(path, reason.into());
         if std::fs::metadata(path).map_or(true, |about| about.len() == 0) {
             Self::create(path)?;
+            // A mark from before is that of a store that was removed: the new one was never left open.
+            Mark::remove_stale(path)?;
         }
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(device)?;
         let backend = FileBackend::new(file).map_err(|error| opening(path, error))?;

@@ -4,6 +4,7 @@
 
 use hypermesh::data::NodeFolder;
 use hypermesh::init_node::initialise;
+use hypermesh::memory::Need;
 use hypermesh::node_config::NodeConfigFile;
 use hypermesh::roles::Roles;
 use hypermesh_core::base::Profile;
@@ -40,15 +41,16 @@ fn a_limit_that_is_too_small_ends_in_a_sentence() {
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
+    let need = Need::of(Profile::Sim).address_bytes().div_ceil(1 << 20);
     // From what the program itself hardly loads in, to a little less than the check takes for enough.
-    for mebibytes in [40, 42, 44, 46, 48] {
+    for mebibytes in (40..need).step_by(2).take(5).chain([need - 1]) {
         let (code, told) = limited(mebibytes * 1024);
         assert_eq!(code, Some(1), "{mebibytes} MiB: {told}");
         assert!(told.starts_with("error: too little memory: ulimit -v allows"), "{mebibytes} MiB: {told}");
-        assert!(told.contains("this node needs at least 49 MiB"), "{told}");
+        assert!(told.contains(&format!("this node needs at least {need} MiB")), "{told}");
     }
     // With enough, it gets as far as to miss its genesis.
-    for mebibytes in [49, 64, 512] {
+    for mebibytes in [need, need + 16, need + 512] {
         let (code, told) = limited(mebibytes * 1024);
         assert_eq!(code, Some(3), "{mebibytes} MiB: {told}");
         assert!(told.contains("genesis.json"), "{told}");

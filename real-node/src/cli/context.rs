@@ -36,7 +36,7 @@ name one that is not:
 /// Where to begin.
 #[derive(Debug, Args)]
 pub struct RefreshArgs {
-    /// Where any node is by now, for a context whose addresses are all old
+    /// The current address of any one node, if every address in the context is out of date
     #[arg(long, value_name = "[ADDRESS]:PORT")]
     node: Option<SocketAddrV6>,
 }

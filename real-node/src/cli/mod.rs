@@ -50,7 +50,7 @@ pub struct Global {
     /// How long a command may take, in seconds
     #[arg(long, global = true, default_value_t = 30, value_name = "SECONDS")]
     pub timeout: u64,
-    /// The most to pay for an operation, rent included, in Caesar; ten times the listed price, and rent, if nothing is said
+    /// The most to pay for an operation, rent included, in Caesar; default: ten times the list price, plus rent
     #[arg(long, global = true, value_name = "AMOUNT")]
     pub fee_max: Option<Amount>,
     /// The trace id of the command's calls, 32 hexadecimal digits; drawn at random if nothing is said

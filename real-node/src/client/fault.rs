@@ -10,8 +10,8 @@ pub fn failure_of(error: &CallError) -> Failure {
     match error {
         CallError::Refused { status } if !status.message().is_empty() => Failure::new(exit, status.message()),
         CallError::DeadlineExceeded => {
-            let message = "the node did not answer in time and gave no cause: it, or the way to it, is overloaded; what was \
-                           asked may yet be done, and asking again does it once";
+            let message = "no reply before the timeout; the node or the network may be overloaded. The request may still be \
+                           carried out; retrying is safe and does not repeat it";
             Failure::new(exit, message)
         }
         CallError::Dial(DialError::WrongKey { .. }) => {

@@ -65,6 +65,7 @@ fn execute<T>(
         let followed = client.leaves_trace().then_some(trace);
         let addresses = client.addresses();
         client.close().await;
+        // Nobody asked for this: a context that cannot be written is no failure of the command.
         if let Err(failure) = global.context.as_deref().map_or(Ok(()), |path| refresh(path, &addresses)) {
             tracing::debug!(%failure, "the context keeps the addresses that it has");
         }

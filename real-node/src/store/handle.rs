@@ -8,6 +8,7 @@ use super::StoreError;
 use crate::data::sync_folder;
 use redb::Database;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The ending of the mark's name.
@@ -33,6 +34,15 @@ impl Mark {
             made.map_err(|error| StoreError::of(&mark.0, error.into()))?;
         }
         Ok((mark, found))
+    }
+
+    /// Removes the mark of a store that is no more.
+    pub(super) fn remove_stale(store: &Path) -> Result<(), StoreError> {
+        let mark = Self::of(store).0;
+        match std::fs::remove_file(&mark) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::of(&mark, error.into())),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a store has one: it is open, or was not closed.

@@ -116,6 +116,19 @@ fn a_store_that_was_interrupted_in_its_making_is_made_anew() {
 }
 
 #[test]
+fn a_new_store_was_not_left_open_whatever_its_predecessor_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("store.redb-open");
+    std::fs::write(&mark, []).unwrap();
+    let first = store(&folder);
+    assert!(!first.was_crashed() && mark.exists(), "it has a mark of its own");
+    drop(first);
+    assert!(!mark.exists());
+    std::fs::write(&mark, []).unwrap();
+    assert!(store(&folder).was_crashed(), "the mark of a store that is there counts");
+}
+
+#[test]
 fn a_store_that_was_cut_short_is_called_damaged() {
     let folder = tempfile::tempdir().unwrap();
     store(&folder).commit(vec![put(Table::Blocks, "1", &"a".repeat(300_000))]).unwrap();

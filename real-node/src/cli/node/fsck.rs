@@ -40,9 +40,21 @@ pub(super) fn run(args: &FsckArgs, output: Output) -> Result<(), Failure> {
     if report.is_sound() {
         return Ok(());
     }
-    let rows = report.corrupted.len() as u64 + report.not_listed;
-    let message = format!("{} is damaged: {rows} corrupted rows", report.store.display());
-    Err(Failure::new(Exit::Storage, message))
+    Err(Failure::new(Exit::Storage, format!("{} is damaged: {}", report.store.display(), damage(&report))))
+}
+
+/// What is damaged, in a few words.
+fn damage(report: &CheckReport) -> String {
+    let rows = match report.corrupted.len() as u64 + report.not_listed {
+        0 => None,
+        1 => Some("1 corrupted row".to_owned()),
+        rows => Some(format!("{rows} corrupted rows")),
+    };
+    match (&report.pages, rows) {
+        (None, rows) => rows.unwrap_or_default(),
+        (Some(_), None) => "damaged pages".to_owned(),
+        (Some(_), Some(rows)) => format!("damaged pages, and {rows}"),
+    }
 }
 
 /// A bar on standard error; hidden by itself where that is no terminal.
@@ -81,8 +93,57 @@ fn described(report: &CheckReport) -> String {
         text.push_str(
             "no row is damaged: remove store.redb and start the node, which fetches the blocks again\n",
         );
+    } else if pages.is_some() {
+        text.push_str(
+            "if the node then stops because the store cannot be written: remove store.redb and start the node, which fetches \
+             the blocks again (its key shares lie beside it and stay)\n",
+        );
     }
     text
 }
 
 const WRITES: &str = "writing into a string does not fail";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::CorruptedRow;
+    use hypermesh_core::base::Table;
+
+    fn report(pages: Option<&str>, rows: usize) -> CheckReport {
+        let row = CorruptedRow {
+            table: Table::Blocks,
+            key: String::new(),
+            number: Some(2),
+            damage: "changed".to_owned(),
+            remedy: "start the node",
+        };
+        CheckReport {
+            store: "store.redb".into(),
+            bytes: 4096,
+            rows: 9,
+            closed_cleanly: true,
+            pages: pages.map(str::to_owned),
+            corrupted: vec![row; rows],
+            not_listed: 0,
+        }
+    }
+
+    #[test]
+    fn damaged_pages_are_named_beside_damaged_rows() {
+        assert_eq!(damage(&report(None, 1)), "1 corrupted row");
+        assert_eq!(damage(&CheckReport { not_listed: 3, ..report(None, 2) }), "5 corrupted rows");
+        assert_eq!(damage(&report(Some("torn"), 0)), "damaged pages");
+        assert_eq!(damage(&report(Some("torn"), 2)), "damaged pages, and 2 corrupted rows");
+    }
+
+    #[test]
+    fn it_is_said_what_to_do_if_damaged_pages_then_cannot_be_written() {
+        let remedy = "if the node then stops because the store cannot be written";
+        assert!(described(&report(Some("torn"), 1)).contains(remedy));
+        assert!(!described(&report(None, 1)).contains(remedy));
+        let pages = described(&report(Some("torn"), 0));
+        assert!(pages.contains("no row is damaged: remove store.redb") && !pages.contains(remedy), "{pages}");
+        assert!(described(&report(None, 0)).ends_with("sound\n"));
+    }
+}
