@@ -74,6 +74,9 @@ pub struct CommitmentOffer {
     pub purpose: KeyPurpose,
     /// Whose: commitments of another incarnation of the same signer are void.
     pub incarnation: Incarnation,
+    /// The lowest number that is still good for this coordinator and purpose. The signer has no nonces for lower
+    /// numbers any more, so commitments to them are void.
+    pub oldest: NonceId,
     /// 1 to [`OFFER_COMMITMENT_COUNT_MAX`] of them, numbers rising.
     pub commitments: Vec<Commitment>,
 }
@@ -109,7 +112,7 @@ impl Commitment {
 
 impl CommitmentOffer {
     /// The most bytes that the encoding of an offer takes: a bound for decoding.
-    pub const BYTES_MAX: usize = 1 + 16 + 4 + OFFER_COMMITMENT_COUNT_MAX * (8 + Commitment::POINT_BYTES);
+    pub const BYTES_MAX: usize = 1 + 16 + 8 + 4 + OFFER_COMMITMENT_COUNT_MAX * (8 + Commitment::POINT_BYTES);
 }
 
 /// Why a coordinator refuses an offer.
@@ -161,7 +164,8 @@ impl CommitmentPool {
     }
 
     /// Takes an offer that came from `from` over an authenticated channel. A new incarnation of the signer
-    /// voids all that is held of the old one, for every purpose. The points are checked when they are used.
+    /// voids all that is held of the old one, for every purpose; and what is below the offer's `oldest` is dropped.
+    /// The points are checked when they are used.
     ///
     /// Beyond the quota the oldest give way. An honest signer goes beyond it only when it has destroyed the nonces of
     /// old ones and the word of that was lost, so the newest are the ones that are good.
@@ -181,7 +185,7 @@ impl CommitmentPool {
         if !(1..=OFFER_COMMITMENT_COUNT_MAX).contains(&count) {
             return Err(OfferFault::Count { from, count });
         }
-        let CommitmentOffer { purpose, incarnation, commitments } = offer;
+        let CommitmentOffer { purpose, incarnation, oldest, commitments } = offer;
         let held = self.stocks.get(&(from, purpose)).filter(|stock| stock.incarnation == incarnation);
         let previous = held.map(|stock| stock.last);
         let ids: Vec<_> = previous.into_iter().chain(commitments.iter().map(|one| one.id)).collect();
@@ -193,6 +197,7 @@ impl CommitmentPool {
         let fresh = Stock { incarnation, last, commitments: VecDeque::new() };
         let stock = self.stocks.entry((from, purpose)).or_insert(fresh);
         stock.last = last;
+        stock.commitments.retain(|commitment| commitment.id >= oldest);
         stock.commitments.extend(commitments);
         let excess = stock.commitments.len().saturating_sub(outstanding_count_max(purpose));
         stock.commitments.drain(..excess);
@@ -209,6 +214,14 @@ impl CommitmentPool {
     #[must_use]
     pub fn held_count(&self, signer: &PublicKey, purpose: KeyPurpose) -> usize {
         self.stocks.get(&(*signer, purpose)).map_or(0, |stock| stock.commitments.len())
+    }
+
+    /// Whether there are commitments of as many of these signers as a signature takes. Nothing is decoded, so a
+    /// session may still find that one is malformed.
+    #[must_use]
+    pub fn suffices(&self, committee: &Committee, purpose: KeyPurpose, signers: &[PublicKey]) -> bool {
+        let usable = |signer: &&PublicKey| self.held_count(signer, purpose) > 0 && committee.has(signer);
+        signers.iter().filter(usable).take(committee.threshold()).count() == committee.threshold()
     }
 
     /// Of whom and for what less than half the quota is held: whom to ask for an offer.

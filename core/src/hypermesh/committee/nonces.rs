@@ -70,6 +70,18 @@ impl NonceStock {
         self.nonces.len()
     }
 
+    /// The lowest number in stock.
+    pub(super) fn oldest(&self) -> Option<NonceId> {
+        self.nonces.first_key_value().map(|(id, _)| *id)
+    }
+
+    /// Destroys all but the newest.
+    pub(super) fn keep_newest(&mut self, count: usize) {
+        while self.nonces.len() > count {
+            self.nonces.pop_first();
+        }
+    }
+
     pub(super) fn insert(&mut self, id: NonceId, nonce: Nonce) {
         let previous = self.nonces.insert(id, nonce);
         assert!(previous.is_none(), "a nonce's number is never given twice");

@@ -156,7 +156,8 @@ impl Signer {
             stock.insert(id, nonce);
             commitments.push(Commitment { id, points });
         }
-        Some(CommitmentOffer { purpose, incarnation: self.incarnation, commitments })
+        let oldest = stock.oldest().unwrap_or(self.next);
+        Some(CommitmentOffer { purpose, incarnation: self.incarnation, oldest, commitments })
     }
 
     /// This signer's share of the signature over `message`, which the node derived from committed state.
@@ -204,6 +205,15 @@ impl Signer {
     /// Drops the nonces of a coordinator: when its connection was made anew or it left for good.
     pub fn forget(&mut self, coordinator: &PublicKey) {
         self.stocks.remove(coordinator);
+    }
+
+    /// Destroys the oldest nonces of a coordinator for a purpose, until there is room for `count` more. To be called
+    /// when the commitments to them are known to be lost.
+    pub fn make_room(&mut self, coordinator: &PublicKey, purpose: KeyPurpose, count: usize) {
+        let stock = self.stocks.get_mut(coordinator).and_then(|stocks| stocks.get_mut(&purpose));
+        if let Some(stock) = stock {
+            stock.keep_newest(outstanding_count_max(purpose).saturating_sub(count));
+        }
     }
 
     /// This life of the signer.

@@ -90,6 +90,7 @@ fn offers_hold_their_limits_at_them_and_one_past_them() {
         CommitmentOffer {
             purpose: PURPOSE,
             incarnation: Incarnation([1; 16]),
+            oldest: NonceId(0),
             commitments: (0..count).map(one).collect(),
         }
     };
@@ -167,12 +168,39 @@ fn requests_that_are_lost_do_not_use_up_the_quota() {
 }
 
 #[test]
+fn an_offer_drops_the_commitments_whose_nonces_are_destroyed_and_no_others() {
+    let mut mesh = Mesh::new(4);
+    let me = mesh.validators()[1];
+    let quota = outstanding_count_max(PURPOSE);
+    let part = mesh.signers.get_mut(&me).unwrap();
+    mesh.pool.forget(&me);
+    part.forget(&mesh.coordinator);
+    while let Some(offer) = part.offer(mesh.coordinator, PURPOSE, &mut mesh.entropy) {
+        mesh.pool.accept_offer(&mesh.committee, me, offer).unwrap();
+    }
+    assert_eq!(mesh.pool.held_count(&me, PURPOSE), quota);
+    let oldest = mesh.pool.next(&me, PURPOSE).unwrap().1.id;
+    // Of another purpose, nothing is touched.
+    let root = part.offer_some(mesh.coordinator, KeyPurpose::Root, 2, &mut mesh.entropy).unwrap();
+    mesh.pool.accept_offer(&mesh.committee, me, root).unwrap();
+    part.make_room(&mesh.coordinator, PURPOSE, 3);
+    assert_eq!(part.outstanding_count(&mesh.coordinator, PURPOSE), quota - 3);
+    let offer = part.offer_some(mesh.coordinator, PURPOSE, 3, &mut mesh.entropy).unwrap();
+    assert_eq!(offer.oldest, NonceId(oldest.0 + 3));
+    mesh.pool.accept_offer(&mesh.committee, me, offer).unwrap();
+    assert_eq!(mesh.pool.next(&me, PURPOSE).unwrap().1.id, NonceId(oldest.0 + 3));
+    assert_eq!(mesh.pool.held_count(&me, PURPOSE), quota);
+    assert_eq!(mesh.pool.held_count(&me, KeyPurpose::Root), 2);
+}
+
+#[test]
 fn a_commitment_that_is_no_point_is_passed_over() {
     let mut mesh = Mesh::new(4);
     let liar = mesh.validators()[0];
     mesh.pool.forget(&liar);
     let commitments = alloc::vec![Commitment { id: NonceId(0), points: NO_COMMITMENT }];
-    let offer = CommitmentOffer { purpose: PURPOSE, incarnation: Incarnation([9; 16]), commitments };
+    let incarnation = Incarnation([9; 16]);
+    let offer = CommitmentOffer { purpose: PURPOSE, incarnation, oldest: NonceId(0), commitments };
     mesh.pool.accept_offer(&mesh.committee, liar, offer).unwrap();
     let mut session = mesh.begin(b"one", &mesh.validators());
     assert!(!session.signers().any(|signer| *signer == liar));
