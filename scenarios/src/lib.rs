@@ -9,6 +9,7 @@ mod away_ten_thousand_blocks;
 mod bad_shares;
 mod behind_is_unsure;
 mod bond_and_unbond;
+mod burst_does_not_outlive_its_clients;
 mod calm_issuance;
 mod certificate_issuance_flow;
 mod chaos;
@@ -127,6 +128,7 @@ pub const SCENARIOS: &[Scenario] = &[
     refused_operations::SCENARIO,
     transfer_and_names::SCENARIO,
     crash_and_restart::SCENARIO,
+    burst_does_not_outlive_its_clients::SCENARIO,
     power_loss::SCENARIO,
     dead_signer::SCENARIO,
     bad_shares::SCENARIO,
@@ -256,6 +258,7 @@ mod tests {
     }
 
     scenarios! {
+        burst_does_not_outlive_its_clients
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links flapping_link interrupted_generation
         generation_power_loss absent_in_generation wiped_disk rebuilt_in_turn standstill_is_seen_by_a_slow_clock twins

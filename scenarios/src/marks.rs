@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// The name of each scenario that is held to marks, and the marks.
 pub(crate) const REACHES: &[(&str, &[&str])] = &[
-    ("calm-issuance", &["a request names a commitment that is gone", "commitments have run out"]),
+    ("calm-issuance", &["commitments have run out"]),
     (
         "hundred-at-once",
         &["a batch is bound to the beacon before", "a peer that is linked late is sent what it missed"],
@@ -18,6 +18,13 @@ pub(crate) const REACHES: &[(&str, &[&str])] = &[
             "a repeated operation is answered with its receipt",
             "a signature is found in the store",
             "an operation is asked for while it is on its way",
+        ],
+    ),
+    (
+        "burst-does-not-outlive-its-clients",
+        &[
+            "a request is refused because others wait too long",
+            "an abandoned operation is taken out of its line",
         ],
     ),
     ("unreadable-disk-starves-no-signer", &["this node's own commitments have run out"]),
@@ -129,6 +136,7 @@ const BY_CHANCE: &[&str] = &[
     "a block takes a part of a batch",
     "a peer has had its share of blocks",
     "a request for shares waits for its block",
+    "a request names a commitment that is gone",
 ];
 
 /// The marks that a scenario is held to.

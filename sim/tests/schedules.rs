@@ -76,7 +76,7 @@ fn requests() -> impl Strategy<Value = TimedRequest> {
     ];
     let thens = prop_oneof![
         4 => Just(Then::Wait),
-        1 => Just(Then::GiveUp),
+        1 => (0..1_000_u64).prop_map(|after_ms| Then::GiveUp { after_ms }),
         1 => (0..NODES, 0..1_000_u64).prop_map(|(place, after_ms)| Then::RetryElsewhere { place, after_ms }),
         1 => (0..1_000_u64).prop_map(|after_ms| Then::Repeat { after_ms }),
     ];

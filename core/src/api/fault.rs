@@ -3,6 +3,7 @@
 use crate::base::{DecodeError, ReadError};
 use alloc::string::{String, ToString};
 use borsh::{BorshDeserialize, BorshSerialize};
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A kind of failure. STOQ carries it as a status code.
@@ -39,12 +40,14 @@ pub struct ApiFault {
     pub kind: FaultKind,
     /// What happened, to what, and what to do.
     pub message: String,
+    /// After how many milliseconds the caller does well to ask again, where the node can say.
+    pub retry_after_ms: Option<u32>,
 }
 
 impl ApiFault {
     /// A fault of this kind.
     pub fn new(kind: FaultKind, message: impl ToString) -> Self {
-        Self { kind, message: message.to_string() }
+        Self { kind, message: message.to_string(), retry_after_ms: None }
     }
 
     /// The request is wrong.
@@ -60,6 +63,12 @@ impl ApiFault {
     /// The state does not allow it yet.
     pub fn precondition(message: impl ToString) -> Self {
         Self::new(FaultKind::FailedPrecondition, message)
+    }
+
+    /// The same, with the time after which the caller does well to ask again.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after_ms: Some(u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)), ..self }
     }
 
     /// The node cannot do it now.

@@ -213,6 +213,8 @@ pub enum TraceEvent {
         /// What kind of a failure it was answered with, if with one.
         fault: Option<FaultKind>,
     },
+    /// The caller stopped waiting, and the call was not answered.
+    Abandoned,
 }
 
 impl TraceEvent {
@@ -238,6 +240,7 @@ impl TraceEvent {
             Self::ShareWanted { .. } => "share_wanted",
             Self::ShareGiven { .. } => "share_given",
             Self::Answered { .. } => "answered",
+            Self::Abandoned => "abandoned",
         }
     }
 }
@@ -280,6 +283,7 @@ mod tests {
             TraceEvent::ShareWanted { on, by: key },
             TraceEvent::ShareGiven { on, to: key },
             TraceEvent::Answered { fault: None },
+            TraceEvent::Abandoned,
         ];
         for step in steps {
             let json = serde_json::to_value(&step).unwrap();

@@ -16,9 +16,13 @@ const FOREIGN_BATCH_COUNT_MAX: usize = 8192;
 /// The most of one member's: it has one batch on its way, and proves it anew when its beacon has passed.
 const FOREIGN_PER_MEMBER_COUNT_MAX: usize = 16;
 
-/// Batches of others that requests wait for, by their id.
+/// Batches of others that requests wait for.
 #[derive(Default)]
-pub(super) struct ForeignBatches(BTreeMap<Digest, ForeignBatch>);
+pub(super) struct ForeignBatches {
+    by_id: BTreeMap<Digest, ForeignBatch>,
+    /// Which of them each request waits for.
+    by_request: BTreeMap<RequestId, Digest>,
+}
 
 struct ForeignBatch {
     /// Who waits for it. Whoever sends another's batch does not take its answer away.
@@ -48,31 +52,63 @@ enum Crowded {
 
 impl ForeignBatches {
     fn push(&mut self, id: Digest, batch: ForeignBatch) -> Result<(), Crowded> {
-        if let Some(held) = self.0.get_mut(&id) {
+        if let Some(held) = self.by_id.get_mut(&id) {
             if held.requests.len() + batch.requests.len() > FOREIGN_REQUEST_COUNT_MAX {
                 return Err(Crowded::Batch);
             }
+            self.by_request.extend(batch.requests.iter().map(|request| (*request, id)));
             held.requests.extend(batch.requests);
             return Ok(());
         }
-        if self.0.values().filter(|held| held.member == batch.member).count() >= FOREIGN_PER_MEMBER_COUNT_MAX
-        {
+        let of_member = self.by_id.values().filter(|held| held.member == batch.member);
+        if of_member.count() >= FOREIGN_PER_MEMBER_COUNT_MAX {
             return Err(Crowded::Member);
         }
-        if self.0.len() >= FOREIGN_BATCH_COUNT_MAX {
+        if self.by_id.len() >= FOREIGN_BATCH_COUNT_MAX {
             return Err(Crowded::All);
         }
-        self.0.insert(id, batch);
+        self.by_request.extend(batch.requests.iter().map(|request| (*request, id)));
+        self.by_id.insert(id, batch);
         Ok(())
+    }
+
+    /// A request waits no more. A batch that nobody else waits for leaves its place; it may still be ordered.
+    pub(super) fn abandon(&mut self, request: RequestId) {
+        if let Some(id) = self.by_request.remove(&request)
+            && let Some(held) = self.by_id.get_mut(&id)
+        {
+            held.requests.retain(|waiting| *waiting != request);
+            if held.requests.is_empty() {
+                self.by_id.remove(&id);
+            }
+        }
+    }
+
+    /// Takes a batch out. Gives the requests that waited for it.
+    fn take(&mut self, id: &Digest) -> Vec<RequestId> {
+        let requests = self.by_id.remove(id).map(|batch| batch.requests).unwrap_or_default();
+        for request in &requests {
+            self.by_request.remove(request);
+        }
+        requests
     }
 
     /// Forgets all of them. Gives the requests that waited.
     pub(super) fn dismiss(&mut self) -> impl Iterator<Item = RequestId> + use<> {
-        core::mem::take(&mut self.0).into_values().flat_map(|batch| batch.requests)
+        self.by_id.clear();
+        core::mem::take(&mut self.by_request).into_keys()
     }
 
-    pub(super) fn size(&self) -> Size {
-        Size::limited("batches of others that requests wait for", self.0.len(), FOREIGN_BATCH_COUNT_MAX)
+    pub(super) fn sizes(&self) -> [Size; 2] {
+        let requests_max = self.by_id.len() * FOREIGN_REQUEST_COUNT_MAX;
+        [
+            Size::limited(
+                "batches of others that requests wait for",
+                self.by_id.len(),
+                FOREIGN_BATCH_COUNT_MAX,
+            ),
+            Size::limited("requests that wait for batches of others", self.by_request.len(), requests_max),
+        ]
     }
 }
 
@@ -130,40 +166,51 @@ impl Node {
 
     /// Answers for batches that a block has settled, and for those that can be in none any more.
     pub(super) fn settle_foreign(&mut self, committed: &Committed) {
-        if self.submission.foreign.0.is_empty() {
+        if self.submission.foreign.by_id.is_empty() {
             return;
         }
         let included: Vec<Digest> = committed.block.body.batches.iter().map(Batch::id).collect();
-        for (id, foreign) in core::mem::take(&mut self.submission.foreign.0) {
-            let member = self.state.get::<Member>(&foreign.member);
-            let passed = member.is_some_and(|member| member.next_sequence > foreign.sequence);
-            let invalid = |reason: &str| ConsensusValidationResult::Invalid {
-                failed_proofs: Vec::new(),
-                reason: reason.to_string(),
-            };
-            let result = if included.contains(&id) {
-                let receipts = foreign.operations.iter().filter_map(|id| {
-                    let fresh = committed.receipts.iter().find(|receipt| receipt.operation == *id).cloned();
-                    fresh.or_else(|| self.state.get::<Receipt>(id))
-                });
-                let receipts = receipts.collect();
-                let (proof_hash, height) = (foreign.proof_hash, Some(committed.height));
-                ConsensusValidationResult::Valid { proof_hash, height, receipts }
-            } else if passed {
-                invalid("another batch of this member was decided under its number")
-            } else if self.pool.batches.contains_key(&foreign.member) {
-                self.submission.foreign.0.insert(id, foreign);
-                continue;
-            } else {
-                invalid(
-                    "the batch can be in no block any more: its beacon has passed, or none of its operations would be \
-                     paid for",
-                )
-            };
-            for request in foreign.requests {
+        let held = self.submission.foreign.by_id.iter();
+        let settled = held.filter_map(|(id, foreign)| {
+            Some((*id, self.foreign_result(committed, foreign, included.contains(id))?))
+        });
+        for (id, result) in settled.collect::<Vec<_>>() {
+            for request in self.submission.foreign.take(&id) {
                 self.respond_durably(request, Ok(Response::ValidateBatch(result.clone())));
             }
         }
+    }
+
+    /// What became of a batch, if that is known.
+    fn foreign_result(
+        &self,
+        committed: &Committed,
+        foreign: &ForeignBatch,
+        is_included: bool,
+    ) -> Option<ConsensusValidationResult> {
+        let invalid = |reason: &str| {
+            let reason = reason.to_string();
+            Some(ConsensusValidationResult::Invalid { failed_proofs: Vec::new(), reason })
+        };
+        if is_included {
+            let receipts = foreign.operations.iter().filter_map(|id| {
+                let fresh = committed.receipts.iter().find(|receipt| receipt.operation == *id).cloned();
+                fresh.or_else(|| self.state.get::<Receipt>(id))
+            });
+            let receipts = receipts.collect();
+            let (proof_hash, height) = (foreign.proof_hash, Some(committed.height));
+            return Some(ConsensusValidationResult::Valid { proof_hash, height, receipts });
+        }
+        let member = self.state.get::<Member>(&foreign.member);
+        if member.is_some_and(|member| member.next_sequence > foreign.sequence) {
+            return invalid("another batch of this member was decided under its number");
+        }
+        if self.pool.batches.contains_key(&foreign.member) {
+            return None;
+        }
+        invalid(
+            "the batch can be in no block any more: its beacon has passed, or none of its operations would be paid for",
+        )
     }
 }
 
@@ -171,10 +218,10 @@ impl Node {
 mod tests {
     use super::*;
 
-    fn batch(member: u8) -> ForeignBatch {
+    fn batch(member: u8, request: u64) -> ForeignBatch {
         let (member, sequence) = (PublicKey([member; 32]), Sequence(0));
         ForeignBatch {
-            requests: alloc::vec![RequestId(1)],
+            requests: alloc::vec![RequestId(request)],
             member,
             sequence,
             proof_hash: Digest::ZERO,
@@ -188,36 +235,62 @@ mod tests {
         id
     }
 
+    fn counts(held: &ForeignBatches) -> (usize, usize) {
+        (held.by_id.len(), held.by_request.len())
+    }
+
     #[test]
     fn a_member_has_as_many_batches_waiting_as_may_be_and_leaves_room_for_others() {
         let mut held = ForeignBatches::default();
         for number in 0..FOREIGN_PER_MEMBER_COUNT_MAX {
-            assert_eq!(held.push(id(number), batch(1)), Ok(()));
+            assert_eq!(held.push(id(number), batch(1, number as u64)), Ok(()));
         }
-        assert_eq!(held.push(id(100), batch(1)), Err(Crowded::Member));
-        assert_eq!(held.push(id(101), batch(2)), Ok(()));
+        assert_eq!(held.push(id(100), batch(1, 100)), Err(Crowded::Member));
+        assert_eq!(held.push(id(101), batch(2, 101)), Ok(()));
+        held.abandon(RequestId(100));
+        assert_eq!(held.push(id(100), batch(1, 100)), Err(Crowded::Member), "that one was refused");
+        held.abandon(RequestId(3));
+        assert_eq!(held.push(id(100), batch(1, 100)), Ok(()), "a request that left gives its place up");
     }
 
     #[test]
     fn who_sends_the_batch_of_another_again_does_not_take_its_answer_away() {
         let mut held = ForeignBatches::default();
-        for _ in 0..FOREIGN_REQUEST_COUNT_MAX {
-            assert_eq!(held.push(id(1), batch(1)), Ok(()));
+        let most = FOREIGN_REQUEST_COUNT_MAX as u64;
+        for request in 0..most {
+            assert_eq!(held.push(id(1), batch(1, request)), Ok(()));
         }
-        assert_eq!(held.push(id(1), batch(1)), Err(Crowded::Batch));
+        assert_eq!(held.push(id(1), batch(1, most)), Err(Crowded::Batch));
         assert_eq!(held.dismiss().count(), FOREIGN_REQUEST_COUNT_MAX);
+    }
+
+    #[test]
+    fn one_request_that_leaves_takes_nobody_elses_answer_away() {
+        let mut held = ForeignBatches::default();
+        for (number, request) in [(1, 1), (1, 2), (2, 3)] {
+            assert_eq!(held.push(id(number), batch(1, request)), Ok(()));
+        }
+        held.abandon(RequestId(1));
+        held.abandon(RequestId(1));
+        assert_eq!(counts(&held), (2, 2));
+        assert_eq!(held.take(&id(1)), [RequestId(2)]);
+        assert_eq!(counts(&held), (1, 1));
+        held.abandon(RequestId(2));
+        held.abandon(RequestId(3));
+        assert_eq!(counts(&held), (0, 0));
     }
 
     #[test]
     fn batches_of_all_members_hold_their_limit_and_not_one_past_it() {
         let mut held = ForeignBatches::default();
         for number in 0..FOREIGN_BATCH_COUNT_MAX {
-            let mut one = batch(0);
+            let mut one = batch(0, number as u64);
             one.member.0[..8].copy_from_slice(&(number as u64 / 8).to_be_bytes());
             assert_eq!(held.push(id(number), one), Ok(()));
         }
-        assert_eq!(held.push(id(FOREIGN_BATCH_COUNT_MAX), batch(250)), Err(Crowded::All));
+        let next = FOREIGN_BATCH_COUNT_MAX as u64;
+        assert_eq!(held.push(id(FOREIGN_BATCH_COUNT_MAX), batch(250, next)), Err(Crowded::All));
         assert_eq!(held.dismiss().count(), FOREIGN_BATCH_COUNT_MAX);
-        assert_eq!(held.push(id(0), batch(250)), Ok(()));
+        assert_eq!(held.push(id(0), batch(250, 0)), Ok(()));
     }
 }

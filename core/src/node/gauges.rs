@@ -44,6 +44,10 @@ pub(super) const COUNTED: &[(&str, &[&str])] = &[
             SHARE_REPAIRS_FAILED,
             "rows_repaired_total",
             "discontinuities_total",
+            "batches_resent_total",
+            "requests_admitted_total",
+            "requests_refused_total",
+            "requests_abandoned_total",
             PROOFS_VALID,
             SPACE_FAILED,
             STAKE_FAILED,
@@ -116,6 +120,10 @@ impl Node {
         let offset = self.clocks.median().unwrap_or_default();
         gauges.insert("clock_ahead_milliseconds".into(), offset.min(0).unsigned_abs());
         gauges.insert("clock_behind_milliseconds".into(), offset.max(0).unsigned_abs());
+        let delay_ms = u64::try_from(self.admission.delay().as_millis()).unwrap_or(u64::MAX);
+        gauges.insert("queue_delay_milliseconds".into(), delay_ms);
+        let timeout_ms = u64::try_from(self.session_timeout().as_millis()).unwrap_or(u64::MAX);
+        gauges.insert("signing_timeout_milliseconds".into(), timeout_ms);
         gauges.insert("clock_peers".into(), self.clocks.0.len() as u64);
         self.share_repair_gauges(&mut gauges);
         gauges.insert("block_time_ahead_milliseconds".into(), self.block_ms_ahead());

@@ -50,7 +50,7 @@ impl Message {
             Self::Fetch(fetch) => MessageLabel::at("fetch", fetch.first),
             Self::Blocks(blocks) => MessageLabel::at("blocks", blocks.first),
             Self::Round2(_) => MessageLabel::of("private-shares"),
-            Self::WantCommitments => MessageLabel::of("want-commitments"),
+            Self::WantCommitments(_) => MessageLabel::of("want-commitments"),
             Self::Commitments(_) => MessageLabel::of("commitments"),
             Self::Shares(requests) => MessageLabel::at("share-requests", requests.height),
             Self::SignedShares(_) => MessageLabel::of("signature-shares"),

@@ -4,7 +4,7 @@
 //! [`OWNER_BATCH_COUNT_MAX`] of one owner's, since whatever is in a batch is waited for by all in the next.
 
 use crate::base::PublicKey;
-use crate::state::{BATCH_OPERATION_COUNT_MAX, CheckedOperation};
+use crate::state::{BATCH_OPERATION_COUNT_MAX, CheckedOperation, OperationId};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -71,6 +71,26 @@ impl Lines {
             line.push_front(operation);
             self.count += 1;
         }
+    }
+
+    /// Takes an operation out of its owner's line, if it stands there.
+    pub(super) fn remove(&mut self, owner: &PublicKey, operation: &OperationId) {
+        let Some(line) = self.by_owner.get_mut(owner) else { return };
+        let before = line.len();
+        line.retain(|held| held.id != *operation);
+        self.count -= before - line.len();
+        if line.is_empty() {
+            self.by_owner.remove(owner);
+            self.turns.retain(|other| other != owner);
+        }
+    }
+
+    /// Keeps only some of the operations, in their order.
+    pub(super) fn retain(&mut self, keep: impl Fn(&CheckedOperation) -> bool) {
+        self.by_owner.values_mut().for_each(|line| line.retain(&keep));
+        self.by_owner.retain(|_, line| !line.is_empty());
+        self.turns.retain(|owner| self.by_owner.contains_key(owner));
+        self.count = self.by_owner.values().map(VecDeque::len).sum();
     }
 
     /// How many operations wait.
@@ -172,6 +192,30 @@ mod tests {
         };
         let again = lines.gather(usize::MAX);
         assert_eq!((again.len(), ids(&again)), (6, ids(&all)));
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_the_rest_in_its_order() {
+        let mut mesh = Mesh::new();
+        let mut lines = Lines::default();
+        let all = operations(&mut mesh, &owner(1), 3);
+        all.iter().cloned().for_each(|operation| lines.push(operation));
+        operations(&mut mesh, &owner(2), 1).into_iter().for_each(|operation| lines.push(operation));
+        let key = owner(1).public();
+        lines.remove(&key, &all[1].id);
+        lines.remove(&owner(3).public(), &all[0].id);
+        lines.retain(|held| held.id != all[1].id);
+        lines.remove(&key, &all[1].id);
+        assert_eq!(lines.count(), 3);
+        let two = owner(2).public();
+        lines.remove(&two, &all[0].id);
+        let other = lines.by_owner[&two][0].id;
+        lines.remove(&two, &other);
+        assert_eq!((lines.count(), lines.turns.len()), (2, 1));
+        lines.retain(|held| held.id != all[0].id);
+        let left: Vec<_> = lines.gather(usize::MAX).iter().map(|held| held.id).collect();
+        assert_eq!(left, [all[2].id]);
+        assert!(lines.is_empty() && lines.by_owner.is_empty() && lines.turns.is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::api::AddressRecord;
 use crate::base::Signature;
 use crate::base::{DecodeError, Height, LeafIndex, PublicKey, decode, encode};
 use crate::hypermesh::committee::{
-    BlindedShares, CommitmentOffer, Round2, ShareRequest, SignatureClaim, SignedShare,
+    BlindedShares, CommitmentOffer, KeyPurpose, Round2, ShareRequest, SignatureClaim, SignedShare,
 };
 use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, Said};
 use crate::state::{BLOCK_BYTES_MAX, Batch, CheckedBatch, SystemOperation};
@@ -45,8 +45,8 @@ pub(super) enum Message {
     Blocks(Blocks),
     /// Second round of key generation: shares for the receiver alone.
     Round2(Round2),
-    /// The sender holds no commitments of the receiver's any more: hand out new ones.
-    WantCommitments,
+    /// The sender needs commitments of the receiver's.
+    WantCommitments(CommitmentsWanted),
     /// Commitments for the receiver to use as coordinator.
     Commitments(CommitmentsOffered),
     /// Asks for signature shares.
@@ -121,11 +121,18 @@ pub(super) struct SyncedBlock {
     pub(super) certificate: CommitCertificate,
 }
 
+/// Which commitments a coordinator needs.
+#[derive(Clone, Copy, BorshSerialize, BorshDeserialize)]
+pub(super) enum CommitmentsWanted {
+    /// The link was made anew, and the sender holds none any more.
+    Anew,
+    /// So many more for a purpose. What the sender holds stays good.
+    More { purpose: KeyPurpose, count: u16 },
+}
+
 /// Commitments of the sender's.
 #[derive(Clone, BorshSerialize, BorshDeserialize)]
 pub(super) struct CommitmentsOffered {
-    /// Whether all that the receiver held of them is void: the sender has destroyed the nonces.
-    pub(super) anew: bool,
     pub(super) offers: Vec<CommitmentOffer>,
 }
 
@@ -175,7 +182,7 @@ impl Message {
             Self::Consensus(_)
             | Self::Shares(_)
             | Self::SignedShares(_)
-            | Self::WantCommitments
+            | Self::WantCommitments(_)
             | Self::WantSaid(_)
             | Self::Said(_)
             | Self::Commitments(_) => Class::Consensus,
@@ -201,7 +208,7 @@ impl Node {
             Message::Fetch(height) => self.on_fetch(from, height),
             Message::Blocks(blocks) => self.on_blocks(from, blocks),
             Message::Round2(package) => self.on_round2(from, package),
-            Message::WantCommitments => self.on_want_commitments(from),
+            Message::WantCommitments(wanted) => self.on_want_commitments(from, wanted),
             Message::Commitments(offered) => self.on_commitments(from, offered),
             Message::Shares(requests) => self.on_share_requests(from, requests),
             Message::SignedShares(shares) => self.on_signed_shares(from, shares),
@@ -256,7 +263,6 @@ mod tests {
     use super::*;
     use crate::api::TraceId;
     use crate::base::Digest;
-    use crate::hypermesh::committee::KeyPurpose;
     use crate::node::trace::TracedPart;
     use crate::state::tests::kit::{Mesh, alice, bob, transfer};
     use crate::trustchain::ca::SerialNumber;
@@ -306,8 +312,9 @@ mod tests {
             Message::Said(SaidAnswer { number: RecallNumber([7; 8]), said: Vec::new() }),
             Message::FetchEntry(LeafIndex(3)),
             Message::Entry(Entry { index: LeafIndex(3), entry: alloc::vec![1, 2] }),
-            Message::WantCommitments,
-            Message::Commitments(CommitmentsOffered { anew: true, offers: Vec::new() }),
+            Message::WantCommitments(CommitmentsWanted::Anew),
+            Message::WantCommitments(CommitmentsWanted::More { purpose: KeyPurpose::Log, count: 7 }),
+            Message::Commitments(CommitmentsOffered { offers: Vec::new() }),
             Message::Shares(ShareRequests {
                 height: Height(1),
                 requests: alloc::vec![(serial, request)],

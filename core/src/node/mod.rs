@@ -14,8 +14,10 @@
 //!
 //! What is not here: changes of the validator set, members that do not validate.
 
+mod abandon;
 mod accuse;
 mod addresses;
+mod admission;
 mod block_time;
 mod checked;
 mod commit;
@@ -115,6 +117,7 @@ pub struct Node {
     clocks: gauges::Clocks,
     ahead_report: block_time::AheadReport,
     traces: trace::Traces,
+    admission: admission::Admission,
     marks: Marks,
 }
 
@@ -146,7 +149,18 @@ impl Node {
         if let Some(traced) = traced {
             self.trace_request(id, traced, &request);
         }
-        self.on_request(id, request);
+        if admission::is_subject(&request) {
+            self.admission.begin(id);
+        }
+        self.on_request(id, traced.map_or(now.mono, |traced| traced.received.mono), request);
+        self.conclude();
+    }
+
+    /// Takes note that the caller of a request waits no more: it gave up, its deadline has passed, or its connection is lost.
+    /// What was done for it alone ends, as far as it was not handed out. The request is not answered any more.
+    pub fn handle_cancelled(&mut self, now: Now, id: RequestId) {
+        self.enter(now);
+        self.on_cancelled(id);
         self.conclude();
     }
 
@@ -239,6 +253,10 @@ impl Node {
     /// What every step ends with.
     fn conclude(&mut self) {
         self.start_fresh();
+        if !self.timers.runs(timers::Timer::Work) && self.has_signing_work() {
+            self.work_on_signing();
+        }
+        self.answer_touched();
         if let Some(fault) = self.quorum_missing() {
             self.refuse_unsigned(&fault);
         }
@@ -263,6 +281,7 @@ impl Node {
             timers::Timer::Verdict => self.on_deferred_verdict(),
             timers::Timer::Submission => self.on_submission_timeout(),
             timers::Timer::Signing => self.on_signing_timeout(),
+            timers::Timer::Work => self.work_on_signing(),
             timers::Timer::Generation => self.on_generation_timeout(),
             timers::Timer::ShareRepair => self.on_share_repair_timeout(),
             timers::Timer::Sync => self.on_sync_timeout(),

@@ -105,6 +105,7 @@ impl Node {
             clocks: gauges::Clocks::default(),
             ahead_report: block_time::AheadReport::default(),
             traces: trace::Traces::default(),
+            admission: super::admission::Admission::default(),
             marks: Marks::default(),
         };
         node.begin(wal)?;

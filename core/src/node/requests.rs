@@ -8,59 +8,60 @@ use super::{Node, RequestId};
 use crate::api::{
     ApiFault, BlockProof, CheckpointNote, FaultKind, IssuedCertificate, LogEntry, Request, Response, read,
 };
-use crate::base::{Height, Reader as _, UnixMillis, reached};
+use crate::base::{Height, Mono, Reader as _, UnixMillis, reached};
 use crate::state::{Action, Certificate, Operation, Receipt};
 use crate::trust::{CertificateProof, IssuingDer, TrustBundle};
 use crate::trustchain::ca::{PemLabel, SerialNumber, certificate_der, pem};
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 impl Node {
-    pub(super) fn on_request(&mut self, id: RequestId, request: Request) {
+    pub(super) fn on_request(&mut self, id: RequestId, received: Mono, request: Request) {
         let respond = |node: &mut Self, response| node.outbox.respond(id, response);
         match request {
             Request::IssueCertificate(request) => {
-                self.submit_if(id, Want::Certificate, request.operation, |action| {
+                self.submit_if((id, received), Want::Certificate, request.operation, |action| {
                     matches!(action, Action::IssueCertificate(_))
                 });
             }
             Request::RegisterName(request) => {
-                self.submit_if(id, Want::Registered, request.operation, |action| {
+                self.submit_if((id, received), Want::Registered, request.operation, |action| {
                     matches!(action, Action::RegisterName(_))
                 });
             }
             Request::SetRecords(request) => {
-                self.submit_if(id, Want::Set, request.operation, |action| {
+                self.submit_if((id, received), Want::Set, request.operation, |action| {
                     matches!(action, Action::SetRecords(_))
                 });
             }
             Request::AnnounceService(request) => {
-                self.submit_if(id, Want::Announced, request.operation, |action| {
+                self.submit_if((id, received), Want::Announced, request.operation, |action| {
                     matches!(action, Action::AnnounceService(_))
                 });
             }
             Request::WithdrawService(request) => {
-                self.submit_if(id, Want::Withdrawn, request.operation, |action| {
+                self.submit_if((id, received), Want::Withdrawn, request.operation, |action| {
                     matches!(action, Action::WithdrawService(_))
                 });
             }
             Request::Transfer(request) => {
-                self.submit_if(id, Want::Transferred, request.operation, |action| {
+                self.submit_if((id, received), Want::Transferred, request.operation, |action| {
                     matches!(action, Action::Transfer(_))
                 });
             }
             Request::RenewName(request) => {
-                self.submit_if(id, Want::Renewed, request.operation, |action| {
+                self.submit_if((id, received), Want::Renewed, request.operation, |action| {
                     matches!(action, Action::RenewName(_))
                 });
             }
             Request::Bond(request) => {
-                self.submit_if(id, Want::Bonded, request.operation, |action| {
+                self.submit_if((id, received), Want::Bonded, request.operation, |action| {
                     matches!(action, Action::Bond(_))
                 });
             }
             Request::Unbond(request) => {
-                self.submit_if(id, Want::Unbonded, request.operation, |action| {
+                self.submit_if((id, received), Want::Unbonded, request.operation, |action| {
                     matches!(action, Action::Unbond(_))
                 });
             }
@@ -73,7 +74,7 @@ impl Node {
                 respond(self, movements.map(Response::Movements));
             }
             Request::RevokeCertificate(request) => {
-                self.submit_if(id, Want::Revoked, request.operation, |action| {
+                self.submit_if((id, received), Want::Revoked, request.operation, |action| {
                     matches!(action, Action::RevokeCertificate(_))
                 });
             }
@@ -115,9 +116,15 @@ impl Node {
         }
     }
 
-    fn submit_if(&mut self, id: RequestId, want: Want, operation: Operation, fits: impl Fn(&Action) -> bool) {
+    fn submit_if(
+        &mut self,
+        (id, received): (RequestId, Mono),
+        want: Want,
+        operation: Operation,
+        fits: impl Fn(&Action) -> bool,
+    ) {
         if fits(&operation.body.action) {
-            self.submit(id, want, operation);
+            self.submit(id, want, operation, received);
         } else {
             let action = operation.body.action.name();
             let fault =
@@ -138,13 +145,18 @@ impl Node {
 
     /// Refuses those who wait for signatures, which take a quorum too.
     pub(super) fn refuse_unsigned(&mut self, fault: &ApiFault) {
+        if self.signing.certificates.thing_count() == 0 && self.signing.checkpoints.thing_count() == 0 {
+            return;
+        }
         let certificates = core::mem::take(&mut self.signing.certificates).dismiss();
         let checkpoints = core::mem::take(&mut self.signing.checkpoints).dismiss();
-        self.signing.log_sizes.clear();
+        self.signing.needed_checkpoints.clear();
         let certificates = certificates.into_iter().map(|(request, _)| request);
+        let checkpoints = checkpoints.into_iter().map(|(request, ())| request);
         for request in certificates.chain(checkpoints) {
             self.outbox.respond(request, Err(fault.clone()));
         }
+        self.end_unwanted();
     }
 
     // --- certificates ---
@@ -165,13 +177,13 @@ impl Node {
             };
             return self.outbox.respond(id, Err(fault));
         };
-        if let Err(crowded) = self.signing.certificates.push(serial, (id, response)) {
+        if let Err(crowded) = self.signing.certificates.push(serial, id, response) {
             let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
             return self.outbox.respond(id, Err(fault));
         }
         let mut tasks = alloc::vec![Task::Leaf(serial)];
         if let Ok(Some((header, _))) = stored_proof(&self.store, certificate.height) {
-            self.signing.log_sizes.insert(serial, header.log_size);
+            self.signing.needed_checkpoints.insert(serial, header.log_size);
             self.follow_checkpoint(serial, header.log_size);
             tasks.push(Task::Checkpoint(header.log_size));
         }
@@ -197,33 +209,53 @@ impl Node {
             let fault = self.not_ready();
             return self.outbox.respond(id, Err(fault));
         }
-        if let Err(crowded) = self.signing.checkpoints.push(size, id) {
+        if let Err(crowded) = self.signing.checkpoints.push(size, id, ()) {
             let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
             return self.outbox.respond(id, Err(fault));
         }
         self.follow_request(id, size);
-        self.signing.fresh.insert(Task::Checkpoint(size));
+        self.signing.fresh.push(Task::Checkpoint(size));
     }
 
-    /// Answers those whose certificates and checkpoints are complete.
-    pub(super) fn answer_waiting(&mut self) {
-        let ready: Vec<u64> = self.signing.checkpoints.things().copied().collect();
-        for size in ready {
-            let Some(note) = self.checkpoint_note(size) else { continue };
-            let Some(root) = self.state.log().root_at(size).ok() else { continue };
-            for id in self.signing.checkpoints.take(&size) {
-                let note = CheckpointNote { note: note.clone(), size, root };
-                self.respond_durably(id, Ok(Response::LogCheckpoint(note)));
+    /// Answers those whose certificates, checkpoints and lists have become complete in this step.
+    pub(super) fn answer_touched(&mut self) {
+        if self.signing.touched.is_empty() {
+            return;
+        }
+        let mut serials: BTreeSet<SerialNumber> = BTreeSet::new();
+        for task in core::mem::take(&mut self.signing.touched) {
+            match task {
+                Task::Leaf(serial) => _ = serials.insert(serial),
+                Task::Checkpoint(size) => {
+                    self.answer_checkpoint(size);
+                    serials.extend(self.signing.needed_checkpoints.certificates_at(size));
+                }
+                Task::Root | Task::Issuing(_) => serials.extend(self.signing.certificates.things()),
+                Task::RevocationList(_) => self.answer_revocation_lists(),
             }
         }
-        self.answer_certificates();
-        self.answer_revocation_lists();
+        self.answer_certificates(serials);
         self.forget_finished();
     }
 
-    fn answer_certificates(&mut self) {
-        let signed = |serial: &&SerialNumber| self.signing.finished.contains_key(&Task::Leaf(**serial));
-        let ready: Vec<SerialNumber> = self.signing.certificates.things().filter(signed).copied().collect();
+    fn answer_checkpoint(&mut self, size: u64) {
+        if !self.signing.checkpoints.has(&size) {
+            return;
+        }
+        let Some(note) = self.checkpoint_note(size) else { return };
+        let Some(root) = self.state.log().root_at(size).ok() else { return };
+        for (id, ()) in self.signing.checkpoints.take(&size) {
+            let note = CheckpointNote { note: note.clone(), size, root };
+            self.respond_durably(id, Ok(Response::LogCheckpoint(note)));
+        }
+    }
+
+    fn answer_certificates(&mut self, serials: BTreeSet<SerialNumber>) {
+        let signing = &self.signing;
+        let complete = |serial: &SerialNumber| {
+            signing.certificates.has(serial) && signing.finished.contains_key(&Task::Leaf(*serial))
+        };
+        let ready: Vec<SerialNumber> = serials.into_iter().filter(complete).collect();
         if ready.is_empty() {
             return;
         }
@@ -231,7 +263,7 @@ impl Node {
         let chains = self.signed_issuing();
         for serial in ready {
             let Some(issued) = self.issued(serial, &root, &chains) else { continue };
-            self.signing.log_sizes.remove(&serial);
+            self.signing.needed_checkpoints.remove(&serial);
             for (id, response) in self.signing.certificates.take(&serial) {
                 self.respond_durably(id, Ok(response(issued.clone())));
             }

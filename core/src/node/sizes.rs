@@ -13,6 +13,7 @@ impl Node {
         let mut sizes = alloc::vec![
             Size::limited("validators linked", self.connected.len(), validators),
             self.outbox.size(),
+            self.admission.size(),
             Size::unstated("timers", self.timers.count()),
         ];
         sizes.extend(self.jobs.sizes(validators));

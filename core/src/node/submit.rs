@@ -3,6 +3,7 @@
 //! One batch is outstanding at a time, under the member's next number; operations that come meanwhile go into
 //! the next.
 
+use super::admission::Queue;
 use super::block_time::AHEAD_MS_REPORTED;
 use super::commit::Committed;
 use super::foreign::ForeignBatches;
@@ -12,21 +13,25 @@ use super::timers::Timer;
 use super::waiters::{WAITER_COUNT_MAX, Waiters};
 use super::{Node, RequestId};
 use crate::api::{ApiFault, FaultKind, Response, TraceEvent};
-use crate::base::{MicroCaesar, PublicKey, Sequence, Size, reached};
+use crate::base::{MicroCaesar, Mono, PublicKey, Sequence, Size, reached};
+use crate::hypermesh::committee::{KeyPurpose, first_count};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
     Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
     OPERATION_BYTES_MAX, Operation, OperationBody, OperationId, Outcome, Receipt, Refusal, batch_root,
 };
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// A batch that was not included after this long is sent again.
+/// A batch that was not included after this long is sent again: it may have been lost.
 const RESEND_AFTER: Duration = Duration::from_millis(1000);
+/// Each time it is sent again after twice as long, up to this: a mesh that is slow is not made faster by more batches.
+const RESEND_AFTER_MAX: Duration = Duration::from_secs(8);
 /// Room in a batch for its operations: the rest is for its proofs and surroundings.
 pub(super) const BATCH_ROOM_BYTES_MAX: usize = BATCH_BYTES_MAX - 256 * 1024;
 /// However short of room blocks are, a batch is made with as much as this: the longest operation fits.
@@ -55,9 +60,11 @@ pub(super) enum Want {
 #[derive(Default)]
 pub(super) struct Submission {
     pub(super) lines: Lines,
+    /// Clients' operations that are in no batch yet: whose they are, and when they came.
+    pub(super) queued: BTreeMap<OperationId, Queued>,
     /// How many bytes of operations the next batch takes, if blocks are short of room.
     room_bytes: Option<usize>,
-    waiting: Waiters<OperationId, (RequestId, Want)>,
+    pub(super) waiting: Waiters<OperationId, Want>,
     outstanding: Option<Outstanding>,
     pub(super) foreign: ForeignBatches,
 }
@@ -83,16 +90,24 @@ impl Submission {
         self.room_bytes = Some(room).filter(|room| *room < BATCH_ROOM_BYTES_MAX);
     }
 
-    pub(super) fn sizes(&self) -> [Size; 4] {
+    pub(super) fn sizes(&self) -> Vec<Size> {
         // What was in a batch that was given up goes back into its line, whatever came meanwhile.
         let operations_max = WAITING_COUNT_MAX + BATCH_OPERATION_COUNT_MAX;
-        [
+        let mut sizes = alloc::vec![
             Size::limited("operations that wait for a batch", self.lines.count(), operations_max),
+            Size::limited("operations of clients that wait for a batch", self.queued.len(), operations_max),
             Size::limited("operations that requests wait for", self.waiting.thing_count(), operations_max),
             Size::limited("requests that wait for operations", self.waiting.count(), WAITER_COUNT_MAX),
-            self.foreign.size(),
-        ]
+        ];
+        sizes.extend(self.foreign.sizes());
+        sizes
     }
+}
+
+/// A client's operation that is in no batch yet.
+pub(super) struct Queued {
+    pub(super) owner: PublicKey,
+    pub(super) since: Mono,
 }
 
 struct Outstanding {
@@ -103,11 +118,13 @@ struct Outstanding {
     proving: JobId,
     /// The batch, once its proofs are made.
     batch: Option<Arc<CheckedBatch>>,
+    /// How often it was sent again.
+    resent: u32,
 }
 
 impl Node {
     /// Takes an operation from a client.
-    pub(super) fn submit(&mut self, request: RequestId, want: Want, operation: Operation) {
+    pub(super) fn submit(&mut self, request: RequestId, want: Want, operation: Operation, received: Mono) {
         let checked = match operation.check(&self.state.genesis_hash()) {
             Ok(checked) => checked,
             Err(fault) => return self.outbox.respond(request, Err(ApiFault::invalid(fault))),
@@ -150,6 +167,8 @@ impl Node {
             return self.outbox.respond(request, Err(fault));
         }
         if self.wait_for_operation(request, want, checked.id).is_some() {
+            let queued = Queued { owner: checked.operation.body.owner, since: received };
+            self.submission.queued.insert(checked.id, queued);
             self.submission.lines.push(checked);
             self.consider_batch();
         }
@@ -157,7 +176,7 @@ impl Node {
 
     /// Lets a request wait for an operation. `None` if it is refused, because too many do.
     fn wait_for_operation(&mut self, request: RequestId, want: Want, operation: OperationId) -> Option<()> {
-        match self.submission.waiting.push(operation, (request, want)) {
+        match self.submission.waiting.push(operation, request, want) {
             Ok(()) => Some(()),
             Err(crowded) => {
                 let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
@@ -183,14 +202,37 @@ impl Node {
         ApiFault::new(FaultKind::FailedPrecondition, message)
     }
 
-    /// Refuses what waits to be ordered. The operations stay: they may still be.
+    /// Refuses what waits to be ordered. Operations that are in no batch yet are dropped, since nobody waits for them any
+    /// more. Those that are in one stay: they may still be ordered.
     pub(super) fn refuse_waiting(&mut self, fault: &ApiFault) {
-        // That they are on their way is remembered: whoever asks again does not put them there twice.
+        // Those in a batch are remembered: whoever asks again does not put them there twice.
         let waiting = self.submission.waiting.dismiss().into_iter();
         let foreign = self.submission.foreign.dismiss();
         let requests = waiting.map(|(request, _)| request).chain(foreign);
         for request in requests.collect::<Vec<_>>() {
             self.outbox.respond(request, Err(fault.clone()));
+        }
+        self.submission.drop_queued();
+    }
+
+    /// Notes that operations have left their lines: how long they waited there.
+    pub(super) fn note_gathered(&mut self, operations: &[CheckedOperation]) {
+        for operation in operations {
+            if let Some(Queued { since, .. }) = self.submission.queued.remove(&operation.id) {
+                self.admission.note_delay(self.now.mono, Queue::Batch, since);
+            }
+        }
+    }
+
+    /// Sees to it that there are commitments for the signatures that a batch will take.
+    fn foresee_signatures(&mut self, operations: &[CheckedOperation]) {
+        let issues = |operation: &&CheckedOperation| {
+            matches!(operation.operation.body.action, Action::IssueCertificate(_))
+                && self.submission.waiting.has(&operation.id)
+        };
+        let certificates = operations.iter().filter(issues).count();
+        if certificates > first_count(KeyPurpose::Issuing) {
+            self.want_commitments(KeyPurpose::Issuing, certificates);
         }
     }
 
@@ -264,11 +306,12 @@ impl Node {
             difficulty: usable.difficulty,
             identity: self.identity.clone(),
         });
+        self.foresee_signatures(&operations);
         let ids = operations.iter().map(|operation| operation.id);
         self.note_operations(ids, &TraceEvent::Batched { sequence });
         let proving = self.run(Purpose::Set, Job::ProveSet { order });
         self.submission.outstanding =
-            Some(Outstanding { sequence, beacon_index, operations, proving, batch: None });
+            Some(Outstanding { sequence, beacon_index, operations, proving, batch: None, resent: 0 });
     }
 
     pub(super) fn on_proof_set(&mut self, job: JobId, proofs: FourProofSet) {
@@ -290,7 +333,7 @@ impl Node {
         let checked = Arc::new(CheckedBatch::of_checked(batch, outstanding.operations.clone()));
         outstanding.batch = Some(Arc::clone(&checked));
         match self.state.genesis_document().exposes(&member, "hypermesh") {
-            true => self.send_batch(checked),
+            true => self.send_batch(checked, 0),
             false => self.hand_over_batch(checked),
         }
     }
@@ -304,9 +347,10 @@ impl Node {
         self.timers.set(Timer::Submission, self.now.mono.after(RESEND_AFTER));
     }
 
-    fn send_batch(&mut self, batch: Arc<CheckedBatch>) {
+    fn send_batch(&mut self, batch: Arc<CheckedBatch>, resent: u32) {
         self.broadcast_batch(&batch);
-        self.timers.set(Timer::Submission, self.now.mono.after(RESEND_AFTER));
+        let again = resend_after(resent, self.jitter());
+        self.timers.set(Timer::Submission, self.now.mono.after(again));
         self.pool_batch(self.identity.public(), batch);
     }
 
@@ -327,14 +371,17 @@ impl Node {
     /// Sends the outstanding batch again, or makes it anew if its beacon has passed.
     pub(super) fn resume_submission(&mut self) {
         match self.submission.outstanding.take() {
-            Some(Outstanding { batch: Some(batch), operations, sequence, beacon_index, proving }) => {
+            Some(Outstanding { batch: Some(batch), operations, sequence, beacon_index, proving, resent }) => {
                 let time = self.wall().max(self.state.time());
                 if self.state.admit(&batch, time, Diligence::StopAtFirst).is_ok() {
                     reached!(self.marks, "a batch is sent again");
                     let held = Some(batch.clone());
-                    let kept = Outstanding { batch: held, operations, sequence, beacon_index, proving };
+                    let resent = resent.saturating_add(1);
+                    self.count("hypermesh", "batches_resent_total", 1);
+                    let kept =
+                        Outstanding { batch: held, operations, sequence, beacon_index, proving, resent };
                     self.submission.outstanding = Some(kept);
-                    self.send_batch(batch);
+                    self.send_batch(batch, resent);
                 } else {
                     reached!(self.marks, "a batch is made anew");
                     self.put_back(operations);
@@ -383,13 +430,13 @@ impl Node {
 
     /// Answers the requests whose operation was refused without a block.
     pub(super) fn settle_refused(&mut self, operation: &OperationId, fault: &ApiFault) {
-        for (request, _) in self.submission.waiting.take(operation) {
+        for (request, _) in self.submission.end(operation) {
             self.respond_durably(request, Err(fault.clone()));
         }
     }
 
     pub(super) fn settle(&mut self, receipt: &Receipt) {
-        for (request, want) in self.submission.waiting.take(&receipt.operation) {
+        for (request, want) in self.submission.end(&receipt.operation) {
             self.answer(request, want, receipt);
         }
     }
@@ -434,5 +481,27 @@ impl Node {
     pub(super) fn respond_durably(&mut self, id: RequestId, response: Result<Response, ApiFault>) {
         let token = self.outbox.last_token();
         self.outbox.after(token, super::Output::Respond { id, response });
+    }
+}
+
+/// After which time a batch that was sent again so often is sent once more. `jitter` is any number, drawn anew each time.
+fn resend_after(resent: u32, jitter: u16) -> Duration {
+    let doubled = RESEND_AFTER.saturating_mul(1 << resent.min(RESEND_DOUBLINGS_MAX)).min(RESEND_AFTER_MAX);
+    doubled + doubled / 4 * u32::from(jitter) / u32::from(u16::MAX)
+}
+
+/// After so many times the wait grows no more.
+const RESEND_DOUBLINGS_MAX: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_sent_again_after_longer_and_longer_up_to_the_longest() {
+        assert_eq!(resend_after(0, 0), RESEND_AFTER);
+        assert_eq!(resend_after(2, 0), RESEND_AFTER * 4);
+        assert_eq!(resend_after(u32::MAX, 0), RESEND_AFTER_MAX);
+        assert_eq!(resend_after(u32::MAX, u16::MAX), RESEND_AFTER_MAX + RESEND_AFTER_MAX / 4);
     }
 }

@@ -16,6 +16,8 @@ pub(super) enum Timer {
     Submission,
     /// Signers were silent: ask others.
     Signing,
+    /// There is more to sign.
+    Work,
     /// A key generation makes no progress: send again, or give it up.
     Generation,
     /// A repair of key shares makes no progress: send again, or ask others.
@@ -56,6 +58,18 @@ impl Timers {
         if !self.by_timer.contains_key(&timer) {
             self.set(timer, at);
         }
+    }
+
+    /// Sets a timer unless it fires earlier already.
+    pub(super) fn bring_forward(&mut self, timer: Timer, at: Mono) {
+        if self.by_timer.get(&timer).is_none_or(|before| at < *before) {
+            self.set(timer, at);
+        }
+    }
+
+    /// Whether a timer runs.
+    pub(super) fn runs(&self, timer: Timer) -> bool {
+        self.by_timer.contains_key(&timer)
     }
 
     pub(super) fn cancel(&mut self, timer: Timer) {

@@ -47,6 +47,7 @@ impl Node {
         loop {
             let bytes_max = self.submission.room_bytes().min(BATCH_ROOM_BYTES_MAX);
             let gathered = self.submission.lines.gather(bytes_max);
+            self.note_gathered(&gathered);
             let mut payable = self.refuse_unpaid(gathered);
             payable.retain(|operation| operation.operation.body.action != Action::Attest);
             if attests {
@@ -62,15 +63,16 @@ impl Node {
     /// Puts back what does not fit.
     fn put_back_from(&mut self, operations: &mut Vec<CheckedOperation>, count_max: usize) {
         let rest = operations.split_off(operations.len().min(count_max));
-        self.submission.lines.put_back(rest);
+        self.submission.put_back(self.now.mono, rest);
     }
 
     /// Puts operations back into their lines that a batch had and that are in no block. Those that have a receipt are
-    /// settled, and those that could not be in the next block are refused. Gives how many are left.
+    /// settled, those that could not be in the next block are refused, and those that nobody waits for any more are
+    /// dropped. Gives how many could be in the next block, dropped ones among them: for these the last had no room.
     pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) -> usize {
         let left = self.refuse_unpaid(operations);
         let count = left.len();
-        self.submission.lines.put_back(left);
+        self.submission.put_back(self.now.mono, left);
         count
     }
 

@@ -3,6 +3,7 @@
 //! Clients may ask as often as they like, so what they wait for never grows with how often they do: past a limit they
 //! are refused, and told what to do.
 
+use super::RequestId;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -13,10 +14,10 @@ pub(super) const WAITER_COUNT_MAX: usize = 16_384;
 
 const _: () = assert!(WAITER_PER_THING_COUNT_MAX <= WAITER_COUNT_MAX);
 
-/// Who waits, by what for.
-pub(super) struct Waiters<Thing, Waiter> {
-    by_thing: BTreeMap<Thing, Vec<Waiter>>,
-    count: usize,
+/// Which requests wait, by what for, each with what else is to be known of it. A request waits for one thing at a time.
+pub(super) struct Waiters<Thing, Note = ()> {
+    by_thing: BTreeMap<Thing, Vec<(RequestId, Note)>>,
+    by_request: BTreeMap<RequestId, Thing>,
 }
 
 /// Why no further request may wait.
@@ -32,26 +33,26 @@ pub(super) enum Crowded {
     All,
 }
 
-impl<Thing, Waiter> Default for Waiters<Thing, Waiter> {
+impl<Thing, Note> Default for Waiters<Thing, Note> {
     fn default() -> Self {
-        Self { by_thing: BTreeMap::new(), count: 0 }
+        Self { by_thing: BTreeMap::new(), by_request: BTreeMap::new() }
     }
 }
 
-impl<Thing: Ord, Waiter> Waiters<Thing, Waiter> {
+impl<Thing: Ord + Copy, Note> Waiters<Thing, Note> {
     /// Whether one more may wait for this.
     pub(super) fn check_room(&self, thing: &Thing) -> Result<(), Crowded> {
         if self.by_thing.get(thing).map_or(0, Vec::len) >= WAITER_PER_THING_COUNT_MAX {
             return Err(Crowded::Thing);
         }
-        if self.count >= WAITER_COUNT_MAX { Err(Crowded::All) } else { Ok(()) }
+        if self.count() >= WAITER_COUNT_MAX { Err(Crowded::All) } else { Ok(()) }
     }
 
-    /// Lets one wait, if there is room.
-    pub(super) fn push(&mut self, thing: Thing, waiter: Waiter) -> Result<(), Crowded> {
+    /// Lets a request wait, if there is room.
+    pub(super) fn push(&mut self, thing: Thing, request: RequestId, note: Note) -> Result<(), Crowded> {
         self.check_room(&thing)?;
-        self.by_thing.entry(thing).or_default().push(waiter);
-        self.count += 1;
+        self.by_thing.entry(thing).or_default().push((request, note));
+        self.by_request.insert(request, thing);
         Ok(())
     }
 
@@ -60,27 +61,43 @@ impl<Thing: Ord, Waiter> Waiters<Thing, Waiter> {
         self.by_thing.contains_key(thing)
     }
 
+    /// Whether this was waited for and is still to come about, but nobody waits any more.
+    pub(super) fn is_deserted(&self, thing: &Thing) -> bool {
+        self.by_thing.get(thing).is_some_and(Vec::is_empty)
+    }
+
     /// What is waited for.
     pub(super) fn things(&self) -> impl Iterator<Item = &Thing> {
         self.by_thing.keys()
     }
 
     /// Takes out who waits for something that has come about.
-    pub(super) fn take(&mut self, thing: &Thing) -> Vec<Waiter> {
+    pub(super) fn take(&mut self, thing: &Thing) -> Vec<(RequestId, Note)> {
         let taken = self.by_thing.remove(thing).unwrap_or_default();
-        self.count -= taken.len();
+        for (request, _) in &taken {
+            self.by_request.remove(request);
+        }
         taken
     }
 
     /// Takes out everyone. What they waited for is still to come about.
-    pub(super) fn dismiss(&mut self) -> Vec<Waiter> {
-        self.count = 0;
+    pub(super) fn dismiss(&mut self) -> Vec<(RequestId, Note)> {
+        self.by_request.clear();
         self.by_thing.values_mut().flat_map(core::mem::take).collect()
     }
 
+    /// Takes out one request that waits no more. What it waited for, which is still to come about.
+    pub(super) fn remove(&mut self, request: RequestId) -> Option<Thing> {
+        let thing = self.by_request.remove(&request)?;
+        if let Some(waiting) = self.by_thing.get_mut(&thing) {
+            waiting.retain(|(waiting, _)| *waiting != request);
+        }
+        Some(thing)
+    }
+
     /// How many wait.
-    pub(super) const fn count(&self) -> usize {
-        self.count
+    pub(super) fn count(&self) -> usize {
+        self.by_request.len()
     }
 
     /// How many things are waited for, or were and are still to come about.
@@ -97,26 +114,43 @@ mod tests {
     #[test]
     fn requests_for_one_thing_hold_at_their_limit_and_not_one_past_it() {
         let mut waiters = Waiters::default();
-        for waiter in 0..WAITER_PER_THING_COUNT_MAX {
-            assert_eq!(waiters.push('a', waiter), Ok(()));
+        for waiter in 0..WAITER_PER_THING_COUNT_MAX as u64 {
+            assert_eq!(waiters.push('a', RequestId(waiter), ()), Ok(()));
         }
-        assert_eq!(waiters.push('a', 0), Err(Crowded::Thing));
+        let (one, other) = (RequestId(u64::MAX), RequestId(u64::MAX - 1));
+        assert_eq!(waiters.push('a', one, ()), Err(Crowded::Thing));
         assert!(Crowded::Thing.to_string().contains("try again in a second"));
-        assert_eq!(waiters.push('b', 0), Ok(()), "another thing has room of its own");
+        assert_eq!(waiters.push('b', one, ()), Ok(()), "another thing has room of its own");
         assert_eq!(waiters.take(&'a').len(), WAITER_PER_THING_COUNT_MAX);
-        assert_eq!((waiters.push('a', 0), waiters.count()), (Ok(()), 2));
+        assert_eq!((waiters.push('a', other, ()), waiters.count()), (Ok(()), 2));
     }
 
     #[test]
     fn requests_for_all_things_hold_at_their_limit_and_not_one_past_it() {
         let mut waiters = Waiters::default();
-        for waiter in 0..WAITER_COUNT_MAX {
-            assert_eq!(waiters.push(waiter, waiter), Ok(()));
+        for waiter in 0..WAITER_COUNT_MAX as u64 {
+            assert_eq!(waiters.push(waiter, RequestId(waiter), ()), Ok(()));
         }
-        assert_eq!(waiters.push(WAITER_COUNT_MAX, 0), Err(Crowded::All));
+        let one_more = RequestId(WAITER_COUNT_MAX as u64);
+        assert_eq!(waiters.push(one_more.0, one_more, ()), Err(Crowded::All));
         assert!(Crowded::All.to_string().contains("ask another node"));
         assert_eq!(waiters.dismiss().len(), WAITER_COUNT_MAX);
         assert!(waiters.has(&0), "what they waited for is remembered");
-        assert_eq!((waiters.push(0, 0), waiters.count()), (Ok(()), 1));
+        assert_eq!((waiters.push(0, one_more, ()), waiters.count()), (Ok(()), 1));
+    }
+
+    #[test]
+    fn one_that_waits_no_more_is_taken_out_and_leaves_the_others() {
+        let mut waiters = Waiters::default();
+        for request in 1..=3 {
+            assert_eq!(waiters.push('a', RequestId(request), ()), Ok(()));
+        }
+        assert_eq!(waiters.remove(RequestId(2)), Some('a'));
+        assert_eq!(waiters.remove(RequestId(2)), None);
+        assert_eq!((waiters.count(), waiters.is_deserted(&'a')), (2, false));
+        assert_eq!(waiters.remove(RequestId(1)), Some('a'));
+        assert_eq!(waiters.remove(RequestId(3)), Some('a'));
+        assert!(waiters.has(&'a') && waiters.is_deserted(&'a') && !waiters.is_deserted(&'b'));
+        assert!(waiters.take(&'a').is_empty() && !waiters.has(&'a'));
     }
 }

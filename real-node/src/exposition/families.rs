@@ -93,6 +93,28 @@ pub(super) const FAMILIES: &[Family] = &[
         Unit::None,
         "signatures that were tried again with other signers, since one was silent or lied",
     ),
+    gauge(
+        "hypermesh_signing_timeout",
+        Unit::Milliseconds,
+        "after which time a silent signer is passed over, by the answer times measured; backed off with each retry",
+    ),
+    counter(
+        "hypermesh_batches_resent",
+        Unit::None,
+        "own batches that were sent again, since they were in no block in time",
+    ),
+    gauge(
+        "hypermesh_queue_delay",
+        Unit::Milliseconds,
+        "how long requests waited at least, in the last second in which any did; above 0.5, some are refused",
+    ),
+    counter("hypermesh_requests_admitted", Unit::None, "requests that were taken to be ordered or signed"),
+    counter(
+        "hypermesh_requests_refused",
+        Unit::None,
+        "requests that were told to come back later, because others waited too long",
+    ),
+    counter("hypermesh_requests_abandoned", Unit::None, "requests whose callers left before the answer"),
     counter(
         "hypermesh_signatures_refused",
         Unit::None,

@@ -8,6 +8,7 @@ mod abstention;
 mod answer;
 mod block_time;
 mod bounded;
+mod calm;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new effect or status must be judged here")]
 mod certificate;
 mod chain;
@@ -39,6 +40,7 @@ mod validity;
 pub use abstention::AbstentionCheck;
 pub use block_time::BlockTimeCheck;
 pub use bounded::{LEFT_COUNT_MAX, UNSTATED_COUNT_MAX, check_sizes, check_sizes_when_quiet};
+pub use calm::{CALM_WITHIN, check_calm};
 pub use chain::{Chain, Decided};
 pub use checkpoint::CheckpointCheck;
 pub use durability::DurabilityCheck;

@@ -21,6 +21,8 @@ pub(super) trait Arena: Sized {
 
     /// Asks a node.
     fn request(&mut self, place: Place, request: Request) -> RequestId;
+    /// The caller of a request stops waiting.
+    fn cancel(&mut self, place: Place, id: RequestId);
     /// Makes a node lie from now on.
     fn corrupt(&mut self, place: Place, lie: Lie);
     /// Lets safety go: more lie than can be tolerated.
@@ -137,6 +139,14 @@ pub(super) trait Arena: Sized {
     fn describe(&self) -> String;
     /// Checks what can only be checked at the end.
     fn finish(&self) -> Result<(), RunFault>;
+    /// Checks that a node does nothing for clients who have left.
+    ///
+    /// # Errors
+    /// If it does.
+    fn check_calm(&self, _place: Place) -> Result<(), RunFault> {
+        // Where nodes run in hosts of their own, their tables are looked at by those.
+        Ok(())
+    }
     /// Everything that happened.
     fn told(&self) -> Told;
 }
@@ -159,6 +169,10 @@ macro_rules! as_the_world_does {
     () => {
         fn request(&mut self, place: Place, request: Request) -> RequestId {
             Self::request(self, place, request)
+        }
+
+        fn cancel(&mut self, place: Place, id: RequestId) {
+            Self::cancel(self, place, id);
         }
 
         fn corrupt(&mut self, place: Place, lie: Lie) {
@@ -328,6 +342,10 @@ impl Arena for World {
 
     fn calm(&mut self) {
         Self::lose(self, 0);
+    }
+
+    fn check_calm(&self, place: Place) -> Result<(), RunFault> {
+        Self::check_calm(self, place)
     }
 
     fn start(&mut self, place: Place) -> Result<(), RunFault> {

@@ -291,7 +291,7 @@ classes! {
     ForeignRevocation = "foreign-revocation", Workload, Both;
     /// A hundred requests at once.
     Burst = "burst", Workload, Both;
-    /// A client gives up on a request, and never asks again.
+    /// A client stops waiting, and never asks again.
     GiveUp = "give-up", Workload, Both;
     /// A client asks another node for the same.
     RetryElsewhere = "retry-elsewhere", Workload, Both;

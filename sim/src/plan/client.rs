@@ -64,9 +64,26 @@ impl Client {
     /// What the client does some time after it has asked, and when.
     pub(super) const fn next(&self) -> Option<(u64, Place)> {
         match self.timed.then {
-            Then::Wait | Then::GiveUp => None,
+            Then::Wait | Then::GiveUp { .. } => None,
             Then::RetryElsewhere { place, after_ms } => Some((after_ms, place)),
             Then::Repeat { after_ms } => Some((after_ms, self.timed.place)),
+        }
+    }
+
+    /// After how long the client stops waiting, if it does.
+    pub(super) const fn gives_up_after(&self) -> Option<u64> {
+        match self.timed.then {
+            Then::GiveUp { after_ms } => Some(after_ms),
+            Then::Wait | Then::RetryElsewhere { .. } | Then::Repeat { .. } => None,
+        }
+    }
+
+    /// Stops waiting for what was asked so far.
+    pub(super) fn give_up(&mut self, world: &mut impl Arena) {
+        for (id, place) in core::mem::take(&mut self.asked) {
+            if !world.is_answered(id) {
+                world.cancel(place, id);
+            }
         }
     }
 
@@ -87,13 +104,8 @@ impl Client {
 
     /// Whether the mesh owes this client an answer.
     pub(super) fn is_owed(&self) -> bool {
-        let gave_up = self.timed.then == Then::GiveUp;
+        let gave_up = matches!(self.timed.then, Then::GiveUp { .. });
         self.request.is_some() && self.got.is_none() && !gave_up && self.timed.ask.is_owed()
-    }
-
-    /// Forgets questions that went to nodes that may be gone for good.
-    pub(super) fn despair(&mut self) {
-        self.asked.clear();
     }
 
     pub(super) const fn number(&self) -> usize {
@@ -135,7 +147,7 @@ impl Client {
         };
         let then = match self.timed.then {
             Then::Wait => None,
-            Then::GiveUp => Some(FaultClass::GiveUp),
+            Then::GiveUp { .. } => Some(FaultClass::GiveUp),
             Then::RetryElsewhere { .. } => Some(FaultClass::RetryElsewhere),
             Then::Repeat { .. } => Some(FaultClass::Repeat),
         };

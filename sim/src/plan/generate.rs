@@ -412,7 +412,7 @@ impl Draw {
         };
         let after_ms = random.below(2_000);
         let then = match random.below(8) {
-            0 => Then::GiveUp,
+            0 => Then::GiveUp { after_ms },
             1 => Then::RetryElsewhere { place: self.place(random), after_ms },
             2 => Then::Repeat { after_ms },
             _ => Then::Wait,

@@ -7,6 +7,7 @@ use super::fault::{Fault, Memory};
 use super::outcome::{Failure, FailureKind, Outcome};
 use super::workload::{Ask, Then, TimedRequest};
 use super::{Plan, Range, Rest, WorldKind, quic};
+use crate::check::CALM_WITHIN;
 use crate::check::progress::{self, Situation, judge};
 use crate::world::{NetworkOptions, Options, Place, RunFault, Span, World};
 use hypermesh_core::api::Response;
@@ -61,6 +62,7 @@ enum Step {
     Begin(usize),
     Ask(usize),
     AskAgain(usize, Place),
+    GiveUp(usize),
 }
 
 struct Run<'a, A> {
@@ -112,7 +114,15 @@ impl<'a, A: Arena> Run<'a, A> {
             return self.endure();
         }
         self.progress()?;
+        self.calm()?;
         self.world.finish()
+    }
+
+    /// All clients leave, and what was done for them ends.
+    fn calm(&mut self) -> Result<(), RunFault> {
+        self.clients.iter_mut().for_each(|client| client.give_up(&mut self.world));
+        self.world.run_for(CALM_WITHIN)?;
+        self.plan.healed.iter().try_for_each(|place| self.world.check_calm(*place))
     }
 
     /// The first phase.
@@ -163,6 +173,16 @@ impl<'a, A: Arena> Run<'a, A> {
                 if let Some((after_ms, place)) = client.next() {
                     self.steps.insert((at_ms.saturating_add(after_ms), Step::AskAgain(number, place)), ());
                 }
+                if let Some(after_ms) = client.gives_up_after() {
+                    self.steps.insert((at_ms.saturating_add(after_ms), Step::GiveUp(number)), ());
+                }
+                Ok(())
+            }
+            Step::GiveUp(number) => {
+                if let Some(client) = self.clients.get_mut(number) {
+                    client.wants(&self.world);
+                    client.give_up(&mut self.world);
+                }
                 Ok(())
             }
             Step::AskAgain(number, place) => {
@@ -210,8 +230,9 @@ impl<'a, A: Arena> Run<'a, A> {
             self.clients.push(client);
         }
         for client in self.clients.iter_mut().take(first) {
+            // What went to nodes that may be gone for good is not waited for.
             client.wants(&self.world);
-            client.despair();
+            client.give_up(&mut self.world);
         }
         let within = Duration::from_millis(self.plan.progress_ms);
         self.advance(within)?;

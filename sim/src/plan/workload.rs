@@ -135,8 +135,12 @@ pub enum Then {
     /// It waits, and asks once more when the mesh is whole again.
     #[default]
     Wait,
-    /// It never asks again.
-    GiveUp,
+    /// It stops waiting, and never asks again.
+    GiveUp {
+        /// After how long, in milliseconds.
+        #[serde(default)]
+        after_ms: u64,
+    },
     /// It asks another node for the same.
     RetryElsewhere {
         /// Which.

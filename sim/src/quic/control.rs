@@ -1,6 +1,6 @@
 //! What scenarios and plans do to a world of QUIC: requests, and all that goes wrong.
 
-use super::host::{Fall, NodeHost, Question};
+use super::host::{Errand, Fall, NodeHost, Question};
 use super::subject::Lying;
 use super::{QuicWorld, Troubles, ip};
 use crate::plan::FaultClass;
@@ -27,8 +27,13 @@ impl QuicWorld {
         let expect = Expect::Key(self.cast.validators[place].member.identity.public());
         let question = Question { id, peer: Peer { addr, expect }, request };
         // A client that has ended answers nothing, and whoever waits for its answer finds out.
-        drop(self.questions.send(question));
+        drop(self.errands.send(Errand::Ask(Box::new(question))));
         id
+    }
+
+    /// Lets the client stop waiting for an answer, which its node learns from the end of the stream.
+    pub fn cancel(&mut self, _place: Place, id: RequestId) {
+        drop(self.errands.send(Errand::GiveUp(id)));
     }
 
     /// Stops a node without warning, not even to its peers. What was not durable is lost.

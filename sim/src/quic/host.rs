@@ -27,6 +27,7 @@ use stoq::{
     TransportConfig,
 };
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
 /// Where the client is.
 pub(super) const CLIENT_ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, 1);
@@ -344,6 +345,14 @@ impl Handler for Silence {
     }
 }
 
+/// What the client is to do.
+pub(super) enum Errand {
+    /// To ask.
+    Ask(Box<Question>),
+    /// To stop waiting for an answer.
+    GiveUp(RequestId),
+}
+
 /// Something to ask a node.
 pub(super) struct Question {
     pub(super) id: RequestId,
@@ -357,7 +366,7 @@ pub(super) struct ClientHost {
     /// Behind the nodes.
     pub(super) place: Place,
     pub(super) identity: SecretKey,
-    pub(super) questions: mpsc::UnboundedReceiver<Question>,
+    pub(super) errands: mpsc::UnboundedReceiver<Errand>,
 }
 
 impl ClientHost {
@@ -370,13 +379,24 @@ impl ClientHost {
         let anywhere = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let endpoint = Endpoint::bind(env, anywhere, TransportConfig::default())?;
         let client = Client::new(&endpoint, ClientConfig::default());
-        while let Some(question) = self.questions.recv().await {
-            let (client, record) = (client.clone(), record.clone());
-            drop(tokio::spawn(async move {
+        let mut asking = BTreeMap::new();
+        while let Some(errand) = self.errands.recv().await {
+            let question = match errand {
+                Errand::Ask(question) => question,
+                Errand::GiveUp(id) => {
+                    if let Some(given_up) = asking.remove(&id) {
+                        AbortHandle::abort(&given_up);
+                    }
+                    continue;
+                }
+            };
+            let (client, record, id) = (client.clone(), record.clone(), question.id);
+            let task = tokio::spawn(async move {
                 let response = ask(&client, &question).await;
                 record.answer(now(), place, question.id, response);
                 record.lock().client = client.metrics();
-            }));
+            });
+            asking.insert(id, task.abort_handle());
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub use record::Answer;
 use crate::plan::{Coverage, FaultClass};
 use crate::world::{Cast, Owner, Place, RunFault, Start, Taken, Validator, begins, bundle_in, ready_disks};
 use clock::wall;
-use host::{CLIENT_ADDRESS, ClientHost, Common, NodeHost, Question};
+use host::{CLIENT_ADDRESS, ClientHost, Common, Errand, NodeHost};
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
@@ -65,7 +65,7 @@ pub struct QuicWorld {
     record: Record,
     network: Network,
     begins: UnixMillis,
-    questions: mpsc::UnboundedSender<Question>,
+    errands: mpsc::UnboundedSender<Errand>,
     requests: u64,
     /// When nodes that ended by themselves are started again, and which life of theirs that was.
     restarts: BTreeMap<(Mono, Place), u64>,
@@ -106,16 +106,16 @@ impl QuicWorld {
             let running = host.clone();
             sim.host(ip(host.address()), move || running.clone().run());
         }
-        let (questions, received) = mpsc::unbounded_channel();
+        let (errands, received) = mpsc::unbounded_channel();
         let identity = cast.client.clone();
-        let client = ClientHost { common, place: hosts.len(), identity, questions: received };
+        let client = ClientHost { common, place: hosts.len(), identity, errands: received };
         sim.client(CLIENT_ADDRESS, client.run());
         let running = vec![true; hosts.len()];
         if options.skew_ms_max > 0 {
             record.hit(FaultClass::Skew);
         }
         let restarts = BTreeMap::new();
-        Self { sim, cast, hosts, running, record, network, begins, questions, requests: 0, restarts }
+        Self { sim, cast, hosts, running, record, network, begins, errands, requests: 0, restarts }
     }
 
     // --- running ---

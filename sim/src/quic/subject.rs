@@ -186,6 +186,15 @@ impl Turnable for Subject {
         self.node.handle_request(at, id, traced, request);
     }
 
+    fn admit(&mut self, now: Now, request: &Request) -> Result<(), ApiFault> {
+        self.node.admit(now, request)
+    }
+
+    fn handle_cancelled(&mut self, now: Now, id: RequestId) {
+        self.now = now;
+        self.node.handle_cancelled(now, id);
+    }
+
     fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus) {
         self.now = now;
         self.node.handle_peer(now, peer, status);

@@ -5,7 +5,9 @@ mod machines;
 use super::*;
 use crate::plan::{Outcome, Plan, Shape, WorldKind, play};
 use crate::world::{Damage, Link, Span, name};
-use hypermesh_core::api::{Request, Response, TrustBundleRequest, TrustchainHealthRequest};
+use hypermesh_core::api::{
+    HypermeshMetricsRequest, Request, Response, TrustBundleRequest, TrustchainHealthRequest,
+};
 use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
 use stoq::CallError;
 
@@ -336,4 +338,28 @@ fn another_process_plays_the_same_datagrams() {
 #[ignore = "another test runs it, in a process of its own"]
 fn tells_the_hash_to_another_process() {
     println!("hash {}", played().hash);
+}
+
+#[test]
+fn a_caller_that_gives_up_or_runs_out_of_time_leaves_nothing_behind_at_its_node() {
+    let mut world = slow(11);
+    ask(&mut world, 0, read()).0.unwrap();
+    let requests: Vec<Request> = (1..=20).map(|number| issue(&world, number)).collect();
+    let ids: Vec<RequestId> = requests.into_iter().map(|request| world.request(0, request)).collect();
+    // The requests have come, and no block can be there yet.
+    world.run_for(ONE_WAY * 2).unwrap();
+    ids.iter().for_each(|id| world.cancel(0, *id));
+    // A node's numbers are taken once a second.
+    world.run_for(Duration::from_secs(3)).unwrap();
+    assert!(ids.iter().all(|id| world.answer(*id).is_none()), "whoever gave up gets no answer");
+    let metrics = Request::HypermeshMetrics(HypermeshMetricsRequest {});
+    let Response::HypermeshMetrics(metrics) = ask(&mut world, 0, metrics).0.unwrap() else { panic!() };
+    let number = |name: &str| metrics.counters.get(name).copied().unwrap();
+    assert_eq!(number("requests_admitted_total"), 20);
+    assert_eq!(number("requests_abandoned_total"), 20);
+    for table in ["requests under way", "requests that wait for operations", "signing sessions"] {
+        assert_eq!(number(&format!("table_entries{{table=\"{table}\"}}")), 0, "{table}");
+    }
+    // What was in a batch is executed, and signed for whoever asks for it.
+    issues(&mut world, 21, 0, 1);
 }

@@ -19,8 +19,16 @@ impl World {
     pub fn request(&mut self, place: Place, request: Request) -> RequestId {
         self.requests += 1;
         let id = RequestId(self.requests);
-        self.heap.push(self.now, Happening::Request { place, id, request: Box::new(request) });
+        let (request, received) = (Box::new(request), self.now);
+        self.heap.push(self.now, Happening::Request { place, id, request, received });
         id
+    }
+
+    /// Lets the caller of a request stop waiting, which its node learns at once.
+    pub fn cancel(&mut self, place: Place, id: RequestId) {
+        if !self.answers.contains_key(&id) && self.cancelled.insert(id) {
+            self.heap.push(self.now, Happening::Cancelled { place, id });
+        }
     }
 
     /// Stops a node without warning. What was not durable is lost, and so is what was under way to it.

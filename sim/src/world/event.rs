@@ -7,7 +7,7 @@ use super::trace::Entry;
 use super::{World, read};
 use crate::check::Heard;
 use crate::plan::FaultClass;
-use hypermesh_core::api::{Request, TraceId};
+use hypermesh_core::api::{ApiFault, Request, TraceId};
 use hypermesh_core::base::Mono;
 use hypermesh_core::node::{JobId, JobOutcome, Node, PeerStatus, PersistToken, RequestId, Traced};
 use std::collections::BTreeMap;
@@ -25,6 +25,13 @@ pub(super) enum Happening {
         place: Place,
         id: RequestId,
         request: Box<Request>,
+        /// When it came.
+        received: Mono,
+    },
+    /// The caller of a request stops waiting.
+    Cancelled {
+        place: Place,
+        id: RequestId,
     },
     Persisted {
         place: Place,
@@ -81,6 +88,7 @@ impl Happening {
         match self {
             Self::Message { link, .. } => Some(link.target),
             Self::Request { place, .. }
+            | Self::Cancelled { place, .. }
             | Self::Persisted { place, .. }
             | Self::Job { place, .. }
             | Self::Alarm { place, .. }
@@ -168,7 +176,10 @@ impl World {
     fn happen_now(&mut self, happening: Happening) {
         match happening {
             Happening::Message { link, epoch, message } => self.deliver(link, epoch, message),
-            Happening::Request { place, id, request } => self.ask(place, id, *request),
+            Happening::Request { place, id, request, received } => self.ask(place, (id, received), *request),
+            Happening::Cancelled { place, id } => {
+                self.handle(place, "cancelled", &id.0.to_le_bytes(), Input::Cancelled(id));
+            }
             Happening::Persisted { place, life, token } if self.is_alive(place, life) => {
                 if let Some(machine) = self.machines.get(place).filter(|machine| !machine.hasty_disk) {
                     machine.disk.sync(token);
@@ -229,14 +240,19 @@ impl World {
         }
     }
 
-    /// A request is answered from the view if it can be, as the real driver does.
-    fn ask(&mut self, place: Place, id: RequestId, request: Request) {
+    /// A request is answered from the view if it can be, and otherwise handed to the node if that admits it, as the real
+    /// driver does. One whose caller has left meanwhile is handed to nobody.
+    fn ask(&mut self, place: Place, (id, received): (RequestId, Mono), request: Request) {
+        if self.cancelled.contains(&id) {
+            return;
+        }
         self.watch(place);
         self.trace.ask(self.now, place, id, request.method().name);
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
         self.checks.on_request(self.now, id, &request);
         let at_once = read(&node.view(), &request, machine.wall(self.now));
+        let received = machine.now(received);
         let content = [id.0.to_le_bytes().to_vec(), request.encode()].concat();
         match at_once {
             Some(response) => {
@@ -244,14 +260,15 @@ impl World {
                 self.take_answer(place, (id, Some(&request)), response);
             }
             None => {
-                let now = machine.now(self.now);
                 let traced = Traced {
                     id: TraceId(u128::from(id.0).to_be_bytes()),
-                    received: now,
-                    deadline: now.mono.after(CALLER_PATIENCE),
+                    received,
+                    deadline: received.mono.after(CALLER_PATIENCE),
                 };
                 let input = Input::Request { id, traced, request: Box::new(request) };
-                self.handle(place, "request", &content, input);
+                if let Some(fault) = self.handle(place, "request", &content, input) {
+                    self.take_answer(place, (id, None), Err(fault));
+                }
             }
         }
     }
@@ -266,18 +283,25 @@ impl World {
         }
     }
 
-    /// Hands something to a node that runs, and carries out what it wants done.
-    pub(super) fn handle(&mut self, place: Place, kind: &'static str, content: &[u8], input: Input) {
+    /// Hands something to a node that runs, and carries out what it wants done. Why it does not admit a request, if so.
+    pub(super) fn handle(
+        &mut self,
+        place: Place,
+        kind: &'static str,
+        content: &[u8],
+        input: Input,
+    ) -> Option<ApiFault> {
         let at = self.now;
-        let Some(machine) = self.machines.get_mut(place) else { return };
+        let machine = self.machines.get_mut(place)?;
         let now = machine.now(at);
-        let Some(node) = &mut machine.node else { return };
+        let node = machine.node.as_mut()?;
         self.trace.note(&Entry { at, place, kind, content });
         if let Some(inputs) = &mut machine.inputs {
             inputs.keep(now, &input);
         }
-        input.apply(node, now);
+        let refused = input.apply(node, now);
         self.drain(place);
+        refused
     }
 }
 

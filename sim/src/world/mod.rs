@@ -53,16 +53,16 @@ pub(crate) use {
     trace::{Entry, describe},
 };
 
-use crate::check::{Checks, Violation, check_sizes_when_quiet};
+use crate::check::{Checks, Violation, check_calm, check_sizes_when_quiet};
 use crate::plan::{Coverage, FaultClass};
 use event::Heap;
 use hypermesh_core::api::{ApiFault, Request, Response, TrustBundleRequest, View, read};
-use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, UnixMillis};
+use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, Size, UnixMillis};
 use hypermesh_core::node::{Event, Node, RequestId};
 use hypermesh_core::trust::TrustBundle;
 use machine::Machine;
 use network::Network;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -122,6 +122,8 @@ pub struct World {
     checks: Checks,
     requests: u64,
     answers: BTreeMap<RequestId, Answer>,
+    /// Requests whose callers have left.
+    cancelled: BTreeSet<RequestId>,
     violation: Option<Violation>,
     coverage: Coverage,
     /// What the liars that propose two blocks have agreed on: the second of each.
@@ -161,6 +163,7 @@ impl World {
             checks: Checks::new(&cast),
             requests: 0,
             answers: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
             violation: None,
             coverage: Coverage::default(),
             agreed: BTreeMap::new(),
@@ -365,6 +368,22 @@ impl World {
             check_sizes_when_quiet(place, &sizes)?;
         }
         Ok(())
+    }
+
+    /// Checks that a node does nothing for clients who have left. To be asked [`CALM_WITHIN`](crate::check::CALM_WITHIN)
+    /// after the last of them has.
+    ///
+    /// # Errors
+    /// If it does.
+    pub fn check_calm(&self, place: Place) -> Result<(), RunFault> {
+        Ok(check_calm(place, &self.sizes(place))?)
+    }
+
+    /// How full a node's tables are.
+    #[must_use]
+    pub fn sizes(&self, place: Place) -> Vec<Size> {
+        let node = self.machines.get(place).and_then(|machine| machine.node.as_ref());
+        node.map(Node::sizes).unwrap_or_default()
     }
 
     /// How the nodes are, in words.

@@ -14,7 +14,7 @@ use super::event::Happening;
 use super::machine::Incarnation;
 use super::network::Place;
 use crate::plan::FaultClass;
-use hypermesh_core::api::Request;
+use hypermesh_core::api::{ApiFault, Request};
 use hypermesh_core::base::{Now, PublicKey};
 use hypermesh_core::node::{
     Job, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
@@ -26,6 +26,7 @@ use std::sync::Arc;
 pub(super) enum Input {
     Message { source: PublicKey, message: Arc<[u8]> },
     Request { id: RequestId, traced: Traced, request: Box<Request> },
+    Cancelled(RequestId),
     Peer { peer: PublicKey, status: PeerStatus },
     Persisted(PersistToken),
     Job { id: JobId, outcome: Box<JobOutcome> },
@@ -33,15 +34,21 @@ pub(super) enum Input {
 }
 
 impl Input {
-    pub(super) fn apply(self, node: &mut Node, now: Now) {
+    /// Hands it over. Why the node does not admit a request, if so: the driver answers that.
+    pub(super) fn apply(self, node: &mut Node, now: Now) -> Option<ApiFault> {
         match self {
             Self::Message { source, message } => node.handle_message(now, source, &message),
-            Self::Request { id, traced, request } => node.handle_request(now, id, Some(traced), *request),
+            Self::Request { id, traced, request } => match node.admit(now, &request) {
+                Ok(()) => node.handle_request(now, id, Some(traced), *request),
+                Err(fault) => return Some(fault),
+            },
+            Self::Cancelled(id) => node.handle_cancelled(now, id),
             Self::Peer { peer, status } => node.handle_peer(now, peer, status),
             Self::Persisted(token) => node.handle_persisted(now, token),
             Self::Job { id, outcome } => node.handle_job(now, id, *outcome),
             Self::Timeout => node.handle_timeout(now),
         }
+        None
     }
 }
 
@@ -50,6 +57,7 @@ impl Input {
 enum Kept {
     Message { source: PublicKey, message: Arc<[u8]> },
     Request { id: RequestId, traced: Traced, request: Box<Request> },
+    Cancelled(RequestId),
     Peer { peer: PublicKey, status: PeerStatus },
     Persisted(PersistToken),
     Job(JobId),
@@ -79,6 +87,7 @@ impl Inputs {
             Input::Request { id, traced, request } => {
                 Kept::Request { id: *id, traced: *traced, request: request.clone() }
             }
+            Input::Cancelled(id) => Kept::Cancelled(*id),
             Input::Peer { peer, status } => Kept::Peer { peer: *peer, status: *status },
             Input::Persisted(token) => Kept::Persisted(*token),
             Input::Job { id, .. } => Kept::Job(*id),
@@ -121,6 +130,7 @@ impl Replay {
         let input = match kept {
             Kept::Message { source, message } => Input::Message { source, message },
             Kept::Request { id, traced, request } => Input::Request { id, traced, request },
+            Kept::Cancelled(id) => Input::Cancelled(id),
             Kept::Peer { peer, status } => Input::Peer { peer, status },
             Kept::Persisted(token) => {
                 self.disk.sync(token);
@@ -132,7 +142,8 @@ impl Replay {
             }
             Kept::Timeout => Input::Timeout,
         };
-        input.apply(&mut self.node, now);
+        // Who was not admitted was told so when the node did this for the first time.
+        let _refused = input.apply(&mut self.node, now);
         self.drain();
     }
 }

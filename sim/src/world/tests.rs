@@ -51,3 +51,23 @@ fn a_mesh_generates_its_keys_and_issues_a_certificate_that_verifies_offline() {
     assert!(verification.valid, "{verification:#?}");
     world.finish().unwrap();
 }
+
+#[test]
+fn what_is_done_for_a_client_ends_when_it_leaves_and_the_check_sees_what_does_not() {
+    let mut world = World::new(3, Options::default());
+    world.run_until("all nodes ready", PATIENCE, World::is_ready).unwrap();
+    // Without a quorum nothing is decided; nobody is refused for it yet.
+    [2, 3].into_iter().for_each(|place| world.crash(place));
+    let owner = world.owner(&world.cast().client.clone());
+    let request = |nonce| owner.issue(nonce, &["web.demo.hypermesh"]);
+    let ids: Vec<RequestId> = (1..=3).map(|nonce| world.request(0, request(nonce))).collect();
+    world.run_for(Duration::from_secs(1)).unwrap();
+    let fault = world.check_calm(0).unwrap_err();
+    assert!(matches!(&fault, RunFault::Violation(violation) if violation.check == "calm"), "{fault}");
+    ids.iter().for_each(|id| world.cancel(0, *id));
+    world.run_for(Duration::from_millis(1)).unwrap();
+    world.check_calm(0).unwrap();
+    assert!(ids.iter().all(|id| world.answer(*id).is_none()));
+    let marks = world.marks();
+    assert_eq!(marks.get("an abandoned operation is taken out of its line"), Some(&2), "one is in a batch");
+}

@@ -1,6 +1,7 @@
 //! The driver: turns a [`Node`] on QUIC.
 //!
-//! One task owns the node. Calls, messages, outcomes and timeouts reach it through one queue; what it wants
+//! One task owns the node. What reaches it waits in queues of their own urgency: votes, signing, the disk and jobs;
+//! bulk messages; requests, which the node admits or refuses, and word of callers who have left. What it wants
 //! done goes out to the links, the store and the workers. Reads never reach it: they are answered from the
 //! view that it publishes, by the task of the call itself.
 
@@ -25,17 +26,19 @@ use crate::{
 use hypermesh_core::api::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, View};
 use hypermesh_core::base::{Now, PublicKey, Table};
 use hypermesh_core::node::{Discontinuity, Event, Node};
-use service::NodeService;
+use service::{NodeService, Ways};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use turn::{Incoming, Turning};
+use turn::{Inbox, Incoming, Turning};
 
-/// How many inputs wait for the node. Past it, links slow down.
+/// How many urgent inputs wait for the node. Past it, links slow down.
 const QUEUE_MAX: usize = 4096;
+/// How many bulk messages wait for the node. Past it, links slow down.
+const BULK_QUEUE_MAX: usize = 256;
 /// How many requests wait for the node. The server works on fewer at once.
 const REQUEST_QUEUE_MAX: usize = 64;
 /// Connections of one key: many short commands may run under one owner's key at once.
@@ -106,21 +109,17 @@ impl Driver {
         let DriverConfig { env, listen, moved, node, workers, observer } = config;
         let endpoint = Endpoint::bind(env.clone(), listen, TransportConfig::default())?;
         let (incoming, queue) = mpsc::channel(QUEUE_MAX);
+        let (bulk, bulk_queue) = mpsc::channel(BULK_QUEUE_MAX);
         let (ask, requests) = mpsc::channel(REQUEST_QUEUE_MAX);
+        let (cancel, cancelled) = mpsc::unbounded_channel();
         let (publish, views) = watch::channel(node.view());
         let peers = addresses(&node.view(), &moved);
         let peers: BTreeMap<PublicKey, SocketAddrV6> =
             peers.into_iter().filter_map(|(key, addresses)| Some((key, *addresses.first()?))).collect();
         let validators: BTreeSet<PublicKey> = peers.keys().copied().collect();
         let meters = Meters::default();
-        let service = NodeService::new(
-            incoming.clone(),
-            ask,
-            views.clone(),
-            env.clock.clone(),
-            validators,
-            meters.clone(),
-        );
+        let ways = Ways { urgent: incoming.clone(), bulk, requests: ask, cancelled: cancel };
+        let service = NodeService::new(ways, views.clone(), env.clock.clone(), validators, meters.clone());
         let limits =
             ServerLimits { connections_per_key_max: CONNECTIONS_PER_KEY_MAX, ..ServerLimits::default() };
         let server = Server::start(&endpoint, Arc::new(service), limits);
@@ -141,7 +140,8 @@ impl Driver {
             onward,
             moved,
         );
-        let task = tokio::spawn(turning.run(queue, requests));
+        let inbox = Inbox { urgent: queue, bulk: bulk_queue, cancelled, requests };
+        let task = tokio::spawn(turning.run(inbox));
         Ok(Self { endpoint, server, views, meters, task, stop: incoming })
     }
 

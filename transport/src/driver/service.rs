@@ -5,7 +5,7 @@ use super::audit::{self, Brought, Ending, Written};
 use super::lookups::Lookups;
 use super::turn::{Asked, Incoming, stopping};
 use crate::{
-    BoxFuture, Call, CallStream, Class, Clock, Handler, MethodShape, MethodTraits, Standing, Status,
+    Advice, BoxFuture, Call, CallStream, Class, Clock, Handler, MethodShape, MethodTraits, Standing, Status,
     StatusCode, Turn,
 };
 use bytes::Bytes;
@@ -14,9 +14,10 @@ use hypermesh_core::api::{
     read,
 };
 use hypermesh_core::base::{Mono, PublicKey};
-use hypermesh_core::node::Traced;
+use hypermesh_core::node::{RequestId, Traced};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument as _, Span};
@@ -25,10 +26,19 @@ use tracing::{Instrument as _, Span};
 /// reach it before it gives up by itself. For short deadlines, a tenth of them.
 const OVERDUE_BEFORE: Duration = Duration::from_millis(500);
 
+/// The ways to a node: see [`super::turn::Inbox`].
+pub(super) struct Ways {
+    pub(super) urgent: mpsc::Sender<Incoming>,
+    pub(super) bulk: mpsc::Sender<Incoming>,
+    pub(super) requests: mpsc::Sender<Asked>,
+    pub(super) cancelled: mpsc::UnboundedSender<RequestId>,
+}
+
 /// The services of a node.
 pub(super) struct NodeService {
-    incoming: mpsc::Sender<Incoming>,
-    requests: mpsc::Sender<Asked>,
+    ways: Ways,
+    /// The last request's number.
+    last_request: AtomicU64,
     views: watch::Receiver<Arc<View>>,
     clock: Arc<dyn Clock>,
     validators: BTreeSet<PublicKey>,
@@ -39,15 +49,14 @@ pub(super) struct NodeService {
 
 impl NodeService {
     pub(super) fn new(
-        incoming: mpsc::Sender<Incoming>,
-        requests: mpsc::Sender<Asked>,
+        ways: Ways,
         views: watch::Receiver<Arc<View>>,
         clock: Arc<dyn Clock>,
         validators: BTreeSet<PublicKey>,
         meters: Meters,
     ) -> Self {
         let (lookups, written) = (Lookups::default(), Written::default());
-        Self { incoming, requests, views, clock, validators, lookups, meters, written }
+        Self { ways, last_request: AtomicU64::new(0), views, clock, validators, lookups, meters, written }
     }
 
     async fn answer(&self, call: Call) -> Result<Bytes, Status> {
@@ -61,12 +70,12 @@ impl NodeService {
         }
         let span = audit::span(&call, &request);
         let brought = Brought::by(&request, &view);
-        let traced =
-            Traced { id: TraceId(call.trace_id), received: self.clock.now(), deadline: call.deadline };
+        let traced = Traced { id: TraceId(call.trace_id), received: call.received, deadline: call.deadline };
+        let by_validator = self.validators.contains(&call.caller);
         let (turn, service) = (call.turn, call.service.clone());
         let asked = async {
             let ending = Ending::new(brought);
-            let result = self.ask(request, Some(traced), turn, (&service, call.deadline)).await;
+            let result = self.ask(request, traced, (by_validator, &service), turn).await;
             let height = self.views.borrow().state.height();
             ending.log(&result, &self.written, height);
             result
@@ -80,29 +89,59 @@ impl NodeService {
         &self,
         request: Request,
         traced: Option<Traced>,
+        by_validator: bool,
         turn: Turn,
-    ) -> Result<oneshot::Receiver<Result<Response, ApiFault>>, ApiFault> {
+    ) -> Result<Pending, ApiFault> {
         let (respond, response) = oneshot::channel();
-        let asked = Asked { request: Box::new(request), traced, respond, turn, span: Span::current() };
-        self.requests.send(asked).await.map_err(|_| stopping())?;
-        Ok(response)
+        let id = RequestId(self.last_request.fetch_add(1, Relaxed) + 1);
+        let pending = Pending { id, response, cancelled: Some(self.ways.cancelled.clone()) };
+        let (request, span) = (Box::new(request), Span::current());
+        let asked = Asked { id, by_validator, request, traced, respond, turn, span };
+        self.ways.requests.send(asked).await.map_err(|_| stopping())?;
+        Ok(pending)
     }
 
     async fn ask(
         &self,
         request: Request,
-        traced: Option<Traced>,
+        traced: Traced,
+        (by_validator, service): (bool, &str),
         turn: Turn,
-        (service, deadline): (&str, Mono),
     ) -> Result<Bytes, Status> {
-        let mut response = self.submit(request, traced, turn).await.map_err(status)?;
+        let pending = self.submit(request, Some(traced), by_validator, turn).await.map_err(status)?;
         let answered = tokio::select! {
             biased;
-            answered = &mut response => answered,
-            fault = self.overdue(service, deadline) => return Err(status(fault)),
+            answered = pending.answer() => answered,
+            fault = self.overdue(service, traced.deadline) => return Err(status(fault)),
         };
-        let response = answered.map_err(|_| status(stopping()))?;
-        response.inspect(audit::note_response).map(|response| response.encode().into()).map_err(status)
+        answered.inspect(audit::note_response).map(|response| response.encode().into()).map_err(status)
+    }
+}
+
+/// A request that the node has, or is about to get. Dropped before its answer has come, it tells the node that nobody waits.
+struct Pending {
+    id: RequestId,
+    response: oneshot::Receiver<Result<Response, ApiFault>>,
+    /// `None` once the answer has come.
+    cancelled: Option<mpsc::UnboundedSender<RequestId>>,
+}
+
+impl Pending {
+    async fn answer(mut self) -> Result<Response, ApiFault> {
+        let answered = (&mut self.response).await;
+        self.cancelled = None;
+        answered.unwrap_or_else(|_| Err(stopping()))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // The node must see that nobody listens when it learns of this.
+        self.response.close();
+        if let Some(cancelled) = &self.cancelled {
+            // A node that has stopped does nothing for anybody.
+            let _stopped = cancelled.send(self.id);
+        }
     }
 }
 
@@ -148,10 +187,7 @@ impl NodeService {
         recent: bool,
         stream: &CallStream<'_>,
     ) -> Result<Response, ApiFault> {
-        let look = async |request, turn| {
-            let response = self.submit(request, None, turn).await?;
-            response.await.unwrap_or_else(|_| Err(stopping()))
-        };
+        let look = async |request, turn| self.submit(request, None, false, turn).await?.answer().await;
         match recent {
             true => self.lookups.get(request, async |request| look(request, Turn::default()).await).await,
             false => {
@@ -200,14 +236,18 @@ impl Handler for NodeService {
         Box::pin(async move {
             let status = hypermesh_core::node::PeerStatus::Doubled;
             // A node that is stopping takes nothing more.
-            let _closed = self.incoming.send(Incoming::Peer { peer: key, status }).await;
+            let _closed = self.ways.urgent.send(Incoming::Peer { peer: key, status }).await;
         })
     }
 
-    fn message(&self, from: PublicKey, _class: Class, bytes: Bytes) -> BoxFuture<'_, ()> {
+    fn message(&self, from: PublicKey, class: Class, bytes: Bytes) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            let way = match class {
+                Class::Consensus => &self.ways.urgent,
+                Class::Bulk => &self.ways.bulk,
+            };
             // A node that is stopping takes nothing more.
-            let _closed = self.incoming.send(Incoming::Message { from, bytes }).await;
+            let _closed = way.send(Incoming::Message { from, bytes }).await;
         })
     }
 }
@@ -229,5 +269,9 @@ fn status(fault: ApiFault) -> Status {
         FaultKind::DataLoss => StatusCode::DataLoss,
         FaultKind::Unimplemented => StatusCode::Unimplemented,
     };
-    Status::new(code, fault.message)
+    let status = Status::new(code, fault.message);
+    match fault.retry_after_ms {
+        Some(ms) => status.with_advice(Advice::RetryAfter { ms }),
+        None => status,
+    }
 }

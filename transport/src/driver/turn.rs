@@ -17,8 +17,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::Span;
 
-/// How many inputs are handled before the view is published and writes are begun again.
+/// How many urgent inputs are handled before timers, bulk and requests have their turn.
 const BURST_MAX: usize = 64;
+/// How many bulk messages are handled in one turn.
+const BULK_BURST_MAX: usize = 4;
+/// How many requests are taken in one turn, so that clients do not wait for ever for consensus.
+const REQUEST_BURST_MAX: usize = 4;
+/// How many callers who gave up are told of in one turn.
+const CANCELLED_BURST_MAX: usize = 256;
 
 /// How long a node that is to stop goes on for the sake of callers that wait.
 const STOP_GRACE: Duration = Duration::from_secs(3);
@@ -28,6 +34,9 @@ type Respond = oneshot::Sender<Result<Response, ApiFault>>;
 
 /// A request that no view answers.
 pub(super) struct Asked {
+    pub(super) id: RequestId,
+    /// Whether a validator asks: its requests are always admitted.
+    pub(super) by_validator: bool,
     pub(super) request: Box<Request>,
     /// What the caller calls it, and when it came; none of what is looked up for many.
     pub(super) traced: Option<Traced>,
@@ -62,6 +71,18 @@ pub(super) enum Incoming {
     Stop,
 }
 
+/// What reaches the node, most urgent first.
+pub(super) struct Inbox {
+    /// Votes, signing, links, the disk, jobs.
+    pub(super) urgent: mpsc::Receiver<Incoming>,
+    /// Batches, key generation, blocks for a node that is behind.
+    pub(super) bulk: mpsc::Receiver<Incoming>,
+    /// Requests whose callers wait no more. No more than there are requests.
+    pub(super) cancelled: mpsc::UnboundedReceiver<RequestId>,
+    /// What no view answers.
+    pub(super) requests: mpsc::Receiver<Asked>,
+}
+
 /// The task that owns the node.
 pub(super) struct Turning<N> {
     node: N,
@@ -81,7 +102,6 @@ pub(super) struct Turning<N> {
     /// How many batches were handed over.
     handed_over: usize,
     waiting: BTreeMap<RequestId, Respond>,
-    last_request: u64,
     /// Writes that were handed out and are not on their way to the disk yet.
     unwritten: Vec<WriteBatch>,
     last_token: PersistToken,
@@ -118,7 +138,6 @@ impl<N: Turnable> Turning<N> {
             located: Arc::default(),
             handed_over: 0,
             waiting: BTreeMap::new(),
-            last_request: 0,
             unwritten: Vec::new(),
             last_token: PersistToken::default(),
             writing: false,
@@ -136,36 +155,64 @@ impl<N: Turnable> Turning<N> {
     }
 
     /// Turns the node until it is to stop and all is durable, or the store fails.
-    /// Requests come after everything else that is there, so that consensus does not wait for clients; but one
-    /// of them is taken in each burst, so that clients do not wait for ever for consensus.
-    pub(super) async fn run(
-        mut self,
-        mut queue: mpsc::Receiver<Incoming>,
-        mut requests: mpsc::Receiver<Asked>,
-    ) -> Result<(), DriverFault> {
+    ///
+    /// Each turn takes what is urgent, then lets timers fire (slices of signing are timers), then takes some of what is bulk
+    /// and some requests. So consensus waits for none of the others, and nothing waits for ever.
+    pub(super) async fn run(mut self, mut inbox: Inbox) -> Result<(), DriverFault> {
         loop {
             self.carry_out();
             if self.may_stop() {
                 return Ok(());
             }
+            if self.turn(&mut inbox)? {
+                // Other tasks of this thread have their turn, too.
+                tokio::task::yield_now().await;
+                continue;
+            }
             let wake =
                 self.node.poll_timeout().map(|at| self.instant(at)).into_iter().chain(self.stop_by).min();
             tokio::select! {
                 biased;
-                Some(incoming) = queue.recv() => {
-                    self.take(incoming)?;
-                    for _ in 1..BURST_MAX {
-                        let Ok(incoming) = queue.try_recv() else { break };
-                        self.take(incoming)?;
-                    }
-                    if let Ok(asked) = requests.try_recv() {
-                        self.ask(asked);
-                    }
-                }
-                Some(asked) = requests.recv() => self.ask(asked),
+                Some(incoming) = inbox.urgent.recv() => self.take(incoming)?,
+                Some(incoming) = inbox.bulk.recv() => self.take(incoming)?,
+                Some(id) = inbox.cancelled.recv() => self.cancel(id),
+                Some(asked) = inbox.requests.recv() => self.ask(asked),
                 () = sleep_until(wake), if wake.is_some() => self.node.handle_timeout(self.clock.now()),
             }
         }
+    }
+
+    /// Takes what is there, most urgent first. `false` if there was nothing.
+    fn turn(&mut self, inbox: &mut Inbox) -> Result<bool, DriverFault> {
+        let mut taken = 0;
+        while taken < BURST_MAX
+            && let Ok(incoming) = inbox.urgent.try_recv()
+        {
+            self.take(incoming)?;
+            taken += 1;
+        }
+        let now = self.clock.now();
+        if self.node.poll_timeout().is_some_and(|at| at <= now.mono) {
+            self.node.handle_timeout(now);
+            self.collect();
+            taken += 1;
+        }
+        for _ in 0..BULK_BURST_MAX {
+            let Ok(incoming) = inbox.bulk.try_recv() else { break };
+            self.take(incoming)?;
+            taken += 1;
+        }
+        for _ in 0..CANCELLED_BURST_MAX {
+            let Ok(id) = inbox.cancelled.try_recv() else { break };
+            self.cancel(id);
+            taken += 1;
+        }
+        for _ in 0..REQUEST_BURST_MAX {
+            let Ok(asked) = inbox.requests.try_recv() else { break };
+            self.ask(asked);
+            taken += 1;
+        }
+        Ok(taken > 0)
     }
 
     /// Whether all is durable, and everyone answered who was worth waiting for.
@@ -202,21 +249,36 @@ impl<N: Turnable> Turning<N> {
         Ok(())
     }
 
-    fn ask(&mut self, Asked { request, traced, respond, turn, span }: Asked) {
+    fn ask(&mut self, Asked { id, by_validator, request, traced, respond, turn, span }: Asked) {
         if self.stop_by.is_some() {
             // A caller that has gone away does not mind.
             let _gone = respond.send(Err(stopping()));
             return;
         }
+        if respond.is_closed() {
+            // The caller went away while the request waited here.
+            return;
+        }
         let _entered = span.entered();
-        self.last_request += 1;
-        let id = RequestId(self.last_request);
+        let now = self.clock.now();
+        if !by_validator && let Err(fault) = self.node.admit(now, &request) {
+            let _gone = respond.send(Err(fault));
+            return;
+        }
         self.waiting.insert(id, respond);
-        self.node.handle_request(self.clock.now(), id, traced, *request);
+        self.node.handle_request(now, id, traced, *request);
         // What it waits for from here on is no work.
         drop(turn);
         // What this causes at once is told as its doing.
         self.collect();
+    }
+
+    /// Tells the node of a caller that waits no more, if it was not answered.
+    fn cancel(&mut self, id: RequestId) {
+        if self.waiting.remove(&id).is_some() {
+            self.node.handle_cancelled(self.clock.now(), id);
+            self.collect();
+        }
     }
 
     /// Carries out what the node wants, publishes its view, and begins to write.
@@ -235,7 +297,6 @@ impl<N: Turnable> Turning<N> {
         }
         self.meters.take(self.clock.now(), &self.node);
         self.begin_writing();
-        self.waiting.retain(|_, respond| !respond.is_closed());
     }
 
     fn collect(&mut self) {

@@ -1,6 +1,6 @@
 //! What a driver turns: a node. The simulator turns one that it looks at, and that may lie.
 
-use hypermesh_core::api::{Counters, Request, View};
+use hypermesh_core::api::{ApiFault, Counters, Request, View};
 use hypermesh_core::base::{Mono, Now, PublicKey, Table};
 use hypermesh_core::node::{
     Discontinuity, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
@@ -15,6 +15,13 @@ pub trait Turnable: Send + 'static {
     fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]);
     /// As [`Node::handle_request`].
     fn handle_request(&mut self, now: Now, id: RequestId, traced: Option<Traced>, request: Request);
+    /// As [`Node::admit`].
+    ///
+    /// # Errors
+    /// As [`Node::admit`].
+    fn admit(&mut self, now: Now, request: &Request) -> Result<(), ApiFault>;
+    /// As [`Node::handle_cancelled`].
+    fn handle_cancelled(&mut self, now: Now, id: RequestId);
     /// As [`Node::handle_peer`].
     fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus);
     /// As [`Node::handle_persisted`].
@@ -46,6 +53,14 @@ impl Turnable for Node {
 
     fn handle_request(&mut self, now: Now, id: RequestId, traced: Option<Traced>, request: Request) {
         Self::handle_request(self, now, id, traced, request);
+    }
+
+    fn admit(&mut self, now: Now, request: &Request) -> Result<(), ApiFault> {
+        Self::admit(self, now, request)
+    }
+
+    fn handle_cancelled(&mut self, now: Now, id: RequestId) {
+        Self::handle_cancelled(self, now, id);
     }
 
     fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus) {

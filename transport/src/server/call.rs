@@ -89,12 +89,14 @@ async fn handle(
         return Ok(Answer::Body(Bytes::new()));
     }
     let deadline_ms = header.deadline_ms;
+    let received = peer.shared.endpoint.env().clock.now();
     let call = |allowed, turn| Call {
+        received,
         caller: peer.connection.key,
         remote: ipv6(peer.connection.quinn.remote_address()),
         service: header.service,
         method: header.method,
-        deadline: peer.shared.endpoint.env().clock.now().mono.after(allowed),
+        deadline: received.mono.after(allowed),
         idempotency_key: header.idempotency_key,
         trace_id: header.trace_id,
         early,

@@ -5,7 +5,7 @@ use super::streaming::CallStream;
 use crate::client::CallOptions;
 use crate::status::Status;
 use bytes::Bytes;
-use hypermesh_core::base::{Mono, PublicKey};
+use hypermesh_core::base::{Mono, Now, PublicKey};
 use std::future::Future;
 use std::net::SocketAddrV6;
 use std::pin::Pin;
@@ -34,6 +34,8 @@ pub struct Call {
     pub service: String,
     /// For what.
     pub method: String,
+    /// When the whole request was here, before it waited for its turn.
+    pub received: Now,
     /// When the caller stops waiting, by the environment's clock. The server drops the call's future then.
     pub deadline: Mono,
     /// The same for every attempt at one and the same call; `None` if the caller never repeats it.

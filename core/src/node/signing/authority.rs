@@ -48,7 +48,7 @@ impl Node {
         }
         let missed = self.wall().since(time) > MISSED_MS_AGE;
         let begin = if missed { now.after(COORDINATOR_STEP) } else { now };
-        self.timers.start(Timer::Signing, begin);
+        self.timers.bring_forward(Timer::Signing, begin);
     }
 
     /// Begins what is this node's to coordinate by now.
@@ -62,7 +62,15 @@ impl Node {
         if due.iter().any(|task| self.rank(*task) > 0) {
             reached!(self.marks, "another coordinator steps in");
         }
-        self.start_tasks(&due);
+        due.into_iter().for_each(|task| self.begin_task(task));
+    }
+
+    /// When the next is this node's to coordinate, if others do not.
+    pub(super) fn next_shared(&self) -> Option<Mono> {
+        let wanted = self.signing.wanted_since.iter().filter(|(task, _)| !self.signing.sessions.has(task));
+        let turn =
+            |(task, since): (&Task, &Mono)| since.after(COORDINATOR_STEP.saturating_mul(self.rank(*task)));
+        wanted.map(turn).min()
     }
 
     /// How many validators come before this one in coordinating a task. Numbered tasks go round, so that one validator

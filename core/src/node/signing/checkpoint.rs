@@ -2,6 +2,7 @@
 
 use crate::base::{PublicKey, Signature, SignatureError, reached};
 use crate::node::task::Task;
+use crate::node::timers::Timer;
 use crate::node::{Event, Node};
 use crate::state::{Validator, cosigner_name};
 use crate::trustchain::ct::{NoteSignature, SignedCheckpoint};
@@ -26,6 +27,7 @@ impl Node {
         match from.verify_strict(message.as_bytes(), &signature) {
             Ok(verified) => {
                 self.signing.cosignatures.entry(size).or_default().insert(from, verified);
+                self.signing.touched.insert(Task::Checkpoint(size));
             }
             Err(SignatureError) => {
                 self.refuse_signature(from, "sent a cosignature that does not hold".to_string());
@@ -52,7 +54,9 @@ impl Node {
             self.outbox.event(Event::PeerFault { peer, reason });
             self.signing.uncosigned.insert((task, peer));
         }
-        self.starve(task);
+        let due = self.now.mono.after(self.session_timeout());
+        self.signing.sessions.start_over(task, due);
+        self.timers.bring_forward(Timer::Signing, due);
     }
 
     /// The checkpoint at a size as a signed note, once the log key and a quorum have signed it.

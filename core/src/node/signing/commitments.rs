@@ -1,10 +1,17 @@
-//! Commitments to nonces, handed out ahead of time: to each coordinator its own, with a quota.
+//! Commitments to nonces, handed out ahead of time: to each coordinator its own, with a quota, and as many as it has
+//! lately spent.
+//!
+//! What a coordinator holds stays good when it asks for more. Only what is known to be lost is destroyed: all of it when the
+//! link is made anew, the oldest when the coordinator says that it has too few, the quota is used up, and nothing that it
+//! has asked for waits here.
 
-use crate::base::PublicKey;
+use super::answer_times::{TIMEOUT_MIN, backed_off};
+use crate::base::{Mono, PublicKey};
 use crate::hypermesh::committee::{KeyPurpose, first_count, outstanding_count_max};
-use crate::node::message::{CommitmentsOffered, Message};
-use crate::node::task::Task;
+use crate::node::message::{CommitmentsOffered, CommitmentsWanted, Message};
+use crate::node::timers::Timer;
 use crate::node::{Event, Node};
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -12,22 +19,121 @@ use core::time::Duration;
 /// Peers that have offered no commitments are asked again after this long: a message may be lost, or they had no shares.
 const OFFERS_AGAIN_AFTER: Duration = Duration::from_secs(4);
 
+/// What is known of commitments beside the commitments themselves.
+#[derive(Default)]
+pub(super) struct Supply {
+    /// As coordinator: whom this node has asked for more, and got no answer from yet.
+    asked: BTreeMap<(PublicKey, KeyPurpose), Asked>,
+    /// As signer: how many each coordinator is likely to need soon.
+    demand: BTreeMap<(PublicKey, KeyPurpose), usize>,
+    /// As signer: when nonces of each coordinator were destroyed last because their commitments are lost.
+    renewed: BTreeMap<PublicKey, Mono>,
+}
+
+#[derive(Clone, Copy)]
+struct Asked {
+    /// When it is asked again: the question or the answer may be lost.
+    again: Mono,
+    retries: u32,
+}
+
+impl Supply {
+    /// How many coordinators and signers these are.
+    pub(super) fn counts(&self) -> [usize; 3] {
+        [self.asked.len(), self.demand.len(), self.renewed.len()]
+    }
+
+    /// Notes what a coordinator has just spent. How many it should hold.
+    fn wanted(&mut self, coordinator: PublicKey, purpose: KeyPurpose, spent: usize) -> usize {
+        let demand = self.demand.entry((coordinator, purpose)).or_default();
+        if spent > 0 {
+            *demand -= *demand / 8;
+        }
+        *demand = (*demand).max(first_count(purpose) + 2 * spent).min(outstanding_count_max(purpose));
+        *demand
+    }
+}
+
 impl Node {
-    /// Tells a peer that this node holds none of its commitments any more.
+    // --- as coordinator ---
+
+    /// Tells a peer that was just linked that this node holds none of its commitments any more.
     pub(in crate::node) fn ask_for_commitments(&mut self, peer: PublicKey) {
         self.signing.stock.forget(&peer);
-        self.send(peer, &Message::WantCommitments);
+        self.signing.supply.asked.retain(|(asked, _), _| *asked != peer);
+        self.send(peer, &Message::WantCommitments(CommitmentsWanted::Anew));
     }
 
-    pub(in crate::node) fn on_want_commitments(&mut self, coordinator: PublicKey) {
-        self.offer_anew(coordinator);
+    /// Sees to it that this node gets as many commitments of each signer as it is about to spend. A signer that was asked
+    /// and has not answered is asked again only after a while.
+    pub(in crate::node) fn want_commitments(&mut self, purpose: KeyPurpose, needed: usize) {
+        let needed = needed.min(outstanding_count_max(purpose));
+        let now = self.now.mono;
+        let timeout = self.session_timeout();
+        for peer in self.connected.clone() {
+            let lacking = needed.saturating_sub(self.signing.stock.held_count(&peer, purpose));
+            let asked = self.signing.supply.asked.get(&(peer, purpose)).copied();
+            if lacking == 0 || asked.is_some_and(|asked| now < asked.again) {
+                continue;
+            }
+            let retries = asked.map_or(0, |asked| asked.retries + 1);
+            let again = now.after(backed_off(timeout, retries, self.jitter()));
+            self.signing.supply.asked.insert((peer, purpose), Asked { again, retries });
+            let count = u16::try_from(lacking).unwrap_or(u16::MAX);
+            self.send(peer, &Message::WantCommitments(CommitmentsWanted::More { purpose, count }));
+        }
+        let me = self.identity.public();
+        let lacking = needed.saturating_sub(self.signing.stock.held_count(&me, purpose));
+        if lacking > 0 {
+            self.give_more(me, purpose, lacking);
+        }
+        if let Some(again) = self.next_want() {
+            self.timers.bring_forward(Timer::Signing, again);
+        }
     }
 
-    /// Voids what a coordinator holds of this node's commitments, and gives it others.
+    /// When signers that have not answered are asked again, if something waits for their commitments.
+    pub(super) fn next_want(&self) -> Option<Mono> {
+        let starving = &self.signing.starving;
+        let asked = self.signing.supply.asked.iter().filter(|((_, purpose), _)| starving.contains(purpose));
+        // Whoever is linked and was to be asked again by now has been.
+        asked.map(|(_, asked)| asked.again).filter(|again| *again > self.now.mono).min()
+    }
+
+    pub(in crate::node) fn on_commitments(&mut self, from: PublicKey, offered: CommitmentsOffered) {
+        let Some(committee) = self.signing.committee.clone() else { return };
+        for offer in offered.offers {
+            let purpose = offer.purpose;
+            match self.signing.stock.accept_offer(&committee, from, offer) {
+                Ok(()) => {
+                    self.signing.supply.asked.remove(&(from, purpose));
+                    self.signing.starving.remove(&purpose);
+                    self.note_offer(from);
+                }
+                Err(fault) => self.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() }),
+            }
+        }
+    }
+
+    // --- as signer ---
+
+    pub(in crate::node) fn on_want_commitments(&mut self, coordinator: PublicKey, wanted: CommitmentsWanted) {
+        match wanted {
+            CommitmentsWanted::Anew => self.offer_anew(coordinator),
+            CommitmentsWanted::More { purpose, count } => {
+                self.give_more(coordinator, purpose, usize::from(count))
+            }
+        }
+    }
+
+    /// Destroys the nonces whose commitments a coordinator has lost with its link, and gives it others.
     pub(super) fn offer_anew(&mut self, coordinator: PublicKey) {
-        let Some(signer) = &mut self.signing.signer else { return };
-        signer.forget(&coordinator);
-        self.offer_commitments(coordinator, true, &[]);
+        if self.may_renew(coordinator)
+            && let Some(signer) = &mut self.signing.signer
+        {
+            signer.forget(&coordinator);
+        }
+        self.top_up(coordinator, &[]);
     }
 
     /// Destroys all nonces of this node, those for its own use included.
@@ -42,33 +148,62 @@ impl Node {
     pub(in crate::node) fn offer_all_anew(&mut self) {
         for peer in self.connected.clone() {
             self.ask_for_commitments(peer);
-            self.offer_anew(peer);
+            self.top_up(peer, &[]);
         }
         let me = self.identity.public();
-        self.offer_commitments(me, true, &[]);
+        self.top_up(me, &[]);
     }
 
-    /// Fills up what a coordinator holds of this node's commitments, if it is running low, the more the more it
-    /// has just spent, one for each purpose named: making them takes long, and most coordinators need few.
-    pub(super) fn offer_commitments(&mut self, coordinator: PublicKey, anew: bool, spent: &[KeyPurpose]) {
-        let Some(signer) = &mut self.signing.signer else { return };
-        let mut offers = Vec::new();
+    /// Gives a coordinator more commitments for a purpose. If it has as many as it may, and nothing that it asked for waits
+    /// here, then the ones that it does not hold are lost, and the oldest give way.
+    pub(super) fn give_more(&mut self, coordinator: PublicKey, purpose: KeyPurpose, count: usize) {
+        let quota = outstanding_count_max(purpose);
+        let count = count.min(quota);
+        let demand = self.signing.supply.demand.entry((coordinator, purpose)).or_default();
+        *demand = (*demand).max(count);
+        let Some(signer) = &self.signing.signer else { return };
+        let room = quota.saturating_sub(signer.outstanding_count(&coordinator, purpose));
+        let waits = self.signing.work.has(&coordinator, purpose) || self.signing.waiting.has(&coordinator);
+        if room < count
+            && !waits
+            && self.may_renew(coordinator)
+            && let Some(signer) = &mut self.signing.signer
+        {
+            signer.make_room(&coordinator, purpose, count);
+        }
+        self.offer(coordinator, &[(purpose, count)]);
+    }
+
+    /// Fills up what a coordinator holds, if it is running low: the more the more it has just spent, one for each purpose
+    /// named. Making them takes long, and most coordinators need few.
+    pub(super) fn top_up(&mut self, coordinator: PublicKey, spent: &[KeyPurpose]) {
+        let Some(signer) = &self.signing.signer else { return };
+        let mut lacking = Vec::new();
         for purpose in KeyPurpose::ALL {
             let spent = spent.iter().filter(|one| **one == purpose).count();
-            let wanted = outstanding_count_max(purpose).min(first_count(purpose) + 2 * spent);
-            if signer.outstanding_count(&coordinator, purpose) * 2 > wanted {
-                continue;
+            let wanted = self.signing.supply.wanted(coordinator, purpose, spent);
+            let outstanding = signer.outstanding_count(&coordinator, purpose);
+            if outstanding * 2 <= wanted {
+                lacking.push((purpose, wanted - outstanding));
             }
-            while let lacking = wanted.saturating_sub(signer.outstanding_count(&coordinator, purpose))
-                && let Some(offer) = signer.offer_some(coordinator, purpose, lacking, self.entropy.as_mut())
-            {
+        }
+        self.offer(coordinator, &lacking);
+    }
+
+    /// Makes commitments for a coordinator, as far as its quota goes, and hands them over.
+    pub(super) fn offer(&mut self, coordinator: PublicKey, lacking: &[(KeyPurpose, usize)]) {
+        let Some(signer) = &mut self.signing.signer else { return };
+        let mut offers = Vec::new();
+        for (purpose, mut count) in lacking.iter().copied() {
+            while let Some(offer) = signer.offer_some(coordinator, purpose, count, self.entropy.as_mut()) {
+                count = count.saturating_sub(offer.commitments.len());
                 offers.push(offer);
             }
         }
         if offers.is_empty() {
             return;
         }
-        let offered = CommitmentsOffered { anew, offers };
+        let offered = CommitmentsOffered { offers };
         if coordinator == self.identity.public() {
             self.on_commitments(coordinator, offered);
         } else {
@@ -119,20 +254,15 @@ impl Node {
         self.signing.offered.remove(peer);
     }
 
-    pub(in crate::node) fn on_commitments(&mut self, from: PublicKey, offered: CommitmentsOffered) {
-        let Some(committee) = self.signing.committee.clone() else { return };
-        if offered.anew {
-            self.signing.stock.forget(&from);
+    /// Whether nonces of a coordinator may be destroyed because their commitments are lost. Not each time that it says so:
+    /// requests that crossed the new ones would be void in turn, and making nonces costs more than asking for them.
+    pub(super) fn may_renew(&mut self, coordinator: PublicKey) -> bool {
+        let now = self.now.mono;
+        let renewed = &mut self.signing.supply.renewed;
+        let due = renewed.get(&coordinator).is_none_or(|last| now.since(*last) >= TIMEOUT_MIN);
+        if due {
+            renewed.insert(coordinator, now);
         }
-        for offer in offered.offers {
-            match self.signing.stock.accept_offer(&committee, from, offer) {
-                Ok(_) => self.note_offer(from),
-                Err(fault) => {
-                    self.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() });
-                }
-            }
-        }
-        let starved: Vec<Task> = core::mem::take(&mut self.signing.starved).into_iter().collect();
-        self.start_tasks(&starved);
+        due
     }
 }

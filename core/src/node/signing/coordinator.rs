@@ -1,11 +1,12 @@
 //! As coordinator: gathers shares for what is asked of this node, from other signers where some fail.
 
-use super::{SIGNER_TIMEOUT, Session};
+use super::answer_times::backed_off;
 use crate::api::TraceEvent;
-use crate::base::{PublicKey, StrictSignature, Table, WriteBatch, reached};
+use crate::base::{Mono, PublicKey, StrictSignature, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
-    KeyPurpose, Progress, ShareFault, ShareRequest, SignedShare, SigningSession,
+    KeyPurpose, NotEnoughSigners, Progress, ShareFault, ShareRequest, SignedShare, SigningSession,
 };
+use crate::node::admission::Queue;
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
 use crate::node::task::Task;
 use crate::node::timers::Timer;
@@ -14,34 +15,132 @@ use crate::state::Offence;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::time::Duration;
+
+/// So many attempts are made in one turn: a few milliseconds' work, after which votes have theirs.
+const ATTEMPT_SLICE_COUNT: usize = 32;
+/// In which order purposes are served: certificates wait for checkpoints, and everything waits for the root.
+const SERVED: [KeyPurpose; 4] = [KeyPurpose::Root, KeyPurpose::Log, KeyPurpose::Issuing, KeyPurpose::Zone];
+/// A signer that was silent is asked after others for this long, unless a share of it comes.
+const SILENT_FOR: Duration = Duration::from_secs(10);
+
+/// What a turn asks of each signer.
+type Asked = BTreeMap<PublicKey, Vec<(Task, ShareRequest)>>;
 
 impl Node {
-    /// Begins what was asked for in this step, so that one message to each signer carries all of it.
+    /// Takes up what was asked for in this step.
     pub(in crate::node) fn start_fresh(&mut self) {
-        if self.signing.fresh.is_empty() {
-            return;
+        for task in core::mem::take(&mut self.signing.fresh) {
+            self.begin_task(task);
         }
-        let tasks: Vec<Task> = core::mem::take(&mut self.signing.fresh).into_iter().collect();
-        self.start_tasks(&tasks);
-        self.answer_waiting();
     }
 
-    /// Begins to gather signatures for tasks that have none and are not under way.
-    pub(in crate::node) fn start_tasks(&mut self, tasks: &[Task]) {
-        let mut requests: BTreeMap<PublicKey, Vec<(Task, ShareRequest)>> = BTreeMap::new();
-        for task in tasks {
-            if self.signing.finished.contains_key(task) || self.signing.sessions.contains_key(task) {
-                continue;
-            }
-            match self.begin_session(*task) {
-                Some(session) => self.ask(*task, session, &mut requests),
-                None => self.starve(*task),
-            }
+    /// Takes up a task, unless it is under way. If it is signed already, whoever waits for it is answered.
+    pub(super) fn begin_task(&mut self, task: Task) {
+        if self.signing.finished.contains_key(&task) {
+            self.signing.touched.insert(task);
+        } else {
+            self.signing.sessions.begin(self.now.mono, task);
         }
-        self.send_requests(requests);
     }
 
-    pub(super) fn begin_session(&mut self, task: Task) -> Option<SigningSession> {
+    /// Whether something of signing can be done now.
+    pub(in crate::node) fn has_signing_work(&self) -> bool {
+        !self.signing.work.is_empty() || SERVED.iter().any(|purpose| self.may_attempt(*purpose))
+    }
+
+    fn may_attempt(&self, purpose: KeyPurpose) -> bool {
+        let signing = &self.signing;
+        signing.committee.is_some()
+            && !signing.starving.contains(&purpose)
+            && signing.sessions.ready_count(purpose) > 0
+    }
+
+    /// Asks signers for what is ready, a slice of it, in one message to each. For how many tasks.
+    pub(super) fn make_attempts(&mut self) -> usize {
+        if !SERVED.iter().any(|purpose| self.may_attempt(*purpose)) {
+            return 0;
+        }
+        let preference = self.preference();
+        let mut asked = Asked::new();
+        let mut count = 0;
+        for purpose in SERVED {
+            while count < ATTEMPT_SLICE_COUNT
+                && self.may_attempt(purpose)
+                && let Some(task) = self.signing.sessions.next_ready(purpose)
+            {
+                if !self.is_supplied(purpose, &preference) {
+                    self.starve(purpose);
+                    break;
+                }
+                count += 1;
+                self.attempt(task, &preference, &mut asked);
+            }
+        }
+        self.send_requests(asked);
+        count
+    }
+
+    fn is_supplied(&self, purpose: KeyPurpose, preference: &[PublicKey]) -> bool {
+        let stock = &self.signing.stock;
+        let committee = self.signing.committee.as_ref();
+        committee.is_some_and(|committee| stock.suffices(committee, purpose, preference))
+    }
+
+    /// Notes that tasks wait for commitments, and sees to it that they come.
+    fn starve(&mut self, purpose: KeyPurpose) {
+        reached!(self.marks, "commitments have run out");
+        self.signing.starving.insert(purpose);
+        self.want_commitments(purpose, self.signing.sessions.ready_count(purpose));
+    }
+
+    /// Asks signers for one task: the first time those that this node prefers, then others, since those asked before were
+    /// silent or lied.
+    fn attempt(&mut self, task: Task, preference: &[PublicKey], asked: &mut Asked) {
+        let now = self.now.mono;
+        let Some(held) = self.signing.sessions.get(&task) else { return };
+        let (since, retries) = (held.since, held.retries);
+        let mut preference = preference.to_vec();
+        preference.retain(|peer| !held.caught.contains(peer));
+        let due = now.after(backed_off(self.session_timeout(), retries, self.jitter()));
+        if !self.signing.uncosigned.is_empty() {
+            preference.sort_by_key(|peer| self.signing.uncosigned.contains(&(task, *peer)));
+        }
+        let session = match self.signing.sessions.newest_attempt(&task) {
+            Some(newest) => {
+                reached!(self.marks, "a signature is tried again with other signers");
+                Some(newest.retry(&preference, &mut self.signing.stock))
+            }
+            None => {
+                self.admission.note_delay(now, Queue::Signing, since);
+                self.begin_session(task, &preference)
+            }
+        };
+        match session {
+            Some(Ok(session)) => {
+                for signer in session.signers() {
+                    asked.entry(*signer).or_default().push((task, session.request().clone()));
+                }
+                let of: Vec<PublicKey> = session.signers().copied().collect();
+                self.note_signing(task, |on| TraceEvent::SharesAsked { on, of: of.clone() });
+                self.signing.sessions.asked(now, task, session, due);
+            }
+            Some(Err(_)) => {
+                // Those who are left after the culprits have too few commitments.
+                self.signing.sessions.postpone(task, due);
+                self.want_commitments(task.purpose(), 1);
+            }
+            // The state does not know of it yet, or the store failed.
+            None => self.signing.sessions.postpone(task, due),
+        }
+        self.timers.bring_forward(Timer::Signing, due);
+    }
+
+    fn begin_session(
+        &mut self,
+        task: Task,
+        preference: &[PublicKey],
+    ) -> Option<Result<SigningSession, NotEnoughSigners>> {
         let committee = self.signing.committee.clone()?;
         let message = match self.derive(task) {
             Ok(message) => message?,
@@ -50,49 +149,36 @@ impl Node {
                 return None;
             }
         };
-        let mut preference = self.preference();
-        preference.sort_by_key(|peer| self.signing.uncosigned.contains(&(task, *peer)));
-        SigningSession::begin(committee, task.purpose(), message, &preference, &mut self.signing.stock).ok()
+        let stock = &mut self.signing.stock;
+        Some(SigningSession::begin(committee, task.purpose(), message, preference, stock))
     }
 
     /// Whom to ask first: this node itself, then its peers that are linked, in turn with the height.
-    pub(super) fn preference(&self) -> Vec<PublicKey> {
+    fn preference(&self) -> Vec<PublicKey> {
         let mut peers: Vec<PublicKey> = self.connected.iter().copied().collect();
         if let Some(turn) =
             usize::try_from(self.state.height().0).ok().and_then(|height| height.checked_rem(peers.len()))
         {
             peers.rotate_left(turn);
         }
-        // One that is linked and far behind cannot derive what it is to sign.
+        // One that is linked and far behind cannot derive what it is to sign, and one that was silent may be again.
         let absent = self.state.absent();
-        peers.sort_by_key(|peer| absent.contains(peer));
+        let silent = |peer: &PublicKey| {
+            self.signing.silent.get(peer).is_some_and(|since| self.now.mono.since(*since) < SILENT_FOR)
+        };
+        peers.sort_by_key(|peer| (absent.contains(peer), silent(peer)));
         let others = self.peers().filter(|peer| !self.connected.contains(peer));
         core::iter::once(self.identity.public()).chain(peers).chain(others).collect()
     }
 
-    pub(super) fn ask(
-        &mut self,
-        task: Task,
-        session: SigningSession,
-        requests: &mut BTreeMap<PublicKey, Vec<(Task, ShareRequest)>>,
-    ) {
-        for signer in session.signers() {
-            requests.entry(*signer).or_default().push((task, session.request().clone()));
-        }
-        let of: Vec<PublicKey> = session.signers().copied().collect();
-        self.note_signing(task, |on| TraceEvent::SharesAsked { on, of: of.clone() });
-        self.signing.tasks.insert(session.session(), task);
-        self.signing.sessions.insert(task, Session { session, begun: self.now.mono });
-        self.timers.start(Timer::Signing, self.now.mono.after(SIGNER_TIMEOUT));
-    }
-
-    pub(super) fn send_requests(&mut self, requests: BTreeMap<PublicKey, Vec<(Task, ShareRequest)>>) {
+    fn send_requests(&mut self, asked: Asked) {
         let height = self.state.height();
         let me = self.identity.public();
-        let mut own = Vec::new();
-        for (signer, requests) in requests {
+        for (signer, requests) in asked {
             if signer == me {
-                own = requests;
+                for (task, request) in requests {
+                    self.signing.work.push(self.now.mono, me, task, request);
+                }
                 continue;
             }
             for chunk in requests.chunks(TASK_COUNT_MAX) {
@@ -101,13 +187,9 @@ impl Node {
                 self.send(signer, &Message::Shares(requests));
             }
         }
-        if !own.is_empty() {
-            let spent: Vec<KeyPurpose> = own.iter().map(|(task, _)| task.purpose()).collect();
-            let (signed, _unknown) = self.sign_shares(me, own);
-            self.on_signed_shares(me, signed);
-            self.offer_commitments(me, false, &spent);
-        }
     }
+
+    // --- shares ---
 
     pub(in crate::node) fn on_signed_shares(&mut self, from: PublicKey, signed: SharesSigned) {
         for (size, signature) in signed.cosignatures.into_iter().take(TASK_COUNT_MAX) {
@@ -118,33 +200,36 @@ impl Node {
                 self.take_share(share);
             }
         }
-        self.answer_waiting();
     }
 
-    pub(super) fn take_share(&mut self, share: SignedShare) {
-        let Some(task) = self.signing.tasks.get(&share.session).copied() else { return };
-        let Some(held) = self.signing.sessions.get_mut(&task) else { return };
+    fn take_share(&mut self, share: SignedShare) {
+        let (now, me) = (self.now.mono, self.identity.public());
+        let Some((task, held)) = self.signing.sessions.attempt(&share.session) else { return };
         let peer = share.signer;
+        let took = now.since(held.asked);
         let received = held.session.receive(share);
+        let signers: Vec<PublicKey> = held.session.signers().copied().collect();
+        let culprits = held.session.culprits().clone();
         if received.is_ok() {
+            if peer != me {
+                self.signing.answer_times.note(peer, took);
+                self.signing.silent.remove(&peer);
+            }
             self.note_signing(task, |on| TraceEvent::ShareCame { on, from: peer });
         }
-        let Some(held) = self.signing.sessions.get_mut(&task) else { return };
         match received {
             // A share that comes twice is a message that came twice: the first counts.
             Ok(Progress::Waiting) | Err(ShareFault::Repeated { .. }) => {}
-            Ok(Progress::Signed(signature)) => {
-                let signers: Vec<PublicKey> = held.session.signers().copied().collect();
-                self.end_session(task);
-                match self.lacking_cosignatures(task, &signers) {
-                    lacking if lacking.is_empty() => self.finish_task(task, signature),
-                    lacking => self.cosign_with_others(task, lacking),
+            Ok(Progress::Signed(signature)) => match self.lacking_cosignatures(task, &signers) {
+                lacking if lacking.is_empty() => {
+                    self.signing.sessions.end(&task);
+                    self.finish_task(task, signature);
                 }
-            }
+                lacking => self.cosign_with_others(task, lacking),
+            },
             Err(ShareFault::BadShares { evidence }) => {
                 reached!(self.marks, "a signer is caught");
-                let culprits = held.session.culprits().clone();
-                for validator in culprits {
+                for validator in culprits.iter().copied() {
                     let reason = alloc::format!(
                         "sent a bad signature share, which it signed; {} in all",
                         evidence.len()
@@ -155,7 +240,9 @@ impl Node {
                 for share in evidence {
                     self.accuse(Offence::BadShare(share));
                 }
-                self.retry(task);
+                // At once, and with others: they are not slow.
+                self.count("hypermesh", "signing_retries_total", 1);
+                self.signing.sessions.catch(task, culprits);
             }
             Err(fault @ ShareFault::InconsistentKeys) => {
                 let reason = fault.to_string();
@@ -168,85 +255,50 @@ impl Node {
         }
     }
 
-    pub(super) fn end_session(&mut self, task: Task) -> Option<Session> {
-        let held = self.signing.sessions.remove(&task)?;
-        self.signing.tasks.remove(&held.session.session());
-        Some(held)
+    // --- time ---
+
+    /// After which time a session is tried again, if it was not yet.
+    pub(in crate::node) fn session_timeout(&self) -> Duration {
+        let threshold = self.signing.committee.as_ref().map_or(1, |committee| committee.threshold());
+        self.signing.answer_times.timeout(threshold.saturating_sub(1))
     }
 
-    /// Asks other signers: those asked before were silent or lied.
-    pub(super) fn retry(&mut self, task: Task) {
-        let Some(mut held) = self.end_session(task) else { return };
-        reached!(self.marks, "a signature is tried again with other signers");
-        self.count("hypermesh", "signing_retries_total", 1);
-        // A peer that answers may have been passed over for one that does not, because its commitments were lost.
-        self.feed(&[task]);
-        let preference = self.preference();
-        match held.session.retry(&preference, &mut self.signing.stock) {
-            Ok(session) => {
-                let mut requests = BTreeMap::new();
-                self.ask(task, session, &mut requests);
-                self.send_requests(requests);
-            }
-            Err(_) => self.starve(task),
-        }
-    }
-
-    /// Notes that a task waits for commitments, and sees to it that they are asked for.
-    pub(super) fn starve(&mut self, task: Task) {
-        reached!(self.marks, "commitments have run out");
-        self.signing.starved.insert(task);
-        self.timers.start(Timer::Signing, self.now.mono.after(SIGNER_TIMEOUT));
+    /// Any number, which no other node draws at the same time.
+    pub(in crate::node) fn jitter(&mut self) -> u16 {
+        let mut bytes = [0; 2];
+        self.entropy.as_mut().fill(&mut bytes);
+        u16::from_le_bytes(bytes)
     }
 
     pub(in crate::node) fn on_signing_timeout(&mut self) {
         let now = self.now.mono;
-        let late = |held: &&Task| {
-            self.signing.sessions.get(held).is_some_and(|session| now.since(session.begun) >= SIGNER_TIMEOUT)
-        };
-        let mut late: Vec<Task> = self.signing.sessions.keys().filter(late).copied().collect();
-        let mut starved: Vec<Task> = core::mem::take(&mut self.signing.starved).into_iter().collect();
-        // Serial numbers follow from what clients sign, so their order must not decide who gets the commitments.
-        self.signing.turn = self.signing.turn.wrapping_add(1);
-        begin_at(&mut late, self.signing.turn);
-        begin_at(&mut starved, self.signing.turn);
-        late.into_iter().for_each(|task| self.retry(task));
-        starved.extend(core::mem::take(&mut self.signing.starved));
-        if !starved.is_empty() {
-            self.feed(&starved);
-            self.start_tasks(&starved);
+        for task in self.signing.sessions.overdue(now, ATTEMPT_SLICE_COUNT) {
+            let newest = self.signing.sessions.newest_attempt(&task);
+            let silent = newest.map(|session| session.missing()).unwrap_or_default();
+            if !silent.is_empty() {
+                self.count("hypermesh", "signing_retries_total", 1);
+            }
+            self.signing.silent.extend(silent.into_iter().map(|peer| (peer, now)));
+        }
+        for purpose in self.signing.starving.clone() {
+            match self.signing.sessions.ready_count(purpose) {
+                0 => _ = self.signing.starving.remove(&purpose),
+                waiting => self.want_commitments(purpose, waiting),
+            }
         }
         self.consider_shared();
-        let busy = !self.signing.sessions.is_empty() || !self.signing.starved.is_empty();
-        if busy || !self.signing.wanted_since.is_empty() {
-            self.timers.start(Timer::Signing, now.after(SIGNER_TIMEOUT));
+        let next = [self.signing.sessions.next_due(), self.next_want(), self.next_shared()];
+        if let Some(next) = next.into_iter().flatten().min() {
+            self.timers.bring_forward(Timer::Signing, next.max(Mono(now.0 + 1)));
         }
     }
 
-    /// Asks for commitments those of whom none are left: an offer may have been lost, or a request that spent one was
-    /// never signed. This node itself too: a share of its own that it could not derive has cost a commitment.
-    pub(super) fn feed(&mut self, tasks: &[Task]) {
-        let me = self.identity.public();
-        let stock = &self.signing.stock;
-        let none_left =
-            |peer: &PublicKey| tasks.iter().any(|task| stock.held_count(peer, task.purpose()) == 0);
-        let empty: Vec<PublicKey> = self.connected.iter().filter(|peer| none_left(peer)).copied().collect();
-        if none_left(&me) {
-            reached!(self.marks, "this node's own commitments have run out");
-            self.offer_anew(me);
-        } else {
-            let purposes: Vec<KeyPurpose> = tasks.iter().map(|task| task.purpose()).collect();
-            self.offer_commitments(me, false, &purposes);
-        }
-        for peer in empty {
-            self.ask_for_commitments(peer);
-        }
-    }
+    // --- ends ---
 
     /// Keeps a finished signature, on disk too.
     pub(super) fn keep_signature(&mut self, task: Task, signature: StrictSignature) {
-        self.signing.starved.remove(&task);
         self.signing.wanted_since.remove(&task);
+        self.signing.touched.insert(task);
         self.signing.finished.insert(task, signature);
         if let Task::RevocationList(number) = task {
             return self.keep_revocation_list(number, &signature);
@@ -270,31 +322,16 @@ impl Node {
             self.outbox.event(Event::Issued { serial, height: self.state.height() });
         }
     }
-}
 
-/// Rotates tasks so that each comes first in its turn.
-fn begin_at(tasks: &mut [Task], turn: usize) {
-    if let Some(first) = turn.checked_rem(tasks.len()) {
-        tasks.rotate_left(first);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::trustchain::ca::SerialNumber;
-    use alloc::collections::BTreeSet;
-
-    #[test]
-    fn every_task_comes_first_in_its_turn_whatever_its_serial_number() {
-        let serial = |byte| SerialNumber::from_operation(&crate::base::Digest([byte; 32]));
-        let tasks: BTreeSet<Task> = (1..=5).map(|byte| Task::Leaf(serial(byte))).collect();
-        let first = |turn| {
-            let mut tasks: Vec<Task> = tasks.iter().copied().collect();
-            begin_at(&mut tasks, turn);
-            tasks[0]
-        };
-        assert_eq!((0..5).map(first).collect::<BTreeSet<_>>(), tasks);
-        begin_at(&mut [], 3);
+    /// Ends what nobody waits for any more: its certificates are in the log, and whoever asks for one has it signed then.
+    pub(in crate::node) fn end_unwanted(&mut self) {
+        let signing = &mut self.signing;
+        let (certificates, checkpoints, needed) =
+            (&signing.certificates, &signing.checkpoints, &signing.needed_checkpoints);
+        signing.sessions.retain(|task| match task {
+            Task::Root | Task::Issuing(_) | Task::RevocationList(_) => true,
+            Task::Leaf(serial) => certificates.has(serial),
+            Task::Checkpoint(size) => checkpoints.has(size) || needed.has(*size),
+        });
     }
 }

@@ -47,10 +47,9 @@ impl Node {
         };
         match verify_finished(&key, &message, &claim.signature) {
             Ok(signature) => {
-                self.end_session(task);
+                self.signing.sessions.end(&task);
                 self.keep_signature(task, signature);
                 self.publish();
-                self.answer_waiting();
             }
             Err(SignatureError) => self.refute(from, given.claim, message),
         }

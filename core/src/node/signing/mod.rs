@@ -1,36 +1,38 @@
 //! Threshold signing, both sides: as coordinator this node gathers shares for what its clients wait for; as
 //! signer it gives shares for bytes that it derived itself.
 
+mod answer_times;
 mod authority;
 mod checkpoint;
 mod commitments;
 mod coordinator;
 mod finished;
+mod needed;
 mod revocation;
+mod sessions;
 mod signer;
 #[cfg(test)]
 #[cfg(not(hypermesh_simulation_crypto))]
 pub(in crate::node) mod tests;
 mod waiting;
+mod work;
 
 use crate::api::{IssuedCertificate, Response};
-use crate::base::{Digest, Mono, PublicKey, Reader as _, Size, StrictSignature, Table, WriteBatch};
-use crate::hypermesh::committee::{CommitmentPool, Committee, Signer, SigningSession};
+use crate::base::{Mono, PublicKey, Reader as _, Size, StrictSignature, Table, WriteBatch};
+use crate::hypermesh::committee::{CommitmentPool, Committee, KeyPurpose, Signer};
 use crate::node::commit::Committed;
 use crate::node::message::TaskSignature;
 use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::waiters::{WAITER_COUNT_MAX, Waiters};
-use crate::node::{Event, Node, OpenFault, RequestId};
+use crate::node::{Event, Node, OpenFault};
 use crate::state::{ActiveCommittee, Block, SystemAction, SystemOperation};
 use crate::trustchain::ca::SerialNumber;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::time::Duration;
+use needed::NeededCheckpoints;
 
-/// Signers that have not answered after this long are passed over for others.
-const SIGNER_TIMEOUT: Duration = Duration::from_millis(300);
 /// Which response a certificate is: several methods answer with one.
 pub(in crate::node) type CertificateResponse = fn(IssuedCertificate) -> Response;
 
@@ -47,25 +49,29 @@ pub(in crate::node) struct Signing {
     offered: BTreeSet<PublicKey>,
     /// When those that have not were asked last.
     offers_asked: Mono,
-    /// Sessions under way, by task.
-    sessions: BTreeMap<Task, Session>,
-    /// Their tasks, by the name that the shares bear.
-    tasks: BTreeMap<Digest, Task>,
-    /// Tasks that were asked for in the step under way; they are begun together at its end.
-    pub(in crate::node) fresh: BTreeSet<Task>,
-    /// Tasks that wait for commitments.
-    starved: BTreeSet<Task>,
-    /// How often tasks were tried again: another comes first each time.
-    turn: usize,
+    /// Commitments that were asked for and given.
+    supply: commitments::Supply,
+    /// Signatures under way.
+    sessions: sessions::Sessions,
+    /// Purposes for which there are too few commitments for what is ready to be signed.
+    starving: BTreeSet<KeyPurpose>,
+    /// How long signers take to answer.
+    answer_times: answer_times::AnswerTimes,
+    /// When each signer was last found silent, if it has not answered since.
+    silent: BTreeMap<PublicKey, Mono>,
+    /// Tasks that were asked for in the step under way, in this order; they are taken up together at its end.
+    pub(in crate::node) fresh: Vec<Task>,
+    /// Tasks that were signed in the step under way, or cosigned; who waits for them is answered at its end.
+    pub(in crate::node) touched: BTreeSet<Task>,
     /// Requests for blocks that this node has not applied yet.
     waiting: waiting::Waiting,
-    /// When each coordinator was last given new commitments because it named ones that this node does not have.
-    renewed: BTreeMap<PublicKey, Mono>,
+    /// Requests for shares that this node can give.
+    work: work::Work,
     /// Who waits for a certificate, and as what it is answered; and who for a checkpoint.
-    pub(in crate::node) certificates: Waiters<SerialNumber, (RequestId, CertificateResponse)>,
-    pub(in crate::node) checkpoints: Waiters<u64, RequestId>,
-    /// The checkpoints that answers with certificates need, by the log's size.
-    pub(in crate::node) log_sizes: BTreeMap<SerialNumber, u64>,
+    pub(in crate::node) certificates: Waiters<SerialNumber, CertificateResponse>,
+    pub(in crate::node) checkpoints: Waiters<u64>,
+    /// The checkpoints that answers with certificates need.
+    pub(in crate::node) needed_checkpoints: NeededCheckpoints,
     /// Finished signatures: those that the whole mesh shares, and those that someone waits for.
     pub(in crate::node) finished: BTreeMap<Task, StrictSignature>,
     /// Cosignatures by log size and validator.
@@ -85,34 +91,55 @@ pub(in crate::node) struct Signing {
 }
 
 impl Signing {
-    pub(in crate::node) fn sizes(&self, validators: usize) -> [Size; 12] {
+    pub(in crate::node) fn sizes(&self, validators: usize) -> Vec<Size> {
         let (requests, checkpoints) = (self.certificates.count(), self.checkpoints.count());
         let waited = self.checkpoints.thing_count() + self.certificates.thing_count();
         let cosigned_max = CHECKPOINTS_KEPT + 1 + waited;
-        [
+        let [asked, demand, renewed] = self.supply.counts();
+        let purposes = KeyPurpose::ALL.len() * validators;
+        let mut sizes = self.sessions.sizes().to_vec();
+        sizes.extend([
             Size::limited("peers that offered commitments", self.offered.len(), validators),
-            Size::unstated("signing sessions", self.sessions.len()),
-            Size::limited("tasks of signing sessions", self.tasks.len(), self.sessions.len()),
-            Size::unstated("tasks that wait for commitments", self.starved.len()),
+            self.answer_times.size(validators),
+            Size::limited("signers that were silent", self.silent.len(), validators),
             Size::limited(
-                "requests for shares that wait",
+                "requests for shares that wait for their blocks",
                 self.waiting.count(),
                 self.waiting.count_max(validators),
             ),
-            Size::limited("coordinators that were given new commitments", self.renewed.len(), validators),
+            Size::limited(
+                "requests for shares that wait for their turn",
+                self.work.count(),
+                validators * work::WORK_PER_COORDINATOR_COUNT_MAX,
+            ),
+            Size::limited("signers that were asked for commitments", asked, purposes),
+            Size::limited("coordinators' needs of commitments", demand, purposes),
+            Size::limited("coordinators that were given new commitments", renewed, validators),
             Size::limited("requests that wait for certificates", requests, WAITER_COUNT_MAX),
             Size::limited("requests that wait for checkpoints", checkpoints, WAITER_COUNT_MAX),
             Size::unstated("finished signatures", self.finished.len()),
             Size::limited("checkpoints with cosignatures", self.cosignatures.len(), cosigned_max),
             Size::unstated("signers without a cosignature", self.uncosigned.len()),
             Size::limited("signatures that came before their blocks", self.early.len(), validators),
-        ]
+        ]);
+        sizes
     }
-}
 
-struct Session {
-    session: SigningSession,
-    begun: Mono,
+    /// Nobody waits for a certificate any more.
+    pub(in crate::node) fn end_certificate(&mut self, serial: SerialNumber) {
+        self.sessions.end(&Task::Leaf(serial));
+        self.finished.remove(&Task::Leaf(serial));
+        if let Some(size) = self.needed_checkpoints.remove(&serial) {
+            self.end_checkpoint(size);
+        }
+    }
+
+    /// Ends the signing of a checkpoint, unless somebody waits for it, or for a certificate that needs it.
+    pub(in crate::node) fn end_checkpoint(&mut self, size: u64) {
+        if !self.checkpoints.has(&size) && !self.needed_checkpoints.has(size) {
+            self.sessions.end(&Task::Checkpoint(size));
+        }
+    }
 }
 
 impl Node {
@@ -167,8 +194,9 @@ impl Node {
             self.ask_for_commitments(peer);
             self.offer_anew(peer);
         }
-        self.offer_commitments(me, false, &[]);
-        self.timers.start(Timer::Signing, self.now.mono);
+        self.top_up(me, &[]);
+        self.signing.starving.clear();
+        self.timers.bring_forward(Timer::Signing, self.now.mono);
     }
 
     /// Whether this node can give signature shares.
@@ -194,6 +222,7 @@ impl Node {
         {
             self.activate(&active);
         }
+        self.forget_finished();
         self.tell_issuing();
         self.derive_revocation_list();
         for (coordinator, requests) in self.signing.waiting.take(committed.height) {
@@ -206,12 +235,23 @@ impl Node {
         self.want_shared(committed.block.header.time);
     }
 
+    /// Does a slice of what there is to sign. What is left has its turn after what has come meanwhile: votes go first.
+    pub(in crate::node) fn work_on_signing(&mut self) {
+        let attempted = self.make_attempts();
+        // Others' shares are on their way while this node gives its own.
+        if attempted == 0 {
+            let _given = self.give_shares();
+        }
+        if self.has_signing_work() {
+            self.timers.set(Timer::Work, Mono(self.now.mono.0 + 1));
+        }
+    }
+
     /// Forgets finished signatures that nobody waits for any more.
     pub(in crate::node) fn forget_finished(&mut self) {
         let signing = &mut self.signing;
         let newest = signing.cosignatures.keys().rev().nth(CHECKPOINTS_KEPT).copied().unwrap_or_default();
-        let needed: BTreeSet<u64> = signing.log_sizes.values().copied().collect();
-        let waited = |size: &u64| signing.checkpoints.has(size) || needed.contains(size);
+        let waited = |size: &u64| signing.checkpoints.has(size) || signing.needed_checkpoints.has(*size);
         signing.cosignatures.retain(|size, _| *size > newest || waited(size));
         signing.uncosigned.retain(|(task, _)| match task {
             Task::Checkpoint(size) => signing.cosignatures.contains_key(size),

@@ -85,9 +85,7 @@ impl Node {
         }
         if let Some((old, _)) = derived.pop_first() {
             // Nobody can sign it any more, and a newer one says all that it would have said.
-            let task = Task::RevocationList(old);
-            self.signing.starved.remove(&task);
-            self.end_session(task);
+            self.signing.sessions.end(&Task::RevocationList(old));
         }
     }
 
@@ -134,12 +132,18 @@ impl Node {
             return self.outbox.respond(id, Err(fault));
         }
         self.signing.lists.waiting.push((id, wanted));
-        self.signing.fresh.insert(Task::RevocationList(newest));
+        self.signing.touched.insert(Task::RevocationList(newest));
+        self.signing.fresh.push(Task::RevocationList(newest));
     }
 
     /// The list that this node shows: the newest that is signed.
     pub(in crate::node) fn signed_list(&self) -> Option<&PublishedList> {
         self.signing.lists.signed.as_ref()
+    }
+
+    /// A request waits for a list no more.
+    pub(in crate::node) fn abandon_revocation_list(&mut self, id: RequestId) {
+        self.signing.lists.waiting.retain(|(waiting, _)| *waiting != id);
     }
 
     /// The newest signed list, and the number of the newest that there is.

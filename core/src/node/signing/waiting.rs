@@ -43,6 +43,11 @@ impl Waiting {
         true
     }
 
+    /// Whether messages of a coordinator wait.
+    pub(super) fn has(&self, coordinator: &PublicKey) -> bool {
+        self.by_coordinator.get(coordinator).is_some_and(|queue| !queue.messages.is_empty())
+    }
+
     /// How many messages wait.
     pub(super) fn count(&self) -> usize {
         self.by_coordinator.values().map(|queue| queue.messages.len()).sum()

@@ -174,10 +174,18 @@ impl Node {
         last.map_or((None, soon), |followed| (Some(followed.traced.id), followed.traced.deadline))
     }
 
+    /// The caller of a request waits no more.
+    pub(super) fn trace_abandoned(&mut self, request: RequestId) {
+        if let Some(Followed { traced, .. }) = self.traces.requests.remove(&request) {
+            self.note(traced.id, self.now, TraceEvent::Abandoned);
+        }
+    }
+
     /// Notes what goes out.
     pub(super) fn note_output(&mut self, output: &Output) {
         match output {
             Output::Respond { id, response } => {
+                self.admission.end(self.now.mono, *id);
                 if let Some(Followed { traced, issues }) = self.traces.requests.remove(id) {
                     let fault = response.as_ref().err().map(|fault: &ApiFault| fault.kind);
                     self.note(traced.id, self.now, TraceEvent::Answered { fault });

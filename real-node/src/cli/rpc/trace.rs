@@ -123,6 +123,7 @@ fn words(event: &TraceEvent, names: &BTreeMap<PublicKey, String>) -> String {
     match event {
         TraceEvent::Received { method } => format!("call {method} came in"),
         TraceEvent::TakenUp => "taken up by the node".to_owned(),
+        TraceEvent::Abandoned => "caller disconnected; the operation may still commit".to_owned(),
         TraceEvent::Batched { sequence } => format!("put into batch {sequence}, whose proofs are made"),
         TraceEvent::BatchSent { sequence } => format!("batch {sequence} proved, and sent to the validators"),
         TraceEvent::BatchHandedOver { sequence } => {

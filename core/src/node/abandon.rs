@@ -1,0 +1,154 @@
+//! Requests whose callers wait no more: work that was done for them alone ends.
+//!
+//! An operation that is in no batch yet is taken out of its line. One that is in a batch may still be ordered, and is then
+//! executed like any other: nobody can take it back. What is executed and not signed is not signed now; whoever asks for the
+//! certificate has it signed then.
+
+use super::submit::{Queued, Submission, Want};
+use super::{Node, RequestId};
+use crate::base::{Mono, reached};
+use crate::state::{CheckedOperation, OperationId};
+use alloc::vec::Vec;
+
+impl Submission {
+    /// A request waits no more for its operation, or for a batch of another's. Whether an operation was taken out of its
+    /// line for that.
+    fn abandon(&mut self, request: RequestId) -> bool {
+        self.foreign.abandon(request);
+        let deserted = self.waiting.remove(request).filter(|operation| self.waiting.is_deserted(operation));
+        let Some(operation) = deserted.filter(|operation| self.leave_line(operation)) else { return false };
+        self.waiting.take(&operation);
+        true
+    }
+
+    /// An operation has its receipt, or was refused for good: it is not to be in a batch any more. Gives who waits for it.
+    pub(super) fn end(&mut self, operation: &OperationId) -> Vec<(RequestId, Want)> {
+        self.leave_line(operation);
+        self.waiting.take(operation)
+    }
+
+    /// Takes a client's operation out of its line, if it stands there. Whether it did.
+    fn leave_line(&mut self, operation: &OperationId) -> bool {
+        let Some(Queued { owner, .. }) = self.queued.remove(operation) else { return false };
+        self.lines.remove(&owner, operation);
+        true
+    }
+
+    /// Drops clients' operations that are in no batch.
+    pub(super) fn drop_queued(&mut self) {
+        let queued = core::mem::take(&mut self.queued);
+        self.lines.retain(|operation| !queued.contains_key(&operation.id));
+        for operation in queued.keys() {
+            self.waiting.take(operation);
+        }
+    }
+
+    /// Puts operations that were in a batch back into their lines, but for those that nobody waits for any more.
+    pub(super) fn put_back(&mut self, now: Mono, operations: Vec<CheckedOperation>) {
+        let (deserted, wanted): (Vec<_>, Vec<_>) =
+            operations.into_iter().partition(|operation| self.waiting.is_deserted(&operation.id));
+        for operation in deserted {
+            self.waiting.take(&operation.id);
+        }
+        for operation in wanted.iter().filter(|operation| self.waiting.has(&operation.id)) {
+            let queued = Queued { owner: operation.operation.body.owner, since: now };
+            self.queued.insert(operation.id, queued);
+        }
+        self.lines.put_back(wanted);
+    }
+}
+
+impl Node {
+    pub(super) fn on_cancelled(&mut self, id: RequestId) {
+        self.trace_abandoned(id);
+        if self.admission.abandon(id) {
+            self.count("hypermesh", "requests_abandoned_total", 1);
+        }
+        if self.submission.abandon(id) {
+            reached!(self.marks, "an abandoned operation is taken out of its line");
+        }
+        self.abandon_revocation_list(id);
+        let signing = &mut self.signing;
+        let serial =
+            signing.certificates.remove(id).filter(|serial| signing.certificates.is_deserted(serial));
+        let size = signing.checkpoints.remove(id).filter(|size| signing.checkpoints.is_deserted(size));
+        if let Some(serial) = serial {
+            signing.certificates.take(&serial);
+            signing.end_certificate(serial);
+        }
+        if let Some(size) = size {
+            signing.checkpoints.take(&size);
+            signing.end_checkpoint(size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::PublicKey;
+    use crate::state::tests::kit::{Mesh, alice, bob, transfer};
+
+    fn operations() -> Vec<CheckedOperation> {
+        let mut mesh = Mesh::new();
+        let genesis = mesh.genesis_hash();
+        let operation = |amount| mesh.operation(&alice(), transfer(&bob(), amount)).check(&genesis).unwrap();
+        (1..=3).map(operation).collect()
+    }
+
+    fn queue(submission: &mut Submission, operation: &CheckedOperation, requests: &[u64]) {
+        for request in requests {
+            assert_eq!(submission.waiting.push(operation.id, RequestId(*request), Want::Transferred), Ok(()));
+        }
+        submission.put_back(Mono(0), alloc::vec![operation.clone()]);
+    }
+
+    /// What an owner's operations that wait are, and those that clients sent, and how many are waited for.
+    fn held(submission: &Submission, owner: &PublicKey) -> (Vec<OperationId>, usize, usize) {
+        let waiting = submission.waiting_of(owner).map(|operation| operation.id).collect();
+        (waiting, submission.queued.len(), submission.waiting.thing_count())
+    }
+
+    #[test]
+    fn an_operation_that_all_have_left_costs_its_owner_nothing_any_more() {
+        let (operations, owner) = (operations(), alice().public());
+        let mut submission = Submission::default();
+        queue(&mut submission, &operations[0], &[1, 2]);
+        queue(&mut submission, &operations[1], &[3]);
+        let [one, two] = [operations[0].id, operations[1].id];
+        assert!(!submission.abandon(RequestId(1)), "another waits for it still");
+        assert_eq!(held(&submission, &owner), (alloc::vec![two, one], 2, 2));
+        assert!(submission.abandon(RequestId(2)));
+        assert!(!submission.abandon(RequestId(2)));
+        assert_eq!(held(&submission, &owner), (alloc::vec![two], 1, 1));
+        assert_eq!(submission.end(&two), [(RequestId(3), Want::Transferred)]);
+        assert_eq!(held(&submission, &owner), (Vec::new(), 0, 0));
+    }
+
+    #[test]
+    fn an_operation_that_was_left_while_it_was_in_a_batch_is_not_put_into_another() {
+        let (operations, owner) = (operations(), alice().public());
+        let mut submission = Submission::default();
+        queue(&mut submission, &operations[0], &[1]);
+        queue(&mut submission, &operations[1], &[2]);
+        let batch = submission.lines.gather(usize::MAX);
+        submission.queued.clear();
+        assert!(!submission.abandon(RequestId(1)), "it is in a batch");
+        assert!(submission.waiting.has(&operations[0].id), "who asks again does not put it there twice");
+        // One of the node's own, which no request waits for, stays.
+        submission.put_back(Mono(5), batch.into_iter().chain([operations[2].clone()]).collect());
+        let left = alloc::vec![operations[1].id, operations[2].id];
+        assert_eq!(held(&submission, &owner), (left, 1, 1));
+    }
+
+    #[test]
+    fn operations_that_clients_sent_are_dropped_with_them_and_own_ones_stay() {
+        let (operations, owner) = (operations(), alice().public());
+        let mut submission = Submission::default();
+        queue(&mut submission, &operations[0], &[1]);
+        queue(&mut submission, &operations[2], &[]);
+        assert_eq!(submission.waiting.dismiss().len(), 1);
+        submission.drop_queued();
+        assert_eq!(held(&submission, &owner), (alloc::vec![operations[2].id], 0, 0));
+    }
+}
