@@ -27,6 +27,12 @@ impl Run {
         Self { samples: times.len(), p50_ms: at(0.5), p99_ms: at(0.99), rate }
     }
 
+    /// How many a second.
+    #[must_use]
+    pub const fn rate(&self) -> f64 {
+        self.rate
+    }
+
     /// A run of which only the rate is known, and how many there were.
     #[must_use]
     pub const fn of_rate(samples: usize, rate: f64) -> Self {

@@ -61,7 +61,16 @@ impl Options {
 
     /// The parts in the order of the table; the one that kills a node is the last of its mesh.
     fn parts(&self) -> Vec<Part> {
-        let all = [Part::Idle, Part::Proofs, Part::Calls, Part::Dns, Part::Stores, Part::Growth, Part::Mesh];
+        let all = [
+            Part::Idle,
+            Part::Proofs,
+            Part::Calls,
+            Part::Dns,
+            Part::Stores,
+            Part::Growth,
+            Part::Overload,
+            Part::Mesh,
+        ];
         all.into_iter().filter(|part| self.only.is_empty() || self.only.contains(part)).collect()
     }
 }
@@ -81,6 +90,9 @@ enum Role {
         #[arg(long)]
         port: u16,
     },
+    /// Keeps a processor busy until standard input ends
+    #[command(hide = true)]
+    Spin,
 }
 
 fn main() -> ExitCode {
@@ -92,6 +104,10 @@ fn main() -> ExitCode {
     let compare = Compare::parse();
     let outcome = match &compare.role {
         Some(Role::ServeEcho { port }) => measure::serve_echo(*port).map(|()| ExitCode::SUCCESS),
+        Some(Role::Spin) => {
+            measure::spin();
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Role::Measure { out }) => {
             measure::run(&compare.options).and_then(|measured| keep(out, &measured))
         }

@@ -6,15 +6,12 @@ use hypermesh_benches::Level;
 use std::time::{Duration, Instant};
 
 /// Clock ticks of `/proc` in a second: the same on every Linux (`getconf CLK_TCK`).
-const TICKS: f64 = 100.0;
+pub(super) const TICKS: f64 = 100.0;
 
 /// Processor time a node, in per cent of a core, and the most memory of any node.
 pub(super) async fn levels(session: &Session, scale: usize) -> Result<Vec<Level>, String> {
     let nodes = session.peers.len();
-    let processes: Vec<u32> = (1..=nodes)
-        .map(|number| NodeFolder::new(session.folder.join(format!("node-{number}"))).process())
-        .collect::<Option<_>>()
-        .ok_or("a node does not say which process it is")?;
+    let processes = processes(session)?;
     let ticks = || processes.iter().map(|process| ticks(*process)).sum::<Result<f64, String>>();
     // Two beacons of a devnet at least, so that each node makes its tickets meanwhile.
     let watched = Duration::from_secs(if scale > 1 { 90 } else { 35 });
@@ -35,13 +32,20 @@ pub(super) async fn levels(session: &Session, scale: usize) -> Result<Vec<Level>
     ])
 }
 
+/// The processes of the nodes.
+pub(super) fn processes(session: &Session) -> Result<Vec<u32>, String> {
+    let process = |number| NodeFolder::new(session.folder.join(format!("node-{number}"))).process();
+    let processes: Option<Vec<u32>> = (1..=session.peers.len()).map(process).collect();
+    processes.ok_or_else(|| "a node does not say which process it is".into())
+}
+
 fn read(process: u32, file: &str) -> Result<String, String> {
     let path = format!("/proc/{process}/{file}");
     std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))
 }
 
 /// Processor time of all its threads, in clock ticks: fields 14 and 15 (proc(5)).
-fn ticks(process: u32) -> Result<f64, String> {
+pub(super) fn ticks(process: u32) -> Result<f64, String> {
     let stat = read(process, "stat")?;
     // The program's name, in parentheses, may have spaces.
     let behind = stat.rsplit_once(')').map(|(_, behind)| behind).unwrap_or_default();

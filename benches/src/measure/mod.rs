@@ -5,12 +5,14 @@ mod child;
 mod dns;
 mod idle;
 mod mesh;
+mod overload;
 mod proofs;
 mod session;
 mod stores;
 mod trustchain;
 
 pub(crate) use calls::serve as serve_echo;
+pub(crate) use overload::spin;
 
 use crate::Options;
 use child::Tools;
@@ -36,6 +38,8 @@ pub(crate) enum Part {
     Stores,
     /// Certificates as the mesh and its clients grow: meshes of 4, 7 and 16, 1 to 1000 clients
     Growth,
+    /// Certificates for 1,000 clients on processors with busy neighbours, and how soon the mesh is calm after them
+    Overload,
 }
 
 /// What came of it.
@@ -82,6 +86,10 @@ async fn measure(options: &Options) -> Result<Measured, String> {
             Part::Calls => calls::figures(&tools, scale, runs).await?,
             Part::Dns => dns::figures(&session, &tools, scale, runs).await?,
             Part::Stores => stores::figures(&session, &tools, scale, runs).await?,
+            Part::Overload => {
+                let (figures, levels) = overload::figures(&session, scale).await?;
+                Measured { figures, levels, ..Measured::default() }
+            }
             Part::Growth => {
                 Measured { figures: mesh::growth(&session, scale, runs).await?, ..Measured::default() }
             }

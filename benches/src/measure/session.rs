@@ -8,6 +8,7 @@ use hypermesh_core::state::Operation;
 use hypermesh_sim::world::Owner;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use stoq::{CallOptions, Client, ClientConfig, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
@@ -21,7 +22,15 @@ pub(super) struct Session {
     pub(super) folder: PathBuf,
     pub(super) peers: Vec<Peer>,
     pub(super) client: Client,
-    nonce: AtomicU64,
+    nonce: Arc<AtomicU64>,
+}
+
+/// Makes requests for certificates, for a task of its own.
+#[derive(Clone)]
+pub(super) struct Issuer {
+    key: SecretKey,
+    genesis: Digest,
+    nonce: Arc<AtomicU64>,
 }
 
 impl Session {
@@ -35,7 +44,7 @@ impl Session {
         let peers = peers.map(|node| Peer { addr: node.address, expect: Expect::Key(node.key) }).collect();
         let client = client(&key)?;
         // It differs from run to run, too.
-        let nonce = AtomicU64::new(wall().0.wrapping_mul(1 << 20));
+        let nonce = Arc::new(AtomicU64::new(wall().0.wrapping_mul(1 << 20)));
         Ok(Self { key, genesis: context.genesis, folder, peers, client, nonce })
     }
 
@@ -54,8 +63,21 @@ impl Session {
 
     /// Asks for a certificate for a name that nobody has asked for yet.
     pub(super) fn issue(&self) -> Result<Operation, String> {
-        let nonce = self.nonce();
-        operation(&self.owner().issue(nonce, &[&format!("n{nonce}.demo.hypermesh")]))
+        self.issuer().issue()
+    }
+
+    /// Who asks for certificates as this session does.
+    pub(super) fn issuer(&self) -> Issuer {
+        Issuer { key: self.key.clone(), genesis: self.genesis, nonce: Arc::clone(&self.nonce) }
+    }
+}
+
+impl Issuer {
+    /// Asks for a certificate for a name that nobody has asked for yet.
+    pub(super) fn issue(&self) -> Result<Operation, String> {
+        let nonce = self.nonce.fetch_add(1, Relaxed);
+        let owner = Owner::new(self.key.clone(), self.genesis, wall());
+        operation(&owner.issue(nonce, &[&format!("n{nonce}.demo.hypermesh")]))
     }
 }
 
