@@ -27,7 +27,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     stage.world.heal();
     // Whoever was told that quorum is missing asks again, too late.
     let asked = if refused { stage.ask_again(lonely, asked)? } else { asked };
-    let fault = stage.refusal(&asked)?;
+    let fault = stage.refusal_for_good(lonely, asked)?;
     ensure(fault.message.contains("expired"), &format!("refused for another reason: {fault}"))?;
     stage.issue(lonely).map(|_| ())
 }

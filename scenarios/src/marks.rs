@@ -27,6 +27,7 @@ pub(crate) const REACHES: &[(&str, &[&str])] = &[
             "an abandoned operation is taken out of its line",
         ],
     ),
+    ("flapping-link", &["lost commitments are asked for again"]),
     ("unreadable-disk-starves-no-signer", &["this node's own commitments have run out"]),
     ("refused-operations", &["an operation is refused beforehand"]),
     ("crash-and-restart", &["a block without a verdict is endorsed"]),

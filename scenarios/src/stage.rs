@@ -1,8 +1,8 @@
 //! What scenarios have in common: a mesh that is ready, owners who ask, answers that are checked.
 
 use hypermesh_core::api::{
-    ApiFault, CertificateRequestBySerial, CertificateState, DnsRequest, IssuedCertificate, Request, Response,
-    RevocationListRequest, TrustBundleRequest, ValidateCertificateRequest, read,
+    ApiFault, CertificateRequestBySerial, CertificateState, DnsRequest, FaultKind, IssuedCertificate,
+    Request, Response, RevocationListRequest, TrustBundleRequest, ValidateCertificateRequest, read,
 };
 use hypermesh_core::base::{SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How long a mesh may take to generate its keys, and anything else that is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// After how long, and how often, a node that is not sure is asked again.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
+const ASKED_AGAIN_MAX: usize = 20;
 /// The name that the client asks certificates for.
 pub(crate) const NAME: &str = "web.demo.hypermesh";
 
@@ -337,6 +340,20 @@ impl Stage {
             Err(fault) => Ok(fault),
             other => Err(unexpected("a refusal", &other)),
         }
+    }
+
+    /// What a node refuses for good: as long as it says that it is not sure, it is asked again.
+    pub(crate) fn refusal_for_good(&mut self, place: Place, asked: Asked) -> Result<ApiFault, RunFault> {
+        let mut fault = self.refusal(&asked)?;
+        for _ in 0..ASKED_AGAIN_MAX {
+            if fault.kind != FaultKind::Unavailable {
+                break;
+            }
+            self.world.run_for(ASKED_AGAIN_AFTER)?;
+            let again = self.ask(place, asked.request.clone());
+            fault = self.refusal(&again)?;
+        }
+        Ok(fault)
     }
 
     fn verify(&self, issued: &IssuedCertificate) -> Result<(), RunFault> {

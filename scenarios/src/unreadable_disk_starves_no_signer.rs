@@ -14,7 +14,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 /// More retries than a node has commitments of its own at first.
-const UNREADABLE: Duration = Duration::from_secs(4);
+const UNREADABLE: Duration = Duration::from_secs(20);
 
 fn play(stage: &mut Stage) -> Result<(), RunFault> {
     stage.begin()?;

@@ -6,7 +6,7 @@
 //! has asked for waits here.
 
 use super::answer_times::{TIMEOUT_MIN, backed_off};
-use crate::base::{Mono, PublicKey};
+use crate::base::{Mono, PublicKey, reached};
 use crate::hypermesh::committee::{KeyPurpose, first_count, outstanding_count_max};
 use crate::node::message::{CommitmentsOffered, CommitmentsWanted, Message};
 use crate::node::timers::Timer;
@@ -89,6 +89,16 @@ impl Node {
         }
         if let Some(again) = self.next_want() {
             self.timers.bring_forward(Timer::Signing, again);
+        }
+    }
+
+    /// Asks linked signers for commitments of whom this node holds none: what they offered is lost. Those of the others may
+    /// suffice, and yet be of signers that do not answer.
+    pub(super) fn replace_lost(&mut self, purpose: KeyPurpose) {
+        let stock = &self.signing.stock;
+        if self.connected.iter().any(|peer| stock.held_count(peer, purpose) == 0) {
+            reached!(self.marks, "lost commitments are asked for again");
+            self.want_commitments(purpose, first_count(purpose));
         }
     }
 
@@ -249,9 +259,10 @@ impl Node {
         }
     }
 
-    /// A link was lost: what its peer offered is void.
+    /// A link was lost: what its peer offered is void, and does not count as held.
     pub(in crate::node) fn forget_offers(&mut self, peer: &PublicKey) {
         self.signing.offered.remove(peer);
+        self.signing.stock.forget(peer);
     }
 
     /// Whether nonces of a coordinator may be destroyed because their commitments are lost. Not each time that it says so:

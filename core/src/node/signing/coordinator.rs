@@ -65,6 +65,7 @@ impl Node {
         let mut asked = Asked::new();
         let mut count = 0;
         for purpose in SERVED {
+            let before = count;
             while count < ATTEMPT_SLICE_COUNT
                 && self.may_attempt(purpose)
                 && let Some(task) = self.signing.sessions.next_ready(purpose)
@@ -75,6 +76,9 @@ impl Node {
                 }
                 count += 1;
                 self.attempt(task, &preference, &mut asked);
+            }
+            if count > before {
+                self.replace_lost(purpose);
             }
         }
         self.send_requests(asked);
