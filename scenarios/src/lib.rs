@@ -44,6 +44,7 @@ mod lies_cost_the_bond;
 mod locked_block_is_proposed_again;
 mod lossy_links;
 mod lost_wal_abstains;
+mod low_key_starves_no_one;
 mod lying_proposer_is_found_out;
 #[cfg(test)]
 mod marks;
@@ -139,6 +140,7 @@ pub const SCENARIOS: &[Scenario] = &[
     bond_and_unbond::SCENARIO,
     fees_follow_the_load::SCENARIO,
     unpaid_operations_cost_nobody::SCENARIO,
+    low_key_starves_no_one::SCENARIO,
     history_adds_up::SCENARIO,
     name_lapses_and_is_freed::SCENARIO,
     missed_audits::SCENARIO,
@@ -258,7 +260,7 @@ mod tests {
     }
 
     scenarios! {
-        burst_does_not_outlive_its_clients
+        burst_does_not_outlive_its_clients low_key_starves_no_one
         calm_issuance hundred_at_once repeat_elsewhere refused_operations transfer_and_names crash_and_restart
         power_loss dead_signer bad_shares partition_halves partition_one lossy_links flapping_link interrupted_generation
         generation_power_loss absent_in_generation wiped_disk rebuilt_in_turn standstill_is_seen_by_a_slow_clock twins

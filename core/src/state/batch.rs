@@ -206,8 +206,13 @@ impl CheckedBatch {
         statement(&self.batch, self.root)
     }
 
-    /// This whole batch as it is in a block that keeps these of its operations. `kept` has an entry for each.
-    pub(super) fn keeping(&self, kept: &[bool]) -> Batch {
+    /// This whole batch as it is in a block that keeps these of its operations. `kept` has an entry for each. A batch from
+    /// which operations were left out already stays as it is if all others are kept; no more can be left out of it.
+    #[must_use]
+    pub fn keeping(&self, kept: &[bool]) -> Batch {
+        if kept.iter().all(|kept| *kept) {
+            return self.batch.clone();
+        }
         let pairs = || self.batch.operations.iter().zip(kept);
         let operations = pairs().filter(|(_, kept)| **kept).map(|(operation, _)| operation.clone()).collect();
         let omitted = omit(ids(&self.operations), kept);

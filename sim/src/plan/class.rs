@@ -227,6 +227,10 @@ classes! {
     SplitView = "split-view", Byzantine, Both;
     /// A node hands on a finished signature, or a cosignature, that holds by ZIP-215 and that no other implementation accepts.
     TwistedSignature = "twisted-signature", Byzantine, Both;
+    /// A batch comes whose operations nobody pays for.
+    UnpaidOperations = "unpaid-operations", Byzantine, Both;
+    /// A node proposes a block with a single operation of a batch, and leaves out the others.
+    ShortenedBatch = "shortened-batch", Byzantine, Both;
     /// A batch comes under a member's stolen key.
     StolenMemberKey = "stolen-member-key", Byzantine, Both;
     /// A node's key is on two machines that run.

@@ -56,6 +56,19 @@ impl Liar {
                 let batches = batches.map(Arc::new).collect();
                 Some(rebuilt(state, block, 0, batches, |operation| !reveals(operation)))
             }
+            Lie::ShortenedBatches => {
+                let genesis = scene.genesis();
+                let mut batches = Vec::new();
+                for batch in &block.body.batches {
+                    let checked = batch.clone().check_included(&genesis).ok()?;
+                    let kept: Vec<bool> = (0..checked.operations.len()).map(|place| place == 0).collect();
+                    let shortened =
+                        if batch.omitted.is_empty() { checked.keeping(&kept) } else { batch.clone() };
+                    batches.push(Arc::new(shortened.check_included(&genesis).ok()?));
+                }
+                let forged = rebuilt(state, block, 0, batches, |_| true);
+                (forged.body != block.body).then_some(forged)
+            }
             Lie::WrongStateRoot => with(Header { state_root: flipped(header.state_root), ..header.clone() }),
             Lie::WrongLogRoot => with(Header { log_root: flipped(header.log_root), ..header.clone() }),
             Lie::WrongTime => with(Header { time: state.time(), ..header.clone() }),

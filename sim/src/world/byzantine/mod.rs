@@ -130,7 +130,10 @@ lies! {
     StolenMemberKey => Some(FaultClass::StolenMemberKey), true;
     /// It submits batches with four good proofs of operations that nobody pays for: expired ones, ones of an empty account,
     /// ones that cost more than their limit, and repeats.
-    UnpaidOperations => None, false;
+    UnpaidOperations => Some(FaultClass::UnpaidOperations), true;
+    /// It proposes blocks with no more than the first operation of each batch, and leaves out the others, as it may where they do
+    /// not fit.
+    ShortenedBatches => Some(FaultClass::ShortenedBatch), true;
     /// Its key is on a second machine that runs too.
     Twin => Some(FaultClass::Twin), true;
     /// It answers clients with records that nobody set.
