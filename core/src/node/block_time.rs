@@ -37,32 +37,39 @@ pub(super) fn proposal_time(wall: UnixMillis, parent: UnixMillis) -> UnixMillis 
 }
 
 /// How many milliseconds a fresh proposal has to wait until it may be judged; zero if it is judged at once.
-pub(super) fn verdict_ms_wait(block: UnixMillis, wall: UnixMillis, parent: UnixMillis) -> u64 {
+fn verdict_ms_wait(block: UnixMillis, wall: UnixMillis, parent: UnixMillis) -> u64 {
     if block <= parent.plus(BLOCK_MS_STEP) { 0 } else { block.since(wall.plus(BLOCK_MS_AHEAD_MAX)) }
 }
 
-/// Proposals from the future, each with the moment at which it may be judged.
+/// Proposals from the future.
 #[derive(Default)]
-pub(super) struct Deferred(BTreeMap<Digest, (Mono, Proposed)>);
+pub(super) struct Deferred(BTreeMap<Digest, DeferredProposal>);
+
+/// A proposal, the time of its block, and when it is looked at again.
+#[derive(Clone)]
+pub(super) struct DeferredProposal {
+    pub(super) proposed: Proposed,
+    pub(super) time: UnixMillis,
+    pub(super) due: Mono,
+}
 
 impl Deferred {
-    pub(super) fn insert(&mut self, due: Mono, value_id: Digest, proposed: Proposed) {
-        self.0.insert(value_id, (due, proposed));
+    pub(super) fn insert(&mut self, value_id: Digest, proposal: DeferredProposal) {
+        self.0.insert(value_id, proposal);
     }
 
     pub(super) fn remove(&mut self, value_id: &Digest) -> Option<Proposed> {
-        self.0.remove(value_id).map(|(_, proposed)| proposed)
+        self.0.remove(value_id).map(|deferred| deferred.proposed)
     }
 
     /// When the first of them is due.
     pub(super) fn next_due(&self) -> Option<Mono> {
-        self.0.values().map(|(due, _)| *due).min()
+        self.0.values().map(|deferred| deferred.due).min()
     }
 
     /// Takes out those that are due. The others go on waiting, whatever waits beside them.
-    pub(super) fn take_due(&mut self, now: Mono) -> Vec<(Digest, Proposed)> {
-        let due = self.0.extract_if(.., |_, (due, _)| *due <= now);
-        due.map(|(value_id, (_, proposed))| (value_id, proposed)).collect()
+    pub(super) fn take_due(&mut self, now: Mono) -> Vec<(Digest, DeferredProposal)> {
+        self.0.extract_if(.., |_, deferred| deferred.due <= now).collect()
     }
 
     pub(super) fn clear(&mut self) {
@@ -116,16 +123,28 @@ impl Node {
         }
     }
 
-    /// Puts off the verdict on a block from the future until its time has come.
-    pub(super) fn defer_verdict(&mut self, value_id: Digest, proposed: &Proposed, ms_wait: u64) {
+    /// Puts off the verdict on a proposal of a block that is from the future. Whether it is.
+    pub(super) fn defer_verdict(&mut self, value_id: Digest, proposed: &Proposed, time: UnixMillis) -> bool {
+        let ms_wait = verdict_ms_wait(time, self.wall(), self.state.time());
+        if ms_wait == 0 {
+            return false;
+        }
         reached!(self.marks, "a verdict is put off");
         let due = self.now.mono.after(Duration::from_millis(ms_wait));
-        self.ordering.deferred.insert(due, value_id, proposed.clone());
+        let proposed = proposed.clone();
+        self.ordering.deferred.insert(value_id, DeferredProposal { proposed, time, due });
         self.set_verdict_timer();
+        true
     }
 
     pub(super) fn on_deferred_verdict(&mut self) {
-        for (value_id, proposed) in self.ordering.deferred.take_due(self.now.mono) {
+        for (value_id, DeferredProposal { proposed, time, .. }) in
+            self.ordering.deferred.take_due(self.now.mono)
+        {
+            // The two clocks differ: what the one has waited for, the other may still be short of.
+            if self.defer_verdict(value_id, &proposed, time) {
+                continue;
+            }
             if let Some(valid) = self.judge(value_id, &proposed, false) {
                 self.drive(Input::Verdict { value_id, valid });
             }
@@ -192,8 +211,9 @@ mod tests {
         }
     }
 
-    fn proposed() -> Proposed {
-        Proposed { proposer: PublicKey([1; 32]), value: [].into() }
+    fn due_at(due: u64) -> DeferredProposal {
+        let proposed = Proposed { proposer: PublicKey([1; 32]), value: [].into() };
+        DeferredProposal { proposed, time: WALL, due: Mono(due) }
     }
 
     #[test]
@@ -201,7 +221,7 @@ mod tests {
         let (near, far) = (Digest([1; 32]), Digest([2; 32]));
         for order in [[(near, 10), (far, 1_000)], [(far, 1_000), (near, 10)]] {
             let mut deferred = Deferred::default();
-            order.into_iter().for_each(|(id, due)| deferred.insert(Mono(due), id, proposed()));
+            order.into_iter().for_each(|(id, due)| deferred.insert(id, due_at(due)));
             assert_eq!(deferred.next_due(), Some(Mono(10)));
             assert!(deferred.take_due(Mono(9)).is_empty());
             let due: Vec<Digest> = deferred.take_due(Mono(10)).into_iter().map(|(id, _)| id).collect();

@@ -1,6 +1,6 @@
 //! Building a block when it is this node's turn, and judging those of others.
 
-use super::block_time::{proposal_time, verdict_ms_wait};
+use super::block_time::proposal_time;
 use super::{Event, Node};
 use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, reached};
@@ -64,9 +64,7 @@ impl Node {
         let Some(block) = Block::from_bytes(&proposed.value) else { return Some(false) };
         if is_fresh {
             self.note_clock(proposed.proposer, block.header.time);
-            let ms_wait = verdict_ms_wait(block.header.time, self.wall(), self.state.time());
-            if ms_wait > 0 {
-                self.defer_verdict(value_id, proposed, ms_wait);
+            if self.defer_verdict(value_id, proposed, block.header.time) {
                 return None;
             }
         }
