@@ -47,7 +47,8 @@ enum FaultKind {
     Message,
     Signing,
     Block,
-    Twin,
+    Doubled,
+    TwinClaim,
 }
 
 /// Whose fault an event is, and of which kind; none if it is not a fault that a peer can repeat at will. Kinds are limited
@@ -57,7 +58,8 @@ const fn fault(event: &Event) -> Option<(PublicKey, FaultKind)> {
         Event::PeerFault { peer, .. } => (*peer, FaultKind::Message),
         Event::Culprit { validator, .. } => (*validator, FaultKind::Signing),
         Event::InvalidBlock { proposer, .. } => (*proposer, FaultKind::Block),
-        Event::Doubled { validator: peer } | Event::RefusedAsTwin { by: peer } => (*peer, FaultKind::Twin),
+        Event::Doubled { validator } => (*validator, FaultKind::Doubled),
+        Event::RefusedAsTwin { by } => (*by, FaultKind::TwinClaim),
         _ => return None,
     })
 }
@@ -208,8 +210,8 @@ mod tests {
             (Event::PeerFault { peer, reason: reason.clone() }, FaultKind::Message),
             (Event::Culprit { validator: peer, reason: reason.clone() }, FaultKind::Signing),
             (Event::InvalidBlock { height: Height(1), proposer: peer, reason }, FaultKind::Block),
-            (Event::Doubled { validator: peer }, FaultKind::Twin),
-            (Event::RefusedAsTwin { by: peer }, FaultKind::Twin),
+            (Event::Doubled { validator: peer }, FaultKind::Doubled),
+            (Event::RefusedAsTwin { by: peer }, FaultKind::TwinClaim),
         ] {
             assert_eq!(fault(&event), Some((peer, kind)), "{event:?}");
         }

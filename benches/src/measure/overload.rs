@@ -67,26 +67,31 @@ pub(super) async fn figures(session: &Session, scale: usize) -> Result<(Vec<Figu
 /// What came of a closed loop.
 struct Loaded {
     run: Run,
+    /// Calls that had no answer in time.
     failed: u64,
+    /// Calls that were told to come back later than that.
+    refused: u64,
 }
 
 impl Loaded {
     fn words(&self) -> String {
-        format!("{:.0}/s, {} failed", self.run.rate(), self.failed)
+        format!("{:.0}/s, {} failed, {} refused", self.run.rate(), self.failed, self.refused)
     }
 }
 
 /// So many clients at once, each with a connection of its own, each asking for the next certificate as soon as it has one.
 /// At the end all leave at once, in the middle of what they do.
 async fn closed_loop(session: &Session, clients: usize, measured: Duration) -> Result<Loaded, String> {
-    let (counts, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let counts = Arc::new(AtomicBool::new(false));
+    let (failed, refused) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (done, mut times) = tokio::sync::mpsc::unbounded_channel();
     let mut tasks = tokio::task::JoinSet::new();
     let session_key = session.key.clone();
     for number in 0..clients {
         let (client, peer): (Client, Peer) = (client(&session_key)?, session.peer(number).clone());
         let maker = session.issuer();
-        let (counts, failed, done) = (Arc::clone(&counts), Arc::clone(&failed), done.clone());
+        let (counts, done) = (Arc::clone(&counts), done.clone());
+        let (failed, refused) = (Arc::clone(&failed), Arc::clone(&refused));
         tasks.spawn(async move {
             loop {
                 let Ok(operation) = maker.issue() else { return };
@@ -95,10 +100,18 @@ async fn closed_loop(session: &Session, clients: usize, measured: Duration) -> R
                 let method = IssueCertificateRequest::METHOD;
                 let options = CallOptions::repeatable(PATIENCE);
                 let issued = client.call(&peer, method.service, method.name, body, options).await;
+                let is_counted = counts.load(Relaxed);
                 match issued {
-                    Ok(_) if counts.load(Relaxed) => drop(done.send(begun.elapsed())),
-                    Err(_) if counts.load(Relaxed) => drop(failed.fetch_add(1, Relaxed)),
-                    _ => {}
+                    Ok(_) if is_counted => drop(done.send(begun.elapsed())),
+                    Ok(_) => {}
+                    // Who was told to come back later than it would wait does so.
+                    Err(error) => match error.retry_after() {
+                        Some(wait) => {
+                            refused.fetch_add(u64::from(is_counted), Relaxed);
+                            tokio::time::sleep(wait).await;
+                        }
+                        None => drop(failed.fetch_add(u64::from(is_counted), Relaxed)),
+                    },
                 }
             }
         });
@@ -115,7 +128,7 @@ async fn closed_loop(session: &Session, clients: usize, measured: Duration) -> R
     while let Ok(time) = times.try_recv() {
         all.push(time);
     }
-    Ok(Loaded { run: Run::new(all, took), failed: failed.load(Relaxed) })
+    Ok(Loaded { run: Run::new(all, took), failed: failed.load(Relaxed), refused: refused.load(Relaxed) })
 }
 
 /// How long it takes until the nodes do nothing for clients any more, rest, and issue at once to whoever asks.

@@ -6,7 +6,7 @@
 
 use super::submit::{Queued, Submission, Want};
 use super::{Node, RequestId};
-use crate::base::{Mono, reached};
+use crate::base::reached;
 use crate::state::{CheckedOperation, OperationId};
 use alloc::vec::Vec;
 
@@ -44,14 +44,14 @@ impl Submission {
     }
 
     /// Puts operations that were in a batch back into their lines, but for those that nobody waits for any more.
-    pub(super) fn put_back(&mut self, now: Mono, operations: Vec<CheckedOperation>) {
+    pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) {
         let (deserted, wanted): (Vec<_>, Vec<_>) =
             operations.into_iter().partition(|operation| self.waiting.is_deserted(&operation.id));
         for operation in deserted {
             self.waiting.take(&operation.id);
         }
         for operation in wanted.iter().filter(|operation| self.waiting.has(&operation.id)) {
-            let queued = Queued { owner: operation.operation.body.owner, since: now };
+            let queued = Queued { owner: operation.operation.body.owner, since: None };
             self.queued.insert(operation.id, queued);
         }
         self.lines.put_back(wanted);
@@ -61,24 +61,25 @@ impl Submission {
 impl Node {
     pub(super) fn on_cancelled(&mut self, id: RequestId) {
         self.trace_abandoned(id);
-        if self.admission.abandon(id) {
+        if self.admission.abandon(self.now.mono, id) {
             self.count("hypermesh", "requests_abandoned_total", 1);
         }
         if self.submission.abandon(id) {
             reached!(self.marks, "an abandoned operation is taken out of its line");
         }
         self.abandon_revocation_list(id);
+        let until = self.now.mono.after(self.session_timeout());
         let signing = &mut self.signing;
         let serial =
             signing.certificates.remove(id).filter(|serial| signing.certificates.is_deserted(serial));
         let size = signing.checkpoints.remove(id).filter(|size| signing.checkpoints.is_deserted(size));
         if let Some(serial) = serial {
             signing.certificates.take(&serial);
-            signing.end_certificate(serial);
+            signing.end_certificate(serial, until);
         }
         if let Some(size) = size {
             signing.checkpoints.take(&size);
-            signing.end_checkpoint(size);
+            signing.end_checkpoint(size, until);
         }
     }
 }
@@ -100,7 +101,7 @@ mod tests {
         for request in requests {
             assert_eq!(submission.waiting.push(operation.id, RequestId(*request), Want::Transferred), Ok(()));
         }
-        submission.put_back(Mono(0), alloc::vec![operation.clone()]);
+        submission.put_back(alloc::vec![operation.clone()]);
     }
 
     /// What an owner's operations that wait are, and those that clients sent, and how many are waited for.
@@ -136,7 +137,7 @@ mod tests {
         assert!(!submission.abandon(RequestId(1)), "it is in a batch");
         assert!(submission.waiting.has(&operations[0].id), "who asks again does not put it there twice");
         // One of the node's own, which no request waits for, stays.
-        submission.put_back(Mono(5), batch.into_iter().chain([operations[2].clone()]).collect());
+        submission.put_back(batch.into_iter().chain([operations[2].clone()]).collect());
         let left = alloc::vec![operations[1].id, operations[2].id];
         assert_eq!(held(&submission, &owner), (left, 1, 1));
     }

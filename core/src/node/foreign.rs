@@ -160,7 +160,10 @@ impl Node {
         if let Err(crowded) = self.submission.foreign.push(checked.id, foreign) {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, crowded)));
         }
-        self.broadcast_batch(&checked);
+        // Whoever asks again and again for one batch has it sent to the others once.
+        if self.pool.checked(&checked.batch).is_none() {
+            self.broadcast_batch(&checked);
+        }
         self.pool_batch(self.identity.public(), checked);
     }
 

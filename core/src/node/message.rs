@@ -28,6 +28,17 @@ pub enum Class {
     Bulk,
 }
 
+impl Class {
+    /// The class of an encoded message, by its first byte: what a peer says of its class decides nothing.
+    #[must_use]
+    pub const fn of(message: &[u8]) -> Self {
+        match message.first() {
+            Some(0 | 7..=10 | 12 | 13) => Self::Consensus,
+            _ => Self::Bulk,
+        }
+    }
+}
+
 /// What validators say to one another.
 #[derive(Clone, BorshSerialize, BorshDeserialize)]
 pub(super) enum Message {
@@ -336,6 +347,15 @@ mod tests {
 
     fn told() -> Told {
         Told::new(core::iter::once(TracedPart { index: 0, trace: TraceId([9; 16]) }))
+    }
+
+    #[test]
+    fn the_first_byte_of_a_message_tells_its_class() {
+        for message in messages() {
+            let bytes = message.encode();
+            assert_eq!(Class::of(&bytes), message.class(), "{}", bytes[0]);
+        }
+        assert_eq!((Class::of(&[0]), Class::of(&[])), (Class::Consensus, Class::Bulk));
     }
 
     #[test]

@@ -149,9 +149,6 @@ impl Node {
         if let Some(traced) = traced {
             self.trace_request(id, traced, &request);
         }
-        if admission::is_subject(&request) {
-            self.admission.begin(id);
-        }
         self.on_request(id, traced.map_or(now.mono, |traced| traced.received.mono), request);
         self.conclude();
     }

@@ -4,6 +4,7 @@ use super::open::stored_proof;
 use super::signing::CertificateResponse;
 use super::submit::Want;
 use super::task::Task;
+use super::timers::Timer;
 use super::{Node, RequestId};
 use crate::api::{
     ApiFault, BlockProof, CheckpointNote, FaultKind, IssuedCertificate, LogEntry, Request, Response, read,
@@ -15,6 +16,10 @@ use crate::trustchain::ca::{PemLabel, SerialNumber, certificate_der, pem};
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Certificates that could not be put together are looked at again after this long.
+const INCOMPLETE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Node {
     pub(super) fn on_request(&mut self, id: RequestId, received: Mono, request: Request) {
@@ -177,12 +182,21 @@ impl Node {
             };
             return self.outbox.respond(id, Err(fault));
         };
+        let proof = match stored_proof(&self.store, certificate.height) {
+            Ok(proof) => proof,
+            Err(fault) => {
+                self.store_fault(&fault);
+                let fault = "the proof of the certificate cannot be read from the store now: ask again in a moment, or ask \
+                             another node";
+                return self.outbox.respond(id, Err(ApiFault::unavailable(fault)));
+            }
+        };
         if let Err(crowded) = self.signing.certificates.push(serial, id, response) {
             let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
             return self.outbox.respond(id, Err(fault));
         }
         let mut tasks = alloc::vec![Task::Leaf(serial)];
-        if let Ok(Some((header, _))) = stored_proof(&self.store, certificate.height) {
+        if let Some((header, _)) = proof {
             self.signing.needed_checkpoints.insert(serial, header.log_size);
             self.follow_checkpoint(serial, header.log_size);
             tasks.push(Task::Checkpoint(header.log_size));
@@ -262,11 +276,24 @@ impl Node {
         let Some(root) = self.authority_pem(Task::Root) else { return };
         let chains = self.signed_issuing();
         for serial in ready {
-            let Some(issued) = self.issued(serial, &root, &chains) else { continue };
+            let Some(issued) = self.issued(serial, &root, &chains) else {
+                self.signing.incomplete.insert(serial);
+                self.timers.bring_forward(Timer::Signing, self.now.mono.after(INCOMPLETE_AGAIN_AFTER));
+                continue;
+            };
+            self.signing.incomplete.remove(&serial);
             self.signing.needed_checkpoints.remove(&serial);
             for (id, response) in self.signing.certificates.take(&serial) {
                 self.respond_durably(id, Ok(response(issued.clone())));
             }
+        }
+    }
+
+    /// Looks again at certificates that could not be put together: a row that could not be read may be there by now.
+    pub(super) fn complete_again(&mut self) {
+        let again = core::mem::take(&mut self.signing.incomplete);
+        if !again.is_empty() {
+            self.answer_certificates(again);
         }
     }
 

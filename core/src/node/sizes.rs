@@ -13,9 +13,9 @@ impl Node {
         let mut sizes = alloc::vec![
             Size::limited("validators linked", self.connected.len(), validators),
             self.outbox.size(),
-            self.admission.size(),
             Size::unstated("timers", self.timers.count()),
         ];
+        sizes.extend(self.admission.sizes());
         sizes.extend(self.jobs.sizes(validators));
         sizes.extend(self.engine.sizes());
         sizes.extend(self.ordering.sizes());

@@ -107,7 +107,8 @@ impl Submission {
 /// A client's operation that is in no batch yet.
 pub(super) struct Queued {
     pub(super) owner: PublicKey,
-    pub(super) since: Mono,
+    /// Since when it waits for its first batch; none if it was in one already.
+    pub(super) since: Option<Mono>,
 }
 
 struct Outstanding {
@@ -167,7 +168,7 @@ impl Node {
             return self.outbox.respond(request, Err(fault));
         }
         if self.wait_for_operation(request, want, checked.id).is_some() {
-            let queued = Queued { owner: checked.operation.body.owner, since: received };
+            let queued = Queued { owner: checked.operation.body.owner, since: Some(received) };
             self.submission.queued.insert(checked.id, queued);
             self.submission.lines.push(checked);
             self.consider_batch();
@@ -218,7 +219,7 @@ impl Node {
     /// Notes that operations have left their lines: how long they waited there.
     pub(super) fn note_gathered(&mut self, operations: &[CheckedOperation]) {
         for operation in operations {
-            if let Some(Queued { since, .. }) = self.submission.queued.remove(&operation.id) {
+            if let Some(Queued { since: Some(since), .. }) = self.submission.queued.remove(&operation.id) {
                 self.admission.note_delay(self.now.mono, Queue::Batch, since);
             }
         }

@@ -4,6 +4,7 @@
 //! member that was asked does.
 
 use super::Node;
+use super::admission::Queue;
 use super::submit::BATCH_ROOM_BYTES_MAX;
 use crate::api::{ApiFault, FaultKind};
 use crate::base::{MicroCaesar, reached};
@@ -54,7 +55,12 @@ impl Node {
                 self.put_back_from(&mut payable, BATCH_OPERATION_COUNT_MAX - 1);
                 payable.insert(0, self.own_operation(Action::Attest));
             }
-            if !payable.is_empty() || self.submission.lines.is_empty() {
+            let are_empty = self.submission.lines.is_empty();
+            if are_empty {
+                // Who comes now waits for one batch at most, however long that takes: no queue stands.
+                self.admission.note_delay(self.now.mono, Queue::Batch, self.now.mono);
+            }
+            if are_empty || !payable.is_empty() {
                 return payable;
             }
         }
@@ -63,7 +69,7 @@ impl Node {
     /// Puts back what does not fit.
     fn put_back_from(&mut self, operations: &mut Vec<CheckedOperation>, count_max: usize) {
         let rest = operations.split_off(operations.len().min(count_max));
-        self.submission.put_back(self.now.mono, rest);
+        self.submission.put_back(rest);
     }
 
     /// Puts operations back into their lines that a batch had and that are in no block. Those that have a receipt are
@@ -72,7 +78,7 @@ impl Node {
     pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) -> usize {
         let left = self.refuse_unpaid(operations);
         let count = left.len();
-        self.submission.put_back(self.now.mono, left);
+        self.submission.put_back(left);
         count
     }
 

@@ -106,7 +106,7 @@ pub(super) const FAMILIES: &[Family] = &[
     gauge(
         "hypermesh_queue_delay",
         Unit::Milliseconds,
-        "how long requests waited at least, in the last second in which any did; above 0.5, some are refused",
+        "how long requests wait at least, in the last second in which any had its turn; above 0.5, some are refused",
     ),
     counter("hypermesh_requests_admitted", Unit::None, "requests that were taken to be ordered or signed"),
     counter(
@@ -114,7 +114,11 @@ pub(super) const FAMILIES: &[Family] = &[
         Unit::None,
         "requests that were told to come back later, because others waited too long",
     ),
-    counter("hypermesh_requests_abandoned", Unit::None, "requests whose callers left before the answer"),
+    counter(
+        "hypermesh_requests_abandoned",
+        Unit::None,
+        "requests that were taken to be ordered or signed, and whose callers left before the answer",
+    ),
     counter(
         "hypermesh_signatures_refused",
         Unit::None,

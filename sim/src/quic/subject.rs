@@ -186,8 +186,14 @@ impl Turnable for Subject {
         self.node.handle_request(at, id, traced, request);
     }
 
-    fn admit(&mut self, now: Now, request: &Request) -> Result<(), ApiFault> {
-        self.node.admit(now, request)
+    fn admit(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        caller: &PublicKey,
+        request: &Request,
+    ) -> Result<(), ApiFault> {
+        self.node.admit(now, id, caller, request)
     }
 
     fn handle_cancelled(&mut self, now: Now, id: RequestId) {

@@ -38,7 +38,7 @@ impl Input {
     pub(super) fn apply(self, node: &mut Node, now: Now) -> Option<ApiFault> {
         match self {
             Self::Message { source, message } => node.handle_message(now, source, &message),
-            Self::Request { id, traced, request } => match node.admit(now, &request) {
+            Self::Request { id, traced, request } => match node.admit(now, id, &caller(&request), &request) {
                 Ok(()) => node.handle_request(now, id, Some(traced), *request),
                 Err(fault) => return Some(fault),
             },
@@ -50,6 +50,11 @@ impl Input {
         }
         None
     }
+}
+
+/// Whose connection a request comes over: its owner's, and one for all that ask for what is nobody's.
+fn caller(request: &Request) -> PublicKey {
+    request.operation().map_or(PublicKey([0; 32]), |operation| operation.body.owner)
 }
 
 /// An input as it is kept: jobs are done once more.

@@ -77,7 +77,8 @@ impl CallError {
     }
 
     /// How long the server wants to be left alone, if it said so. Nothing was done then.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { status } => match status.advice()? {
                 Advice::RetryAfter { ms } => Some(Duration::from_millis(ms.into())),

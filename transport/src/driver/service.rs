@@ -71,11 +71,14 @@ impl NodeService {
         let span = audit::span(&call, &request);
         let brought = Brought::by(&request, &view);
         let traced = Traced { id: TraceId(call.trace_id), received: call.received, deadline: call.deadline };
-        let by_validator = self.validators.contains(&call.caller);
+        // A batch that a validator hands over was let in where its client had sent it.
+        let is_handed_over =
+            matches!(request, Request::ValidateBatch(_)) && self.validators.contains(&call.caller);
+        let admits = (!is_handed_over).then_some(call.caller);
         let (turn, service) = (call.turn, call.service.clone());
         let asked = async {
             let ending = Ending::new(brought);
-            let result = self.ask(request, traced, (by_validator, &service), turn).await;
+            let result = self.ask(request, traced, (admits, &service), turn).await;
             let height = self.views.borrow().state.height();
             ending.log(&result, &self.written, height);
             result
@@ -89,14 +92,14 @@ impl NodeService {
         &self,
         request: Request,
         traced: Option<Traced>,
-        by_validator: bool,
+        admits: Option<PublicKey>,
         turn: Turn,
     ) -> Result<Pending, ApiFault> {
         let (respond, response) = oneshot::channel();
         let id = RequestId(self.last_request.fetch_add(1, Relaxed) + 1);
         let pending = Pending { id, response, cancelled: Some(self.ways.cancelled.clone()) };
         let (request, span) = (Box::new(request), Span::current());
-        let asked = Asked { id, by_validator, request, traced, respond, turn, span };
+        let asked = Asked { id, admits, request, traced, respond, turn, span };
         self.ways.requests.send(asked).await.map_err(|_| stopping())?;
         Ok(pending)
     }
@@ -105,10 +108,10 @@ impl NodeService {
         &self,
         request: Request,
         traced: Traced,
-        (by_validator, service): (bool, &str),
+        (admits, service): (Option<PublicKey>, &str),
         turn: Turn,
     ) -> Result<Bytes, Status> {
-        let pending = self.submit(request, Some(traced), by_validator, turn).await.map_err(status)?;
+        let pending = self.submit(request, Some(traced), admits, turn).await.map_err(status)?;
         let answered = tokio::select! {
             biased;
             answered = pending.answer() => answered,
@@ -187,7 +190,7 @@ impl NodeService {
         recent: bool,
         stream: &CallStream<'_>,
     ) -> Result<Response, ApiFault> {
-        let look = async |request, turn| self.submit(request, None, false, turn).await?.answer().await;
+        let look = async |request, turn| self.submit(request, None, None, turn).await?.answer().await;
         match recent {
             true => self.lookups.get(request, async |request| look(request, Turn::default()).await).await,
             false => {
@@ -240,11 +243,12 @@ impl Handler for NodeService {
         })
     }
 
-    fn message(&self, from: PublicKey, class: Class, bytes: Bytes) -> BoxFuture<'_, ()> {
+    // Which stream a message came on is its sender's choice.
+    fn message(&self, from: PublicKey, _: Class, bytes: Bytes) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let way = match class {
-                Class::Consensus => &self.ways.urgent,
-                Class::Bulk => &self.ways.bulk,
+            let way = match hypermesh_core::node::Class::of(&bytes) {
+                hypermesh_core::node::Class::Consensus => &self.ways.urgent,
+                hypermesh_core::node::Class::Bulk => &self.ways.bulk,
             };
             // A node that is stopping takes nothing more.
             let _closed = way.send(Incoming::Message { from, bytes }).await;

@@ -35,8 +35,8 @@ type Respond = oneshot::Sender<Result<Response, ApiFault>>;
 /// A request that no view answers.
 pub(super) struct Asked {
     pub(super) id: RequestId,
-    /// Whether a validator asks: its requests are always admitted.
-    pub(super) by_validator: bool,
+    /// Whose request it is, if it may be refused while others wait; `None` if it is taken in any case.
+    pub(super) admits: Option<PublicKey>,
     pub(super) request: Box<Request>,
     /// What the caller calls it, and when it came; none of what is looked up for many.
     pub(super) traced: Option<Traced>,
@@ -249,7 +249,7 @@ impl<N: Turnable> Turning<N> {
         Ok(())
     }
 
-    fn ask(&mut self, Asked { id, by_validator, request, traced, respond, turn, span }: Asked) {
+    fn ask(&mut self, Asked { id, admits, request, traced, respond, turn, span }: Asked) {
         if self.stop_by.is_some() {
             // A caller that has gone away does not mind.
             let _gone = respond.send(Err(stopping()));
@@ -261,7 +261,9 @@ impl<N: Turnable> Turning<N> {
         }
         let _entered = span.entered();
         let now = self.clock.now();
-        if !by_validator && let Err(fault) = self.node.admit(now, &request) {
+        if let Some(caller) = admits
+            && let Err(fault) = self.node.admit(now, id, &caller, &request)
+        {
             let _gone = respond.send(Err(fault));
             return;
         }

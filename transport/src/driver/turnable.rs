@@ -19,7 +19,13 @@ pub trait Turnable: Send + 'static {
     ///
     /// # Errors
     /// As [`Node::admit`].
-    fn admit(&mut self, now: Now, request: &Request) -> Result<(), ApiFault>;
+    fn admit(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        caller: &PublicKey,
+        request: &Request,
+    ) -> Result<(), ApiFault>;
     /// As [`Node::handle_cancelled`].
     fn handle_cancelled(&mut self, now: Now, id: RequestId);
     /// As [`Node::handle_peer`].
@@ -55,8 +61,14 @@ impl Turnable for Node {
         Self::handle_request(self, now, id, traced, request);
     }
 
-    fn admit(&mut self, now: Now, request: &Request) -> Result<(), ApiFault> {
-        Self::admit(self, now, request)
+    fn admit(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        caller: &PublicKey,
+        request: &Request,
+    ) -> Result<(), ApiFault> {
+        Self::admit(self, now, id, caller, request)
     }
 
     fn handle_cancelled(&mut self, now: Now, id: RequestId) {

@@ -27,7 +27,8 @@ async fn carry(peer: &Peer, stream: RecvStream) -> Result<(), ReadFailure> {
         if peer.connection.quinn.close_reason().is_none() {
             let reason = "another process with this key is linked here, and it still answers";
             Close::Twin.connection(&peer.connection.quinn, reason);
-            tracing::error!(peer = %peer.connection.key, remote = %peer.connection.quinn.remote_address(), "refused: {reason}");
+            // The handler tells of it, as often as a peer may have told of it.
+            tracing::debug!(peer = %peer.connection.key, remote = %peer.connection.quinn.remote_address(), "refused: {reason}");
             peer.shared.handler.rival(peer.connection.key).await;
         }
         return Ok(());

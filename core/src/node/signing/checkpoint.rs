@@ -26,8 +26,11 @@ impl Node {
         let message = checkpoint.cosignature_message(self.cosignature_seconds());
         match from.verify_strict(message.as_bytes(), &signature) {
             Ok(verified) => {
-                self.signing.cosignatures.entry(size).or_default().insert(from, verified);
-                self.signing.touched.insert(Task::Checkpoint(size));
+                let given = self.signing.cosignatures.entry(size).or_default();
+                let is_new = given.insert(from, verified).is_none();
+                if is_new && given.len() >= self.state.validators().quorum() {
+                    self.signing.touched.insert(Task::Checkpoint(size));
+                }
             }
             Err(SignatureError) => {
                 self.refuse_signature(from, "sent a cosignature that does not hold".to_string());

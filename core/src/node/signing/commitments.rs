@@ -87,7 +87,9 @@ impl Node {
         if lacking > 0 {
             self.give_more(me, purpose, lacking);
         }
-        if let Some(again) = self.next_want() {
+        // Even if no peer is to be asked: this node's own may have been refused for a moment.
+        let again = self.next_want().unwrap_or_else(|| now.after(timeout));
+        if self.signing.starving.contains(&purpose) {
             self.timers.bring_forward(Timer::Signing, again);
         }
     }
@@ -138,9 +140,16 @@ impl Node {
 
     /// Destroys the nonces whose commitments a coordinator has lost with its link, and gives it others.
     pub(super) fn offer_anew(&mut self, coordinator: PublicKey) {
-        if self.may_renew(coordinator)
-            && let Some(signer) = &mut self.signing.signer
-        {
+        if self.signing.signer.is_none() {
+            return;
+        }
+        if !self.may_renew(coordinator) {
+            // It holds none, whatever is outstanding here.
+            let first: Vec<_> =
+                KeyPurpose::ALL.into_iter().map(|purpose| (purpose, first_count(purpose))).collect();
+            return self.offer(coordinator, &first);
+        }
+        if let Some(signer) = &mut self.signing.signer {
             signer.forget(&coordinator);
         }
         self.top_up(coordinator, &[]);

@@ -116,8 +116,12 @@ impl Node {
                 Some(newest.retry(&preference, &mut self.signing.stock))
             }
             None => {
-                self.admission.note_delay(now, Queue::Signing, since);
-                self.begin_session(task, &preference)
+                let begun = self.begin_session(task, &preference);
+                let is_for_clients = matches!(task, Task::Leaf(_) | Task::Checkpoint(_));
+                if retries == 0 && is_for_clients && matches!(begun, Some(Ok(_))) {
+                    self.admission.note_delay(now, Queue::Signing, since);
+                }
+                begun
             }
         };
         match session {
@@ -277,6 +281,10 @@ impl Node {
     pub(in crate::node) fn on_signing_timeout(&mut self) {
         let now = self.now.mono;
         for task in self.signing.sessions.overdue(now, ATTEMPT_SLICE_COUNT) {
+            if !self.signing.is_wanted(&task) {
+                self.signing.sessions.end(&task);
+                continue;
+            }
             let newest = self.signing.sessions.newest_attempt(&task);
             let silent = newest.map(|session| session.missing()).unwrap_or_default();
             if !silent.is_empty() {
@@ -291,6 +299,7 @@ impl Node {
             }
         }
         self.consider_shared();
+        self.complete_again();
         let next = [self.signing.sessions.next_due(), self.next_want(), self.next_shared()];
         if let Some(next) = next.into_iter().flatten().min() {
             self.timers.bring_forward(Timer::Signing, next.max(Mono(now.0 + 1)));
@@ -329,13 +338,8 @@ impl Node {
 
     /// Ends what nobody waits for any more: its certificates are in the log, and whoever asks for one has it signed then.
     pub(in crate::node) fn end_unwanted(&mut self) {
-        let signing = &mut self.signing;
-        let (certificates, checkpoints, needed) =
-            (&signing.certificates, &signing.checkpoints, &signing.needed_checkpoints);
-        signing.sessions.retain(|task| match task {
-            Task::Root | Task::Issuing(_) | Task::RevocationList(_) => true,
-            Task::Leaf(serial) => certificates.has(serial),
-            Task::Checkpoint(size) => checkpoints.has(size) || needed.has(*size),
-        });
+        let unwanted: Vec<Task> =
+            self.signing.sessions.tasks().filter(|task| !self.signing.is_wanted(task)).copied().collect();
+        unwanted.iter().for_each(|task| self.signing.sessions.end(task));
     }
 }

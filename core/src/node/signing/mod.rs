@@ -72,6 +72,8 @@ pub(in crate::node) struct Signing {
     pub(in crate::node) checkpoints: Waiters<u64>,
     /// The checkpoints that answers with certificates need.
     pub(in crate::node) needed_checkpoints: NeededCheckpoints,
+    /// Certificates that are signed and could not be put together yet: their checkpoint is lacking, or a row cannot be read.
+    pub(in crate::node) incomplete: BTreeSet<SerialNumber>,
     /// Finished signatures: those that the whole mesh shares, and those that someone waits for.
     pub(in crate::node) finished: BTreeMap<Task, StrictSignature>,
     /// Cosignatures by log size and validator.
@@ -126,18 +128,28 @@ impl Signing {
     }
 
     /// Nobody waits for a certificate any more.
-    pub(in crate::node) fn end_certificate(&mut self, serial: SerialNumber) {
-        self.sessions.end(&Task::Leaf(serial));
+    pub(in crate::node) fn end_certificate(&mut self, serial: SerialNumber, until: Mono) {
+        self.sessions.desert(&Task::Leaf(serial), until);
         self.finished.remove(&Task::Leaf(serial));
+        self.incomplete.remove(&serial);
         if let Some(size) = self.needed_checkpoints.remove(&serial) {
-            self.end_checkpoint(size);
+            self.end_checkpoint(size, until);
         }
     }
 
     /// Ends the signing of a checkpoint, unless somebody waits for it, or for a certificate that needs it.
-    pub(in crate::node) fn end_checkpoint(&mut self, size: u64) {
-        if !self.checkpoints.has(&size) && !self.needed_checkpoints.has(size) {
-            self.sessions.end(&Task::Checkpoint(size));
+    pub(in crate::node) fn end_checkpoint(&mut self, size: u64, until: Mono) {
+        if !self.is_wanted(&Task::Checkpoint(size)) {
+            self.sessions.desert(&Task::Checkpoint(size), until);
+        }
+    }
+
+    /// Whether somebody waits for a signature, or the whole mesh does.
+    fn is_wanted(&self, task: &Task) -> bool {
+        match task {
+            Task::Root | Task::Issuing(_) | Task::RevocationList(_) => true,
+            Task::Leaf(serial) => self.certificates.has(serial),
+            Task::Checkpoint(size) => self.checkpoints.has(size) || self.needed_checkpoints.has(*size),
         }
     }
 }

@@ -173,10 +173,20 @@ impl Sessions {
         }
     }
 
-    /// Takes out what nobody wants any more.
-    pub(super) fn retain(&mut self, wanted: impl Fn(&Task) -> bool) {
-        let unwanted: Vec<Task> = self.by_task.keys().filter(|task| !wanted(task)).copied().collect();
-        unwanted.iter().for_each(|task| self.end(task));
+    /// Takes out a task that nobody wants any more, unless signers were asked: their shares complete it until this moment at the
+    /// latest.
+    pub(super) fn desert(&mut self, task: &Task, until: Mono) {
+        match self.by_task.get(task) {
+            Some(held) if held.attempts.is_empty() => self.end(task),
+            Some(Session { next: Next::Due(due), .. }) if *due <= until => {}
+            Some(_) => self.postpone(*task, until),
+            None => {}
+        }
+    }
+
+    /// What is under way.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.by_task.keys()
     }
 
     fn set_next(&mut self, task: Task, next: Next) {
@@ -231,10 +241,18 @@ mod tests {
         assert_eq!(sessions.overdue(Mono(29), 9), []);
         assert_eq!(sessions.overdue(Mono(30), 9), [two]);
         assert_eq!((listed(&sessions), sessions.get(&two).map(|held| held.retries)), ((2, 0), Some(1)));
-        sessions.retain(|task| *task == one);
+        sessions.end(&two);
         assert_eq!(listed(&sessions), (1, 0));
         sessions.end(&one);
         assert_eq!((listed(&sessions), sessions.by_task.len()), ((0, 0), 0));
+    }
+
+    #[test]
+    fn a_task_that_nobody_wants_ends_at_once_if_no_signer_was_asked() {
+        let mut sessions = Sessions::default();
+        sessions.begin(Mono(5), Task::Checkpoint(1));
+        sessions.desert(&Task::Checkpoint(1), Mono(9));
+        assert!(!sessions.has(&Task::Checkpoint(1)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::api::TraceEvent;
 use crate::base::{PublicKey, reached};
-use crate::hypermesh::committee::{KeyPurpose, ShareRequest, SignRefusal, first_count};
+use crate::hypermesh::committee::{KeyPurpose, ShareRequest, SignRefusal, first_count, threshold};
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
 use crate::node::task::Task;
 use crate::node::{Event, Node};
@@ -14,10 +14,13 @@ use alloc::vec::Vec;
 const SHARE_SLICE_COUNT: usize = 16;
 
 impl Node {
-    pub(in crate::node) fn on_share_requests(&mut self, coordinator: PublicKey, requests: ShareRequests) {
+    pub(in crate::node) fn on_share_requests(&mut self, coordinator: PublicKey, mut requests: ShareRequests) {
         if requests.requests.len() > TASK_COUNT_MAX {
             return;
         }
+        // A request names a commitment of each signer, and is refused otherwise: it is not kept until then, however long.
+        let signers = threshold(self.state.validators().count());
+        requests.requests.retain(|(_, request)| request.commitments.len() == signers);
         self.trace_share_requests(coordinator, &requests);
         if requests.height > self.state.height() {
             reached!(self.marks, "a request for shares waits for its block");

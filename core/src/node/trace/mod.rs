@@ -185,7 +185,7 @@ impl Node {
     pub(super) fn note_output(&mut self, output: &Output) {
         match output {
             Output::Respond { id, response } => {
-                self.admission.end(self.now.mono, *id);
+                self.admission.end(self.now.mono, *id, response.is_ok());
                 if let Some(Followed { traced, issues }) = self.traces.requests.remove(id) {
                     let fault = response.as_ref().err().map(|fault: &ApiFault| fault.kind);
                     self.note(traced.id, self.now, TraceEvent::Answered { fault });
