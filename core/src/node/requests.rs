@@ -278,7 +278,9 @@ impl Node {
         for serial in ready {
             let Some(issued) = self.issued(serial, &root, &chains) else {
                 self.signing.incomplete.insert(serial);
-                self.timers.bring_forward(Timer::Signing, self.now.mono.after(INCOMPLETE_AGAIN_AFTER));
+                let due = self.now.mono.after(INCOMPLETE_AGAIN_AFTER);
+                let due = *self.signing.incomplete_due.get_or_insert(due);
+                self.timers.bring_forward(Timer::Signing, due);
                 continue;
             };
             self.signing.incomplete.remove(&serial);
@@ -291,8 +293,8 @@ impl Node {
 
     /// Looks again at certificates that could not be put together: a row that could not be read may be there by now.
     pub(super) fn complete_again(&mut self) {
-        let again = core::mem::take(&mut self.signing.incomplete);
-        if !again.is_empty() {
+        if self.signing.incomplete_due.take_if(|due| *due <= self.now.mono).is_some() {
+            let again = core::mem::take(&mut self.signing.incomplete);
             self.answer_certificates(again);
         }
     }

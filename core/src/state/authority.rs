@@ -285,7 +285,7 @@ pub struct ConsensusProof {
     pub inclusion: Vec<Digest>,
 }
 
-/// The most characters in a name that a cosigner bears in checkpoints.
+/// The name that a validator bears as a cosigner of checkpoints: its own, below the zone of the mesh.
 #[must_use]
 pub fn cosigner_name(validator: &str, zone: &DomainName) -> alloc::string::String {
     [validator, ".", &zone.to_string()].concat()

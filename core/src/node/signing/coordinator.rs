@@ -300,7 +300,8 @@ impl Node {
         }
         self.consider_shared();
         self.complete_again();
-        let next = [self.signing.sessions.next_due(), self.next_want(), self.next_shared()];
+        let again = self.signing.incomplete_due;
+        let next = [self.signing.sessions.next_due(), self.next_want(), self.next_shared(), again];
         if let Some(next) = next.into_iter().flatten().min() {
             self.timers.bring_forward(Timer::Signing, next.max(Mono(now.0 + 1)));
         }

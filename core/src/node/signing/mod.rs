@@ -74,6 +74,8 @@ pub(in crate::node) struct Signing {
     pub(in crate::node) needed_checkpoints: NeededCheckpoints,
     /// Certificates that are signed and could not be put together yet: their checkpoint is lacking, or a row cannot be read.
     pub(in crate::node) incomplete: BTreeSet<SerialNumber>,
+    /// When they are looked at again, whatever happens.
+    pub(in crate::node) incomplete_due: Option<Mono>,
     /// Finished signatures: those that the whole mesh shares, and those that someone waits for.
     pub(in crate::node) finished: BTreeMap<Task, StrictSignature>,
     /// Cosignatures by log size and validator.

@@ -1,7 +1,9 @@
 //! Blocks: built and executed alike, and every wrong one refused by name.
 
 use super::kit::*;
-use crate::base::{Digest, Height, Profile, SecretKey, Sequence, UnixMillis, decode};
+use super::offences::{accuse, false_claim};
+use crate::base::{Digest, Height, Profile, SecretKey, Sequence, StrictSignature, UnixMillis, decode};
+use crate::hypermesh::committee::FalseClaim;
 use crate::hypermesh::ordering::CertificateFault;
 use crate::hypermesh::proof::{ProofKind, SpaceProof, TimeProof};
 use crate::state::*;
@@ -426,4 +428,32 @@ fn a_row_that_comes_and_goes_within_a_block_leaves_the_root_alone() {
     draft.remove::<Account>(&pauper().public());
     let (after, ..) = draft.finish();
     assert_eq!(after.root(), mesh.state.root());
+}
+
+#[test]
+fn system_operations_take_their_room_from_batches() {
+    let mut mesh = Mesh::active();
+    let members: Vec<_> = [0, 1, 3].iter().map(|place| mesh.validators[*place].clone()).collect();
+    members.iter().for_each(|member| mesh.await_ticket_time(member));
+    let liar = mesh.validators[2].clone();
+    let FalseClaim { mut claim, .. } = false_claim(&mesh, &liar, 1);
+    let message = vec![7; SYSTEM_OPERATION_BYTES_MAX - 4096];
+    claim.message = StrictSignature::message_digest(&message);
+    claim.word = liar.sign(&claim.digest());
+    let system = vec![accuse(&mesh, 0, Offence::FalseClaim(FalseClaim { claim, message }))];
+    let text = |number: u8| RecordData::Txt(vec![Octets(vec![number; 250]); 4]);
+    let action = set("given.demo.hypermesh", (0..32).map(text).collect());
+    let batches: Vec<_> = members
+        .iter()
+        .map(|member| {
+            let operations = (0..60).map(|_| mesh.operation(&alice(), action.clone())).collect();
+            mesh.checked(mesh.batch(member, operations))
+        })
+        .collect();
+    let candidate = Candidate { batches, system, ..mesh.candidate() };
+    let (block, _) = mesh.state.build(candidate.clone());
+    assert_eq!(block.body.system.len(), 1);
+    let length = block.to_bytes().len();
+    assert!((BLOCK_BYTES_MAX - 128 * 1024..=BLOCK_BYTES_MAX).contains(&length), "{length} bytes");
+    mesh.advance(candidate);
 }

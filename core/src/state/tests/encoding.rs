@@ -510,3 +510,32 @@ proptest! {
         decodes::<ConsensusProof>(&bytes);
     }
 }
+
+#[test]
+fn operations_are_called_as_receipts_and_lists_have_it() {
+    let names: Vec<&str> = actions().iter().map(|(_, action)| action.name()).collect();
+    let expected = [
+        "attest",
+        "issue_certificate",
+        "register_name",
+        "set_records",
+        "set_records",
+        "transfer",
+        "renew_name",
+        "bond",
+        "unbond",
+        "announce_service",
+        "withdraw_service",
+        "revoke_certificate",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn the_bytes_that_are_paid_for_are_those_of_the_signed_operation() {
+    for (what, action) in actions() {
+        let body = body(action);
+        let bytes = body.signed_bytes();
+        assert_eq!(bytes, encode(&body.sign(&SecretKey::from_seed([1; 32]))).len(), "{what}");
+    }
+}

@@ -215,3 +215,15 @@ fn another_genesis_is_another_mesh() {
     let state = |genesis| State::genesis(Arc::new(genesis)).0;
     assert_ne!(state(first).beacon().value, state(other).beacon().value);
 }
+
+#[test]
+fn what_genesis_gives_is_of_its_time() {
+    let genesis = genesis();
+    assert_eq!(genesis.movements().time, genesis.time);
+    assert_ne!(genesis.time, UnixMillis::default());
+}
+
+#[test]
+fn a_cosigner_is_named_below_the_zone() {
+    assert_eq!(cosigner_name("node-1", &name("hypermesh")), "node-1.hypermesh");
+}

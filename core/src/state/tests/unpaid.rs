@@ -4,6 +4,8 @@ use super::kit::*;
 use crate::base::{MicroCaesar, Profile, SecretKey, Sequence};
 use crate::caesar::{FEE_RATE_FLOOR, Place, TRANSFER_FEE};
 use crate::hypermesh::proof::Diligence;
+use crate::state::execute::Moment;
+use crate::state::include::Included;
 use crate::state::*;
 use crate::trustchain::dns::{Octets, RecordData};
 use alloc::sync::Arc;
@@ -102,8 +104,8 @@ fn a_proposer_that_leaves_out_more_than_it_must_delays_and_charges_nobody() {
     let batches = included(&block, core::slice::from_ref(&whole));
     // What the liar would have to write into its header is what the others compute.
     let mut draft = mesh.state.draft();
-    let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.candidate().time };
-    let mut into = include::Included::default();
+    let moment = Moment { height: mesh.state.height().next(), time: mesh.candidate().time };
+    let mut into = Included::default();
     assert_eq!(draft.include(&batches[0], moment, &mut into), Ok(()));
     let (after, ..) = draft.finish();
     assert!(after.get::<Receipt>(&two[0].id()).is_none() && after.get::<Receipt>(&two[1].id()).is_some());
@@ -116,7 +118,7 @@ fn a_proposer_that_leaves_out_more_than_it_must_delays_and_charges_nobody() {
     let hollow = whole.keeping(&[false, false]);
     assert!(whole.included_as(&hollow).is_none());
     let hollow = CheckedBatch { batch: hollow, operations: Vec::new(), ..(*whole).clone() };
-    let fault = mesh.state.draft().include(&hollow, moment, &mut include::Included::default());
+    let fault = mesh.state.draft().include(&hollow, moment, &mut Included::default());
     assert_eq!(fault, Err(Inadmissible::Hollow { member: carrier.public() }));
     let other = mesh.operation(&alice(), transfer(&bob(), 2));
     let forged = Batch { operations: vec![other], ..whole.keeping(&[false, true]) };
@@ -268,4 +270,20 @@ fn a_batch_as_its_block_has_it_is_found_in_the_one_that_was_checked() {
     let mut other = whole.keeping(&[true, false, true, true, true]);
     other.operations[1].signature.0[3] ^= 1;
     assert!(whole.included_as(&other).is_none());
+}
+
+#[test]
+fn a_batch_is_whole_in_room_for_all_its_bytes_and_not_in_one_less() {
+    let mut mesh = Mesh::new();
+    let member = mesh.member.clone();
+    mesh.await_ticket_time(&member);
+    let operations = (0..3).map(|number| mesh.operation(&alice(), long(number))).collect();
+    let batch = mesh.checked(mesh.batch(&member, operations));
+    let moment = Moment { height: mesh.state.height().next(), time: mesh.candidate().time };
+    for (room, count) in [(batch.bytes, 3), (batch.bytes - 1, 2)] {
+        let mut draft = mesh.state.draft();
+        let filled = draft.fill(&[Arc::clone(&batch)], room, moment, &mut Included::default());
+        assert_eq!(filled[0].operations.len(), count, "in {room} bytes");
+        assert!(crate::base::encode(&filled[0]).len() <= room);
+    }
 }
