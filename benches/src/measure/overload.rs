@@ -69,7 +69,7 @@ struct Loaded {
     run: Run,
     /// Calls that had no answer in time.
     failed: u64,
-    /// Calls that were told to come back later than that.
+    /// Calls that were refused with a retry-after past their deadline.
     refused: u64,
 }
 
@@ -104,7 +104,7 @@ async fn closed_loop(session: &Session, clients: usize, measured: Duration) -> R
                 match issued {
                     Ok(_) if is_counted => drop(done.send(begun.elapsed())),
                     Ok(_) => {}
-                    // Who was told to come back later than it would wait does so.
+                    // A client whose deadline is before the retry-after waits for that before its next call.
                     Err(error) => match error.retry_after() {
                         Some(wait) => {
                             refused.fetch_add(u64::from(is_counted), Relaxed);

@@ -1,18 +1,26 @@
-//! Requests whose callers wait no more: work that was done for them alone ends.
+//! Requests whose callers have left: work that was done for them alone ends.
 //!
 //! An operation that is in no batch yet is taken out of its line. One that is in a batch may still be ordered, and is then
 //! executed like any other: nobody can take it back. What is executed and not signed is not signed now; whoever asks for the
 //! certificate has it signed then.
 
-use super::submit::{Queued, Submission, Want};
+use super::admission::Queue;
+use super::submit::{Submission, Want};
+use super::timers::Timer;
 use super::{Node, RequestId};
-use crate::base::reached;
+use crate::base::{Mono, PublicKey, reached};
 use crate::state::{CheckedOperation, OperationId};
 use alloc::vec::Vec;
 
+/// A client's operation that is in no batch yet.
+pub(super) struct Queued {
+    pub(super) owner: PublicKey,
+    /// Since when it waits for its first batch; none if it was in one already.
+    pub(super) since: Option<Mono>,
+}
+
 impl Submission {
-    /// A request waits no more for its operation, or for a batch of another's. Whether an operation was taken out of its
-    /// line for that.
+    /// The caller of a request has left. Returns whether an operation was removed from its queue because of that.
     fn abandon(&mut self, request: RequestId) -> bool {
         self.foreign.abandon(request);
         let deserted = self.waiting.remove(request).filter(|operation| self.waiting.is_deserted(operation));
@@ -59,6 +67,15 @@ impl Submission {
 }
 
 impl Node {
+    /// Notes that operations have left their lines: how long they waited there.
+    pub(super) fn note_gathered(&mut self, operations: &[CheckedOperation]) {
+        for operation in operations {
+            if let Some(Queued { since: Some(since), .. }) = self.submission.queued.remove(&operation.id) {
+                self.admission.note_delay(self.now.mono, Queue::Batch, since);
+            }
+        }
+    }
+
     pub(super) fn on_cancelled(&mut self, id: RequestId) {
         self.trace_abandoned(id);
         if self.admission.abandon(self.now.mono, id) {
@@ -68,7 +85,9 @@ impl Node {
             reached!(self.marks, "an abandoned operation is taken out of its line");
         }
         self.abandon_revocation_list(id);
+        // As long as signers get to answer.
         let until = self.now.mono.after(self.session_timeout());
+        self.timers.bring_forward(Timer::Signing, until);
         let signing = &mut self.signing;
         let serial =
             signing.certificates.remove(id).filter(|serial| signing.certificates.is_deserted(serial));

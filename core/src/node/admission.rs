@@ -1,11 +1,11 @@
 //! Admission by measured delay: how long requests waited before they were worked on decides whether more are let in.
 //!
-//! The rule of CoDel (RFC 8289) for telling a burst from a standing queue: a queue stands if the *least* time that anything
+//! CoDel's rule (RFC 8289) distinguishes a burst from a standing queue: a queue stands if the *least* time that anything
 //! waited in it, over a whole interval, is above the target. A burst passes through in less, and is never refused. What
 //! follows from a standing queue is CoDel's no more, since clients that are refused come back: while a queue stands, no
 //! more requests are under way than were answered in the last interval. So they take about an interval each, the node goes
 //! on working at its full rate, and who is refused learns it before anything was spent on the request: no signature is
-//! checked, and it is told when there will be room.
+//! checked, and the refusal states when there will be room.
 //!
 //! A caller is a key. Whoever has fewer requests under way than its part of what may be is let in all the same, so that a
 //! caller that fills the room keeps no other out; and whoever comes back too early takes nobody's turn.
@@ -26,12 +26,12 @@ pub(super) const DELAY_TARGET: Duration = Duration::from_millis(500);
 pub(super) const DELAY_INTERVAL: Duration = Duration::from_secs(1);
 /// So many requests may be under way at any time: a batch needs some to be worth its proofs.
 pub(super) const UNDER_WAY_COUNT_MIN: usize = 64;
-/// Nobody is told to come back sooner.
+/// The shortest retry-after.
 const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
-/// Nobody is told to come back later.
+/// The longest retry-after.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 
-/// So many callers are remembered with the time that they were told to come back at. Others get a later one each time.
+/// The most callers whose retry-after is remembered. Any other caller gets a later one each time that it asks.
 const RETURN_COUNT_MAX: usize = 4096;
 
 const _: () = assert!(DELAY_TARGET.as_millis() < DELAY_INTERVAL.as_millis());
@@ -99,7 +99,7 @@ impl Admission {
         }
     }
 
-    /// A request's caller waits no more.
+    /// The caller of a request has left.
     pub(super) fn abandon(&mut self, now: Mono, id: RequestId) -> bool {
         self.pass_time(now);
         self.leave(id).is_some()
@@ -125,8 +125,8 @@ impl Admission {
         if !stands || self.under_way.len() < max || self.has_less_than_its_part(caller, max) {
             return Ok(());
         }
-        if let Some(told) = self.returns.get(caller).filter(|told| **told > now) {
-            return Err(told.since(now).max(RETRY_AFTER_MIN));
+        if let Some(retry_at) = self.returns.get(caller).filter(|retry_at| **retry_at > now) {
+            return Err(retry_at.since(now).max(RETRY_AFTER_MIN));
         }
         let pace = DELAY_INTERVAL / u32::try_from(max).unwrap_or(u32::MAX);
         let next = self.next_return.max(now.after(RETRY_AFTER_MIN)).after(pace);
@@ -152,7 +152,7 @@ impl Admission {
     pub(super) fn sizes(&self) -> [Size; 2] {
         [
             Size::unstated("requests under way", self.under_way.len()),
-            Size::limited("callers that were told when to come back", self.returns.len(), RETURN_COUNT_MAX),
+            Size::limited("callers with a retry-after", self.returns.len(), RETURN_COUNT_MAX),
         ]
     }
 
@@ -173,7 +173,7 @@ impl Admission {
             *standing = least.map_or(*standing, |least| least > DELAY_TARGET) && somebody_waits;
         }
         self.delay = least.into_iter().flatten().max().unwrap_or(self.delay);
-        self.returns.retain(|_, told| *told > now);
+        self.returns.retain(|_, retry_at| *retry_at > now);
         let answered = u128::from(core::mem::take(&mut self.answered)) * DELAY_INTERVAL.as_micros();
         self.rate = u64::try_from(answered / passed.as_micros().max(1)).unwrap_or(u64::MAX);
         self.began = now;

@@ -3,7 +3,7 @@
 //! One batch is outstanding at a time, under the member's next number; operations that come meanwhile go into
 //! the next.
 
-use super::admission::Queue;
+use super::abandon::Queued;
 use super::block_time::AHEAD_MS_REPORTED;
 use super::commit::Committed;
 use super::foreign::ForeignBatches;
@@ -102,13 +102,6 @@ impl Submission {
         sizes.extend(self.foreign.sizes());
         sizes
     }
-}
-
-/// A client's operation that is in no batch yet.
-pub(super) struct Queued {
-    pub(super) owner: PublicKey,
-    /// Since when it waits for its first batch; none if it was in one already.
-    pub(super) since: Option<Mono>,
 }
 
 struct Outstanding {
@@ -214,15 +207,6 @@ impl Node {
             self.outbox.respond(request, Err(fault.clone()));
         }
         self.submission.drop_queued();
-    }
-
-    /// Notes that operations have left their lines: how long they waited there.
-    pub(super) fn note_gathered(&mut self, operations: &[CheckedOperation]) {
-        for operation in operations {
-            if let Some(Queued { since: Some(since), .. }) = self.submission.queued.remove(&operation.id) {
-                self.admission.note_delay(self.now.mono, Queue::Batch, since);
-            }
-        }
     }
 
     /// Sees to it that there are commitments for the signatures that a batch will take.

@@ -1,8 +1,10 @@
 //! A calm mesh, from an empty disk to a certificate; and one whose disks lie.
 
 use super::*;
-use hypermesh_core::api::{Request, TrustBundleRequest};
+use hypermesh_core::api::{CertificateRequestBySerial, Request, TrustBundleRequest};
+use hypermesh_core::state::Certificate;
 use hypermesh_core::trust::{CertificateProof, verify_certificate};
+use hypermesh_core::trustchain::ca::SerialNumber;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -70,4 +72,45 @@ fn what_is_done_for_a_client_ends_when_it_leaves_and_the_check_sees_what_does_no
     assert!(ids.iter().all(|id| world.answer(*id).is_none()));
     let marks = world.marks();
     assert_eq!(marks.get("an abandoned operation is taken out of its line"), Some(&2), "one is in a batch");
+}
+
+/// A mesh in which a node has begun to gather shares for a certificate, and the request for it.
+fn signing(seed: u64) -> (World, RequestId) {
+    let mut world = World::new(seed, Options::default());
+    world.run_until("all nodes ready", PATIENCE, World::is_ready).unwrap();
+    let owner = world.owner(&world.cast().client.clone());
+    let id = world.request(0, owner.issue(1, &["web.demo.hypermesh"]));
+    let is_signing = |world: &World| {
+        let sizes = world.sizes(0);
+        sizes.iter().any(|size| size.table == "attempts of signing sessions" && size.held > 0)
+    };
+    world.run_until("signers asked", PATIENCE, is_signing).unwrap();
+    assert!(world.answer(id).is_none());
+    (world, id)
+}
+
+#[test]
+fn a_signature_that_signers_were_asked_for_is_completed_and_stored_although_its_caller_has_left() {
+    let (mut world, id) = signing(3);
+    world.cancel(0, id);
+    world.run_for(Duration::from_secs(2)).unwrap();
+    world.check_calm(0).unwrap();
+    assert!(world.answer(id).is_none());
+    let view = world.view(0).unwrap();
+    let (_, certificate) = view.state.rows::<Certificate>(Vec::new()).next().unwrap();
+    let serial_number = SerialNumber::from_operation(&certificate.operation.0);
+    let request = Request::GetCertificate(CertificateRequestBySerial { serial_number });
+    answered(&mut world, 0, request).unwrap();
+    assert_eq!(world.marks().get("a signature is found in the store"), Some(&1));
+}
+
+#[test]
+fn a_certificate_that_could_not_be_put_together_is_tried_again() {
+    let (mut world, id) = signing(3);
+    world.fail_reads(0, true);
+    world.run_for(Duration::from_secs(2)).unwrap();
+    assert!(world.answer(id).is_none(), "its proof cannot be read");
+    world.fail_reads(0, false);
+    world.run_until("the certificate", Duration::from_secs(3), |world| world.answer(id).is_some()).unwrap();
+    assert!(world.answer(id).unwrap().response.is_ok());
 }

@@ -122,6 +122,7 @@ impl Signing {
             Size::limited("requests that wait for certificates", requests, WAITER_COUNT_MAX),
             Size::limited("requests that wait for checkpoints", checkpoints, WAITER_COUNT_MAX),
             Size::unstated("finished signatures", self.finished.len()),
+            Size::limited("signed certificates that are incomplete", self.incomplete.len(), WAITER_COUNT_MAX),
             Size::limited("checkpoints with cosignatures", self.cosignatures.len(), cosigned_max),
             Size::unstated("signers without a cosignature", self.uncosigned.len()),
             Size::limited("signatures that came before their blocks", self.early.len(), validators),

@@ -21,6 +21,9 @@ impl Node {
         // A request names a commitment of each signer, and is refused otherwise: it is not kept until then, however long.
         let signers = threshold(self.state.validators().count());
         requests.requests.retain(|(_, request)| request.commitments.len() == signers);
+        if requests.requests.is_empty() {
+            return;
+        }
         self.trace_share_requests(coordinator, &requests);
         if requests.height > self.state.height() {
             reached!(self.marks, "a request for shares waits for its block");

@@ -1,19 +1,20 @@
 //! Finished signatures at a node: those of peers and those in its store are kept only if others accept them too.
 
 use super::finished::ACCUSED_MESSAGE_BYTES_MAX;
-use crate::api::PublishedList;
+use crate::api::{ConsensusRequirements, PublishedList, Request, ValidateBatchRequest};
 use crate::base::{
-    Height, MicroCaesar, Mono, Now, PublicKey, ReadError, Reader, Row, SecretKey, Signature, StrictSignature,
-    Table, encode,
+    Digest, Height, MicroCaesar, Mono, Now, PublicKey, ReadError, Reader, Row, SecretKey, Signature,
+    StrictSignature, Table, encode,
 };
 use crate::hypermesh::RevealChain;
 use crate::hypermesh::committee::twist::{twisted_by, twisted_of};
-use crate::hypermesh::committee::{Committee, FalseClaim, KeyPurpose, SignatureClaim};
+use crate::hypermesh::committee::{Committee, FalseClaim, KeyPurpose, ShareRequest, SignatureClaim};
 use crate::hypermesh::ordering::Timeouts;
-use crate::node::message::{Message, SharesSigned, TaskSignature};
+use crate::node::message::{Message, ShareRequests, SharesSigned, TaskSignature};
 use crate::node::task::Task;
-use crate::node::{Event, Node, NodeConfig, Output};
-use crate::state::tests::kit::{Mesh, Seeded, genesis, plot_of};
+use crate::node::trace::Told;
+use crate::node::{Event, Node, NodeConfig, Output, PeerStatus, RequestId};
+use crate::state::tests::kit::{Mesh, Seeded, alice, bob, genesis, plot_of, transfer};
 use crate::state::{Candidate, Offence, SYSTEM_OPERATION_BYTES_MAX, SystemAction, SystemOperation};
 use crate::trustchain::ca::{CRL_MS_LIFETIME, crl_der};
 use alloc::boxed::Box;
@@ -315,4 +316,52 @@ fn evidence_fits_a_system_operation_at_the_most_bytes_that_are_sent_and_not_far_
     };
     assert!(fits(ACCUSED_MESSAGE_BYTES_MAX));
     assert!(!fits(SYSTEM_OPERATION_BYTES_MAX));
+}
+
+#[test]
+fn a_request_for_shares_that_names_another_number_of_commitments_is_not_kept() {
+    let mesh = mesh();
+    let mut node = opened(&mesh, &[]);
+    let request = ShareRequest {
+        committee: committee(&mesh).digest(),
+        purpose: KeyPurpose::Root,
+        message: Digest([2; 32]),
+        commitments: BTreeMap::new(),
+    };
+    // Of a block that comes next: a request for it waits.
+    let height = mesh.state.height().next();
+    let requests =
+        ShareRequests { height, requests: alloc::vec![(Task::Root, request)], told: Told::default() };
+    let message = Message::Shares(requests);
+    node.handle_message(now(&mesh), mesh.validators[1].public(), &message.encode());
+    assert_eq!(node.signing.waiting.count(), 0);
+}
+
+#[test]
+fn a_batch_that_is_asked_for_again_is_not_sent_to_the_others_again() {
+    let mut mesh = mesh();
+    let member = mesh.member.clone();
+    mesh.await_ticket_time(&member);
+    let operation = mesh.operation(&alice(), transfer(&bob(), 1));
+    let batch = mesh.batch(&member, alloc::vec![operation]);
+    let mut node = opened(&mesh, &[]);
+    let now = now(&mesh);
+    for peer in &mesh.validators[1..] {
+        node.handle_peer(now, peer.public(), PeerStatus::Connected);
+    }
+    let mut sent = |id| {
+        let requirements = ConsensusRequirements::Committed;
+        let request = Request::ValidateBatch(ValidateBatchRequest { batch: batch.clone(), requirements });
+        node.handle_request(now, RequestId(id), None, request);
+        let is_batch = |output: Output| match output {
+            Output::Send { message, .. } => matches!(Message::decode(&message), Ok(Message::Batch(_))),
+            _ => false,
+        };
+        let sent =
+            core::iter::from_fn(|| node.poll_output()).filter_map(|output| is_batch(output).then_some(()));
+        let count = sent.count();
+        node.handle_cancelled(now, RequestId(id));
+        count
+    };
+    assert_eq!((sent(1), sent(2), sent(3)), (3, 0, 0));
 }
