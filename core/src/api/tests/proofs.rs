@@ -7,7 +7,7 @@ use crate::state::{
 };
 use crate::trust::{Answer, Funds, Holding, NotProved, Proved};
 use crate::trustchain::DomainName;
-use crate::trustchain::dns::resolve;
+use crate::trustchain::dns::{RecordData, resolve};
 
 fn prove(mesh: &Mesh, question: &Question) -> StateProof {
     match answer(mesh, &Request::Prove(ProveRequest { question: question.clone() })).unwrap() {
@@ -125,17 +125,45 @@ fn who_owns_a_name_is_proved_with_the_name_that_was_registered() {
     assert_eq!(proved(mesh(), &question).unwrap().answer, Answer::Owner(Some(holding)));
 }
 
-#[test]
-fn a_row_that_is_left_out_is_not_taken_for_absent() {
-    for question in questions() {
-        let whole = prove(mesh(), &question);
+/// That the proofs of these questions have the rows that the answers rest on, and no others.
+fn assert_each_row_is_needed(mesh: &Mesh, questions: &[Question]) {
+    for question in questions {
+        let whole = prove(mesh, question);
+        assert_eq!(
+            question.check(&whole, &mesh.genesis).map(|proved| proved.answer),
+            Ok(question.answer(&mesh.state))
+        );
         for left_out in 0..whole.rows.len() {
             let mut proof = whole.clone();
             proof.rows.remove(left_out);
-            let refused = question.check(&proof, &mesh().genesis);
+            let refused = question.check(&proof, &mesh.genesis);
             assert!(matches!(refused, Err(NotProved::Rows(_))), "{question:?} without row {left_out}");
         }
     }
+}
+
+#[test]
+fn a_row_that_is_left_out_is_not_taken_for_absent() {
+    assert_each_row_is_needed(mesh(), &questions());
+}
+
+#[test]
+fn names_that_are_not_paid_for_are_proved_by_the_time_of_the_block() {
+    let mut mesh = mesh().clone();
+    let (web, below) = (name("web.demo.hypermesh"), name("below.web.demo.hypermesh"));
+    mesh.done(&alice(), register("web.demo.hypermesh", &alice()));
+    mesh.done(&alice(), set("web.demo.hypermesh", vec![RecordData::Txt(vec!["x".into()])]));
+    let expires = mesh.state.get::<NameOwner>(&web).unwrap().expires.unwrap();
+    mesh.pass(expires.since(mesh.state.time()) + 1);
+    let questions = [&web, &below]
+        .into_iter()
+        .flat_map(|name| [records(name.clone(), RecordType::Txt), Question::Owner { name: name.clone() }])
+        .collect::<Vec<_>>();
+    assert_each_row_is_needed(&mesh, &questions);
+    let Answer::Owner(Some(holding)) = proved(&mesh, &questions[1]).unwrap().answer else {
+        panic!("it is kept")
+    };
+    assert!(holding.freed.is_some(), "it has lapsed");
 }
 
 #[test]

@@ -21,14 +21,18 @@ impl Node {
         self.state.committee().map_or(0, |committee| committee.time.seconds())
     }
 
+    /// Keeps a signer's cosignature on a checkpoint. What is sent again is not verified again.
     pub(super) fn take_cosignature(&mut self, from: PublicKey, size: u64, signature: Signature) {
+        if self.signing.cosignatures.get(&size).is_some_and(|given| given.contains_key(&from)) {
+            return;
+        }
         let Some(checkpoint) = self.checkpoint(size) else { return };
         let message = checkpoint.cosignature_message(self.cosignature_seconds());
         match from.verify_strict(message.as_bytes(), &signature) {
             Ok(verified) => {
                 let given = self.signing.cosignatures.entry(size).or_default();
-                let is_new = given.insert(from, verified).is_none();
-                if is_new && given.len() >= self.state.validators().quorum() {
+                given.insert(from, verified);
+                if given.len() >= self.state.validators().quorum() {
                     self.signing.touched.insert(Task::Checkpoint(size));
                 }
             }

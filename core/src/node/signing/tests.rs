@@ -1,5 +1,6 @@
 //! Finished signatures at a node: those of peers and those in its store are kept only if others accept them too.
 
+use super::answer_times::TIMEOUT_MIN;
 use super::finished::ACCUSED_MESSAGE_BYTES_MAX;
 use crate::api::{ConsensusRequirements, PublishedList, Request, ValidateBatchRequest};
 use crate::base::{
@@ -8,9 +9,11 @@ use crate::base::{
 };
 use crate::hypermesh::RevealChain;
 use crate::hypermesh::committee::twist::{twisted_by, twisted_of};
-use crate::hypermesh::committee::{Committee, FalseClaim, KeyPurpose, ShareRequest, SignatureClaim};
+use crate::hypermesh::committee::{
+    Committee, FalseClaim, KeyPurpose, ShareRequest, SignatureClaim, StoredShares, first_count,
+};
 use crate::hypermesh::ordering::Timeouts;
-use crate::node::message::{Message, ShareRequests, SharesSigned, TaskSignature};
+use crate::node::message::{CommitmentsWanted, Message, ShareRequests, SharesSigned, TaskSignature};
 use crate::node::task::Task;
 use crate::node::trace::Told;
 use crate::node::{Event, Node, NodeConfig, Output, PeerStatus, RequestId};
@@ -21,6 +24,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 use std::sync::OnceLock;
 
 const REVEALS: u32 = 64;
@@ -85,6 +89,10 @@ fn stored(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Rows {
 }
 
 pub(in crate::node) fn opened(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Node {
+    opened_from(mesh, stored(mesh, signed))
+}
+
+fn opened_from(mesh: &Mesh, rows: Rows) -> Node {
     let identity = mesh.validators[0].clone();
     let config = NodeConfig {
         genesis: Arc::clone(&mesh.genesis),
@@ -92,7 +100,7 @@ pub(in crate::node) fn opened(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Nod
         identity,
         reveals: RevealChain::with_count(&SEED, REVEALS),
         entropy: Box::new(Seeded::new(3)),
-        reader: Box::new(stored(mesh, signed)),
+        reader: Box::new(rows),
         timeouts: Timeouts::default(),
     };
     Node::open(now(mesh), config).unwrap()
@@ -301,6 +309,11 @@ fn a_twisted_cosignature_does_not_count_and_is_a_fault_of_its_sender() {
     };
     assert_eq!(give(liar, twisted_by(liar, message.as_bytes())), (0, true));
     assert_eq!(give(honest, honest.sign_bytes(message.as_bytes())), (1, false));
+    assert_eq!(
+        give(honest, twisted_by(honest, message.as_bytes())),
+        (1, false),
+        "the first is kept, and no other read"
+    );
     assert!(mesh.state.height() > Height::GENESIS);
 }
 
@@ -364,4 +377,42 @@ fn a_batch_that_is_asked_for_again_is_not_sent_to_the_others_again() {
         count
     };
     assert_eq!((sent(1), sent(2), sent(3)), (3, 0, 0));
+}
+
+#[test]
+fn a_coordinator_that_says_again_that_it_lost_its_commitments_gets_others_and_those_it_has_stay_good() {
+    let mesh = mesh();
+    let mut rows = stored(&mesh, &[]);
+    let active = mesh.state.committee().unwrap();
+    let shares = mesh.shares[&mesh.validators[0].public()].clone();
+    let row = StoredShares { keys: active.keys, shares }.to_bytes().to_vec();
+    rows.0.insert((Table::Shares, active.attempt.to_be_bytes().to_vec()), row);
+    let mut node = opened_from(&mesh, rows);
+    assert!(node.holds_shares());
+    let coordinator = mesh.validators[1].public();
+    let at = |millis: u64| Now { mono: Mono::default().after(Duration::from_millis(millis)), ..now(&mesh) };
+    let wanted = Message::WantCommitments(CommitmentsWanted::Anew).encode();
+    let mut offered = |millis: u64| {
+        node.handle_message(at(millis), coordinator, &wanted);
+        let counted = |output: Output| match output {
+            Output::Send { message, .. } => match Message::decode(&message) {
+                Ok(Message::Commitments(offered)) => Some(offered),
+                _ => None,
+            },
+            _ => None,
+        };
+        let offers = core::iter::from_fn(|| node.poll_output()).filter_map(counted);
+        let offers: Vec<_> = offers.flat_map(|offered| offered.offers).collect();
+        let outstanding =
+            |purpose| node.signing.signer.as_ref().unwrap().outstanding_count(&coordinator, purpose);
+        let of = |purpose| offers.iter().filter(move |offer| offer.purpose == purpose);
+        let given = |purpose| of(purpose).map(|offer| offer.commitments.len()).sum::<usize>();
+        KeyPurpose::ALL.map(|purpose| (given(purpose), outstanding(purpose)))
+    };
+    let first = KeyPurpose::ALL.map(first_count);
+    assert_eq!(offered(0), first.map(|count| (count, count)), "what it had is destroyed");
+    let just_before = u64::try_from(TIMEOUT_MIN.as_millis()).unwrap() - 1;
+    // What it asks for with the commitments that crossed its message must still be signed.
+    assert_eq!(offered(just_before), first.map(|count| (count, 2 * count)));
+    assert_eq!(offered(just_before + 1), first.map(|count| (count, count)), "the old ones are destroyed");
 }

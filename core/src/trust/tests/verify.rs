@@ -1,6 +1,7 @@
 //! Every check passed, and every check failed.
 
 use super::*;
+use alloc::string::ToString;
 
 fn now() -> UnixMillis {
     certified().mesh.state.time()
@@ -27,6 +28,10 @@ fn a_certificate_of_the_committee_passes_every_check_and_says_who_approved_it() 
     let names: Vec<_> = verification.checks.iter().map(|check| check.name).collect();
     use CheckName::{Approved, Bundle, Chain, Checkpoint, Form, Logged, Names, Quorum, Time};
     assert_eq!(names, [Bundle, Form, Chain, Time, Names, Approved, Logged, Quorum, Checkpoint]);
+    assert_eq!(
+        verification.checks[4].detail,
+        certified.mesh.state.get::<Certificate>(&certified.serial).unwrap().names.to_string()
+    );
     assert_eq!(verification.approved_by, ["node-1", "node-2", "node-3"]);
     let (header, leaf_index) = approval(&certified.mesh, certified.serial);
     assert_eq!((verification.height, verification.leaf_index), (Some(header.height), Some(leaf_index)));
