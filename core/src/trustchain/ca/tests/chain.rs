@@ -3,6 +3,7 @@
 use super::*;
 use alloc::string::{String, ToString};
 use alloc::vec;
+use core::net::Ipv6Addr;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::time::Duration;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert, aws_lc_rs};
@@ -230,6 +231,30 @@ fn a_leaf_with_as_many_names_as_allowed_fits_with_its_proof() {
     let proven = with_proof(&tbs, &[7; PROOF_BYTES_MAX]).unwrap();
     let certificate = signed(&mesh.issuing, &proven);
     assert_eq!(split(&take_apart(&certificate).unwrap().tbs).unwrap().0, tbs);
+}
+
+#[test]
+fn names_take_as_many_bytes_as_allowed_and_not_one_more() {
+    // Distinct, so that none is refused as a repetition.
+    let addresses = |count: u16| (0..count).map(|last| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
+    let names = |bytes: usize| {
+        let prefix = "spiffe://demo.hypermesh/";
+        let dns: Vec<crate::trustchain::DomainName> = (0..4)
+            .map(|number| alloc::format!("{number}{}.demo.hypermesh", "a".repeat(62)).parse().unwrap())
+            .collect();
+        let ipv6: Vec<_> = addresses(20).collect();
+        let used = dns.iter().map(|name| name.as_str().len()).sum::<usize>() + 16 * ipv6.len() + prefix.len();
+        SubjectNames::new(dns, ipv6, Some(prefix.to_string() + &"p".repeat(bytes - used)))
+    };
+    assert_eq!(names(NAMES_BYTES_MAX).map(|_| ()), Ok(()));
+    let fault = NameFault::TooLong { bytes: NAMES_BYTES_MAX + 1 };
+    assert_eq!(names(NAMES_BYTES_MAX + 1), Err(fault));
+    let identity = |bytes: usize| {
+        let id = alloc::format!("spiffe://demo.hypermesh/{}", "p".repeat(bytes - 24));
+        SubjectNames::new(vec![], vec![], Some(id))
+    };
+    assert!(identity(SPIFFE_BYTES_MAX).is_ok());
+    assert!(matches!(identity(SPIFFE_BYTES_MAX + 1), Err(NameFault::Spiffe { .. })));
 }
 
 #[test]
