@@ -37,11 +37,13 @@ pub enum Bug {
     LapsedServed,
     /// A finished signature of a peer is kept if it holds by ZIP-215, by which others do not verify.
     LenientSignature,
+    /// A key that was reported as compromised is certified as ever.
+    CompromisedKeyTaken,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::WalSkipped,
         Self::QuorumOffByOne,
         Self::ProofCheckSkipped,
@@ -57,6 +59,7 @@ impl Bug {
         Self::PublishedAnywhere,
         Self::LapsedServed,
         Self::LenientSignature,
+        Self::CompromisedKeyTaken,
     ];
 
     /// Its name.
@@ -78,6 +81,7 @@ impl Bug {
             Self::PublishedAnywhere => "published-anywhere",
             Self::LapsedServed => "lapsed-served",
             Self::LenientSignature => "lenient-signature",
+            Self::CompromisedKeyTaken => "compromised-key-taken",
         }
     }
 }

@@ -218,7 +218,8 @@ async fn a_trust_bundle_of_another_mesh_trusts_nothing_here() {
         let path = folder.path().join("mesh.trust");
         fs::write(&path, bundle.to_pem()).unwrap();
         let certificate = folder.path().join("cert.pem");
-        let words = ["cert", "verify", "--trust", path.to_str().unwrap(), certificate.to_str().unwrap()];
+        let words =
+            ["cert", "verify", "--offline", "--trust", path.to_str().unwrap(), certificate.to_str().unwrap()];
         let (code, error) = hypermesh(Path::new(""), &words);
         assert_eq!(code, exit, "{error}");
     }

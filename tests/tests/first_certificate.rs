@@ -105,7 +105,8 @@ fn the_first_certificate_is_issued_logged_named_and_verified_by_everyone() {
     assert!(read("refused.txt").contains("status: REFUSED"));
 
     // Offline, against the exported trust bundle: every check is named.
-    let verified = run(BINARY, &["cert", "verify", "--trust", "mesh.trust", "ed25519/cert.pem"], path);
+    let verified =
+        run(BINARY, &["cert", "verify", "--offline", "--trust", "mesh.trust", "ed25519/cert.pem"], path);
     for wanted in ["approved", "logged", "node-"] {
         assert!(verified.to_lowercase().contains(wanted), "{verified}");
     }
@@ -123,7 +124,16 @@ fn refuses_what_was_changed(path: &Path) {
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
         std::fs::write(path.join("changed.pem"), &changed).unwrap();
         let output = Command::new(BINARY)
-            .args(["cert", "verify", "--trust", "mesh.trust", "--proof", "changed.proof", "changed.pem"])
+            .args([
+                "cert",
+                "verify",
+                "--offline",
+                "--trust",
+                "mesh.trust",
+                "--proof",
+                "changed.proof",
+                "changed.pem",
+            ])
             .current_dir(path)
             .output()
             .unwrap();

@@ -39,10 +39,14 @@ async fn a_revoked_certificate_is_refused_by_everyone_and_the_one_beside_it_is_n
     rustls_judges(&desk, &der);
     the_command_line_judges(&desk);
     repeats_and_refusals(&desk);
-    // Offline is offline: what can be said without the mesh is said, and what cannot be, too.
+    // What cannot be asked is not valid, unless somebody wants it so.
     desk.mesh.stop().await;
-    let verified = desk.succeed(&["cert", "verify", "--trust", "mesh.trust", "good/cert.pem"]);
-    assert!(verified.contains("revocation was not checked"), "{verified}");
+    let verify = ["cert", "verify", "--trust", "mesh.trust", "good/cert.pem"];
+    desk.fail(&verify, 7, "not checked: the context's mesh was not reached");
+    desk.fail(&[&verify[..], &["--context", "absent.toml"]].concat(), 7, "not checked");
+    let json = desk.succeed(&[&verify[..], &["--offline", "--json"]].concat());
+    assert!(json.contains(r#""name":"revocation","passed":null,"detail":"not checked"#), "{json}");
+    desk.succeed(&[&verify[..], &["--crl", "crl.der"]].concat());
     desk.fail(&["cert", "verify", "--trust", "mesh.trust", "bad/cert.pem", "--crl", "crl.der"], 7, "revoked");
 }
 
@@ -88,14 +92,14 @@ fn rustls_judges(desk: &Desk, list: &[u8]) {
 fn the_command_line_judges(desk: &Desk) {
     let verify = ["cert", "verify", "--trust", "mesh.trust"];
     let good = desk.succeed(&[&verify[..], &["good/cert.pem"]].concat());
-    assert!(good.contains("revocation") && good.contains("from the mesh"), "{good}");
+    assert!(good.contains("revocation   ok      not revoked, as is proved at height "), "{good}");
     desk.fail(&[&verify[..], &["bad/cert.pem"]].concat(), 7, "revoked at ");
     let good = desk.succeed(&[&verify[..], &["good/cert.pem", "--crl", "crl.pem"]].concat());
     assert!(good.contains("from crl.pem"), "{good}");
     desk.fail(&[&verify[..], &["bad/cert.pem", "--crl", "crl.pem"]].concat(), 7, "keyCompromise");
     desk.succeed(&[&verify[..], &["bad/cert.pem", "--crl", "before.pem"]].concat());
     let offline = desk.succeed(&[&verify[..], &["bad/cert.pem", "--offline"]].concat());
-    assert!(offline.contains("revocation was not checked"), "{offline}");
+    assert!(offline.contains("revocation   -       not checked: --offline was given"), "{offline}");
 
     let shown = desk.succeed(&["cert", "show", "bad"]);
     assert!(shown.contains("status       revoked") && shown.contains("keyCompromise"), "{shown}");
@@ -143,6 +147,46 @@ fn repeats_and_refusals(desk: &Desk) {
     std::fs::write(desk.path("other.toml"), context).unwrap();
     let words = ["--context", "other.toml", "cert", "revoke", "good", "--reason", "superseded"];
     desk.fail(&words, 5, "belongs to");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compromised_key_stays_out() {
+    let mut desk = Desk::new().await;
+    desk.succeed(&["cert", "issue", "web.demo.hypermesh", "--out", "web"]);
+    // The same key for another name, and one of another key.
+    std::fs::create_dir(desk.path("api")).unwrap();
+    std::fs::copy(desk.path("web/key.pem"), desk.path("api/key.pem")).unwrap();
+    desk.succeed(&["cert", "issue", "api.demo.hypermesh", "--out", "api"]);
+    desk.succeed(&["cert", "issue", "own.demo.hypermesh", "--out", "own"]);
+    let needs = |words: &[&str]| desk.run(&[&["cert", "needs-renewal"], words].concat());
+    assert_eq!(needs(&["web"]).0, 1);
+
+    let said = desk.succeed(&["cert", "revoke", "web", "--reason", "keyCompromise"]);
+    assert!(said.contains(&format!("revoked {}, which bears the same key", serial(&desk, "api"))), "{said}");
+    let (code, said) = needs(&["web"]);
+    assert!(code == 0 && said.contains("revoked at") && said.contains("keyCompromise"), "{said}");
+    assert_eq!((needs(&["web", "--offline"]).0, needs(&["own"]).0), (1, 1));
+
+    desk.fail(&["cert", "renew", "web"], 5, "--new-key");
+    desk.fail(
+        &["cert", "issue", "--csr", "web/request.pem", "--out", "again"],
+        5,
+        "was reported as compromised",
+    );
+    assert!(!desk.path("again/cert.pem").exists());
+    desk.fail(&["dns", "lookup", "_443._tcp.web.demo.hypermesh", "TLSA"], 6, "");
+    let said = desk.succeed(&["cert", "renew", "web", "--new-key"]);
+    assert!(said.contains("is revoked") && !said.contains("good until"), "{said}");
+    desk.succeed(&["dns", "lookup", "_443._tcp.web.demo.hypermesh", "TLSA"]);
+    assert_eq!(needs(&["web"]).0, 1);
+
+    // Files that do not belong together.
+    std::fs::copy(desk.path("own/key.pem"), desk.path("web/key.pem")).unwrap();
+    let (code, said) = needs(&["web"]);
+    assert!(code == 0 && said.contains("key.pem is of another certificate"), "{said}");
+    desk.mesh.stop().await;
+    let (code, said) = desk.run(&["cert", "needs-renewal", "own"]);
+    assert!(code == 1 && said.contains("was not looked at"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

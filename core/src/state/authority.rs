@@ -193,6 +193,8 @@ impl Draft {
         if moment.time.plus(lifetime_ms) > issuer_ends {
             return Err(Refusal::OutlivesIssuer { issuer_ends });
         }
+        let subject_key = request.subject_key.spki_hash();
+        self.state().require_sound(&subject_key)?;
         let owner = operation.operation.body.owner;
         let tlsa = tlsa_names(&request.names, &issue.services);
         self.state().require_publishable(&tlsa, owner, moment.time)?;
@@ -215,7 +217,7 @@ impl Draft {
             not_before: validity.not_before,
             not_after: validity.not_after,
             tlsa,
-            subject_key: Digest(Sha256::digest(request.subject_key.spki_der()).into()),
+            subject_key,
             issued: moment.time,
             revocation: None,
         };
@@ -230,6 +232,7 @@ impl Draft {
             self.put_published(name, published);
         }
         self.put(&serial, certificate);
+        self.note_bearer(serial, certificate);
         self.schedule(certificate.not_after, Due::Certificate(serial));
     }
 

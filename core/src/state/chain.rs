@@ -14,7 +14,7 @@ use crate::hypermesh::ordering::ValidatorSet;
 use crate::trustchain::DomainName;
 use crate::trustchain::ct::MerkleTree;
 use crate::trustchain::dns::{RecordSet, RecordType, TreeKey};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
@@ -49,6 +49,8 @@ pub struct Draft {
     pub(super) totals: Totals,
     /// Why there is to be a new revocation list, if there is.
     pub(super) list: super::revocation::ListDue,
+    /// The zones that answer otherwise than before.
+    pub(super) changed_zones: BTreeSet<DomainName>,
 }
 
 /// Rows that changed, by key; `None` where one was removed.
@@ -262,6 +264,7 @@ impl State {
             movements: Vec::new(),
             totals: self.totals(),
             list: super::revocation::ListDue::default(),
+            changed_zones: BTreeSet::new(),
         }
     }
 
@@ -297,7 +300,11 @@ impl Draft {
         set: Option<&RecordSet>,
     ) {
         let key = (name.clone(), record_type);
-        let before = self.base.get::<RecordSet>(&key).is_some();
+        let before = self.base.get::<RecordSet>(&key);
+        if before.as_ref() != set {
+            self.note_zone_change(name);
+        }
+        let before = before.is_some();
         match set {
             Some(set) => self.put(&key, set),
             None => self.remove::<RecordSet>(&key),

@@ -448,6 +448,7 @@ impl Draft {
         let Included { receipts, paid, .. } = included;
         self.follow_load(paid);
         self.fix_revocation_list(moment);
+        self.fix_zone_serials(moment);
         self.renew_beacon(moment.time);
         self.mark_horizon(moment);
         let movements = self.settle_history(moment);

@@ -17,6 +17,7 @@ mod batch_tree;
 mod block;
 mod bond;
 mod chain;
+mod compromise;
 mod execute;
 mod fee;
 mod genesis;
@@ -60,6 +61,7 @@ pub use block::{
     Body, Header,
 };
 pub use chain::{Changes, Draft, State};
+pub use compromise::{CompromisedKey, LEFT_STANDING_MAX, REVOKED_TOGETHER_MAX, SameKey};
 pub use execute::{BlockFault, Candidate, Executed, Inadmissible};
 pub use fee::listed_fee;
 pub use genesis::{
@@ -100,4 +102,4 @@ pub use witness::{
     PROVED_ROW_BYTES_MAX, PROVED_ROW_COUNT_MAX, ProvedRow, ProvedState, ROW_PROOF_BYTES_MAX, RowBytes,
     RowSource, StateProof, StateProofFault, TooMuch, Unproved, Witness,
 };
-pub use zone::{SERVICES, validator_by_name};
+pub use zone::{SERVICES, ZoneChange, validator_by_name};

@@ -149,6 +149,7 @@ fn set_records(
     match records {
         None => draft.set_record_set(name, *record_type, None),
         Some(records) => {
+            state.require_sound_records(records)?;
             let mut types: Vec<RecordType> =
                 state.record_sets(name).filter_map(|set| set.record_type()).collect();
             types.push(*record_type);

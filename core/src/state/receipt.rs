@@ -1,6 +1,6 @@
 //! What became of an operation.
 
-use super::{OperationId, Revocation};
+use super::{OperationId, Revocation, SameKey};
 use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, UnixMillis};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SerialNumber;
@@ -73,6 +73,17 @@ pub enum Effect {
         serial: SerialNumber,
         /// When and why.
         revocation: Revocation,
+        /// If the key was reported as compromised: what else bears it.
+        same_key: SameKey,
+    },
+    /// The key of a certificate that has ended is known to be compromised.
+    KeyReported {
+        /// The certificate's serial number.
+        serial: SerialNumber,
+        /// The SHA-256 of its subject public key info.
+        key: Digest,
+        /// What else bears the key.
+        same_key: SameKey,
     },
     /// An amount was put at stake.
     Bonded {
@@ -248,6 +259,28 @@ pub enum Refusal {
         serial: SerialNumber,
         /// Whose it is.
         owner: PublicKey,
+    },
+    /// Only the certificate's owner can say that its key is compromised.
+    #[error(
+        "the certificate {serial} belongs to {owner}, who alone can say that its key is compromised: revoke it for another \
+         reason, such as privilegeWithdrawn"
+    )]
+    KeyOfAnother {
+        /// Which.
+        serial: SerialNumber,
+        /// Whose it is.
+        owner: PublicKey,
+    },
+    /// The key is known to be compromised.
+    #[error(
+        "the key with SHA-256 {key} was reported as compromised at {since}, and is certified for nobody any more: make a new \
+         one, as `hypermesh cert renew DIR --new-key` does"
+    )]
+    Compromised {
+        /// The SHA-256 of its subject public key info.
+        key: Digest,
+        /// The time of the block that reported it.
+        since: UnixMillis,
     },
     /// The certificate has expired.
     #[error("the certificate {serial} expired at {not_after}: nobody accepts it any more")]

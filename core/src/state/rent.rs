@@ -162,14 +162,19 @@ impl Draft {
             return Err(Refusal::PaidAhead { name: name.clone(), expires: paid_until });
         }
         self.pay_rent(operation)?;
+        self.remove::<Due>(&(paid_until, Due::NameLapsed(name.clone())));
         self.remove::<Due>(&(paid_until.plus(NAME_MS_GRACE), Due::NameFreed(name.clone())));
+        if !row.term(moment.time).is_held() {
+            self.note_term_change(name);
+        }
         let expires = self.until_freed(name, expires);
         self.put(name, &NameOwner { expires: Some(expires), ..row });
         Ok(Effect::NameRenewed { expires })
     }
 
-    /// Notes when a name that is paid for until `expires` is to be cleared away.
+    /// Notes when a name that is paid for until `expires` lapses, and when it is to be cleared away.
     fn until_freed(&mut self, name: &DomainName, expires: UnixMillis) -> UnixMillis {
+        self.schedule(expires, Due::NameLapsed(name.clone()));
         self.schedule(expires.plus(NAME_MS_GRACE), Due::NameFreed(name.clone()));
         expires
     }

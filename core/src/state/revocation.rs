@@ -9,11 +9,12 @@
 
 use super::execute::Moment;
 use super::row::{RevocationListHead, Revoked};
-use super::{Certificate, Draft, Due, Effect, Refusal, Revocation, RevokeCertificate, State};
+use super::{Certificate, Draft, Due, Effect, Refusal, Revocation, RevokeCertificate, SameKey, State};
 use crate::base::{PublicKey, UnixMillis};
 use crate::planted::{self, Bug};
 use crate::trustchain::ca::{
-    CRL_MS_LIFETIME, CRL_MS_PERIOD, REVOKED_COUNT_MAX, RevocationList, RevokedEntry, SerialNumber,
+    CRL_MS_LIFETIME, CRL_MS_PERIOD, REVOKED_COUNT_MAX, RevocationList, RevocationReason, RevokedEntry,
+    SerialNumber,
 };
 use alloc::vec::Vec;
 
@@ -71,7 +72,8 @@ impl State {
 }
 
 impl Draft {
-    /// Revokes a certificate, for good. Revoked once, it is not revoked again: what stands is told.
+    /// Revokes a certificate, for good. Revoked once, it is not revoked again: what stands is told. That its key is
+    /// compromised can be reported at any time.
     pub(super) fn revoke(
         &mut self,
         who: PublicKey,
@@ -80,32 +82,57 @@ impl Draft {
     ) -> Result<Effect, Refusal> {
         let serial = revoke.serial_number;
         let certificate = self.state().get::<Certificate>(&serial);
-        let mut certificate = certificate.ok_or(Refusal::NoCertificate { serial })?;
+        let certificate = certificate.ok_or(Refusal::NoCertificate { serial })?;
         if !self.state().may_revoke(&certificate, who, moment.time) {
             return Err(Refusal::NotCertificateOwner { serial, owner: certificate.owner });
         }
-        if let Some(revocation) = certificate.revocation {
-            return Ok(Effect::CertificateRevoked { serial, revocation });
+        let compromised = revoke.reason == RevocationReason::KeyCompromise;
+        if compromised && certificate.owner != who {
+            return Err(Refusal::KeyOfAnother { serial, owner: certificate.owner });
         }
         let not_after = certificate.not_after;
-        if not_after.seconds() < moment.time.seconds() {
-            return Err(Refusal::CertificateExpired { serial, not_after });
-        }
+        let has_ended = not_after.seconds() < moment.time.seconds();
+        let revocation = match certificate.revocation {
+            Some(revocation) => Some(revocation),
+            None if !has_ended => Some(self.end(serial, revoke.reason, moment)?),
+            None if compromised => None,
+            None => return Err(Refusal::CertificateExpired { serial, not_after }),
+        };
+        let same_key = match compromised {
+            true => self.report_key(serial, &certificate, moment),
+            false => SameKey::default(),
+        };
+        Ok(match revocation {
+            Some(revocation) => Effect::CertificateRevoked { serial, revocation, same_key },
+            None => Effect::KeyReported { serial, key: certificate.subject_key, same_key },
+        })
+    }
+
+    /// Takes a certificate that holds still out of the zone and into the list.
+    pub(super) fn end(
+        &mut self,
+        serial: SerialNumber,
+        reason: RevocationReason,
+        moment: Moment,
+    ) -> Result<Revocation, Refusal> {
+        let certificate = self.state().get::<Certificate>(&serial);
+        let mut certificate = certificate.ok_or(Refusal::NoCertificate { serial })?;
         let mut head = self.revocation_list_head(moment);
         if head.entries as usize >= REVOKED_COUNT_MAX {
             return Err(Refusal::RevocationListFull { entries: head.entries });
         }
         head.entries += 1;
-        let (at, reason) = (moment.time, revoke.reason);
+        let at = moment.time;
         // One list covers all that this block revokes.
         let revocation = Revocation { at, reason, list: head.number + 1 };
         self.put(&(), &head);
-        self.put(&serial, &Revoked { at, reason, not_after });
+        self.put(&serial, &Revoked { at, reason, not_after: certificate.not_after });
         self.unpublish(&serial, &certificate);
+        self.forget_bearer(serial, &certificate);
         certificate.revocation = Some(revocation);
         self.put(&serial, &certificate);
         self.list.revoked = true;
-        Ok(Effect::CertificateRevoked { serial, revocation })
+        Ok(revocation)
     }
 
     /// Fixes a new revocation list, if a certificate was revoked or the period is over.
@@ -184,7 +211,7 @@ mod tests {
         let header = &mesh.blocks.last().unwrap().header;
         let at = header.time;
         let revocation = Revocation { at, reason: RevocationReason::KeyCompromise, list: before + 1 };
-        assert_eq!(effect, Effect::CertificateRevoked { serial, revocation });
+        assert_eq!(effect, Effect::CertificateRevoked { serial, revocation, same_key: SameKey::default() });
         let row: Certificate = mesh.state.get(&serial).unwrap();
         assert_eq!(row.revocation, Some(revocation));
         let entry = RevokedEntry { serial, at, reason: RevocationReason::KeyCompromise };

@@ -27,7 +27,7 @@ pub trait Row: BorshSerialize + BorshDeserialize {
 
 macro_rules! row {
     ($kind:ty, $tag:literal, $key_type:ty, |$key:ident| $bytes:expr) => {
-        impl Row for $kind {
+        impl $crate::state::Row for $kind {
             type Key = $key_type;
             const TAG: u8 = $tag;
 
@@ -37,6 +37,8 @@ macro_rules! row {
         }
     };
 }
+
+pub(super) use row;
 
 row!(Account, 1, PublicKey, |owner| owner.0.to_vec());
 row!(Member, 2, PublicKey, |member| member.0.to_vec());
@@ -317,6 +319,8 @@ pub enum Due {
     NameFreed(DomainName),
     /// An instance of a service was not renewed in time.
     Lease(InstanceName),
+    /// A name was not renewed in time: it is not answered any more.
+    NameLapsed(DomainName),
 }
 
 /// The unpredictable value that proofs are bound to, and what the next one is made of.

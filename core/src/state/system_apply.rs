@@ -179,6 +179,7 @@ impl Draft {
                     let certificate = self.state().get::<Certificate>(serial);
                     if let Some(certificate) = certificate {
                         self.unpublish(serial, &certificate);
+                        self.forget_bearer(*serial, &certificate);
                     }
                 }
                 Due::RevocationList => self.list.scheduled = true,
@@ -186,6 +187,7 @@ impl Draft {
                 Due::Release(member) => self.release(*member, at),
                 Due::NameFreed(name) => self.free_name(name, moment, &mut room),
                 Due::Lease(name) => self.end_lease(name, at),
+                Due::NameLapsed(name) => self.note_term_change(name),
             }
         }
     }

@@ -48,10 +48,7 @@ pub trait RowSource {
     /// The mesh's zone and the reverse zones.
     fn served_zones(&self) -> &[DomainName];
 
-    /// The block that the rows are of.
-    fn of_height(&self) -> Height;
-
-    /// That block's time: what rules about time are judged by.
+    /// The time of the block that the rows are of: what rules about time are judged by.
     fn of_time(&self) -> UnixMillis;
 }
 
@@ -71,7 +68,7 @@ impl ZoneSource for &dyn RowSource {
     }
 
     fn soa(&self, zone: &DomainName) -> Soa {
-        soa_of(self.founding(), self.of_height(), zone)
+        soa_of(*self, zone)
     }
 
     fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<Cow<'_, RecordSet>> {
@@ -100,10 +97,6 @@ impl RowSource for State {
 
     fn served_zones(&self) -> &[DomainName] {
         self.zone_list()
-    }
-
-    fn of_height(&self) -> Height {
-        self.height()
     }
 
     fn of_time(&self) -> UnixMillis {
@@ -160,10 +153,6 @@ impl RowSource for Witness<'_> {
 
     fn served_zones(&self) -> &[DomainName] {
         self.state.zone_list()
-    }
-
-    fn of_height(&self) -> Height {
-        self.state.height()
     }
 
     fn of_time(&self) -> UnixMillis {
@@ -365,10 +354,6 @@ impl RowSource for ProvedState {
 
     fn served_zones(&self) -> &[DomainName] {
         &self.zones
-    }
-
-    fn of_height(&self) -> Height {
-        self.header.height
     }
 
     fn of_time(&self) -> UnixMillis {

@@ -1,23 +1,30 @@
 //! Where the state meets the names: what the mesh publishes of itself, and the zone that resolvers see.
 
 use super::authority::PUBLISHED_TTL_SECONDS;
-use super::{Draft, Genesis, GenesisValidator, NameCount, SetRecords, State, Validator};
+use super::execute::Moment;
+use super::row::row;
+use super::{Draft, Genesis, GenesisValidator, NameCount, RowSource, SetRecords, State, Validator, get};
 use crate::base::{Height, PublicKey};
 use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SubjectKey;
 use crate::trustchain::dns::{
-    RecordData, RecordSet, RecordType, Soa, TlsaProtocol, ZoneSource, tlsa_for_key, tlsa_name,
+    RecordData, RecordSet, RecordType, Soa, TlsaProtocol, TreeKey, ZoneSource, tlsa_for_key, tlsa_name,
 };
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
 
 /// The services of a mesh; the nodes that expose one are found at `_stoq._udp.SERVICE.ZONE`.
 pub const SERVICES: [&str; 3] = ["trustchain", "hypermesh", "caesar"];
 /// The types of records that come and go with leases and certificates.
 const MADE_BY_TIME: [RecordType; 4] = [RecordType::Srv, RecordType::Svcb, RecordType::Aaaa, RecordType::Tlsa];
-/// Labels below the zone that belong to nobody besides: by custom they mean the zone's own servers.
-const RESERVED_LABELS: [&str; 1] = ["ns"];
+/// Labels below the zone that belong to nobody besides. By custom they mean the zone's own servers, or the machine itself; the
+/// others programs look up in whatever domain they are in, and do as is said there: whoever had one could lead all of the
+/// mesh's hosts through a proxy or tunnel, or to another mail server or key.
+const RESERVED_LABELS: [&str; 8] =
+    ["ns", "localhost", "wpad", "isatap", "autoconfig", "autodiscover", "mta-sts", "openpgpkey"];
 
 impl State {
     /// Whether a name is one that the mesh itself answers for: see [`Genesis::is_of_the_mesh`].
@@ -158,16 +165,50 @@ impl ZoneSource for State {
     }
 
     fn soa(&self, zone: &DomainName) -> Soa {
-        soa_of(self.genesis_document(), self.height(), zone)
+        soa_of(self, zone)
     }
 }
 
-/// The start of a zone at a height.
-pub(super) fn soa_of(genesis: &Genesis, height: Height, zone: &DomainName) -> Soa {
+/// When a zone began to answer as it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct ZoneChange {
+    /// The last block that changed an answer.
+    pub height: Height,
+}
+
+row!(ZoneChange, 32, DomainName, |zone| TreeKey::from(zone).as_bytes().to_vec());
+
+impl Draft {
+    /// Notes that something changed at a name that is answered.
+    pub(super) fn note_zone_change(&mut self, name: &DomainName) {
+        if let Some(zone) = self.state().zone_of(name).cloned() {
+            self.changed_zones.insert(zone);
+        }
+    }
+
+    /// Gives the zones that answer otherwise than before this block a new serial number.
+    pub(super) fn fix_zone_serials(&mut self, moment: Moment) {
+        for zone in core::mem::take(&mut self.changed_zones) {
+            self.put(&zone, &ZoneChange { height: moment.height });
+        }
+    }
+
+    /// Notes that a name lapses, or is answered again, and so does all below it.
+    pub(super) fn note_term_change(&mut self, name: &DomainName) {
+        if self.state().get::<NameCount>(name).is_some() {
+            self.note_zone_change(name);
+        }
+    }
+}
+
+/// The start of a zone. Its serial number moves with the zone's content, and is the same on every node: 1 as genesis has it, and
+/// one past the height of the last block that changed an answer (RFC 1982: it wraps).
+pub(super) fn soa_of(source: &dyn RowSource, zone: &DomainName) -> Soa {
+    let genesis = source.founding();
+    let changed = get::<ZoneChange>(source, zone).map_or(0, |change| change.height.0);
     let first = genesis.validators.first().map_or("ns", |validator| validator.name.as_str());
     let name = |label: &str| genesis.zone.child(label).unwrap_or_else(|_| zone.clone());
-    // Serial numbers wrap (RFC 1982); the mesh's is its height.
-    let serial = u32::try_from(height.0 & u64::from(u32::MAX)).unwrap_or_default();
+    let serial = u32::try_from(changed.wrapping_add(1) & u64::from(u32::MAX)).unwrap_or_default();
     Soa {
         primary: name(first),
         responsible: name("hostmaster"),

@@ -2,11 +2,13 @@
 
 use super::bundle::{BundleFault, TrustBundle};
 use super::verify::{Check, CheckName, Verification};
-use crate::base::UnixMillis;
+use crate::base::{Height, UnixMillis};
+use crate::state::Certificate;
 use crate::trustchain::ca::{
     RevocationList, RevocationListFault, RevokedEntry, SerialNumber, take_apart, take_apart_crl,
 };
 use alloc::format;
+use alloc::string::String;
 use serde::Serialize;
 
 /// A revocation list that the issuing key of a trust bundle signed.
@@ -103,7 +105,41 @@ impl Verification {
                 format!("not in revocation list {number} from {source}, which holds until {next_update}"),
             ),
         };
-        self.valid = passed;
-        self.checks.push(Check { name: CheckName::Revocation, passed, detail });
+        self.note_revocation(Some(passed), passed, detail);
+    }
+
+    /// Adds the check that a certificate is not revoked at this instant, by what the state has of it, as is proved at a
+    /// height.
+    pub fn check_row(
+        &mut self,
+        certificate_der: &[u8],
+        row: Option<&Certificate>,
+        height: Height,
+        at: UnixMillis,
+    ) {
+        let Ok(certificate) = take_apart(certificate_der) else { return };
+        let row = row.filter(|row| row.is_of(&certificate.pre_tbs));
+        let revocation = row.map(|row| row.revocation.filter(|revoked| revoked.at.seconds() <= at.seconds()));
+        let proved = format!("as is proved at height {height}");
+        let (passed, detail) = match revocation {
+            Some(None) => (true, format!("not revoked, {proved}")),
+            Some(Some(revoked)) => {
+                (false, format!("revoked at {}: {}, {proved}", revoked.at, revoked.reason))
+            }
+            None => (false, format!("consensus never approved it, {proved}")),
+        };
+        self.note_revocation(Some(passed), passed, detail);
+    }
+
+    /// Adds that whether a certificate is revoked was not looked at, and why. Unless somebody wants it so, it is not valid.
+    pub fn leave_revocation(&mut self, why: &str, is_wanted: bool) {
+        self.note_revocation(None, is_wanted, format!("not checked: {why}"));
+    }
+
+    fn note_revocation(&mut self, passed: Option<bool>, valid: bool, detail: String) {
+        if self.valid {
+            self.valid = valid;
+            self.checks.push(Check { name: CheckName::Revocation, passed, detail });
+        }
     }
 }

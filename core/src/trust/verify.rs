@@ -38,7 +38,7 @@ pub enum CheckName {
     Quorum,
     /// The log key signed, and a quorum cosigned, a checkpoint with that log root.
     Checkpoint,
-    /// It is not revoked, by a revocation list.
+    /// It is not revoked, by a revocation list or by what is proved of the state.
     Revocation,
 }
 
@@ -47,8 +47,8 @@ pub enum CheckName {
 pub struct Check {
     /// What it is about.
     pub name: CheckName,
-    /// Whether it held.
-    pub passed: bool,
+    /// Whether it held; none if it was not made.
+    pub passed: Option<bool>,
     /// In words: what was found, or why not.
     pub detail: String,
 }
@@ -85,6 +85,12 @@ pub fn verify_certificate(
 }
 
 impl Verification {
+    /// The check that keeps the certificate from being valid, if one does: the last, which did not hold or could not be made.
+    #[must_use]
+    pub fn failed(&self) -> Option<&Check> {
+        self.checks.last().filter(|_| !self.valid)
+    }
+
     fn run(
         &mut self,
         bundle: &TrustBundle,
@@ -140,7 +146,7 @@ impl Verification {
             Ok(value) => (true, detail(value)),
             Err(reason) => (false, reason.clone()),
         };
-        self.checks.push(Check { name, passed, detail });
+        self.checks.push(Check { name, passed: Some(passed), detail });
         outcome.ok()
     }
 }

@@ -64,8 +64,9 @@ pub struct SetArgs {
     /// The type of records
     #[arg(value_name = "TYPE")]
     pub record_type: RecordType,
-    /// The records, each as in a zone file, such as `2001:db8::7` or `"0 5 8443 web.demo.hypermesh"`
-    #[arg(value_name = "VALUE", required_unless_present = "remove", allow_hyphen_values = true)]
+    /// The records, each as in a zone file, such as `2001:db8::7` or `"0 5 8443 web.demo.hypermesh"`; one that begins with a
+    /// hyphen after `--`
+    #[arg(value_name = "VALUE", required_unless_present = "remove")]
     pub values: Vec<String>,
     /// Remove the records
     #[arg(long, conflicts_with = "values")]

@@ -184,10 +184,20 @@ fn typed_request(words: Vec<String>, named_body: Option<String>) -> Result<Reque
         return Err(Failure::new(Exit::NotFound, message));
     }
     let mut json = serde_json::Deserializer::from_str(&body);
-    let request = Request::deserialize(&service, &name, &mut json)
+    let mut unknown = Vec::new();
+    let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+    let fields = serde_ignored::Deserializer::new(&mut json, &mut note);
+    let request = Request::deserialize(&service, &name, fields)
         .and_then(|request| json.end().map(|()| request))
         .map_err(|error| usage(format!("{service}/{name}: {error}")))?;
-    Ok(request)
+    match unknown.is_empty() {
+        true => Ok(request),
+        // A field that is passed over may be a wish that was misspelt.
+        false => Err(usage(format!(
+            "{service}/{name} has no field {}: `hypermesh rpc list {service}` shows those that it has",
+            unknown.join(", ")
+        ))),
+    }
 }
 
 type ServiceAndMethod = (String, String);

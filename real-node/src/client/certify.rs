@@ -96,7 +96,7 @@ fn verified(
     // A clock that lags behind the mesh's must not turn a good certificate away.
     let at = moment::now().max(certificate.validity.not_before);
     let verification = verify_certificate(bundle, &issued.certificate_der, Some(&proof), None, at);
-    match verification.checks.iter().find(|check| !check.passed) {
+    match verification.failed() {
         Some(failed) => Err(refused(&failed.detail)),
         None => Ok((proof, verification)),
     }

@@ -58,6 +58,7 @@ const fn approved(outcome: &Outcome) -> Option<&SerialNumber> {
             | Effect::RecordsSet
             | Effect::Transferred
             | Effect::CertificateRevoked { .. }
+            | Effect::KeyReported { .. }
             | Effect::Bonded { .. }
             | Effect::Unbonding { .. }
             | Effect::ServiceAnnounced { .. }

@@ -293,6 +293,10 @@ classes! {
     Overdraft = "overdraft", Workload, Both;
     /// Another's certificate is revoked.
     ForeignRevocation = "foreign-revocation", Workload, Both;
+    /// A key is reported as compromised.
+    Compromise = "compromise", Workload, Both;
+    /// A certificate is asked for a key that was to be reported as compromised before.
+    CompromisedKey = "compromised-key", Workload, Both;
     /// A hundred requests at once.
     Burst = "burst", Workload, Both;
     /// A client stops waiting, and never asks again.

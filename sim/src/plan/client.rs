@@ -2,7 +2,7 @@
 
 use super::arena::Arena;
 use super::class::FaultClass;
-use super::trespass;
+use super::trespass::{self, FOREIGN};
 use super::workload::{Ask, Then, TimedRequest};
 use crate::world::{Owner, Place, RunFault, announcement, name};
 use hypermesh_core::api::{
@@ -144,6 +144,8 @@ impl Client {
             Ask::Prepare { .. } => None,
             Ask::Trespass { what } => Some(what.class()),
             Ask::ForeignRevoke { .. } => Some(FaultClass::ForeignRevocation),
+            Ask::Compromise { .. } => Some(FaultClass::Compromise),
+            Ask::SameKey { .. } => Some(FaultClass::CompromisedKey),
         };
         let then = match self.timed.then {
             Then::Wait => None,
@@ -194,6 +196,17 @@ impl Client {
                 let serial = earlier.get(*of).and_then(Self::certificate)?.serial_number;
                 trespass::revocation(world, nonce, serial)
             }
+            Ask::Compromise { of } => {
+                let serial = earlier.get(*of).and_then(Self::certificate)?.serial_number;
+                owner.revoke(nonce, serial, RevocationReason::KeyCompromise)
+            }
+            Ask::SameKey { of, other } => match other {
+                true => {
+                    let other: Owner = world.owner(&world.cast().other);
+                    other.issue_for_key(nonce, *of as u64 + 1, &[FOREIGN])
+                }
+                false => owner.issue_for_key(nonce, *of as u64 + 1, &[CERTIFIED]),
+            },
         })
     }
 

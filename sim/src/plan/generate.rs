@@ -116,6 +116,7 @@ impl Plan {
             [draw.requests(), draw.questions(&liars), written, draw.proofs(), draw.leases()].concat();
         requests.extend(draw.trespasses(requests.len()));
         requests.extend(draw.revocations(&liars, requests.len()));
+        requests.extend(draw.compromises(requests.len()));
         Self {
             format: PLAN_FORMAT,
             seed,
@@ -355,6 +356,27 @@ impl Draw {
             let then = Then::Wait;
             requests.push(TimedRequest { at_ms: begins, place, ask: before, then });
             requests.push(TimedRequest { at_ms: ends, place, ask: after, then });
+        }
+        requests
+    }
+
+    /// Certificates whose key is reported as compromised, and others that are asked for with it. They are the plan's
+    /// requests from number `first` on.
+    fn compromises(&self, first: usize) -> Vec<TimedRequest> {
+        let Some(mut random) = self.class("plan compromise") else { return Vec::new() };
+        let count = 1 + pick(&mut random, 3);
+        let mut requests = Vec::new();
+        for _ in 0..count {
+            let of = first + requests.len();
+            let mut times: Vec<u64> = (0..4).map(|_| random.below(self.chaos_ms)).collect();
+            times.sort_unstable();
+            // One of them before the report, as it may be.
+            let same_key = |random: &mut Random| Ask::SameKey { of, other: random.below(2) == 0 };
+            let asks = [Ask::Issue, same_key(&mut random), Ask::Compromise { of }, same_key(&mut random)];
+            requests.extend(times.into_iter().zip(asks).map(|(at_ms, ask)| {
+                let place = self.place(&mut random);
+                TimedRequest { at_ms, place, ask, then: Then::Wait }
+            }));
         }
         requests
     }

@@ -17,7 +17,7 @@ use std::net::Ipv6Addr;
 /// A name of the client's that nobody writes records at.
 const OWN: &str = "web.demo.hypermesh";
 /// A name of somebody else's.
-const FOREIGN: &str = "web.other.hypermesh";
+pub(super) const FOREIGN: &str = "web.other.hypermesh";
 /// A name of the client's whose TLSA records belong to somebody else, once [`Trespass::Port`] has been prepared.
 const SHARED: &str = "shared.demo.hypermesh";
 /// The name of those records.

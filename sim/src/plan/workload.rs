@@ -72,6 +72,18 @@ pub enum Ask {
         /// Which.
         of: usize,
     },
+    /// The report that the key of the certificate that an earlier request got is compromised; nothing if it has none yet.
+    Compromise {
+        /// Which.
+        of: usize,
+    },
+    /// A certificate for the key of an earlier request.
+    SameKey {
+        /// Which.
+        of: usize,
+        /// Whether another owner asks, for a name of its own.
+        other: bool,
+    },
 }
 
 impl Ask {
@@ -79,7 +91,11 @@ impl Ask {
     #[must_use]
     pub const fn of(&self) -> Option<usize> {
         match self {
-            Self::Renew { of } | Self::Revoke { of } | Self::ForeignRevoke { of } => Some(*of),
+            Self::Renew { of }
+            | Self::Revoke { of }
+            | Self::ForeignRevoke { of }
+            | Self::Compromise { of }
+            | Self::SameKey { of, .. } => Some(*of),
             Self::Issue
             | Self::Register
             | Self::Update { .. }
@@ -95,7 +111,11 @@ impl Ask {
     /// The same, to be changed.
     pub const fn of_mut(&mut self) -> Option<&mut usize> {
         match self {
-            Self::Renew { of } | Self::Revoke { of } | Self::ForeignRevoke { of } => Some(of),
+            Self::Renew { of }
+            | Self::Revoke { of }
+            | Self::ForeignRevoke { of }
+            | Self::Compromise { of }
+            | Self::SameKey { of, .. } => Some(of),
             Self::Issue
             | Self::Register
             | Self::Update { .. }
@@ -113,12 +133,15 @@ impl Ask {
     #[must_use]
     pub const fn is_owed(&self) -> bool {
         match self {
-            Self::Resolve | Self::Trespass { .. } | Self::ForeignRevoke { .. } => false,
+            Self::Resolve | Self::Trespass { .. } | Self::ForeignRevoke { .. } | Self::SameKey { .. } => {
+                false
+            }
             // Another of the same kind may have prepared it already.
             Self::Prepare { .. } => false,
             Self::Issue
             | Self::Renew { .. }
             | Self::Revoke { .. }
+            | Self::Compromise { .. }
             | Self::Register
             | Self::Update { .. }
             | Self::Prove

@@ -55,6 +55,19 @@ impl Owner {
         Request::IssueCertificate(IssueCertificateRequest { operation })
     }
 
+    /// Asks for a certificate for these names, whose key follows from another nonce than the operation's.
+    #[must_use]
+    pub fn issue_for_key(&self, nonce: u64, key: u64, names: &[&str]) -> Request {
+        let issue = IssueCertificate {
+            csr: certificate_request(key, names),
+            profile: CertificateProfile::Endpoint,
+            lifetime_seconds: LEAF_SECONDS_DEFAULT,
+            services: vec![ServicePort { port: 8443, protocol: Protocol::Tcp }],
+        };
+        let operation = self.body(nonce, Action::IssueCertificate(issue)).sign(&self.key);
+        Request::IssueCertificate(IssueCertificateRequest { operation })
+    }
+
     /// Asks for a certificate that lives so long, and whose key is published at 443/tcp.
     #[must_use]
     pub fn issue_published(&self, nonce: u64, names: &[&str], lifetime_seconds: u32) -> Request {

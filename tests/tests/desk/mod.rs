@@ -12,6 +12,7 @@ pub(crate) struct Desk {
     pub(crate) folder: TempDir,
 }
 
+#[allow(dead_code, reason = "not every test needs all of it")]
 impl Desk {
     pub(crate) async fn new() -> Self {
         let mesh = LocalMesh::start().await;
@@ -44,7 +45,6 @@ impl Desk {
     }
 
     /// `hypermesh` with these words, in this folder, whose standard output is read.
-    #[allow(dead_code, reason = "not every test that uses the desk starts what goes on")]
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hypermesh-under-test"));
         command.args(words).current_dir(self.folder.path()).stdout(Stdio::piped());

@@ -224,19 +224,6 @@ impl CommitmentPool {
         signers.iter().filter(usable).take(committee.threshold()).count() == committee.threshold()
     }
 
-    /// Of whom and for what less than half the quota is held: whom to ask for an offer.
-    #[must_use]
-    pub fn running_low(&self, committee: &Committee) -> Vec<(PublicKey, KeyPurpose)> {
-        let mut low = Vec::new();
-        for signer in committee.validators() {
-            let is_low = |purpose: &KeyPurpose| {
-                self.held_count(&signer, *purpose) * 2 < outstanding_count_max(*purpose)
-            };
-            low.extend(KeyPurpose::ALL.into_iter().filter(is_low).map(|purpose| (signer, purpose)));
-        }
-        low
-    }
-
     /// The next commitment of a signer, left in place.
     pub(super) fn next(&self, signer: &PublicKey, purpose: KeyPurpose) -> Option<(Incarnation, Commitment)> {
         let stock = self.stocks.get(&(*signer, purpose))?;

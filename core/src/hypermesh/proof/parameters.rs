@@ -235,4 +235,52 @@ mod tests {
         assert!(production.space.initial_proof_bytes_max() < 3 << 20);
         assert!(Profile::Sim.proofs().set_bytes_max() < 4 << 10);
     }
+
+    #[test]
+    fn parameters_are_sound_at_each_bound_and_not_one_past_it() {
+        let (space, time, work) = (SIM.space, SIM.time, SIM.work);
+        let deepest = SpaceParameters { labels_log2: DEPTH_MAX, ..space };
+        let one =
+            SpaceParameters { labels_log2: 4, layers: 1, online_challenges: 16, initial_challenges: 16 };
+        assert!(deepest.is_sound() && one.is_sound());
+        for unsound in [
+            SpaceParameters { labels_log2: DEPTH_MAX + 1, ..space },
+            SpaceParameters { labels_log2: 3, online_challenges: 1, initial_challenges: 1, ..one },
+            SpaceParameters { layers: 0, ..one },
+            SpaceParameters { online_challenges: 0, ..one },
+            SpaceParameters { online_challenges: 17, ..one },
+            SpaceParameters { initial_challenges: 0, ..one },
+            SpaceParameters { initial_challenges: 17, ..one },
+        ] {
+            assert!(!unsound.is_sound(), "{unsound:?}");
+        }
+        let one = TimeParameters { leaves_log2: 1, steps: 1, challenges: 2 };
+        assert!(one.is_sound() && TimeParameters { leaves_log2: DEPTH_MAX, ..time }.is_sound());
+        for unsound in [
+            TimeParameters { leaves_log2: DEPTH_MAX + 1, ..time },
+            TimeParameters { leaves_log2: 0, challenges: 1, ..one },
+            TimeParameters { steps: 0, ..one },
+            TimeParameters { challenges: 0, ..one },
+            TimeParameters { challenges: 3, ..one },
+        ] {
+            assert!(!unsound.is_sound(), "{unsound:?}");
+        }
+        let floor = 4 * WORK_PUZZLES as u64;
+        let one = WorkParameters {
+            difficulty_initial: floor,
+            difficulty_floor: floor,
+            difficulty_ceiling: floor,
+            operations_per_second: 1,
+        };
+        assert!(one.is_sound() && WorkParameters { difficulty_ceiling: 1 << 32, ..work }.is_sound());
+        for unsound in [
+            WorkParameters { difficulty_floor: floor - 1, ..one },
+            WorkParameters { difficulty_initial: floor - 1, ..one },
+            WorkParameters { difficulty_initial: floor + 1, ..one },
+            WorkParameters { difficulty_ceiling: (1 << 32) + 1, ..one },
+            WorkParameters { operations_per_second: 0, ..one },
+        ] {
+            assert!(!unsound.is_sound(), "{unsound:?}");
+        }
+    }
 }

@@ -220,6 +220,7 @@ mod tests {
             steps += 1;
         }
         assert_eq!(steps, 3 * 3 - 1, "a step ends with its layer");
+        assert!(plotter.advance(100).is_complete(), "there is nothing left to do");
         assert_eq!(plotter.finish().root(), whole.root());
     }
 

@@ -319,13 +319,18 @@ fn any_changed_field_of_a_set_is_refused_with_its_proof_named() {
 
 #[test]
 fn lists_that_are_too_long_are_refused_by_their_count() {
-    let scene = Scene::new();
+    let mut scene = Scene::new();
     let mut ticket = scene.ticket.clone();
     ticket.space.siblings.resize(1000, Digest::ZERO);
     ticket.time.siblings.resize(1000, Digest::ZERO);
     let rejection = scene.verify(&scene.prove(&ticket, true)).unwrap_err();
     assert_eq!(rejection.kinds().collect::<Vec<_>>(), [ProofKind::Space, ProofKind::Time]);
     assert!(rejection.failed.iter().all(|failed| matches!(failed.reason, ProofFault::Count { .. })));
+    // Counting comes before all that costs something, such as looking up the stake.
+    scene.expectation.stake = MicroCaesar::ZERO;
+    let set = scene.prove(&ticket, true);
+    let first = set.verify(&scene.statement, &scene.expectation, Diligence::StopAtFirst).unwrap_err();
+    assert_eq!(first.kinds().collect::<Vec<_>>(), [ProofKind::Space]);
 }
 
 #[test]

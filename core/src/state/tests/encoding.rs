@@ -7,6 +7,7 @@ use crate::base::{
 };
 use crate::caesar::{BlockMovements, HistoryHead, Holder, JournalHead, Movement, Place, Reason};
 use crate::hypermesh::ordering::{Evidence, Round, Vote, VoteKind};
+use crate::state::compromise::Bears;
 use crate::state::*;
 use crate::trust::{CertificateProof, TrustBundle};
 use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
@@ -115,6 +116,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotMember { owner },
         Refusal::NoCertificate { serial },
         Refusal::NotCertificateOwner { serial, owner },
+        Refusal::KeyOfAnother { serial, owner },
+        Refusal::Compromised { key: Digest([6; 32]), since: BEGIN },
         Refusal::CertificateExpired { serial, not_after: BEGIN },
         Refusal::RevocationListFull { entries: 3 },
         Refusal::Lapsed { name: at(), freed: BEGIN },
@@ -212,6 +215,9 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     row(found, "totals", &(), &totals);
     let due = Due::NameFreed(at.clone());
     row(found, "due name freed", &(BEGIN, due.clone()), &due);
+    let due = Due::NameLapsed(at.clone());
+    row(found, "due name lapsed", &(BEGIN, due.clone()), &due);
+    row(found, "zone change", &at, &ZoneChange { height: Height(8) });
     let east = instance("web.demo.hypermesh", "east");
     let announced = Instance {
         name: east.clone(),
@@ -242,6 +248,8 @@ fn rows(found: &mut Vec<(String, Digest)>) {
         revocation: Some(REVOCATION),
     };
     row(found, "certificate", &serial, &certificate);
+    row(found, "compromised key", &digest, &CompromisedKey { since: BEGIN, serial });
+    row(found, "bears", &(digest, key(1), serial), &Bears { not_after: BEGIN });
     row(found, "receipt", &OperationId(digest), &receipt(Outcome::Done(Effect::Attested)));
     row(
         found,
@@ -337,6 +345,15 @@ fn found() -> Vec<(String, Digest)> {
         Effect::CertificateRevoked {
             serial: SerialNumber::from_operation(&Digest([2; 32])),
             revocation: REVOCATION,
+            same_key: SameKey {
+                revoked: vec![SerialNumber::from_operation(&Digest([4; 32]))],
+                standing: vec![SerialNumber::from_operation(&Digest([5; 32]))],
+            },
+        },
+        Effect::KeyReported {
+            serial: SerialNumber::from_operation(&Digest([2; 32])),
+            key: Digest([6; 32]),
+            same_key: SameKey::default(),
         },
         Effect::Bonded { stake: MicroCaesar(5) },
         Effect::Unbonding { stake: MicroCaesar(5), release: BEGIN },
@@ -421,6 +438,9 @@ fn no_two_kinds_of_row_share_a_key() {
         Earnings::TAG,
         Instance::TAG,
         NameCount::TAG,
+        CompromisedKey::TAG,
+        Bears::TAG,
+        ZoneChange::TAG,
     ];
     assert_eq!(tags.into_iter().collect::<BTreeSet<_>>().len(), tags.len());
 }

@@ -60,6 +60,13 @@ fn the_meshs_own_names_go_to_nobody() {
         "_x.demo.hypermesh",
         "_443._tcp.demo.hypermesh",
         "ns.demo.hypermesh",
+        "localhost.demo.hypermesh",
+        "wpad.demo.hypermesh",
+        "isatap.demo.hypermesh",
+        "autoconfig.demo.hypermesh",
+        "autodiscover.demo.hypermesh",
+        "mta-sts.demo.hypermesh",
+        "openpgpkey.demo.hypermesh",
     ];
     for text in own {
         let refusal = mesh.refused(&alice(), register(text, &alice()));

@@ -49,7 +49,7 @@ fn every_service_is_found_at_every_node() {
 }
 
 #[test]
-fn the_tops_of_all_zones_have_their_servers_and_a_serial_number_that_is_the_height() {
+fn the_tops_of_all_zones_have_their_servers_and_a_serial_number() {
     let mut mesh = Mesh::new();
     mesh.pass(1000);
     let zones: Vec<DomainName> = mesh.state.zones().to_vec();
@@ -62,4 +62,51 @@ fn the_tops_of_all_zones_have_their_servers_and_a_serial_number_that_is_the_heig
         assert_eq!((soa.serial, soa.primary.as_str()), (1, "node-1.demo.hypermesh"));
     }
     assert_eq!(answers(&mesh, "a.example", RecordType::Ns).0, Outcome::NotAuthoritative);
+}
+
+/// The serial numbers of the mesh's zone and of the reverse zone, if it has one.
+fn serial(mesh: &Mesh, zone: &str) -> u32 {
+    let (_, start) = answers(mesh, zone, RecordType::Soa);
+    let [RecordData::Soa(soa)] = start.as_slice() else { panic!("no start") };
+    soa.serial
+}
+
+#[test]
+fn the_serial_number_moves_when_an_answer_does_and_only_then() {
+    let zone = "demo.hypermesh";
+    let next = |mesh: &Mesh| u32::try_from(mesh.state.height().0).unwrap() + 1;
+    let mut mesh = Mesh::active();
+    let first = serial(&mesh, zone);
+    mesh.pass(1_000);
+    mesh.done(&alice(), transfer(&bob(), 5));
+    mesh.done(&alice(), register("web.demo.hypermesh", &alice()));
+    assert_eq!(serial(&mesh, zone), first, "blocks, and a name without records");
+    let text = |text: &str| set("web.demo.hypermesh", vec![RecordData::Txt(vec![text.into()])]);
+    mesh.done(&alice(), text("x"));
+    let set_at = serial(&mesh, zone);
+    assert_eq!(set_at, next(&mesh));
+    mesh.done(&alice(), text("x"));
+    assert_eq!(serial(&mesh, zone), set_at, "the same records");
+    mesh.done(&alice(), text("y"));
+    assert_eq!(serial(&mesh, zone), next(&mesh));
+    mesh.done(&alice(), clear("web.demo.hypermesh", RecordType::Aaaa));
+    assert!(serial(&mesh, zone) < next(&mesh), "nothing was removed");
+    mesh.done(&alice(), issue(&["given.demo.hypermesh"]));
+    assert_eq!(serial(&mesh, zone), next(&mesh), "a key is published");
+    mesh.pass(25 * 3_600_000);
+    mesh.pass(1);
+    let expired = serial(&mesh, zone);
+    assert!(expired > set_at, "and withdrawn");
+
+    // What is not paid for is not answered, until it is again.
+    let expires = mesh.state.get::<NameOwner>(&name("web.demo.hypermesh")).unwrap().expires.unwrap();
+    mesh.pass(expires.since(mesh.state.time()));
+    assert_eq!(serial(&mesh, zone), expired);
+    mesh.pass(1);
+    assert_eq!(serial(&mesh, zone), next(&mesh));
+    mesh.done(&alice(), Action::RenewName(RenewName { name: name("web.demo.hypermesh") }));
+    assert_eq!(serial(&mesh, zone), next(&mesh));
+    let renewed = serial(&mesh, zone);
+    mesh.done(&alice(), Action::RenewName(RenewName { name: name("web.demo.hypermesh") }));
+    assert_eq!(serial(&mesh, zone), renewed);
 }

@@ -18,7 +18,7 @@ fn revoked() -> &'static (Certified, Vec<u8>) {
     static REVOKED: OnceLock<(Certified, Vec<u8>)> = OnceLock::new();
     REVOKED.get_or_init(|| {
         let mut certified = certified_in(Mesh::active());
-        let action = revoke(certified.serial, RevocationReason::KeyCompromise);
+        let action = revoke(certified.serial, RevocationReason::PrivilegeWithdrawn);
         certified.mesh.done(&alice(), action);
         let list = list_of(&certified.mesh, KeyPurpose::Issuing);
         (certified, list)
@@ -39,11 +39,11 @@ fn a_revoked_certificate_is_refused_and_the_one_beside_it_is_not() {
     let now = certified.mesh.state.time();
     let entry = list.list().entry(&certified.serial).unwrap();
     let second = UnixMillis(now.seconds() * 1000);
-    assert_eq!((entry.at, entry.reason), (second, RevocationReason::KeyCompromise));
+    assert_eq!((entry.at, entry.reason), (second, RevocationReason::PrivilegeWithdrawn));
     let verification = judged(&certified.der, &list, now);
     let last = verification.checks.last().unwrap();
     assert_eq!((verification.valid, last.name), (false, CheckName::Revocation));
-    assert!(last.detail.contains("keyCompromise"), "{}", last.detail);
+    assert!(last.detail.contains("privilegeWithdrawn"), "{}", last.detail);
     let other = der_of(&certified.mesh, certified.other);
     assert!(judged(&other, &list, now).valid);
     // Before it was revoked, it was good.

@@ -18,12 +18,15 @@ use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::cell::RefCell;
 use core::net::{IpAddr, Ipv6Addr};
+use der::oid::AssociatedOid as _;
+use der::{Decode as _, Encode as _};
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, PublicKeyData, SanType, SignatureAlgorithm,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use x509_cert::TbsCertificate;
 
 /// The longest to-be-signed certificate, its proof aside.
 pub const TBS_BYTES_MAX: usize = 2048;
@@ -192,7 +195,7 @@ impl Issuer {
             SubjectKey::from_spki_der(key.spki_der()).map_err(BuildFault::AuthorityKey)?;
         }
         let root = self.authority(ROOT_COMMON_NAME, ROOT_PATH_LENGTH)?;
-        record(&mut params, subject, &root, self.root_key, parameters)
+        basic_constraints_first(&record(&mut params, subject, &root, self.root_key, parameters)?)
     }
 
     fn authority(&self, common_name: &str, path_length: u8) -> Result<CertificateParams, BuildFault> {
@@ -257,6 +260,17 @@ fn record(
         return Err(BuildFault::TooLong { bytes: tbs.len() });
     }
     Ok(tbs)
+}
+
+/// The same to-be-signed certificate with its basic constraints before all other extensions: wolfSSL judges name constraints
+/// by what it has read until then, and takes those of no certificate that does not say before them that it is an authority.
+fn basic_constraints_first(tbs: &[u8]) -> Result<Vec<u8>, BuildFault> {
+    let fault = |fault: der::Error| BuildFault::Encoding { reason: fault.to_string() };
+    let mut certificate = TbsCertificate::from_der(tbs).map_err(fault)?;
+    if let Some(extensions) = &mut certificate.extensions {
+        extensions.sort_by_key(|extension| extension.extn_id != x509_cert::ext::pkix::BasicConstraints::OID);
+    }
+    certificate.to_der().map_err(fault)
 }
 
 pub(super) fn calendar(at: UnixMillis) -> Result<OffsetDateTime, BuildFault> {

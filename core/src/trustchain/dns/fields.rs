@@ -10,7 +10,15 @@ use core::str::FromStr;
 pub(super) type Expected = &'static str;
 
 /// The fields of a record: separated by blanks, with quotes around blanks and `\` escapes.
-pub(super) struct Fields(alloc::vec::IntoIter<Vec<u8>>);
+pub(super) struct Fields(alloc::vec::IntoIter<Field>);
+
+#[derive(Default)]
+struct Field {
+    /// What it says, without quotes and escapes.
+    bytes: Vec<u8>,
+    /// Whether a dot in it was escaped: then it stands in a label, not between two.
+    has_escaped_dot: bool,
+}
 
 impl Fields {
     pub(super) fn of(text: &str) -> Result<Self, Expected> {
@@ -28,11 +36,17 @@ impl Fields {
     }
 
     pub(super) fn bytes(&mut self, expected: Expected) -> Result<Vec<u8>, Expected> {
-        self.0.next().ok_or(expected)
+        self.0.next().map(|field| field.bytes).ok_or(expected)
     }
 
     pub(super) fn next<T: FromStr>(&mut self, expected: Expected) -> Result<T, Expected> {
-        let text = String::from_utf8(self.bytes(expected)?).map_err(|_| expected)?;
+        let Field { bytes, has_escaped_dot } = self.0.next().ok_or(expected)?;
+        if has_escaped_dot {
+            return Err(
+                "a name with dots between its labels alone: \\. is a dot within one, which no name here has",
+            );
+        }
+        let text = String::from_utf8(bytes).map_err(|_| expected)?;
         text.parse().map_err(|_| expected)
     }
 
@@ -42,7 +56,7 @@ impl Fields {
     }
 
     pub(super) fn rest(&mut self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        self.0.by_ref()
+        self.0.by_ref().map(|field| field.bytes)
     }
 
     pub(super) fn end(mut self) -> Result<(), Expected> {
@@ -51,8 +65,8 @@ impl Fields {
 }
 
 /// The first field of `text`, which is not blank, and what follows it.
-fn take_field(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut field = Vec::new();
+fn take_field(text: &[u8]) -> Option<(Field, &[u8])> {
+    let mut field = Field::default();
     let mut quoted = false;
     let mut rest = text;
     while let Some((byte, after)) = rest.split_first() {
@@ -67,12 +81,13 @@ fn take_field(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
             }
             b'\\' => {
                 let (escaped, after) = take_escape(after)?;
-                field.push(escaped);
+                field.bytes.push(escaped);
+                field.has_escaped_dot |= escaped == b'.';
                 rest = after;
             }
             byte if byte.is_ascii_whitespace() && !quoted => break,
             byte => {
-                field.push(*byte);
+                field.bytes.push(*byte);
                 rest = after;
             }
         }

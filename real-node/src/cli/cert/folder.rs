@@ -72,13 +72,27 @@ impl Folder {
 
     /// The certificate that stands here.
     pub(super) fn certificate(&self) -> Result<SignedCertificate, Failure> {
-        let path = self.path(CERTIFICATE_FILE);
-        let fault = |reason: &dyn std::fmt::Display| {
-            Failure::new(Exit::Input, format!("{}: {reason}", path.display()))
-        };
-        let text = file::read_text(&path, PEM_BYTES_MAX)?;
-        let der = from_pem(PemLabel::Certificate, &text).map_err(|error| fault(&error))?;
-        take_apart(&der).map_err(|error| fault(&error))
+        read_certificate(&self.path(CERTIFICATE_FILE))
+    }
+
+    /// What does not belong to the certificate that stands here, if something does not: the key, or the request.
+    pub(super) fn stranger(&self, certificate: &SignedCertificate) -> Result<Option<&'static str>, Failure> {
+        if let Some(key_pem) = self.key()? {
+            let key = super::key::load(&key_pem)?;
+            if rcgen::PublicKeyData::der_bytes(&key) != certificate.subject_key.key_bytes() {
+                return Ok(Some(KEY_FILE));
+            }
+        }
+        let other = self.has_request() && !is_for(certificate, &self.request()?.1);
+        Ok(other.then_some(REQUEST_FILE))
+    }
+
+    /// The issuing certificate that stands here, if one does.
+    pub(super) fn issuing(&self) -> Result<Option<SignedCertificate>, Failure> {
+        match self.path(CHAIN_FILE).exists() {
+            true => read_certificate(&self.path(CHAIN_FILE)).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// The request that stands here, DER, and what it asks for.
@@ -173,6 +187,15 @@ impl Renewal {
         services.dedup();
         Ok(services)
     }
+}
+
+/// The certificate in a file, PEM.
+fn read_certificate(path: &Path) -> Result<SignedCertificate, Failure> {
+    let fault =
+        |reason: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {reason}", path.display()));
+    let text = file::read_text(path, PEM_BYTES_MAX)?;
+    let der = from_pem(PemLabel::Certificate, &text).map_err(|error| fault(&error))?;
+    take_apart(&der).map_err(|error| fault(&error))
 }
 
 /// The certificate request in a file, PEM or DER: its DER, and what it asks for. Its signature is checked.

@@ -45,7 +45,7 @@ pub enum CertCommand {
 /// If it fails.
 pub fn run(command: CertCommand, global: &Global, output: Output) -> Result<ExitCode, Failure> {
     let done = match command {
-        CertCommand::NeedsRenewal(args) => return needs_renewal::run(&args, output),
+        CertCommand::NeedsRenewal(args) => return needs_renewal::run(&args, global, output),
         CertCommand::Issue(args) => issue::issue(args, global, output),
         CertCommand::Renew(args) => renew::renew(args, global, output),
         CertCommand::Revoke(args) => revoke::revoke(&args, global, output),

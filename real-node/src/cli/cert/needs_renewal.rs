@@ -1,11 +1,18 @@
 //! `hypermesh cert needs-renewal`: for scripts and timers, by its exit status, as step-ca's does.
+//!
+//! A certificate needs renewal when its time has come, when it is revoked, when the key or the request beside it is of
+//! another, and when the issuing certificate beside it ends first: then nobody takes it any more, whatever is left of it.
 
-use super::subject;
+use super::super::Global;
+use super::folder::Folder;
+use super::{revoke, subject};
+use crate::client::session;
 use crate::failure::Failure;
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
 use hypermesh_core::base::UnixMillis;
+use hypermesh_core::trust::CheckedList;
 use hypermesh_core::trustchain::ca::Validity;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -20,6 +27,9 @@ pub struct NeedsRenewalArgs {
     /// Renewal is needed when less than this is left, as in 8h or 25%; two thirds into the life unless given
     #[arg(long, value_name = "SPAN|PERCENT", value_parser = parse_left)]
     pub expires_in: Option<Left>,
+    /// Ask no mesh whether they are revoked
+    #[arg(long)]
+    pub offline: bool,
     /// Say nothing, only exit
     #[arg(long)]
     pub quiet: bool,
@@ -39,6 +49,8 @@ pub enum Left {
 struct Judged {
     file: PathBuf,
     needs_renewal: bool,
+    /// Why, if it does.
+    reason: Option<String>,
     not_after: UnixMillis,
     renewal_due: UnixMillis,
 }
@@ -48,20 +60,21 @@ const NONE_NEEDS_RENEWAL: u8 = 1;
 /// A file is not there: step-ca's number for it.
 const FILE_MISSING: u8 = 2;
 
+/// How long the mesh is waited for: most runs are a timer's, on a machine whose files say enough.
+const ONLINE_SECONDS_MAX: u64 = 3;
+
 /// Looks at certificates.
-pub(super) fn run(args: &NeedsRenewalArgs, output: Output) -> Result<ExitCode, Failure> {
-    let now = moment::now();
+pub(super) fn run(args: &NeedsRenewalArgs, global: &Global, output: Output) -> Result<ExitCode, Failure> {
     let mut judged = Vec::new();
+    let revoked = revoked_list(args, global, output);
     for path in &args.certificates {
         let file = if path.is_dir() { path.join(super::folder::CERTIFICATE_FILE) } else { path.clone() };
         if !file.exists() {
             output.tell(format_args!("error: {} is not there", file.display()));
             return Ok(FILE_MISSING.into());
         }
-        let (_, certificate) = subject::read(&file)?;
-        let due = due(&certificate.validity, args.expires_in);
-        let not_after = certificate.validity.not_after;
-        judged.push(Judged { file, needs_renewal: due <= now, not_after, renewal_due: due });
+        let folder = path.is_dir().then(|| Folder::new(path));
+        judged.push(judge(file, folder.as_ref(), revoked.as_ref(), args.expires_in)?);
     }
     let any = judged.iter().any(|one| one.needs_renewal);
     if !args.quiet {
@@ -70,11 +83,64 @@ pub(super) fn run(args: &NeedsRenewalArgs, output: Output) -> Result<ExitCode, F
     Ok(if any { ExitCode::SUCCESS } else { NONE_NEEDS_RENEWAL.into() })
 }
 
+/// The mesh's revocation list, if it is to be asked and can be.
+fn revoked_list(args: &NeedsRenewalArgs, global: &Global, output: Output) -> Option<CheckedList> {
+    if args.offline || global.context.is_none() {
+        return None;
+    }
+    let global = Global { timeout: global.timeout.min(ONLINE_SECONDS_MAX), ..global.clone() };
+    let fetched = session(&global, "asking for the revocation list", async |client| {
+        let bundle = client.trust_bundle().await?;
+        revoke::fetch(client, &bundle).await
+    });
+    match fetched {
+        Ok(newest) => Some(newest.checked),
+        Err(_) => {
+            if !args.quiet {
+                output.tell(format_args!(
+                    "whether it is revoked was not looked at: the context's mesh was not reached"
+                ));
+            }
+            None
+        }
+    }
+}
+
+fn judge(
+    file: PathBuf,
+    folder: Option<&Folder>,
+    revoked: Option<&CheckedList>,
+    left: Option<Left>,
+) -> Result<Judged, Failure> {
+    let now = moment::now();
+    let (_, certificate) = subject::read(&file)?;
+    let stranger = folder.map_or(Ok(None), |folder| folder.stranger(&certificate))?;
+    let issuing = folder.map_or(Ok(None), Folder::issuing)?;
+    let validity = certificate.validity;
+    let ends_first =
+        issuing.map(|issuing| issuing.validity.not_after).filter(|end| *end < validity.not_after);
+    let holds = Validity::new(validity.not_before, ends_first.unwrap_or(validity.not_after));
+    let due = due(&holds, left);
+    let entry =
+        revoked.and_then(|list| list.list().entries.iter().find(|entry| entry.serial == certificate.serial));
+    let reason = match (entry, stranger) {
+        (Some(entry), _) => Some(format!("it was revoked at {}: {}", moment::text(entry.at), entry.reason)),
+        (None, Some(stranger)) => Some(format!("{stranger} is of another certificate")),
+        (None, None) if due > now => None,
+        (None, None) => {
+            let why = if ends_first.is_some() { ", when its issuing certificate ends" } else { "" };
+            Some(format!("since {}, as it ends at {}{why}", moment::text(due), moment::text(holds.not_after)))
+        }
+    };
+    let (needs_renewal, not_after) = (reason.is_some(), holds.not_after);
+    Ok(Judged { file, needs_renewal, reason, not_after, renewal_due: due })
+}
+
 fn line(one: &Judged) -> String {
     let (file, due) = (one.file.display(), moment::text(one.renewal_due));
-    match one.needs_renewal {
-        true => format!("{file} needs renewal, since {due}\n"),
-        false => format!("{file} needs no renewal before {due}\n"),
+    match &one.reason {
+        Some(reason) => format!("{file} needs renewal: {reason}\n"),
+        None => format!("{file} needs no renewal before {due}\n"),
     }
 }
 

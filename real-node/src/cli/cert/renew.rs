@@ -7,12 +7,13 @@ use super::super::Global;
 use super::folder::Folder;
 use super::issue::{IssuedReport, Wanted, obtain, report_line, signed_request};
 use super::key::{self, KeyType};
-use super::revoke;
+use super::{revoke, subject};
 use crate::client::{is_for, session};
 use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
+use hypermesh_core::api::{CertificateState, ValidateCertificateRequest};
 use hypermesh_core::state::ServicePort;
 use hypermesh_core::trustchain::ca::{
     CertificateRequest, CertificateRole, RevocationReason, SerialNumber, SignedCertificate, SubjectNames,
@@ -55,7 +56,21 @@ struct RenewedReport {
 /// Renews a certificate.
 pub(super) fn renew(args: RenewArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let folder = Folder::new(&args.folder);
-    let old = folder.certificate()?;
+    let (old_der, old) = subject::read(&args.folder)?;
+    let before = session(global, "asking for the certificate before", async |client| {
+        client.call(&ValidateCertificateRequest { certificate_der: old_der }).await
+    })?;
+    let revocation = match &before {
+        CertificateState::Revoked { certificate } => certificate.revocation,
+        _ => None,
+    };
+    if !args.new_key && revocation.is_some_and(|it| it.reason == RevocationReason::KeyCompromise) {
+        let message = format!(
+            "{}: the key was reported as compromised, and is certified for nobody any more: say --new-key",
+            args.folder.display()
+        );
+        return Err(Failure::new(Exit::Refused, message));
+    }
     let (csr, request) = match args.new_key {
         true => with_new_key(&folder, &old, &args)?,
         false => with_same_key(&folder, &old, &args)?,
@@ -67,12 +82,13 @@ pub(super) fn renew(args: RenewArgs, global: &Global, output: Output) -> Result<
     }
     let issued = obtain(&Wanted { folder: &folder, csr, request: &request, renewal: &renewal }, global)?;
     let has_ended = old.validity.not_after < moment::now();
-    let replaced_is_revoked = args.revoke_old && !has_ended;
-    if replaced_is_revoked {
+    let revoke_now = args.revoke_old && !has_ended && revocation.is_none();
+    if revoke_now {
         session(global, "waiting for the revocation", async |client| {
             revoke::ask(client, old.serial, RevocationReason::Superseded).await
         })?;
     }
+    let replaced_is_revoked = revoke_now || revocation.is_some();
     let report = RenewedReport { issued, replaces: old.serial, replaced_is_revoked };
     output.print(&report, |report| {
         let fate = match (replaced_is_revoked, has_ended) {

@@ -1,56 +1,94 @@
-//! Whether a certificate is revoked: from a file, or from the mesh where the context reaches it. Either way the list
-//! is one that the trust bundle anchors; a node's word alone counts for nothing.
+//! Whether a certificate is revoked: by a list from a file, or by the mesh where the context reaches it. A list is one that
+//! the trust bundle anchors, and what the mesh's state says is proved; a node's word alone counts for nothing.
 
 use super::super::Global;
 use super::revoke;
-use crate::client::session;
+use crate::client::{ProvedAnswer, session};
 use crate::failure::{Exit, Failure};
 use crate::file;
-use hypermesh_core::trust::{CheckedList, TrustBundle};
-use hypermesh_core::trustchain::ca::{PemLabel, from_pem};
+use hypermesh_core::base::Height;
+use hypermesh_core::state::Certificate;
+use hypermesh_core::trust::{Answer, CheckedList, Question, TrustBundle};
+use hypermesh_core::trustchain::ca::{PemLabel, SignedCertificate, from_pem, take_apart};
 use std::path::Path;
 
-/// Where a revocation list came from, or why there is none.
+/// By what to judge whether a certificate is revoked, or why it cannot be judged.
 pub(super) enum Source {
-    /// A list, and from where, in words.
+    /// By a list, and from where it is, in words.
     List(Box<CheckedList>, String),
-    /// None, and why.
-    None(String),
+    /// By what the mesh's state has of it, as is proved at a height.
+    Row {
+        /// What it has, if it has something.
+        row: Option<Box<Certificate>>,
+        /// The height.
+        height: Height,
+    },
+    /// Not at all.
+    None {
+        /// Why.
+        why: String,
+        /// Whether somebody asked for it to be so.
+        is_wanted: bool,
+    },
 }
 
-/// Where to look for a revocation list.
+/// Where to look.
 pub(super) struct Where<'a> {
-    /// In this file.
+    /// For a list in this file.
     pub(super) file: Option<&'a Path>,
     /// Nowhere else.
     pub(super) offline: bool,
 }
 
-/// The revocation list to go by.
-pub(super) fn look(place: &Where<'_>, bundle: &TrustBundle, global: &Global) -> Result<Source, Failure> {
+/// By what to judge whether a certificate is revoked: a list in a file; else what the mesh's state has of it now; else, if the
+/// mesh stands still, its newest list.
+pub(super) fn look(
+    place: &Where<'_>,
+    bundle: &TrustBundle,
+    certificate_der: &[u8],
+    global: &Global,
+) -> Result<Source, Failure> {
     if let Some(path) = place.file {
         let list = read(path, bundle)?;
         return Ok(Source::List(Box::new(list), path.display().to_string()));
     }
+    let nowhere = |why: &str, is_wanted| Ok(Source::None { why: why.to_owned(), is_wanted });
     if place.offline {
-        return Ok(Source::None("--offline was given".to_owned()));
+        return nowhere("--offline was given", true);
     }
     if global.context.is_none() {
-        return Ok(Source::None("there is neither --crl nor a context".to_owned()));
+        return nowhere(
+            "there is no context of a mesh to ask; give --crl FILE, or do without with --offline",
+            false,
+        );
     }
+    let Ok(SignedCertificate { serial, .. }) = take_apart(certificate_der) else {
+        return nowhere("it is no certificate", false);
+    };
     // Verifying is an offline matter first: it does not wait long for a mesh that is away.
     let global = Global { timeout: global.timeout.min(ONLINE_SECONDS_MAX), ..global.clone() };
-    let fetched = session(&global, "asking for the revocation list", async |client| {
-        match client.genesis().hash() == bundle.genesis_hash() {
-            true => revoke::fetch(client, bundle).await.map(Some),
-            false => Ok(None),
+    let asked = session(&global, "asking whether it is revoked", async |client| {
+        if client.genesis().hash() != bundle.genesis_hash() {
+            return nowhere("the context is of another mesh", false);
+        }
+        let proved = client.prove(&Question::Certificate { serial_number: serial }).await;
+        if let Ok(ProvedAnswer { proved, stale: false, .. }) = proved
+            && let Answer::Certificate(row) = proved.answer
+        {
+            return Ok(Source::Row { row: row.map(Box::new), height: proved.height });
+        }
+        let newest = revoke::fetch(client, bundle).await?;
+        match newest.behind() {
+            None => Ok(Source::List(Box::new(newest.checked), "the mesh".to_owned())),
+            Some(why) => nowhere(&why, false),
         }
     });
-    match fetched {
-        Ok(Some((_, list))) => Ok(Source::List(Box::new(list), "the mesh".to_owned())),
-        Ok(None) => Ok(Source::None("the context is of another mesh".to_owned())),
-        Err(_) => Ok(Source::None("the context's mesh was not reached".to_owned())),
-    }
+    asked.or_else(|failure| {
+        let why = format!(
+            "the context's mesh was not reached ({failure}); give --crl FILE, or do without with --offline"
+        );
+        nowhere(&why, false)
+    })
 }
 
 /// The revocation list in a file, PEM or DER, checked against a trust bundle.

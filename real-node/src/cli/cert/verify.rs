@@ -37,11 +37,10 @@ pub struct VerifyArgs {
     /// The moment to verify it at, as in 2026-11-22T18:00:00Z; now unless given
     #[arg(long, value_name = "MOMENT", value_parser = moment::parse)]
     pub at: Option<UnixMillis>,
-    /// The revocation list, as `hypermesh cert crl` writes it; the mesh's newest unless given, if the context reaches
-    /// the mesh
+    /// The revocation list to go by, as `hypermesh cert crl` writes it; unless given, the context's mesh is asked
     #[arg(long, value_name = "FILE")]
     pub crl: Option<PathBuf>,
-    /// Ask no mesh for its revocation list
+    /// Ask no mesh whether it is revoked: without this and without --crl, what cannot be asked is not valid
     #[arg(long, conflicts_with = "crl")]
     pub offline: bool,
 }
@@ -56,9 +55,10 @@ pub(super) fn run(args: &VerifyArgs, global: &Global, output: Output) -> Result<
     let mut verification = verify_certificate(&bundle, &der, proof.as_ref(), args.name.as_ref(), at);
     if verification.valid {
         let place = Where { file: args.crl.as_deref(), offline: args.offline };
-        match status::look(&place, &bundle, global)? {
+        match status::look(&place, &bundle, &der, global)? {
             Source::List(list, source) => verification.check_revocation(&der, &list, &source, at),
-            Source::None(why) => output.tell(format_args!("revocation was not checked: {why}")),
+            Source::Row { row, height } => verification.check_row(&der, row.as_deref(), height, at),
+            Source::None { why, is_wanted } => verification.leave_revocation(&why, is_wanted),
         }
     }
     output.print(&verification, |verification| {
@@ -68,7 +68,7 @@ pub(super) fn run(args: &VerifyArgs, global: &Global, output: Output) -> Result<
         }
         text
     })?;
-    match verification.checks.iter().find(|check| !check.passed) {
+    match verification.failed() {
         None => Ok(()),
         Some(failed) => {
             let message = format!("{} is not valid: {}", args.certificate.display(), failed.detail);
@@ -88,7 +88,11 @@ fn take_in_chain(bundle: &mut TrustBundle, args: &VerifyArgs) {
 }
 
 fn verification_text(verification: &Verification) -> String {
-    let verdict = |passed| if passed { "ok" } else { "failed" };
+    let verdict = |passed| match passed {
+        Some(true) => "ok",
+        Some(false) => "failed",
+        None => "-",
+    };
     let line = |name: CheckName, passed, detail: &str| {
         format!("{:<12} {:<7} {detail}\n", check_name(name), verdict(passed))
     };

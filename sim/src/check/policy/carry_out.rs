@@ -5,7 +5,7 @@ use super::names::{GRACE_MS, Name, PERIOD_MS, is_within};
 use super::services::Announced;
 use crate::check::ledger::Means;
 use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar, UnixMillis};
-use hypermesh_core::state::{Action, Effect, Operation, RegisterName, Revocation};
+use hypermesh_core::state::{Action, Effect, Operation, RegisterName};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{CertificateRequest, SerialNumber};
 use hypermesh_core::trustchain::dns::RecordType;
@@ -55,11 +55,7 @@ impl Model {
                 Effect::RecordsSet
             }
             Action::Transfer(_) => Effect::Transferred,
-            Action::RevokeCertificate(revoke) => {
-                let (at, reason, list) = self.revoke(revoke, time)?;
-                let revocation = Revocation { at, reason, list };
-                Effect::CertificateRevoked { serial: revoke.serial_number, revocation }
-            }
+            Action::RevokeCertificate(revoke) => self.revoke(revoke, time)?,
             Action::Bond(bond) => Effect::Bonded { stake: MicroCaesar(means.stake + bond.amount.0) },
             Action::Unbond(unbond) => Effect::Unbonding {
                 stake: MicroCaesar(means.stake.checked_sub(unbond.amount.0)?),

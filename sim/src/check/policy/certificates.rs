@@ -6,8 +6,8 @@ use super::model::Model;
 use super::reason::{Reason, Reasons};
 use hypermesh_core::base::{Digest, Height, PublicKey, UnixMillis};
 use hypermesh_core::state::{
-    Certificate, IssueCertificate, IssuingCertificate, Protocol, RevocationListHead, RevokeCertificate,
-    Revoked, State,
+    Certificate, CompromisedKey, Effect, IssueCertificate, IssuingCertificate, Protocol, Revocation,
+    RevocationListHead, RevokeCertificate, Revoked, SameKey, State,
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{CertificateRequest, RevocationReason, SerialNumber, SubjectNames};
@@ -26,6 +26,11 @@ const BACKDATED_MS: u64 = 60_000;
 const LIST_MS_PERIOD: u64 = DAY_MS / 2;
 /// The most certificates in a list.
 pub(super) const LIST_COUNT_MAX: usize = 16_384;
+
+/// The most certificates of the same key and owner that are revoked with one whose key is compromised.
+const TOGETHER_COUNT_MAX: usize = 32;
+/// The most certificates of such a key that are named because they stand still.
+const STANDING_COUNT_MAX: usize = 32;
 
 /// A certificate, as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +63,13 @@ pub(super) struct List {
     pub(super) fixed: UnixMillis,
     pub(super) scheduled: UnixMillis,
     pub(super) entries: BTreeMap<SerialNumber, (UnixMillis, RevocationReason, UnixMillis)>,
+}
+
+impl Leaf {
+    /// Whether its last second is over.
+    const fn has_ended(&self, time: UnixMillis) -> bool {
+        self.not_after.seconds() < time.seconds()
+    }
 }
 
 /// In whole seconds, as certificates write times.
@@ -107,6 +119,8 @@ impl Model {
             };
             self.leaves.insert(serial, leaf);
         }
+        let compromised = state.rows::<CompromisedKey>(Vec::new());
+        self.compromised = compromised.filter_map(|(key, _)| key.try_into().ok().map(Digest)).collect();
         self.list = state.get::<RevocationListHead>(&()).map(|head| {
             let rows = state.rows::<Revoked>(Vec::new());
             let entry = |(key, row): (Vec<u8>, Revoked)| {
@@ -133,6 +147,9 @@ impl Model {
                 against.insert(Reason::OutlivesIssuer);
             }
             Some(_) => {}
+        }
+        if self.compromised.contains(&request.subject_key.spki_hash()) {
+            against.insert(Reason::Compromised);
         }
         // Every single one of them.
         for name in names.dns() {
@@ -226,31 +243,78 @@ impl Model {
         if leaf.owner != owner && !owns_name {
             against.insert(Reason::NotCertificateOwner);
         }
+        let reported = revoke.reason == RevocationReason::KeyCompromise;
+        if reported && leaf.owner != owner {
+            against.insert(Reason::KeyOfAnother);
+        }
         // Of one that is revoked already the receipt says what stands.
         if leaf.revoked.is_none() {
-            if leaf.not_after.seconds() < time.seconds() {
+            let ended = leaf.has_ended(time);
+            if ended && !reported {
                 against.insert(Reason::CertificateExpired);
             }
-            if self.list.as_ref().is_some_and(|list| list.entries.len() >= LIST_COUNT_MAX) {
+            // No list names one that has ended.
+            if !ended && self.list.as_ref().is_some_and(|list| list.entries.len() >= LIST_COUNT_MAX) {
                 against.insert(Reason::RevocationListFull);
             }
         }
         against
     }
 
-    /// Revokes a certificate, and says what stands of it from now on.
-    pub(super) fn revoke(
+    /// Revokes a certificate, reports its key if that is the reason, and gives what stands from now on.
+    pub(super) fn revoke(&mut self, revoke: &RevokeCertificate, time: UnixMillis) -> Option<Effect> {
+        let (serial, reason) = (revoke.serial_number, revoke.reason);
+        let leaf = self.leaves.get(&serial)?;
+        let (key, owner) = (leaf.key, leaf.owner);
+        let (stands, ended) = (leaf.revoked, leaf.has_ended(time));
+        let revoked = if stands.is_some() || ended { stands } else { Some(self.end(serial, reason, time)?) };
+        let mut same_key = SameKey::default();
+        if reason == RevocationReason::KeyCompromise {
+            self.compromised.insert(key);
+            let own: Vec<SerialNumber> = self.bearing(&key, time, |holder| *holder == owner).collect();
+            for other in own.into_iter().take(TOGETHER_COUNT_MAX) {
+                if self.list.as_ref()?.entries.len() >= LIST_COUNT_MAX {
+                    break;
+                }
+                self.end(other, reason, time)?;
+                same_key.revoked.push(other);
+            }
+            let own = self.bearing(&key, time, |holder| *holder == owner);
+            let mut others: Vec<_> = self.bearing(&key, time, |holder| *holder != owner).collect();
+            others.sort_by_key(|serial| self.leaves.get(serial).map(|leaf| (leaf.owner, *serial)));
+            same_key.standing = own.chain(others).take(STANDING_COUNT_MAX).collect();
+        }
+        Some(match revoked {
+            Some((at, reason, list)) => {
+                Effect::CertificateRevoked { serial, revocation: Revocation { at, reason, list }, same_key }
+            }
+            None => Effect::KeyReported { serial, key, same_key },
+        })
+    }
+
+    /// The certificates of such owners that bear a key and hold still at a time.
+    fn bearing(
+        &self,
+        key: &Digest,
+        time: UnixMillis,
+        of: impl Fn(&PublicKey) -> bool,
+    ) -> impl Iterator<Item = SerialNumber> {
+        let holds = move |leaf: &Leaf| {
+            leaf.key == *key && leaf.revoked.is_none() && time <= leaf.not_after && of(&leaf.owner)
+        };
+        self.leaves.iter().filter(move |(_, leaf)| holds(leaf)).map(|(serial, _)| *serial)
+    }
+
+    /// Revokes one certificate.
+    fn end(
         &mut self,
-        revoke: &RevokeCertificate,
+        serial: SerialNumber,
+        reason: RevocationReason,
         time: UnixMillis,
     ) -> Option<(UnixMillis, RevocationReason, u64)> {
-        let (serial, list) = (revoke.serial_number, self.list.as_mut()?);
-        let leaf = self.leaves.get_mut(&serial)?;
-        if leaf.revoked.is_some() {
-            return leaf.revoked;
-        }
-        leaf.revoked = Some((time, revoke.reason, list.number + 1));
-        list.entries.insert(serial, (time, revoke.reason, leaf.not_after));
+        let (list, leaf) = (self.list.as_mut()?, self.leaves.get_mut(&serial)?);
+        leaf.revoked = Some((time, reason, list.number + 1));
+        list.entries.insert(serial, (time, reason, leaf.not_after));
         for name in &leaf.tlsa {
             self.records.withdraw(name, &serial);
             self.touched.records.insert((name.clone(), RecordType::Tlsa));

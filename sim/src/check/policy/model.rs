@@ -6,7 +6,7 @@ use super::reason::{Reason, Reasons};
 use super::records::Records;
 use super::services::{Instances, instances_of};
 use crate::check::ledger::Means;
-use hypermesh_core::base::{Height, PublicKey, UnixMillis};
+use hypermesh_core::base::{Digest, Height, PublicKey, UnixMillis};
 use hypermesh_core::state::{Action, Due, InstanceName, Member, Operation, OperationId, State};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{CertificateRequest, SerialNumber};
@@ -26,6 +26,8 @@ pub(super) struct Model {
     pub(super) records: Records,
     pub(super) instances: Instances,
     pub(super) leaves: BTreeMap<SerialNumber, Leaf>,
+    /// Keys that were reported as compromised.
+    pub(super) compromised: BTreeSet<Digest>,
     pub(super) issuing: Option<Issuing>,
     pub(super) list: Option<List>,
     /// Whether the block under way fixes a list, because it revokes something or brings the keys.
@@ -73,6 +75,7 @@ impl Model {
             | Due::Issuing
             | Due::Release(_)
             | Due::NameFreed(_)
+            | Due::NameLapsed(_)
             | Due::Lease(_) => None,
         });
         let mut model = Self {
@@ -80,6 +83,7 @@ impl Model {
             records: Records::default(),
             instances: instances_of(state),
             leaves: BTreeMap::new(),
+            compromised: BTreeSet::new(),
             issuing: None,
             list: None,
             list_due: false,

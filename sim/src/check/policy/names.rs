@@ -17,7 +17,19 @@ pub(super) const AHEAD_MS_MAX: u64 = 2 * PERIOD_MS;
 pub(super) const GRACE_MS: u64 = 91 * DAY_MS;
 
 /// What the mesh serves itself, beside its nodes.
-const OWN_LABELS: [&str; 4] = ["trustchain", "hypermesh", "caesar", "ns"];
+const OWN_LABELS: [&str; 11] = [
+    "trustchain",
+    "hypermesh",
+    "caesar",
+    "ns",
+    "localhost",
+    "wpad",
+    "isatap",
+    "autoconfig",
+    "autodiscover",
+    "mta-sts",
+    "openpgpkey",
+];
 
 /// A registered name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use hypermesh_core::state::{Published, SetRecords, State};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::SerialNumber;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
 /// How long resolvers may keep what is published of certificates.
@@ -66,6 +67,19 @@ impl Model {
         let mut against = self.names.against(name, owner, time);
         if self.writes_itself(name, *record_type) {
             against.insert(Reason::Reserved);
+        }
+        // By the key itself, or by its SHA-256 (RFC 6698 §2.1.2, §2.1.3).
+        let key = |record: &RecordData| {
+            let RecordData::Tlsa { selector: 1, matching, data, .. } = record else { return None };
+            match matching {
+                0 => Some(Sha256::digest(data).into()),
+                1 => data.as_slice().try_into().ok(),
+                _ => None,
+            }
+        };
+        let mut keys = records.iter().flat_map(|set| &set.data).filter_map(key);
+        if keys.any(|key| self.compromised.contains(&Digest(key))) {
+            against.insert(Reason::Compromised);
         }
         if records.is_some() && self.clashes(name, *record_type) {
             against.insert(Reason::Alias);

@@ -51,6 +51,19 @@ fn bounds_are_those_of_the_largest_committee() {
     let dealt = DealerCommitment { coefficients, proof: Signature([0; 64]) };
     let commitments = KeyPurpose::ALL.map(|purpose| (purpose, dealt.clone())).into();
     assert_eq!(encode(&Round1 { session: GENESIS, commitments }).len(), Round1::BYTES_MAX);
+
+    let named = NamedCommitment {
+        incarnation: Incarnation([0; 16]),
+        id: NonceId(0),
+        points: [0; Commitment::POINT_BYTES],
+    };
+    let commitments = (0..VALIDATOR_COUNT_MAX).map(|seed| (key(seed), named.clone())).collect();
+    let purpose = KeyPurpose::Issuing;
+    let request = ShareRequest { committee: GENESIS, purpose, message: GENESIS, commitments };
+    assert_eq!(encode(&request).len(), ShareRequest::BYTES_MAX);
+    let share =
+        SignedShare { session: GENESIS, signer: key(0), share: [0; 32], signature: Signature([0; 64]) };
+    assert_eq!(encode(&share).len(), SignedShare::BYTES_MAX);
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn a_new_connection_starts_the_quota_anew() {
     part.forget(&mesh.coordinator);
     mesh.pool.forget(&me);
     assert_eq!(part.outstanding_count(&mesh.coordinator, PURPOSE), 0);
-    assert!(mesh.pool.running_low(&mesh.committee).contains(&(me, PURPOSE)));
+    assert_eq!(mesh.pool.held_count(&me, PURPOSE), 0);
     let offer = part.offer(mesh.coordinator, PURPOSE, &mut mesh.entropy).unwrap();
     mesh.pool.accept_offer(&mesh.committee, me, offer).unwrap();
     let mut session = mesh.begin(b"one", &mesh.validators());

@@ -130,9 +130,12 @@ fn an_abstention_outlives_the_log_that_it_was_found_in() {
 #[test]
 fn an_engine_that_is_told_of_blocks_waits_for_the_height_after_them() {
     let mut bench = Bench::started();
+    let far = ConsensusMessage::Vote(bench.vote(3, VoteKind::Prevote, 9, None));
+    drop(bench.message(3, far));
     drop(
         bench.engine.step(NOW, Input::Advance { height: Height(5), roster: validators(&bench.keys).into() }),
     );
+    assert_eq!(bench.engine.highest_seen().map(|(_, height)| height), Some(Height(9)), "it is still ahead");
     assert_eq!((bench.engine.height(), bench.engine.next_height()), (Height(5), Height(5)));
     assert!(!bench.engine.is_running());
     let vote = ConsensusMessage::Vote(bench.vote(2, VoteKind::Prevote, 5, None));

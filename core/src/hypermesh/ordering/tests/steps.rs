@@ -281,6 +281,7 @@ fn messages_for_the_next_height_wait_for_it_and_count_by_signer() {
     let proposal = bench.proposal(2, 2, &block(2, 2, true, 0));
     assert_eq!(bench.message(2, ConsensusMessage::Proposal(proposal)), []);
     assert_eq!((bench.engine.later_messages_from(), bench.engine.later_proposal()), (2, true));
+    assert_eq!(bench.engine.sizes()[0].held, 2, "a vote and a proposal");
     assert_eq!(bench.engine.highest_seen().map(|(_, height)| height), Some(Height(2)));
 
     let checks = bench.engine.signature_checks();

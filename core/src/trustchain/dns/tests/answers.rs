@@ -241,6 +241,36 @@ fn stale_answers_say_so_to_clients_that_speak_edns() {
 }
 
 #[test]
+fn whatever_becomes_of_a_query_with_edns_its_answer_has_it_too() {
+    let table = zones();
+    let answered = |bytes: &[u8]| {
+        let response = answer(&table, bytes, Transport::Udp, None).unwrap();
+        let response = Message::from_vec(&response).unwrap();
+        (response.metadata.response_code, response.edns.is_some())
+    };
+    let plain = with_edns(query("ns.hypermesh.", T::AAAA), 1232);
+    let mut update = plain.clone();
+    update.metadata.op_code = OpCode::Update;
+    assert_eq!(answered(&update.to_vec().unwrap()), (ResponseCode::NotImp, true));
+    let mut two = plain.clone();
+    two.queries.push(plain.queries[0].clone());
+    assert_eq!(answered(&two.to_vec().unwrap()), (ResponseCode::FormErr, true));
+    let behind = [plain.to_vec().unwrap(), alloc::vec![0]].concat();
+    assert_eq!(answered(&behind), (ResponseCode::FormErr, true), "something stands behind it");
+
+    // A client subnet (RFC 7871) of a family that nobody knows, an option that nobody knows, and half an option.
+    let with_option = |option: &[u8]| {
+        let mut bytes = plain.to_vec().unwrap();
+        let length = bytes.len();
+        bytes[length - 2..].copy_from_slice(&u16::try_from(option.len()).unwrap().to_be_bytes());
+        [bytes, option.to_vec()].concat()
+    };
+    assert_eq!(answered(&with_option(&[0, 8, 0, 5, 0, 99, 8, 0, 1])), (ResponseCode::NoError, true));
+    assert_eq!(answered(&with_option(&[0xff, 0, 0, 1, 7])), (ResponseCode::NoError, true));
+    assert_eq!(answered(&with_option(&[0, 8, 0, 5, 0, 99])), (ResponseCode::FormErr, false));
+}
+
+#[test]
 fn what_is_no_query_for_this_server_is_refused_with_the_right_code() {
     let table = zones();
     let code = |message: &Message| ask_over(&table, message, Transport::Udp).metadata.response_code;

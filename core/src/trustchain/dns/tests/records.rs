@@ -70,6 +70,8 @@ fn a_wrong_value_is_told_what_was_expected_with_an_example() {
         (RecordType::Caa, "1 issue x", "flags of 0, or 128"),
         (RecordType::Caa, "0 is-sue x", "a CAA tag has"),
         (RecordType::Cname, "a..b", "the name that this one is an alias of"),
+        (RecordType::Cname, r"a\.b.example.com", "a dot within one"),
+        (RecordType::Srv, r"0 5 443 a\046b.example.com", "a dot within one"),
         (RecordType::Soa, "a b 1 2 3 4", "the negative time to live"),
     ] {
         let told = parse(record_type, given).unwrap_err().to_string();
