@@ -1,10 +1,13 @@
 //! How commands fail: a sentence for people, an exit code for scripts.
 
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::process::ExitCode;
 
 /// The table of exit codes. Part of the command line's interface: a number never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Exit {
     /// The command line itself is wrong (clap uses the same).
@@ -38,6 +41,16 @@ impl Failure {
     /// A failure of this kind.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self { exit, message: message.to_string() }
+    }
+}
+
+impl Serialize for Failure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Failure", 3)?;
+        fields.serialize_field("kind", &self.exit)?;
+        fields.serialize_field("exit", &(self.exit as u8))?;
+        fields.serialize_field("message", &self.message)?;
+        fields.end()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Moments as people write them: RFC 3339.
 
 use hypermesh_core::base::UnixMillis;
+use hypermesh_core::state::{LEAF_SECONDS_MAX, LEAF_SECONDS_MIN};
 use std::time::{SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -44,6 +45,19 @@ pub fn parse_seconds(text: &str) -> Result<u32, String> {
     };
     let number: u32 = number.and_then(|number| number.parse().ok()).ok_or_else(fault)?;
     number.checked_mul(unit).ok_or_else(fault)
+}
+
+/// The life of a certificate, as people write it.
+///
+/// # Errors
+/// If it is no span of time, or none that a certificate may live.
+pub fn parse_lifetime(text: &str) -> Result<u32, String> {
+    let seconds = parse_seconds(text)?;
+    let days = LEAF_SECONDS_MAX / 86_400;
+    match (LEAF_SECONDS_MIN..=LEAF_SECONDS_MAX).contains(&seconds) {
+        true => Ok(seconds),
+        false => Err(format!("a certificate lives from {} minutes to {days} days", LEAF_SECONDS_MIN / 60)),
+    }
 }
 
 #[cfg(test)]

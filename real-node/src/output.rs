@@ -57,6 +57,18 @@ impl Output {
         }
     }
 
+    /// Tells on standard error why a command failed.
+    pub fn fail(self, failure: &Failure) {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            error: &'a Failure,
+        }
+        match serde_json::to_string(&Told { error: failure }) {
+            Ok(line) if self.json => self.tell(line),
+            _ => self.tell(format_args!("error: {failure}")),
+        }
+    }
+
     /// Tells something on standard error.
     pub fn tell(self, line: impl std::fmt::Display) {
         // Where standard error cannot be written to, there is nobody to tell that.

@@ -83,6 +83,22 @@ fn certificates(desk: &Desk) {
     desk.fail(&["cert", "issue", "--csr", "web.csr", "--out", "api"], 3, "--force");
     assert_eq!(desk.read("api/key.pem"), key);
     desk.fail(&["cert", "issue", "x.other.hypermesh", "--out", "x"], 5, "belongs to");
+    desk.fail(
+        &["cert", "issue", "x.demo.hypermesh", "--out", "x", "--lifetime", "4m"],
+        2,
+        "from 5 minutes to 90 days",
+    );
+    desk.fail(
+        &["cert", "issue", "x.demo.hypermesh", "--out", "x", "--lifetime", "91d"],
+        2,
+        "from 5 minutes to 90 days",
+    );
+    desk.fail(&["cert", "show", &format!("01{}", "0".repeat(30))], 6, "");
+    desk.fail(&["caesar", "transfer", &"0".repeat(64), "0"], 2, "");
+    let json = r#"{"error":{"kind":"refused","exit":5,"message":"#;
+    desk.fail(&["cert", "issue", "x.other.hypermesh", "--out", "x", "--json"], 5, json);
+    let json = r#"{"error":{"kind":"usage","exit":2,"message":"#;
+    desk.fail(&["cert", "issue", "--json"], 2, json);
     desk.fail(&["cert", "issue", "--csr", "web.key", "--out", "x"], 3, "web.key");
     let listed = desk.succeed(&["cert", "list", "--mine"]);
     assert_eq!(listed.lines().count(), 3, "{listed}");

@@ -138,7 +138,7 @@ fn repeats_and_refusals(desk: &Desk) {
     desk.fail(&["cert", "revoke", "good", "--reason", "certificateHold"], 2, "for good");
     desk.fail(
         &["cert", "revoke", &format!("01{}", "0".repeat(30)), "--reason", "superseded"],
-        5,
+        6,
         "no certificate",
     );
     desk.fail(&["cert", "revoke", "absent.pem", "--reason", "superseded"], 3, "absent.pem");

@@ -18,7 +18,7 @@ pub mod top;
 pub mod trust;
 
 use crate::amount::Amount;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -118,15 +118,30 @@ pub enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(fault) => return misused(&fault),
+    };
     let output = Output { json: cli.global.json };
     match run(cli, output) {
         Ok(code) => code,
         Err(failure) => {
-            output.tell(format!("error: {failure}"));
+            output.fail(&failure);
             failure.exit.into()
         }
     }
+}
+
+/// Says what is wrong with the command line, or what `--help` and `--version` ask for.
+fn misused(fault: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if !json || !fault.use_stderr() {
+        fault.exit();
+    }
+    let text = fault.to_string();
+    let message = text.trim_start_matches("error: ").trim_end();
+    Output { json }.fail(&Failure::new(Exit::Usage, message));
+    Exit::Usage.into()
 }
 
 fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {

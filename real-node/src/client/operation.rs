@@ -6,7 +6,7 @@ use crate::moment::now;
 use hypermesh_core::base::{MicroCaesar, UnixMillis};
 use hypermesh_core::caesar::{FEE_RATE_CEILING, FEE_RATE_FLOOR, NAME_RENT, at_rate};
 use hypermesh_core::state::{
-    Action, OPERATION_MS_LIFE_MAX, Operation, OperationBody, Outcome, Receipt, listed_fee,
+    Action, OPERATION_MS_LIFE_MAX, Operation, OperationBody, Outcome, Receipt, Refusal, listed_fee,
 };
 use hypermesh_core::trust::Question;
 use std::sync::PoisonError;
@@ -42,7 +42,7 @@ impl MeshClient {
     /// An operation of the owner's, signed. Sending it again does nothing new: make another for another effect.
     ///
     /// # Errors
-    /// If the operating system gives no random bytes.
+    /// If the operating system gives no random bytes; with [`Exit::Usage`] if it is one that no mesh takes.
     pub async fn operation(&self, action: Action) -> Result<Operation, Failure> {
         self.operation_within(action, OPERATION_MS_LIFE).await
     }
@@ -61,7 +61,10 @@ impl MeshClient {
             action,
         };
         body.fee_max = self.fee_max.unwrap_or_else(|| fee_max_default(&body.action, body.signed_bytes()));
-        Ok(body.sign(&self.secret))
+        let operation = body.sign(&self.secret);
+        // What no mesh takes is the caller's to put right, and needs no answer of a node.
+        let checked = operation.clone().check(&self.genesis.hash());
+        checked.map(|_| operation).map_err(|fault| Failure::new(Exit::Usage, fault))
     }
 }
 
@@ -111,7 +114,8 @@ pub fn done(receipt: Receipt) -> Result<Receipt, Failure> {
         Outcome::Refused(refusal) => {
             let fee = crate::amount::Amount(receipt.fee);
             let message = format!("refused at height {}: {refusal} (fee {fee})", receipt.height);
-            Err(Failure::new(Exit::Refused, message))
+            let is_absent = matches!(refusal, Refusal::NoCertificate { .. } | Refusal::NoInstance { .. });
+            Err(Failure::new(if is_absent { Exit::NotFound } else { Exit::Refused }, message))
         }
     }
 }

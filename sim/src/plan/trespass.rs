@@ -175,7 +175,7 @@ impl Trespass {
 
 /// Somebody else's revocation of a certificate.
 pub(super) fn revocation(world: &impl Arena, nonce: u64, serial: SerialNumber) -> Request {
-    world.owner(&world.cast().other).revoke(nonce, serial, RevocationReason::KeyCompromise)
+    world.owner(&world.cast().other).revoke(nonce, serial, RevocationReason::PrivilegeWithdrawn)
 }
 
 fn address() -> SetRecords {

@@ -40,7 +40,7 @@ pub struct IssueArgs {
     #[arg(long, value_name = "PORT/PROTOCOL", default_value = PORT_DEFAULT)]
     pub port: Vec<ServicePort>,
     /// How long the certificate lives
-    #[arg(long, default_value = "24h", value_parser = moment::parse_seconds)]
+    #[arg(long, default_value = "24h", value_parser = moment::parse_lifetime)]
     pub lifetime: u32,
     /// The kind of key to make
     #[arg(long, value_enum, default_value_t = KeyType::P256, conflicts_with = "csr")]

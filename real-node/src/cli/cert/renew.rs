@@ -28,7 +28,7 @@ pub struct RenewArgs {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// How long the new certificate lives; as long as the old one unless given
-    #[arg(long, value_parser = moment::parse_seconds)]
+    #[arg(long, value_parser = moment::parse_lifetime)]
     pub lifetime: Option<u32>,
     /// A port that the name's service listens on; those of the old one unless given
     #[arg(long, value_name = "PORT/PROTOCOL")]
