@@ -1,6 +1,7 @@
 //! Why a call failed: a kind that programs go by, and a sentence that people go by.
 
 use crate::base::{DecodeError, ReadError};
+use crate::state::Refusal;
 use alloc::string::{String, ToString};
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::time::Duration;
@@ -48,6 +49,12 @@ impl ApiFault {
     /// A fault of this kind.
     pub fn new(kind: FaultKind, message: impl ToString) -> Self {
         Self { kind, message: message.to_string(), retry_after_ms: None }
+    }
+
+    /// The rules do not allow the operation.
+    pub fn refused(refusal: &Refusal) -> Self {
+        let kind = if refusal.is_absence() { FaultKind::NotFound } else { FaultKind::FailedPrecondition };
+        Self::new(kind, refusal)
     }
 
     /// The request is wrong.

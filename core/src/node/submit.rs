@@ -23,7 +23,6 @@ use crate::state::{
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -156,7 +155,7 @@ impl Node {
             reached!(self.marks, "an owner's waiting operations spend all that it has");
             let fault = match self.may_be_behind() {
                 true => self.unsure(),
-                false => ApiFault::new(FaultKind::FailedPrecondition, refusal),
+                false => ApiFault::refused(&refusal),
             };
             return self.outbox.respond(request, Err(fault));
         }
@@ -184,6 +183,7 @@ impl Node {
     /// the caller can do is different from what the refusal says.
     fn refused_beforehand(&self, refusal: &Refusal) -> ApiFault {
         let ahead_ms = self.block_ms_ahead();
+        let fault = ApiFault::refused(refusal);
         let message = match refusal {
             Refusal::Expired { .. } if ahead_ms > AHEAD_MS_REPORTED => format!(
                 "{refusal}. The block time is {} s ahead of this node's clock, because the clocks of more than a third of \
@@ -191,9 +191,9 @@ impl Node {
                  status",
                 ahead_ms / 1000
             ),
-            other => other.to_string(),
+            _ => return fault,
         };
-        ApiFault::new(FaultKind::FailedPrecondition, message)
+        ApiFault { message, ..fault }
     }
 
     /// Refuses what waits to be ordered. Operations that are in no batch yet are dropped, since nobody waits for them any
@@ -430,8 +430,7 @@ impl Node {
     fn answer(&mut self, request: RequestId, want: Want, receipt: &Receipt) {
         let effect = match &receipt.outcome {
             Outcome::Refused(refusal) => {
-                let fault = ApiFault::new(FaultKind::FailedPrecondition, refusal);
-                return self.respond_durably(request, Err(fault));
+                return self.respond_durably(request, Err(ApiFault::refused(refusal)));
             }
             Outcome::Done(effect) => effect,
         };

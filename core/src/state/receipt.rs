@@ -369,3 +369,11 @@ pub enum Refusal {
         name: DomainName,
     },
 }
+
+impl Refusal {
+    /// Whether what the operation names is not there, rather than that it may not be done.
+    #[must_use]
+    pub const fn is_absence(&self) -> bool {
+        matches!(self, Self::NoCertificate { .. } | Self::NoInstance { .. })
+    }
+}

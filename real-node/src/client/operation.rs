@@ -6,7 +6,7 @@ use crate::moment::now;
 use hypermesh_core::base::{MicroCaesar, UnixMillis};
 use hypermesh_core::caesar::{FEE_RATE_CEILING, FEE_RATE_FLOOR, NAME_RENT, at_rate};
 use hypermesh_core::state::{
-    Action, OPERATION_MS_LIFE_MAX, Operation, OperationBody, Outcome, Receipt, Refusal, listed_fee,
+    Action, OPERATION_MS_LIFE_MAX, Operation, OperationBody, Outcome, Receipt, listed_fee,
 };
 use hypermesh_core::trust::Question;
 use std::sync::PoisonError;
@@ -114,8 +114,7 @@ pub fn done(receipt: Receipt) -> Result<Receipt, Failure> {
         Outcome::Refused(refusal) => {
             let fee = crate::amount::Amount(receipt.fee);
             let message = format!("refused at height {}: {refusal} (fee {fee})", receipt.height);
-            let is_absent = matches!(refusal, Refusal::NoCertificate { .. } | Refusal::NoInstance { .. });
-            Err(Failure::new(if is_absent { Exit::NotFound } else { Exit::Refused }, message))
+            Err(Failure::new(if refusal.is_absence() { Exit::NotFound } else { Exit::Refused }, message))
         }
     }
 }

@@ -81,7 +81,7 @@ fn check_refusal(
         }
         // What waits at the node for the same owner is not known here, and may have to be paid as well.
         (FaultKind::FailedPrecondition, Ok(_)) if fault.message.contains(CANNOT_PAY) => Ok(()),
-        (FaultKind::FailedPrecondition, Ok(request)) => {
+        (FaultKind::FailedPrecondition | FaultKind::NotFound, Ok(request)) => {
             let Some(means) = ledger.means_now(operation) else { return Ok(()) };
             let against =
                 |time| model.against(operation, request.as_ref(), means, time).is_nothing().is_err();

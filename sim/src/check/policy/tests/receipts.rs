@@ -195,6 +195,8 @@ fn it_fires_when_a_node_refuses_what_is_allowed() {
     let forbidden = poor.transfer(9, cast.client.public(), MicroCaesar(5));
     assert_eq!(says(&forbidden, FaultKind::FailedPrecondition), Ok(()));
     assert_eq!(says(&allowed, FaultKind::Unavailable), Ok(()));
-    assert!(what(says(&allowed, FaultKind::FailedPrecondition)).contains("refuses what is allowed"));
+    for kind in [FaultKind::FailedPrecondition, FaultKind::NotFound] {
+        assert!(what(says(&allowed, kind)).contains("refuses what is allowed"));
+    }
     assert!(what(says(&allowed, FaultKind::InvalidArgument)).contains("malformed"));
 }
