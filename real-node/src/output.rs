@@ -60,10 +60,10 @@ impl Output {
     /// Tells on standard error why a command failed.
     pub fn fail(self, failure: &Failure) {
         #[derive(Serialize)]
-        struct Told<'a> {
+        struct ErrorReport<'a> {
             error: &'a Failure,
         }
-        match serde_json::to_string(&Told { error: failure }) {
+        match serde_json::to_string(&ErrorReport { error: failure }) {
             Ok(line) if self.json => self.tell(line),
             _ => self.tell(format_args!("error: {failure}")),
         }

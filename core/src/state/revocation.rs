@@ -72,8 +72,8 @@ impl State {
 }
 
 impl Draft {
-    /// Revokes a certificate, for good. Revoked once, it is not revoked again: what stands is told. That its key is
-    /// compromised can be reported at any time.
+    /// Revokes a certificate, for good. A repeat returns the revocation that stands. That its key is compromised can be
+    /// reported at any time.
     pub(super) fn revoke(
         &mut self,
         who: PublicKey,

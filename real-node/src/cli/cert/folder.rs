@@ -75,11 +75,17 @@ impl Folder {
         read_certificate(&self.path(CERTIFICATE_FILE))
     }
 
-    /// What does not belong to the certificate that stands here, if something does not: the key, or the request.
-    pub(super) fn stranger(&self, certificate: &SignedCertificate) -> Result<Option<&'static str>, Failure> {
-        if let Some(key_pem) = self.key()? {
-            let key = super::key::load(&key_pem)?;
-            if rcgen::PublicKeyData::der_bytes(&key) != certificate.subject_key.key_bytes() {
+    /// The file here that does not belong to the certificate, if one does not: the key, or the request. A key that may not be
+    /// read here is not looked at: whoever watches certificates need not have it.
+    pub(super) fn mismatch(&self, certificate: &SignedCertificate) -> Result<Option<&'static str>, Failure> {
+        let denied = |error: std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
+        let is_hidden = std::fs::File::open(self.path(KEY_FILE)).is_err_and(denied);
+        if !is_hidden && let Some(key_pem) = self.key()? {
+            let key = super::key::load(&key_pem).ok();
+            let belongs = key.is_some_and(|key| {
+                rcgen::PublicKeyData::der_bytes(&key) == certificate.subject_key.key_bytes()
+            });
+            if !belongs {
                 return Ok(Some(KEY_FILE));
             }
         }

@@ -114,7 +114,7 @@ fn judge(
 ) -> Result<Judged, Failure> {
     let now = moment::now();
     let (_, certificate) = subject::read(&file)?;
-    let stranger = folder.map_or(Ok(None), |folder| folder.stranger(&certificate))?;
+    let mismatch = folder.map_or(Ok(None), |folder| folder.mismatch(&certificate))?;
     let issuing = folder.map_or(Ok(None), Folder::issuing)?;
     let validity = certificate.validity;
     let ends_first =
@@ -123,9 +123,9 @@ fn judge(
     let due = due(&holds, left);
     let entry =
         revoked.and_then(|list| list.list().entries.iter().find(|entry| entry.serial == certificate.serial));
-    let reason = match (entry, stranger) {
+    let reason = match (entry, mismatch) {
         (Some(entry), _) => Some(format!("it was revoked at {}: {}", moment::text(entry.at), entry.reason)),
-        (None, Some(stranger)) => Some(format!("{stranger} is of another certificate")),
+        (None, Some(file)) => Some(format!("{file} is of another certificate, or damaged")),
         (None, None) if due > now => None,
         (None, None) => {
             let why = if ends_first.is_some() { ", when its issuing certificate ends" } else { "" };

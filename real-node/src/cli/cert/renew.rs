@@ -4,17 +4,18 @@
 //! new one is in place.
 
 use super::super::Global;
+use super::super::proof::unasked;
 use super::folder::Folder;
 use super::issue::{IssuedReport, Wanted, obtain, report_line, signed_request};
 use super::key::{self, KeyType};
-use super::{revoke, subject};
+use super::revoke;
 use crate::client::{is_for, session};
 use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
-use hypermesh_core::api::{CertificateState, ValidateCertificateRequest};
 use hypermesh_core::state::ServicePort;
+use hypermesh_core::trust::{Answer, Question};
 use hypermesh_core::trustchain::ca::{
     CertificateRequest, CertificateRole, RevocationReason, SerialNumber, SignedCertificate, SubjectNames,
 };
@@ -56,14 +57,13 @@ struct RenewedReport {
 /// Renews a certificate.
 pub(super) fn renew(args: RenewArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let folder = Folder::new(&args.folder);
-    let (old_der, old) = subject::read(&args.folder)?;
-    let before = session(global, "asking for the certificate before", async |client| {
-        client.call(&ValidateCertificateRequest { certificate_der: old_der }).await
-    })?;
-    let revocation = match &before {
-        CertificateState::Revoked { certificate } => certificate.revocation,
-        _ => None,
-    };
+    let old = folder.certificate()?;
+    // With proof: a node that lies must not be able to make an owner give up a key.
+    let question = Question::Certificate { serial_number: old.serial };
+    let answer =
+        session(global, "asking for the certificate before", async |client| client.prove(&question).await)?;
+    let Answer::Certificate(row) = answer.proved.answer else { return Err(unasked()) };
+    let revocation = row.and_then(|row| row.revocation);
     if !args.new_key && revocation.is_some_and(|it| it.reason == RevocationReason::KeyCompromise) {
         let message = format!(
             "{}: the key was reported as compromised, and is certified for nobody any more: say --new-key",
