@@ -39,11 +39,15 @@ pub enum Bug {
     LenientSignature,
     /// A key that was reported as compromised is certified as ever.
     CompromisedKeyTaken,
+    /// Anybody may take back any name that was granted.
+    ReclaimByAnybody,
+    /// A grant holds past its end.
+    GrantOutlivesItsEnd,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::WalSkipped,
         Self::QuorumOffByOne,
         Self::ProofCheckSkipped,
@@ -60,6 +64,8 @@ impl Bug {
         Self::LapsedServed,
         Self::LenientSignature,
         Self::CompromisedKeyTaken,
+        Self::ReclaimByAnybody,
+        Self::GrantOutlivesItsEnd,
     ];
 
     /// Its name.
@@ -82,6 +88,8 @@ impl Bug {
             Self::LapsedServed => "lapsed-served",
             Self::LenientSignature => "lenient-signature",
             Self::CompromisedKeyTaken => "compromised-key-taken",
+            Self::ReclaimByAnybody => "reclaim-by-anybody",
+            Self::GrantOutlivesItsEnd => "grant-outlives-its-end",
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::failure::{Exit, Failure};
 use crate::file::{Access, failed, read, read_text, write};
+use crate::node_address::NodeAddress;
 use crate::suggestion::with_suggestion;
 use hypermesh_core::base::{Digest, PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,7 @@ pub struct Context {
 #[serde(deny_unknown_fields)]
 pub struct Bootstrap {
     /// Where it listens for STOQ.
-    pub address: SocketAddrV6,
+    pub address: NodeAddress,
     /// Who it must prove to be.
     pub key: PublicKey,
 }
@@ -88,18 +89,19 @@ impl Context {
 pub const ADDRESSES_PER_NODE_MAX: usize = 4;
 
 /// Writes into a context file which addresses its nodes have by now, the best of each first; those that stand there
-/// already stay behind them, up to [`ADDRESSES_PER_NODE_MAX`] of a node. A file that says so already is not written.
+/// already stay behind them, up to [`ADDRESSES_PER_NODE_MAX`] of a node. Where a host name stands for a node, it goes on to
+/// say where that is: no addresses are added to it. A file that says so already is not written.
 ///
 /// # Errors
 /// If it cannot be read or written, or has to be written and belongs to another user: written, it would be this user's.
-pub fn refresh(path: &Path, addresses: &BTreeMap<PublicKey, Vec<SocketAddrV6>>) -> Result<(), Failure> {
+pub fn refresh(path: &Path, addresses: &BTreeMap<PublicKey, Vec<NodeAddress>>) -> Result<(), Failure> {
     refresh_as(rustix::process::geteuid().as_raw(), path, addresses)
 }
 
 fn refresh_as(
     user: u32,
     path: &Path,
-    addresses: &BTreeMap<PublicKey, Vec<SocketAddrV6>>,
+    addresses: &BTreeMap<PublicKey, Vec<NodeAddress>>,
 ) -> Result<(), Failure> {
     // A link stays one.
     let path = path.canonicalize().map_err(|error| failed(path, &error))?;
@@ -127,7 +129,7 @@ fn refresh_as(
 }
 
 /// The nodes in their order, each with its addresses in a row; then those that are new.
-fn merged(nodes: &[Bootstrap], addresses: &BTreeMap<PublicKey, Vec<SocketAddrV6>>) -> Vec<Bootstrap> {
+fn merged(nodes: &[Bootstrap], addresses: &BTreeMap<PublicKey, Vec<NodeAddress>>) -> Vec<Bootstrap> {
     let mut keys: Vec<PublicKey> = Vec::new();
     for key in nodes.iter().map(|node| node.key).chain(addresses.keys().copied()) {
         if !keys.contains(&key) {
@@ -135,11 +137,14 @@ fn merged(nodes: &[Bootstrap], addresses: &BTreeMap<PublicKey, Vec<SocketAddrV6>
         }
     }
     let of_key = |key: PublicKey| {
-        let known = nodes.iter().filter(move |node| node.key == key).map(|node| node.address);
-        let mut kept = Vec::new();
-        for address in addresses.get(&key).into_iter().flatten().copied().chain(known) {
-            if kept.len() < ADDRESSES_PER_NODE_MAX && !kept.contains(&address) {
-                kept.push(address);
+        let known: Vec<&NodeAddress> =
+            nodes.iter().filter(|node| node.key == key).map(|node| &node.address).collect();
+        let has_host = known.iter().any(|address| address.is_host());
+        let new = addresses.get(&key).into_iter().flatten().filter(|new| new.is_host() || !has_host);
+        let mut kept: Vec<NodeAddress> = Vec::new();
+        for address in new.chain(known.iter().copied()) {
+            if kept.len() < ADDRESSES_PER_NODE_MAX && !kept.contains(address) {
+                kept.push(address.clone());
             }
         }
         kept.into_iter().map(move |address| Bootstrap { address, key })
@@ -207,8 +212,21 @@ mod tests {
         SecretKey::from_seed([seed; 32]).public()
     }
 
-    fn address(number: usize) -> SocketAddrV6 {
+    fn address(number: usize) -> NodeAddress {
         format!("[2001:db8::{number}]:7400").parse().unwrap()
+    }
+
+    #[test]
+    fn a_host_name_goes_on_to_say_where_its_node_is() {
+        let host: NodeAddress = "node-1.example.org:7400".parse().unwrap();
+        let nodes = [Bootstrap { address: host.clone(), key: key(1) }];
+        let found = BTreeMap::from([(key(1), vec![address(5)]), (key(2), vec![address(2)])]);
+        let merged = merged(&nodes, &found);
+        assert_eq!(merged, [nodes[0].clone(), Bootstrap { address: address(2), key: key(2) }]);
+        let text = text().replace("[2001:db8::1]:7400", "node-1.example.org:7400");
+        assert_eq!(Context::parse(&text).unwrap().bootstrap[0].address, host);
+        let wrong = Context::parse(&text.replace("node-1.example.org:7400", "192.0.2.1:7400")).unwrap_err();
+        assert!(wrong.contains("line 6") && wrong.contains("STOQ is IPv6"), "{wrong}");
     }
 
     fn text() -> String {
@@ -261,7 +279,7 @@ mod tests {
         assert_eq!(merged(&old, &BTreeMap::new()), old);
         let new = merged(&old, &BTreeMap::from([(key(1), vec![address(9)])]));
         let expected: Vec<_> = [9].into_iter().chain(1..ADDRESSES_PER_NODE_MAX).map(address).collect();
-        assert_eq!(new.iter().map(|node| node.address).collect::<Vec<_>>(), expected);
+        assert_eq!(new.into_iter().map(|node| node.address).collect::<Vec<_>>(), expected);
     }
 
     #[test]

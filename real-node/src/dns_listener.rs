@@ -3,42 +3,38 @@
 //! It carries messages to a function that answers them and knows nothing of what they say. It listens at one
 //! address: at a wildcard, a machine with several addresses may answer from another than it was asked at.
 //! How often one part of the network is answered over UDP, and how many connections it has, is bounded: see
-//! [`PrefixLimits`].
+//! [`DnsLimits`].
 
+mod class;
+mod connections;
 mod counters;
+mod limits;
 mod rate;
+mod tcp;
 #[cfg(test)]
 mod tests;
 
+pub use class::RateClass;
+pub use connections::{CONNECTIONS_MAX, Eviction};
 pub use counters::{DnsCounters, DnsTally, ResponseKind};
-pub use rate::{
-    CONNECTIONS_PER_PREFIX_MAX, PrefixLimits, RESPONSES_BURST_MAX, RESPONSES_PER_SECOND_MAX, SLIP,
-};
+pub use limits::{CONNECTIONS_PER_PREFIX, DnsLimits, ExemptNetwork};
+pub use tcp::{CONNECTION_TIMEOUT, IDLE_TIMEOUT, QUERIES_PER_CONNECTION_MAX, WRITE_TIMEOUT};
 
+use class::truncated;
+use connections::Connections;
 use hypermesh_core::trustchain::dns::{QUERY_BYTES_MAX, Transport};
-use rate::{ConnectionCounts, ResponseRate, Verdict, truncated};
-use std::collections::HashMap;
+use rate::{ResponseRate, Verdict};
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tcp::TcpServer;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// The most connections that are served at a time; further ones wait until one is closed.
-pub const CONNECTIONS_MAX: usize = 256;
-/// The most queries on one connection, after which it is closed.
-pub const QUERIES_PER_CONNECTION_MAX: usize = 1000;
-/// The longest time from one answer to the end of the next query (RFC 7766 §6.2.3 advises seconds).
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest time in which a client takes an answer.
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest life of a connection.
-pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest time in which open connections finish when the listener is stopped.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -84,7 +80,6 @@ pub struct DnsListener {
     udp: UdpSocket,
     tcp: TcpListener,
     counters: Arc<DnsCounters>,
-    limits: PrefixLimits,
 }
 
 impl DnsListener {
@@ -120,33 +115,26 @@ impl DnsListener {
         let tcp = TcpListener::bind(asked).await.map_err(failed(asked, "TCP"))?;
         let address = tcp.local_addr().map_err(failed(asked, "TCP"))?;
         let udp = UdpSocket::bind(address).await.map_err(failed(address, "UDP"))?;
-        let (counters, limits) = (Arc::default(), PrefixLimits::default());
-        Ok(Self { address, udp, tcp, counters, limits })
+        Ok(Self { address, udp, tcp, counters: Arc::default() })
     }
 
-    /// The same listener with other bounds for each prefix.
-    #[must_use]
-    pub const fn with_limits(mut self, limits: PrefixLimits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Answers queries until `stop` is ready; then takes no more, and lets connections finish the answer that
-    /// they are at.
+    /// Answers queries, within the newest of these limits, until `stop` is ready; then takes no more, and lets
+    /// connections finish the answer that they are at.
     ///
     /// # Panics
     /// If `answer` panics over UDP, with the same panic. Over TCP it costs that connection alone.
-    pub async fn serve(self, answer: Answerer, stop: impl Future<Output = ()> + Send) {
-        let Self { udp, tcp, counters, limits, .. } = self;
+    pub async fn serve(
+        self,
+        answer: Answerer,
+        limits: watch::Receiver<DnsLimits>,
+        stop: impl Future<Output = ()> + Send,
+    ) {
+        let Self { udp, tcp, counters, .. } = self;
         let (stopping, stopped) = watch::channel(());
-        let mut connections = JoinSet::new();
         let mut datagrams = JoinSet::new();
-        datagrams.spawn(serve_udp(
-            udp,
-            Arc::clone(&answer),
-            Arc::clone(&counters),
-            ResponseRate::new(limits),
-        ));
+        datagrams.spawn(serve_udp(udp, Arc::clone(&answer), Arc::clone(&counters), limits.clone()));
+        let (tasks, connections) = (JoinSet::new(), Connections::default());
+        let mut server = TcpServer { answer, counters, limits, stopped, tasks, connections };
         tokio::select! {
             biased;
             () = stop => {}
@@ -155,13 +143,12 @@ impl DnsListener {
                     std::panic::resume_unwind(panic);
                 }
             }
-            () = accept(&tcp, &mut connections, (&answer, &counters), limits, &stopped) => {}
+            () = server.accept(&tcp) => {}
         }
         drop((tcp, stopping));
         datagrams.shutdown().await;
-        let drained = async { while connections.join_next().await.is_some() {} };
-        // Whatever is not done by then is cut off when the set is dropped.
-        timeout(DRAIN_TIMEOUT, drained).await.unwrap_or_default();
+        // Whatever is not done by then is cut off when the set of tasks is dropped.
+        timeout(DRAIN_TIMEOUT, server.drained()).await.unwrap_or_default();
     }
 
     /// The address that is listened at, with the port that was found.
@@ -177,7 +164,13 @@ impl DnsListener {
     }
 }
 
-async fn serve_udp(socket: UdpSocket, answer: Answerer, counters: Arc<DnsCounters>, mut rate: ResponseRate) {
+async fn serve_udp(
+    socket: UdpSocket,
+    answer: Answerer,
+    counters: Arc<DnsCounters>,
+    mut limits: watch::Receiver<DnsLimits>,
+) {
+    let mut rate = ResponseRate::new(limits.borrow_and_update().clone());
     // One byte more than a query may have, so that one that was cut short is still known to be too long.
     let mut buffer = [0; QUERY_BYTES_MAX + 1];
     loop {
@@ -191,24 +184,48 @@ async fn serve_udp(socket: UdpSocket, answer: Answerer, counters: Arc<DnsCounter
                 continue;
             }
         };
-        let verdict = rate.judge(client.ip());
-        if verdict != Verdict::Answer {
-            counters.udp.count_limited();
+        if limits.has_changed().unwrap_or(false) {
+            rate.set_limits(limits.borrow_and_update().clone());
         }
-        if verdict == Verdict::Drop {
-            continue;
-        }
-        let mut response = answer(query, Transport::Udp);
-        if verdict == Verdict::Truncate {
-            response = response.map(truncated);
-        }
-        counters.udp.count(response.as_deref());
+        let response = limited(&mut rate, query, client.ip(), &answer, &counters);
         if let Some(response) = response
             && socket.send_to(&response, client).await.is_err()
         {
             counters.udp.count_error();
         }
     }
+}
+
+/// The response to a query over UDP, if one is to be sent.
+fn limited(
+    rate: &mut ResponseRate,
+    query: &[u8],
+    client: IpAddr,
+    answer: &Answerer,
+    counters: &DnsCounters,
+) -> Option<Vec<u8>> {
+    let mut verdict = rate.judge_all(client);
+    if let Verdict::Drop(class) = verdict {
+        counters.count_limited(class);
+        return None;
+    }
+    let response = answer(query, Transport::Udp);
+    if let (Verdict::Answer, Some(response)) = (verdict, &response) {
+        verdict = rate.judge_class(client, response);
+    }
+    let response = match verdict {
+        Verdict::Answer => response,
+        Verdict::Truncate(class) => {
+            counters.count_limited(class);
+            response.map(truncated)
+        }
+        Verdict::Drop(class) => {
+            counters.count_limited(class);
+            return None;
+        }
+    };
+    counters.udp.count(response.as_deref());
+    response
 }
 
 /// Whether an error on receiving only reports what became of a datagram sent before (an ICMP message).
@@ -221,115 +238,4 @@ fn is_about_another_packet(error: &io::Error) -> bool {
             | ErrorKind::NetworkUnreachable
             | ErrorKind::Interrupted
     )
-}
-
-async fn accept(
-    listener: &TcpListener,
-    connections: &mut JoinSet<()>,
-    (answer, counters): (&Answerer, &Arc<DnsCounters>),
-    limits: PrefixLimits,
-    stopped: &watch::Receiver<()>,
-) {
-    let mut counts = ConnectionCounts::default();
-    // By task, so that a connection whose answer panics is counted no more either.
-    let mut admissions = HashMap::new();
-    loop {
-        tokio::select! {
-            biased;
-            Some(ended) = connections.join_next_with_id(), if !connections.is_empty() => {
-                let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
-                if let Some(admitted) = admissions.remove(&task) {
-                    counts.release(admitted);
-                }
-            }
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, client)) => {
-                    let Some(admitted) = counts.admit(client.ip(), &limits) else {
-                        // Closed without a word: DNS has none for it.
-                        counters.tcp.count_limited();
-                        continue;
-                    };
-                    counters.tcp.count_connection();
-                    if stream.set_nodelay(true).is_err() {
-                        counters.tcp.count_error();
-                        counts.release(admitted);
-                        continue;
-                    }
-                    let connection =
-                        Connection { answer: Arc::clone(answer), counters: Arc::clone(counters) };
-                    let task = connections.spawn(connection.serve(stream, stopped.clone()));
-                    admissions.insert(task.id(), admitted);
-                }
-                Err(_) => {
-                    counters.tcp.count_error();
-                    sleep(ERROR_PAUSE).await;
-                }
-            }
-        }
-    }
-}
-
-/// One client over TCP.
-struct Connection {
-    answer: Answerer,
-    counters: Arc<DnsCounters>,
-}
-
-impl Connection {
-    async fn serve<S: AsyncRead + AsyncWrite>(self, stream: S, mut stopped: watch::Receiver<()>) {
-        match timeout(CONNECTION_TIMEOUT, self.converse(stream, &mut stopped)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => self.counters.tcp.count_error(),
-        }
-    }
-
-    /// Answers query after query, in order (RFC 7766 §6.2.1.1 allows, and does not demand, another order).
-    async fn converse<S: AsyncRead + AsyncWrite>(
-        &self,
-        stream: S,
-        stopped: &mut watch::Receiver<()>,
-    ) -> io::Result<()> {
-        let (reader, mut writer) = tokio::io::split(stream);
-        let mut reader = BufReader::new(reader);
-        let mut query = Vec::new();
-        let mut frame = Vec::new();
-        for _ in 0..QUERIES_PER_CONNECTION_MAX {
-            tokio::select! {
-                biased;
-                // The sender is dropped, never used.
-                _ = stopped.changed() => return Ok(()),
-                read = timeout(IDLE_TIMEOUT, read_frame(&mut reader, &mut query)) => {
-                    if !read?? {
-                        return Ok(());
-                    }
-                }
-            }
-            let response = (self.answer)(&query, Transport::Tcp);
-            self.counters.tcp.count(response.as_deref());
-            let Some(response) = response else {
-                return Ok(());
-            };
-            let length = u16::try_from(response.len()).map_err(io::Error::other)?;
-            frame.clear();
-            frame.extend_from_slice(&length.to_be_bytes());
-            frame.extend_from_slice(&response);
-            timeout(WRITE_TIMEOUT, writer.write_all(&frame)).await??;
-        }
-        Ok(())
-    }
-}
-
-/// Reads a message behind its length of two bytes (RFC 1035 §4.2.2); `false` at the end of the stream.
-async fn read_frame(reader: &mut (impl AsyncReadExt + Unpin), query: &mut Vec<u8>) -> io::Result<bool> {
-    let length = match reader.read_u16().await {
-        Ok(length) => usize::from(length),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    if length > QUERY_BYTES_MAX {
-        return Err(io::Error::new(ErrorKind::InvalidData, "longer than a query may be"));
-    }
-    query.resize(length, 0);
-    reader.read_exact(query).await?;
-    Ok(true)
 }

@@ -93,6 +93,7 @@ mod tests {
             dns: None,
             genesis: "genesis.json".into(),
             metrics_file: None,
+            dns_limits: Default::default(),
             roles: crate::roles::Roles::default(),
             peers: std::collections::BTreeMap::new(),
         }

@@ -1,7 +1,7 @@
 //! TLS with certificates of a mesh: the one place where a program gets a rustls verifier that knows them.
 //!
-//! A verifier comes out of a trust bundle and a revocation list, both checked here. It refuses whatever is revoked, and
-//! everything once the list has run out: fetch a new one (`trustchain/get_crl`, or `hypermesh cert crl`) and make a new
+//! A verifier comes out of a trust bundle and the revocation lists of both authorities, all checked here. It refuses whatever is
+//! revoked, and everything once a list has run out: fetch a new one (`trustchain/get_crl`, or `hypermesh cert crl`) and make a new
 //! verifier at least as often as the list says.
 //!
 //! rustls looks at the chain, the names, the time and the list. That consensus approved and logged a certificate is not
@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct MeshTls {
     roots: Arc<RootCertStore>,
-    list: CertificateRevocationListDer<'static>,
+    lists: [CertificateRevocationListDer<'static>; 2],
     next_update: UnixMillis,
 }
 
@@ -28,10 +28,10 @@ pub struct MeshTls {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MeshTlsFault {
-    /// The trust bundle or the revocation list shows nothing.
+    /// The trust bundle or a revocation list shows nothing.
     #[error(transparent)]
     List(#[from] ListRefusal),
-    /// rustls takes the root or the list for unusable.
+    /// rustls takes the root or a list for unusable.
     #[error("rustls does not take them: {reason}")]
     Unusable {
         /// What it says.
@@ -40,19 +40,22 @@ pub enum MeshTlsFault {
 }
 
 impl MeshTls {
-    /// Verifiers for certificates of the bundle's mesh that are not in this revocation list, DER.
+    /// Verifiers for certificates of the bundle's mesh that are not in these revocation lists, DER: the issuing key's, and the
+    /// root key's.
     ///
     /// # Errors
-    /// If the bundle anchors nothing, or not this list.
-    pub fn new(bundle: &TrustBundle, crl_der: &[u8]) -> Result<Self, MeshTlsFault> {
-        let checked = bundle.verify_revocation_list(crl_der)?;
+    /// If the bundle anchors nothing, or not these lists.
+    pub fn new(bundle: &TrustBundle, crl_der: &[u8], root_crl_der: &[u8]) -> Result<Self, MeshTlsFault> {
+        let issuing = bundle.verify_revocation_list(crl_der)?;
+        let root = bundle.verify_root_revocation_list(root_crl_der)?;
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(bundle.root_der.clone())).map_err(unusable)?;
-        let list = CertificateRevocationListDer::from(crl_der.to_vec());
-        Ok(Self { roots: Arc::new(roots), list, next_update: checked.list().next_update })
+        let lists = [crl_der, root_crl_der].map(|der| CertificateRevocationListDer::from(der.to_vec()));
+        let next_update = issuing.list().next_update.min(root.list().next_update);
+        Ok(Self { roots: Arc::new(roots), lists, next_update })
     }
 
-    /// When the list runs out, and with it every verifier made here.
+    /// When the first of the lists runs out, and with it every verifier made here.
     #[must_use]
     pub const fn next_update(&self) -> UnixMillis {
         self.next_update
@@ -61,29 +64,22 @@ impl MeshTls {
     /// For clients, who verify servers.
     ///
     /// # Errors
-    /// If rustls does not take the list.
+    /// If rustls does not take the lists.
     pub fn server_verifier(&self) -> Result<Arc<WebPkiServerVerifier>, MeshTlsFault> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = WebPkiServerVerifier::builder_with_provider(self.roots.clone(), provider);
-        let builder = builder
-            .with_crls([self.list.clone()])
-            // Issuing certificates are in no list: the root's key signs none.
-            .only_check_end_entity_revocation()
-            .enforce_revocation_expiration();
+        let builder = builder.with_crls(self.lists.clone()).enforce_revocation_expiration();
         builder.build().map_err(unusable)
     }
 
     /// For servers, who verify clients.
     ///
     /// # Errors
-    /// If rustls does not take the list.
+    /// If rustls does not take the lists.
     pub fn client_verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, MeshTlsFault> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = WebPkiClientVerifier::builder_with_provider(self.roots.clone(), provider);
-        let builder = builder
-            .with_crls([self.list.clone()])
-            .only_check_end_entity_revocation()
-            .enforce_revocation_expiration();
+        let builder = builder.with_crls(self.lists.clone()).enforce_revocation_expiration();
         builder.build().map_err(unusable)
     }
 }

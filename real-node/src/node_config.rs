@@ -11,15 +11,20 @@
 //! metrics_file = "node.prom"  # for node_exporter's textfile collector; without it there is none
 //! roles = ["trustchain", "hypermesh", "caesar"] # what it exposes, as genesis says too; all, without it
 //!
+//! [dns_limits]                # what one part of the network may have of plain DNS
+//! exempt = ["192.0.2.53"]     # resolvers of our own
+//!
 //! [peers]                     # validators that have moved since genesis, if they do not find us themselves
-//! node-3 = "[2001:db8::33]:7400"
+//! node-3 = "[2001:db8::33]:7400" # or a host name: "node-3.example.org:7400"
 //! ```
 //!
 //! It is read at the start, and again at SIGHUP: see [`crate::reload`] for what can change then.
 
 use crate::data::NodeFolder;
+use crate::dns_listener::DnsLimits;
 use crate::failure::{Exit, Failure};
 use crate::file::read_text;
+use crate::node_address::NodeAddress;
 use crate::roles::Roles;
 use crate::suggestion::with_suggestion;
 use hypermesh_core::api::check_dialable;
@@ -60,9 +65,23 @@ pub struct NodeConfigFile {
     /// Which services the node exposes. Genesis says so too, and the two must agree.
     #[serde(default, skip_serializing_if = "Roles::are_all")]
     pub roles: Roles,
+    /// What one part of the network may have of plain DNS.
+    #[serde(default, skip_serializing_if = "DnsLimits::are_default")]
+    pub dns_limits: DnsLimits,
     /// Where validators are that are not where genesis says, by name. A hint: who answers must hold the key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub peers: BTreeMap<String, SocketAddrV6>,
+    pub peers: BTreeMap<String, NodeAddress>,
+}
+
+/// Where a validator is that is not where genesis says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerHint {
+    /// Its name.
+    pub name: String,
+    /// Its key, which who answers must hold.
+    pub key: PublicKey,
+    /// Where it is.
+    pub address: NodeAddress,
 }
 
 impl NodeConfigFile {
@@ -98,17 +117,18 @@ impl NodeConfigFile {
         toml::to_string(self).map_err(|error| Failure::new(Exit::Failed, format!("node.toml: {error}")))
     }
 
-    /// Where validators are that are not where genesis says, by key.
+    /// Where validators are that are not where genesis says.
     ///
     /// # Errors
     /// If genesis has no validator of a name.
-    pub fn moved(&self, genesis: &Genesis) -> Result<BTreeMap<PublicKey, SocketAddrV6>, String> {
-        let moved = self.peers.iter().map(|(name, address)| {
+    pub fn hints(&self, genesis: &Genesis) -> Result<Vec<PeerHint>, String> {
+        let hints = self.peers.iter().map(|(name, address)| {
             let known = genesis.validators.iter().find(|validator| validator.name == *name);
             let unknown = || format!("peers: genesis has no validator {name}");
-            Ok((known.ok_or_else(unknown)?.member.key, *address))
+            let key = known.ok_or_else(unknown)?.member.key;
+            Ok(PeerHint { name: name.clone(), key, address: address.clone() })
         });
-        moved.collect()
+        hints.collect()
     }
 
     /// Where the others find this node, as far as the configuration says: a node that listens at every address of its
@@ -131,8 +151,11 @@ impl NodeConfigFile {
             check_dialable(address).map_err(|reason| format!("address: {address}: {reason}"))?;
         }
         for (name, address) in &self.peers {
-            check_dialable(*address).map_err(|reason| format!("peers: {name} at {address}: {reason}"))?;
+            if let NodeAddress::Ip(address) = address {
+                check_dialable(*address).map_err(|reason| format!("peers: {name} at {address}: {reason}"))?;
+            }
         }
+        self.dns_limits.check().map_err(|reason| format!("dns_limits: {reason}"))?;
         match self.dns {
             Some(dns) if dns.port() == self.listen.port() => {
                 Err(format!("dns: port {} is that of STOQ, which uses UDP too: choose another", dns.port()))
@@ -182,6 +205,10 @@ mod tests {
         let config = NodeConfigFile::parse(GOOD).unwrap();
         assert_eq!(NodeConfigFile::parse(&config.to_toml().unwrap()), Ok(config.clone()));
         assert_eq!(config.profile, Profile::Devnet);
+        let limited = GOOD.to_owned() + "[dns_limits]\nslip = 3\nexempt = [\"192.0.2.53\"]\n[peers]\n";
+        let limited = NodeConfigFile::parse(&limited).unwrap();
+        assert_eq!((limited.dns_limits.slip, limited.dns_limits.exempt.len()), (3, 1));
+        assert_eq!(NodeConfigFile::parse(&limited.to_toml().unwrap()), Ok(limited));
         let silent = NodeConfigFile::parse(&GOOD.replace("dns = \"[::1]:7501\"\n", "")).unwrap();
         assert_eq!(silent.dns, None);
     }
@@ -197,9 +224,15 @@ mod tests {
             ("[::1]:7401", "[::1]:0", "listen: port 0"),
             ("[::1]:7501", "[::1]:7401", "dns: port 7401"),
             ("dns =", "address = \"[::]:7401\"\ndns =", "address: [::]:7401: that is every address"),
+            ("genesis.json\"", "genesis.json\"\n[dns_limits]\nslip = 11", "dns_limits: slip: 0 to 10"),
+            ("genesis.json\"", "genesis.json\"\n[dns_limits]\nexempted = []", "did you mean `exempt`?"),
+            ("genesis.json\"", "genesis.json\"\n[dns_limits]\nexempt = [\"a\"]", "line 8, column"),
             ("node-1", "Node 1", "name: "),
             ("node-1", "a.b", "name: "),
             ("name = \"node-1\"", "", "missing field `name`"),
+            ("name =", "peers = { node-3 = \"192.0.2.1:7400\" }\nname =", "line 1, column"),
+            ("name =", "peers = { node-3 = \"192.0.2.1:7400\" }\nname =", "STOQ is IPv6"),
+            ("name =", "peers = { node-3 = \"[::]:7400\" }\nname =", "peers: node-3 at [::]:7400"),
         ] {
             let error = NodeConfigFile::parse(&GOOD.replace(replaced, by)).unwrap_err();
             assert!(error.contains(expected), "{by:?} gave {error}");

@@ -1,19 +1,22 @@
 //! How far plots are, as bars on standard error.
 
+use crate::output::Output;
 use hypermesh_core::hypermesh::proof::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
 /// Bars of plots that are made at the same time. Where standard error is no terminal, each plot's beginning
 /// and end are told in a line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PlotBars {
+    output: Output,
     bars: MultiProgress,
 }
 
 /// One plot's bar.
 #[derive(Debug)]
 pub struct PlotBar {
+    output: Output,
     name: String,
     bar: ProgressBar,
     plain: bool,
@@ -21,6 +24,12 @@ pub struct PlotBar {
 }
 
 impl PlotBars {
+    /// No bars yet.
+    #[must_use]
+    pub fn new(output: Output) -> Self {
+        Self { output, bars: MultiProgress::new() }
+    }
+
     /// A bar for the plot of the node with this name.
     #[must_use]
     pub fn add(&self, name: &str) -> PlotBar {
@@ -30,7 +39,8 @@ impl PlotBars {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(name.to_owned());
-        PlotBar { name: name.to_owned(), bar, plain: !std::io::stderr().is_terminal(), begun: false }
+        let plain = !std::io::stderr().is_terminal();
+        PlotBar { output: self.output, name: name.to_owned(), bar, plain, begun: false }
     }
 }
 
@@ -46,14 +56,14 @@ impl PlotBar {
             self.bar.reset_eta();
             if self.plain {
                 let percent = labels_done * 100 / labels_total;
-                eprintln!("plotting {} from {percent}% on", self.name);
+                self.output.tell(format_args!("plotting {} from {percent}% on", self.name));
             }
         }
         self.bar.set_position(labels_done);
         if progress.is_complete() {
             self.bar.finish_and_clear();
             if self.plain {
-                eprintln!("plotted {}", self.name);
+                self.output.tell(format_args!("plotted {}", self.name));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Asking single nodes how they are, each by its own address and key.
 
-use crate::client::failure_of;
+use crate::bind_advice::unbound;
+use crate::client::{failure_of, unanswered};
 use crate::context::Bootstrap;
 use crate::data::SystemEntropy;
 use crate::failure::{Exit, Failure};
@@ -14,6 +15,7 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
 use stoq::{CallOptions, Client, ClientConfig, Endpoint, Env, Expect, Identity, Peer, TransportConfig};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Asks nodes how they are, under a key of its own that lasts as long as it does. Clones share connections.
 #[derive(Clone)]
@@ -31,7 +33,7 @@ impl Probe {
         let env = Env::real(Identity::new(SecretKey::generate(&mut SystemEntropy)));
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let endpoint = Endpoint::bind(env, any, TransportConfig::default())
-            .map_err(|error| Failure::new(Exit::Failed, format!("{error}: is IPv6 enabled?")))?;
+            .map_err(|error| Failure::new(Exit::Failed, unbound(&error)))?;
         let client = Client::new(&endpoint, ClientConfig { attempts_max: 1, ..ClientConfig::default() });
         Ok(Self { endpoint, client })
     }
@@ -66,11 +68,24 @@ impl Probe {
         request: &C,
         timeout: Duration,
     ) -> Result<C::Response, Failure> {
-        let peer = Peer { addr: node.address, expect: Expect::Key(node.key) };
+        let unfound = |reason| Failure::new(Exit::Unreachable, reason);
+        let end = Instant::now() + timeout;
+        let found = node.address.resolve().await.map_err(unfound)?;
         let method = C::METHOD;
-        let options = CallOptions::once(timeout);
-        let answer = self.client.call(&peer, method.service, method.name, encode(request), options).await;
-        let answer = answer.map_err(|error| failure_of(&error))?;
+        let mut answer = Err(unfound(format!("{} has no address", node.address)));
+        for (place, addr) in found.iter().enumerate() {
+            // One that is silent leaves time for the next.
+            let share = u32::try_from(found.len() - place).unwrap_or(1);
+            let deadline = end.saturating_duration_since(Instant::now()) / share;
+            let options = CallOptions::once(deadline);
+            let peer = Peer { addr: *addr, expect: Expect::Key(node.key) };
+            let asked = self.client.call(&peer, method.service, method.name, encode(request), options).await;
+            answer = asked.map_err(|error| failure_of(&unanswered(error, *addr, deadline)));
+            if answer.is_ok() {
+                break;
+            }
+        }
+        let answer = answer?;
         decode(&answer, RESPONSE_BYTES_MAX).map_err(|fault| {
             let name = method.name;
             let message = format!("its answer to {name} is malformed ({fault}): is it of the same version?");

@@ -1,6 +1,6 @@
 //! What a new configuration changes in a node that runs.
 //!
-//! Where plain DNS is answered, where this node is found and where its peers are can change at once. Everything else is
+//! Where and within which limits plain DNS is answered, where this node is found and where its peers are can change at once. Everything else is
 //! fixed when a node starts: its identity is bound to it, or connections hang on it. A key that cannot change is named,
 //! and the old value stays.
 
@@ -13,6 +13,8 @@ pub struct Changes {
     pub config: NodeConfigFile,
     /// Whether plain DNS is to be answered elsewhere, or no more.
     pub dns: bool,
+    /// Whether other limits hold for plain DNS.
+    pub dns_limits: bool,
     /// Whether this node is to be found elsewhere.
     pub address: bool,
     /// Whether the addresses of validators in `[peers]` are others.
@@ -35,10 +37,16 @@ impl Changes {
             ("roles", old.roles != new.roles),
         ];
         let waiting = fixed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect();
-        let dns = old.dns != new.dns;
+        let (dns, dns_limits) = (old.dns != new.dns, old.dns_limits != new.dns_limits);
         let (address, peers) = (old.address != new.address, old.peers != new.peers);
-        let config = NodeConfigFile { dns: new.dns, address: new.address, peers: new.peers, ..old.clone() };
-        Self { config, dns, address, peers, waiting }
+        let config = NodeConfigFile {
+            dns: new.dns,
+            dns_limits: new.dns_limits,
+            address: new.address,
+            peers: new.peers,
+            ..old.clone()
+        };
+        Self { config, dns, dns_limits, address, peers, waiting }
     }
 
     /// In words, for the log.
@@ -49,6 +57,9 @@ impl Changes {
             (false, _) => {}
             (true, Some(address)) => now.push(format!("plain DNS is answered at {address}")),
             (true, None) => now.push("plain DNS is answered no more".to_owned()),
+        }
+        if self.dns_limits {
+            now.push("the limits of plain DNS are those of [dns_limits] now".to_owned());
         }
         match (self.address, self.config.own_address()) {
             (false, _) | (true, None) => {}
@@ -81,8 +92,8 @@ mod tests {
     fn told(replaced: &str, by: &str) -> (bool, String) {
         let old = NodeConfigFile::parse(OLD).unwrap();
         let changes = Changes::between(&old, NodeConfigFile::parse(&OLD.replace(replaced, by)).unwrap());
-        let NodeConfigFile { dns, address, peers, .. } = old.clone();
-        let but_for = NodeConfigFile { dns, address, peers, ..changes.config.clone() };
+        let NodeConfigFile { dns, dns_limits, address, peers, .. } = old.clone();
+        let but_for = NodeConfigFile { dns, dns_limits, address, peers, ..changes.config.clone() };
         assert_eq!(but_for, old, "only DNS and addresses change");
         (changes.dns, changes.told())
     }
@@ -91,6 +102,9 @@ mod tests {
     fn dns_changes_at_once_and_everything_else_is_named() {
         assert_eq!(told("", ""), (false, "nothing changes now".to_owned()));
         assert_eq!(told("7501", "7601"), (true, "plain DNS is answered at [::1]:7601".to_owned()));
+        let limits = "genesis.json\"\n[dns_limits]\nslip = 3";
+        let expected = (false, "the limits of plain DNS are those of [dns_limits] now".to_owned());
+        assert_eq!(told("genesis.json\"", limits), expected);
         assert_eq!(told("dns = \"[::1]:7501\"\n", ""), (true, "plain DNS is answered no more".to_owned()));
         let peers = "peers = { node-3 = \"[2001:db8::3]:7400\" }\nname =";
         let one = "the address of 1 validator is now taken from [peers]";

@@ -1,6 +1,8 @@
 //! Running a node: from its folder to a driver that turns it, until it is told to stop.
 
+use crate::bind_advice::unbound;
 use crate::data::{NodeFolder, PidFile};
+use crate::descriptors;
 use crate::dns_listener::{BindError, DnsListener};
 use crate::event_log::{TWIN_RUNS, observer};
 use crate::exposition::MetricsFile;
@@ -10,7 +12,8 @@ use crate::listeners::DnsService;
 use crate::logs::AUDIT;
 use crate::machine_watch::MachineWatch;
 use crate::memory;
-use crate::node_config::NodeConfigFile;
+use crate::node_config::{NodeConfigFile, PeerHint};
+use crate::peer_lookups::PeerLookups;
 use crate::plot::PlotFolder;
 use crate::readiness_log;
 use crate::reload::Changes;
@@ -20,14 +23,13 @@ use crate::service_manager::{self, Reports, Starting};
 use crate::session_file;
 use crate::store::{RedbStore, StoreError};
 use crate::vitals::{Start, Vitals};
-use hypermesh_core::base::{PublicKey, SecretKey, Table};
+use hypermesh_core::base::{SecretKey, Table};
 use hypermesh_core::hypermesh::RevealChain;
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::hypermesh::proof::Plot;
 use hypermesh_core::node::{Node, NodeConfig, OpenFault};
 use hypermesh_core::state::Genesis;
 use std::collections::BTreeMap;
-use std::net::SocketAddrV6;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -52,12 +54,13 @@ struct Loaded {
     plot: Plot,
     reveals: RevealChain,
     store: RedbStore,
-    moved: BTreeMap<PublicKey, SocketAddrV6>,
+    hints: Vec<PeerHint>,
 }
 
 /// A node that runs.
 pub struct RunningNode {
     driver: Driver,
+    peers: PeerLookups,
     dns: Option<DnsService>,
     metrics: Option<MetricsFile>,
     reports: Reports,
@@ -154,6 +157,7 @@ impl RunningNode {
     /// If the folder is in use or incomplete, an address is taken, or what it holds does not fit together.
     pub async fn start(folder: &NodeFolder) -> Result<Self, Failure> {
         let begun = Instant::now();
+        descriptors::raise();
         let starting = Arc::new(Starting::begin());
         let config = folder.read_config()?;
         let mark = PidFile::create(&folder.pid())?;
@@ -184,16 +188,19 @@ impl RunningNode {
         let vitals = Arc::new(Vitals::new(folder.store()));
         let workers = Arc::new(ThreadWorkers::new(Box::new(vitals.timed(loaded.store))));
         let (raise, alarm) = watch::channel(false);
-        let (moved, observer) = (loaded.moved, observer(raise));
+        let (moved, observer) = (BTreeMap::new(), observer(raise));
         let driver = DriverConfig { env, listen, moved, node, workers, observer };
-        let driver = Driver::start(driver).map_err(failure)?;
+        let driver = Driver::start(driver).map_err(|error| failure(unbound(&error)))?;
+        let peers = PeerLookups::start(loaded.hints, &driver);
         session_file::take_up(&folder.sessions(), driver.endpoint());
         let told = Arc::clone(&vitals);
         driver.extend_meters(Arc::new(move |service| told.counters(service)));
         if let Some(listener) = &dns {
             vitals.watch_dns(listener.counters());
         }
-        let dns = dns.map(|listener| DnsService::start(listener, driver.views(), Arc::clone(&clock)));
+        let dns = dns.map(|listener| {
+            DnsService::start(listener, config.dns_limits.clone(), driver.views(), Arc::clone(&clock))
+        });
         let metrics = metrics_file.map(|file| {
             MetricsFile::start(file, driver.views(), driver.meters().clone(), Arc::clone(&clock))
         });
@@ -208,6 +215,7 @@ impl RunningNode {
         let reports = Reports::start(driver.pulse(), driver.views(), Arc::clone(&clock));
         Ok(Self {
             driver,
+            peers,
             dns,
             metrics,
             reports,
@@ -235,25 +243,30 @@ impl RunningNode {
         let read = folder.read_config();
         let checked = read.and_then(|config| {
             let view = self.driver.view();
-            let moved = config.moved(view.state.genesis_document());
+            let hints = config.hints(view.state.genesis_document());
             let wrong =
                 |reason| Failure::new(Exit::Input, format!("{}: {reason}", folder.config().display()));
-            Ok((Changes::between(&self.config, config), moved.map_err(wrong)?))
+            Ok((Changes::between(&self.config, config), hints.map_err(wrong)?))
         });
-        let (changes, moved) = match checked {
+        let (changes, hints) = match checked {
             Ok(checked) => checked,
             Err(failure) => {
                 return tracing::error!(%failure, "configuration not reloaded: the old one stays");
             }
         };
         if changes.dns
-            && let Err(error) = self.move_dns(changes.config.dns).await
+            && let Err(error) = self.move_dns(&changes.config).await
         {
             return tracing::error!(%error, "configuration not reloaded: the old one stays");
         }
         tracing::info!(changes = changes.told(), "configuration reloaded");
+        if changes.dns_limits
+            && let Some(dns) = &self.dns
+        {
+            dns.set_limits(changes.config.dns_limits.clone());
+        }
         if changes.peers {
-            self.driver.set_moved(moved).await;
+            self.peers = PeerLookups::start(hints, &self.driver);
         }
         self.config = changes.config;
         if changes.address {
@@ -261,14 +274,15 @@ impl RunningNode {
         }
     }
 
-    async fn move_dns(&mut self, target: Option<SocketAddrV6>) -> Result<(), BindError> {
-        let listener = match target {
+    async fn move_dns(&mut self, config: &NodeConfigFile) -> Result<(), BindError> {
+        let listener = match config.dns {
             Some(address) => Some(DnsService::bind(address.into()).await?),
             None => None,
         };
         let start = |listener: DnsListener| {
             self.vitals.watch_dns(listener.counters());
-            DnsService::start(listener, self.driver.views(), Arc::clone(&self.clock))
+            let limits = config.dns_limits.clone();
+            DnsService::start(listener, limits, self.driver.views(), Arc::clone(&self.clock))
         };
         let before = std::mem::replace(&mut self.dns, listener.map(start));
         if let Some(before) = before {
@@ -284,7 +298,7 @@ impl RunningNode {
     pub async fn stop(self) -> Result<(), Failure> {
         self.reports.stop();
         self.readiness.abort();
-        drop((self.metrics, self.scrub));
+        drop((self.metrics, self.scrub, self.peers));
         if let Some(dns) = self.dns {
             dns.stop().await;
         }
@@ -324,8 +338,8 @@ fn load(folder: &NodeFolder, config: &NodeConfigFile, starting: &Starting) -> Re
             format!("{}: roles are {roles}, and those of genesis {exposed}: correct them", file.display());
         return Err(Failure::new(Exit::Input, message));
     }
-    let moved = config
-        .moved(&genesis)
+    let hints = config
+        .hints(&genesis)
         .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", folder.config().display())))?;
     starting.step("opening the store");
     let store = RedbStore::open(&folder.store()).map_err(|error| Failure::new(exit_of(&error), error))?;
@@ -338,7 +352,7 @@ fn load(folder: &NodeFolder, config: &NodeConfigFile, starting: &Starting) -> Re
         let reveals = scope.spawn(|| RevealChain::new(identity.seed()));
         (plot.load(), reveals.join().expect("hashing does not panic"))
     });
-    Ok(Loaded { genesis, identity, plot: plot?, reveals, store, moved })
+    Ok(Loaded { genesis, identity, plot: plot?, reveals, store, hints })
 }
 
 /// What scripts are told of a store that cannot be opened.

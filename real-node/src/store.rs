@@ -113,8 +113,14 @@ impl RedbStore {
         options.read(true).write(true).create(true).truncate(true).mode(0o600);
         let file = options.open(&unfinished).map_err(device)?;
         let backend = FileBackend::new(file).map_err(|error| opening(&unfinished, error))?;
-        drop(Self::on(backend, &unfinished, CACHE_BYTES)?);
+        Self::on(backend, &unfinished, CACHE_BYTES)?.close()?;
         std::fs::rename(&unfinished, path).map_err(device)
+    }
+
+    /// Closes a store that was just made. What could not be closed is no store yet, and nothing to recover.
+    fn close(self) -> Result<(), StoreError> {
+        let handle = Arc::into_inner(self.handle).expect("nobody reads a store that is being made");
+        handle.close().map_err(|error| StoreError::of(&self.path, error.into()))
     }
 
     /// The store in these bytes, which messages call by `path`.

@@ -1,6 +1,6 @@
 //! What only the process that runs a node can count: its disk, its memory, its DNS listener, its version.
 
-use crate::dns_listener::{DnsCounters, DnsTally, ResponseKind};
+use crate::dns_listener::{DnsCounters, DnsTally, Eviction, RateClass, ResponseKind};
 use crate::memory;
 use crate::scrub::ScrubCounters;
 use hypermesh_core::api::Counters;
@@ -138,18 +138,20 @@ fn dns(counters: &DnsCounters) -> Counters {
                 tally.responses(kind),
             )
         });
-        let others = [
-            ("truncated", tally.truncated()),
-            ("dropped", tally.dropped()),
-            ("errors", tally.errors()),
-            ("limited", tally.limited()),
-        ];
+        let others =
+            [("truncated", tally.truncated()), ("dropped", tally.dropped()), ("errors", tally.errors())];
         let others = others.map(|(name, n)| (format!("dns_{name}_total{{transport=\"{transport}\"}}"), n));
         responses.into_iter().chain(others).collect::<Vec<_>>()
     };
     numbers.extend(of_transport("udp", &counters.udp));
     numbers.extend(of_transport("tcp", &counters.tcp));
-    numbers.insert("dns_connections_total".into(), counters.tcp.connections());
+    let limited = RateClass::ALL
+        .map(|class| (format!("dns_limited_total{{class=\"{}\"}}", class.name()), counters.limited(class)));
+    let evicted = Eviction::ALL.map(|reason| {
+        (format!("dns_evicted_total{{limit=\"{}\"}}", reason.name()), counters.evicted(reason))
+    });
+    numbers.extend(limited.into_iter().chain(evicted));
+    numbers.insert("dns_connections_total".into(), counters.connections());
     numbers
 }
 

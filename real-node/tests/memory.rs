@@ -23,6 +23,7 @@ fn make(folder: &Path) {
         dns: None,
         genesis: "genesis.json".into(),
         metrics_file: None,
+        dns_limits: Default::default(),
         roles: Roles::default(),
         peers: BTreeMap::new(),
     };

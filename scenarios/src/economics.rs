@@ -17,7 +17,7 @@ use hypermesh_core::hypermesh::ordering::{
 };
 use hypermesh_core::hypermesh::proof::{Statement, prove_set, prove_ticket};
 use hypermesh_core::state::{
-    Action, Batch, Block, Candidate, CheckedBatch, Genesis, Header, Member, Offence, Operation,
+    Action, Batch, Block, Candidate, CheckedBatch, Genesis, GrantLimits, Header, Member, Offence, Operation,
     OperationBody, RegisterName, State, SystemAction, SystemOperation, Transfer, batch_root,
 };
 use hypermesh_sim::world::{Cast, name};
@@ -290,7 +290,11 @@ impl Mesh {
         let poor = self.cast.poor.public();
         let label = format!("d{day}t{turn}.{}", hypermesh_sim::world::ZONE);
         let client = self.cast.client.public();
-        let register = Action::RegisterName(RegisterName { name: name(&label), owner: client });
+        let register = Action::RegisterName(RegisterName {
+            name: name(&label),
+            owner: client,
+            limits: GrantLimits::default(),
+        });
         let transfer = Action::Transfer(Transfer { to: poor, amount: MicroCaesar(1) });
         let actions = (0..count).map(|number| if number == 0 { register.clone() } else { transfer.clone() });
         actions.collect::<Vec<_>>().into_iter().map(|action| self.operation(0, Some(action), time)).collect()

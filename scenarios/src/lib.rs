@@ -71,6 +71,7 @@ mod repeat_elsewhere;
 mod restarts_on_lossy_links;
 mod restored_old_disk_abstains;
 mod revocation_reaches_every_node;
+mod root_list_is_renewed;
 mod rubbish_sync_peer_is_dropped;
 mod stage;
 mod standstill_is_seen_by_a_slow_clock;
@@ -168,6 +169,7 @@ pub const SCENARIOS: &[Scenario] = &[
     all_clocks_ahead::SCENARIO,
     revocation_reaches_every_node::SCENARIO,
     crl_is_renewed_each_period::SCENARIO,
+    root_list_is_renewed::SCENARIO,
     expired_certificate_loses_its_tlsa::SCENARIO,
     issuing_certificate_renews_itself::SCENARIO,
     chaos::SCENARIO,
@@ -266,7 +268,7 @@ mod tests {
         generation_power_loss absent_in_generation wiped_disk rebuilt_in_turn standstill_is_seen_by_a_slow_clock twins
         repair_with_a_lying_helper expired_while_apart old_certificate member_batch wrong_clock chaos
         clocks_ahead all_clocks_ahead
-        revocation_reaches_every_node crl_is_renewed_each_period expired_certificate_loses_its_tlsa
+        revocation_reaches_every_node crl_is_renewed_each_period root_list_is_renewed expired_certificate_loses_its_tlsa
         issuing_certificate_renews_itself
         rubbish_sync_peer_is_dropped dead_proposer_is_skipped one_of_four_dead_issuance_goes_on two_dead_refuses_then_heals
         restored_old_disk_abstains lost_wal_abstains damaged_block_is_fetched_again power_loss_of_all_under_load deceived_node_stops

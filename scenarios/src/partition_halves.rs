@@ -28,20 +28,17 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let apart = Duration::from_millis(1_000 + stage.random.below(20_000));
     stage.world.run_for(apart)?;
     ensure(highest(&stage.world) == height, "half a mesh decided a block")?;
-    let mut refused = Vec::new();
     for one in &asked {
-        refused.push(stage.was_refused_for_want_of_quorum(one)?);
+        stage.was_refused_for_want_of_quorum(one)?;
     }
-    let before_is_refused = match stage.world.answer(before.id).map(|answer| &answer.response) {
-        Some(Err(_)) => stage.was_refused_for_want_of_quorum(&before)?,
-        _ => false,
-    };
+    if stage.world.answer(before.id).is_some_and(|answer| answer.response.is_err()) {
+        stage.was_refused_for_want_of_quorum(&before)?;
+    }
     stage.world.heal();
-    let asked = asked.into_iter().zip(refused).zip([1, 2]);
-    let all = asked.chain([((before, before_is_refused), 0)]).collect::<Vec<_>>();
-    for ((one, refused), place) in all {
-        // Whoever was told that quorum is missing asks again.
-        let one = if refused { stage.ask_again(place, one)? } else { one };
+    for (one, place) in asked.into_iter().chain([before]).zip([1, 2, 0]) {
+        // Whoever is told that quorum is missing, also while the halves find each other, asks again.
+        let is_refused = stage.answer(&one)?.is_err() && stage.was_refused_for_want_of_quorum(&one)?;
+        let one = if is_refused { stage.ask_again(place, one)? } else { one };
         stage.certificate(&one)?;
     }
     stage.wait("all nodes ready again", World::is_ready)

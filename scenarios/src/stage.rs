@@ -7,7 +7,7 @@ use hypermesh_core::api::{
 use hypermesh_core::base::{SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
 use hypermesh_core::state::{Receipt, SetRecords};
-use hypermesh_core::trust::{CertificateProof, TrustBundle, verify_certificate};
+use hypermesh_core::trust::{CertificateProof, CheckedList, TrustBundle, verify_certificate};
 use hypermesh_core::trustchain::ca::{RevocationList, SerialNumber};
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
 use hypermesh_sim::world::{Disk, Owner, Place, Random, RunFault, World, name};
@@ -130,18 +130,33 @@ impl Stage {
         at_least: Option<u64>,
     ) -> Result<RevocationList, RunFault> {
         let asked = self.ask(place, Request::GetRevocationList(RevocationListRequest { at_least }));
-        let published = match self.answer(&asked)? {
-            Ok(Response::GetRevocationList(list)) => list,
-            other => return Err(unexpected("a revocation list", &other)),
-        };
+        let (checked, _) = self.checked_lists(place, &asked)?;
         let fault = |what: String| RunFault::Unexpected(format!("the list of node-{}: {what}", place + 1));
-        let bundle = self.bundle.as_ref().ok_or_else(|| fault("there is no trust bundle yet".to_string()))?;
-        let checked = bundle.verify_revocation_list(&published.crl_der);
-        let checked = checked.map_err(|refusal| fault(refusal.to_string()))?;
         if checked.has_run_out(self.world.wall()) || checked.list().number < at_least.unwrap_or_default() {
             return Err(fault(format!("number {} is an old one", checked.list().number)));
         }
         Ok(checked.list().clone())
+    }
+
+    /// A node's revocation list of the root key, checked against the trust bundle.
+    pub(crate) fn root_list(&mut self, place: Place) -> Result<RevocationList, RunFault> {
+        let asked = self.ask(place, Request::GetRevocationList(RevocationListRequest { at_least: None }));
+        let (_, root) = self.checked_lists(place, &asked)?;
+        ensure(!root.has_run_out(self.world.wall()), "the root key's list has run out")?;
+        Ok(root.list().clone())
+    }
+
+    /// The lists of both authorities in an answer, the issuing key's first.
+    fn checked_lists(&mut self, place: Place, asked: &Asked) -> Result<(CheckedList, CheckedList), RunFault> {
+        let published = match self.answer(asked)? {
+            Ok(Response::GetRevocationList(list)) => list,
+            other => return Err(unexpected("revocation lists", &other)),
+        };
+        let fault = |what: String| RunFault::Unexpected(format!("the lists of node-{}: {what}", place + 1));
+        let bundle = self.bundle.as_ref().ok_or_else(|| fault("there is no trust bundle yet".to_string()))?;
+        let issuing = bundle.verify_revocation_list(&published.crl_der);
+        let root = bundle.verify_root_revocation_list(&published.root_crl_der);
+        issuing.and_then(|issuing| Ok((issuing, root?))).map_err(|refusal| fault(refusal.to_string()))
     }
 
     /// What a node says of a certificate.
@@ -325,6 +340,7 @@ impl Stage {
                 | Response::Transfer(receipt)
                 | Response::Bond(receipt)
                 | Response::RenewName(receipt)
+                | Response::ReclaimName(receipt)
                 | Response::AnnounceService(receipt)
                 | Response::WithdrawService(receipt)
                 | Response::Unbond(receipt)

@@ -5,13 +5,14 @@
 pub mod load;
 pub mod processes;
 
+pub mod foreign;
 pub mod hosts;
 pub mod pages;
 pub mod thief;
 
 use hypermesh::store::RedbStore;
 use hypermesh_core::api::Call;
-use hypermesh_core::base::{Entropy, PublicKey, SecretKey, UnixMillis, decode, encode};
+use hypermesh_core::base::{Entropy, Now, PublicKey, SecretKey, UnixMillis, decode, encode};
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig};
 use hypermesh_core::state::{Genesis, GenesisValidator};
@@ -22,8 +23,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use stoq::{
-    CallError, CallOptions, Client, ClientConfig, CoreEntropy, Driver, DriverConfig, Endpoint, Env, Expect,
-    Identity, Observer, Peer, ThreadWorkers, TransportConfig,
+    CallError, CallOptions, Client, ClientConfig, Clock, CoreEntropy, Driver, DriverConfig, Endpoint, Env,
+    Expect, Identity, Observer, Peer, ThreadWorkers, TransportConfig,
 };
 use tempfile::TempDir;
 
@@ -38,6 +39,25 @@ pub struct LocalMesh {
     pub folder: TempDir,
     drivers: Vec<Driver>,
     observers: Vec<Observer>,
+    /// How far the nodes' clocks are ahead of this machine's, in milliseconds.
+    ahead_ms: i64,
+}
+
+/// A clock whose wall time is another than this machine's.
+struct ShiftedClock {
+    clock: Arc<dyn Clock>,
+    ahead_ms: i64,
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> Now {
+        let Now { mono, wall } = self.clock.now();
+        Now { mono, wall: shifted(wall, self.ahead_ms) }
+    }
+}
+
+const fn shifted(wall: UnixMillis, ahead_ms: i64) -> UnixMillis {
+    UnixMillis(wall.0.saturating_add_signed(ahead_ms))
 }
 
 impl LocalMesh {
@@ -54,11 +74,25 @@ impl LocalMesh {
     /// # Panics
     /// If a node does not start.
     pub async fn start_observed(observer: impl Fn(usize) -> Observer) -> Self {
+        Self::start_shifted(0, observer).await
+    }
+
+    /// Starts four nodes whose clocks are so many milliseconds ahead of this machine's, which is that of clients.
+    ///
+    /// # Panics
+    /// If a node does not start.
+    pub async fn start_ahead(ahead_ms: i64) -> Self {
+        Self::start_shifted(ahead_ms, |_| Arc::new(|_, _| ())).await
+    }
+
+    async fn start_shifted(ahead_ms: i64, observer: impl Fn(usize) -> Observer) -> Self {
         let mut cast = Cast::new(4);
-        let genesis = on_loopback(&cast.genesis);
+        let mut genesis = on_loopback(&cast.genesis);
+        genesis.time = shifted(genesis.time, ahead_ms);
         cast.genesis = Arc::new(genesis);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut mesh = Self { cast, folder, drivers: Vec::new(), observers: (0..4).map(observer).collect() };
+        let observers = (0..4).map(observer).collect();
+        let mut mesh = Self { cast, folder, drivers: Vec::new(), observers, ahead_ms };
         mesh.resume().await;
         mesh
     }
@@ -71,11 +105,19 @@ impl LocalMesh {
         let listed = self.cast.validators.iter().zip(&self.cast.genesis.validators);
         for ((validator, listed), observer) in listed.zip(&self.observers) {
             let path = self.folder.path().join(format!("{}.redb", validator.name));
-            self.drivers.push(start(&self.cast.genesis, validator, listed, &path, observer.clone()));
+            let env = self.env(&validator.member.identity);
+            self.drivers.push(start(&self.cast.genesis, validator, listed, &path, env, observer.clone()));
         }
         for driver in &self.drivers {
             driver.views().wait_for(|view| view.status.ready).await.expect("a node runs until it is stopped");
         }
+    }
+
+    /// The surroundings of a node.
+    fn env(&self, identity: &SecretKey) -> Env {
+        let env = Env::real(Identity::new(identity.clone()));
+        let clock = ShiftedClock { clock: Arc::clone(&env.clock), ahead_ms: self.ahead_ms };
+        Env { clock: Arc::new(clock), ..env }
     }
 
     /// Stops every node.
@@ -118,7 +160,7 @@ pub fn start_twin(mesh: &LocalMesh, number: usize, observer: Observer) -> Driver
     let mut listed = mesh.cast.genesis.validators[number].clone();
     listed.address.set_port(0);
     let path = mesh.folder.path().join("twin.redb");
-    start(&mesh.cast.genesis, validator, &listed, &path, observer)
+    start(&mesh.cast.genesis, validator, &listed, &path, mesh.env(&validator.member.identity), observer)
 }
 
 /// A client with a socket of its own.
@@ -162,10 +204,10 @@ fn start(
     validator: &Validator,
     listed: &GenesisValidator,
     path: &Path,
+    env: Env,
     observer: Observer,
 ) -> Driver {
     let identity = validator.member.identity.clone();
-    let env = Env::real(Identity::new(identity.clone()));
     let store = RedbStore::open(path).expect("the store opens");
     let entropy: Box<dyn Entropy> = Box::new(CoreEntropy(env.entropy.clone()));
     let config = NodeConfig {

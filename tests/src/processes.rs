@@ -336,6 +336,7 @@ fn make(
         dns: Some(dns),
         genesis: "../genesis.json".into(),
         metrics_file: None,
+        dns_limits: Default::default(),
         roles,
         peers: BTreeMap::new(),
     };
@@ -362,7 +363,7 @@ fn plan(validators: Vec<ValidatorFile>, owner: &SecretKey) -> GenesisPlan {
 }
 
 fn write_context(folder: &Path, files: &[ValidatorFile], genesis: &Genesis, owner: &SecretKey) {
-    let bootstrap = files.iter().map(|file| Bootstrap { address: file.address, key: file.key });
+    let bootstrap = files.iter().map(|file| Bootstrap { address: file.address.into(), key: file.key });
     let context = Context {
         genesis: genesis.hash(),
         key_file: "owner.key".into(),

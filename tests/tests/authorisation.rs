@@ -87,6 +87,7 @@ async fn attempts(mesh: &LocalMesh, caller: &Client) -> Vec<Attempt> {
         (thief.revoke(2, issued.serial_number, RevocationReason::KeyCompromise), "they can revoke it"),
         (thief.register(3, name("mine.demo.hypermesh"), thieves), "demo.hypermesh belongs to"),
         (thief.renew(4, name("fresh.hypermesh")), "fresh.hypermesh belongs to"),
+        (thief.reclaim(10, name("host.demo.hypermesh")), "host.demo.hypermesh can be taken back by"),
         (thief.set(5, records), "demo.hypermesh belongs to"),
         (thief.announce(8, announcement("demo.hypermesh", "mine", 7000, 60)), "demo.hypermesh belongs to"),
         (

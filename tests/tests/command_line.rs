@@ -67,7 +67,8 @@ async fn certificates_names_log_and_ledger_work_as_typed() {
         "--name",
         "web.demo.hypermesh",
     ]);
-    desk.fail(&["--timeout", "4", "caesar", "balance"], 4, "no node gave an answer");
+    desk.fail(&["--timeout", "4", "caesar", "balance"], 4, "no node could be reached");
+    desk.fail(&["--timeout", "4", "node", "status"], 4, "no answer from [::1]:");
 }
 
 fn certificates(desk: &Desk) {
@@ -83,6 +84,12 @@ fn certificates(desk: &Desk) {
     desk.fail(&["cert", "issue", "--csr", "web.csr", "--out", "api"], 3, "--force");
     assert_eq!(desk.read("api/key.pem"), key);
     desk.fail(&["cert", "issue", "x.other.hypermesh", "--out", "x"], 5, "belongs to");
+    desk.fail(
+        &["--context", "absent.toml", "cert", "issue", "x.demo.hypermesh", "--out", "x"],
+        3,
+        "absent.toml",
+    );
+    assert!(!desk.path("x").exists(), "no key is left of what was refused");
     desk.fail(
         &["cert", "issue", "x.demo.hypermesh", "--out", "x", "--lifetime", "4m"],
         2,
@@ -101,7 +108,8 @@ fn certificates(desk: &Desk) {
     desk.fail(&["cert", "issue", "--json"], 2, json);
     desk.fail(&["cert", "issue", "--csr", "web.key", "--out", "x"], 3, "web.key");
     let listed = desk.succeed(&["cert", "list", "--mine"]);
-    assert_eq!(listed.lines().count(), 3, "{listed}");
+    assert_eq!(listed.lines().count(), 4, "headings, and a line each: {listed}");
+    desk.succeed(&["cert", "verify", "--trust", "mesh.trust", "web"]);
     desk.fail(
         &["cert", "verify", "--trust", "mesh.trust", "web/cert.pem", "--at", "2036-01-01T00:00:00Z"],
         7,
@@ -138,6 +146,33 @@ fn names(desk: &Desk) {
     desk.fail(&["dns", "set", "web.demo.hypermesh", "TXT", "hello", "--tll", "60"], 2, "--ttl");
     desk.succeed(&["dns", "set", "web.demo.hypermesh", "TXT", "--", "--ttl"]);
     assert!(desk.succeed(&["dns", "lookup", "web.demo.hypermesh", "TXT"]).contains("--ttl"));
+    records(desk);
+}
+
+fn records(desk: &Desk) {
+    desk.succeed(&["dns", "set", "demo.hypermesh", "MX", "10", "mail.demo.hypermesh"]);
+    desk.succeed(&["dns", "set", "bytes.demo.hypermesh", "type65280", r"\# 4 0A000001"]);
+    let found = desk.succeed(&["dns", "lookup", "bytes.demo.hypermesh", "TYPE65280", "--prove"]);
+    assert!(found.contains(r"IN TYPE65280 \# 4 0a000001"), "{found}");
+    let alias = ["dns", "set", "www.demo.hypermesh", "CNAME"];
+    desk.succeed(&[&alias[..], &["target.demo.hypermesh"]].concat());
+    desk.fail(&["dns", "set", "target.demo.hypermesh", "CNAME", "www.demo.hypermesh"], 5, "leads back to");
+    desk.fail(&["dns", "set", "a.demo.hypermesh", "MX", "10 www.demo.hypermesh"], 5, "RFC 2181");
+    desk.fail(
+        &["dns", "set", "mail.demo.hypermesh", "CNAME", "a.example"],
+        5,
+        "the MX record of demo.hypermesh points at",
+    );
+    desk.fail(&["dns", "set", "a.demo.hypermesh", "NS", "ns.example"], 2, "the mesh answers for every name");
+    desk.fail(&["dns", "set", "*.demo.hypermesh", "AAAA", "::1"], 2, "is a wildcard");
+    let first = desk.succeed(&["dns", "list", "demo.hypermesh", "--limit", "1"]);
+    assert!(first.contains("--after demo.hypermesh/"), "{first}");
+    let rest = desk.succeed(&["dns", "list", "demo.hypermesh", "--after", "demo.hypermesh/TYPE65535"]);
+    assert!(
+        !rest.contains("demo.hypermesh. 300 IN MX") && rest.contains("www.demo.hypermesh. 300 IN CNAME"),
+        "{rest}"
+    );
+    assert_eq!(desk.succeed(&["dns", "list", "nothing.demo.hypermesh"]), "no records\n");
 }
 
 fn log(desk: &Desk) {

@@ -178,6 +178,11 @@ async fn a_configuration_is_reloaded_as_far_as_it_can_be_and_a_bad_one_is_not() 
     mesh.signal(0, "HUP");
     mesh.said(0, before, &format!("plain DNS is answered at [::1]:{old}")).await;
     assert!(answers(old) && !answers(new));
+    fs::write(&config, good + "\n[dns_limits]\nexempt = [\"::1\"]\n").unwrap();
+    let before = mesh.log(0).len();
+    mesh.signal(0, "HUP");
+    mesh.said(0, before, "the limits of plain DNS are those of [dns_limits] now").await;
+    assert!(answers(old));
     mesh.stop().await;
 }
 

@@ -12,7 +12,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_hypermesh-under-test");
 /// Runs a script against a devnet of its own, with `X` as the binary, `DIR` as a scratch folder and `DNS_PORT`
 /// as the port where the first node answers plain DNS. Every line has to succeed.
 fn against_a_devnet(folder: &TempDir, base_port: u16, script: &str) -> Output {
-    let script = format!("set -eu; cd \"$DIR\"; DNS_PORT=${{HYPERMESH_DNS##*:}}\n{script}");
+    let script = format!("set -eu; cd \"$DIR\"; DNS_PORT=${{HYPERMESH_DNS##* }}\n{script}");
     let output = Command::new(BINARY)
         .args(["devnet", "--data-dir"])
         .arg(folder.path().join("mesh"))
@@ -58,6 +58,10 @@ done
 "$X" cert issue own.demo.hypermesh --out own/
 openssl verify -x509_strict -CAfile own/root.pem -untrusted own/chain.pem own/cert.pem
 openssl pkey -in own/key.pem -noout
+cat own/cert.pem own/chain.pem | cmp - own/fullchain.pem
+openssl verify -x509_strict -CAfile own/root.pem -untrusted own/fullchain.pem own/fullchain.pem
+if "$X" cert issue nobody.other.hypermesh --out refused/; then exit 1; fi
+[ ! -e refused ]
 "$X" trust export > mesh.trust
 "$X" cert list --json > list.json
 "$X" log checkpoint > checkpoint.txt

@@ -94,7 +94,7 @@ async fn requests_that_openssl_makes_and_the_profile_forbids_are_refused_with_wh
         (ED25519, "DNS:web.demo.hypermesh,IP:192.0.2.1", malformed, "IPv4 address 192.0.2.1 is refused"),
         (ED25519, "DNS:web.demo.hypermesh,IP:ff02::1", malformed, "multicast"),
         (ED25519, "DNS:web.demo.hypermesh,email:a@demo.hypermesh", malformed, "e-mail address"),
-        (ED25519, "DNS:xn--pple-43d.demo.hypermesh", malformed, "another script"),
+        (ED25519, "DNS:xn--pple-43d.demo.hypermesh", malformed, "mixes scripts, Cyrillic and Latin"),
         (ED25519, "DNS:web.other.hypermesh", policy, "other.hypermesh"),
         (ED25519, "DNS:www.example.org", policy, "www.example.org"),
         (ED25519, "DNS:hypermesh", policy, "hypermesh"),

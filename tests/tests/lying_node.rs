@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use hypermesh_core::api::RESPONSE_BYTES_MAX;
+use hypermesh_core::api::{GenesisRequest, PublishedList, RESPONSE_BYTES_MAX, RevocationListRequest};
 use hypermesh_core::base::{decode, encode};
-use hypermesh_core::state::StateProof;
+use hypermesh_core::state::{Certificate, Revocation, Row as _, StateProof};
+use hypermesh_core::trustchain::ca::RevocationReason;
 use hypermesh_tests::client;
 use hypermesh_tests::processes::ProcessMesh;
 use std::net::SocketAddrV6;
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use stoq::{
     BoxFuture, Bytes, Call, CallOptions, Client, Endpoint, Env, Handler, Identity, Peer, Server,
@@ -21,30 +23,54 @@ const LIAR: usize = 3;
 /// One question in four goes to the liar first: that none of so many does is as good as impossible.
 const QUESTIONS_MAX: usize = 80;
 
-/// Has the key of a node, and passes on what an honest one says, but for what it proves.
+/// Has the key of a node, and says what it likes, mostly what an honest one says.
 struct Liar {
-    client: Client,
-    honest: Peer,
+    /// Where it looks up what is so.
+    honest: Option<(Client, Peer)>,
+    lie: Lie,
 }
+
+/// What it makes of what is so, if it has looked that up.
+type Lie = Box<dyn Fn(&Call, Option<Bytes>) -> Result<Bytes, Status> + Send + Sync>;
 
 impl Handler for Liar {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Bytes, Status>> {
         Box::pin(async move {
-            let options = CallOptions::repeatable(Duration::from_secs(20));
-            let answer = self
-                .client
-                .call(&self.honest, &call.service, &call.method, call.body.to_vec(), options)
-                .await;
-            let answer = answer.map_err(|error| Status::new(StatusCode::Unavailable, error.to_string()))?;
-            if call.method != "consensus/prove" {
-                return Ok(answer);
-            }
-            let mut proof: StateProof = decode(&answer, RESPONSE_BYTES_MAX).unwrap();
-            let row = proof.rows.iter_mut().rev().find_map(|row| row.row.as_mut()).unwrap();
-            *row.0.last_mut().unwrap() ^= 1;
-            Ok(Bytes::from(encode(&proof)))
+            let answer = match &self.honest {
+                Some((client, peer)) => {
+                    let options = CallOptions::repeatable(Duration::from_secs(20));
+                    let body = call.body.to_vec();
+                    let answer = client.call(peer, &call.service, &call.method, body, options).await;
+                    Some(answer.map_err(|error| Status::new(StatusCode::Unavailable, error.to_string()))?)
+                }
+                None => None,
+            };
+            (self.lie)(&call, answer)
         })
     }
+}
+
+/// Has a liar take the place of a node that does not run any more.
+fn in_place_of(mesh: &ProcessMesh, number: usize, honest: Option<usize>, lie: Lie) -> Server {
+    let secret = mesh.node(number).read_identity().unwrap();
+    let address: SocketAddrV6 = mesh.peer(number).addr;
+    let endpoint =
+        Endpoint::bind(Env::real(Identity::new(secret.clone())), address, TransportConfig::default());
+    let honest = honest.map(|honest| (client(secret), mesh.peer(honest).clone()));
+    Server::start(&endpoint.unwrap(), Arc::new(Liar { honest, lie }), ServerLimits::default())
+}
+
+/// Changes a proof of state rows, and says nothing else that is not so.
+fn about_rows(change: impl Fn(&mut StateProof) + Send + Sync + 'static) -> Lie {
+    Box::new(move |call, answer| {
+        let answer = answer.unwrap();
+        if call.method != "consensus/prove" {
+            return Ok(answer);
+        }
+        let mut proof: StateProof = decode(&answer, RESPONSE_BYTES_MAX).unwrap();
+        change(&mut proof);
+        Ok(Bytes::from(encode(&proof)))
+    })
 }
 
 fn typed(mesh: &ProcessMesh, words: &[&str]) -> (i32, String, String) {
@@ -61,14 +87,11 @@ async fn a_lie_is_refused_by_its_proof_and_another_node_is_asked() {
     let (code, _, told) = typed(&mesh, &["dns", "set", "web.demo.hypermesh", "AAAA", "2001:db8::7"]);
     assert_eq!(code, 0, "{told}");
     mesh.kill(&[LIAR]);
-    let secret = mesh.node(LIAR).read_identity().unwrap();
-    let peer = mesh.peer(LIAR).clone();
-    let address: SocketAddrV6 = peer.addr;
-    let endpoint =
-        Endpoint::bind(Env::real(Identity::new(secret.clone())), address, TransportConfig::default());
-    let endpoint = endpoint.unwrap();
-    let liar = Liar { client: client(secret), honest: mesh.peer(0).clone() };
-    let _server = Server::start(&endpoint, Arc::new(liar), ServerLimits::default());
+    let twisted = about_rows(|proof| {
+        let row = proof.rows.iter_mut().rev().find_map(|row| row.row.as_mut()).unwrap();
+        *row.0.last_mut().unwrap() ^= 1;
+    });
+    let _server = in_place_of(&mesh, LIAR, Some(0), twisted);
 
     let lookup = ["dns", "lookup", "web.demo.hypermesh", "AAAA", "--prove"];
     let mut refused = 0;
@@ -86,4 +109,85 @@ async fn a_lie_is_refused_by_its_proof_and_another_node_is_asked() {
     let (code, _, told) = typed(&mesh, &["dns", "lookup", "nobody.demo.hypermesh", "--prove"]);
     assert!(code == 6 && told.contains("does not exist"), "{code} {told}");
     mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_says_that_a_key_is_compromised_makes_nobody_give_it_up() {
+    let mut mesh = ProcessMesh::started(PROGRAM).await;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("web");
+    let folder = folder.to_str().unwrap();
+    let (code, _, told) = typed(&mesh, &["cert", "issue", "web.demo.hypermesh", "--out", folder]);
+    assert_eq!(code, 0, "{told}");
+    mesh.kill(&[LIAR]);
+    let lies = Arc::new(AtomicUsize::new(0));
+    let told_lies = Arc::clone(&lies);
+    let compromised = about_rows(move |proof| {
+        for row in proof.rows.iter_mut().filter(|row| row.key.first() == Some(&Certificate::TAG)) {
+            let Some(bytes) = &mut row.row else { continue };
+            let mut certificate: Certificate = decode(&bytes.0, RESPONSE_BYTES_MAX).unwrap();
+            let (at, reason) = (certificate.issued, RevocationReason::KeyCompromise);
+            certificate.revocation = Some(Revocation { at, reason, list: 1 });
+            bytes.0 = encode(&certificate);
+            told_lies.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let _server = in_place_of(&mesh, LIAR, Some(0), compromised);
+    for _ in 0..QUESTIONS_MAX {
+        let (code, said, told) = typed(&mesh, &["cert", "renew", folder]);
+        assert!(code == 0 && said.contains("is good until"), "{code} {said} {told}");
+        if lies.load(Ordering::SeqCst) > 0 {
+            break;
+        }
+    }
+    assert!(lies.load(Ordering::SeqCst) > 0, "the liar was never asked");
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_not_called_good_by_a_list_that_is_older_than_the_newest() {
+    let mut mesh = ProcessMesh::started(PROGRAM).await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for words in [
+        &["cert", "issue", "web.demo.hypermesh", "--out", &at("web")][..],
+        &["trust", "export", "--out", &at("mesh.trust")],
+    ] {
+        let (code, _, told) = typed(&mesh, words);
+        assert_eq!(code, 0, "{words:?}: {told}");
+    }
+    let secret = mesh.node(0).read_identity().unwrap();
+    let (caller, request) = (client(secret), RevocationListRequest { at_least: None });
+    let list = hypermesh_tests::call(&caller, mesh.peer(0), &request).await.unwrap();
+    let genesis = hypermesh_tests::call(&caller, mesh.peer(0), &GenesisRequest {}).await.unwrap();
+    mesh.kill(&[0, 1, 2, LIAR]);
+    let newest = Arc::new(AtomicU64::new(list.number));
+    // The list is the mesh's; that there is a newer one, these say by themselves, and nothing of the state.
+    let servers = [0, 1, 2, LIAR].map(|number| {
+        let (newest, list, genesis) = (Arc::clone(&newest), list.clone(), encode(&genesis));
+        let lie: Lie = Box::new(move |call, _| {
+            let unavailable = || Status::new(StatusCode::Unavailable, "nothing of that".to_string());
+            match call.method.as_str() {
+                "consensus/genesis" => return Ok(Bytes::from(genesis.clone())),
+                "get_crl" => {}
+                _ => return Err(unavailable()),
+            }
+            let asked: RevocationListRequest = decode(&call.body, RESPONSE_BYTES_MAX).unwrap();
+            if asked.at_least.is_some_and(|least| least > list.number) {
+                return Err(unavailable());
+            }
+            let newest = newest.load(Ordering::SeqCst);
+            Ok(Bytes::from(encode(&PublishedList { newest, ..list.clone() })))
+        });
+        in_place_of(&mesh, number, None, lie)
+    });
+    let (certificate, bundle) = (at("web/cert.pem"), at("mesh.trust"));
+    let verify = ["cert", "verify", "--trust", &bundle, &certificate];
+    let (code, said, told) = typed(&mesh, &verify);
+    assert!(code == 0 && said.contains("revocation   ok"), "{code} {said} {told}");
+    newest.fetch_add(1, Ordering::SeqCst);
+    let (code, said, told) = typed(&mesh, &verify);
+    assert!(code == 7 && said.contains("not checked"), "{code} {said} {told}");
+    assert!(told.contains("the mesh has announced"), "{told}");
+    drop(servers);
 }

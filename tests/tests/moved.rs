@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use hypermesh::context::Context;
+use hypermesh::node_address::NodeAddress;
 use hypermesh_tests::processes::{NODES, ProcessMesh, free_ports};
 use std::collections::BTreeSet;
 use std::net::SocketAddrV6;
@@ -17,7 +18,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_hypermesh-under-test");
 fn tell(mesh: &ProcessMesh, number: usize, of: usize) {
     let address = mesh.peer(of).addr;
     mesh.configure(number, |config| {
-        config.peers.insert(format!("node-{}", of + 1), address);
+        config.peers.insert(format!("node-{}", of + 1), address.into());
     });
     mesh.signal(number, "HUP");
 }
@@ -45,7 +46,7 @@ fn key(mesh: &ProcessMesh, number: usize) -> hypermesh_core::base::PublicKey {
 async fn a_mesh_whose_ports_all_changed_links_again_from_one_address_each_and_so_does_a_client() {
     let mut mesh = ProcessMesh::started(PROGRAM).await;
     mesh.stop().await;
-    let old: BTreeSet<SocketAddrV6> = (0..NODES).map(|number| mesh.peer(number).addr).collect();
+    let old: BTreeSet<NodeAddress> = (0..NODES).map(|number| mesh.peer(number).addr.into()).collect();
     for (number, listen) in free_ports(NODES).into_iter().enumerate() {
         mesh.move_to(number, listen);
         mesh.start(number);
@@ -82,9 +83,9 @@ async fn a_mesh_whose_ports_all_changed_links_again_from_one_address_each_and_so
     assert_eq!(stranger.status.code(), Some(4), "nobody is there: {stranger:?}");
     let found = refresh(&path, mesh.peer(2).addr);
     assert_eq!(found.status.code(), Some(0), "{found:?}");
-    let known: BTreeSet<SocketAddrV6> =
-        Context::read(&path).unwrap().bootstrap.iter().map(|node| node.address).collect();
-    let new: BTreeSet<SocketAddrV6> = (0..NODES).map(|number| mesh.peer(number).addr).collect();
+    let known: BTreeSet<NodeAddress> =
+        Context::read(&path).unwrap().bootstrap.into_iter().map(|node| node.address).collect();
+    let new: BTreeSet<NodeAddress> = (0..NODES).map(|number| mesh.peer(number).addr.into()).collect();
     assert!(new.is_subset(&known) && old.is_subset(&known), "{known:?}");
     // With that, any of them will do.
     mesh.signal(2, "TERM");

@@ -12,6 +12,7 @@ use hypermesh_core::trustchain::ca::{PemLabel, from_pem, pem, take_apart};
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, Error};
+use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_certificate_is_refused_by_everyone_and_the_one_beside_it_is_not() {
@@ -27,11 +28,17 @@ async fn a_revoked_certificate_is_refused_by_everyone_and_the_one_beside_it_is_n
     assert!(said.contains("keyCompromise") && said.contains("in revocation list 2"), "{said}");
     let pem_text = desk.succeed(&["cert", "crl", "--pem"]);
     std::fs::write(desk.path("crl.pem"), &pem_text).unwrap();
+    let issuing_text = desk.succeed(&["cert", "crl", "--authority", "issuing"]);
+    let root_text = desk.succeed(&["cert", "crl", "--authority", "root"]);
+    let blocks = |text: &str| text.matches("-----BEGIN X509 CRL-----").count();
+    assert_eq!([&pem_text, &issuing_text, &root_text].map(|text| blocks(text)), [2, 1, 1]);
+    desk.fail(&["cert", "crl", "--der", "--authority", "both"], 2, "a DER file holds one list");
+    desk.succeed(&["cert", "crl", "--der", "--authority", "root", "--out", "root.crl.der"]);
     desk.succeed(&["cert", "crl", "--der", "--out", "crl.der"]);
     let der = std::fs::read(desk.path("crl.der")).unwrap();
     // The same list; its signature may have been made by other validators.
-    let from_text = from_pem(PemLabel::RevocationList, &pem_text).unwrap();
-    assert_eq!(pem(PemLabel::RevocationList, &from_text), pem_text);
+    let from_text = from_pem(PemLabel::RevocationList, &issuing_text).unwrap();
+    assert_eq!(pem(PemLabel::RevocationList, &from_text), issuing_text);
     assert_eq!(der[..der.len() - 64], from_text[..from_text.len() - 64]);
 
     assert!(openssl_verifies(&desk, "good", "crl.pem").is_ok());
@@ -39,7 +46,7 @@ async fn a_revoked_certificate_is_refused_by_everyone_and_the_one_beside_it_is_n
     assert!(refusal.contains("certificate revoked"), "{refusal}");
     let text = desk.openssl(&["crl", "-inform", "DER", "-in", "crl.der", "-noout", "-text"]);
     assert!(text.contains("Key Compromise") && text.contains("X509v3 CRL Number"), "{text}");
-    rustls_judges(&desk, &der);
+    rustls_judges(&desk, &der, &std::fs::read(desk.path("root.crl.der")).unwrap());
     the_command_line_judges(&desk);
     repeats_and_refusals(&desk);
     // What cannot be asked is not valid, unless somebody wants it so.
@@ -55,8 +62,17 @@ async fn a_revoked_certificate_is_refused_by_everyone_and_the_one_beside_it_is_n
 
 fn openssl_verifies(desk: &Desk, folder: &str, list: &str) -> Result<(), String> {
     let [root, chain, certificate] = ["root", "chain", "cert"].map(|file| format!("{folder}/{file}.pem"));
-    let words =
-        ["verify", "-x509_strict", "-crl_check", "-CRLfile", list, "-CAfile", &root, "-untrusted", &chain];
+    let words = [
+        "verify",
+        "-x509_strict",
+        "-crl_check_all",
+        "-CRLfile",
+        list,
+        "-CAfile",
+        &root,
+        "-untrusted",
+        &chain,
+    ];
     let output = std::process::Command::new("openssl")
         .args(words)
         .arg(&certificate)
@@ -68,10 +84,10 @@ fn openssl_verifies(desk: &Desk, folder: &str, list: &str) -> Result<(), String>
     if output.status.success() { Ok(()) } else { Err(text) }
 }
 
-/// Both of our rustls verifiers, each with the list.
-fn rustls_judges(desk: &Desk, list: &[u8]) {
+/// Both of our rustls verifiers, each with both lists.
+fn rustls_judges(desk: &Desk, list: &[u8], root_list: &[u8]) {
     let bundle = TrustBundle::from_pem(&desk.read("mesh.trust")).unwrap();
-    let tls = MeshTls::new(&bundle, list).unwrap();
+    let tls = MeshTls::new(&bundle, list, root_list).unwrap();
     let (server, client) = (tls.server_verifier().unwrap(), tls.client_verifier().unwrap());
     let judge = |folder: &str| {
         let [leaf, issuing] = ["cert", "chain"].map(|file| {
@@ -89,7 +105,11 @@ fn rustls_judges(desk: &Desk, list: &[u8]) {
     assert_eq!(judge("bad"), [revoked(), revoked()]);
     let mut changed = list.to_vec();
     *changed.last_mut().unwrap() ^= 1;
-    assert!(MeshTls::new(&bundle, &changed).is_err(), "a list that nobody signed makes no verifier");
+    assert!(MeshTls::new(&bundle, root_list, list).is_err(), "neither stands for the other");
+    assert!(
+        MeshTls::new(&bundle, &changed, root_list).is_err(),
+        "a list that nobody signed makes no verifier"
+    );
 }
 
 fn the_command_line_judges(desk: &Desk) {
@@ -111,16 +131,20 @@ fn the_command_line_judges(desk: &Desk) {
     let lines = |words: &[&str]| desk.succeed(&[&["cert", "list"], words].concat()).lines().count();
     assert_eq!(
         (lines(&["--mine"]), lines(&["--status", "valid"]), lines(&["--status", "revoked"])),
-        (2, 1, 1)
+        (3, 2, 2),
+        "headings, and a line each"
     );
+    let listed = desk.succeed(&["cert", "list"]);
+    let places = ["SERIAL NUMBER", "bad.demo.hypermesh", "good.demo.hypermesh"].map(|text| listed.find(text));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "the newest is last: {listed}");
     assert!(desk.succeed(&["cert", "list", "--status", "expired"]).contains("no certificates"));
     assert_eq!(
         lines(&["--expires-before", "2100-01-01T00:00:00Z", "--issued-after", "2020-01-01T00:00:00Z"]),
-        2
+        3
     );
     assert!(desk.succeed(&["cert", "list", "--name", "bad.demo.hypermesh"]).contains(" revoked "));
     let page = desk.succeed(&["cert", "list", "--limit", "1"]);
-    assert!(page.contains("there are more: --after"), "{page}");
+    assert!(page.contains("good.demo.hypermesh") && page.contains("1 older ones are left out"), "{page}");
     assert!(desk.succeed(&["cert", "list", "--json"]).contains("\"revocation\""));
     // The keys of the revoked one went with it.
     desk.fail(&["dns", "lookup", "_443._tcp.bad.demo.hypermesh", "TLSA"], 6, "");
@@ -194,6 +218,35 @@ async fn a_compromised_key_stays_out() {
     assert!(code == 1 && said.contains("was not looked at"), "{said}");
 }
 
+/// Renews with a new key, revoking the old certificate: while resolvers may have the old TLSA record alone, the old pair is in
+/// place and good, and the new key is published beside it.
+fn renew_with_new_key(desk: &Desk, old: &str) {
+    let words = ["cert", "renew", "web", "--new-key", "--key-type", "ed25519", "--revoke-old"];
+    let mut renewal = desk.command(&words).spawn().unwrap();
+    let begun = Instant::now();
+    while tlsa_count(desk) != 2 {
+        assert!(renewal.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(60));
+    }
+    let published = Instant::now();
+    while renewal.try_wait().unwrap().is_none() {
+        if published.elapsed() < Duration::from_secs(60) {
+            assert_eq!(serial(desk, "web"), old);
+            assert!(desk.succeed(&["cert", "show", old]).contains("status       valid"));
+        }
+        assert!(published.elapsed() < Duration::from_secs(150));
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    assert!(published.elapsed() >= Duration::from_secs(60), "a time to live");
+    let output = renewal.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.contains(old) && said.contains("is revoked"), "{said}");
+    assert_eq!(tlsa_count(desk), 1);
+}
+
+fn tlsa_count(desk: &Desk) -> usize {
+    desk.succeed(&["dns", "lookup", "_443._tcp.web.demo.hypermesh", "TLSA"]).matches("TLSA 3 1 1 ").count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_renewed_with_the_same_key_or_a_new_one_and_the_old_one_ends_if_told_to() {
     let mut desk = Desk::new().await;
@@ -210,8 +263,9 @@ async fn a_certificate_is_renewed_with_the_same_key_or_a_new_one_and_the_old_one
     assert_eq!(desk.read("web/key.pem"), key);
     assert!(desk.succeed(&["cert", "show", &first]).contains("status       valid"));
     let second = serial(&desk, "web");
-    let said = desk.succeed(&["cert", "renew", "web", "--new-key", "--key-type", "ed25519", "--revoke-old"]);
-    assert!(said.contains(&second) && said.contains("is revoked"), "{said}");
+    // The first bears the same key, which would stay published for its sake.
+    desk.succeed(&["cert", "revoke", &first, "--reason", "superseded"]);
+    renew_with_new_key(&desk, &second);
     assert!(desk.read("web/key.pem") != key && !desk.path("web/key.next.pem").exists());
     assert!(desk.succeed(&["cert", "show", &second]).contains("superseded"));
     desk.succeed(&["cert", "verify", "--trust", "mesh.trust", "web/cert.pem"]);
@@ -220,6 +274,20 @@ async fn a_certificate_is_renewed_with_the_same_key_or_a_new_one_and_the_old_one
         public(&["pkey", "-in", "web/key.pem", "-pubout"]),
         public(&["x509", "-in", "web/cert.pem", "-noout", "-pubkey"])
     );
+    // The file in the folder names it as well. Whoever does not wait finds the old pair until the next renewal.
+    let (key, standing) = (desk.read("web/key.pem"), serial(&desk, "web"));
+    let said = desk.succeed(&["cert", "renew", "web/cert.pem", "--new-key", "--no-wait"]);
+    assert!(said.contains("not in place yet"), "{said}");
+    assert_eq!((desk.read("web/key.pem"), serial(&desk, "web")), (key, standing));
+    assert_eq!((needs(&["web"]), tlsa_count(&desk)), (1, 2));
+    desk.fail(&["cert", "renew", "web/chain.pem"], 3, "expected the folder");
+    // Nor does a folder change whose key is of another certificate.
+    desk.succeed(&["cert", "issue", "api.demo.hypermesh", "--out", "api"]);
+    std::fs::copy(desk.path("web/key.pem"), desk.path("api/key.pem")).unwrap();
+    desk.fail(&["cert", "renew", "api"], 3, "key.pem is of another certificate");
+    desk.fail(&["cert", "verify", "--trust", "mesh.trust", "api"], 7, "key.pem is of another certificate");
+    let said = desk.succeed(&["cert", "show", "api"]);
+    assert!(said.contains("key.pem is of another certificate"), "{said}");
     // A key that was made elsewhere stays there.
     desk.openssl(&[
         "req",

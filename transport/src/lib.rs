@@ -75,8 +75,8 @@ pub use client::{
     CallError, CallOptions, Client, ClientConfig, ClientMetrics, EarlyData, Latency, MessageStream, Ping,
 };
 pub use driver::{
-    ContinuityReports, DamageReports, Driver, DriverConfig, DriverFault, ExtraCounters, Meters, Observer,
-    Pulse, Storage, ThreadWorkers, Turnable, Workers,
+    ContinuityReports, DamageReports, Driver, DriverConfig, DriverFault, ExtraCounters, Meters, MovedPeers,
+    Observer, Pulse, Storage, ThreadWorkers, Turnable, Workers,
 };
 pub use endpoint::{BindError, DialError, Endpoint, Expect, Peer, TransportConfig};
 pub use env::{Clock, CoreEntropy, CryptoSuite, Env, Net, SharedEntropy};

@@ -39,6 +39,9 @@ pub(super) async fn figures(
     write(&folder.join("hypermesh.zone"), &zone_file())?;
     let node: SocketAddr = std::env::var(DNS_VARIABLE)
         .ok()
+        .and_then(|words| {
+            words.strip_prefix('@')?.split_once(" -p ").map(|(ip, port)| format!("[{ip}]:{port}"))
+        })
         .and_then(|address| address.parse().ok())
         .ok_or("the devnet does not say where DNS is answered")?;
     let mut absent = Vec::new();

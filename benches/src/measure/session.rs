@@ -40,8 +40,11 @@ impl Session {
         let folder = path.parent().ok_or("the context lies in no folder")?.to_path_buf();
         let context = Context::read(&path).map_err(|error| error.to_string())?;
         let key = context.key().map_err(|error| error.to_string())?;
-        let peers = context.bootstrap.iter();
-        let peers = peers.map(|node| Peer { addr: node.address, expect: Expect::Key(node.key) }).collect();
+        let mut peers = Vec::new();
+        for node in &context.bootstrap {
+            let found = node.address.resolve().await?;
+            peers.extend(found.into_iter().map(|addr| Peer { addr, expect: Expect::Key(node.key) }));
+        }
         let client = client(&key)?;
         // It differs from run to run, too.
         let nonce = Arc::new(AtomicU64::new(wall().0.wrapping_mul(1 << 20)));

@@ -91,6 +91,8 @@ message! {
         bond: MicroCaesar,
         /// Renewing a name.
         renew: MicroCaesar,
+        /// Taking back a name that was granted.
+        reclaim: MicroCaesar,
         /// Announcing an instance of a service, renewing its lease, and taking it away.
         announce: MicroCaesar,
         /// Each byte of an operation past those that the prices cover.

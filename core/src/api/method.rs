@@ -320,6 +320,7 @@ methods! {
     "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
     "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt, Receipt;
     "trustchain" "renew_name" RenewName(RenewNameRequest) -> Receipt, Receipt;
+    "trustchain" "reclaim_name" ReclaimName(ReclaimNameRequest) -> Receipt, Receipt;
     "trustchain" "name" Name(NameRequest) -> NameState, Early;
     "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt, Receipt;
     "trustchain" "announce_service" AnnounceService(AnnounceServiceRequest) -> Receipt, Receipt;
@@ -327,6 +328,7 @@ methods! {
     "trustchain" "service" Service(ServiceRequest) -> ServiceState, Early;
     "trustchain" "subscribe_service" SubscribeService(SubscribeServiceRequest) -> ServiceState, Stream;
     "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer, Early;
+    "trustchain" "list_records" ListRecords(RecordListRequest) -> RecordList;
     "trustchain" "log_checkpoint" LogCheckpoint(CheckpointRequest) -> CheckpointNote;
     "trustchain" "log_entry" LogEntry(LogEntryRequest) -> LogEntry;
     "trustchain" "log_inclusion" LogInclusion(InclusionRequest) -> LogProof, Early;

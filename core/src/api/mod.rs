@@ -13,6 +13,7 @@ mod method;
 mod quorum;
 mod read;
 mod readiness;
+mod records;
 mod service;
 mod status;
 mod subscribe;
@@ -40,6 +41,7 @@ pub use quorum::STALE_HEARTBEATS;
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
 pub(crate) use readiness::clock_behind;
 pub use readiness::{Condition, READY_CLOCK_MS_MAX, Unmet};
+pub use records::{InvalidRecordKey, RECORD_LIST_BYTES_MAX, RecordList, RecordListRequest};
 pub use service::{
     AnnounceServiceRequest, InstanceState, ServiceRequest, ServiceState, SubscribeServiceRequest,
     WithdrawServiceRequest,
@@ -58,9 +60,9 @@ pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,
     CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,
     InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX,
-    LogEntry, LogEntryRequest, LogProof, NameRequest, NameState, PublishedList, RegisterNameRequest,
-    RenewNameRequest, RevocationListRequest, RevokeCertificateRequest, SetRecordsRequest, TrustBundleRequest,
-    ValidateCertificateRequest,
+    LogEntry, LogEntryRequest, LogProof, NameRequest, NameState, PublishedList, ReclaimNameRequest,
+    RegisterNameRequest, RenewNameRequest, RevocationListRequest, RevokeCertificateRequest,
+    SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
 };
 
 /// The most bytes in an encoded request: a batch and its surroundings.

@@ -1,19 +1,20 @@
 //! Answers from the last committed state, which need no node: only an immutable view of it.
 
 use super::exposed::not_exposed;
+use super::records::list_records;
 use super::*;
 use crate::base::{MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{
     ANNOUNCE_FEE, BOND_FEE, FEE_BYTES_INCLUDED, FEE_PER_BYTE, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE,
-    NAME_MS_PERIOD, NAME_RENT, Place, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, TRANSFER_FEE,
-    at_rate, reward,
+    NAME_MS_PERIOD, NAME_RENT, Place, RECLAIM_FEE, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE,
+    TRANSFER_FEE, at_rate, reward,
 };
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::planted::{self, Bug};
 use crate::state::{
-    Batch, Certificate, Earnings, Holdings, Inadmissible, Member, NameOwner, Outcome, Receipt, SERVICES,
-    State, StateProof, Unpaid, Validator, Witness, holding_of,
+    Batch, Certificate, Earnings, Holdings, Inadmissible, Member, NameOwner, Outcome, Receipt,
+    RegisteredName, SERVICES, State, StateProof, Unpaid, Validator, Witness, holding_of,
 };
 use crate::trustchain::ca::{SerialNumber, take_apart};
 use crate::trustchain::dns;
@@ -49,6 +50,7 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
         }
         Request::ListCertificates(request) => Ok(Response::ListCertificates(list(state, request, wall))),
         Request::ResolveDns(request) => Ok(Response::ResolveDns(resolve(view, request, wall))),
+        Request::ListRecords(request) => Ok(Response::ListRecords(list_records(state, request))),
         Request::Name(request) => name_state(state, request).map(Response::Name),
         Request::Service(request) => Ok(Response::Service(ServiceState::of(state, &request.name))),
         Request::LogInclusion(request) => inclusion(state, request).map(Response::LogInclusion),
@@ -176,9 +178,12 @@ fn resolve(view: &View, request: &DnsRequest, wall: UnixMillis) -> DnsAnswer {
 fn name_state(state: &State, request: &NameRequest) -> Result<NameState, ApiFault> {
     let registered = holding_of(state, &request.name, state.time());
     let absent = || ApiFault::not_found(alloc::format!("{} is not registered", request.name));
-    let (name, NameOwner { owner, since, expires }) = registered.ok_or_else(absent)?;
+    let holding = registered.ok_or_else(absent)?;
+    let (until, may_grant, granter) = (holding.until(), holding.may_grant(), holding.granter());
+    let RegisteredName { name, row: NameOwner { owner, since, expires, .. } } = holding.registered;
     let freed = state.term(&name, state.time()).freed();
-    Ok(NameState { name, owner, since, expires, freed, rent: NAME_RENT, height: state.height() })
+    let (rent, height) = (NAME_RENT, state.height());
+    Ok(NameState { name, owner, since, expires, freed, until, may_grant, granter, rent, height })
 }
 
 fn inclusion(state: &State, request: &InclusionRequest) -> Result<LogProof, ApiFault> {
@@ -318,6 +323,7 @@ fn fees(state: &State) -> FeeSchedule {
         revoke: fee(REVOKE_FEE),
         bond: fee(BOND_FEE),
         renew: fee(RENEW_FEE),
+        reclaim: fee(RECLAIM_FEE),
         announce: fee(ANNOUNCE_FEE),
         byte: fee(FEE_PER_BYTE),
         bytes_included: FEE_BYTES_INCLUDED as u64,

@@ -213,28 +213,31 @@ message! {
 }
 
 message! {
-    /// Asks for the newest revocation list that is signed.
+    /// Asks for the newest revocation lists that are signed.
     RevocationListRequest {
-        /// Wait for the list with this number, or one after it, to be signed: the number in the receipt of a
+        /// Wait for the issuing key's list with this number, or one after it, to be signed: the number in the receipt of a
         /// revocation.
         at_least: Option<u64>,
     }
 }
 
 message! {
-    /// A revocation list (RFC 5280 §5), signed by the issuing key.
+    /// The revocation lists (RFC 5280 §5) of the mesh's two authorities.
     PublishedList {
-        /// Its number.
+        /// The number of the issuing key's list.
         number: u64,
-        /// When it was made: a block's time.
+        /// When it was made: a block's time, in whole seconds.
         this_update: UnixMillis,
         /// When there is a newer one at the latest.
         next_update: UnixMillis,
         /// The number of the newest list that a block has fixed: a later one while that is being signed.
         newest: u64,
-        /// The list, DER.
+        /// The issuing key's list, DER.
         #[serde(with = "hex::serde")]
         crl_der: Vec<u8>,
+        /// The root key's list, DER: empty, for verifiers that want a list for each certificate of a chain.
+        #[serde(with = "hex::serde")]
+        root_crl_der: Vec<u8>,
     }
 }
 
@@ -254,6 +257,14 @@ message! {
 message! {
     /// Pays for a name for another period.
     RenewNameRequest {
+        /// The owner's signed operation.
+        operation: Operation,
+    }
+}
+
+message! {
+    /// Takes back a name that was granted.
+    ReclaimNameRequest {
         /// The owner's signed operation.
         operation: Operation,
     }
@@ -280,6 +291,12 @@ message! {
         expires: Option<UnixMillis>,
         /// If it is not paid for any more: when it is free for anybody.
         freed: Option<UnixMillis>,
+        /// Until when it is granted, if it lies below another name and the grant ends.
+        until: Option<UnixMillis>,
+        /// Whether names may be registered below it.
+        may_grant: bool,
+        /// Who can take it back first: the owner of the name that it was granted under. None if nobody can.
+        granter: Option<PublicKey>,
         /// What another period costs.
         rent: MicroCaesar,
         /// The block that this is of.

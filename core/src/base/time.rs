@@ -66,6 +66,12 @@ impl UnixMillis {
     pub const fn seconds(self) -> u64 {
         self.0 / 1000
     }
+
+    /// The same instant in whole seconds, as certificates write it.
+    #[must_use]
+    pub const fn whole_seconds(self) -> Self {
+        Self(self.seconds() * 1000)
+    }
 }
 
 /// As people read it: RFC 3339, in UTC, in whole seconds, with three decimals where they matter. Past the year

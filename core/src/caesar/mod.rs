@@ -46,5 +46,7 @@ pub const ANNOUNCE_FEE: MicroCaesar = MicroCaesar(100);
 pub const TRANSFER_FEE: MicroCaesar = MicroCaesar(1_000);
 /// What revoking a certificate costs.
 pub const REVOKE_FEE: MicroCaesar = MicroCaesar(1_000);
+/// What taking a name back costs: as much as the most that it may do, which is to revoke 32 certificates.
+pub const RECLAIM_FEE: MicroCaesar = MicroCaesar(32 * REVOKE_FEE.0);
 /// What bonding and unbonding cost.
 pub const BOND_FEE: MicroCaesar = MicroCaesar(1_000);

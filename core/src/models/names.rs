@@ -1,16 +1,17 @@
 //! The names against two maps: whose each name is, and which records stand where. What a resolver answers follows from
 //! the maps by the rules of RFC 1034 §4.3.2, RFC 2308 and RFC 8020, read literally.
 //!
-//! Names are never given up or taken back: there is no such operation. The TLSA records that come and go with
+//! Names directly below the zone are never given up or taken back; names that were granted below others are. The TLSA records that come and go with
 //! certificates are not here: see `state::tests::certificates`.
 
 use super::{config, found_out};
-use crate::state::tests::kit::{Mesh, alice, bob, clear, name, pauper, records, register, set};
+use crate::state::tests::kit::{Mesh, alice, bob, clear, name, pauper, reclaim, records, register, set};
 use crate::state::{Action, Outcome, Receipt, Refusal};
 use crate::trustchain::dns::{
     CNAME_CHAIN_MAX, Outcome as Ended, RecordData, RecordType, Transport, answer, resolve,
 };
 use alloc::collections::BTreeMap;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{self, Name};
@@ -35,7 +36,7 @@ const NAMES: [&str; 12] = [
     "hypermesh",
 ];
 /// The types that steps set and questions ask for.
-const TYPES: [RecordType; 4] = [RecordType::Aaaa, RecordType::Txt, RecordType::Cname, RecordType::Ns];
+const TYPES: [RecordType; 4] = [RecordType::Aaaa, RecordType::Txt, RecordType::Cname, RecordType::Mx];
 
 /// One wish of an owner.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,10 @@ enum Wish {
         name: usize,
         kind: usize,
     },
+    Reclaim {
+        by: usize,
+        name: usize,
+    },
 }
 
 /// What an owner is told.
@@ -69,6 +74,14 @@ enum Told {
     NotOwner,
     NotRegistered,
     Cname,
+    NotGranted,
+    NotGranter,
+    /// An alias that leads back to itself.
+    Loop,
+    /// Mail servers that are aliases.
+    ToAlias,
+    /// An alias where a mail server is.
+    PointedAt,
     /// Too poor: that is the ledger's model.
     Funds,
 }
@@ -76,7 +89,8 @@ enum Told {
 /// The model. If `WRONG`, it thinks that a name without records does not exist, whatever is below it.
 #[derive(Clone, Debug)]
 struct Maps<const WRONG: bool> {
-    owners: BTreeMap<&'static str, usize>,
+    /// By name, whose it is, and the name that it was granted under.
+    owners: BTreeMap<&'static str, (usize, Option<&'static str>)>,
     /// By name and type, the values.
     records: BTreeMap<(&'static str, usize), RecordData>,
     told: Vec<Told>,
@@ -102,30 +116,69 @@ fn data(kind: usize, value: usize) -> RecordData {
         RecordType::Aaaa => RecordData::Aaaa([0x2001, 0xdb8, 0, 0, 0, 0, 0, value as u16].into()),
         RecordType::Txt => RecordData::Txt(alloc::vec![alloc::format!("{value}").as_str().into()]),
         RecordType::Cname => RecordData::Cname(name(NAMES[value % NAMES.len()])),
-        _ => RecordData::Ns(name("node-1.demo.hypermesh")),
+        _ => RecordData::Mx { preference: 10, exchange: Some(name(target(value))) },
     }
 }
 
-/// The mesh alone says which servers a zone has.
-fn may_be_set(kind: usize) -> Result<(), Told> {
-    if TYPES[kind] == RecordType::Ns { Err(Told::Reserved) } else { Ok(()) }
+/// Where an alias, or mail, with this value leads.
+const fn target(value: usize) -> &'static str {
+    NAMES[value % NAMES.len()]
 }
+
+const ALIAS: usize = 2;
+const MAIL: usize = 3;
+// So many names can be in a chain that no chain is too long here: that is for `state::tests::aliases`.
+const _: () = assert!(NAMES.len() - 4 <= CNAME_CHAIN_MAX);
 
 impl<const WRONG: bool> Maps<WRONG> {
     fn new() -> Self {
         let address = RecordData::Aaaa("2001:db8::10".parse().unwrap());
         Self {
-            owners: BTreeMap::from([("given.demo.hypermesh", 0)]),
+            owners: BTreeMap::from([("given.demo.hypermesh", (0, None))]),
             records: BTreeMap::from([(("given.demo.hypermesh", 0), address)]),
             told: Vec::new(),
             changed: false,
         }
     }
 
+    /// The closest name that has an owner of its own, of a name and those above it.
+    fn held(&self, name: &str) -> Option<&'static str> {
+        let above = self.owners.keys().filter(|owned| is_within(name, owned));
+        above.max_by_key(|owned| owned.len()).copied()
+    }
+
     /// The owner of a name, or of the closest name above it that has one.
     fn owner(&self, name: &str) -> Option<usize> {
-        let above = self.owners.iter().filter(|(owned, _)| is_within(name, owned));
-        above.max_by_key(|(owned, _)| owned.len()).map(|(_, owner)| *owner)
+        self.held(name).map(|held| self.owners[held].0)
+    }
+
+    /// The names that a name was granted under, from the bottom up.
+    fn granters(&self, name: &'static str) -> Vec<&'static str> {
+        core::iter::successors(self.owners[name].1, |granter| self.owners[granter].1).collect()
+    }
+
+    fn reclaim(&mut self, by: usize, name: &'static str) -> Result<(), Told> {
+        if !is_within(name, ZONE) {
+            return Err(Told::OutsideZone);
+        }
+        let held = self.held(name).ok_or(Told::NotRegistered)?;
+        let mut may = self.granters(held);
+        if held == name && self.owners[name].1.is_none() {
+            return Err(Told::NotGranted);
+        }
+        if held != name {
+            may.push(held);
+        }
+        if !may.iter().any(|above| self.owners[above].0 == by) {
+            return Err(Told::NotGranter);
+        }
+        if held == name {
+            let fallen = |owned: &&'static str| *owned == name || self.granters(owned).contains(&name);
+            for owned in self.owners.keys().copied().filter(|owned| fallen(owned)).collect::<Vec<_>>() {
+                self.owners.remove(owned);
+            }
+        }
+        Ok(())
     }
 
     fn holds(&self, by: usize, name: &str) -> Result<(), Told> {
@@ -138,7 +191,10 @@ impl<const WRONG: bool> Maps<WRONG> {
     }
 
     fn grant(&mut self, wish: Wish) -> Result<(), Told> {
-        let (Wish::Register { by, .. } | Wish::Set { by, .. } | Wish::Clear { by, .. }) = wish;
+        let (Wish::Register { by, .. }
+        | Wish::Set { by, .. }
+        | Wish::Clear { by, .. }
+        | Wish::Reclaim { by, .. }) = wish;
         if by == 2 {
             return Err(Told::Funds);
         }
@@ -148,8 +204,11 @@ impl<const WRONG: bool> Maps<WRONG> {
                 if !is_within(name, ZONE) {
                     return Err(Told::OutsideZone);
                 }
-                if self.owners.contains_key(name) {
-                    return Err(Told::Taken);
+                if let Some((taken, _)) = self.owners.get(name) {
+                    // Again, to who has it, by who could take it back.
+                    let again =
+                        *taken == owner && self.granters(name).iter().any(|above| self.owners[above].0 == by);
+                    return if again { Ok(()) } else { Err(Told::Taken) };
                 }
                 if is_own(name) {
                     return Err(Told::Reserved);
@@ -160,12 +219,11 @@ impl<const WRONG: bool> Maps<WRONG> {
                         if name.strip_suffix(ZONE).unwrap().matches('.').count() == 1 => {}
                     held => held?,
                 }
-                self.owners.insert(name, owner);
+                self.owners.insert(name, (owner, self.held(name)));
             }
             Wish::Set { name, kind, value, .. } => {
                 let name = NAMES[name];
                 self.holds(by, name)?;
-                may_be_set(kind)?;
                 let mut others = (0..TYPES.len()).filter(|other| *other != kind);
                 let is_alias = |kind: usize| TYPES[kind] == RecordType::Cname;
                 if others.any(|other| {
@@ -173,17 +231,45 @@ impl<const WRONG: bool> Maps<WRONG> {
                 }) {
                     return Err(Told::Cname);
                 }
+                self.may_lead(by, name, kind, target(value))?;
                 let data = data(kind, value);
                 let before = self.records.insert((name, kind), data.clone());
                 self.changed |= before != Some(data);
             }
             Wish::Clear { name, kind, .. } => {
                 self.holds(by, NAMES[name])?;
-                may_be_set(kind)?;
                 self.changed |= self.records.remove(&(NAMES[name], kind)).is_some();
             }
+            Wish::Reclaim { by, name } => self.reclaim(by, NAMES[name])?,
         }
         Ok(())
+    }
+
+    /// Whether an alias, or mail, of this owner's at a name may lead to a target.
+    fn may_lead(&self, by: usize, name: &str, kind: usize, target: &str) -> Result<(), Told> {
+        let alias_at = |at: &str| self.records.iter().find(|((name, kind), _)| *name == at && *kind == ALIAS);
+        if kind == MAIL && alias_at(target).is_some() {
+            return Err(Told::ToAlias);
+        }
+        if kind != ALIAS {
+            return Ok(());
+        }
+        let mut end = target.to_string();
+        while let Some((_, RecordData::Cname(next))) = alias_at(&end).filter(|_| end != name) {
+            end = next.to_string();
+        }
+        if end == name {
+            return Err(Told::Loop);
+        }
+        let above = self.owners.keys().filter(|owned| is_within(name, owned));
+        let registered = above.max_by_key(|owned| owned.len()).copied().unwrap_or_default();
+        let points = |data: &RecordData| data.target().is_some_and(|host| host.as_str() == name);
+        let mut mail =
+            self.records.iter().filter(|((at, kind), data)| *kind == MAIL && *at != name && points(data));
+        match mail.any(|((at, _), _)| self.owner(at) == Some(by) && is_within(at, registered)) {
+            true => Err(Told::PointedAt),
+            false => Ok(()),
+        }
     }
 
     /// How a question ends, with the names and records in the answer, in order.
@@ -233,7 +319,8 @@ impl<const WRONG: bool> ReferenceStateMachine for Maps<WRONG> {
         let wish = prop_oneof![
             3 => register.prop_map(|(by, name, owner)| Wish::Register { by, name, owner }),
             5 => set.prop_map(|(by, name, kind, value)| Wish::Set { by, name, kind, value }),
-            1 => (by(), names, kinds).prop_map(|(by, name, kind)| Wish::Clear { by, name, kind }),
+            1 => (by(), names.clone(), kinds).prop_map(|(by, name, kind)| Wish::Clear { by, name, kind }),
+            2 => (by(), names).prop_map(|(by, name)| Wish::Reclaim { by, name }),
         ];
         prop::collection::vec(wish, 1..8).boxed()
     }
@@ -257,6 +344,7 @@ fn action(wish: Wish) -> Action {
         Wish::Register { name, owner, .. } => register(NAMES[name], &[alice(), bob()][owner]),
         Wish::Set { name, kind, value, .. } => set(NAMES[name], alloc::vec![data(kind, value)]),
         Wish::Clear { name, kind, .. } => clear(NAMES[name], TYPES[kind]),
+        Wish::Reclaim { name, .. } => reclaim(NAMES[name]),
     }
 }
 
@@ -269,13 +357,18 @@ fn told(receipt: &Receipt) -> Told {
         Refusal::NotOwner { .. } => Told::NotOwner,
         Refusal::NotRegistered { .. } => Told::NotRegistered,
         Refusal::Cname { .. } => Told::Cname,
+        Refusal::NotGranted { .. } => Told::NotGranted,
+        Refusal::NotGranter { .. } => Told::NotGranter,
+        Refusal::AliasLoop { .. } => Told::Loop,
+        Refusal::TargetIsAlias { .. } => Told::ToAlias,
+        Refusal::PointedAt { .. } => Told::PointedAt,
         other => panic!("{other}"),
     }
 }
 
 /// The response code and the number of answers in a DNS message over a stream.
 fn over_the_wire(mesh: &Mesh, name: &str, record_type: RecordType) -> (ResponseCode, usize) {
-    let record_type: rr::RecordType = record_type.name().parse().unwrap();
+    let record_type: rr::RecordType = record_type.to_string().parse().unwrap();
     let mut message = Message::new(7, MessageType::Query, OpCode::Query);
     message.add_query(Query::query(Name::from_ascii(name).unwrap(), record_type));
     let response = answer(&mesh.state, &message.to_vec().unwrap(), Transport::Tcp, None).unwrap();
@@ -297,7 +390,10 @@ impl<const WRONG: bool> StateMachineTest for Real<WRONG> {
         let operations = wishes
             .iter()
             .map(|wish| {
-                let (Wish::Register { by, .. } | Wish::Set { by, .. } | Wish::Clear { by, .. }) = wish;
+                let (Wish::Register { by, .. }
+                | Wish::Set { by, .. }
+                | Wish::Clear { by, .. }
+                | Wish::Reclaim { by, .. }) = wish;
                 mesh.operation(&owners[*by], action(*wish))
             })
             .collect();

@@ -91,6 +91,8 @@ enum Told {
 struct Maps<const WRONG: bool> {
     time: u64,
     owners: BTreeMap<String, usize>,
+    /// Whose names each was granted under, from the bottom up.
+    granters: BTreeMap<String, Vec<usize>>,
     /// What each says, and until when.
     announced: BTreeMap<Which, (Says, u64)>,
     by_hand: BTreeMap<(String, usize), ()>,
@@ -130,6 +132,7 @@ impl<const WRONG: bool> Maps<WRONG> {
         Self {
             time: 0,
             owners: BTreeMap::from([(SERVICES[0].to_string(), 0)]),
+            granters: BTreeMap::new(),
             announced: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             told: Vec::new(),
@@ -137,9 +140,14 @@ impl<const WRONG: bool> Maps<WRONG> {
     }
 
     fn owner(&self, name: &str) -> usize {
+        *self.nearest(name).1
+    }
+
+    /// The nearest registered name that a name is or lies below, and whose that is.
+    fn nearest(&self, name: &str) -> (&String, &usize) {
         let above = |owned: &str| name == owned || name.ends_with(&alloc::format!(".{owned}"));
         let above = self.owners.iter().filter(|(owned, _)| above(owned));
-        *above.max_by_key(|(owned, _)| owned.len()).unwrap().1
+        above.max_by_key(|(owned, _)| owned.len()).unwrap()
     }
 
     fn holds(&self, by: usize, name: &str) -> Result<(), Told> {
@@ -180,10 +188,15 @@ impl<const WRONG: bool> Maps<WRONG> {
             }
             Wish::GiveAway { by, which, full: whole } => {
                 let name = if whole { full(which) } else { host(which) };
-                if self.owners.contains_key(&name) {
-                    return Err(Told::Taken);
+                if let Some(granters) = self.granters.get_mut(&name) {
+                    // Again, to who has it, by one of those that it was granted under: it is that one's grant now.
+                    let own = granters.iter().position(|granter| *granter == by).ok_or(Told::Taken)?;
+                    granters.drain(..own);
+                    return Ok(());
                 }
                 self.holds(by, &name)?;
+                let above = self.granters.get(self.nearest(&name).0).cloned().unwrap_or_default();
+                self.granters.insert(name.clone(), [[by].as_slice(), &above].concat());
                 self.owners.insert(name, 1);
             }
             Wish::Set { by, which, kind } | Wish::Clear { by, which, kind } => {

@@ -60,6 +60,11 @@ impl Node {
                     matches!(action, Action::RenewName(_))
                 });
             }
+            Request::ReclaimName(request) => {
+                self.submit_if((id, received), Want::Reclaimed, request.operation, |action| {
+                    matches!(action, Action::ReclaimName(_))
+                });
+            }
             Request::Bond(request) => {
                 self.submit_if((id, received), Want::Bonded, request.operation, |action| {
                     matches!(action, Action::Bond(_))
@@ -245,7 +250,7 @@ impl Node {
                     serials.extend(self.signing.needed_checkpoints.certificates_at(size));
                 }
                 Task::Root | Task::Issuing(_) => serials.extend(self.signing.certificates.things()),
-                Task::RevocationList(_) => self.answer_revocation_lists(),
+                Task::RevocationList(_) | Task::RootRevocationList(_) => self.answer_revocation_lists(),
             }
         }
         self.answer_certificates(serials);

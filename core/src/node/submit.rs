@@ -50,6 +50,7 @@ pub(super) enum Want {
     Revoked,
     Bonded,
     Renewed,
+    Reclaimed,
     Unbonded,
     Announced,
     Withdrawn,
@@ -447,6 +448,7 @@ impl Node {
             (Want::Set, _) => self.respond_durably(request, Ok(Response::SetRecords(receipt.clone()))),
             (Want::Transferred, _) => self.respond_durably(request, Ok(Response::Transfer(receipt.clone()))),
             (Want::Renewed, _) => self.respond_durably(request, Ok(Response::RenewName(receipt.clone()))),
+            (Want::Reclaimed, _) => self.respond_durably(request, Ok(Response::ReclaimName(receipt.clone()))),
             (Want::Bonded, _) => self.respond_durably(request, Ok(Response::Bond(receipt.clone()))),
             (Want::Unbonded, _) => self.respond_durably(request, Ok(Response::Unbond(receipt.clone()))),
             (Want::Announced, _) => {

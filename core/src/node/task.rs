@@ -23,13 +23,15 @@ pub(super) enum Task {
     Checkpoint(u64),
     /// The revocation list of this number.
     RevocationList(u64),
+    /// The root key's revocation list of this number.
+    RootRevocationList(u64),
 }
 
 impl Task {
     /// Under which key it is signed.
     pub(super) const fn purpose(self) -> KeyPurpose {
         match self {
-            Self::Root | Self::Issuing(_) => KeyPurpose::Root,
+            Self::Root | Self::Issuing(_) | Self::RootRevocationList(_) => KeyPurpose::Root,
             Self::Leaf(_) | Self::RevocationList(_) => KeyPurpose::Issuing,
             Self::Checkpoint(_) => KeyPurpose::Log,
         }
@@ -37,7 +39,16 @@ impl Task {
 
     /// Whether the whole mesh shares one signature on it. Other tasks are whoever's that waits for them.
     pub(super) const fn is_shared(self) -> bool {
-        matches!(self, Self::Root | Self::Issuing(_) | Self::RevocationList(_))
+        matches!(self, Self::Root | Self::Issuing(_) | Self::RevocationList(_) | Self::RootRevocationList(_))
+    }
+
+    /// Whether nobody needs it once this one is signed: a revocation list says all that those before it would have said.
+    pub(super) const fn is_replaced_by(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::RevocationList(number), Self::RevocationList(newer))
+            | (Self::RootRevocationList(number), Self::RootRevocationList(newer)) => number < newer,
+            _ => false,
+        }
     }
 
     /// The key of its finished signature in the store.
@@ -55,6 +66,7 @@ impl Node {
             Task::Leaf(serial) => self.leaf_bytes(serial)?,
             Task::Checkpoint(size) => self.checkpoint(size).map(|checkpoint| checkpoint.body().into_bytes()),
             Task::RevocationList(number) => self.revocation_list_bytes(number),
+            Task::RootRevocationList(number) => self.state.root_list_tbs(number),
         })
     }
 

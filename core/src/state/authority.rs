@@ -105,6 +105,11 @@ impl State {
         if planted::is(Bug::IdentityUnchecked) {
             return Ok(());
         }
+        self.require_owner(&self.spiffe_name(id)?, owner, at)
+    }
+
+    /// The name to whose owner a SPIFFE ID belongs.
+    pub(super) fn spiffe_name(&self, id: &str) -> Result<DomainName, Refusal> {
         let zone = &self.genesis_document().zone;
         let refusal = || Refusal::SpiffeTrustDomain { zone: zone.clone() };
         let rest = id.strip_prefix("spiffe://").ok_or_else(refusal)?;
@@ -113,12 +118,11 @@ impl State {
         let parsed = domain.parse().ok().filter(|parsed: &DomainName| parsed.as_str() == domain);
         let domain = parsed.ok_or_else(refusal)?;
         if domain != *zone {
-            return self.require_owner(&domain, owner, at);
+            return Ok(domain);
         }
         let first = path.split('/').next().unwrap_or_default();
         let whole = first.parse::<DomainName>().ok().filter(|name| name.is_within(zone));
-        let name = whole.or_else(|| zone.child(first).ok()).ok_or_else(refusal)?;
-        self.require_owner(&name, owner, at)
+        whole.or_else(|| zone.child(first).ok()).ok_or_else(refusal)
     }
 
     /// Refuses to publish keys at names that have been given to another owner, or that are aliases.
@@ -233,6 +237,7 @@ impl Draft {
         }
         self.put(&serial, certificate);
         self.note_bearer(serial, certificate);
+        self.note_names(serial, certificate);
         self.schedule(certificate.not_after, Due::Certificate(serial));
     }
 

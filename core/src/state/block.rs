@@ -19,7 +19,7 @@ pub(super) const BLOCK_FRAME_BYTES_MAX: usize = 1024;
 /// to ten years after their block's.
 pub const BLOCK_TIME_MAX: UnixMillis = UnixMillis(32_503_679_999_000);
 /// The format that this code reads and writes.
-pub const BLOCK_VERSION: u16 = 3;
+pub const BLOCK_VERSION: u16 = 4;
 
 const _: () = assert!(BATCH_BYTES_MAX + BLOCK_FRAME_BYTES_MAX < BLOCK_BYTES_MAX);
 

@@ -190,6 +190,26 @@ impl State {
             .map(|(key, bytes)| (key.get(1..).unwrap_or_default().to_vec(), decode_row(bytes)))
     }
 
+    /// The rows of a kind from the one with these key bytes on, in order, with their key bytes.
+    pub(super) fn rows_from<R: Row>(&self, start: Vec<u8>) -> impl Iterator<Item = (Vec<u8>, R)> {
+        self.rows
+            .range([[R::TAG].as_slice(), &start].concat()..)
+            .take_while(|(key, _)| key.first() == Some(&R::TAG))
+            .map(|(key, bytes)| (key.get(1..).unwrap_or_default().to_vec(), decode_row(bytes)))
+    }
+
+    /// The keys of a kind's rows whose key bytes begin with `prefix`, the tag included, in order: those behind `after`, or all.
+    pub(super) fn keys_after<'a, R: Row>(
+        &'a self,
+        prefix: Vec<u8>,
+        after: Option<&R::Key>,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, R> {
+        let prefix = [[R::TAG].as_slice(), &prefix].concat();
+        let start = after.map_or(Bound::Included(prefix.clone()), |key| Bound::Excluded(row_key::<R>(key)));
+        let range = self.rows.range((start, Bound::Unbounded));
+        range.take_while(move |(key, _)| key.starts_with(&prefix)).map(|(key, _)| key.as_slice())
+    }
+
     /// The bytes of the row with this key, its kind's tag first.
     pub(crate) fn row_bytes(&self, key: &[u8]) -> Option<Arc<[u8]>> {
         self.rows.get(key).cloned()
@@ -402,7 +422,7 @@ impl Draft {
             self.put(&account.owner, &Account { balance: account.balance, ..Account::default() });
         }
         for entry in &genesis.names {
-            self.put(&entry.name, &NameOwner { owner: entry.owner, since: Height::GENESIS, expires: None });
+            self.put(&entry.name, &NameOwner::of_genesis(entry.owner));
         }
         for SetRecords { name, record_type, records } in &genesis.records {
             if let Some(records) = records {

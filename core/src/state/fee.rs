@@ -4,8 +4,8 @@ use super::row::FeeRate;
 use super::{Action, Draft, State};
 use crate::base::MicroCaesar;
 use crate::caesar::{
-    ANNOUNCE_FEE, BOND_FEE, ISSUE_FEE, NAME_RENT, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE,
-    TRANSFER_FEE, at_rate, next_fee_rate, with_bytes,
+    ANNOUNCE_FEE, BOND_FEE, ISSUE_FEE, NAME_RENT, RECLAIM_FEE, RECORDS_FEE, REGISTER_FEE, RENEW_FEE,
+    REVOKE_FEE, TRANSFER_FEE, at_rate, next_fee_rate, with_bytes,
 };
 
 /// What an operation of so many bytes costs its owner at the floor of the fees, rent apart. What is free has no price for
@@ -21,6 +21,7 @@ pub const fn listed_fee(action: &Action, bytes: usize) -> MicroCaesar {
         Action::RevokeCertificate(_) => REVOKE_FEE,
         Action::Bond(_) | Action::Unbond(_) => BOND_FEE,
         Action::RenewName(_) => RENEW_FEE,
+        Action::ReclaimName(_) => RECLAIM_FEE,
         Action::AnnounceService(_) | Action::WithdrawService(_) => ANNOUNCE_FEE,
     };
     with_bytes(price, bytes)

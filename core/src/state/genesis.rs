@@ -1,11 +1,12 @@
 //! Genesis: what the operators agreed on before the first block. Its hash names the mesh.
 
+use super::alias::{chain_length, host_of};
 use super::zone::is_reserved_label;
 use super::{BLOCK_TIME_MAX, SetRecords};
 use crate::base::{Digest, Domain, MicroCaesar, Profile, PublicKey, UnixMillis, encode};
 use crate::hypermesh::ordering::ValidatorSet;
-use crate::trustchain::DomainName;
-use crate::trustchain::dns::{RecordType, check_name};
+use crate::trustchain::dns::{CNAME_CHAIN_MAX, RecordData, RecordType, check_name};
+use crate::trustchain::{DomainName, IdnFault};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -173,11 +174,13 @@ pub enum GenesisFault {
         /// The zone.
         zone: DomainName,
     },
-    /// A name that may be shown in another script than it is written in.
-    #[error("{name} has a label such as xn--…, which can look like another name in another script")]
+    /// A name with an A-label that is not taken.
+    #[error("name {name} is refused: {reason}")]
     Internationalised {
         /// The name.
         name: DomainName,
+        /// What is wrong with it.
+        reason: IdnFault,
     },
     /// A name that belongs to the mesh itself.
     #[error("{name} is the mesh's own: it cannot be given to anybody")]
@@ -264,9 +267,9 @@ impl Genesis {
     }
 
     fn check_zones(&self) -> Result<(), GenesisFault> {
-        let mut names = [&self.zone].into_iter().chain(self.names.iter().map(|entry| &entry.name));
-        if let Some(name) = names.find(|name| name.is_internationalised()) {
-            return Err(GenesisFault::Internationalised { name: name.clone() });
+        for name in [&self.zone].into_iter().chain(self.names.iter().map(|entry| &entry.name)) {
+            let fault = |reason| GenesisFault::Internationalised { name: name.clone(), reason };
+            name.check_idn().map_err(fault)?;
         }
         let fault = |zone: &DomainName| Err(GenesisFault::Zone { zone: zone.clone() });
         if self.zone.as_str().len() > ZONE_BYTES_MAX {
@@ -360,6 +363,32 @@ impl Genesis {
             if let Err(reason) = check_name(false, types) {
                 return fault(&reason);
             }
+        }
+        self.check_aliases()
+    }
+
+    /// Aliases lead to their end, and what must point at a host does not point at one.
+    fn check_aliases(&self) -> Result<(), GenesisFault> {
+        let mut aliases: BTreeMap<&DomainName, &DomainName> = BTreeMap::new();
+        for set in &self.records {
+            if let [RecordData::Cname(target)] = set.data() {
+                aliases.insert(&set.name, target);
+            }
+        }
+        let next = |name: &DomainName| aliases.get(name).map(|target| (*target).clone());
+        for set in &self.records {
+            let SetRecords { name, record_type, .. } = set;
+            let target = set.data().iter().filter_map(host_of).find(|host| aliases.contains_key(host));
+            let reason = match (target, aliases.get(name)) {
+                (Some(target), _) => {
+                    alloc::format!("{target} is an alias, and {record_type} records may not point at one")
+                }
+                (None, Some(target)) if chain_length(name, target, next).is_err() => {
+                    alloc::format!("it leads back to itself or through more than {CNAME_CHAIN_MAX} aliases")
+                }
+                _ => continue,
+            };
+            return Err(GenesisFault::Records { name: name.clone(), record_type: *record_type, reason });
         }
         Ok(())
     }

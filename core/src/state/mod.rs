@@ -8,6 +8,7 @@
 //!
 //! No clock is read here. Validity is a function of the parent state and the block alone.
 
+mod alias;
 mod announce;
 mod attendance;
 mod audit;
@@ -21,6 +22,7 @@ mod compromise;
 mod execute;
 mod fee;
 mod genesis;
+mod grant;
 mod history;
 mod include;
 mod offence;
@@ -45,6 +47,7 @@ mod zone;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use alias::ALIAS_SCAN_SETS_MAX;
 pub use announce::{
     AnnounceService, AnnouncementFault, INSTANCE_ADDRESS_COUNT_MAX, INSTANCE_PRIORITY_MAX,
     INSTANCE_TAG_BYTES_MAX, INSTANCE_TAG_COUNT_MAX, InstanceHealth, InstanceName, InvalidHealth,
@@ -68,15 +71,16 @@ pub use genesis::{
     GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisFault, GenesisMember, GenesisName, GenesisValidator,
     LABEL_BYTES_MAX, REVERSE_ZONE_COUNT_MAX, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, ZONE_BYTES_MAX,
 };
+pub use grant::{CertifiedName, ENDED_NAME_COUNT_MAX, Grant, GrantLimits, RECLAIM_LOOKED_AT_MAX};
+pub(crate) use grant::{RegisteredName, holding_of};
 pub use offence::{Offence, SIGNING_OFFENCE_COUNT_MAX};
 pub use operation::{
     Action, Bond, CertificateProfile, CheckedOperation, IssueCertificate, LEAF_SECONDS_DEFAULT,
     LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,
-    OperationFault, OperationId, RegisterName, RenewName, RevokeCertificate, SERVICE_PORT_COUNT_MAX,
-    SetRecords, TLSA_COUNT_MAX, Transfer, Unbond,
+    OperationFault, OperationId, ReclaimName, RegisterName, RenewName, RevokeCertificate,
+    SERVICE_PORT_COUNT_MAX, SetRecords, TLSA_COUNT_MAX, Transfer, Unbond,
 };
 pub use payable::Unpaid;
-pub(crate) use perform::holding_of;
 pub use receipt::{Effect, Outcome, Receipt, Refusal};
 pub(crate) use rent::term_of;
 pub use rent::{FREED_ROW_COUNT_MAX, NameTerm};
@@ -86,8 +90,8 @@ pub use repair::{
 };
 pub use row::{
     Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Earnings, FeeRate, Generation, Horizon,
-    Instance, IssuingCertificate, Member, NameCount, NameOwner, Offences, Published, Release, Reserve,
-    Revocation, RevocationListHead, Revoked, Row, Unbonding, Validator,
+    Instance, IssuingCertificate, Member, NameCount, NameOwner, Offences, Published, RecordKey, Release,
+    Reserve, Revocation, RevocationListHead, Revoked, RootRevocationList, Row, Unbonding, Validator,
 };
 pub use service::{ANNOUNCED_TTL_SECONDS, INSTANCE_COUNT_MAX};
 pub use service_port::{InvalidServicePort, Protocol, ServicePort};

@@ -1,12 +1,12 @@
 //! An operation: what an owner wants done, signed by the owner.
 
-use super::{AnnounceService, AnnouncementFault, ServicePort, WithdrawService};
+use super::{AnnounceService, AnnouncementFault, CertifiedName, GrantLimits, ServicePort, WithdrawService};
 use crate::base::{Digest, Domain, MicroCaesar, PublicKey, SecretKey, Signature, UnixMillis};
-use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
     CSR_BYTES_MAX, CertificateRequest, RequestFault, RevocationReason, SerialNumber,
 };
-use crate::trustchain::dns::{RecordFault, RecordSet, RecordType};
+use crate::trustchain::dns::{RecordData, RecordFault, RecordSet, RecordType, UnsettableType};
+use crate::trustchain::{DomainName, IdnFault};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
@@ -103,6 +103,8 @@ pub enum Action {
     AnnounceService(AnnounceService),
     /// Take an instance of a service away.
     WithdrawService(WithdrawService),
+    /// Take back a name that was granted below one of the owner's.
+    ReclaimName(ReclaimName),
 }
 
 /// What a certificate is asked with.
@@ -134,10 +136,25 @@ pub enum CertificateProfile {
 /// Which name is to belong to whom.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct RegisterName {
-    /// A name directly below the zone that nobody has, or any name below one of the operation's owner.
+    /// A name directly below the zone that nobody has, or any name below one of the operation's owner. Of one that was granted
+    /// below such a name already, and to the same owner, this sets the limits anew.
     pub name: DomainName,
     /// Whose it becomes.
     pub owner: PublicKey,
+    /// How long and what for. A name directly below the zone has no limits.
+    #[serde(default)]
+    pub limits: GrantLimits,
+}
+
+/// Which name is to be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct ReclaimName {
+    /// A name that was granted below one of the operation's owner, or one that was taken back and below which certificates
+    /// stand still.
+    pub name: DomainName,
+    /// Where to go on with its certificates: what the receipt of the operation before says. None at first.
+    #[serde(default)]
+    pub start: Option<CertifiedName>,
 }
 
 /// Which name is to be kept for another period.
@@ -240,20 +257,22 @@ pub enum OperationFault {
     /// Records that break a rule of the names.
     #[error("records: {0}")]
     Records(#[from] RecordFault),
+    /// Records of a type that nobody sets.
+    #[error("records: {0}")]
+    Unsettable(#[from] UnsettableType),
     /// The records are not of the type that is to be set.
     #[error("the records are not all of type {expected}")]
     RecordType {
         /// The type to be set.
         expected: RecordType,
     },
-    /// A name that may be shown in another script than it is written in.
-    #[error(
-        "name {name} is refused: labels such as xn--… can look like another's name in another script; \
-         use labels of a-z, 0-9 and hyphen"
-    )]
+    /// A name with an A-label that is not taken.
+    #[error("name {name} is refused: {reason}")]
     Internationalised {
         /// The name.
         name: DomainName,
+        /// What is wrong with it.
+        reason: IdnFault,
     },
     /// An instance of a service that is none, or says what none may.
     #[error("service: {0}")]
@@ -356,6 +375,7 @@ impl Action {
             Self::RenewName(_) => "renew_name",
             Self::AnnounceService(_) => "announce_service",
             Self::WithdrawService(_) => "withdraw_service",
+            Self::ReclaimName(_) => "reclaim_name",
         }
     }
 
@@ -378,7 +398,7 @@ impl Action {
             {
                 Err(OperationFault::NoAmount)
             }
-            Self::Bond(_) | Self::Unbond(_) | Self::RenewName(_) => Ok(None),
+            Self::Bond(_) | Self::Unbond(_) | Self::RenewName(_) | Self::ReclaimName(_) => Ok(None),
             Self::Transfer(transfer) => {
                 transfer.to.check().map_err(|_| OperationFault::Key { key: transfer.to })?;
                 Ok(None)
@@ -407,15 +427,18 @@ impl IssueCertificate {
 }
 
 pub(super) fn check_script(name: &DomainName) -> Result<(), OperationFault> {
-    match name.is_internationalised() {
-        true => Err(OperationFault::Internationalised { name: name.clone() }),
-        false => Ok(()),
-    }
+    name.check_idn().map_err(|reason| OperationFault::Internationalised { name: name.clone(), reason })
 }
 
 impl SetRecords {
+    /// The data of the records that the name has from now on; none if they are removed.
+    pub(super) fn data(&self) -> &[RecordData] {
+        self.records.as_ref().map_or(&[], |records| records.data.as_slice())
+    }
+
     pub(super) fn check(&self) -> Result<(), OperationFault> {
         check_script(&self.name)?;
+        self.record_type.check_settable()?;
         let Some(records) = &self.records else { return Ok(()) };
         records.check()?;
         if records.record_type() != Some(self.record_type) {

@@ -5,17 +5,16 @@
 
 use super::execute::Moment;
 use super::payable::{Carrier, Unpaid};
-use super::rent::{NameTerm, term_of};
-use super::row::{Published, own_records_key};
+use super::row::{Published, RecordKey, own_records_key};
 use super::{
-    Action, CheckedOperation, Draft, Due, Effect, IssueCertificate, Member, NameOwner, Outcome, Receipt,
-    Refusal, RegisterName, RowSource, SetRecords, State, Transfer, get,
+    Action, CheckedOperation, Draft, Due, Effect, GrantLimits, IssueCertificate, Member, Outcome, Receipt,
+    Refusal, RegisterName, SetRecords, State, Transfer,
 };
 use crate::base::{PublicKey, UnixMillis};
 use crate::caesar::{Ledger, LedgerFault, Movement, Place, Reason};
 use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
-use crate::trustchain::dns::{RecordSet, RecordType, check_name};
+use crate::trustchain::dns::{RecordSet, RecordType, TreeKey, check_name};
 use alloc::vec::Vec;
 
 /// Carries out an operation that is paid for, and notes its receipt.
@@ -74,6 +73,7 @@ fn act(draft: &mut Draft, operation: &CheckedOperation, moment: Moment) -> Resul
         Action::Unbond(unbond) => draft.unbond(operation, unbond, moment),
         Action::AnnounceService(announce) => draft.announce(body.owner, announce, moment),
         Action::WithdrawService(withdraw) => draft.withdraw(body.owner, withdraw, moment),
+        Action::ReclaimName(reclaim) => draft.reclaim(body.owner, reclaim, moment),
     }
 }
 
@@ -112,21 +112,21 @@ fn register_name(
     let name = &register.name;
     let zone = state.zone_of(name).ok_or_else(|| outside(state, name))?;
     // A freed name is nobody's, whatever it left: it is refused below, until that is cleared away.
-    let freed = matches!(state.term(name, moment.time), NameTerm::Freed { .. });
-    if let Some(taken) = state.get::<NameOwner>(name).filter(|_| !freed) {
-        return Err(Refusal::AlreadyRegistered { name: name.clone(), owner: taken.owner });
+    let holding = state.holding(name, moment.time);
+    if let Some(taken) = holding.as_ref().filter(|holding| holding.registered.name == *name) {
+        return draft.grant_anew(owner, register, taken.clone(), moment);
     }
     if state.is_of_the_mesh(name) {
         return Err(Refusal::Reserved { name: name.clone() });
     }
     state.require_paid(name, moment.time)?;
-    match state.owner_of(name, moment.time) {
-        Some(holder) if holder == owner => {}
-        Some(holder) => return Err(Refusal::NotOwner { name: name.clone(), owner: holder }),
-        None if name.parent().as_ref() == Some(zone) => {}
-        None => return Err(Refusal::NotRegistered { name: name.clone() }),
+    match holding {
+        Some(above) if above.owner() == owner => draft.grant_name(operation, register, &above, moment),
+        Some(above) => Err(Refusal::NotOwner { name: name.clone(), owner: above.owner() }),
+        None if name.parent().as_ref() != Some(zone) => Err(Refusal::NotRegistered { name: name.clone() }),
+        None if register.limits != GrantLimits::default() => Err(Refusal::Unlimited { name: name.clone() }),
+        None => draft.let_name(operation, (name, register.owner), moment),
     }
-    draft.let_name(operation, (name, register.owner), moment)
 }
 
 fn set_records(
@@ -142,8 +142,7 @@ fn set_records(
     above.for_each(|service| draft.end_leases_of(&service, moment.time));
     let state = draft.state();
     let published = *record_type == RecordType::Tlsa && state.get::<Published>(name).is_some();
-    let written = published || state.is_announced(name, *record_type);
-    if written || matches!(record_type, RecordType::Soa | RecordType::Ns) {
+    if published || state.is_announced(name, *record_type) {
         return Err(Refusal::Reserved { name: name.clone() });
     }
     match records {
@@ -158,6 +157,7 @@ fn set_records(
             if check_name(state.zone_of(name) == Some(name), &types).is_err() {
                 return Err(Refusal::Cname { name: name.clone() });
             }
+            state.require_followable(name, records, owner, moment.time)?;
             draft.set_record_set(name, *record_type, Some(records));
         }
     }
@@ -172,27 +172,15 @@ fn issue_certificate(
 ) -> Result<Effect, Refusal> {
     let owner = operation.operation.body.owner;
     let request = operation.request.as_ref().expect("a checked operation to issue has a checked request");
-    draft.state().require_names(&request.names, owner, moment.time)?;
+    let state = draft.state();
+    state.require_names(&request.names, owner, moment.time)?;
+    let end = moment.time.plus(u64::from(issue.lifetime_seconds) * 1000);
+    state.require_granted_until(&request.names, end, moment.time)?;
     draft.approve(operation, request, issue, moment)
 }
 
-fn outside(state: &State, name: &DomainName) -> Refusal {
+pub(super) fn outside(state: &State, name: &DomainName) -> Refusal {
     Refusal::OutsideZone { name: name.clone(), zone: state.genesis_document().zone.clone() }
-}
-
-/// The name by which a name has an owner at a moment, its own or the closest above it, and whose it is. A name that is freed
-/// is nobody's, whatever it left behind.
-pub(crate) fn holding_of(
-    source: &dyn RowSource,
-    name: &DomainName,
-    at: UnixMillis,
-) -> Option<(DomainName, NameOwner)> {
-    source.served_zones().iter().find(|zone| name.is_within(zone))?;
-    if let NameTerm::Freed { .. } = term_of(source, name, at) {
-        return None;
-    }
-    let names = core::iter::successors(Some(name.clone()), DomainName::parent);
-    names.into_iter().find_map(|name| Some((name.clone(), get::<NameOwner>(source, &name)?)))
 }
 
 impl State {
@@ -206,7 +194,7 @@ impl State {
     /// Who owns a name at a moment: by itself, or because of a name that it lies below.
     #[must_use]
     pub fn owner_of(&self, name: &DomainName, at: UnixMillis) -> Option<PublicKey> {
-        holding_of(self, name, at).map(|(_, row)| row.owner)
+        self.holding(name, at).map(|holding| holding.owner())
     }
 
     /// Refuses if the name is not this owner's, and paid for, at this moment.
@@ -225,6 +213,17 @@ impl State {
             Some(holder) => Err(Refusal::NotOwner { name: name.clone(), owner: holder }),
             None => Err(Refusal::NotRegistered { name: name.clone() }),
         }
+    }
+
+    /// What the sets of records at and below a name, or all of them, are found by: those after one, which lies there too.
+    pub fn record_keys(
+        &self,
+        name: Option<&DomainName>,
+        after: Option<&RecordKey>,
+    ) -> impl Iterator<Item = RecordKey> {
+        let within = name.map(|name| TreeKey::from(name).as_bytes().to_vec()).unwrap_or_default();
+        let after = after.map(|after| (after.name.clone(), after.record_type));
+        self.keys_after::<RecordSet>(within, after.as_ref()).filter_map(|key| RecordKey::of(key.get(1..)?))
     }
 
     /// The record sets at a name.

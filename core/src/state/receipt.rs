@@ -1,10 +1,11 @@
 //! What became of an operation.
 
-use super::{OperationId, Revocation, SameKey};
+use super::{CertifiedName, OperationId, Revocation, SameKey};
 use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, UnixMillis};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SerialNumber;
-use crate::trustchain::dns::RecordType;
+use crate::trustchain::dns::{CNAME_CHAIN_MAX, RecordType};
+use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,15 @@ pub enum Effect {
     },
     /// An instance of a service is gone.
     ServiceWithdrawn,
+    /// A granted name belongs to the owner of the name above, and all that was granted below it is over.
+    NameReclaimed {
+        /// Whose it was; none if it had been taken back before.
+        previous: Option<PublicKey>,
+        /// Certificates that bear names at or below it, revoked because these are not their owners' any more.
+        revoked: Vec<SerialNumber>,
+        /// Where another operation has to go on, if one did not do for all.
+        rest: Option<CertifiedName>,
+    },
 }
 
 /// Why a well-formed operation did not happen.
@@ -362,11 +372,108 @@ pub enum Refusal {
         /// The service.
         service: DomainName,
     },
+    /// A name directly below the zone is its owner's without limits.
+    #[error(
+        "{name} lies directly below the zone: it is its owner's without limits, as long as the rent is paid"
+    )]
+    Unlimited {
+        /// The name.
+        name: DomainName,
+    },
+    /// The end of a grant is no later than it has to be.
+    #[error(
+        "{name} cannot be granted until {until}: {}",
+        least.map_or_else(
+            || "it is granted without an end; take it back with `hypermesh dns reclaim` first".into(),
+            |least| alloc::format!("that must be later than {least}; `hypermesh dns reclaim` takes it back sooner")
+        )
+    )]
+    GrantTooShort {
+        /// The name.
+        name: DomainName,
+        /// The end that was asked for.
+        until: UnixMillis,
+        /// The block's time, or the end that the grant has; none if it has none.
+        least: Option<UnixMillis>,
+    },
+    /// Something would outlive the grant that it rests on.
+    #[error(
+        "{name} is granted until {until}, and nothing there can hold longer: ask for less, or have whoever granted it extend that"
+    )]
+    OutlivesGrant {
+        /// The granted name.
+        name: DomainName,
+        /// Its last moment.
+        until: UnixMillis,
+    },
+    /// A name was granted for use alone.
+    #[error("no names can be registered below {name}: it was granted without the right to grant further")]
+    MayNotGrant {
+        /// The granted name.
+        name: DomainName,
+    },
+    /// Nobody granted the name, so nobody can take it back.
+    #[error("{name} was granted by no owner of a name above, so it cannot be taken back")]
+    NotGranted {
+        /// The name.
+        name: DomainName,
+    },
+    /// The name is not this owner's to take back.
+    #[error(
+        "{name} can be taken back by {owner}, who owns the name that it was granted under, or by owners above that"
+    )]
+    NotGranter {
+        /// The name.
+        name: DomainName,
+        /// The owner of the closest name above it.
+        owner: PublicKey,
+    },
     /// There is no such instance.
     #[error("{name} is not announced: `hypermesh service list` shows what is")]
     NoInstance {
         /// The instance, with its protocol and service.
         name: DomainName,
+    },
+    /// An alias that leads back to itself.
+    #[error("{name} cannot be an alias of {target}, which leads back to {name}: name the host itself")]
+    AliasLoop {
+        /// The name.
+        name: DomainName,
+        /// Its target.
+        target: DomainName,
+    },
+    /// An alias among too many.
+    #[error(
+        "{name} would be in a chain of more than {CNAME_CHAIN_MAX} aliases: let it, or an alias that leads to it, name the \
+         host itself"
+    )]
+    AliasChain {
+        /// The name.
+        name: DomainName,
+    },
+    /// Records whose target must not be an alias.
+    #[error(
+        "{name} points at {target}, which is an alias (CNAME), and MX and SRV records may not (RFC 2181 §10.3, RFC 2782): \
+         name the host itself"
+    )]
+    TargetIsAlias {
+        /// The name.
+        name: DomainName,
+        /// What its records would point at.
+        target: DomainName,
+    },
+    /// An alias that records point at that may not.
+    #[error(
+        "the {record_type} record of {by} points at {name}, which then may not be an alias (RFC 2181 §10.3, RFC 2782): \
+         change that record first"
+    )]
+    PointedAt {
+        /// The name.
+        name: DomainName,
+        /// Where the record stands.
+        by: DomainName,
+        /// Its type.
+        record_type: RecordType,
     },
 }
 

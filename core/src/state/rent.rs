@@ -1,6 +1,6 @@
 //! What names cost to keep: rent for a period, paid ahead out of the owner's account.
 //!
-//! Rent is for names directly below a zone; names below those belong to them and last as long. A name that is no longer paid
+//! Rent is for names directly below a zone; names below those belong to them, cost none, and last as long at most. A name that is no longer paid
 //! for *lapses*: it is not answered, and only its owner can do something with it, which is to renew it. After a grace period
 //! it is *freed*: everything at and below it goes, and anybody may register it. Names that genesis gave cost nothing and do
 //! not lapse.
@@ -121,22 +121,17 @@ impl Draft {
         super::perform::pay(self, movement, owner)
     }
 
-    /// Gives a name to an owner for a period, if the rent is paid.
+    /// Gives a name directly below a zone to an owner for a period, if the rent is paid.
     pub(super) fn let_name(
         &mut self,
         operation: &CheckedOperation,
         (name, owner): (&DomainName, PublicKey),
         moment: Moment,
     ) -> Result<Effect, Refusal> {
-        let top = name.parent().as_ref() == self.state().zone_of(name);
-        let expires = match top {
-            true => {
-                self.pay_rent(operation)?;
-                Some(self.until_freed(name, moment.time.plus(NAME_MS_PERIOD)))
-            }
-            false => None,
-        };
-        self.put(name, &NameOwner { owner, since: moment.height, expires });
+        self.pay_rent(operation)?;
+        let expires = Some(self.until_freed(name, moment.time.plus(NAME_MS_PERIOD)));
+        let (since, registration) = (moment.height, operation.id);
+        self.put(name, &NameOwner { owner, since, expires, registration, grant: None });
         Ok(Effect::NameRegistered { expires })
     }
 

@@ -4,17 +4,20 @@
 //! new list; besides, the first block past each period fixes one, so that none is ever past its `nextUpdate` while
 //! the mesh goes on. The committee signs the list's bytes afterwards, as each node derives them from its state.
 //!
+//! The root key signs a list too, with nothing in it: see [`crate::trustchain::ca::RevocationList`]. The block that brings
+//! the keys fixes the first, and the first block past each of its periods the next.
+//!
 //! The list has no place for certificates past their end: those leave it by rule (RFC 5280 §3.3), so it stays small
 //! as long as certificates are short-lived.
 
 use super::execute::Moment;
-use super::row::{RevocationListHead, Revoked};
+use super::row::{RevocationListHead, Revoked, RootRevocationList, Row as _};
 use super::{Certificate, Draft, Due, Effect, Refusal, Revocation, RevokeCertificate, SameKey, State};
 use crate::base::{PublicKey, UnixMillis};
 use crate::planted::{self, Bug};
 use crate::trustchain::ca::{
-    CRL_MS_LIFETIME, CRL_MS_PERIOD, REVOKED_COUNT_MAX, RevocationList, RevocationReason, RevokedEntry,
-    SerialNumber,
+    CRL_MS_LIFETIME, CRL_MS_PERIOD, REVOKED_COUNT_MAX, ROOT_CRL_MS_PERIOD, RevocationList, RevocationReason,
+    RevokedEntry, SerialNumber,
 };
 use alloc::vec::Vec;
 
@@ -48,6 +51,20 @@ impl State {
     #[must_use]
     pub fn revocation_list_tbs(&self) -> Option<Vec<u8>> {
         self.issuer()?.crl_tbs(&self.revocation_list()?).ok()
+    }
+
+    /// The number of the root key's newest revocation list, once the committee's keys are active.
+    #[must_use]
+    pub fn root_list_number(&self) -> Option<u64> {
+        let key = self.last_key(RootRevocationList::TAG)?;
+        key.get(1..)?.try_into().ok().map(u64::from_be_bytes)
+    }
+
+    /// The to-be-signed bytes of the root key's revocation list of this number.
+    #[must_use]
+    pub fn root_list_tbs(&self, number: u64) -> Option<Vec<u8>> {
+        let RootRevocationList { time } = self.get(&number)?;
+        self.issuer()?.root_crl_tbs(number, time).ok()
     }
 
     /// How many certificates stand in the revocation list, once the committee's keys are active.
@@ -129,6 +146,7 @@ impl Draft {
         self.put(&serial, &Revoked { at, reason, not_after: certificate.not_after });
         self.unpublish(&serial, &certificate);
         self.forget_bearer(serial, &certificate);
+        self.forget_names(serial, &certificate);
         certificate.revocation = Some(revocation);
         self.put(&serial, &certificate);
         self.list.revoked = true;
@@ -151,6 +169,17 @@ impl Draft {
         head.number += 1;
         head.this_update = time;
         self.put(&(), &head);
+    }
+
+    /// Fixes the next list of the root key, unless the root certificate has ended.
+    pub(super) fn fix_root_list(&mut self, moment: Moment) {
+        let time = moment.time;
+        if self.state().issuer().is_none_or(|issuer| !issuer.root_validity.contains(time)) {
+            return;
+        }
+        let number = self.state().root_list_number().unwrap_or_default() + 1;
+        self.put(&number, &RootRevocationList { time });
+        self.schedule(time.plus(ROOT_CRL_MS_PERIOD), Due::RootRevocationList);
     }
 
     /// The newest list. There is none before the end of the block that brings the keys, which may issue a certificate and
@@ -177,9 +206,10 @@ impl Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hypermesh::committee::KeyPurpose;
     use crate::state::tests::kit::*;
     use crate::state::{Outcome, Published, Unpaid};
-    use crate::trustchain::ca::RevocationReason;
+    use crate::trustchain::ca::{RevocationReason, crl_der, take_apart_crl};
     use crate::trustchain::dns::{RecordSet, RecordType};
 
     const GIVEN: &str = "given.demo.hypermesh";
@@ -296,6 +326,38 @@ mod tests {
         // A mesh that stood still for a year makes one list, not seven hundred.
         mesh.pass(365 * 24 * HOUR_MS);
         assert_eq!(head(&mesh).number, 3);
+    }
+
+    #[test]
+    fn the_root_key_has_a_list_from_the_first_and_a_new_one_each_period_as_long_as_its_certificate_holds() {
+        let mut mesh = Mesh::active();
+        let begin = mesh.state.committee().unwrap().time;
+        assert_eq!(mesh.state.root_list_number(), Some(1));
+        assert_eq!(mesh.state.get::<RootRevocationList>(&1), Some(RootRevocationList { time: begin }));
+        mesh.pass(begin.plus(ROOT_CRL_MS_PERIOD).since(mesh.state.time()));
+        assert_eq!(mesh.state.root_list_number(), Some(1));
+        mesh.pass(1);
+        assert_eq!(mesh.state.root_list_number(), Some(2));
+        let first = take_apart_tbs(&mesh, 1);
+        let second = take_apart_tbs(&mesh, 2);
+        assert!(second.this_update > first.this_update && second.this_update < first.next_update);
+        assert_eq!((first.number, second.number, second.entries.len()), (1, 2, 0));
+        // After a standstill of years there is one list, not one for each period.
+        mesh.pass(ROOT_CRL_MS_PERIOD * 9);
+        assert_eq!(mesh.state.root_list_number(), Some(3));
+        let ends = mesh.state.issuer().unwrap().root_validity.not_after;
+        mesh.pass(ends.since(mesh.state.time()) - ROOT_CRL_MS_PERIOD / 2);
+        assert_eq!(mesh.state.root_list_number(), Some(4));
+        assert_eq!(take_apart_tbs(&mesh, 4).next_update, ends);
+        mesh.pass(ROOT_CRL_MS_PERIOD * 2);
+        assert_eq!(mesh.state.root_list_number(), Some(4), "the root has ended");
+        assert_eq!(mesh.state.root_list_tbs(5), None);
+    }
+
+    fn take_apart_tbs(mesh: &Mesh, number: u64) -> RevocationList {
+        let tbs = mesh.state.root_list_tbs(number).unwrap();
+        let der = crl_der(&tbs, &mesh.sign(KeyPurpose::Root, &tbs)).unwrap();
+        take_apart_crl(&der).unwrap().list
     }
 
     #[test]

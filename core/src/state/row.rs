@@ -1,6 +1,6 @@
 //! What the state holds, row by row: each kind of row has a tag, a key and a value.
 
-use super::{InstanceName, Offer, OperationId, Receipt};
+use super::{Grant, InstanceName, Offer, OperationId, Receipt};
 use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, Sequence, UnixMillis};
 use crate::caesar::{HistoryHead, JournalHead};
 use crate::hypermesh::committee::{CommitteeKeys, Round1};
@@ -64,6 +64,7 @@ row!(Earnings, 19, (), |_unit| Vec::new());
 row!(FeeRate, 26, (), |_unit| Vec::new());
 row!(Attendance, 20, (), |_unit| Vec::new());
 row!(Instance, 27, InstanceName, |name| instance_key(name));
+row!(RootRevocationList, 33, u64, |number| number.to_be_bytes().to_vec());
 row!(NameCount, 28, DomainName, |name| TreeKey::from(name).as_bytes().to_vec());
 
 /// How many sets of records stand at a name and below it; there is no row where there are none. So that a name does not exist
@@ -218,6 +219,19 @@ pub struct NameOwner {
     pub since: Height,
     /// Until when it is paid for. None for what genesis gave away, and for names below others, which last as those do.
     pub expires: Option<UnixMillis>,
+    /// The operation that registered it; zeros for what genesis gave.
+    pub registration: OperationId,
+    /// How the owner of a name above granted it. None for names directly below a zone, and for what genesis gave.
+    pub grant: Option<Grant>,
+}
+
+impl NameOwner {
+    /// A name that genesis gives.
+    #[must_use]
+    pub const fn of_genesis(owner: PublicKey) -> Self {
+        let registration = OperationId(Digest::ZERO);
+        Self { owner, since: Height::GENESIS, expires: None, registration, grant: None }
+    }
 }
 
 /// A certificate: what was approved, never the signed bytes.
@@ -295,6 +309,13 @@ pub struct IssuingCertificate {
     pub leaf_index: LeafIndex,
 }
 
+/// A revocation list of the root key, by its number from 1. It has no entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct RootRevocationList {
+    /// The time of the block that fixed it.
+    pub time: UnixMillis,
+}
+
 /// The keys that a TLSA name publishes, by certificate, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Published {
@@ -321,6 +342,10 @@ pub enum Due {
     Lease(InstanceName),
     /// A name was not renewed in time: it is not answered any more.
     NameLapsed(DomainName),
+    /// The period is over: there is a new revocation list of the root key.
+    RootRevocationList,
+    /// The grant of a name is over: it belongs to the owner of the name above.
+    GrantEnded(DomainName),
 }
 
 /// The unpredictable value that proofs are bound to, and what the next one is made of.
@@ -383,14 +408,37 @@ pub(super) fn own_records_key(name: &DomainName) -> Vec<u8> {
 
 /// The name, as a tree's key, in the key of a set of records, the tag included.
 pub(super) fn name_of_records(key: &[u8]) -> Option<&[u8]> {
-    // Behind the name stand a zero and the type, which is one byte.
-    key.get(1..key.len().checked_sub(2)?)
+    key.get(1..key.len().checked_sub(RECORD_TYPE_KEY_BYTES)?)
 }
+
+/// What stands behind the name in the key of a set of records: a zero and the type's number.
+const RECORD_TYPE_KEY_BYTES: usize = 3;
 
 fn records_key(name: &DomainName, record_type: RecordType) -> Vec<u8> {
     let mut key = own_records_key(name);
-    key.extend(crate::base::encode(&record_type));
+    key.extend(record_type.number().to_be_bytes());
     key
+}
+
+/// What a set of records is found by.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+pub struct RecordKey {
+    /// The name that it stands at.
+    pub name: DomainName,
+    /// Its type.
+    pub record_type: RecordType,
+}
+
+impl RecordKey {
+    /// What the set with this row's key is found by; the tag is not included.
+    #[must_use]
+    pub fn of(key: &[u8]) -> Option<Self> {
+        let (name, [0, high, low]) = key.split_last_chunk()? else { return None };
+        let record_type = RecordType::from_number(u16::from_be_bytes([*high, *low]));
+        Some(Self { name: TreeKey::name_of(name)?, record_type })
+    }
 }
 
 /// The instances of a service stand together, as its own record sets do.

@@ -85,8 +85,9 @@ impl State {
             self.require_announceable(&name.srv(), RecordType::Srv)?;
             name.svcb().map_or(Ok(()), |svcb| self.require_announceable(&svcb, RecordType::Svcb))?;
         }
-        if let Location::Addresses(_) = &offer.location {
-            self.require_announceable(&name.host(), RecordType::Aaaa)?;
+        match &offer.location {
+            Location::Addresses(_) => self.require_announceable(&name.host(), RecordType::Aaaa)?,
+            Location::Host(host) => self.require_hosts(&name.srv(), core::iter::once(host))?,
         }
         self.require_room(announce)
     }

@@ -116,6 +116,7 @@ impl Draft {
         self.put(&(), &committee);
         self.remove::<Generation>(&());
         self.renew_issuing(moment);
+        self.fix_root_list(moment);
         self.list.scheduled = true;
     }
 
@@ -180,6 +181,7 @@ impl Draft {
                     if let Some(certificate) = certificate {
                         self.unpublish(serial, &certificate);
                         self.forget_bearer(*serial, &certificate);
+                        self.forget_names(*serial, &certificate);
                     }
                 }
                 Due::RevocationList => self.list.scheduled = true,
@@ -188,6 +190,8 @@ impl Draft {
                 Due::NameFreed(name) => self.free_name(name, moment, &mut room),
                 Due::Lease(name) => self.end_lease(name, at),
                 Due::NameLapsed(name) => self.note_term_change(name),
+                Due::RootRevocationList => self.fix_root_list(moment),
+                Due::GrantEnded(name) => self.clear_ended(name, time, &mut room),
             }
         }
     }

@@ -78,6 +78,12 @@ impl ZoneSource for &dyn RowSource {
         get::<RecordSet>(*self, &(name.clone(), record_type)).map(Cow::Owned)
     }
 
+    /// Rows are found by their keys alone, so only types with fields of their own are looked for.
+    fn any_record_set(&self, name: &DomainName) -> Option<Cow<'_, RecordSet>> {
+        let mut types = RecordType::ALL.into_iter().filter(|found| *found != RecordType::Soa);
+        types.find_map(|record_type| self.record_set(name, record_type))
+    }
+
     fn name_exists(&self, name: &DomainName) -> bool {
         term_of(*self, name, self.of_time()).is_held() && get::<super::NameCount>(*self, name).is_some()
     }

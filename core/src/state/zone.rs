@@ -160,6 +160,11 @@ impl ZoneSource for State {
         Some(Cow::Owned(set))
     }
 
+    fn any_record_set(&self, name: &DomainName) -> Option<Cow<'_, RecordSet>> {
+        let mut types = self.record_sets(name).filter_map(|set| set.record_type());
+        types.find_map(|record_type| self.record_set(name, record_type))
+    }
+
     fn name_exists(&self, name: &DomainName) -> bool {
         self.term(name, self.time()).is_held() && self.get::<NameCount>(name).is_some()
     }

@@ -81,6 +81,12 @@ pub struct Holding {
     pub expires: Option<UnixMillis>,
     /// If it is not paid for any more: until when its owner can renew it. It is not answered meanwhile.
     pub freed: Option<UnixMillis>,
+    /// Until when it is granted: the end of the grant that ends first, of those that it rests on.
+    pub until: Option<UnixMillis>,
+    /// Whether names may be registered below it.
+    pub may_grant: bool,
+    /// Who can take it back first: the owner of the name that it was granted under. None if nobody can.
+    pub granter: Option<PublicKey>,
 }
 
 /// What somebody has.
@@ -128,12 +134,15 @@ impl Question {
             }
             Self::Owner { name } => {
                 let at = source.of_time();
-                Answer::Owner(holding_of(source, name, at).map(|(registered, row)| Holding {
-                    owner: row.owner,
-                    registered,
-                    since: row.since,
-                    expires: row.expires,
+                Answer::Owner(holding_of(source, name, at).map(|holding| Holding {
+                    owner: holding.owner(),
+                    since: holding.registered.row.since,
+                    expires: holding.registered.row.expires,
                     freed: term_of(source, name, at).freed(),
+                    until: holding.until(),
+                    may_grant: holding.may_grant(),
+                    granter: holding.granter(),
+                    registered: holding.registered.name,
                 }))
             }
             Self::Balance { owner } => Answer::Balance(Funds {

@@ -2,10 +2,11 @@
 
 use super::bundle::{BundleFault, TrustBundle};
 use super::verify::{Check, CheckName, Verification};
-use crate::base::{Height, UnixMillis};
+use crate::base::{Height, PublicKey, UnixMillis};
 use crate::state::Certificate;
 use crate::trustchain::ca::{
-    RevocationList, RevocationListFault, RevokedEntry, SerialNumber, take_apart, take_apart_crl,
+    RevocationList, RevocationListFault, RevokedEntry, SerialNumber, SignedCertificate, take_apart,
+    take_apart_crl,
 };
 use alloc::format;
 use alloc::string::String;
@@ -28,11 +29,17 @@ pub enum ListRefusal {
     #[error(transparent)]
     Form(#[from] RevocationListFault),
     /// A list of another authority.
-    #[error("the revocation list is of another authority than the trust bundle's")]
-    Issuer,
+    #[error("the revocation list is not one of the {key} key that the trust bundle anchors")]
+    Issuer {
+        /// The key whose list was expected.
+        key: &'static str,
+    },
     /// The signature does not hold.
-    #[error("the revocation list is not signed by the mesh's issuing key")]
-    Signature,
+    #[error("the revocation list is not signed by the mesh's {key} key")]
+    Signature {
+        /// The key that should have signed it.
+        key: &'static str,
+    },
 }
 
 impl TrustBundle {
@@ -43,18 +50,36 @@ impl TrustBundle {
     /// With the first of these that does not hold.
     pub fn verify_revocation_list(&self, der: &[u8]) -> Result<CheckedList, ListRefusal> {
         let anchor = self.anchor()?;
-        let signed = take_apart_crl(der)?;
-        let same = anchor.issuing.iter().all(|issuing| {
-            issuing.subject_name == signed.issuer_name && issuing.subject_key_id == signed.authority_key_id
-        });
-        if !same {
-            return Err(ListRefusal::Issuer);
-        }
-        if signed.signed_by(&anchor.issuing_key).is_err() {
-            return Err(ListRefusal::Signature);
-        }
-        Ok(CheckedList { list: signed.list })
+        verify_list(der, &anchor.issuing, &anchor.issuing_key, "issuing")
     }
+
+    /// Checks the root key's revocation list, DER, as [`Self::verify_revocation_list`] does the issuing key's.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_root_revocation_list(&self, der: &[u8]) -> Result<CheckedList, ListRefusal> {
+        let anchor = self.anchor()?;
+        verify_list(der, core::slice::from_ref(&anchor.root), &anchor.root_key, "root")
+    }
+}
+
+fn verify_list(
+    der: &[u8],
+    authorities: &[SignedCertificate],
+    key: &PublicKey,
+    key_name: &'static str,
+) -> Result<CheckedList, ListRefusal> {
+    let signed = take_apart_crl(der)?;
+    let same = authorities.iter().all(|authority| {
+        authority.subject_name == signed.issuer_name && authority.subject_key_id == signed.authority_key_id
+    });
+    if !same {
+        return Err(ListRefusal::Issuer { key: key_name });
+    }
+    if signed.signed_by(key).is_err() {
+        return Err(ListRefusal::Signature { key: key_name });
+    }
+    Ok(CheckedList { list: signed.list })
 }
 
 impl CheckedList {

@@ -3,6 +3,8 @@
 pub mod ca;
 pub mod ct;
 pub mod dns;
+mod idn;
 mod name;
 
+pub use idn::IdnFault;
 pub use name::{DomainName, InvalidName};

@@ -1,5 +1,6 @@
 //! Domain names as the mesh stores them: lower case, absolute, without the final dot.
 
+use super::idn::{self, IdnFault};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -8,11 +9,14 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// The most octets in a label (RFC 1035 §2.3.4).
-const LABEL_BYTES_MAX: usize = 63;
+pub(super) const LABEL_BYTES_MAX: usize = 63;
 /// The most characters in a name as text, so that its wire form fits 255 octets (RFC 1035 §2.3.4).
 const NAME_BYTES_MAX: usize = 253;
 
 /// A domain name: labels of `a-z`, `0-9`, `-` and `_`, lower case, without the final dot.
+///
+/// Parsed from text, as people type it and JSON has it, it is put into lower case, and U-labels are put into A-labels
+/// (`bücher` into `xn--bcher-kva`) as UTS 46 says. Decoded, it must have that form already.
 #[derive(
     Clone, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
@@ -42,12 +46,27 @@ pub enum InvalidName {
         /// The name it stands in.
         name: String,
     },
-    /// A character that names may not have. Internationalised names are given in their `xn--` form.
+    /// A name with `*` for a label.
+    #[error(
+        "{name:?} is a wildcard, and there are none here: it would answer for every name below, and those may have other \
+         owners; set records at each name"
+    )]
+    Wildcard {
+        /// The name.
+        name: String,
+    },
+    /// A character that names may not have.
     #[error("{character:?} in {name:?} is not allowed: use a-z, 0-9, hyphen and underscore (IDNs as xn--…)")]
     Character {
         /// The first such character.
         character: char,
         /// The name it stands in.
+        name: String,
+    },
+    /// A name outside ASCII that has no form in ASCII.
+    #[error("{name:?} is not a valid internationalised name: UTS 46 has no form of it in ASCII")]
+    Unconvertible {
+        /// The name.
         name: String,
     },
 }
@@ -79,14 +98,32 @@ impl DomainName {
         }
     }
 
-    /// Whether a label stands for one in another script: it has hyphens in its third and fourth place, as
-    /// `xn--` has (RFC 5890 §2.3.1).
+    /// Checks that each label such as `xn--…` is a valid A-label, of one script and not to be mistaken for ASCII.
     ///
-    /// Such a name can look like somebody else's where it is shown decoded. So nobody owns one here: it is
-    /// neither registered, nor given records, nor certified. A record may point at one elsewhere.
+    /// A name that breaks this is nobody's: it is neither registered, nor given records, nor certified. A record may point at
+    /// one elsewhere.
+    ///
+    /// # Errors
+    /// With the first label that breaks the rule, and how.
+    pub fn check_idn(&self) -> Result<(), IdnFault> {
+        idn::check(&self.0)
+    }
+
+    /// The name with its A-labels decoded, for people: `bücher.example` for `xn--bcher-kva.example`. `None` if it has none,
+    /// or one that breaks the rule of [`Self::check_idn`] and might look like another name.
     #[must_use]
-    pub fn is_internationalised(&self) -> bool {
-        self.labels().any(|label| label.as_bytes().get(2..4) == Some(b"--"))
+    pub fn to_unicode(&self) -> Option<String> {
+        idn::to_unicode(&self.0)
+    }
+
+    /// The name for people: as it is, and decoded behind it where that differs, as in
+    /// `xn--bcher-kva.example (bücher.example)`.
+    #[must_use]
+    pub fn both_ways(&self) -> String {
+        match self.to_unicode() {
+            Some(unicode) => alloc::format!("{} ({unicode})", self.0),
+            None => self.0.clone(),
+        }
     }
 
     /// This name with one or more labels put before it.
@@ -102,10 +139,22 @@ impl FromStr for DomainName {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        check(&name)?;
-        Ok(Self(name))
+        let name = match text.is_ascii() {
+            true => text.to_ascii_lowercase(),
+            false => converted(text)?,
+        };
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        check(name)?;
+        Ok(Self(name.to_owned()))
     }
+}
+
+/// Text outside ASCII as UTS 46 writes it in ASCII. What is longer than any name of four-byte characters is not looked at.
+fn converted(text: &str) -> Result<String, InvalidName> {
+    if text.len() > 4 * NAME_BYTES_MAX {
+        return Err(InvalidName::TooLong { bytes: text.len() });
+    }
+    idn::to_ascii(text).ok_or_else(|| InvalidName::Unconvertible { name: text.to_owned() })
 }
 
 fn check(name: &str) -> Result<(), InvalidName> {
@@ -114,6 +163,9 @@ fn check(name: &str) -> Result<(), InvalidName> {
     }
     if name.len() > NAME_BYTES_MAX {
         return Err(InvalidName::TooLong { bytes: name.len() });
+    }
+    if name.split('.').any(|label| label == "*") {
+        return Err(InvalidName::Wildcard { name: name.to_owned() });
     }
     let allowed = |character: &char| matches!(character, 'a'..='z' | '0'..='9' | '-' | '_' | '.');
     if let Some(character) = name.chars().find(|character| !allowed(character)) {
@@ -194,11 +246,22 @@ mod tests {
     }
 
     #[test]
+    fn a_wildcard_is_refused_as_one() {
+        for text in ["*.b", "a.*.b", "*"] {
+            assert_eq!(text.parse::<DomainName>(), Err(InvalidName::Wildcard { name: text.into() }));
+        }
+        assert!(matches!("a*.b".parse::<DomainName>(), Err(InvalidName::Character { .. })));
+    }
+
+    #[test]
     fn what_is_not_a_name_is_refused_and_never_decoded() {
-        for text in ["", ".", "a..b", "-a.b", "a-.b", "a b", "ä.b", "*.b"] {
+        for text in ["", ".", "a..b", "-a.b", "a-.b", "a b", "*.b", "\u{301}.b", "b\u{fffd}", "ä b", "ℂ/b"]
+        {
             assert!(text.parse::<DomainName>().is_err(), "{text:?}");
         }
-        let smuggled = crate::base::encode(&String::from("A.b"));
-        assert!(crate::base::decode::<DomainName>(&smuggled, 64).is_err());
+        for smuggled in ["A.b", "ä.b", "a."] {
+            let smuggled = crate::base::encode(&String::from(smuggled));
+            assert!(crate::base::decode::<DomainName>(&smuggled, 64).is_err());
+        }
     }
 }

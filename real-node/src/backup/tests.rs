@@ -94,6 +94,7 @@ fn init(folder: &TempDir, network: &str, number: u16) -> ValidatorFile {
         dns: None,
         genesis: "../genesis.json".into(),
         metrics_file: None,
+        dns_limits: Default::default(),
         roles: Roles::default(),
         peers: BTreeMap::new(),
     };

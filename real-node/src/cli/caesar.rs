@@ -6,12 +6,12 @@ mod report;
 use super::Global;
 use super::proof::{ask_proved, late, unasked};
 use crate::amount::{Amount, InvalidAmount};
-use crate::client::{done, read_context, session};
+use crate::client::{LowBalance, done, read_context, session};
 use crate::exposition::{Kind, Text};
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access};
 use crate::moment;
-use crate::output::Output;
+use crate::output::{Output, Warning};
 use clap::Subcommand;
 use history::HistoryArgs;
 use hypermesh_core::api::{
@@ -81,18 +81,22 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
         }
         CaesarCommand::Balance { owner, prove: false, at_least, metrics_file } => {
             let (balance, fees, network) = session(global, "asking for the balance", async |client| {
-                let owner = owner.unwrap_or(client.secret().public());
-                let balance = client.call(&BalanceRequest { owner }).await?;
-                let fees = match metrics_file {
-                    Some(_) => Some(client.call(&FeesRequest {}).await?),
-                    None => None,
-                };
-                Ok((balance, fees, client.genesis().network.clone()))
+                let asked = owner.unwrap_or(client.secret().public());
+                let balance = client.call(&BalanceRequest { owner: asked }).await?;
+                Ok((balance, client.call(&FeesRequest {}).await?, client.genesis().network.clone()))
             })?;
             output.print(&balance, balance_text)?;
-            if let (Some(path), Some(fees)) = (&metrics_file, &fees) {
-                let text = funds_text(&network, &balance, fees);
+            if let Some(path) = &metrics_file {
+                let text = funds_text(&network, &balance, &fees);
                 file::write(path, text.as_bytes(), Access::Public)?;
+            }
+            let own = if owner.is_none() {
+                LowBalance::of(balance.owner, balance.balance, fees.issue)
+            } else {
+                None
+            };
+            if let Some(low) = own {
+                output.warn(Warning::LowBalance, low);
             }
             enough(balance.balance, at_least)
         }
@@ -174,6 +178,7 @@ fn funds_text(network: &str, balance: &Balance, fees: &FeeSchedule) -> String {
         ("revoke", fees.revoke),
         ("register", fees.register),
         ("renew", fees.renew),
+        ("reclaim", fees.reclaim),
         ("announce", fees.announce),
         ("records", fees.records),
         ("transfer", fees.transfer),

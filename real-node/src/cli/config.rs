@@ -57,7 +57,7 @@ pub fn run(command: ConfigCommand, output: Output) -> Result<(), Failure> {
     }
     if let (Some(genesis), true) = (&genesis, own.exists()) {
         check_own(genesis, &ValidatorFile::read(&own)?)
-            .and_then(|()| config.moved(genesis).map(drop))
+            .and_then(|()| config.hints(genesis).map(drop))
             .map_err(|reason| Failure::new(Exit::Input, format!("{}: {reason}", file.display())))?;
     }
     output.print(&config, |config| match genesis {

@@ -7,13 +7,13 @@ use crate::data::read_or_create_key;
 use crate::failure::{Exit, Failure};
 use crate::file::{self, Access};
 use crate::genesis_file::read_genesis;
+use crate::node_address::NodeAddress;
 use crate::output::Output;
 use clap::{Args, Subcommand};
 use hypermesh_core::base::{Digest, PublicKey};
 use hypermesh_core::state::Genesis;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddrV6;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ name one that is not:
 #[derive(Debug, Args)]
 pub struct RefreshArgs {
     /// The current address of any one node, if every address in the context is out of date
-    #[arg(long, value_name = "[ADDRESS]:PORT")]
-    node: Option<SocketAddrV6>,
+    #[arg(long, value_name = "[ADDRESS]:PORT|HOST:PORT")]
+    node: Option<NodeAddress>,
 }
 
 /// What a context has.
@@ -81,8 +81,8 @@ struct MeshArgs {
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
     /// Any node of the mesh, which is asked for its genesis
-    #[arg(long, value_name = "[ADDRESS]:PORT", requires = "genesis")]
-    node: Option<SocketAddrV6>,
+    #[arg(long, value_name = "[ADDRESS]:PORT|HOST:PORT", requires = "genesis")]
+    node: Option<NodeAddress>,
 }
 
 /// What was made.
@@ -118,9 +118,9 @@ pub fn run(command: ContextCommand, global: &Global, output: Output) -> Result<(
 fn refresh(args: &RefreshArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let context = read_context(global)?;
     let path = global.context.clone().unwrap_or_default();
-    if let Some(address) = args.node {
+    if let Some(address) = &args.node {
         let key = validator_at(address, context.genesis, Duration::from_secs(global.timeout))?;
-        context::refresh(&path, &BTreeMap::from([(key, vec![address])]))?;
+        context::refresh(&path, &BTreeMap::from([(key, vec![address.clone()])]))?;
     }
     let addresses = session(global, "waiting for a node", async |client| Ok(client.addresses()))?;
     context::refresh(&path, &addresses)?;
@@ -144,7 +144,7 @@ fn new(args: NewArgs, global: &Global) -> Result<Made, Failure> {
         return Err(Failure::new(Exit::Input, message));
     }
     let owner = read_or_create_key(&key)?.public();
-    let bootstrap = bootstrap(&genesis, mesh.node);
+    let bootstrap = bootstrap(&genesis, mesh.node.as_ref(), global)?;
     let context = Context { genesis: hash, key_file: seen_from(&out, &key)?, bootstrap, dns: Vec::new() };
     file::write(&out, context.to_toml()?.as_bytes(), Access::Public)?;
     Ok(Made { context: out, genesis: hash, owner, bootstrap: context.bootstrap })
@@ -160,20 +160,30 @@ fn find(mesh: &MeshArgs, expected: Option<Digest>, global: &Global) -> Result<Ge
             Ok(bundle.genesis)
         }
         (MeshArgs { node: Some(address), .. }, Some(expected)) => {
-            genesis_of(*address, expected, Duration::from_secs(global.timeout))
+            genesis_of(address, expected, Duration::from_secs(global.timeout))
         }
         _ => Err(Failure::new(Exit::Usage, "name the mesh: by --genesis-file, --trust or --node")),
     }
 }
 
-/// All validators; the node that was asked comes first, at the address that was given.
-fn bootstrap(genesis: &Genesis, asked: Option<SocketAddrV6>) -> Vec<Bootstrap> {
+/// All validators, where genesis has them; the node that was asked comes first, at the address that was given.
+fn bootstrap(
+    genesis: &Genesis,
+    asked: Option<&NodeAddress>,
+    global: &Global,
+) -> Result<Vec<Bootstrap>, Failure> {
     let validators = genesis.validators.iter();
     let mut nodes: Vec<_> = validators
-        .map(|validator| Bootstrap { address: validator.address, key: validator.member.key })
+        .map(|validator| Bootstrap { address: validator.address.into(), key: validator.member.key })
         .collect();
-    nodes.sort_by_key(|node| Some(node.address) != asked);
-    nodes
+    if let Some(address) = asked {
+        if !nodes.iter().any(|node| node.address == *address) {
+            let key = validator_at(address, genesis.hash(), Duration::from_secs(global.timeout))?;
+            nodes.push(Bootstrap { address: address.clone(), key });
+        }
+        nodes.sort_by_key(|node| node.address != *address);
+    }
+    Ok(nodes)
 }
 
 /// The path of the key as it stands in the context: relative, if both are in one folder.

@@ -21,7 +21,7 @@ Ctrl-C stops all nodes cleanly.
 With a COMMAND behind `--`, the mesh is started in the same folder, the command runs once all nodes are ready, \
 the mesh is taken down, and the command's exit status is passed on (128 and the number for a signal). The \
 command sees HYPERMESH_CONTEXT (the client context: a funded owner of demo.hypermesh and everything below it), \
-HYPERMESH_DNS (where the first node answers DNS), and finds `hypermesh` in its PATH.
+HYPERMESH_DNS (where the first node answers DNS, as in `dig $HYPERMESH_DNS web.demo.hypermesh AAAA`), and finds `hypermesh` in its PATH.
 
 A node that ends is not started again: `hypermesh node run --data-dir FOLDER/node-N` does that."
 )]

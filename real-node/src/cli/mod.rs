@@ -16,12 +16,13 @@ pub mod service;
 pub mod shell;
 pub mod top;
 pub mod trust;
+mod typed_names;
 
 use crate::amount::Amount;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use hypermesh_core::api::TraceId;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -118,11 +119,16 @@ pub enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches).map_err(|fault| fault.format(&mut Cli::command()))?;
+        Ok((cli, matches))
+    });
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(fault) => return misused(&fault),
     };
     let output = Output { json: cli.global.json };
+    typed_names::tell(&matches, output);
     match run(cli, output) {
         Ok(code) => code,
         Err(failure) => {
@@ -161,8 +167,8 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         Command::Log(command) => log::run(command, &global, output),
         Command::Caesar(command) => caesar::run(command, &global, output),
         Command::Rpc(command) => rpc::run(command, &global, output),
-        Command::Completions(args) => shell::completions(&args),
-        Command::Man(args) => shell::manual(&args),
+        Command::Completions(args) => shell::completions(&args, output),
+        Command::Man(args) => shell::manual(&args, output),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use super::Global;
 use crate::client::read_context;
 use crate::context::Bootstrap;
 use crate::data::NodeFolder;
+use crate::dns_listener::DnsLimits;
 use crate::exposition;
 use crate::failure::{Exit, Failure};
 use crate::genesis_file::ValidatorFile;
@@ -14,6 +15,7 @@ use crate::init_node::initialise;
 use crate::logs::{self, LogFormat};
 use crate::memory;
 use crate::moment;
+use crate::node_address::NodeAddress;
 use crate::node_config::NodeConfigFile;
 use crate::output::Output;
 use crate::plot_progress::PlotBars;
@@ -119,7 +121,7 @@ pub struct MetricsArgs {
 /// How a node is, or why it did not say.
 #[derive(Debug, Serialize)]
 struct NodeReport {
-    address: SocketAddrV6,
+    address: NodeAddress,
     key: PublicKey,
     /// The process, where the node's folder is at hand and says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,14 +150,25 @@ pub fn run(command: NodeCommand, global: &Global, output: Output) -> Result<(), 
 
 fn init(args: InitArgs, output: Output) -> Result<(), Failure> {
     let InitArgs { data_dir, name, network, profile, listen, address, dns, roles, genesis } = args;
-    let (peers, metrics_file) = (BTreeMap::new(), None);
+    let (peers, metrics_file, dns_limits) = (BTreeMap::new(), None, DnsLimits::default());
     let found = address.unwrap_or(listen);
     // Said once more in the configuration, where it can be changed when the node moves.
     let address = address.filter(|address| *address != listen);
-    let config =
-        NodeConfigFile { name, network, profile, listen, address, dns, genesis, metrics_file, roles, peers };
+    let config = NodeConfigFile {
+        name,
+        network,
+        profile,
+        listen,
+        address,
+        dns,
+        genesis,
+        metrics_file,
+        dns_limits,
+        roles,
+        peers,
+    };
     let folder = NodeFolder::new(data_dir);
-    let mut bar = PlotBars::default().add(&config.name);
+    let mut bar = PlotBars::new(output).add(&config.name);
     let made = initialise(&folder, &config, found, &mut |progress| bar.show(progress))?;
     output.print(&made, |made| described(made, &folder))
 }
@@ -213,11 +226,14 @@ fn status(args: StatusArgs, global: &Global, output: Output) -> Result<(), Failu
     let runtime = Builder::new_current_thread().enable_all().build().map_err(no_runtime)?;
     let whole = Duration::from_secs(global.timeout);
     let timeout = whole.min(STATUS_TIMEOUT);
-    let reports = if args.until_ready {
-        runtime.block_on(until_ready(&nodes, process, whole, output))?
+    let asked = if args.until_ready {
+        runtime.block_on(until_ready(&nodes, process, whole, output))
     } else {
-        runtime.block_on(ask(&nodes, process, timeout))?
+        runtime.block_on(ask(&nodes, process, timeout))
     };
+    // A resolver that does not answer must not keep the command.
+    runtime.shutdown_background();
+    let reports = asked?;
     if reports.iter().any(|report| report.status.is_some()) {
         return output.print(&reports, |reports| table(reports));
     }
@@ -248,7 +264,7 @@ fn of_folder(folder: &NodeFolder) -> Result<Bootstrap, Failure> {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv6Addr::LOCALHOST);
     }
-    Ok(Bootstrap { address, key: folder.read_identity()?.public() })
+    Ok(Bootstrap { address: address.into(), key: folder.read_identity()?.public() })
 }
 
 /// Asks until all are ready, or the time is up. Says what it waits for, each time that changes.
@@ -305,7 +321,7 @@ async fn ask(
             Ok(status) => (Some(status), None),
             Err(failure) => (None, Some(failure.message)),
         };
-        reports.push(NodeReport { address: node.address, key: node.key, process, status, error });
+        reports.push(NodeReport { address: node.address.clone(), key: node.key, process, status, error });
     }
     probe.close().await;
     Ok(one_of_each(reports))

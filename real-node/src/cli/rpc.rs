@@ -3,7 +3,7 @@
 mod trace;
 
 use super::Global;
-use crate::client::{failure_of, listen, session};
+use crate::client::{failure_of, listen, session, unanswered};
 use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::output::Output;
@@ -281,7 +281,10 @@ async fn ping_one(stoq: &Client, name: &str, peer: &Peer, timeout: std::time::Du
     let again = stoq.ping(peer, timeout).await;
     match first {
         Ok(ping) => Pinged { name, addr, ping: Some(ping), again: again.ok(), error: None },
-        Err(error) => Pinged { name, addr, ping: None, again: None, error: Some(failure_of(&error).message) },
+        Err(error) => {
+            let failure = failure_of(&unanswered(error, peer.addr, timeout));
+            Pinged { name, addr, ping: None, again: None, error: Some(failure.message) }
+        }
     }
 }
 

@@ -55,7 +55,7 @@ pub struct InstanceArgs {
     name: DomainName,
     /// The instance's own label, one below the service's name
     #[arg(long, value_name = "LABEL")]
-    instance: String,
+    instance: DomainName,
     /// What is spoken there, as in stoq/udp or https/tcp
     #[arg(long, default_value = "stoq")]
     protocol: ServiceProtocol,
@@ -116,7 +116,7 @@ pub fn run(command: ServiceCommand, global: &Global, output: Output) -> Result<(
 
 impl InstanceArgs {
     fn into_name(self) -> InstanceName {
-        InstanceName { service: self.name, protocol: self.protocol, label: self.instance }
+        InstanceName { service: self.name, protocol: self.protocol, label: self.instance.into() }
     }
 }
 
@@ -135,7 +135,8 @@ impl AnnounceArgs {
 }
 
 fn text_of(instance: &InstanceName) -> String {
-    format!("{}.{}.{}", instance.label, instance.protocol.labels(), instance.service)
+    let text = format!("{}.{}.{}", instance.label, instance.protocol.labels(), instance.service);
+    text.parse().map_or(text, |name: DomainName| name.both_ways())
 }
 
 fn announce(args: AnnounceArgs, global: &Global, output: Output) -> Result<(), Failure> {
@@ -245,7 +246,8 @@ fn state_text(state: &ServiceState) -> String {
         1 => "1 instance".to_owned(),
         count => format!("{count} instances"),
     };
-    let head = format!("{}: {count} at height {}, {}\n", state.name, state.height, moment::text(state.time));
+    let (name, time) = (state.name.both_ways(), moment::text(state.time));
+    let head = format!("{name}: {count} at height {}, {time}\n", state.height);
     head + &state.instances.iter().map(line).collect::<String>()
 }
 

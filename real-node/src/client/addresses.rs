@@ -3,9 +3,10 @@
 //! An address proves nothing: whoever answers there must hold the validator's key, which genesis fixes. A node that
 //! hides records or gives old ones only makes a client try addresses in vain.
 
+use super::lookups::{Found, Lookups};
 use super::walk::{self, Target, Targets};
-use super::{MeshClient, malformed};
-use crate::context::Context;
+use super::{MeshClient, bootstrap_targets, malformed};
+use crate::node_address::NodeAddress;
 use hypermesh_core::api::{AddressBook, AddressesRequest, Call, RESPONSE_BYTES_MAX};
 use hypermesh_core::base::{Mono, PublicKey, decode, encode};
 use hypermesh_core::state::{Genesis, GenesisValidator, VALIDATOR_COUNT_MAX};
@@ -34,13 +35,13 @@ impl Addresses {
     pub(super) async fn find(
         stoq: &Client,
         bootstrap: &Targets,
-        context: &Context,
+        found: &[Found],
         genesis: &Genesis,
         (timeout, now): (Duration, Mono),
     ) -> Self {
         let mut addresses = Self { asked: now, ..Self::default() };
-        for node in &context.bootstrap {
-            addresses.by_context.entry(node.key).or_default().push(node.address);
+        for (key, address) in found {
+            addresses.by_context.entry(*key).or_default().push(*address);
         }
         if let Some(book) = ask(stoq, bootstrap, timeout).await {
             addresses.take(&book, genesis);
@@ -97,7 +98,7 @@ async fn ask(stoq: &Client, bootstrap: &Targets, timeout: Duration) -> Option<Ad
 }
 
 impl MeshClient {
-    /// Asks again what was announced, because a node did not answer; not often.
+    /// Looks the context's hosts up again and asks again what was announced, because a node did not answer; not often.
     pub(super) async fn follow_addresses(&self) {
         let now = self.clock.now().mono;
         {
@@ -107,6 +108,7 @@ impl MeshClient {
             }
             addresses.asked = now;
         }
+        self.look_up_again().await;
         let Some(book) = ask(&self.stoq, &self.bootstrap, self.timeout).await else { return };
         let (announced, targets) = {
             let mut addresses = self.addresses_known();
@@ -117,15 +119,31 @@ impl MeshClient {
         lock(&self.services).values().for_each(|targets| targets.follow(&announced));
     }
 
+    /// A host may be elsewhere by now.
+    async fn look_up_again(&self) {
+        if self.hosts.is_empty() {
+            return;
+        }
+        let mut lookups = Lookups::begin(&self.hosts);
+        let found = lookups.rest().await;
+        self.bootstrap.note_faults(lookups.faults());
+        self.bootstrap.add(bootstrap_targets(&found));
+        for (key, address) in found {
+            let moved = BTreeMap::from([(key, address)]);
+            lock(&self.services).values().for_each(|targets| targets.follow(&moved));
+        }
+    }
+
     /// Every address of every validator that this client has learned, the best first: where one has announced that it
     /// is, where one has answered, where the context says, where genesis says.
     #[must_use]
-    pub fn addresses(&self) -> BTreeMap<PublicKey, Vec<SocketAddrV6>> {
+    pub fn addresses(&self) -> BTreeMap<PublicKey, Vec<NodeAddress>> {
         let answered = self.answered();
         let validators = self.genesis.validators.iter().map(|validator| {
             let key = validator.member.key;
             let answered = answered.iter().filter(|(of, _)| *of == key).map(|(_, address)| *address);
-            (key, self.addresses_known().of(&key, answered, [validator.address]))
+            let known = self.addresses_known().of(&key, answered, [validator.address]);
+            (key, known.into_iter().map(Into::into).collect())
         });
         validators.collect()
     }

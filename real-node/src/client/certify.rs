@@ -3,12 +3,16 @@
 use super::MeshClient;
 use crate::failure::{Exit, Failure};
 use crate::moment;
-use hypermesh_core::api::{IssueCertificateRequest, IssuedCertificate, TrustBundleRequest};
+use hypermesh_core::api::{
+    CertificateRequestBySerial, IssueCertificateRequest, IssuedCertificate, TrustBundleRequest,
+};
 use hypermesh_core::base::{PublicKey, SecretKey};
-use hypermesh_core::state::{Action, CertificateProfile, IssueCertificate, Protocol, ServicePort};
+use hypermesh_core::state::{Action, CertificateProfile, IssueCertificate, Operation, Protocol, ServicePort};
 use hypermesh_core::trust::{CertificateProof, TrustBundle, Verification, verify_certificate};
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::ca::{CertificateRequest, CertificateRole, SignedCertificate, take_apart};
+use hypermesh_core::trustchain::ca::{
+    CertificateRequest, CertificateRole, SerialNumber, SignedCertificate, take_apart,
+};
 use rcgen::CertificateParams;
 
 /// A certificate with all that was found when it was verified.
@@ -48,12 +52,39 @@ impl MeshClient {
     /// # Errors
     /// As [`Self::certify_host`].
     pub async fn certify(&self, issue: IssueCertificate) -> Result<Certified, Failure> {
-        let request =
-            CertificateRequest::from_csr(&issue.csr).map_err(|fault| Failure::new(Exit::Input, fault))?;
         let operation = self.operation(Action::IssueCertificate(issue)).await?;
-        let issued = self.call(&IssueCertificateRequest { operation }).await?;
+        self.certify_operation(&operation).await
+    }
+
+    /// As [`Self::certify`], by an operation that the caller keeps: sent again, it gets the same certificate and costs nothing
+    /// more.
+    ///
+    /// # Errors
+    /// As [`Self::certify_host`].
+    pub async fn certify_operation(&self, operation: &Operation) -> Result<Certified, Failure> {
+        let request = request_in(operation)?;
+        let issued = self.call(&IssueCertificateRequest { operation: operation.clone() }).await?;
+        self.certified_as(issued, &request).await
+    }
+
+    /// The certificate that an operation got, verified.
+    ///
+    /// # Errors
+    /// As [`Self::certify_host`]; with [`Exit::NotFound`] if it got none.
+    pub async fn certified(&self, operation: &Operation) -> Result<Certified, Failure> {
+        let request = request_in(operation)?;
+        let serial_number = SerialNumber::from_operation(&operation.id().0);
+        let issued = self.call(&CertificateRequestBySerial { serial_number }).await?;
+        self.certified_as(issued, &request).await
+    }
+
+    async fn certified_as(
+        &self,
+        issued: IssuedCertificate,
+        request: &CertificateRequest,
+    ) -> Result<Certified, Failure> {
         let bundle = self.trust_bundle().await?;
-        let (proof, verification) = verified(&issued, &request, &bundle)?;
+        let (proof, verification) = verified(&issued, request, &bundle)?;
         Ok(Certified { issued, proof, verification, bundle })
     }
 }
@@ -77,6 +108,14 @@ impl MeshClient {
         bundle.check().map_err(|fault| refused(&fault))?;
         Ok(bundle)
     }
+}
+
+/// The certificate request in an operation.
+fn request_in(operation: &Operation) -> Result<CertificateRequest, Failure> {
+    let Action::IssueCertificate(issue) = &operation.body.action else {
+        return Err(Failure::new(Exit::Input, "the operation asks for no certificate"));
+    };
+    CertificateRequest::from_csr(&issue.csr).map_err(|fault| Failure::new(Exit::Input, fault))
 }
 
 /// The proof that came with a certificate, once both hold and are of what was asked for.

@@ -1,6 +1,8 @@
 //! What a failed call means for people and for scripts.
 
 use crate::failure::{Exit, Failure};
+use std::net::SocketAddrV6;
+use std::time::Duration;
 use stoq::{CallError, DialError, StatusCode};
 
 /// The failure that a call's error stands for.
@@ -18,6 +20,14 @@ pub fn failure_of(error: &CallError) -> Failure {
             Failure::new(exit, format!("{error}: the context or the mesh's DNS names another node there"))
         }
         _ => Failure::new(exit, error),
+    }
+}
+
+/// The error of a short question to the node at an address, where nobody may be: no answer in time says no more than that.
+pub(crate) fn unanswered(error: CallError, addr: SocketAddrV6, timeout: Duration) -> CallError {
+    match error {
+        CallError::DeadlineExceeded => DialError::Timeout { addr, timeout }.into(),
+        other => other,
     }
 }
 
@@ -92,7 +102,7 @@ mod tests {
     #[test]
     fn a_node_that_is_not_there_or_not_itself_is_unreachable() {
         let addr = "[::1]:4840".parse().unwrap();
-        let timeout = std::time::Duration::from_secs(2);
+        let timeout = Duration::from_secs(2);
         for error in [DialError::Timeout { addr, timeout }, DialError::WrongKey { addr }] {
             assert_eq!(failure_of(&error.clone().into()).exit, Exit::Unreachable, "{error}");
             assert!(is_of_the_node(&error.into()));

@@ -3,8 +3,10 @@
 use super::fault::failure_of;
 use super::malformed;
 use super::walk::{self, Target, Targets};
+use crate::bind_advice::unbound;
 use crate::data::SystemEntropy;
 use crate::failure::{Exit, Failure};
+use crate::node_address::NodeAddress;
 use hypermesh_core::api::{Call, GenesisRequest, NodeStatus, RESPONSE_BYTES_MAX, StatusRequest};
 use hypermesh_core::base::{Digest, PublicKey, SecretKey, decode, encode};
 use hypermesh_core::state::Genesis;
@@ -16,7 +18,7 @@ use stoq::{Client, ClientConfig, Endpoint, Env, Expect, Identity, Peer, Transpor
 ///
 /// # Errors
 /// If nobody answers in time, or it is another.
-pub fn genesis_of(address: SocketAddrV6, expected: Digest, timeout: Duration) -> Result<Genesis, Failure> {
+pub fn genesis_of(address: &NodeAddress, expected: Digest, timeout: Duration) -> Result<Genesis, Failure> {
     at_address(address, async |stoq, node| fetch_genesis(stoq, node, expected, timeout).await)
 }
 
@@ -26,7 +28,7 @@ pub fn genesis_of(address: SocketAddrV6, expected: Digest, timeout: Duration) ->
 /// # Errors
 /// If nobody answers in time, or who does is no validator of this mesh.
 pub fn validator_at(
-    address: SocketAddrV6,
+    address: &NodeAddress,
     expected: Digest,
     timeout: Duration,
 ) -> Result<PublicKey, Failure> {
@@ -44,7 +46,10 @@ pub fn validator_at(
             return Err(Failure::new(Exit::NotValid, message));
         }
         // What it says it is, it must prove.
-        let peer = Peer { addr: address, expect: Expect::Key(key) };
+        let answered = node.live().map(|target| target.peer.addr);
+        let addr =
+            answered.ok_or_else(|| Failure::new(Exit::Failed, format!("{address}: who answered is gone")))?;
+        let peer = Peer { addr, expect: Expect::Key(key) };
         stoq.reach(&peer, timeout).await.map_err(|error| failure_of(&error))?;
         Ok(key)
     })
@@ -52,21 +57,27 @@ pub fn validator_at(
 
 /// Asks whoever is at an address, in a runtime of its own.
 fn at_address<T>(
-    address: SocketAddrV6,
+    address: &NodeAddress,
     ask: impl AsyncFnOnce(&Client, &Targets) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| failed(&error))?.block_on(async {
+    let runtime = runtime.map_err(|error| failed(&error))?;
+    let asked = runtime.block_on(async {
+        let found = address.resolve().await.map_err(|reason| Failure::new(Exit::Unreachable, reason))?;
         let env = Env::real(Identity::new(SecretKey::generate(&mut SystemEntropy)));
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let endpoint = Endpoint::bind(env, any, TransportConfig::default());
-        let endpoint = endpoint.map_err(|error| failed(&format_args!("{error}: is IPv6 enabled?")))?;
+        let endpoint = endpoint.map_err(|error| failed(&unbound(&error)))?;
         let stoq = Client::new(&endpoint, ClientConfig::default());
-        let peer = Peer { addr: address, expect: Expect::Anyone };
-        let targets = Targets::new(vec![Target { name: "node".into(), peer }]);
+        let anyone = |addr| Peer { addr, expect: Expect::Anyone };
+        let target = |addr| Target { name: "node".into(), peer: anyone(addr) };
+        let targets = Targets::new(found.into_iter().map(target).collect());
         ask(&stoq, &targets).await
-    })
+    });
+    // A resolver that does not answer must not keep the command.
+    runtime.shutdown_background();
+    asked
 }
 
 /// Genesis from the first node that gives the right one.

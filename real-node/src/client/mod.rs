@@ -13,9 +13,12 @@ mod addresses;
 mod announce;
 mod cache;
 mod certify;
+mod clock;
 mod discover;
 mod fault;
 mod genesis;
+mod lookups;
+mod low_balance;
 mod operation;
 mod prove;
 mod service;
@@ -27,16 +30,20 @@ mod walk;
 pub use announce::LeaseNews;
 pub use certify::Certified;
 pub(crate) use certify::is_for;
+pub use clock::ClockError;
 pub use fault::failure_of;
+pub(crate) use fault::unanswered;
 pub use genesis::{genesis_of, validator_at};
+pub use low_balance::{CERTIFICATES_LEFT_TOLD, LowBalance};
 pub use operation::{FEE_RATE_MAX_DEFAULT, OPERATION_MS_LIFE, done, fee_max_default};
 pub use prove::ProvedAnswer;
 pub use service::Followed;
 pub use session::{listen, session};
-pub(crate) use session::{read_context, runtime};
+pub(crate) use session::{read_context, runtime, shell_word};
 pub use subscribe::Answers;
 
-use crate::context::Context;
+use crate::bind_advice::unbound;
+use crate::context::{Bootstrap, Context};
 use crate::failure::{Exit, Failure};
 use addresses::Addresses;
 use discover::Memory;
@@ -44,6 +51,7 @@ use genesis::fetch_genesis;
 use hypermesh_core::api::{Call, Method, RESPONSE_BYTES_MAX, Request, Response, TraceId};
 use hypermesh_core::base::{MicroCaesar, Mono, SecretKey, UnixMillis, decode, encode};
 use hypermesh_core::state::Genesis;
+use lookups::{Found, Lookups};
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::atomic::AtomicBool;
@@ -68,8 +76,14 @@ pub struct MeshClient {
     bootstrap: Arc<Targets>,
     addresses: Mutex<Addresses>,
     services: Mutex<BTreeMap<String, Arc<Targets>>>,
+    /// Those nodes of the context that it names by their hosts.
+    hosts: Vec<Bootstrap>,
+    /// Whether no node answered the last call.
+    is_lost: AtomicBool,
     /// Whether something was asked that leaves a trace.
     leaves_trace: AtomicBool,
+    /// Whether something was signed that the owner pays for.
+    has_paid: AtomicBool,
     clock: Arc<dyn Clock>,
     memory: Mutex<Memory>,
     /// The newest block time that was proved, and when.
@@ -101,14 +115,13 @@ impl MeshClient {
         let clock = Arc::clone(&env.clock);
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let endpoint = Endpoint::bind(env, any, TransportConfig::default())
-            .map_err(|error| Failure::new(Exit::Failed, format!("{error}: is IPv6 enabled?")))?;
+            .map_err(|error| Failure::new(Exit::Failed, unbound(&error)))?;
         let trace_id = trace.map(|trace| trace.0);
         let config = ClientConfig { attempts_max: ATTEMPTS_MAX, trace_id, ..ClientConfig::default() };
         let stoq = Client::new(&endpoint, config);
-        let bootstrap = Arc::new(Targets::new(bootstrap_targets(context)?));
-        let genesis = fetch_genesis(&stoq, &bootstrap, context.genesis, timeout).await?;
+        let (genesis, bootstrap, found) = begin(&stoq, context, timeout).await?;
         let within = (timeout, clock.now().mono);
-        let addresses = Addresses::find(&stoq, &bootstrap, context, &genesis, within).await;
+        let addresses = Addresses::find(&stoq, &bootstrap, &found, &genesis, within).await;
         bootstrap.add(addresses.targets());
         Ok(Self {
             secret,
@@ -117,10 +130,13 @@ impl MeshClient {
             endpoint,
             stoq,
             genesis,
-            bootstrap,
+            bootstrap: Arc::new(bootstrap),
+            hosts: context.bootstrap.iter().filter(|node| node.address.is_host()).cloned().collect(),
+            is_lost: AtomicBool::new(false),
             addresses: Mutex::new(addresses),
             services: Mutex::default(),
             leaves_trace: AtomicBool::new(false),
+            has_paid: AtomicBool::new(false),
             clock,
             memory: Mutex::default(),
             block_time: Mutex::default(),
@@ -168,15 +184,21 @@ impl MeshClient {
         body: &[u8],
         accept: impl Fn(&[u8]) -> Result<T, Failure>,
     ) -> Result<(T, Trail), Failure> {
+        if self.is_lost.swap(false, Relaxed) {
+            self.follow_addresses().await;
+        }
         let targets = self.service(service).await?;
         if Method::find(service, method).is_none_or(|method| !method.early) {
             self.leaves_trace.store(true, Relaxed);
         }
-        let walked = walk::walk(&self.stoq, &targets, (service, method), body, self.timeout, accept).await?;
-        if !walked.1.is_empty() {
-            self.follow_addresses().await;
+        let walked = walk::walk(&self.stoq, &targets, (service, method), body, self.timeout, accept).await;
+        match &walked {
+            Ok((_, trail)) if trail.is_empty() => {}
+            Ok(_) => self.follow_addresses().await,
+            // Its time is up: the next call looks around first.
+            Err(_) => self.is_lost.store(true, Relaxed),
         }
-        Ok(walked)
+        walked
     }
 
     /// The nodes that a service was found at, found once.
@@ -249,15 +271,39 @@ impl MeshClient {
     }
 }
 
-fn bootstrap_targets(context: &Context) -> Result<Vec<Target>, Failure> {
-    let target = |node: &crate::context::Bootstrap| Target {
-        name: "bootstrap node".into(),
-        peer: Peer { addr: node.address, expect: Expect::Key(node.key) },
-    };
-    match context.bootstrap.is_empty() {
-        true => Err(Failure::new(Exit::Input, "the context lists no bootstrap node: add one")),
-        false => Ok(context.bootstrap.iter().map(target).collect()),
+/// Genesis from the first node of the context that gives it, the nodes to begin with, and where they are. Hosts that are
+/// slow to be found are waited for only where no other node answers.
+async fn begin(
+    stoq: &Client,
+    context: &Context,
+    timeout: Duration,
+) -> Result<(Genesis, Targets, Vec<Found>), Failure> {
+    if context.bootstrap.is_empty() {
+        return Err(Failure::new(Exit::Input, "the context lists no bootstrap node: add one"));
     }
+    let begun = tokio::time::Instant::now();
+    let mut lookups = Lookups::begin(&context.bootstrap);
+    let mut found = lookups.first().await;
+    let bootstrap = Targets::new(bootstrap_targets(&found));
+    bootstrap.note_faults(lookups.faults());
+    let mut genesis = fetch_genesis(stoq, &bootstrap, context.genesis, timeout).await;
+    if genesis.is_err() && lookups.is_under_way() {
+        let more = lookups.rest().await;
+        bootstrap.add(bootstrap_targets(&more));
+        bootstrap.note_faults(lookups.faults());
+        found.extend(more);
+        let left = timeout.saturating_sub(begun.elapsed());
+        genesis = fetch_genesis(stoq, &bootstrap, context.genesis, left).await;
+    }
+    Ok((genesis?, bootstrap, found))
+}
+
+fn bootstrap_targets(found: &[Found]) -> Vec<Target> {
+    let target = |(key, address): &Found| Target {
+        name: "bootstrap node".into(),
+        peer: Peer { addr: *address, expect: Expect::Key(*key) },
+    };
+    found.iter().map(target).collect()
 }
 
 fn malformed((service, method): (&str, &str), fault: &dyn std::fmt::Display) -> Failure {

@@ -10,6 +10,7 @@ use hypermesh_core::state::{
 };
 use hypermesh_core::trust::Question;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// The highest fee rate, in thousandths, at which an operation is paid for where nobody says another limit: ten times the
@@ -62,6 +63,7 @@ impl MeshClient {
         };
         body.fee_max = self.fee_max.unwrap_or_else(|| fee_max_default(&body.action, body.signed_bytes()));
         let operation = body.sign(&self.secret);
+        self.has_paid.store(true, Relaxed);
         // What no mesh takes is the caller's to put right, and needs no answer of a node.
         let checked = operation.clone().check(&self.genesis.hash());
         checked.map(|_| operation).map_err(|fault| Failure::new(Exit::Usage, fault))
@@ -79,11 +81,7 @@ impl MeshClient {
             Some((at, time)) if asked.since(at) < BLOCK_TIME_KEPT => Some(time),
             _ => {
                 let question = Question::Balance { owner: self.secret.public() };
-                let time = self.prove(&question).await.ok().map(|answer| answer.proved.time);
-                if let Some(time) = time {
-                    *self.block_time.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, time));
-                }
-                time
+                self.prove(&question).await.ok().map(|answer| answer.proved.time)
             }
         };
         signing_time(now(), proved)
@@ -124,14 +122,15 @@ mod tests {
     use super::*;
     use hypermesh_core::base::{Digest, PublicKey, SecretKey};
     use hypermesh_core::caesar::{FEE_BYTES_INCLUDED, FEE_PER_BYTE, REGISTER_FEE, TRANSFER_FEE};
-    use hypermesh_core::state::{RegisterName, Transfer};
+    use hypermesh_core::state::{GrantLimits, RegisterName, Transfer};
 
     #[test]
     fn the_default_limit_is_ten_times_the_price_and_the_rent() {
         let owner = PublicKey([7; 32]);
         let transfer = Action::Transfer(Transfer { to: owner, amount: MicroCaesar(1) });
         assert_eq!(fee_max_default(&transfer, 200), MicroCaesar(10 * TRANSFER_FEE.0));
-        let register = Action::RegisterName(RegisterName { name: "a.mesh".parse().unwrap(), owner });
+        let (name, limits) = ("a.mesh".parse().unwrap(), GrantLimits::default());
+        let register = Action::RegisterName(RegisterName { name, owner, limits });
         assert_eq!(fee_max_default(&register, 200), MicroCaesar(10 * REGISTER_FEE.0 + NAME_RENT.0));
         let long = FEE_BYTES_INCLUDED + 1_000;
         let expected = MicroCaesar(10 * (TRANSFER_FEE.0 + 1_000 * FEE_PER_BYTE.0));

@@ -11,6 +11,7 @@ use hypermesh_core::base::{decode, encode};
 use hypermesh_core::caesar::{HistoryHead, Holder};
 use hypermesh_core::state::StateProof;
 use hypermesh_core::trust::{Answer, Proved, Question};
+use std::sync::PoisonError;
 
 /// An answer that was proved, and whose answers were not.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ impl MeshClient {
             question.check(&proof, self.genesis()).map_err(|fault| Failure::new(Exit::NotValid, fault))
         };
         let (proved, trail) = self.walk(what, &body, accept).await?;
+        let asked = self.clock.now().mono;
+        *self.block_time.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, proved.time));
         let age_ms = moment::now().since(proved.time);
         let heartbeat = self.genesis().profile.heartbeat().as_millis();
         let stale = u128::from(age_ms) > heartbeat * u128::from(STALE_HEARTBEATS);

@@ -73,7 +73,7 @@ impl MeshClient {
                     return Err(Failure::new(exit, format!("{name} {service}/{method}: {message}")));
                 }
                 self.note_failed(std::iter::once(&target));
-                trail.add(target, failure_of(&error));
+                trail.missed(target, &error);
             }
             self.forget(name, &asked);
         }

@@ -4,9 +4,10 @@ use super::MeshClient;
 use crate::cli::Global;
 use crate::context::{CONTEXT_VARIABLE, Context, refresh};
 use crate::failure::{Exit, Failure};
-use crate::output::Output;
+use crate::output::{Output, Warning};
 use crate::progress::while_waiting;
 use hypermesh_core::api::TraceId;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
@@ -62,6 +63,7 @@ fn execute<T>(
             None => client,
         };
         let outcome = work(&client).await;
+        let outcome = with_cause(outcome, &client, output).await;
         let followed = client.leaves_trace().then_some(trace);
         let addresses = client.addresses();
         client.close().await;
@@ -85,16 +87,46 @@ fn execute<T>(
     };
     // The calls have the same limit and say better what went wrong, so they come first.
     let limited = async {
-        let grace = Duration::from_millis(500);
-        tokio::time::timeout(timeout.saturating_add(grace), whole).await.unwrap_or_else(|_| {
+        tokio::time::timeout(timeout.saturating_add(GRACE), whole).await.unwrap_or_else(|_| {
             let seconds = global.timeout;
             let message = format!("not done within {seconds} s: give it longer with --timeout");
             Err(Failure::new(Exit::Unreachable, message))
         })
     };
-    match waiting_for {
+    let outcome = match waiting_for {
         Some(what) => runtime.block_on(while_waiting(what, limited)),
         None => runtime.block_on(limited),
+    };
+    // A resolver that does not answer must not keep the command.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The outcome, with the cause of a refusal where that is this machine's clock. Of what was done, what the owner should look
+/// into is told.
+async fn with_cause<T>(
+    outcome: Result<T, Failure>,
+    client: &MeshClient,
+    output: Output,
+) -> Result<T, Failure> {
+    match outcome {
+        Ok(done) => {
+            if let Some(error) = client.suspected_clock_error().await {
+                output.warn(Warning::Clock, format_args!("{error}: set it"));
+            }
+            if let Some(low) = client.low_balance().await {
+                output.warn(Warning::LowBalance, low);
+            }
+            Ok(done)
+        }
+        Err(Failure { exit, message }) if matches!(exit, Exit::Refused | Exit::NotValid) => {
+            let message = match client.clock_error().await {
+                Some(error) => format!("{error}: set it, and run the command again\n  {message}"),
+                None => message,
+            };
+            Err(Failure { exit, message })
+        }
+        failed => failed,
     }
 }
 
@@ -116,12 +148,49 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 /// The context that a command was given.
 pub(crate) fn read_context(global: &Global) -> Result<Context, Failure> {
     let missing = || {
-        let message = format!(
-            "no context: name its file with --context or in {CONTEXT_VARIABLE}; `hypermesh context new` makes one, a devnet writes one into its data folder"
-        );
+        let advice = match nearby() {
+            Some(path) => format!("one lies here:\n  export {CONTEXT_VARIABLE}={}", shell_word(&path)),
+            None => "`hypermesh context new` makes one, a devnet writes one into its data folder".to_owned(),
+        };
+        let message = format!("no context: name its file with --context or in {CONTEXT_VARIABLE}; {advice}");
         Failure::new(Exit::Usage, message)
     };
     // An empty variable is as good as none.
     let path = global.context.as_deref().filter(|path| !path.as_os_str().is_empty());
     Context::read(path.ok_or_else(missing)?)
+}
+
+/// How much longer than its calls a command may take, to find out the cause of what they say.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// A context that lies where whoever types commands is: one of their own, or a devnet's.
+fn nearby() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let places = ["context.toml", "hypermesh-devnet/context.toml"].map(|place| here.join(place));
+    places.into_iter().find(|place| place.is_file())
+}
+
+/// A path as a shell takes it for one word.
+pub(crate) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:@%,".contains(character);
+    match text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell_whatever_is_in_it() {
+        assert_eq!(shell_word(Path::new("/tmp/mesh-1/context.toml")), "/tmp/mesh-1/context.toml");
+        for path in ["/tmp/my mesh/context.toml", "/tmp/it's/$HOME"] {
+            let script = format!("printf %s {}", shell_word(Path::new(path)));
+            let printed = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(printed.stdout).unwrap(), path);
+        }
+    }
 }

@@ -3,16 +3,16 @@
 //! Every method is idempotent (an operation happens once however often it is sent), so asking a second node
 //! after the first fell silent is safe. Trying the same node again is left to the transport.
 
-use super::fault::{failure_of, is_of_the_node};
+use super::fault::{failure_of, is_of_the_node, unanswered};
 use crate::failure::{Exit, Failure};
 use hypermesh_core::api::Method;
 use hypermesh_core::base::PublicKey;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::SocketAddrV6;
+use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use stoq::{CallOptions, Client, Expect, MessageStream, Peer};
+use stoq::{CallError, CallOptions, Client, DialError, Expect, MessageStream, Peer};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -33,15 +33,28 @@ struct Known {
     list: Vec<Target>,
     /// The first of the list answered the last call.
     first_is_live: bool,
+    /// Why hosts led nowhere.
+    faults: Vec<String>,
 }
 
 /// What went wrong at which node.
 #[derive(Default)]
-pub(super) struct Trail(Vec<(Target, Failure)>);
+pub(super) struct Trail {
+    missed: Vec<(Target, Failure)>,
+    /// Whether a node answered, if not what was asked for.
+    reached: bool,
+    /// Why hosts led nowhere.
+    faults: Vec<String>,
+}
 
 impl Targets {
     pub(super) const fn new(list: Vec<Target>) -> Self {
-        Self(Mutex::new(Known { list, first_is_live: false }))
+        Self(Mutex::new(Known { list, first_is_live: false, faults: Vec::new() }))
+    }
+
+    /// Notes why hosts led nowhere, to be told where no node answers.
+    pub(super) fn note_faults(&self, faults: Vec<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).faults = faults;
     }
 
     /// Adds nodes that are not in the list.
@@ -70,7 +83,7 @@ impl Targets {
 
     /// The node that answered the last call.
     pub(super) fn live(&self) -> Option<Target> {
-        let Known { list, first_is_live } = self.known();
+        let Known { list, first_is_live, .. } = self.known();
         list.into_iter().next().filter(|_| first_is_live)
     }
 
@@ -107,9 +120,9 @@ pub(super) async fn walk<T>(
     accept: impl Fn(&[u8]) -> Result<T, Failure>,
 ) -> Result<(T, Trail), Failure> {
     let end = Instant::now() + timeout;
-    let Known { list: mut left, first_is_live } = targets.known();
+    let Known { list: mut left, first_is_live, faults } = targets.known();
     let mut live = (first_is_live && !left.is_empty()).then(|| left.remove(0));
-    let mut trail = Trail(Vec::new());
+    let mut trail = Trail { faults, ..Trail::default() };
     loop {
         let next = match live.take() {
             Some(target) => Some(target),
@@ -126,9 +139,9 @@ pub(super) async fn walk<T>(
                     targets.answered(&target);
                     return Ok((accepted, trail));
                 }
-                Err(failure) => trail.0.push((target.clone(), failure)),
+                Err(failure) => trail.add(target.clone(), failure),
             },
-            Err(error) if is_of_the_node(&error) => trail.0.push((target.clone(), failure_of(&error))),
+            Err(error) if is_of_the_node(&error) => trail.missed(target.clone(), &error),
             Err(error) => {
                 targets.answered(&target);
                 let Failure { exit, message } = failure_of(&error);
@@ -150,8 +163,8 @@ pub(super) async fn open(
     listening: Duration,
 ) -> Result<MessageStream, Failure> {
     let end = Instant::now() + timeout;
-    let mut left = targets.known().list;
-    let mut trail = Trail(Vec::new());
+    let Known { list: mut left, faults, .. } = targets.known();
+    let mut trail = Trail { faults, ..Trail::default() };
     while let Some(target) = first_to_answer(stoq, &mut left, end, &mut trail).await {
         let options = CallOptions::once(listening);
         match stoq.stream(&target.peer, service, method, body.to_vec(), options).await {
@@ -160,7 +173,7 @@ pub(super) async fn open(
                 return Ok(stream);
             }
             Err(error) => {
-                trail.0.push((target.clone(), failure_of(&error)));
+                trail.missed(target.clone(), &error);
                 targets.failed(&target);
             }
         }
@@ -182,7 +195,8 @@ pub(super) async fn first_to_answer(
         pings.spawn(async move {
             sleep(STAGGER * turn).await;
             let deadline = end.saturating_duration_since(Instant::now()).min(PING_TIMEOUT);
-            let outcome = stoq.reach(&target.peer, deadline).await;
+            let reached = stoq.reach(&target.peer, deadline).await;
+            let outcome = reached.map_err(|error| unanswered(error, target.peer.addr, deadline));
             (target, outcome)
         });
     }
@@ -191,7 +205,7 @@ pub(super) async fn first_to_answer(
         left.retain(|other| *other != target);
         match outcome {
             Ok(()) => return Some(target),
-            Err(error) => trail.0.push((target, failure_of(&error))),
+            Err(error) => trail.missed(target, &error),
         }
     }
     None
@@ -200,17 +214,31 @@ pub(super) async fn first_to_answer(
 impl Trail {
     /// Whether nothing went wrong.
     pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.missed.is_empty()
     }
 
-    /// Notes what went wrong at a node.
+    /// Notes what was wrong with a node's answer.
     pub(super) fn add(&mut self, target: Target, failure: Failure) {
-        self.0.push((target, failure));
+        self.reached = true;
+        self.missed.push((target, failure));
+    }
+
+    /// Notes why a node gave no answer.
+    pub(super) fn missed(&mut self, target: Target, error: &CallError) {
+        let failure = match error {
+            CallError::Dial(DialError::Timeout { addr, .. }) => match unroutable(*addr) {
+                Some(reason) => Failure::new(Exit::Unreachable, reason),
+                None => failure_of(error),
+            },
+            _ => failure_of(error),
+        };
+        self.reached |= !matches!(error, CallError::Dial(_));
+        self.missed.push((target, failure));
     }
 
     /// Whose answers were refused, and why, a line each.
     pub(super) fn refused(&self) -> Vec<String> {
-        let refused = self.0.iter().filter(|(_, failure)| failure.exit == Exit::NotValid);
+        let refused = self.missed.iter().filter(|(_, failure)| failure.exit == Exit::NotValid);
         let told = refused
             .map(|(target, failure)| format!("{} at {}: {}", target.name, target.peer.addr, failure.message));
         told.collect()
@@ -218,18 +246,29 @@ impl Trail {
 
     /// What to say when every node failed: what each of them did, and the exit code that says most.
     pub(super) fn failure(self, (service, method): (&str, &str)) -> Failure {
-        let told = self.0.iter().find(|(_, failure)| failure.exit != Exit::Unreachable);
+        let told = self.missed.iter().find(|(_, failure)| failure.exit != Exit::Unreachable);
         let exit = told.map_or(Exit::Unreachable, |(_, failure)| failure.exit);
-        let mut message = format!("{service}/{method}: no node gave an answer");
-        for (target, failure) in &self.0 {
+        let outcome = if self.reached { "no node gave an answer" } else { "no node could be reached" };
+        let mut message = format!("{service}/{method}: {outcome}");
+        for (target, failure) in &self.missed {
             let told = write!(message, "\n  {} at {}: {}", target.name, target.peer.addr, failure.message);
             told.expect("writing into a string does not fail");
+        }
+        for fault in &self.faults {
+            write!(message, "\n  {fault}").expect("writing into a string does not fail");
         }
         if exit == Exit::Unreachable {
             message.push_str("\ncheck that the mesh runs, or give it longer with --timeout");
         }
         Failure::new(exit, message)
     }
+}
+
+/// Why this machine has no way to an address, if it has none. Nothing is sent.
+fn unroutable(addr: SocketAddrV6) -> Option<String> {
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).and_then(|socket| socket.connect(addr));
+    let error = socket.err()?;
+    Some(format!("this machine has no way to {addr}: {error}: has it an IPv6 address, and a route there?"))
 }
 
 /// The most nodes of a list, with those that were added to it.

@@ -7,12 +7,18 @@ use crate::failure::{Exit, Failure};
 use rustix::process::{Pid, kill_process};
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::net::SocketAddrV6;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 use tokio::process::{Child, Command};
 
-/// Tells the command where the first node answers plain DNS, as `[ADDRESS]:PORT`.
+/// Tells the command where the first node answers plain DNS, in the words that dig and kdig take: `@ADDRESS -p PORT`.
 pub const DNS_VARIABLE: &str = "HYPERMESH_DNS";
+
+/// Where plain DNS is answered, as dig takes it.
+pub(super) fn dig_words(address: SocketAddrV6) -> String {
+    format!("@{} -p {}", address.ip(), address.port())
+}
 
 /// Starts the command: with the mesh's context and DNS in its environment, and this program in its path.
 pub(super) fn start(folder: &DevnetFolder, command: &[OsString]) -> Result<Child, Failure> {
@@ -22,7 +28,7 @@ pub(super) fn start(folder: &DevnetFolder, command: &[OsString]) -> Result<Child
     Command::new(program)
         .args(arguments)
         .env(CONTEXT_VARIABLE, folder.context())
-        .env(DNS_VARIABLE, folder.dns(1).to_string())
+        .env(DNS_VARIABLE, dig_words(folder.dns(1)))
         .env("PATH", path()?)
         .kill_on_drop(true)
         .spawn()
@@ -80,7 +86,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = DevnetFolder::open(temporary.path(), None, None).unwrap();
         let script =
-            "test \"$HYPERMESH_CONTEXT\" = \"$0\" && test \"$HYPERMESH_DNS\" = '[::1]:7501' && exit 9";
+            "test \"$HYPERMESH_CONTEXT\" = \"$0\" && test \"$HYPERMESH_DNS\" = '@::1 -p 7501' && exit 9";
         let words = ["sh".into(), "-c".into(), script.into(), folder.context().into_os_string()];
         let status = start(&folder, &words).unwrap().wait().await.unwrap();
         assert_eq!(exit_number(status), 9);

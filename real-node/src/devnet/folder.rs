@@ -2,7 +2,7 @@
 
 use crate::data::{NodeFolder, make_private_folder};
 use crate::failure::{Exit, Failure};
-use crate::file::{self, Access};
+use crate::file::{self, Access, failed};
 use hypermesh_core::state::{VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -42,44 +42,90 @@ struct Layout {
 }
 
 impl DevnetFolder {
-    /// Opens a devnet's folder, and makes it at the first start.
+    /// Looks at a devnet's folder, which need not be there before the first start. Changes nothing: what is asked for is
+    /// fixed by [`Self::fix`], once it is known that the mesh can listen there.
     ///
     /// # Errors
     /// If what is asked for is impossible, or not what was chosen at the first start.
     pub fn open(path: &Path, validators: Option<u16>, base_port: Option<u16>) -> Result<Self, Failure> {
-        let fault =
-            |what: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("{}: {what}", path.display()));
         let asked = Layout {
             validators: validators.unwrap_or(VALIDATORS_DEFAULT),
             base_port: base_port.unwrap_or(BASE_PORT_DEFAULT),
         };
         asked.check()?;
-        make_private_folder(path)?;
         // The context names the folder's files to processes that run elsewhere.
-        let path = path.canonicalize().map_err(|error| fault(&error))?;
-        let layout_file = path.join("devnet.toml");
-        if !layout_file.exists() {
-            let text = toml::to_string(&asked).map_err(|error| fault(&error))?;
-            file::write(&layout_file, text.as_bytes(), Access::Public)?;
-            return Ok(Self { path, layout: asked });
+        let path = std::path::absolute(path).map_err(|error| failed(path, &error))?;
+        let folder = Self { path, layout: asked };
+        match folder.chosen()? {
+            Some(layout) if validators.is_some_and(|asked| asked != layout.validators) => {
+                Err(folder.taken(layout))
+            }
+            Some(layout) if base_port.is_some_and(|asked| asked != layout.base_port) => {
+                Err(folder.taken(layout))
+            }
+            Some(layout) => Ok(Self { layout, ..folder }),
+            None => Ok(folder),
         }
-        let text = file::read_text(&layout_file, LAYOUT_BYTES_MAX)?;
+    }
+
+    /// Makes the folder, if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn create(&self) -> Result<(), Failure> {
+        make_private_folder(&self.path)
+    }
+
+    /// Writes down what was chosen, for all later starts.
+    ///
+    /// # Errors
+    /// If it cannot be written, or something else was chosen meanwhile.
+    pub fn fix(&self) -> Result<(), Failure> {
+        match self.chosen()? {
+            Some(layout) if layout == self.layout => Ok(()),
+            Some(layout) => Err(self.taken(layout)),
+            None => {
+                let path = self.layout_file();
+                let text = toml::to_string(&self.layout).map_err(|error| failed(&path, &error))?;
+                file::write(&path, text.as_bytes(), Access::Public)
+            }
+        }
+    }
+
+    /// What an earlier start chose, if there was one.
+    fn chosen(&self) -> Result<Option<Layout>, Failure> {
+        let path = self.layout_file();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = file::read_text(&path, LAYOUT_BYTES_MAX)?;
         let layout: Layout = toml::from_str(&text)
-            .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", layout_file.display())))?;
+            .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))?;
         layout.check()?;
-        if validators.is_some_and(|asked| asked != layout.validators)
-            || base_port.is_some_and(|asked| asked != layout.base_port)
-        {
-            let message = format!(
-                "{} holds a devnet of {} validators at base port {}, which genesis fixed: leave the options out, \
-                 or choose another --data-dir",
-                path.display(),
-                layout.validators,
-                layout.base_port
-            );
-            return Err(Failure::new(Exit::Usage, message));
-        }
-        Ok(Self { path, layout })
+        Ok(Some(layout))
+    }
+
+    fn taken(&self, layout: Layout) -> Failure {
+        let (path, Layout { validators, base_port }) = (self.path.display(), layout);
+        let or_else = match self.genesis().exists() {
+            true => "",
+            false => ", or remove it: its mesh was never made",
+        };
+        let message = format!(
+            "{path} holds a devnet of {validators} validators at base port {base_port}, which its first start fixed: \
+             leave the options out, or choose another --data-dir{or_else}"
+        );
+        Failure::new(Exit::Usage, message)
+    }
+
+    fn layout_file(&self) -> PathBuf {
+        self.path.join("devnet.toml")
+    }
+
+    /// Whether it was chosen already where the mesh listens.
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        self.layout_file().exists()
     }
 
     /// The numbers of the nodes, from 1.
@@ -169,7 +215,12 @@ mod tests {
     fn what_the_first_start_chose_holds_for_the_next() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("devnet");
+        let looked = DevnetFolder::open(&path, None, Some(7000)).unwrap();
+        assert!(!path.exists() && looked.stoq(1).port() == 7001, "looking fixes nothing");
         let first = DevnetFolder::open(&path, Some(5), Some(9000)).unwrap();
+        first.create().unwrap();
+        first.fix().unwrap();
+        assert!(looked.fix().is_err(), "another start was first");
         assert_eq!(first.stoq(5).port(), 9005);
         assert_eq!(first.dns(1).port(), 9101);
         assert_eq!(DevnetFolder::open(&path, None, None).unwrap(), first);

@@ -3,6 +3,7 @@
 
 use super::DevnetFolder;
 use super::watch::{NodeView, Nodes};
+use crate::output::Output;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ const TICK: Duration = Duration::from_millis(120);
 
 /// What a person sees.
 pub(super) struct Live {
+    output: Output,
     terminal: bool,
     bars: MultiProgress,
     /// The mesh as a whole: what it waits for, and then how it is.
@@ -24,12 +26,13 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(folder: &DevnetFolder) -> Self {
+    pub(super) fn new(folder: &DevnetFolder, output: Output) -> Self {
         let bars = MultiProgress::new();
         let mesh = bars.add(ProgressBar::new_spinner());
         restyle(&mesh, "{spinner:.cyan} {msg}");
         let ports = folder.numbers().map(|number| (folder.stoq(number).port(), folder.dns(number).port()));
         Self {
+            output,
             terminal: std::io::stderr().is_terminal(),
             bars,
             mesh,
@@ -42,7 +45,7 @@ impl Live {
 
     /// Says something that stays.
     pub(super) fn tell(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{text}"));
+        self.bars.suspend(|| self.output.tell(text));
     }
 
     /// Says what the mesh waits for.
@@ -52,7 +55,7 @@ impl Live {
             self.mesh.enable_steady_tick(TICK);
             self.mesh.set_message(line);
         } else if self.is_news(&line) {
-            eprintln!("{line}");
+            self.output.tell(line);
         }
     }
 
@@ -69,7 +72,7 @@ impl Live {
         if !self.terminal {
             if self.is_news(&line) || self.last_at.elapsed() > PLAIN_PERIOD {
                 self.last_at = Instant::now();
-                eprintln!("height {height}  {line}");
+                self.output.tell(format_args!("height {height}  {line}"));
             }
             return;
         }

@@ -22,6 +22,8 @@ mod watch;
 pub use command::DNS_VARIABLE;
 pub use folder::{DevnetFolder, VALIDATORS_DEFAULT};
 
+use crate::client::shell_word;
+use crate::context::CONTEXT_VARIABLE;
 use crate::data::PidFile;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -69,9 +71,15 @@ struct Mesh<'a> {
 /// # Errors
 /// If the mesh cannot be started.
 pub fn run(folder: &DevnetFolder, command: &[OsString], output: Output) -> Result<ExitCode, Failure> {
+    // Nothing is left behind that would hold the next start to ports that are not free.
+    if !folder.is_fixed() {
+        ports::check(folder)?;
+    }
+    folder.create()?;
     let _mark = PidFile::create(&folder.pid())?;
     ports::check(folder)?;
-    let genesis = prepare::prepare(folder)?;
+    folder.fix()?;
+    let genesis = prepare::prepare(folder, output)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -81,7 +89,7 @@ pub fn run(folder: &DevnetFolder, command: &[OsString], output: Output) -> Resul
         let mut mesh = Mesh {
             folder,
             watch: Watch::new(folder, &genesis)?,
-            live: Live::new(folder),
+            live: Live::new(folder, output),
             children: Children::default(),
         };
         let outcome = mesh.lead(&genesis, command, output, &mut signals).await;
@@ -111,13 +119,13 @@ impl Mesh<'_> {
             (Err(_), true) => return Ok(ExitCode::SUCCESS),
             (Err(stopped), false) => return Ok(stopped.exit_code()),
         }
+        self.live.tell(&self.usage(genesis, command));
         if !patient {
             return self.run_command(command, signals).await;
         }
         if output.json {
             output.print(&self.ready(genesis), |_| String::new())?;
         }
-        self.live.tell(&self.usage(genesis));
         tokio::select! {
             biased;
             _ = signals.next() => Ok(ExitCode::SUCCESS),
@@ -206,18 +214,25 @@ impl Mesh<'_> {
         }
     }
 
-    fn usage(&self, genesis: &Genesis) -> String {
-        let dns = self.folder.dns(1).port();
-        let (first, last) = (dns, dns + self.folder.validators() - 1);
+    /// What to type now: where the mesh was started, or in the command that it was started for, which has the variables.
+    fn usage(&self, genesis: &Genesis, command: &[OsString]) -> String {
+        let (first, last) = (self.folder.dns(1).port(), self.folder.dns(self.folder.validators()).port());
+        let (stops, given) = match command.first() {
+            Some(program) => (
+                format!("it stops when {} ends", program.to_string_lossy()),
+                ", which has both of these variables",
+            ),
+            None => ("Ctrl-C stops it".to_owned(), ""),
+        };
         format!(
-            "the mesh is ready: {} validators, zone {}; Ctrl-C stops it. In another terminal:\n  \
-             export {}={}\n  \
+            "the mesh is ready: {} validators, zone {}; {stops}{given}. In another terminal:\n  \
+             export {CONTEXT_VARIABLE}={} {DNS_VARIABLE}='{}'\nTo begin with:\n  \
              hypermesh cert issue web.demo.hypermesh --out web/\n  \
-             dig @::1 -p {dns} web.demo.hypermesh AAAA     (DNS at ports {first} to {last})",
+             dig ${DNS_VARIABLE} web.demo.hypermesh AAAA     (DNS at ports {first} to {last})",
             self.folder.validators(),
             genesis.zone,
-            crate::context::CONTEXT_VARIABLE,
-            self.folder.context().display(),
+            shell_word(&self.folder.context()),
+            command::dig_words(self.folder.dns(1)),
         )
     }
 }

@@ -1,16 +1,17 @@
 //! Whether the ports are free, found out before anything is started.
 
 use super::DevnetFolder;
+use crate::bind_advice::Cause;
 use crate::failure::{Exit, Failure};
 use std::io;
 use std::net::{SocketAddrV6, TcpListener, UdpSocket};
 
-/// Refuses to start where another process listens.
+/// Refuses to start where the nodes could not listen.
 ///
 /// # Errors
 /// With the ports that are taken, and by whom as far as can be told.
 pub(super) fn check(folder: &DevnetFolder) -> Result<(), Failure> {
-    let mut taken = Vec::new();
+    let (mut taken, mut causes) = (Vec::new(), Vec::new());
     for number in folder.numbers() {
         let (stoq, dns) = (folder.stoq(number), folder.dns(number));
         let attempts =
@@ -22,17 +23,22 @@ pub(super) fn check(folder: &DevnetFolder) -> Result<(), Failure> {
             let process =
                 process.map_or_else(String::new, |pid| format!("; {name}/node.pid names process {pid}"));
             taken.push(format!("{address} ({transport}, {what} of {name}): {error}{process}"));
+            causes.push(Cause::of(&error));
         }
     }
     if taken.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "the mesh cannot listen at\n  {}\nstop what listens there, or begin another mesh elsewhere with --base-port and \
-         --data-dir",
-        taken.join("\n  ")
-    );
-    Err(Failure::new(Exit::Failed, message))
+    // Where ports are taken, and nothing else is wrong, others will do.
+    let other = causes.iter().copied().find(|cause| *cause != Cause::InUse);
+    let advice = match (other, folder.is_fixed()) {
+        (Some(cause), _) => cause.advice(),
+        (None, true) => {
+            "stop what listens there, or begin another mesh elsewhere with --base-port and --data-dir"
+        }
+        (None, false) => "stop what listens there, or choose other ports with --base-port",
+    };
+    Err(Failure::new(Exit::Failed, format!("the mesh cannot listen at\n  {}\n{advice}", taken.join("\n  "))))
 }
 
 fn udp(address: SocketAddrV6) -> io::Result<()> {

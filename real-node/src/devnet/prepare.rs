@@ -9,6 +9,7 @@ use crate::genesis_file::{GenesisPlan, ValidatorFile, read_genesis, write_genesi
 use crate::init_node::initialise;
 use crate::moment;
 use crate::node_config::NodeConfigFile;
+use crate::output::Output;
 use crate::plot_progress::PlotBars;
 use crate::roles::Roles;
 use hypermesh_core::base::{MicroCaesar, Profile, PublicKey};
@@ -42,11 +43,11 @@ const fn caesar(amount: u64) -> MicroCaesar {
 ///
 /// # Errors
 /// If the disk does not allow it, or holds something else.
-pub(super) fn prepare(folder: &DevnetFolder) -> Result<Genesis, Failure> {
+pub(super) fn prepare(folder: &DevnetFolder, output: Output) -> Result<Genesis, Failure> {
     if folder.genesis().exists() {
         return read_genesis(&folder.genesis());
     }
-    let validators = make_nodes(folder)?;
+    let validators = make_nodes(folder, output)?;
     let owner = read_or_create_key(&folder.owner_key())?.public();
     let genesis = plan(validators, owner).build()?;
     write_context(folder, &genesis)?;
@@ -56,8 +57,8 @@ pub(super) fn prepare(folder: &DevnetFolder) -> Result<Genesis, Failure> {
 }
 
 /// Makes the nodes, as many at a time as there are processors.
-fn make_nodes(folder: &DevnetFolder) -> Result<Vec<ValidatorFile>, Failure> {
-    let bars = PlotBars::default();
+fn make_nodes(folder: &DevnetFolder, output: Output) -> Result<Vec<ValidatorFile>, Failure> {
+    let bars = PlotBars::new(output);
     let numbers = Mutex::new(folder.numbers());
     let next = || numbers.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
@@ -91,6 +92,7 @@ fn node_config(folder: &DevnetFolder, number: u16) -> NodeConfigFile {
         dns: Some(folder.dns(number)),
         genesis: "../genesis.json".into(),
         metrics_file: None,
+        dns_limits: Default::default(),
         roles: Roles::default(),
         peers: BTreeMap::new(),
     }
@@ -131,7 +133,8 @@ fn records() -> Vec<SetRecords> {
 fn write_context(folder: &DevnetFolder, genesis: &Genesis) -> Result<(), Failure> {
     let mut nodes: Vec<_> = genesis.validators.iter().collect();
     nodes.sort_by_key(|node| node.address.port());
-    let bootstrap = |node: &&GenesisValidator| Bootstrap { address: node.address, key: node.member.key };
+    let bootstrap =
+        |node: &&GenesisValidator| Bootstrap { address: node.address.into(), key: node.member.key };
     let key_file = folder.owner_key();
     let context = Context {
         genesis: genesis.hash(),
@@ -189,7 +192,7 @@ mod tests {
         let context = Context::read(&folder.context()).unwrap();
         assert_eq!(context.genesis, genesis.hash());
         assert_eq!(context.key().unwrap().public(), owner.public());
-        let addresses: Vec<_> = context.bootstrap.iter().map(|node| node.address).collect();
-        assert_eq!(addresses, folder.numbers().map(|number| folder.stoq(number)).collect::<Vec<_>>());
+        let addresses: Vec<_> = context.bootstrap.into_iter().map(|node| node.address).collect();
+        assert_eq!(addresses, folder.numbers().map(|number| folder.stoq(number).into()).collect::<Vec<_>>());
     }
 }

@@ -42,7 +42,7 @@ impl Watch {
                 let file = folder.genesis();
                 Failure::new(Exit::Input, format!("{}: it lists no validator {name}", file.display()))
             })?;
-            nodes.push(Bootstrap { address: validator.address, key: validator.member.key });
+            nodes.push(Bootstrap { address: validator.address.into(), key: validator.member.key });
             names.push(name);
         }
         Ok(Self { probe: Probe::new()?, names, nodes })

@@ -1,14 +1,51 @@
 //! What a DNS listener has done, in numbers.
 
+use super::class::RateClass;
+use super::connections::Eviction;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Numbers for each transport.
+/// Numbers for each transport, and of what is limited.
 #[derive(Debug, Default)]
 pub struct DnsCounters {
     /// Over UDP.
     pub udp: DnsTally,
     /// Over TCP.
     pub tcp: DnsTally,
+    limited: [AtomicU64; RateClass::ALL.len()],
+    connections: AtomicU64,
+    evicted: [AtomicU64; Eviction::ALL.len()],
+}
+
+impl DnsCounters {
+    pub(super) fn count_limited(&self, class: RateClass) {
+        self.limited[class as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_connection(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_eviction(&self, reason: Eviction) {
+        self.evicted[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Queries over UDP past their prefix's rate of this class: answered with a truncated response, or not at all.
+    #[must_use]
+    pub fn limited(&self, class: RateClass) -> u64 {
+        self.limited[class as usize].load(Ordering::Relaxed)
+    }
+
+    /// TCP connections that were taken.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// TCP connections that were closed to make room for others.
+    #[must_use]
+    pub fn evicted(&self, reason: Eviction) -> u64 {
+        self.evicted[reason as usize].load(Ordering::Relaxed)
+    }
 }
 
 /// Numbers of one transport. They only grow.
@@ -18,8 +55,6 @@ pub struct DnsTally {
     truncated: AtomicU64,
     dropped: AtomicU64,
     errors: AtomicU64,
-    connections: AtomicU64,
-    limited: AtomicU64,
 }
 
 /// The response code in a message's header (RFC 1035 §4.1.1). The upper bits that EDNS adds are not looked
@@ -88,14 +123,6 @@ impl DnsTally {
         self.errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_connection(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_limited(&self) {
-        self.limited.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Responses with this code.
     #[must_use]
     pub fn responses(&self, kind: ResponseKind) -> u64 {
@@ -118,17 +145,5 @@ impl DnsTally {
     #[must_use]
     pub fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
-    }
-
-    /// Connections that were taken; none over UDP.
-    #[must_use]
-    pub fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Queries that came past their prefix's rate, and connections past its share.
-    #[must_use]
-    pub fn limited(&self) -> u64 {
-        self.limited.load(Ordering::Relaxed)
     }
 }

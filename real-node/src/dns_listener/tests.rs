@@ -1,8 +1,12 @@
+mod limits;
+
+use super::connections::ActivityCell;
+use super::tcp::Connection;
 use super::*;
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType, Soa, ZoneTable, answer};
 use std::net::Ipv6Addr;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::oneshot;
@@ -48,23 +52,24 @@ fn answerer() -> Answerer {
 struct Served {
     address: SocketAddr,
     counters: Arc<DnsCounters>,
+    limits: watch::Sender<DnsLimits>,
     stop: oneshot::Sender<()>,
     done: JoinHandle<()>,
 }
 
 impl Served {
     async fn start() -> Self {
-        Self::start_with(PrefixLimits::default()).await
+        Self::start_with(DnsLimits::default()).await
     }
 
-    async fn start_with(limits: PrefixLimits) -> Self {
+    async fn start_with(limits: DnsLimits) -> Self {
         let listener = DnsListener::bind((Ipv6Addr::LOCALHOST, 0).into()).await.unwrap();
-        let listener = listener.with_limits(limits);
+        let (limits, newest) = watch::channel(limits);
         let (address, counters) = (listener.address(), listener.counters());
         let (stop, stopped) = oneshot::channel();
         let until = async { stopped.await.unwrap_or_default() };
-        let done = tokio::spawn(listener.serve(answerer(), until));
-        Self { address, counters, stop, done }
+        let done = tokio::spawn(listener.serve(answerer(), newest, until));
+        Self { address, counters, limits, stop, done }
     }
 
     /// What dig prints.
@@ -175,7 +180,7 @@ async fn dig_comes_back_over_tcp_for_an_answer_that_was_truncated() {
     let printed = served.dig("big.hypermesh TXT").await;
     assert!(printed.contains("Truncated, retrying in TCP mode"), "{printed}");
     assert!(printed.contains("ANSWER: 30"), "{printed}");
-    let DnsCounters { udp, tcp } = &*served.counters;
+    let DnsCounters { udp, tcp, .. } = &*served.counters;
     assert_eq!((udp.truncated(), tcp.responses(ResponseKind::NoError), tcp.truncated()), (1, 1, 0));
 }
 
@@ -264,110 +269,6 @@ async fn a_frame_past_the_bound_or_without_a_query_closes_the_connection() {
     assert_eq!(served.counters.tcp.dropped(), 2);
 }
 
-#[tokio::test]
-async fn connections_past_the_bound_wait_until_one_is_closed() {
-    let served = Served::start().await;
-    let mut held = Vec::new();
-    for id in 0..u16::try_from(CONNECTIONS_MAX).unwrap() {
-        let mut stream = served.connect().await;
-        stream.write_all(&framed(&query(id))).await.unwrap();
-        assert_eq!(next_id(&mut stream).await, id);
-        held.push(stream);
-    }
-    let mut waiting = served.connect().await;
-    waiting.write_all(&framed(&query(9))).await.unwrap();
-    for stream in &mut held {
-        stream.write_all(&framed(&query(1))).await.unwrap();
-        assert_eq!(next_id(stream).await, 1);
-    }
-    assert_eq!(served.counters.tcp.connections(), CONNECTIONS_MAX as u64);
-    drop(held.pop());
-    assert_eq!(next_id(&mut waiting).await, 9);
-    assert_eq!(served.counters.tcp.connections(), CONNECTIONS_MAX as u64 + 1);
-}
-
-/// Bounds that hold for these tests' own addresses too, and that one response a minute refills.
-const TIGHT: PrefixLimits =
-    PrefixLimits { responses_per_second_max: 1, responses_burst_max: 10, connections_max: 4, loopback: true };
-
-#[tokio::test]
-async fn a_flood_over_udp_wins_its_burst_and_then_nothing_longer_than_itself() {
-    let served = Served::start_with(TIGHT).await;
-    let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).await.unwrap();
-    socket.connect(served.address).await.unwrap();
-    let asked = question(7, &["big", "hypermesh"], 16);
-    let (mut sent, mut whole, mut short) = (0_usize, 0_usize, 0_usize);
-    let mut response = [0; 2000];
-    while short < 20 {
-        socket.send(&asked).await.unwrap();
-        sent += 1;
-        assert!(sent < 10_000);
-        while let Ok(Ok(length)) = timeout(Duration::from_millis(20), socket.recv(&mut response)).await {
-            let question_alone = response[6..12] == [0; 6] && response[..2] == [0, 7];
-            if response[2] & 2 != 0 && length == asked.len() && question_alone {
-                short += 1;
-            } else {
-                whole += 1;
-            }
-        }
-    }
-    // A big answer is truncated in any case, but with SOA or records; none of those past the burst has any.
-    assert!(whole + short < sent, "{whole} and {short} of {sent}");
-    assert!(served.counters.udp.limited() >= 20);
-}
-
-#[tokio::test]
-async fn a_client_past_its_rate_gets_its_answer_over_tcp() {
-    let served = Served::start_with(TIGHT).await;
-    let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).await.unwrap();
-    socket.connect(served.address).await.unwrap();
-    let mut response = [0; 2000];
-    let told = async {
-        loop {
-            socket.send(&query(3)).await.unwrap();
-            let received = timeout(Duration::from_millis(20), socket.recv(&mut response)).await;
-            if received.is_ok() && response[2] & 2 != 0 {
-                return;
-            }
-        }
-    };
-    timeout(Duration::from_secs(20), told).await.expect("one past the rate is told to come over TCP");
-    let mut stream = served.connect().await;
-    stream.write_all(&framed(&query(4))).await.unwrap();
-    assert_eq!(next_id(&mut stream).await, 4);
-    assert_eq!(served.counters.tcp.responses(ResponseKind::NoError), 1);
-}
-
-#[tokio::test]
-async fn connections_of_a_prefix_past_its_share_are_closed_and_the_others_go_on() {
-    let served = Served::start_with(TIGHT).await;
-    let mut held = Vec::new();
-    for id in 0..4 {
-        let mut stream = served.connect().await;
-        stream.write_all(&framed(&query(id))).await.unwrap();
-        assert_eq!(next_id(&mut stream).await, id);
-        held.push(stream);
-    }
-    let mut refused = served.connect().await;
-    assert!(is_closed(&mut refused).await);
-    assert_eq!(served.counters.tcp.limited(), 1);
-    for stream in &mut held {
-        stream.write_all(&framed(&query(9))).await.unwrap();
-        assert_eq!(next_id(stream).await, 9);
-    }
-    drop(held.pop());
-    // The place is free as soon as the server has seen the end.
-    let admitted = async {
-        loop {
-            let mut stream = served.connect().await;
-            if stream.write_all(&framed(&query(5))).await.is_ok() && try_next_id(&mut stream).await.is_ok() {
-                return;
-            }
-        }
-    };
-    timeout(Duration::from_secs(20), admitted).await.unwrap();
-}
-
 // In the tests that follow time is virtual: when every task waits, it jumps to the next timer.
 
 #[tokio::test(start_paused = true)]
@@ -387,7 +288,8 @@ async fn a_client_that_says_nothing_or_half_a_query_is_cut_off() {
 fn connection(bytes: usize) -> (DuplexStream, Arc<DnsCounters>, JoinHandle<()>, watch::Sender<()>) {
     let (client, server) = tokio::io::duplex(bytes);
     let counters = Arc::<DnsCounters>::default();
-    let connection = Connection { answer: answerer(), counters: Arc::clone(&counters) };
+    let activity = ActivityCell::accepted();
+    let connection = Connection { answer: answerer(), counters: Arc::clone(&counters), activity };
     let (stopping, stopped) = watch::channel(());
     (client, counters, tokio::spawn(connection.serve(server, stopped)), stopping)
 }

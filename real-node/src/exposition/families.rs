@@ -284,9 +284,14 @@ pub(super) const FAMILIES: &[Family] = &[
     counter(
         "trustchain_dns_limited",
         Unit::None,
-        "queries past their prefix's rate and connections past its share, by `transport`",
+        "queries over UDP past their prefix's rate, by `class`: positive, nodata, nxdomain, error, referral, all",
     ),
     counter("trustchain_dns_connections", Unit::None, "TCP connections taken"),
+    counter(
+        "trustchain_dns_evicted",
+        Unit::None,
+        "TCP connections closed to make room for others, by `limit`: prefix, all, descriptors",
+    ),
     gauge("caesar_node_balance", Unit::MicroCaesar, "what the node's own account holds"),
     gauge("caesar_node_stake", Unit::MicroCaesar, "what the node has at stake"),
     gauge("caesar_stake_minimum", Unit::MicroCaesar, "what it must have at stake to submit anything"),

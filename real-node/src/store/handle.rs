@@ -65,6 +65,11 @@ impl Handle {
         self.mark = Some(mark);
     }
 
+    /// Closes a database that has no mark.
+    pub(super) fn close(mut self) -> Result<(), redb::DatabaseError> {
+        self.database.take().map_or(Ok(()), Database::close)
+    }
+
     pub(super) const fn database(&self) -> &Database {
         self.database.as_ref().expect("a database is closed with its handle only")
     }

@@ -2,11 +2,11 @@
 
 use crate::context::Bootstrap;
 use crate::failure::Failure;
+use crate::node_address::NodeAddress;
 use hypermesh_core::api::{CertificateSummary, Condition, Counters, NodeStatus, STALE_HEARTBEATS, Unmet};
 use hypermesh_core::base::{Height, UnixMillis};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddrV6;
 use std::time::{Duration, Instant};
 
 /// A block's time this far from this machine's clock, with no standstill told of, means that a clock is wrong.
@@ -89,7 +89,7 @@ pub struct NodeLine {
     /// Its name.
     pub name: String,
     /// Where genesis says that it is.
-    pub address: SocketAddrV6,
+    pub address: NodeAddress,
     /// How it is, if it says so.
     pub status: Option<NodeStatus>,
     /// How long its answer took, in microseconds.
@@ -201,7 +201,7 @@ impl NodeLine {
         let counted = |service, name| answer.map_or(0, |seen| seen.counted(service, name));
         Self {
             name: name.to_owned(),
-            address: node.address,
+            address: node.address.clone(),
             status: answer.map(|seen| seen.status.clone()),
             answer_us: answer.map(|seen| u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX)),
             signed: counted("trustchain", "certificates_signed_total"),

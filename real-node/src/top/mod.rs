@@ -20,7 +20,6 @@ use crate::probe::Probe;
 use frame::{Sample, Seen};
 use hypermesh_core::api::{CertificateListRequest, CertificateSummary};
 use hypermesh_core::base::UnixMillis;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -48,7 +47,7 @@ pub struct Options {
 /// If the terminal cannot be drawn on.
 pub async fn run(client: &MeshClient, options: Options, output: Output) -> Result<(), Failure> {
     let mut watcher = Watcher::new(client)?;
-    let outcome = if output.json || options.once || !std::io::stdout().is_terminal() {
+    let outcome = if output.json || options.once || !output.is_terminal() {
         plain::run(&mut watcher, options, output).await
     } else {
         screen::run(&mut watcher, options).await
@@ -70,7 +69,7 @@ struct Watcher<'a> {
 impl<'a> Watcher<'a> {
     fn new(client: &'a MeshClient) -> Result<Self, Failure> {
         let nodes = client.genesis().validators.iter().map(|validator| {
-            let node = Bootstrap { address: client.address_of(validator), key: validator.member.key };
+            let node = Bootstrap { address: client.address_of(validator).into(), key: validator.member.key };
             (validator.name.clone(), node)
         });
         let mut nodes: Vec<_> = nodes.collect();

@@ -4,7 +4,7 @@
 //! What it does not show: that the node is not behind. A node that is cut off answers from what it has, and says how old
 //! that is; whether it may still be asked is for whoever asks.
 
-use super::{Chain, Given, Violation};
+use super::{Chain, Given, Violation, record_list};
 use hypermesh_core::api::{
     Balance, BalanceRequest, BlockProof, ConsistencyRequest, DnsAnswer, DnsRequest, InclusionRequest,
     LogEntry, LogProof, NameRequest, NameState, NodeStatus, Request, Response, STALE_HEARTBEATS,
@@ -44,6 +44,7 @@ fn judge(chain: &Chain, given: &Given<'_>, response: &Response) -> Result<(), St
     }
     match response {
         Response::ResolveDns(answer) => check_dns(chain, given, asked!(given, ResolveDns), answer),
+        Response::ListRecords(answer) => record_list::check(chain, given, asked!(given, ListRecords), answer),
         Response::Service(answer) => check_service(chain, given, &asked!(given, Service).name, answer),
         Response::SubscribeService(answer) => {
             check_service(chain, given, &asked!(given, SubscribeService).name, answer)
@@ -69,6 +70,7 @@ fn judge(chain: &Chain, given: &Given<'_>, response: &Response) -> Result<(), St
         | Response::RevokeCertificate(_)
         | Response::RegisterName(_)
         | Response::RenewName(_)
+        | Response::ReclaimName(_)
         | Response::SetRecords(_)
         | Response::AnnounceService(_)
         | Response::WithdrawService(_)
@@ -104,7 +106,7 @@ fn judge(chain: &Chain, given: &Given<'_>, response: &Response) -> Result<(), St
 }
 
 /// The state that an answer says it is of; `None` if it is from before this chain begins.
-fn stated(chain: &Chain, given: &Given<'_>, height: Height) -> Result<Option<State>, String> {
+pub(super) fn stated(chain: &Chain, given: &Given<'_>, height: Height) -> Result<Option<State>, String> {
     let own = given.view.state.height();
     if height != own {
         return Err(format!("answers of height {height} and is at {own}"));
@@ -153,7 +155,7 @@ fn check_name(
     let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
     let above = core::iter::successors(Some(asked.name.clone()), DomainName::parent);
     let held = above.filter_map(|name| Some((state.get::<NameOwner>(&name)?, name))).next();
-    let Some((NameOwner { owner, since, expires }, name)) = held else {
+    let Some((NameOwner { owner, since, expires, .. }, name)) = held else {
         return Err(format!("says whose {} is, which nobody has registered", asked.name));
     };
     match (&answer.name, answer.owner, answer.since, answer.expires) == (&name, owner, since, expires) {

@@ -10,8 +10,8 @@ use super::{Chain, Violation};
 use hypermesh_core::base::{Height, MicroCaesar, PublicKey, UnixMillis, encode};
 use hypermesh_core::caesar::{
     ANNOUNCE_FEE, BOND_FEE, BlockMovements, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, Movement, NAME_RENT,
-    Place, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, REWARD_MS_DIVISOR, REWARD_MS_MAX, Reason,
-    STAKE_MINIMUM, TRANSFER_FEE,
+    Place, RECLAIM_FEE, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, REWARD_MS_DIVISOR, REWARD_MS_MAX,
+    Reason, STAKE_MINIMUM, TRANSFER_FEE,
 };
 use hypermesh_core::state::{
     Account, Action, Block, Member, Operation, OperationId, Outcome, Receipt, State, SystemAction,
@@ -150,6 +150,7 @@ const fn price_of(action: &Action) -> u64 {
         Action::IssueCertificate(_) => ISSUE_FEE.0,
         Action::RegisterName(_) => REGISTER_FEE.0,
         Action::RenewName(_) => RENEW_FEE.0,
+        Action::ReclaimName(_) => RECLAIM_FEE.0,
         Action::SetRecords(_) => RECORDS_FEE.0,
         Action::AnnounceService(_) | Action::WithdrawService(_) => ANNOUNCE_FEE.0,
         Action::Transfer(_) => TRANSFER_FEE.0,
@@ -271,6 +272,7 @@ impl Model {
             | Action::IssueCertificate(_)
             | Action::SetRecords(_)
             | Action::RevokeCertificate(_)
+            | Action::ReclaimName(_)
             | Action::AnnounceService(_)
             | Action::WithdrawService(_) => Ok(()),
         }
@@ -292,6 +294,7 @@ impl Model {
             Action::RegisterName(register) if self.is_top(&register.name) => NAME_RENT.0,
             Action::RenewName(_) => NAME_RENT.0,
             Action::RegisterName(_)
+            | Action::ReclaimName(_)
             | Action::Attest
             | Action::IssueCertificate(_)
             | Action::SetRecords(_)

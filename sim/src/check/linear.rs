@@ -86,6 +86,11 @@ impl LinearCheck {
             Action::RenewName(renew) => {
                 Some(Register::Owner(renew.name.clone())).filter(|_| self.names.contains_key(&renew.name))
             }
+            // Names that were granted below it fall with it: which of them, the check `policy` says.
+            Action::ReclaimName(reclaim) => {
+                self.names.retain(|name, _| !name.is_within(&reclaim.name));
+                None
+            }
             // What these write other checks hold against models of their own: certificates, services, ledger, policy.
             Action::Attest
             | Action::IssueCertificate(_)
@@ -101,7 +106,10 @@ impl LinearCheck {
     fn compare(&self, state: &State, register: &Register) -> Result<(), String> {
         let holds = match register {
             Register::Owner(name) => {
-                state.get::<NameOwner>(name).map(|row| row.owner) == self.names.get(name).copied()
+                // One that was taken back in the same block is in nobody's register.
+                let written = self.names.get(name);
+                written
+                    .is_none_or(|owner| state.get::<NameOwner>(name).is_some_and(|row| row.owner == *owner))
             }
             Register::Records(key) => state.get::<RecordSet>(key) == self.records.get(key).cloned().flatten(),
         };
@@ -193,6 +201,7 @@ const fn height_of(response: &Response) -> Option<Height> {
         Response::Rewards(answer) => Some(answer.height),
         Response::History(answer) => Some(answer.height),
         Response::Status(answer) => Some(answer.height),
+        Response::ListRecords(list) => Some(list.height),
         Response::Prove(proof) => Some(proof.header.height),
         Response::TrustchainHealth(health)
         | Response::HypermeshHealth(health)
@@ -202,6 +211,7 @@ const fn height_of(response: &Response) -> Option<Height> {
         | Response::RevokeCertificate(_)
         | Response::RegisterName(_)
         | Response::RenewName(_)
+        | Response::ReclaimName(_)
         | Response::SetRecords(_)
         | Response::AnnounceService(_)
         | Response::WithdrawService(_)

@@ -27,6 +27,7 @@ mod nonce;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new action, effect or refusal must be judged here")]
 mod policy;
 pub mod progress;
+mod record_list;
 mod revocation;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new action must be judged here")]
 mod services;

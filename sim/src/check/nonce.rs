@@ -30,6 +30,7 @@ enum Task {
     Leaf(SerialNumber),
     Checkpoint(u64),
     RevocationList(u64),
+    RootRevocationList(u64),
 }
 
 /// With trace ids of the tasks, at which nothing here looks.
@@ -131,6 +132,7 @@ impl NonceCheck {
         let bytes = match task {
             Task::Root => state.root_tbs().ok_or_else(unknown)?,
             Task::Issuing(number) => state.issuing_tbs(number).ok_or_else(unknown)?,
+            Task::RootRevocationList(number) => state.root_list_tbs(number).ok_or_else(unknown)?,
             Task::Checkpoint(size) => {
                 let root = state.log().root_at(size).map_err(|_| unknown())?;
                 let origin = state.genesis_document().log_origin();

@@ -55,6 +55,7 @@ impl ServicesCheck {
                 | Action::IssueCertificate(_)
                 | Action::RegisterName(_)
                 | Action::RenewName(_)
+                | Action::ReclaimName(_)
                 | Action::SetRecords(_)
                 | Action::Transfer(_)
                 | Action::RevokeCertificate(_)

@@ -7,11 +7,10 @@
 
 use super::shown::Shown;
 use super::{Chain, Given, Moment, Violation};
-use hypermesh_core::api::PublishedList;
-use hypermesh_core::base::{PublicKey, Signature, Table, Write, WriteBatch, decode};
+use hypermesh_core::base::{PublicKey, Signature, Table, Write, WriteBatch};
 use hypermesh_core::hypermesh::committee::KeyPurpose;
 use hypermesh_core::state::State;
-use hypermesh_core::trustchain::ca::{CRL_BYTES_MAX, PemLabel, from_pem, take_apart, take_apart_crl};
+use hypermesh_core::trustchain::ca::{PemLabel, from_pem, take_apart, take_apart_crl};
 use hypermesh_core::trustchain::ct::{Checkpoint, TreeHead};
 
 const CHECK: &str = "signatures";
@@ -22,6 +21,7 @@ const ROOT: u8 = 0;
 const ISSUING: u8 = 1;
 const LEAF: u8 = 2;
 const CHECKPOINT: u8 = 3;
+const ROOT_LIST: u8 = 5;
 
 /// Looks at what a node writes.
 ///
@@ -39,8 +39,7 @@ pub(super) fn on_persist(chain: &Chain, moment: &Moment<'_>, batch: &WriteBatch)
 /// Checks a row of signed things. A leaf's bytes cannot be told from its signature: it is checked when it is shown.
 fn check_row(state: &State, key: &[u8], value: &[u8]) -> Result<(), String> {
     if key == LIST {
-        let list: PublishedList = decode(value, CRL_BYTES_MAX + 1024).map_err(|fault| fault.to_string())?;
-        return check_list(state, &list.crl_der);
+        return check_list(state, value, KeyPurpose::Issuing);
     }
     let Some((kind, number)) = key.strip_prefix(TASK).and_then(<[u8]>::split_first) else { return Ok(()) };
     let (purpose, bytes) = match *kind {
@@ -48,6 +47,10 @@ fn check_row(state: &State, key: &[u8], value: &[u8]) -> Result<(), String> {
         ISSUING => {
             let number = number.try_into().map(u32::from_le_bytes).unwrap_or_default();
             (KeyPurpose::Root, state.issuing_tbs(number))
+        }
+        ROOT_LIST => {
+            let number = number.try_into().map(u64::from_le_bytes).unwrap_or_default();
+            (KeyPurpose::Root, state.root_list_tbs(number))
         }
         CHECKPOINT => {
             let size = number.try_into().map(u64::from_le_bytes).unwrap_or_default();
@@ -71,10 +74,12 @@ fn key_of(state: &State, purpose: KeyPurpose) -> Result<PublicKey, String> {
     key.ok_or_else(|| "keeps a signature before there are keys".to_string())
 }
 
-fn check_list(state: &State, der: &[u8]) -> Result<(), String> {
+fn check_list(state: &State, der: &[u8], purpose: KeyPurpose) -> Result<(), String> {
     let list = take_apart_crl(der).map_err(|fault| fault.to_string())?;
-    let signed = list.signed_by(&key_of(state, KeyPurpose::Issuing)?);
-    signed.map(|_| ()).map_err(|_| "has a revocation list whose signature others refuse".to_string())
+    let signed = list.signed_by(&key_of(state, purpose)?);
+    signed
+        .map(|_| ())
+        .map_err(|_| format!("has a revocation list under the {purpose} key that others refuse"))
 }
 
 fn check_certificate(state: &State, der: &[u8], purpose: KeyPurpose) -> Result<(), String> {
@@ -98,7 +103,8 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
         Shown::Certificate(issued) => check_certificate(state, &issued.certificate_der, KeyPurpose::Issuing)
             .and_then(|()| check_pem(state, &issued.chain_pem))
             .and_then(|()| check_pem(state, &issued.root_pem)),
-        Shown::RevocationList(list) => check_list(state, &list.crl_der),
+        Shown::RevocationList(list) => check_list(state, &list.crl_der, KeyPurpose::Issuing)
+            .and_then(|()| check_list(state, &list.root_crl_der, KeyPurpose::Root)),
         Shown::Bundle(bundle) => bundle.check().map_err(|fault| fault.to_string()),
         // The log's signature and the cosignatures: by CheckpointCheck.
         Shown::Checkpoint(_)
@@ -117,9 +123,9 @@ mod tests {
     use crate::check::kit::{issue, world_with};
     use crate::world::{Loot, World};
     use hypermesh_core::api::{
-        CheckpointRequest, IssuedCertificate, Request, Response, RevocationListRequest, TrustBundleRequest,
+        CheckpointRequest, IssuedCertificate, PublishedList, Request, Response, RevocationListRequest,
+        TrustBundleRequest,
     };
-    use hypermesh_core::base::encode;
     use hypermesh_core::trust::TrustBundle;
     use hypermesh_core::trustchain::ca::pem;
 
@@ -193,6 +199,13 @@ mod tests {
         let tbs = take_apart_crl(&list.crl_der).unwrap().tbs;
         twist(&world, KeyPurpose::Issuing, &tbs, &mut twisted.crl_der);
         assert!(verdict(&world, Response::GetRevocationList(twisted)).unwrap_err().what.contains("refuse"));
+
+        let mut twisted = list.clone();
+        let tbs = take_apart_crl(&list.root_crl_der).unwrap().tbs;
+        twist(&world, KeyPurpose::Root, &tbs, &mut twisted.root_crl_der);
+        assert!(verdict(&world, Response::GetRevocationList(twisted)).unwrap_err().what.contains("refuse"));
+        let swapped = PublishedList { root_crl_der: list.crl_der.clone(), ..list };
+        assert!(verdict(&world, Response::GetRevocationList(swapped)).unwrap_err().what.contains("refuse"));
     }
 
     #[test]
@@ -207,10 +220,10 @@ mod tests {
         let bytes = &twisted[twisted.len() - 64..];
         assert!(check_row(state, &key, bytes).unwrap_err().contains("others refuse"));
 
-        assert_eq!(check_row(state, LIST, &encode(&list)), Ok(()));
+        assert_eq!(check_row(state, LIST, &list.crl_der), Ok(()));
         let mut twisted = list.clone();
         twist(&world, KeyPurpose::Issuing, &take_apart_crl(&list.crl_der).unwrap().tbs, &mut twisted.crl_der);
-        assert!(check_row(state, LIST, &encode(&twisted)).unwrap_err().contains("others refuse"));
+        assert!(check_row(state, LIST, &twisted.crl_der).unwrap_err().contains("others refuse"));
 
         let size = state.log().size();
         let key = [TASK, &[CHECKPOINT], size.to_le_bytes().as_slice()].concat();

@@ -297,6 +297,16 @@ classes! {
     Compromise = "compromise", Workload, Both;
     /// A certificate is asked for a key that was to be reported as compromised before.
     CompromisedKey = "compromised-key", Workload, Both;
+    /// A name is granted below one's own.
+    Grant = "grant", Workload, Both;
+    /// A name is granted for a while.
+    LimitedGrant = "limited-grant", Workload, Both;
+    /// Whom a name was granted to asks for something there.
+    GrantedUse = "granted-use", Workload, Both;
+    /// A granted name is taken back.
+    Reclaim = "reclaim", Workload, Both;
+    /// A granted name is taken back by somebody who did not grant it.
+    ForeignReclaim = "foreign-reclaim", Workload, Both;
     /// A hundred requests at once.
     Burst = "burst", Workload, Both;
     /// A client stops waiting, and never asks again.

@@ -10,7 +10,7 @@ use hypermesh_core::api::{
 };
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::node::RequestId;
-use hypermesh_core::state::{Action, SetRecords};
+use hypermesh_core::state::{Action, GrantLimits, LEAF_SECONDS_DEFAULT, SetRecords};
 use hypermesh_core::trust::{CertificateProof, Question, TrustBundle, verify_certificate};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::RevocationReason;
@@ -146,6 +146,11 @@ impl Client {
             Ask::ForeignRevoke { .. } => Some(FaultClass::ForeignRevocation),
             Ask::Compromise { .. } => Some(FaultClass::Compromise),
             Ask::SameKey { .. } => Some(FaultClass::CompromisedKey),
+            Ask::Grant { for_ms: None } => Some(FaultClass::Grant),
+            Ask::Grant { for_ms: Some(_) } => Some(FaultClass::LimitedGrant),
+            Ask::UseGrant { .. } => Some(FaultClass::GrantedUse),
+            Ask::Reclaim { other: false, .. } => Some(FaultClass::Reclaim),
+            Ask::Reclaim { other: true, .. } => Some(FaultClass::ForeignReclaim),
         };
         let then = match self.timed.then {
             Then::Wait => None,
@@ -207,6 +212,22 @@ impl Client {
                 }
                 false => owner.issue_for_key(nonce, *of as u64 + 1, &[CERTIFIED]),
             },
+            Ask::Grant { for_ms } => {
+                let until = for_ms.map(|for_ms| owner.time.plus(for_ms));
+                let limits = GrantLimits { until, ..GrantLimits::default() };
+                owner.grant(nonce, granted(self.number), world.cast().other.public(), limits)
+            }
+            Ask::UseGrant { of, records } => {
+                let (other, at) = (world.owner(&world.cast().other), granted(*of));
+                match records {
+                    true => other.set(nonce, self.records_at(at)),
+                    false => other.issue_published(nonce, &[at.as_str(), FOREIGN], LEAF_SECONDS_DEFAULT),
+                }
+            }
+            Ask::Reclaim { of, other } => {
+                let by = if *other { world.owner(&world.cast().other) } else { owner };
+                by.reclaim(nonce, granted(*of))
+            }
         })
     }
 
@@ -230,12 +251,20 @@ impl Client {
     }
 
     fn records(&self, hot: bool) -> SetRecords {
-        let name = if hot { name(HOT) } else { name(&format!("app-{}.demo.hypermesh", self.number)) };
+        self.records_at(if hot { name(HOT) } else { name(&format!("app-{}.demo.hypermesh", self.number)) })
+    }
+
+    fn records_at(&self, name: DomainName) -> SetRecords {
         let host = u16::try_from(self.number % 0xffff).unwrap_or_default();
         let address = RecordData::Aaaa(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, host));
         let records = RecordSet::new(TTL_SECONDS, vec![address]).expect("one address is a set of records");
         SetRecords { name, record_type: RecordType::Aaaa, records: Some(records) }
     }
+}
+
+/// The name that a request grants, by its number.
+fn granted(number: usize) -> DomainName {
+    name(&format!("host-{number}.demo.hypermesh"))
 }
 
 /// Whether an answer holds, if it is one that is asked for with proof.

@@ -117,6 +117,7 @@ impl Plan {
         requests.extend(draw.trespasses(requests.len()));
         requests.extend(draw.revocations(&liars, requests.len()));
         requests.extend(draw.compromises(requests.len()));
+        requests.extend(draw.grants(requests.len()));
         Self {
             format: PLAN_FORMAT,
             seed,
@@ -373,6 +374,34 @@ impl Draw {
             // One of them before the report, as it may be.
             let same_key = |random: &mut Random| Ask::SameKey { of, other: random.below(2) == 0 };
             let asks = [Ask::Issue, same_key(&mut random), Ask::Compromise { of }, same_key(&mut random)];
+            requests.extend(times.into_iter().zip(asks).map(|(at_ms, ask)| {
+                let place = self.place(&mut random);
+                TimedRequest { at_ms, place, ask, then: Then::Wait }
+            }));
+        }
+        requests
+    }
+
+    /// Names that are granted to another owner, used by that one, and taken back, some by who may not. They are the plan's
+    /// requests from number `first` on.
+    fn grants(&self, first: usize) -> Vec<TimedRequest> {
+        let Some(mut random) = self.class("plan grants") else { return Vec::new() };
+        let count = 1 + pick(&mut random, 3);
+        let mut requests = Vec::new();
+        for _ in 0..count {
+            let of = first + requests.len();
+            let mut times: Vec<u64> = (0..6).map(|_| random.below(self.chaos_ms)).collect();
+            times.sort_unstable();
+            let for_ms = (random.below(2) == 0).then(|| 1_000 + random.below(self.chaos_ms));
+            let used = |random: &mut Random| Ask::UseGrant { of, records: random.below(2) == 0 };
+            let asks = [
+                Ask::Grant { for_ms },
+                used(&mut random),
+                Ask::Reclaim { of, other: true },
+                used(&mut random),
+                Ask::Reclaim { of, other: false },
+                used(&mut random),
+            ];
             requests.extend(times.into_iter().zip(asks).map(|(at_ms, ask)| {
                 let place = self.place(&mut random);
                 TimedRequest { at_ms, place, ask, then: Then::Wait }

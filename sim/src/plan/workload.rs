@@ -84,6 +84,25 @@ pub enum Ask {
         /// Whether another owner asks, for a name of its own.
         other: bool,
     },
+    /// A name below the client's, granted to another owner.
+    Grant {
+        /// After how long the grant ends, in milliseconds, if it does.
+        for_ms: Option<u64>,
+    },
+    /// What the other owner asks for at the name that an earlier request grants, whether it is still theirs or not.
+    UseGrant {
+        /// Which.
+        of: usize,
+        /// Whether records, or else a certificate.
+        records: bool,
+    },
+    /// The name back that an earlier request grants.
+    Reclaim {
+        /// Which.
+        of: usize,
+        /// Whether the other owner asks for it.
+        other: bool,
+    },
 }
 
 impl Ask {
@@ -95,9 +114,12 @@ impl Ask {
             | Self::Revoke { of }
             | Self::ForeignRevoke { of }
             | Self::Compromise { of }
-            | Self::SameKey { of, .. } => Some(*of),
+            | Self::SameKey { of, .. }
+            | Self::UseGrant { of, .. }
+            | Self::Reclaim { of, .. } => Some(*of),
             Self::Issue
             | Self::Register
+            | Self::Grant { .. }
             | Self::Update { .. }
             | Self::Resolve
             | Self::Prove
@@ -115,9 +137,12 @@ impl Ask {
             | Self::Revoke { of }
             | Self::ForeignRevoke { of }
             | Self::Compromise { of }
-            | Self::SameKey { of, .. } => Some(of),
+            | Self::SameKey { of, .. }
+            | Self::UseGrant { of, .. }
+            | Self::Reclaim { of, .. } => Some(of),
             Self::Issue
             | Self::Register
+            | Self::Grant { .. }
             | Self::Update { .. }
             | Self::Resolve
             | Self::Prove
@@ -136,6 +161,10 @@ impl Ask {
             Self::Resolve | Self::Trespass { .. } | Self::ForeignRevoke { .. } | Self::SameKey { .. } => {
                 false
             }
+            // A grant may be over before it is made, and what is asked for under it is not owed either.
+            Self::Grant { for_ms } => for_ms.is_none(),
+            Self::UseGrant { .. } => false,
+            Self::Reclaim { other, .. } => !*other,
             // Another of the same kind may have prepared it already.
             Self::Prepare { .. } => false,
             Self::Issue

@@ -2,15 +2,16 @@
 
 use super::cast::identity;
 use hypermesh_core::api::{
-    AnnounceServiceRequest, BondRequest, IssueCertificateRequest, RegisterNameRequest, RenewNameRequest,
-    Request, RevokeCertificateRequest, SetRecordsRequest, TransferRequest, UnbondRequest,
+    AnnounceServiceRequest, BondRequest, IssueCertificateRequest, ReclaimNameRequest, RegisterNameRequest,
+    RenewNameRequest, Request, RevokeCertificateRequest, SetRecordsRequest, TransferRequest, UnbondRequest,
     WithdrawServiceRequest,
 };
 use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::state::{
-    Action, AnnounceService, Bond, CertificateProfile, InstanceHealth, InstanceName, IssueCertificate,
-    LEAF_SECONDS_DEFAULT, Location, Offer, OperationBody, Protocol, RegisterName, RenewName,
-    RevokeCertificate, ServicePort, ServiceProtocol, SetRecords, Transfer, Unbond, WithdrawService,
+    Action, AnnounceService, Bond, CertificateProfile, GrantLimits, InstanceHealth, InstanceName,
+    IssueCertificate, LEAF_SECONDS_DEFAULT, Location, Offer, OperationBody, Protocol, ReclaimName,
+    RegisterName, RenewName, RevokeCertificate, ServicePort, ServiceProtocol, SetRecords, Transfer, Unbond,
+    WithdrawService,
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
@@ -112,8 +113,21 @@ impl Owner {
     /// Registers a name for an owner.
     #[must_use]
     pub fn register(&self, nonce: u64, name: DomainName, owner: PublicKey) -> Request {
-        let action = Action::RegisterName(RegisterName { name, owner });
+        self.grant(nonce, name, owner, GrantLimits::default())
+    }
+
+    /// Registers a name for an owner within limits.
+    #[must_use]
+    pub fn grant(&self, nonce: u64, name: DomainName, owner: PublicKey, limits: GrantLimits) -> Request {
+        let action = Action::RegisterName(RegisterName { name, owner, limits });
         Request::RegisterName(RegisterNameRequest { operation: self.body(nonce, action).sign(&self.key) })
+    }
+
+    /// Takes back a name that was granted.
+    #[must_use]
+    pub fn reclaim(&self, nonce: u64, name: DomainName) -> Request {
+        let action = Action::ReclaimName(ReclaimName { name, start: None });
+        Request::ReclaimName(ReclaimNameRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// Sets records.

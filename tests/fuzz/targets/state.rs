@@ -84,6 +84,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         25 => row::<RevocationListHead>(bytes),
         26 => row::<Attendance>(bytes),
         28 => row::<Instance>(bytes),
+        29 => row::<RootRevocationList>(bytes),
         _ => {
             if let Some(issue) = shown::<IssueCertificate>(bytes, OPERATION_BYTES_MAX) {
                 assert!(encode(&issue).len() <= OPERATION_BYTES_MAX);

@@ -15,14 +15,17 @@ pub(crate) struct Desk {
 #[allow(dead_code, reason = "not every test needs all of it")]
 impl Desk {
     pub(crate) async fn new() -> Self {
-        let mesh = LocalMesh::start().await;
+        Self::of(LocalMesh::start().await)
+    }
+
+    pub(crate) fn of(mesh: LocalMesh) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bootstrap = mesh
             .cast
             .genesis
             .validators
             .iter()
-            .map(|validator| Bootstrap { address: validator.address, key: validator.member.key });
+            .map(|validator| Bootstrap { address: validator.address.into(), key: validator.member.key });
         let context = Context {
             genesis: mesh.cast.genesis_hash(),
             key_file: "owner.key".into(),

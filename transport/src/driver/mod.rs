@@ -61,7 +61,7 @@ pub struct DriverConfig<N = Node> {
     /// Where to listen.
     pub listen: SocketAddrV6,
     /// Where validators are that are not where genesis says. A hint: who answers must hold the key.
-    pub moved: BTreeMap<PublicKey, SocketAddrV6>,
+    pub moved: BTreeMap<PublicKey, Vec<SocketAddrV6>>,
     /// The node, opened.
     pub node: N,
     /// What runs jobs and makes writes durable.
@@ -189,9 +189,10 @@ impl Driver {
         let _closed = self.stop.send(Incoming::Announce { address }).await;
     }
 
-    /// Changes where validators are, as far as somebody has said so by hand. Links that stand are not touched.
-    pub async fn set_moved(&self, moved: BTreeMap<PublicKey, SocketAddrV6>) {
-        let _closed = self.stop.send(Incoming::Moved { moved }).await;
+    /// A way to tell the node where validators are, as far as somebody has said so by hand.
+    #[must_use]
+    pub fn moved_peers(&self) -> MovedPeers {
+        MovedPeers { incoming: self.stop.clone() }
     }
 
     /// A way to tell the node of damaged rows in its store.
@@ -256,6 +257,20 @@ impl ContinuityReports {
     }
 }
 
+/// Tells a node where validators are, as far as somebody has said so by hand. Outlives the driver.
+#[derive(Clone)]
+pub struct MovedPeers {
+    incoming: mpsc::Sender<Incoming>,
+}
+
+impl MovedPeers {
+    /// Changes where they are. Links that stand are not touched.
+    pub async fn set(&self, moved: BTreeMap<PublicKey, Vec<SocketAddrV6>>) {
+        // A node that is stopping dials nobody any more.
+        let _closed = self.incoming.send(Incoming::Moved { moved }).await;
+    }
+}
+
 /// Tells whether a node is being turned: whether its task takes what comes to it. Outlives the driver.
 #[derive(Clone)]
 pub struct Pulse {
@@ -287,15 +302,15 @@ impl DamageReports {
 /// Where the validators may be: where somebody has said by hand, where they have announced, where genesis says.
 fn addresses(
     view: &View,
-    moved: &BTreeMap<PublicKey, SocketAddrV6>,
+    moved: &BTreeMap<PublicKey, Vec<SocketAddrV6>>,
 ) -> BTreeMap<PublicKey, Vec<SocketAddrV6>> {
     let validators = view.state.genesis_document().validators.iter();
     let addresses = validators.map(|validator| {
         let key = validator.member.key;
-        let by_hand = moved.get(&key).copied();
+        let by_hand = moved.get(&key).into_iter().flatten().copied();
         let announced = view.addresses.get(&key).map(|record| record.address);
         let mut addresses = Vec::new();
-        for address in by_hand.into_iter().chain(announced).chain([validator.address]) {
+        for address in by_hand.chain(announced).chain([validator.address]) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }

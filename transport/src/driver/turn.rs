@@ -60,7 +60,7 @@ pub(super) enum Incoming {
     /// This node is here.
     Announce { address: SocketAddrV6 },
     /// Validators are there, somebody has said.
-    Moved { moved: BTreeMap<PublicKey, SocketAddrV6> },
+    Moved { moved: BTreeMap<PublicKey, Vec<SocketAddrV6>> },
     /// A row of the store is damaged.
     Damage { table: Table, key: Vec<u8> },
     /// The machine slept or was resumed.
@@ -96,7 +96,7 @@ pub(super) struct Turning<N> {
     /// Asks services of other nodes, from this node's own port.
     onward: Client,
     /// Where validators are, by hand.
-    moved: BTreeMap<PublicKey, SocketAddrV6>,
+    moved: BTreeMap<PublicKey, Vec<SocketAddrV6>>,
     /// The announced addresses that the links know.
     located: Arc<BTreeMap<PublicKey, AddressRecord>>,
     /// How many batches were handed over.
@@ -122,7 +122,7 @@ impl<N: Turnable> Turning<N> {
         meters: Meters,
         observer: Observer,
         onward: Client,
-        moved: BTreeMap<PublicKey, SocketAddrV6>,
+        moved: BTreeMap<PublicKey, Vec<SocketAddrV6>>,
     ) -> Self {
         let turning = Self {
             node,

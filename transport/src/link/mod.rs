@@ -274,8 +274,9 @@ impl LinkHeader {
     }
 }
 
-/// The most addresses at which a peer is dialled, beside the one that its own connection comes from.
-pub const ADDRESS_COUNT_MAX: usize = 4;
+/// The most addresses at which a peer is dialled, beside the one that its own connection comes from: four of a host that
+/// somebody names, one that the peer announces, and that of genesis.
+pub const ADDRESS_COUNT_MAX: usize = 6;
 
 /// The most bytes of a link's header.
 pub(crate) const LINK_BYTES_MAX: usize = 32;

@@ -29,8 +29,12 @@ pub(super) async fn serve(peer: Arc<Peer>, send: SendStream, receive: RecvStream
     let _under_way = UnderWay::begin(&peer);
     let mut send = Sender::new(send, Abandon::Cancelled);
     let mut reader = FrameReader::new(receive);
+    let mut _answering = None;
     let result = match read(&peer, &mut reader).await {
-        Ok(request) => handle(&peer, &mut send, &mut reader, request).await,
+        Ok(request) => {
+            _answering = Some(peer.activity.answer());
+            handle(&peer, &mut send, &mut reader, request).await
+        }
         Err(refusal) => Err(refusal),
     };
     let why = result.as_ref().err().map_or(Abandon::Refused, Refusal::abandon);
@@ -148,8 +152,8 @@ async fn stream(
     reader: &mut FrameReader,
 ) -> Result<Answer, Refusal> {
     let limits = &peer.shared.limits;
-    let (per_caller_max, max) = (limits.streams_per_caller_max, limits.streams_max);
-    let opened = peer.shared.streams.open(peer.connection.key, per_caller_max, max);
+    let remote = peer.connection.quinn.remote_address();
+    let opened = peer.shared.streams.open(peer.connection.key, remote, limits);
     let _open = opened.map_err(Refusal::Answer)?;
     let call = call(visit.turn().await.map_err(Refusal::Answer)?);
     let mut stream = CallStream::new(peer, visit, send, reader);

@@ -1,7 +1,8 @@
 //! One connection to a server, from its handshake to its end.
 
+use super::activity::Activity;
 use super::handler::Standing;
-use super::prefix::Share;
+use super::handshakes::Handshake;
 use super::registry::Ticket;
 use super::{Shared, call, link, memory};
 use crate::close::Close;
@@ -10,7 +11,7 @@ use crate::lock::lock;
 use quinn::{ConnectionError, Incoming, VarInt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// What the streams of one connection share.
@@ -22,13 +23,20 @@ pub(super) struct Peer {
     pub(super) memory: Arc<Semaphore>,
     /// How many calls are under way on this connection.
     pub(super) calls: AtomicUsize,
+    /// Which of them are being answered, and since when.
+    pub(super) activity: Activity,
 }
 
 /// Carries out the handshake, then serves the connection's streams until it is over. What a resumed connection brings in its
 /// first flight is served meanwhile.
-pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: (OwnedSemaphorePermit, Share)) {
+pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: Handshake) {
     let begin = Instant::now();
-    let Some((connection, established)) = meet(&shared, incoming).await else {
+    let met = tokio::select! {
+        biased;
+        () = handshake.given_up() => None,
+        met = meet(&shared, incoming) => met,
+    };
+    let Some((connection, established)) = met else {
         shared.counters.refused.fetch_add(1, Relaxed);
         return;
     };
@@ -36,13 +44,15 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: (Own
     let memory = memory::kibibytes(shared.limits.caller_bytes_max);
     let memory = lock(&shared.registry).memory(connection.key, memory);
     let calls = AtomicUsize::new(0);
-    let peer = Arc::new(Peer { shared, connection, standing, memory, calls });
+    let activity = Activity::new();
+    let peer = Arc::new(Peer { shared, connection, standing, memory, calls, activity });
     let mut serving = Box::pin(peer.clone().serve());
     if let Some(established) = established {
         let end = begin + peer.shared.limits.handshake_timeout;
         let done = tokio::select! {
             biased;
             () = &mut serving => false,
+            () = handshake.given_up() => false,
             done = timeout_at(end, established) => done.is_ok() && peer.connection.quinn.close_reason().is_none(),
         };
         if !done {
@@ -113,7 +123,8 @@ impl Peer {
     /// Takes the connection in, now that its handshake is over; `None` if there is no room for it.
     fn enter(&self) -> Option<Ticket> {
         let Shared { registry, limits, counters, endpoint, .. } = &*self.shared;
-        let Some(ticket) = lock(registry).admit(&self.connection, self.standing, limits) else {
+        let Some(ticket) = lock(registry).admit(&self.connection, self.standing, &self.activity, limits)
+        else {
             counters.refused.fetch_add(1, Relaxed);
             return None;
         };

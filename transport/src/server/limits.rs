@@ -6,18 +6,22 @@ use std::time::Duration;
 /// The bounds of a server, all of which hold at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Handshakes under way; past it, connection attempts are refused.
+    /// Handshakes under way; for one more, the oldest gives way if it has had [`Self::handshake_grace`], else the newcomer is
+    /// refused.
     pub handshakes_max: usize,
     /// Handshakes under way from which on a newcomer must first prove that it receives at its address
     /// (RFC 9000 §8.1.2), which costs it a round trip and an attacker with forged addresses everything.
     pub unvalidated_handshakes_max: usize,
-    /// Handshakes under way from one /56 of the network; past it, its attempts are refused.
+    /// Handshakes under way from one /56 of the network; for one more, its own oldest gives way, or the newcomer is refused.
     pub handshakes_per_prefix_max: usize,
+    /// A handshake that takes longer may have to give way to another.
+    pub handshake_grace: Duration,
     /// A handshake that takes longer is given up.
     pub handshake_timeout: Duration,
-    /// Connections of clients. Validators' come on top, bounded by their number.
+    /// Connections of clients. Validators' come on top, bounded by their number. For one more, the one that is idle for longest is
+    /// closed; if none is, one with a stream that has lasted longer than [`Self::call_timeout_max`]; else the newcomer.
     pub clients_max: usize,
-    /// Connections of clients in one /56 of the network; a further one is closed.
+    /// Connections of clients in one /56 of the network; for one more, one of its own is closed in the same way.
     pub clients_per_prefix_max: usize,
     /// Connections of one key; past it, its oldest is closed.
     pub connections_per_key_max: usize,
@@ -37,6 +41,8 @@ pub struct ServerLimits {
     pub calls_waiting_max: usize,
     /// Streaming calls under way of one key, over all its connections; a further one is refused.
     pub streams_per_caller_max: usize,
+    /// Streaming calls under way from one /56 of the network; a further one is refused.
+    pub streams_per_prefix_max: usize,
     /// Streaming calls under way in all; a further one is refused.
     pub streams_max: usize,
     /// No streaming call runs longer, whatever its deadline: a caller that wants more asks again from where it is.
@@ -66,10 +72,11 @@ impl Default for ServerLimits {
         Self {
             handshakes_max: 256,
             unvalidated_handshakes_max: 64,
-            handshakes_per_prefix_max: 192,
+            handshakes_per_prefix_max: 128,
+            handshake_grace: Duration::from_secs(1),
             handshake_timeout: Duration::from_secs(5),
             clients_max: 1024,
-            clients_per_prefix_max: 768,
+            clients_per_prefix_max: 512,
             connections_per_key_max: 4,
             calls_per_connection_max: 128,
             calls_per_roomy_connection_max: 1024,
@@ -78,6 +85,7 @@ impl Default for ServerLimits {
             calls_working_max: 64,
             calls_waiting_max: 8192,
             streams_per_caller_max: 64,
+            streams_per_prefix_max: 256,
             streams_max: 1024,
             stream_timeout_max: Duration::from_secs(3600),
             stall_timeout: Duration::from_secs(30),

@@ -1,15 +1,17 @@
 //! The serving side: takes connections, hands calls and links' messages to a [`Handler`], and keeps every
 //! [limit](ServerLimits).
 //!
-//! Flow: a connection attempt is refused if too many handshakes are under way; after the handshake the
+//! Flow: a connection attempt is refused if too many handshakes are under way that are not old enough to give way; after the handshake the
 //! connection is registered under the caller's key; each stream that the caller opens is a call in a task of
 //! its own (or a link's stream, if the caller is a validator). A call that was read waits at the door until it is
 //! its caller's turn, so that no caller is served at another's cost.
 
+mod activity;
 mod call;
 mod connection;
 mod door;
 mod handler;
+mod handshakes;
 mod holders;
 mod limits;
 mod link;
@@ -31,11 +33,11 @@ pub use streaming::CallStream;
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
 use door::{Door, DoorLimits};
+use handshakes::Handshakes;
 use holders::Holders;
 use hypermesh_core::base::PublicKey;
 use metrics::Counters;
 use outcomes::Outcomes;
-use prefix::Shares;
 use registry::Registry;
 use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
@@ -157,25 +159,18 @@ impl Shared {
 
 /// Takes connection attempts until the endpoint closes.
 async fn accept(shared: Arc<Shared>) {
-    let ServerLimits { handshakes_max, unvalidated_handshakes_max, handshakes_per_prefix_max, .. } =
-        shared.limits;
-    let handshakes = Arc::new(Semaphore::new(handshakes_max));
-    let shares = Shares::default();
+    let handshakes = Handshakes::default();
     while let Some(incoming) = shared.endpoint.quinn().accept().await {
-        let under_way = handshakes_max - handshakes.available_permits();
-        let busy = under_way >= unvalidated_handshakes_max;
+        let busy = handshakes.len() >= shared.limits.unvalidated_handshakes_max;
         if busy && incoming.may_retry() && !incoming.remote_address_validated() {
             shared.counters.retried.fetch_add(1, Relaxed);
             // It fails only for an attempt that is a retry already, which was ruled out.
             drop(incoming.retry());
             continue;
         }
-        let share = shares.take(incoming.remote_address(), handshakes_per_prefix_max);
-        match (handshakes.clone().try_acquire_owned(), share) {
-            (Ok(place), Some(share)) => {
-                drop(tokio::spawn(connection::run(shared.clone(), incoming, (place, share))));
-            }
-            _ => {
+        match handshakes.begin(incoming.remote_address(), &shared.limits) {
+            Some(handshake) => drop(tokio::spawn(connection::run(shared.clone(), incoming, handshake))),
+            None => {
                 shared.counters.refused.fetch_add(1, Relaxed);
                 incoming.refuse();
             }

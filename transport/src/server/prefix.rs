@@ -7,7 +7,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 /// A /56, what one customer has of a network; of IPv4 mapped into IPv6, all of it.
-type Prefix = [u8; 7];
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Prefix([u8; 7]);
+
+impl Prefix {
+    /// Where this address is.
+    pub(super) fn of(remote: SocketAddr) -> Self {
+        let octets = match remote.ip() {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        };
+        let [a, b, c, d, e, f, g, ..] = octets;
+        Self([a, b, c, d, e, f, g])
+    }
+}
 
 /// Counts by prefix, of which each is bounded.
 #[derive(Clone, Default)]
@@ -24,12 +37,7 @@ pub(super) struct Share {
 impl Shares {
     /// Takes one for whoever is at this address, unless its prefix has `share_max` already.
     pub(super) fn take(&self, remote: SocketAddr, share_max: usize) -> Option<Share> {
-        let octets = match remote.ip() {
-            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-            IpAddr::V6(address) => address.octets(),
-        };
-        let [a, b, c, d, e, f, g, ..] = octets;
-        let prefix = [a, b, c, d, e, f, g];
+        let prefix = Prefix::of(remote);
         let mut taken = lock(&self.taken);
         let count = taken.entry(prefix).or_default();
         if *count >= share_max {

@@ -1,8 +1,9 @@
 //! The connections that a server has taken, by key, and how many there may be.
 
+use super::activity::Activity;
 use super::handler::Standing;
 use super::limits::ServerLimits;
-use super::prefix::{Share, Shares};
+use super::prefix::Prefix;
 use crate::close::Close;
 use crate::endpoint::{Connection, ipv6};
 use hypermesh_core::base::PublicKey;
@@ -20,8 +21,6 @@ pub(super) struct Registry {
     open: BTreeMap<(PublicKey, Ticket), Entry>,
     next: u64,
     clients: usize,
-    /// Clients' connections by prefix.
-    shares: Shares,
     /// By key, the bytes of requests and responses that its connections may yet hold together, in KiB.
     memory: BTreeMap<PublicKey, Weak<Semaphore>>,
 }
@@ -29,17 +28,18 @@ pub(super) struct Registry {
 struct Entry {
     connection: Connection,
     standing: Standing,
-    /// Of its prefix's connections, if it is a client's.
-    _share: Option<Share>,
+    prefix: Prefix,
+    activity: Activity,
 }
 
 impl Registry {
-    /// Takes a connection. A client beyond the limit is closed and `None` returned; the oldest connection of a
-    /// key that has too many is closed.
+    /// Takes a connection. The oldest connection of a key that has too many is closed; for a client beyond the limit, another
+    /// client's that gives way, or if none does the newcomer's, and `None` returned.
     pub(super) fn admit(
         &mut self,
         connection: &Connection,
         standing: Standing,
+        activity: &Activity,
         limits: &ServerLimits,
     ) -> Option<Ticket> {
         let key = connection.key;
@@ -49,23 +49,12 @@ impl Registry {
         {
             Close::Replaced.connection(&entry.quinn, "this key opened another connection and has too many");
         }
-        if standing == Standing::Client && self.clients >= limits.clients_max {
-            Close::Crowded.connection(&connection.quinn, "this node has as many clients as it takes");
+        let prefix = Prefix::of(connection.quinn.remote_address());
+        if standing == Standing::Client && !self.make_room(prefix, limits) {
+            let reason = "there are as many connections, or of your part of the network, as may be, and all are asked something";
+            Close::Crowded.connection(&connection.quinn, reason);
             return None;
         }
-        let share = match standing {
-            Standing::Validator => None,
-            Standing::Client => {
-                let remote = connection.quinn.remote_address();
-                let share = self.shares.take(remote, limits.clients_per_prefix_max);
-                if share.is_none() {
-                    let reason = "there are as many connections from your part of the network as may be";
-                    Close::Crowded.connection(&connection.quinn, reason);
-                    return None;
-                }
-                share
-            }
-        };
         let ticket = Ticket(self.next);
         self.next += 1;
         self.clients += usize::from(standing == Standing::Client);
@@ -73,8 +62,26 @@ impl Registry {
             let room = limits.calls_per_roomy_connection_max.max(limits.calls_per_connection_max);
             connection.quinn.set_max_concurrent_bi_streams(room.into());
         }
-        self.open.insert((key, ticket), Entry { connection: connection.clone(), standing, _share: share });
+        let (connection, activity) = (connection.clone(), activity.clone());
+        self.open.insert((key, ticket), Entry { connection, standing, prefix, activity });
         Some(ticket)
+    }
+
+    /// Whether there is room for one more client with this prefix, after another client's connection was closed if need be.
+    fn make_room(&mut self, prefix: Prefix, limits: &ServerLimits) -> bool {
+        let clients = || self.open.iter().filter(|(_, entry)| entry.standing == Standing::Client);
+        let of_prefix = clients().filter(|(_, entry)| entry.prefix == prefix).count();
+        let full_prefix = of_prefix >= limits.clients_per_prefix_max;
+        if !full_prefix && self.clients < limits.clients_max {
+            return true;
+        }
+        let rivals = clients().filter(|(_, entry)| !full_prefix || entry.prefix == prefix);
+        let in_turn = rivals.filter_map(|(at, entry)| Some((entry.activity.gives_way(limits)?, *at)));
+        let Some((_, (key, ticket))) = in_turn.min() else { return false };
+        if let Some(rival) = self.remove(key, ticket) {
+            Close::Crowded.connection(&rival.quinn, "others came, and this connection was idle for longest");
+        }
+        true
     }
 
     /// What a key's connections may hold in memory together.

@@ -6,7 +6,9 @@
 
 use super::connection::Peer;
 use super::door::{Turn, Visit};
+use super::limits::ServerLimits;
 use super::memory::{Crowded, Memory};
+use super::prefix::{Share, Shares};
 use super::request::{Refusal, charge, too_long};
 use crate::close::Abandon;
 use crate::frame::{Kind, put_prefix};
@@ -16,6 +18,7 @@ use crate::stream::{FrameReader, Sender};
 use bytes::{Bytes, BytesMut};
 use hypermesh_core::base::PublicKey;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::time::timeout;
 
@@ -117,32 +120,46 @@ impl<'a> CallStream<'a> {
 /// When one does well to come back who was refused a streaming call: they last.
 const STREAM_RETRY_MS: u32 = 1000;
 
-/// Streaming calls under way, of each key and of all.
+/// Streaming calls under way, of each key, from each part of the network and of all.
 #[derive(Clone, Default)]
 pub(super) struct Streams {
+    shares: Shares,
     open: Arc<Mutex<BTreeMap<PublicKey, usize>>>,
 }
 
 /// That a streaming call is under way. It is counted until this is dropped.
 pub(super) struct Open {
+    _share: Share,
     streams: Streams,
     key: PublicKey,
 }
 
 impl Streams {
-    /// Counts one more for this key, unless it or all together have as many as may be.
-    pub(super) fn open(&self, key: PublicKey, per_key_max: usize, max: usize) -> Result<Open, Status> {
+    /// Counts one more for this key at this address, unless it, its part of the network or all together have as many as may be.
+    pub(super) fn open(
+        &self,
+        key: PublicKey,
+        remote: SocketAddr,
+        limits: &ServerLimits,
+    ) -> Result<Open, Status> {
         let mut open = lock(&self.open);
         let total: usize = open.values().sum();
         let own = open.get(&key).copied().unwrap_or_default();
-        if own >= per_key_max || total >= max {
-            let message =
-                format!("{own} streaming calls of this key and {total} in all are under way: end one first");
+        let refused = |message: String| {
             let advice = Advice::RetryAfter { ms: STREAM_RETRY_MS };
-            return Err(Status::new(StatusCode::ResourceExhausted, message).with_advice(advice));
+            Status::new(StatusCode::ResourceExhausted, message).with_advice(advice)
+        };
+        if own >= limits.streams_per_caller_max || total >= limits.streams_max {
+            let message = "streaming calls of this key and";
+            return Err(refused(format!("{own} {message} {total} in all are under way: end one first")));
         }
+        let share_max = limits.streams_per_prefix_max;
+        let share = self.shares.take(remote, share_max).ok_or_else(|| {
+            refused(format!("{share_max} streaming calls from your /56 of the network are under way"))
+        })?;
         open.insert(key, own + 1);
-        Ok(Open { streams: self.clone(), key })
+        drop(open);
+        Ok(Open { _share: share, streams: self.clone(), key })
     }
 
     /// How many are under way.

@@ -266,16 +266,79 @@ async fn a_callers_memory_is_one_share_however_many_connections_it_has() {
 }
 
 #[tokio::test]
-async fn a_part_of_the_network_has_its_share_of_connections_and_not_one_more() {
+async fn a_part_of_the_network_has_its_share_of_connections_and_the_longest_idle_gives_way() {
     let limits = ServerLimits { clients_per_prefix_max: 2, ..ServerLimits::default() };
-    let (server, _running, node, _events) = serve(limits);
+    let (server, running, node, mut events) = serve(limits);
     let peer = peer_of(&server);
-    let clients = [client(2), client(3)];
-    for client in &clients {
-        echo(client, &peer).await;
+    let dripping = endpoint(2).dial(&peer).await.unwrap();
+    connections::ping(&dripping.quinn).await;
+    let asking = client(3);
+    echo(&asking, &peer).await;
+    // A call that comes byte by byte is none yet.
+    let (mut send, _receive) = dripping.quinn.open_bi().await.unwrap();
+    send.write_all(&[Kind::Header as u8]).await.unwrap();
+    let newcomer = client(4);
+    echo(&newcomer, &peer).await;
+    assert_eq!(closed(&dripping.quinn).await.0, close::Close::Crowded as u64);
+    echo(&asking, &peer).await;
+    assert_eq!((asking.metrics().dials, running.metrics().connections_open), (1, 2));
+    // Whoever is being answered does not give way, and where all are, the newcomer does not get in.
+    let wait = |client: &Client| {
+        let (client, peer) = (client.clone(), peer.clone());
+        tokio::spawn(async move { client.call(&peer, "dns", "wait", vec![], CallOptions::once(LONG)).await })
+    };
+    let waiting = [wait(&newcomer), wait(&asking)];
+    let mut waits = 0;
+    while waits < waiting.len() {
+        waits += usize::from(next_call(&mut events).await.method == "wait");
     }
-    let crowded = endpoint(4).dial(&peer).await.unwrap();
+    let crowded = endpoint(6).dial(&peer).await.unwrap();
     assert_eq!(closed(&crowded.quinn).await.0, close::Close::Crowded as u64);
     node.validators.lock().unwrap().insert(key(5));
     echo(&client(5), &peer).await;
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_part_of_the_network_has_its_share_of_streams_and_not_one_more() {
+    let limits = ServerLimits { streams_per_prefix_max: 2, ..ServerLimits::default() };
+    let (server, running, ..) = serve(limits);
+    let peer = peer_of(&server);
+    let hold = async |seed| {
+        let mut stream =
+            client(seed).stream(&peer, "dns", "hold", vec![7], CallOptions::once(LONG)).await.unwrap();
+        (stream.next().await, stream)
+    };
+    let held = [hold(2).await, hold(3).await];
+    assert!(held.iter().all(|(first, _)| first.is_ok()));
+    let (refused, _) = hold(4).await;
+    assert_eq!(status(refused.unwrap_err()).code(), StatusCode::ResourceExhausted);
+    drop(held);
+    while running.metrics().streams_open > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(hold(4).await.0.is_ok());
+}
+
+#[tokio::test]
+async fn handshakes_that_go_no_further_give_way_to_one_that_does() {
+    let limits = ServerLimits {
+        handshakes_max: 2,
+        handshakes_per_prefix_max: 2,
+        handshake_grace: Duration::ZERO,
+        handshake_timeout: LONG,
+        ..ServerLimits::default()
+    };
+    let (server, running, ..) = serve(limits);
+    let attacker = socket().await;
+    for seed in 100..102 {
+        for datagram in first_flight(seed).await {
+            attacker.send_to(&datagram, server.local_addr().unwrap()).await.unwrap();
+        }
+    }
+    for seed in 20..22 {
+        echo(&client(seed), &peer_of(&server)).await;
+    }
+    let metrics = running.metrics();
+    assert_eq!((metrics.connections_accepted, metrics.connections_refused), (2, 1), "the oldest gave way");
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod proofs;
+mod records;
 mod roles;
 mod seeds;
 mod subscribe;
@@ -13,7 +14,9 @@ use crate::base::{
 use crate::caesar::{HistoryHead, HistoryPage, Holder, ISSUE_FEE};
 use crate::hypermesh::proof::{ProofKind, SpaceProof, Statement, TimeProof};
 use crate::state::tests::kit::*;
-use crate::state::{Batch, Certificate, ConsensusProof, Instance, Member, Operation, SERVICES, batch_root};
+use crate::state::{
+    Batch, Certificate, ConsensusProof, Instance, Member, Operation, RecordKey, SERVICES, batch_root,
+};
 use crate::trust::Question;
 use crate::trust::tests::{certified, signed_with};
 use crate::trustchain::ca::SerialNumber;
@@ -72,6 +75,7 @@ fn requests() -> Vec<Request> {
         Request::TrustBundle(TrustBundleRequest {}),
         Request::RegisterName(RegisterNameRequest { operation: operation.clone() }),
         Request::RenewName(RenewNameRequest { operation: operation.clone() }),
+        Request::ReclaimName(ReclaimNameRequest { operation: operation.clone() }),
         Request::Name(NameRequest { name: name("given.demo.hypermesh") }),
         Request::SetRecords(SetRecordsRequest { operation: operation.clone() }),
         Request::AnnounceService(AnnounceServiceRequest { operation: operation.clone() }),
@@ -79,6 +83,11 @@ fn requests() -> Vec<Request> {
         Request::Service(ServiceRequest { name: name("given.demo.hypermesh") }),
         Request::SubscribeService(SubscribeServiceRequest { name: name("given.demo.hypermesh") }),
         Request::ResolveDns(dns),
+        Request::ListRecords(RecordListRequest {
+            name: Some(name("given.demo.hypermesh")),
+            after: Some(RecordKey { name: name("given.demo.hypermesh"), record_type: RecordType::Mx }),
+            limit: 5,
+        }),
         Request::LogCheckpoint(CheckpointRequest {}),
         Request::LogEntry(LogEntryRequest { index: LeafIndex(1) }),
         Request::LogInclusion(InclusionRequest { index: LeafIndex(1), size: None }),
@@ -329,10 +338,12 @@ fn responses() -> Vec<(Method, Response)> {
             next_update: BEGIN.plus(1),
             newest: 4,
             crl_der: vec![1, 2, 3],
+            root_crl_der: vec![4, 5],
         }),
         Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),
         Request::RegisterName(_) => Response::RegisterName(receipt.clone()),
         Request::RenewName(_) => Response::RenewName(receipt.clone()),
+        Request::ReclaimName(_) => Response::ReclaimName(receipt.clone()),
         Request::SetRecords(_) => Response::SetRecords(receipt.clone()),
         Request::AnnounceService(_) => Response::AnnounceService(receipt.clone()),
         Request::WithdrawService(_) => Response::WithdrawService(receipt.clone()),
@@ -444,6 +455,7 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
             "trust_bundle",
             "register_name",
             "renew_name",
+            "reclaim_name",
             "set_records",
             "announce_service",
             "withdraw_service",

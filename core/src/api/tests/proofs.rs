@@ -120,8 +120,16 @@ fn who_owns_a_name_is_proved_with_the_name_that_was_registered() {
     let question = Question::Owner { name: name("a.b.given.demo.hypermesh") };
     let registered = name("given.demo.hypermesh");
     let row: NameOwner = mesh().state.get(&registered).unwrap();
-    let holding =
-        Holding { owner: row.owner, registered, since: row.since, expires: row.expires, freed: None };
+    let holding = Holding {
+        owner: row.owner,
+        registered,
+        since: row.since,
+        expires: row.expires,
+        freed: None,
+        until: None,
+        may_grant: true,
+        granter: None,
+    };
     assert_eq!(proved(mesh(), &question).unwrap().answer, Answer::Owner(Some(holding)));
 }
 

@@ -1,4 +1,4 @@
-//! What the whole mesh shows one signature of: the root and issuing certificates, and revocation lists. One validator
+//! What the whole mesh shows one signature of: the root and issuing certificates, and both authorities' revocation lists. One validator
 //! coordinates in turn, so that the mesh shows the same bytes; the next steps in if it does not.
 
 use crate::base::{Mono, PublicKey, UnixMillis, reached};
@@ -27,7 +27,9 @@ impl Node {
     fn shared_tasks(&self) -> Vec<Task> {
         let Some(newest) = self.state.newest_issuing() else { return Vec::new() };
         let list = self.state.revocation_list_number().map(Task::RevocationList);
-        core::iter::once(Task::Root).chain((0..=newest).map(Task::Issuing)).chain(list).collect()
+        let root_list = self.state.root_list_number().map(Task::RootRevocationList);
+        let certificates = core::iter::once(Task::Root).chain((0..=newest).map(Task::Issuing));
+        certificates.chain(root_list).chain(list).collect()
     }
 
     /// Takes note of what a block, of this time, has made wanted, and sees to it that somebody coordinates.
@@ -81,7 +83,7 @@ impl Node {
         let position = validators.position(&self.identity.public()).unwrap_or_default();
         let number = match task {
             Task::Issuing(number) => u64::from(number),
-            Task::RevocationList(number) => number,
+            Task::RevocationList(number) | Task::RootRevocationList(number) => number,
             _ => 0,
         };
         let first = usize::try_from(number % count as u64).unwrap_or_default();

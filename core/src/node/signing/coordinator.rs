@@ -312,6 +312,7 @@ impl Node {
     /// Keeps a finished signature, on disk too.
     pub(super) fn keep_signature(&mut self, task: Task, signature: StrictSignature) {
         self.signing.wanted_since.remove(&task);
+        self.signing.sessions.end_replaced_by(task);
         self.signing.touched.insert(task);
         self.signing.finished.insert(task, signature);
         if let Task::RevocationList(number) = task {

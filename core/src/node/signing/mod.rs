@@ -150,7 +150,7 @@ impl Signing {
     /// Whether somebody waits for a signature, or the whole mesh does.
     fn is_wanted(&self, task: &Task) -> bool {
         match task {
-            Task::Root | Task::Issuing(_) | Task::RevocationList(_) => true,
+            Task::Root | Task::Issuing(_) | Task::RevocationList(_) | Task::RootRevocationList(_) => true,
             Task::Leaf(serial) => self.certificates.has(serial),
             Task::Checkpoint(size) => self.checkpoints.has(size) || self.needed_checkpoints.has(*size),
         }
@@ -165,7 +165,8 @@ impl Node {
         let Some(committee) = self.state.committee() else { return Ok(()) };
         self.activate(&committee);
         let issuing = self.state.newest_issuing().into_iter().flat_map(|newest| 0..=newest);
-        for task in core::iter::once(Task::Root).chain(issuing.map(Task::Issuing)) {
+        let root_lists = self.shown_root_lists().map(Task::RootRevocationList);
+        for task in core::iter::once(Task::Root).chain(issuing.map(Task::Issuing)).chain(root_lists) {
             self.load_signature(task)?;
         }
         self.load_revocation_list()
@@ -275,9 +276,12 @@ impl Node {
         let certificates = &signing.certificates;
         let cosignatures = &signing.cosignatures;
         let list = signing.lists.newest_signed();
+        let newest_root_list = self.state.root_list_number().unwrap_or_default();
         signing.finished.retain(|task, _| match task {
             Task::Root | Task::Issuing(_) => true,
             Task::RevocationList(number) => Some(*number) == list,
+            // The one before the newest is shown until that is signed.
+            Task::RootRevocationList(number) => number + 1 >= newest_root_list,
             Task::Leaf(serial) => certificates.has(serial),
             Task::Checkpoint(size) => cosignatures.contains_key(size),
         });

@@ -1,16 +1,17 @@
-//! Revocation lists: the bytes that the committed state fixes, the signed list that this node shows, and who waits
+//! Revocation lists: the bytes that the committed state fixes, the signed lists that this node shows, and who waits
 //! for a newer one.
 //!
-//! A signed list is a side table: it is kept whole, because the state moves on and cannot make an older one again. A
-//! node that finds no quorum goes on showing the last one; `nextUpdate` tells its age.
+//! A signed list of the issuing key is a side table: it is kept whole, because the state moves on and cannot make an older one again. A
+//! node that finds no quorum goes on showing the last one; `nextUpdate` tells its age. The root key's lists can be made
+//! again from the state, so that only their signatures are kept; until the newest is signed, the one before it is shown.
 
 use crate::api::{ApiFault, FaultKind, PublishedList, Response};
-use crate::base::{Reader as _, StrictSignature, Table, WriteBatch, decode, encode};
+use crate::base::{Reader as _, StrictSignature, Table, UnixMillis, WriteBatch};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::node::task::Task;
 use crate::node::waiters::{Crowded, WAITER_PER_THING_COUNT_MAX};
 use crate::node::{Event, Node, OpenFault, RequestId};
-use crate::trustchain::ca::{CRL_BYTES_MAX, CRL_MS_LIFETIME, crl_der, take_apart_crl};
+use crate::trustchain::ca::{CRL_MS_LIFETIME, RevocationList, crl_der, take_apart_crl};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -25,14 +26,23 @@ pub(super) struct Lists {
     /// The to-be-signed bytes of the newest lists, by number.
     derived: BTreeMap<u64, Derived>,
     /// The newest that is signed.
-    signed: Option<PublishedList>,
+    signed: Option<SignedList>,
     /// Who waits for a list with at least this number.
     waiting: Vec<(RequestId, u64)>,
 }
 
 struct Derived {
     tbs: Vec<u8>,
-    this_update: crate::base::UnixMillis,
+    this_update: UnixMillis,
+}
+
+/// A list that is signed.
+pub(in crate::node) struct SignedList {
+    number: u64,
+    /// In whole seconds, as it stands in the list.
+    pub(in crate::node) this_update: UnixMillis,
+    pub(in crate::node) next_update: UnixMillis,
+    der: Vec<u8>,
 }
 
 impl Lists {
@@ -47,10 +57,8 @@ impl Node {
     pub(super) fn load_revocation_list(&mut self) -> Result<(), OpenFault> {
         self.derive_revocation_list();
         if let Some(row) = self.store.get(Table::Signed, LIST_KEY)? {
-            let damaged = OpenFault::Damaged { what: "revocation list" };
-            let list: PublishedList = decode(&row, CRL_BYTES_MAX + 1024).map_err(|_| damaged)?;
-            match self.signature_of(&list) {
-                Some(signature) => {
+            match self.take_stored_list(row) {
+                Some((list, signature)) => {
                     self.signing.finished.insert(Task::RevocationList(list.number), signature);
                     self.signing.lists.signed = Some(list);
                 }
@@ -61,11 +69,13 @@ impl Node {
         Ok(())
     }
 
-    /// The signature of a stored list, if it holds. The bytes are the list's own: an older one cannot be derived again.
-    fn signature_of(&self, list: &PublishedList) -> Option<StrictSignature> {
+    /// A stored list with its signature, if that holds. The bytes are the list's own: an older one cannot be derived again.
+    fn take_stored_list(&self, der: Vec<u8>) -> Option<(SignedList, StrictSignature)> {
         let key = self.signing.committee.as_ref()?.keys().public(KeyPurpose::Issuing)?;
-        let signed = take_apart_crl(&list.crl_der).ok().filter(|signed| signed.list.number == list.number)?;
-        signed.signed_by(&key).ok()
+        let signed = take_apart_crl(&der).ok()?;
+        let signature = signed.signed_by(&key).ok()?;
+        let RevocationList { number, this_update, next_update, .. } = signed.list;
+        Some((SignedList { number, this_update, next_update, der }, signature))
     }
 
     /// Derives the bytes of a list that the last block fixed.
@@ -100,19 +110,18 @@ impl Node {
             return;
         }
         let Some(Derived { tbs, this_update }) = self.signing.lists.derived.get(&number) else { return };
-        let this_update = *this_update;
-        let Ok(crl_der) = crl_der(tbs, signature) else { return };
+        let this_update = this_update.whole_seconds();
+        let Ok(der) = crl_der(tbs, signature) else { return };
         let next_update = this_update.plus(CRL_MS_LIFETIME);
-        let list = PublishedList { number, this_update, next_update, newest: number, crl_der };
         let mut writes = WriteBatch::default();
-        writes.put(Table::Signed, LIST_KEY, encode(&list));
+        writes.put(Table::Signed, LIST_KEY, der.clone());
         let _token = self.persist(writes);
-        self.signing.lists.signed = Some(list);
+        self.signing.lists.signed = Some(SignedList { number, this_update, next_update, der });
         self.count("trustchain", "revocation_lists_total", 1);
         self.outbox.event(Event::RevocationListSigned { number });
     }
 
-    /// Answers with the newest signed list, once it has at least this number.
+    /// Answers with the newest signed lists, once that of the issuing key has at least this number.
     pub(in crate::node) fn want_revocation_list(&mut self, id: RequestId, at_least: Option<u64>) {
         let Some(newest) = self.state.revocation_list_number() else {
             let fault = self.not_ready();
@@ -137,7 +146,7 @@ impl Node {
     }
 
     /// The list that this node shows: the newest that is signed.
-    pub(in crate::node) fn signed_list(&self) -> Option<&PublishedList> {
+    pub(in crate::node) fn signed_list(&self) -> Option<&SignedList> {
         self.signing.lists.signed.as_ref()
     }
 
@@ -146,11 +155,33 @@ impl Node {
         self.signing.lists.waiting.retain(|(waiting, _)| *waiting != id);
     }
 
-    /// The newest signed list, and the number of the newest that there is.
+    /// The newest signed lists, and the number of the newest that there is.
     fn published_list(&self) -> Option<PublishedList> {
-        let list = self.signing.lists.signed.clone()?;
+        let root_crl_der = self.root_list_der()?;
+        let SignedList { number, this_update, next_update, der } = self.signing.lists.signed.as_ref()?;
         let newest = self.state.revocation_list_number().unwrap_or_default();
-        Some(PublishedList { newest: newest.max(list.number), ..list })
+        Some(PublishedList {
+            number: *number,
+            this_update: *this_update,
+            next_update: *next_update,
+            newest: newest.max(*number),
+            crl_der: der.clone(),
+            root_crl_der,
+        })
+    }
+
+    /// The root key's newest list that is signed.
+    fn root_list_der(&self) -> Option<Vec<u8>> {
+        self.shown_root_lists().find_map(|number| {
+            let signature = self.signing.finished.get(&Task::RootRevocationList(number))?;
+            crl_der(&self.state.root_list_tbs(number)?, signature).ok()
+        })
+    }
+
+    /// The numbers of the root key's lists that may be shown, newest first.
+    pub(super) fn shown_root_lists(&self) -> impl Iterator<Item = u64> + use<> {
+        let newest = self.state.root_list_number();
+        newest.into_iter().flat_map(|newest| [newest, newest.saturating_sub(1)]).filter(|number| *number > 0)
     }
 
     pub(in crate::node) fn answer_revocation_lists(&mut self) {

@@ -184,6 +184,12 @@ impl Sessions {
         }
     }
 
+    /// Ends the sessions of tasks that a signed one replaces.
+    pub(super) fn end_replaced_by(&mut self, signed: Task) {
+        let replaced: Vec<Task> = self.tasks().copied().filter(|task| task.is_replaced_by(signed)).collect();
+        replaced.iter().for_each(|task| self.end(task));
+    }
+
     /// What is under way.
     pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.by_task.keys()
@@ -253,6 +259,20 @@ mod tests {
         sessions.begin(Mono(5), Task::Checkpoint(1));
         sessions.desert(&Task::Checkpoint(1), Mono(9));
         assert!(!sessions.has(&Task::Checkpoint(1)));
+    }
+
+    #[test]
+    fn a_signed_list_ends_the_sessions_of_those_before_it_and_no_other() {
+        let mut sessions = Sessions::default();
+        let list = Task::RevocationList;
+        for task in [list(3), list(4), list(6), Task::RootRevocationList(1), Task::Issuing(1)] {
+            sessions.begin(Mono(5), task);
+        }
+        sessions.end_replaced_by(list(5));
+        let left: Vec<Task> = sessions.tasks().copied().collect();
+        assert_eq!(left, [Task::Issuing(1), list(6), Task::RootRevocationList(1)]);
+        sessions.end_replaced_by(Task::RootRevocationList(2));
+        assert!(!sessions.has(&Task::RootRevocationList(1)) && sessions.has(&list(6)));
     }
 
     #[test]

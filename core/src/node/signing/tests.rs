@@ -2,7 +2,7 @@
 
 use super::answer_times::TIMEOUT_MIN;
 use super::finished::ACCUSED_MESSAGE_BYTES_MAX;
-use crate::api::{ConsensusRequirements, PublishedList, Request, ValidateBatchRequest};
+use crate::api::{ConsensusRequirements, Request, ValidateBatchRequest};
 use crate::base::{
     Digest, Height, MicroCaesar, Mono, Now, PublicKey, ReadError, Reader, Row, SecretKey, Signature,
     StrictSignature, Table, encode,
@@ -19,7 +19,7 @@ use crate::node::trace::Told;
 use crate::node::{Event, Node, NodeConfig, Output, PeerStatus, RequestId};
 use crate::state::tests::kit::{Mesh, Seeded, alice, bob, genesis, plot_of, transfer};
 use crate::state::{Candidate, Offence, SYSTEM_OPERATION_BYTES_MAX, SystemAction, SystemOperation};
-use crate::trustchain::ca::{CRL_MS_LIFETIME, crl_der};
+use crate::trustchain::ca::crl_der;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -125,6 +125,7 @@ fn tbs_of(mesh: &Mesh, task: Task) -> Vec<u8> {
     match task {
         Task::Root => mesh.state.root_tbs().unwrap(),
         Task::Issuing(number) => mesh.state.issuing_tbs(number).unwrap(),
+        Task::RootRevocationList(number) => mesh.state.root_list_tbs(number).unwrap(),
         _ => mesh.state.revocation_list_tbs().unwrap(),
     }
 }
@@ -176,7 +177,7 @@ fn a_twisted_signature_of_a_peer_is_refused_and_the_task_gets_a_good_one() {
     let _start = events(&mut node);
     let [_, liar, honest, _] = mesh.validators.as_slice() else { panic!("four validators") };
     let list = Task::RevocationList(mesh.state.revocation_list_number().unwrap());
-    for task in [Task::Root, Task::Issuing(0), list] {
+    for task in [Task::Root, Task::Issuing(0), Task::RootRevocationList(1), list] {
         let bad = twisted(&mesh, task);
         let key = committee(&mesh).keys().public(task.purpose()).unwrap();
         let by_zip_215 = ed25519_zebra::VerificationKey::try_from(key.0).unwrap();
@@ -197,7 +198,7 @@ fn a_twisted_signature_of_a_peer_is_refused_and_the_task_gets_a_good_one() {
         let told = hand_on(&mesh, &mut node, liar, task, bad);
         assert!(told.is_empty() && node.signing.finished.get(&task) == Some(&good));
     }
-    assert_eq!(node.numbers()["hypermesh"]["signatures_refused_total"], 3);
+    assert_eq!(node.numbers()["hypermesh"]["signatures_refused_total"], 4);
 }
 
 #[test]
@@ -246,15 +247,10 @@ fn a_liar_that_has_lost_its_stake_costs_no_broadcast_of_evidence() {
 fn twisted_signatures_in_the_store_are_dropped_and_made_again() {
     let mesh = mesh();
     let number = mesh.state.revocation_list_number().unwrap();
-    let tasks = [Task::Root, Task::Issuing(0)];
+    let tasks = [Task::Root, Task::Issuing(0), Task::RootRevocationList(1)];
     let list_task = Task::RevocationList(number);
     let good_list = mesh.sign(KeyPurpose::Issuing, &tbs_of(&mesh, list_task));
     let mut der = crl_der(&tbs_of(&mesh, list_task), &good_list).unwrap();
-    let list = |crl_der: Vec<u8>| {
-        let this_update = mesh.state.revocation_list().unwrap().this_update;
-        let next_update = this_update.plus(CRL_MS_LIFETIME);
-        encode(&PublishedList { number, this_update, next_update, newest: number, crl_der })
-    };
     let list_key = b"revocation list".to_vec();
     let rows = |bad: bool, der: Vec<u8>| {
         let sign = |task: Task| match bad {
@@ -262,7 +258,7 @@ fn twisted_signatures_in_the_store_are_dropped_and_made_again() {
             false => mesh.sign(task.purpose(), &tbs_of(&mesh, task)).signature(),
         };
         let mut rows: Vec<_> = tasks.iter().map(|task| (task.key(), sign(*task).0.to_vec())).collect();
-        rows.push((list_key.clone(), list(der)));
+        rows.push((list_key.clone(), der));
         rows
     };
     let node = opened(&mesh, &rows(false, der.clone()));
@@ -282,8 +278,8 @@ fn twisted_signatures_in_the_store_are_dropped_and_made_again() {
     }
     let dropped = events(&mut node);
     let dropped = dropped.iter().filter(|event| matches!(event, Event::StoreFault { .. }));
-    assert_eq!(dropped.count(), 3);
-    assert_eq!(node.numbers()["hypermesh"]["signatures_dropped_total"], 3);
+    assert_eq!(dropped.count(), 4);
+    assert_eq!(node.numbers()["hypermesh"]["signatures_dropped_total"], 4);
     let honest = &mesh.validators[2];
     for task in tasks {
         let good = mesh.sign(task.purpose(), &tbs_of(&mesh, task));

@@ -279,6 +279,6 @@ const fn signed(task: Task) -> Option<(Subject, Signed)> {
     match task {
         Task::Leaf(serial) => Some((Subject::Certificate(serial), Signed::Certificate)),
         Task::Checkpoint(size) => Some((Subject::Checkpoint(size), Signed::Checkpoint)),
-        Task::Root | Task::Issuing(_) | Task::RevocationList(_) => None,
+        Task::Root | Task::Issuing(_) | Task::RevocationList(_) | Task::RootRevocationList(_) => None,
     }
 }

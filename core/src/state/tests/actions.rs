@@ -62,7 +62,15 @@ pub(crate) fn issue_for(key: &SecretKey, names: &[&str]) -> Action {
 }
 
 pub(crate) fn register(text: &str, owner: &SecretKey) -> Action {
-    Action::RegisterName(RegisterName { name: name(text), owner: owner.public() })
+    grant(text, owner, GrantLimits::default())
+}
+
+pub(crate) fn grant(text: &str, owner: &SecretKey, limits: GrantLimits) -> Action {
+    Action::RegisterName(RegisterName { name: name(text), owner: owner.public(), limits })
+}
+
+pub(crate) fn reclaim(text: &str) -> Action {
+    Action::ReclaimName(ReclaimName { name: name(text), start: None })
 }
 
 pub(crate) fn revoke(serial_number: SerialNumber, reason: RevocationReason) -> Action {

@@ -8,6 +8,7 @@ use crate::base::{
 use crate::caesar::{BlockMovements, HistoryHead, Holder, JournalHead, Movement, Place, Reason};
 use crate::hypermesh::ordering::{Evidence, Round, Vote, VoteKind};
 use crate::state::compromise::Bears;
+use crate::state::grant::Certified;
 use crate::state::*;
 use crate::trust::{CertificateProof, TrustBundle};
 use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
@@ -53,12 +54,24 @@ fn actions() -> Vec<(&'static str, Action)> {
         ("remove records", clear("a.demo.hypermesh", RecordType::Txt)),
         ("transfer", transfer(&bob(), 9)),
         ("renew", Action::RenewName(RenewName { name: name("a.demo.hypermesh") })),
+        ("reclaim", reclaim_from("a.demo.hypermesh")),
+        ("grant", grant("b.a.demo.hypermesh", &bob(), LIMITS)),
         ("bond", Action::Bond(Bond { amount: MicroCaesar(9) })),
         ("unbond", Action::Unbond(Unbond { amount: MicroCaesar(9) })),
         ("announce", announce(&instance("a.demo.hypermesh", "east"), &full_offer(), 60)),
         ("withdraw", withdraw(&instance("a.demo.hypermesh", "east"))),
         ("revoke", revoke(SerialNumber::from_operation(&Digest([2; 32])), RevocationReason::Superseded)),
     ]
+}
+
+const LIMITS: GrantLimits = GrantLimits { until: Some(BEGIN), may_grant: false };
+
+fn certified(text: &str) -> CertifiedName {
+    CertifiedName { name: name(text), serial: SerialNumber::from_operation(&Digest([2; 32])) }
+}
+
+fn reclaim_from(text: &str) -> Action {
+    Action::ReclaimName(ReclaimName { name: name(text), start: Some(certified(text)) })
 }
 
 /// An offer with something in each of its fields.
@@ -108,6 +121,12 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OutsideZone { name: at(), zone: zone() },
         Refusal::Cname { name: at() },
         Refusal::Reserved { name: at() },
+        Refusal::Unlimited { name: at() },
+        Refusal::GrantTooShort { name: at(), until: BEGIN, least: Some(BEGIN.plus(1)) },
+        Refusal::OutlivesGrant { name: at(), until: BEGIN },
+        Refusal::MayNotGrant { name: at() },
+        Refusal::NotGranted { name: at() },
+        Refusal::NotGranter { name: at(), owner },
         Refusal::SpiffeTrustDomain { zone: zone() },
         Refusal::Address { address: "2001:db8::1".parse().unwrap() },
         Refusal::NoCommittee,
@@ -128,6 +147,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::SetByHand { name: at(), record_type: RecordType::Srv },
         Refusal::ServiceFull { service: at() },
         Refusal::NoInstance { name: at() },
+        Refusal::AliasLoop { name: at(), target: zone() },
+        Refusal::AliasChain { name: at() },
+        Refusal::TargetIsAlias { name: at(), target: zone() },
+        Refusal::PointedAt { name: at(), by: zone(), record_type: RecordType::Mx },
     ]
 }
 
@@ -200,7 +223,10 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     row(found, "member", &key(1), &member);
     let address = "[2001:db8::1]:4433".parse().unwrap();
     row(found, "validator", &key(1), &Validator { name: "node-1".to_string(), address, reveal: digest });
-    row(found, "name", &at, &NameOwner { owner: key(1), since: Height(8), expires: Some(BEGIN) });
+    let registration = OperationId(Digest([3; 32]));
+    let grant = Some(Grant { under: OperationId(Digest([4; 32])), limits: LIMITS });
+    let (owner, since, expires) = (key(1), Height(8), Some(BEGIN));
+    row(found, "name", &at, &NameOwner { owner, since, expires, registration, grant });
     row(found, "name count", &at, &NameCount { sets: 3 });
     let amount = MicroCaesar;
     let totals = Totals {
@@ -300,10 +326,20 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     row(found, "issuing certificate", &2, &issuing);
     let revoked = Revoked { at: BEGIN, reason: RevocationReason::Superseded, not_after: BEGIN.plus(1) };
     row(found, "revoked", &serial, &revoked);
+    let (owner, not_after) = (key(1), BEGIN);
+    row(found, "certified", &certified("a.demo.hypermesh"), &Certified { owner, not_after });
     let head = RevocationListHead { number: 4, this_update: BEGIN, scheduled: BEGIN, entries: 5 };
     row(found, "revocation list", &(), &head);
     row(found, "due list", &(BEGIN, Due::RevocationList), &Due::RevocationList);
+    row(
+        found,
+        "due grant",
+        &(BEGIN, Due::GrantEnded(name("a.demo.hypermesh"))),
+        &Due::GrantEnded(name("a.demo.hypermesh")),
+    );
     row(found, "due issuing", &(BEGIN, Due::Issuing), &Due::Issuing);
+    row(found, "root revocation list", &3, &RootRevocationList { time: BEGIN });
+    row(found, "due root list", &(BEGIN, Due::RootRevocationList), &Due::RootRevocationList);
 }
 
 fn found() -> Vec<(String, Digest)> {
@@ -359,6 +395,11 @@ fn found() -> Vec<(String, Digest)> {
         Effect::Unbonding { stake: MicroCaesar(5), release: BEGIN },
         Effect::ServiceAnnounced { expires: BEGIN },
         Effect::ServiceWithdrawn,
+        Effect::NameReclaimed {
+            previous: Some(key(1)),
+            revoked: vec![SerialNumber::from_operation(&Digest([4; 32]))],
+            rest: Some(certified("a.demo.hypermesh")),
+        },
     ];
     let outcomes = effects.into_iter().map(Outcome::Done).chain(refusals().into_iter().map(Outcome::Refused));
     let receipts: Vec<Receipt> = outcomes.map(receipt).collect();
@@ -427,6 +468,7 @@ fn no_two_kinds_of_row_share_a_key() {
         IssuingCertificate::TAG,
         Revoked::TAG,
         RevocationListHead::TAG,
+        RootRevocationList::TAG,
         Attendance::TAG,
         Repairs::TAG,
         Unbonding::TAG,
@@ -440,6 +482,7 @@ fn no_two_kinds_of_row_share_a_key() {
         NameCount::TAG,
         CompromisedKey::TAG,
         Bears::TAG,
+        Certified::TAG,
         ZoneChange::TAG,
     ];
     assert_eq!(tags.into_iter().collect::<BTreeSet<_>>().len(), tags.len());
@@ -542,6 +585,8 @@ fn operations_are_called_as_receipts_and_lists_have_it() {
         "set_records",
         "transfer",
         "renew_name",
+        "reclaim_name",
+        "register_name",
         "bond",
         "unbond",
         "announce_service",

@@ -169,6 +169,28 @@ fn records_at_genesis_keep_the_rules_that_operations_keep() {
     assert_eq!(reason(twice), "they are set twice");
     assert!(reason(with("given.demo.hypermesh", alias())).contains("CNAME"));
     assert!(reason(with("given.demo.hypermesh", vec![RecordData::Ns(name("a"))])).contains("NS"));
+    let aliases = |links: core::ops::Range<usize>| {
+        let link = |number: usize| alloc::format!("link{number}.given.demo.hypermesh");
+        fault(|genesis| {
+            for number in links {
+                let to = name(&link(number + 1));
+                let Action::SetRecords(set) = set(&link(number), vec![RecordData::Cname(to)]) else {
+                    unreachable!()
+                };
+                genesis.records.push(set);
+            }
+        })
+    };
+    assert_eq!(aliases(0..8), None);
+    assert!(reason(aliases(0..9)).contains("more than 8 aliases"));
+    let pointing = fault(|genesis| {
+        let mail = RecordData::Mx { preference: 1, exchange: Some(name("x.given.demo.hypermesh")) };
+        for action in [set("x.given.demo.hypermesh", alias()), set("given.demo.hypermesh", vec![mail])] {
+            let Action::SetRecords(set) = action else { unreachable!() };
+            genesis.records.push(set);
+        }
+    });
+    assert!(reason(pointing).contains("is an alias, and MX records may not point at one"));
     let mixed = fault(|genesis| genesis.records[0].record_type = RecordType::Txt);
     assert!(reason(mixed).contains("not all of type TXT"));
 }

@@ -1,6 +1,7 @@
 //! The state, tried by behaviour. `kit` has the mesh that they run on.
 
 mod actions;
+mod aliases;
 mod attendance;
 mod audits;
 mod blocks;
@@ -9,6 +10,7 @@ mod encoding;
 mod fees;
 mod fields;
 mod genesis;
+mod grants;
 pub(crate) mod kit;
 mod ledger;
 mod names;

@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::state::*;
-use crate::trustchain::dns::{RecordData, RecordType, Soa};
+use crate::trustchain::dns::{RecordData, RecordType};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -124,19 +124,6 @@ fn an_alias_stands_alone() {
 fn what_the_mesh_writes_itself_no_owner_writes() {
     let mut mesh = Mesh::active();
     let at = "given.demo.hypermesh";
-    let reserved = Refusal::Reserved { name: name(at) };
-    assert_eq!(mesh.refused(&alice(), set(at, vec![RecordData::Ns(name("a.example"))])), reserved);
-    let soa = Soa {
-        primary: name("a.example"),
-        responsible: name("b.example"),
-        serial: 1,
-        refresh_seconds: 1,
-        retry_seconds: 1,
-        expire_seconds: 1,
-        negative_ttl_seconds: 1,
-    };
-    assert_eq!(mesh.refused(&alice(), set(at, vec![RecordData::Soa(soa)])), reserved);
-    assert_eq!(mesh.refused(&alice(), clear(at, RecordType::Soa)), reserved);
     let tlsa = "_443._tcp.given.demo.hypermesh";
     let own = vec![RecordData::Tlsa { usage: 3, selector: 1, matching: 1, data: vec![1; 32] }];
     mesh.done(&alice(), set(tlsa, own.clone()));

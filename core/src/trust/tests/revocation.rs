@@ -68,7 +68,10 @@ fn a_list_that_has_run_out_says_that_nothing_is_good() {
 fn a_list_of_anybody_else_is_refused() {
     let (certified, der) = revoked();
     let stolen = list_of(&certified.mesh, KeyPurpose::Root);
-    assert_eq!(certified.bundle.verify_revocation_list(&stolen), Err(ListRefusal::Signature));
+    assert_eq!(
+        certified.bundle.verify_revocation_list(&stolen),
+        Err(ListRefusal::Signature { key: "issuing" })
+    );
     let mut genesis = genesis();
     genesis.network = "other".into();
     genesis.names.clear();
@@ -86,7 +89,10 @@ fn a_list_of_anybody_else_is_refused() {
     };
     let tbs = issuer.crl_tbs(&certified.mesh.state.revocation_list().unwrap()).unwrap();
     let foreign = crl_der(&tbs, &certified.mesh.sign(KeyPurpose::Issuing, &tbs)).unwrap();
-    assert_eq!(certified.bundle.verify_revocation_list(&foreign), Err(ListRefusal::Issuer));
+    assert_eq!(
+        certified.bundle.verify_revocation_list(&foreign),
+        Err(ListRefusal::Issuer { key: "issuing" })
+    );
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl Issuer {
     /// # Errors
     /// If the network's name, a key or the validity does not fit a certificate.
     pub fn root_tbs(&self, serial: SerialNumber) -> Result<Vec<u8>, BuildFault> {
-        let params = self.authority(ROOT_COMMON_NAME, ROOT_PATH_LENGTH)?;
+        let params = self.root_params()?;
         let subject = SubjectKey::from(self.root_key);
         self.by_root(params, &subject, &LeafParameters { serial, validity: self.root_validity })
     }
@@ -173,6 +173,11 @@ impl Issuer {
         self.authority(ISSUING_COMMON_NAME, ISSUING_PATH_LENGTH)
     }
 
+    /// What stands in the root certificate, and so in whatever its key signs.
+    pub(super) fn root_params(&self) -> Result<CertificateParams, BuildFault> {
+        self.authority(ROOT_COMMON_NAME, ROOT_PATH_LENGTH)
+    }
+
     /// How a log entry names the root as issuer: [`SubjectKey::spki_hash`] of its key.
     #[must_use]
     pub fn root_key_hash(&self) -> Digest {
@@ -194,7 +199,7 @@ impl Issuer {
         for key in [&SubjectKey::from(self.root_key), subject] {
             SubjectKey::from_spki_der(key.spki_der()).map_err(BuildFault::AuthorityKey)?;
         }
-        let root = self.authority(ROOT_COMMON_NAME, ROOT_PATH_LENGTH)?;
+        let root = self.root_params()?;
         basic_constraints_first(&record(&mut params, subject, &root, self.root_key, parameters)?)
     }
 

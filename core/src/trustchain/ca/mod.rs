@@ -14,8 +14,10 @@ mod assemble;
 mod build;
 mod key;
 mod names;
+mod passed_over;
 mod proof_extension;
 mod request;
+mod request_outline;
 mod revocation;
 mod serial;
 mod take_apart;
@@ -29,11 +31,13 @@ pub use assemble::{AssembleFault, PemLabel, certificate_der, from_pem, pem};
 pub use build::{BuildFault, Issuer, LeafParameters, NETWORK_BYTES_MAX, TBS_BYTES_MAX};
 pub use key::{KeyFault, SubjectAlgorithm, SubjectKey};
 pub use names::{NAMES_BYTES_MAX, NameFault, SAN_COUNT_MAX, SPIFFE_BYTES_MAX, SubjectNames};
+pub use passed_over::PassedOver;
 pub use proof_extension::{PROOF_BYTES_MAX, ProofFault, split, with_proof};
 pub use request::{CSR_BYTES_MAX, CertificateRequest, PEM_BYTES_MAX, RequestFault};
 pub use revocation::{
-    CRL_BYTES_MAX, CRL_MS_LIFETIME, CRL_MS_PERIOD, InvalidReason, REVOKED_COUNT_MAX, RevocationList,
-    RevocationListFault, RevocationReason, RevokedEntry, SignedRevocationList, crl_der, take_apart_crl,
+    CRL_BYTES_MAX, CRL_MS_LIFETIME, CRL_MS_PERIOD, InvalidReason, REVOKED_COUNT_MAX, ROOT_CRL_MS_LIFETIME,
+    ROOT_CRL_MS_PERIOD, RevocationList, RevocationListFault, RevocationReason, RevokedEntry,
+    SignedRevocationList, crl_der, take_apart_crl,
 };
 pub use serial::{InvalidSerial, SerialNumber};
 pub use take_apart::{

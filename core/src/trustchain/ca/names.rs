@@ -2,7 +2,7 @@
 //!
 //! Form and bounds are checked here, and that the names lie in the mesh's zone; who owns them is not.
 
-use crate::trustchain::{DomainName, InvalidName};
+use crate::trustchain::{DomainName, IdnFault, InvalidName};
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -70,14 +70,13 @@ pub enum NameFault {
         /// The name.
         name: String,
     },
-    /// A name that may be shown in another script than it is written in.
-    #[error(
-        "name {name:?} is refused: labels such as xn--… can look like another's name in another script; \
-         use labels of a-z, 0-9 and hyphen"
-    )]
+    /// A name with an A-label that is not taken.
+    #[error("name {name:?} is refused: {reason}")]
     Internationalised {
         /// The name.
         name: String,
+        /// What is wrong with it.
+        reason: IdnFault,
     },
     /// Not a domain name.
     #[error(transparent)]
@@ -124,7 +123,7 @@ pub enum NameFault {
     #[error("more than one SPIFFE ID: a certificate carries at most one")]
     ManySpiffe,
     /// A kind of name that is not taken.
-    #[error("a {kind} in subjectAltName is refused: use DNS, IPv6 or SPIFFE names")]
+    #[error("a name of kind {kind} is refused: use DNS, IPv6 or SPIFFE names")]
     OtherKind {
         /// The kind, as RFC 5280 §4.2.1.6 calls it.
         kind: &'static str,
@@ -145,9 +144,7 @@ impl SubjectNames {
     /// # Errors
     /// If there are none or too many, one stands twice, or one is of a form that is refused.
     pub fn new(dns: Vec<DomainName>, ipv6: Vec<Ipv6Addr>, spiffe: Option<String>) -> Result<Self, NameFault> {
-        let names = Self { dns, ipv6, spiffe };
-        names.check()?;
-        Ok(names)
+        Self { dns, ipv6, spiffe }.checked()
     }
 
     /// The names in a subjectAltName extension. A name that stands twice is taken once.
@@ -155,15 +152,26 @@ impl SubjectNames {
         if general.len() > SAN_COUNT_MAX {
             return Err(NameFault::TooMany { count: general.len() });
         }
-        let mut names = Self { dns: Vec::new(), ipv6: Vec::new(), spiffe: None };
+        let mut names = Self::none();
         for name in general {
             names.add(name)?;
         }
-        names.check()?;
-        Ok(names)
+        names.checked()
     }
 
-    fn add(&mut self, name: &GeneralName) -> Result<(), NameFault> {
+    /// To add to, and then to be checked.
+    pub(super) const fn none() -> Self {
+        Self { dns: Vec::new(), ipv6: Vec::new(), spiffe: None }
+    }
+
+    /// These, if they can be certified together.
+    pub(super) fn checked(self) -> Result<Self, NameFault> {
+        self.check()?;
+        Ok(self)
+    }
+
+    /// Adds a name, unless it is there.
+    pub(super) fn add(&mut self, name: &GeneralName) -> Result<(), NameFault> {
         match name {
             GeneralName::DnsName(name) => {
                 let name = parse_dns(name.as_str())?;
@@ -210,9 +218,7 @@ impl SubjectNames {
         if bytes > NAMES_BYTES_MAX {
             return Err(NameFault::TooLong { bytes });
         }
-        if let Some(name) = self.dns.iter().find(|name| name.is_internationalised()) {
-            return Err(NameFault::Internationalised { name: name.to_string() });
-        }
+        self.dns.iter().try_for_each(check_idn)?;
         self.ipv6.iter().try_for_each(check_address)?;
         self.spiffe.as_deref().map_or(Ok(()), check_spiffe)?;
         if has_repeats(&self.dns) || has_repeats(&self.ipv6) { Err(NameFault::Repeated) } else { Ok(()) }
@@ -280,6 +286,10 @@ fn parse_dns(name: &str) -> Result<DomainName, NameFault> {
     Ok(name.parse()?)
 }
 
+fn check_idn(name: &DomainName) -> Result<(), NameFault> {
+    name.check_idn().map_err(|reason| NameFault::Internationalised { name: name.to_string(), reason })
+}
+
 fn parse_address(bytes: &[u8]) -> Result<Ipv6Addr, NameFault> {
     if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
         return Err(NameFault::Ipv4 { address: octets.into() });
@@ -316,9 +326,7 @@ fn check_spiffe(uri: &str) -> Result<(), NameFault> {
     if domain.is_empty() || !domain.bytes().all(in_domain) {
         return fault("its trust domain must be of a-z, 0-9, dot, hyphen and underscore");
     }
-    if domain.parse::<DomainName>().is_ok_and(|domain| domain.is_internationalised()) {
-        return Err(NameFault::Internationalised { name: domain.to_owned() });
-    }
+    domain.parse().map_or(Ok(()), |domain| check_idn(&domain))?;
     let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let usable = |segment: &str| {
         !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(in_path)
@@ -337,7 +345,7 @@ fn has_repeats<T: Ord>(items: &[T]) -> bool {
 
 impl fmt::Display for SubjectNames {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dns = self.dns.iter().map(ToString::to_string);
+        let dns = self.dns.iter().map(DomainName::both_ways);
         let ipv6 = self.ipv6.iter().map(ToString::to_string);
         let names: Vec<String> = dns.chain(ipv6).chain(self.spiffe.clone()).collect();
         formatter.write_str(&names.join(", "))

@@ -1,21 +1,27 @@
 //! PKCS#10 certificate requests (RFC 2986), of which only the key and the names are taken.
 //!
-//! Whatever else a request asks for (a subject, dates, being an authority) is passed over: that comes from the
-//! profile. The signature proves that whoever made the request holds the key, and is always checked.
+//! Whatever else a request asks for (a subject, usages, being an authority) is passed over: that comes from the profile, and
+//! [`CertificateRequest::passed_over`] names it. The signature proves that whoever made the request holds the key, and is
+//! always checked.
+//!
+//! Faults are looked for in the order in which their owner has to mend them: a key of another kind first, since no other
+//! mend is of use with it, and the signature last.
 
 use super::assemble::{AssembleFault, PemLabel, from_pem};
+use super::request_outline::{Element, Outline};
 use super::{KeyFault, NameFault, SAN_COUNT_MAX, SubjectAlgorithm, SubjectKey, SubjectNames};
 use crate::base::Signature;
+use crate::trustchain::DomainName;
+use alloc::string::{String, ToString};
 use borsh::{BorshDeserialize, BorshSerialize};
-use der::Decode;
+use der::oid::AssociatedOid;
+use der::{Decode, Tag, TagNumber};
 use serde::{Deserialize, Serialize};
 use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::cri_attributes::ParsedCriAttribute;
-use x509_parser::oid_registry::{
-    OID_SIG_ECDSA_WITH_SHA256, OID_SIG_ECDSA_WITH_SHA384, OID_SIG_ED25519, OID_X509_EXT_SUBJECT_ALT_NAME,
-};
-use x509_parser::prelude::{FromDer, X509Extension};
+use x509_parser::oid_registry::{OID_SIG_ECDSA_WITH_SHA256, OID_SIG_ECDSA_WITH_SHA384, OID_SIG_ED25519};
+use x509_parser::prelude::FromDer;
 
 /// The longest request in DER.
 pub const CSR_BYTES_MAX: usize = 4096;
@@ -61,9 +67,24 @@ pub enum RequestFault {
     },
     /// Not a PKCS#10 request in DER.
     #[error(
-        "not a PKCS#10 certificate request in DER: it is empty, cut short or something else; make one with openssl req -new -outform DER"
+        "not a PKCS#10 certificate request in DER: at byte {byte}, expected {expected}; make one with openssl req -new -outform DER"
     )]
-    Malformed,
+    Malformed {
+        /// Where it ceases to be one, from 0.
+        byte: usize,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// The beginning of a request.
+    #[error(
+        "not a PKCS#10 certificate request in DER: it is cut short, to {bytes} bytes of {expected}; copy all of it, or make one with openssl req -new -outform DER"
+    )]
+    CutShort {
+        /// How many bytes there were.
+        bytes: usize,
+        /// How many it says that it has.
+        expected: usize,
+    },
     /// A request with bytes behind it.
     #[error("{bytes} bytes follow the certificate request: send one request alone")]
     TrailingBytes {
@@ -76,14 +97,63 @@ pub enum RequestFault {
     /// A key that is not taken.
     #[error(transparent)]
     Key(#[from] KeyFault),
-    /// A name that is not taken.
+    /// A version that PKCS#10 does not have.
+    #[error("the request's version is {version}: PKCS#10 has only version 0 (v1)")]
+    Version {
+        /// The version.
+        version: String,
+    },
+    /// Names that are not taken together.
     #[error(transparent)]
     Names(#[from] NameFault),
+    /// A name that is not taken.
+    #[error("entry {entry} of subjectAltName: {fault}")]
+    Name {
+        /// Which, from 1.
+        entry: usize,
+        /// What is wrong with it.
+        fault: NameFault,
+    },
+    /// A subjectAltName that is no list of names.
+    #[error(
+        "subjectAltName is no list of names in DER (at byte {byte}){}: let openssl req -addext or the like encode it",
+        .text.as_ref().map_or_else(String::new, |text| alloc::format!(", but the text {text:?}"))
+    )]
+    SubjectAltName {
+        /// Where it ceases to be one, from 0.
+        byte: usize,
+        /// What stands there, if it is a text.
+        text: Option<String>,
+    },
+    /// A name that does not parse.
+    #[error("entry {entry} of subjectAltName, at byte {byte}, is no name in DER (RFC 5280 §4.2.1.6)")]
+    MalformedName {
+        /// Which, from 1.
+        entry: usize,
+        /// Where it begins, from 0.
+        byte: usize,
+    },
+    /// A name with characters that its kind does not have.
+    #[error(
+        "entry {entry} of subjectAltName, {text:?}, has characters outside ASCII: {}",
+        .ascii.as_ref().map_or_else(
+            || "DNS names are given as A-labels (xn--…), and URIs are in ASCII".to_string(),
+            |ascii| alloc::format!("DNS names are given as A-labels, this one as {ascii}")
+        )
+    )]
+    NotAscii {
+        /// Which, from 1.
+        entry: usize,
+        /// The name.
+        text: String,
+        /// What it has to be, if it is the DNS name that it seems to be.
+        ascii: Option<DomainName>,
+    },
     /// A signature scheme that is not taken.
     #[error("the request is signed with {scheme}: sign it with Ed25519, or ECDSA with SHA-256 or SHA-384")]
     SignatureScheme {
         /// The scheme's object identifier.
-        scheme: alloc::string::String,
+        scheme: String,
     },
     /// The request's own signature does not hold.
     #[error("the request's signature does not verify: it was altered, or not signed by the key it carries")]
@@ -94,9 +164,27 @@ pub enum RequestFault {
          add one, as in openssl req -new -key KEY -subj / -addext \"subjectAltName=DNS:NAME,IP:ADDRESS\""
     )]
     NoSubjectAltName,
-    /// More than one subjectAltName, or more than one list of requested extensions.
-    #[error("the request has more than one subjectAltName or more than one list of extensions")]
-    ManySubjectAltNames,
+    /// Attributes left out, and with them the names.
+    #[error(
+        "the request leaves out its attributes, which PKCS#10 has even where there are none, and has no subjectAltName in them: \
+         make it anew, as with openssl req -new -key KEY -subj / -addext \"subjectAltName=DNS:NAME,IP:ADDRESS\""
+    )]
+    NoAttributes,
+    /// More than one attribute with a list of requested extensions.
+    #[error("the request has more than one extensionRequest: put all extensions into one")]
+    ManyExtensionRequests,
+    /// No or several lists of extensions in their attribute.
+    #[error("extensionRequest has {count} values where it has to have one: put all extensions into one list")]
+    ExtensionRequestValues {
+        /// How many there were.
+        count: usize,
+    },
+    /// The same extension twice.
+    #[error("the request asks for the extension {extension} twice: name it once")]
+    RepeatedExtension {
+        /// Which.
+        extension: String,
+    },
 }
 
 impl CertificateRequest {
@@ -109,13 +197,15 @@ impl CertificateRequest {
         if der.len() > CSR_BYTES_MAX {
             return Err(RequestFault::TooLong { bytes: der.len() });
         }
-        let (rest, request) = X509CertificationRequest::from_der(der).map_err(|_| RequestFault::Malformed)?;
-        if !rest.is_empty() {
-            return Err(RequestFault::TrailingBytes { bytes: rest.len() });
-        }
-        let subject_key = SubjectKey::from_spki_der(request.certification_request_info.subject_pki.raw)?;
+        let outline = Outline::of(der)?;
+        let subject_key = SubjectKey::from_spki_der(outline.spki.raw)?;
+        outline.check_version()?;
+        let extensions = outline.extensions()?;
+        let san = extensions.iter().find(|extension| extension.oid == SubjectAltName::OID);
+        let names = names_of(&san.ok_or(RequestFault::NoSubjectAltName)?.value)?;
+        let (_, request) = X509CertificationRequest::from_der(der)
+            .map_err(|_| RequestFault::Malformed { byte: 0, expected: "a certification request" })?;
         check_signature(&request, &subject_key)?;
-        let names = names_of(&request)?;
         Ok(Self { subject_key, names })
     }
 
@@ -150,19 +240,62 @@ fn check_signature(request: &X509CertificationRequest<'_>, key: &SubjectKey) -> 
     }
 }
 
-fn names_of(request: &X509CertificationRequest<'_>) -> Result<SubjectNames, RequestFault> {
-    let attributes = request.certification_request_info.iter_attributes();
-    let mut lists = attributes.filter_map(|attribute| match attribute.parsed_attribute() {
-        ParsedCriAttribute::ExtensionRequest(list) => Some(&list.extensions),
-        ParsedCriAttribute::ChallengePassword(_) | ParsedCriAttribute::UnsupportedAttribute => None,
-    });
-    let list = lists.next().ok_or(RequestFault::NoSubjectAltName)?;
-    let is_san = |extension: &&X509Extension<'_>| extension.oid == OID_X509_EXT_SUBJECT_ALT_NAME;
-    let mut extensions = list.iter().filter(is_san);
-    let extension = extensions.next().ok_or(RequestFault::NoSubjectAltName)?;
-    if lists.next().is_some() || extensions.next().is_some() {
-        return Err(RequestFault::ManySubjectAltNames);
+/// The names in the octet string of a subjectAltName.
+fn names_of(octets: &Element<'_>) -> Result<SubjectNames, RequestFault> {
+    let no_list = |byte| RequestFault::SubjectAltName { byte, text: printable(octets.value) };
+    let (lists, fault) = octets.elements_until_fault();
+    let list = match lists.as_slice() {
+        [list] if fault.is_none() && list.tag == Tag::Sequence => list,
+        others => return Err(no_list(others.first().map_or(octets.at, |first| first.at))),
+    };
+    let (elements, fault) = list.elements_until_fault();
+    let count = elements.len();
+    if count > SAN_COUNT_MAX {
+        return Err(NameFault::TooMany { count }.into());
     }
-    let names = SubjectAltName::from_der(extension.value).map_err(|_| RequestFault::Malformed)?;
-    Ok(SubjectNames::from_general_names(&names.0)?)
+    let mut names = SubjectNames::none();
+    for (entry, element) in (1..).zip(&elements) {
+        let name = GeneralName::from_der(element.raw).map_err(|_| unreadable(entry, element))?;
+        names.add(&name).map_err(|fault| RequestFault::Name { entry, fault })?;
+    }
+    if let Some(byte) = fault {
+        return Err(RequestFault::MalformedName { entry: count + 1, byte });
+    }
+    Ok(names.checked()?)
+}
+
+/// Why an element is no name that could be read: it is of a kind that is not taken, or text in another encoding than ASCII.
+fn unreadable(entry: usize, element: &Element<'_>) -> RequestFault {
+    if let Some(kind) = other_kind(element.tag) {
+        return RequestFault::Name { entry, fault: NameFault::OtherKind { kind } };
+    }
+    let is_text = [TagNumber::N1, TagNumber::N2, TagNumber::N6].map(context).contains(&element.tag);
+    if !is_text || element.value.is_ascii() {
+        return RequestFault::MalformedName { entry, byte: element.at };
+    }
+    let text = String::from_utf8_lossy(element.value).into_owned();
+    let ascii = if element.tag == context(TagNumber::N2) { text.parse().ok() } else { None };
+    RequestFault::NotAscii { entry, text, ascii }
+}
+
+/// The kind of a name that is not taken, whatever it says.
+const fn other_kind(tag: Tag) -> Option<&'static str> {
+    let Tag::ContextSpecific { number, .. } = tag else { return None };
+    match number {
+        TagNumber::N0 => Some("otherName"),
+        TagNumber::N3 => Some("x400Address"),
+        TagNumber::N4 => Some("directoryName"),
+        TagNumber::N5 => Some("ediPartyName"),
+        TagNumber::N8 => Some("registeredID"),
+        _ => None,
+    }
+}
+
+const fn context(number: TagNumber) -> Tag {
+    Tag::ContextSpecific { constructed: false, number }
+}
+
+fn printable(bytes: &[u8]) -> Option<String> {
+    let text = core::str::from_utf8(bytes).ok()?;
+    (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_string())
 }

@@ -1,15 +1,19 @@
 //! Revocation lists (RFC 5280 §5): the bytes that the committee signs, alike on every node, and signed lists read
 //! back.
 //!
-//! `rcgen` writes them and `x509-cert` reads them. A list is complete (never a delta), of the issuing key, version 2,
-//! with an authority key identifier and a number, and nothing else. What stands in it, and when there is a new one,
-//! the state decides.
+//! `rcgen` writes them and `x509-cert` reads them. A list is complete (never a delta), version 2, with an authority key
+//! identifier and a number, and nothing else. What stands in it, and when there is a new one, the state decides.
+//!
+//! There is one for each authority, because many verifiers want one for each certificate of a chain (OpenSSL's
+//! `X509_V_FLAG_CRL_CHECK_ALL`, the default of Java and of most servers). The issuing key's names revoked leaf
+//! certificates. The root key's is empty: an issuing certificate cannot be revoked, since all of them share the
+//! committee's one issuing key.
 //!
 //! Whether a list is the *newest* cannot be seen from it: `nextUpdate` bounds how old it may be.
 
 use super::assemble::ed25519_algorithm;
 use super::build::{Recorder, calendar, encoding_fault};
-use super::{BuildFault, Issuer, SerialNumber};
+use super::{BuildFault, CLOCK_MS_TOLERANCE, Issuer, SerialNumber};
 use crate::base::{PublicKey, Signature, SignatureError, StrictSignature, UnixMillis};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -19,7 +23,7 @@ use core::str::FromStr;
 use der::asn1::BitString;
 use der::oid::AssociatedOid;
 use der::{Decode, Encode};
-use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams};
+use rcgen::{CertificateParams, CertificateRevocationListParams, KeyIdMethod, RevokedCertParams};
 use serde::{Deserialize, Serialize};
 use x509_cert::Version;
 use x509_cert::crl::{CertificateList, RevokedCert, TbsCertList};
@@ -39,7 +43,13 @@ const ENTRY_BYTES_MAX: usize = 56;
 /// Everything in a list but its entries: issuer, dates, extensions, algorithm, signature.
 const CRL_FRAME_BYTES_MAX: usize = 512;
 
-const _: () = assert!(CRL_MS_PERIOD < CRL_MS_LIFETIME);
+/// How long a list of the root key holds: a year, the longest that the CA/Browser Forum lets a root's list hold (Baseline
+/// Requirements §4.9.7).
+pub const ROOT_CRL_MS_LIFETIME: u64 = 365 * 24 * 60 * 60 * 1000;
+/// There is a new list of the root key this often.
+pub const ROOT_CRL_MS_PERIOD: u64 = ROOT_CRL_MS_LIFETIME / 2;
+
+const _: () = assert!(CRL_MS_PERIOD < CRL_MS_LIFETIME && ROOT_CRL_MS_PERIOD < ROOT_CRL_MS_LIFETIME);
 // A client's answer is at most 2 MiB.
 const _: () = assert!(CRL_BYTES_MAX < 1024 * 1024);
 
@@ -163,29 +173,52 @@ impl Issuer {
     /// If the network's name, the key or a date does not fit a list, or there are more than [`REVOKED_COUNT_MAX`]
     /// entries.
     pub fn crl_tbs(&self, list: &RevocationList) -> Result<Vec<u8>, BuildFault> {
-        if list.entries.len() > REVOKED_COUNT_MAX {
-            return Err(BuildFault::TooManyRevoked { entries: list.entries.len() });
-        }
-        let revoked = |entry: &RevokedEntry| {
-            Ok(RevokedCertParams {
-                serial_number: rcgen::SerialNumber::from_slice(entry.serial.as_bytes()),
-                revocation_time: calendar(entry.at)?,
-                reason_code: entry.reason.code(),
-                invalidity_date: None,
-            })
-        };
-        let params = CertificateRevocationListParams {
-            this_update: calendar(list.this_update)?,
-            next_update: calendar(list.next_update)?,
-            crl_number: rcgen::SerialNumber::from(list.number),
-            issuing_distribution_point: None,
-            revoked_certs: list.entries.iter().map(revoked).collect::<Result<_, BuildFault>>()?,
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        let (issuer, recorder) = (self.issuing_params()?, Recorder::new(self.issuing_key));
-        params.signed_by(&rcgen::Issuer::from_params(&issuer, &recorder)).map_err(encoding_fault)?;
-        Ok(recorder.recorded())
+        list_tbs(&self.issuing_params()?, self.issuing_key, list)
     }
+
+    /// The to-be-signed bytes of the root key's revocation list of this number, made at this time, for the root key to sign.
+    /// It holds as long as the root certificate at the longest.
+    ///
+    /// # Errors
+    /// If the network's name, the key or a date does not fit a list.
+    pub fn root_crl_tbs(&self, number: u64, at: UnixMillis) -> Result<Vec<u8>, BuildFault> {
+        let list = RevocationList {
+            number,
+            this_update: at.minus(CLOCK_MS_TOLERANCE),
+            next_update: at.plus(ROOT_CRL_MS_LIFETIME).min(self.root_validity.not_after),
+            entries: Vec::new(),
+        };
+        list_tbs(&self.root_params()?, self.root_key, &list)
+    }
+}
+
+fn list_tbs(
+    issuer: &CertificateParams,
+    key: PublicKey,
+    list: &RevocationList,
+) -> Result<Vec<u8>, BuildFault> {
+    if list.entries.len() > REVOKED_COUNT_MAX {
+        return Err(BuildFault::TooManyRevoked { entries: list.entries.len() });
+    }
+    let revoked = |entry: &RevokedEntry| {
+        Ok(RevokedCertParams {
+            serial_number: rcgen::SerialNumber::from_slice(entry.serial.as_bytes()),
+            revocation_time: calendar(entry.at)?,
+            reason_code: entry.reason.code(),
+            invalidity_date: None,
+        })
+    };
+    let params = CertificateRevocationListParams {
+        this_update: calendar(list.this_update)?,
+        next_update: calendar(list.next_update)?,
+        crl_number: rcgen::SerialNumber::from(list.number),
+        issuing_distribution_point: None,
+        revoked_certs: list.entries.iter().map(revoked).collect::<Result<_, BuildFault>>()?,
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let recorder = Recorder::new(key);
+    params.signed_by(&rcgen::Issuer::from_params(issuer, &recorder)).map_err(encoding_fault)?;
+    Ok(recorder.recorded())
 }
 
 /// The revocation list with these to-be-signed bytes and this signature over them, in DER. Under whose key it should be

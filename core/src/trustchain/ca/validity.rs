@@ -44,7 +44,7 @@ impl Validity {
     /// From one second to another, each rounded down to whole seconds.
     #[must_use]
     pub const fn new(not_before: UnixMillis, not_after: UnixMillis) -> Self {
-        Self { not_before: whole_seconds(not_before), not_after: whole_seconds(not_after) }
+        Self { not_before: not_before.whole_seconds(), not_after: not_after.whole_seconds() }
     }
 
     /// A root certificate's, issued at this block time.
@@ -87,10 +87,6 @@ impl Validity {
         let third = self.not_after.since(self.not_before) / 3;
         self.not_before.plus(third.saturating_mul(2))
     }
-}
-
-const fn whole_seconds(at: UnixMillis) -> UnixMillis {
-    UnixMillis(at.seconds() * 1000)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub const UDP_RESPONSE_BYTES_MAX: usize = 1232;
 pub const UDP_RESPONSE_BYTES_MIN: usize = 512;
 /// The most bytes of a response over a stream, whose frames have lengths of 16 bits.
 pub const STREAM_RESPONSE_BYTES_MAX: usize = 65_535;
-/// The most targets whose addresses are added to an answer.
+/// The most names whose records are added to an answer: the targets of its records, and what those are aliases of.
 pub const ADDITIONAL_TARGETS_MAX: usize = 8;
 
 /// The type of an OPT record (RFC 6891 §6.1.1).

@@ -4,15 +4,18 @@
 //! people type and read. A [`ZoneSource`] is the committed state seen as zones. [`resolve`] finds the answer
 //! to one question, and [`answer`] turns a whole DNS message into its response, on top of the same search.
 //!
-//! The wire format is hickory-proto's. What this does *not* do: recursion, delegation to other servers, zone
-//! transfer, wildcards and DNSSEC. A plain DNS answer is only as honest as the node that was asked; answers
+//! The wire format is hickory-proto's. What this does *not* do: recursion, delegation to other servers (every name in the
+//! zones is answered here), zone transfer, wildcards (one would answer for names below that have other owners) and DNSSEC. A plain DNS answer is only as honest as the node that was asked; answers
 //! over STOQ can carry a proof.
 
+mod additional;
 mod answer;
 mod fields;
 mod octets;
 mod presentation;
+mod print;
 mod record;
+mod record_check;
 mod record_set;
 mod record_type;
 mod resolve;
@@ -32,13 +35,12 @@ pub use answer::{
 };
 pub use octets::Octets;
 pub use presentation::{PRESENTATION_BYTES_MAX, PresentationFault};
-pub use record::{
-    CAA_TAG_BYTES_MAX, CHARACTER_STRING_BYTES_MAX, RECORD_BYTES_MAX, RecordData, RecordDataFault, Soa,
-};
+pub use record::{CAA_TAG_BYTES_MAX, CHARACTER_STRING_BYTES_MAX, RECORD_BYTES_MAX, RecordData, Soa};
+pub use record_check::RecordDataFault;
 pub use record_set::{
     NameFault, RECORDS_PER_SET_MAX, RecordFault, RecordSet, TTL_SECONDS_MAX, TTL_SECONDS_MIN, check_name,
 };
-pub use record_type::{RecordType, UnknownRecordType};
+pub use record_type::{RecordType, UnknownRecordType, UnknownType, UnsettableType};
 pub use resolve::{CNAME_CHAIN_MAX, NamedRecordSet, Outcome, Resolution, resolve};
 pub use reverse::reverse_name;
 pub use svcb::{SVCB_VALUES_MAX, SvcbKey, SvcbParameters};

@@ -1,19 +1,18 @@
-//! Records as people type and read them: the presentation form of RFC 1035 §5.1, RFC 6698 §2.2 (TLSA),
-//! RFC 8659 §4.1.1 (CAA) and RFC 9460 §2.1 (SVCB).
+//! Records as people type them: the presentation form of RFC 1035 §5.1, RFC 6698 §2.2 (TLSA), RFC 8659 §4.1.1 (CAA),
+//! RFC 9460 §2.1 (SVCB and HTTPS), RFC 4255 §3.2 (SSHFP), RFC 3403 §4.1 (NAPTR), and RFC 3597 §5 for types that have no
+//! fields here. Types that have some are written by these alone.
 //!
 //! What is printed parses back to the same record. Names are always absolute; the final dot may be left out.
 //! One convenience beyond the standards: TXT data that does not begin with a quote is taken as one literal
 //! text, blanks and backslashes included, so that the quotes that a shell eats need no second pair.
 
 use super::fields::{Expected, Fields};
-use super::octets::escape;
 use super::{
-    CHARACTER_STRING_BYTES_MAX, Octets, RecordData, RecordDataFault, RecordType, Soa, SvcbKey, SvcbParameters,
+    CHARACTER_STRING_BYTES_MAX, Octets, RecordData, RecordDataFault, RecordType, Soa, SvcbKey,
+    SvcbParameters, UnknownType,
 };
-use crate::trustchain::DomainName;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
 use core::str::FromStr;
 
 /// The most bytes of presentation form that are looked at.
@@ -63,6 +62,11 @@ impl RecordType {
             Self::Cname | Self::Ptr | Self::Ns => "web.demo.hypermesh",
             Self::Caa => "0 issue \"hypermesh\"",
             Self::Soa => "ns.hypermesh hostmaster.hypermesh 1 3600 600 86400 60",
+            Self::Mx => "10 mail.demo.hypermesh",
+            Self::Https => "1 . alpn=h2,h3",
+            Self::Sshfp => "4 2 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            Self::Naptr => "100 10 \"S\" \"SIP+D2U\" \"\" _sip._udp.demo.hypermesh",
+            Self::Unknown(_) => "\\# 4 0a000001",
         }
     }
 }
@@ -91,6 +95,9 @@ fn parse_data(record_type: RecordType, text: &str) -> Result<RecordData, Expecte
     if record_type == RecordType::Txt && !text.trim_start().starts_with('"') {
         return Ok(literal_text(text));
     }
+    if let RecordType::Unknown(record_type) = record_type {
+        return parse_unknown(record_type, text);
+    }
     let mut fields = Fields::of(text)?;
     let data = match record_type {
         RecordType::A => RecordData::A(fields.next("an IPv4 address")?),
@@ -101,18 +108,13 @@ fn parse_data(record_type: RecordType, text: &str) -> Result<RecordData, Expecte
             port: fields.next("a port from 0 to 65535 after the weight")?,
             target: fields.target("a target, or . for no service, after the port")?,
         },
-        RecordType::Svcb => RecordData::Svcb {
-            priority: fields.next("a priority from 0 to 65535")?,
-            target: fields.target("a target, or . for the name itself, after the priority")?,
-            parameters: parse_parameters(&mut fields)?,
-        },
+        RecordType::Svcb | RecordType::Https => parse_binding(record_type, &mut fields)?,
         RecordType::Txt => RecordData::Txt(fields.rest().map(Octets).collect()),
         RecordType::Tlsa => RecordData::Tlsa {
             usage: fields.next("a usage from 0 to 3")?,
             selector: fields.next("a selector of 0 or 1 after the usage")?,
             matching: fields.next("a matching type from 0 to 2 after the selector")?,
-            data: hex::decode(fields.rest().collect::<Vec<_>>().concat())
-                .map_err(|_| "hexadecimal digits, two for each byte, after the matching type")?,
+            data: hexadecimal(&mut fields, "hexadecimal digits, two for each byte, after the matching type")?,
         },
         RecordType::Cname => RecordData::Cname(fields.next("the name that this one is an alias of")?),
         RecordType::Caa => parse_caa(&mut fields)?,
@@ -127,9 +129,62 @@ fn parse_data(record_type: RecordType, text: &str) -> Result<RecordData, Expecte
             negative_ttl_seconds: fields.next("the negative time to live in seconds after the expiry")?,
         }),
         RecordType::Ns => RecordData::Ns(fields.next("the name of a name server")?),
+        RecordType::Mx => RecordData::Mx {
+            preference: fields.next("a preference from 0 to 65535")?,
+            exchange: fields.target("a mail server, or . for no mail, after the preference")?,
+        },
+        RecordType::Sshfp => RecordData::Sshfp {
+            algorithm: fields.next("an algorithm from 1 to 255, such as 4 for Ed25519")?,
+            fingerprint_type: fields.next("a fingerprint type of 1 or 2 after the algorithm")?,
+            fingerprint: hexadecimal(
+                &mut fields,
+                "hexadecimal digits, two for each byte, after the fingerprint type",
+            )?,
+        },
+        RecordType::Naptr => parse_naptr(&mut fields)?,
+        RecordType::Unknown(_) => return Err(UNKNOWN_FORM),
     };
     fields.end()?;
     Ok(data)
+}
+
+const UNKNOWN_FORM: Expected = "\\#, the number of bytes, and the bytes in hexadecimal digits (RFC 3597)";
+
+/// `\# 4 0A000001`, the digits in one or more words.
+fn parse_unknown(record_type: UnknownType, text: &str) -> Result<RecordData, Expected> {
+    let mut words = text.split_ascii_whitespace();
+    let (marker, length) = (words.next(), words.next());
+    let length: usize = length.and_then(|length| length.parse().ok()).ok_or(UNKNOWN_FORM)?;
+    let data = hex::decode(words.collect::<String>()).map_err(|_| UNKNOWN_FORM)?;
+    match marker == Some("\\#") && data.len() == length {
+        true => Ok(RecordData::Unknown { record_type, data }),
+        false => Err(UNKNOWN_FORM),
+    }
+}
+
+fn parse_binding(record_type: RecordType, fields: &mut Fields) -> Result<RecordData, Expected> {
+    let priority = fields.next("a priority from 0 to 65535")?;
+    let target = fields.target("a target, or . for the name itself, after the priority")?;
+    let parameters = parse_parameters(fields)?;
+    Ok(match record_type {
+        RecordType::Https => RecordData::Https { priority, target, parameters },
+        _ => RecordData::Svcb { priority, target, parameters },
+    })
+}
+
+fn parse_naptr(fields: &mut Fields) -> Result<RecordData, Expected> {
+    Ok(RecordData::Naptr {
+        order: fields.next("an order from 0 to 65535")?,
+        preference: fields.next("a preference from 0 to 65535 after the order")?,
+        flags: Octets(fields.bytes("flags, or \"\", after the preference")?),
+        services: Octets(fields.bytes("services, or \"\", after the flags")?),
+        regexp: Octets(fields.bytes("a regular expression, or \"\", after the services")?),
+        replacement: fields.target("a name, or . for none, after the regular expression")?,
+    })
+}
+
+fn hexadecimal(fields: &mut Fields, expected: Expected) -> Result<Vec<u8>, Expected> {
+    hex::decode(fields.rest().collect::<Vec<_>>().concat()).map_err(|_| expected)
 }
 
 fn literal_text(text: &str) -> RecordData {
@@ -198,97 +253,4 @@ fn parsed<T: FromStr>(text: &str) -> Option<T> {
 
 fn parse_key(text: &str) -> Option<SvcbKey> {
     SvcbKey::ALL.into_iter().find(|key| key.name() == text)
-}
-
-impl fmt::Display for RecordData {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::A(address) => write!(formatter, "{address}"),
-            Self::Aaaa(address) => write!(formatter, "{address}"),
-            Self::Srv { priority, weight, port, target } => {
-                write!(formatter, "{priority} {weight} {port} {}", Target(target.as_ref()))
-            }
-            Self::Svcb { priority, target, parameters } => {
-                write!(formatter, "{priority} {}", Target(target.as_ref()))?;
-                write_parameters(parameters, formatter)
-            }
-            Self::Txt(strings) => write_list(strings.iter().map(Quoted), " ", formatter),
-            Self::Tlsa { usage, selector, matching, data } => {
-                write!(formatter, "{usage} {selector} {matching} {}", hex::encode(data))
-            }
-            Self::Caa { critical, tag, value } => {
-                write!(formatter, "{} {tag} {}", if *critical { 128 } else { 0 }, Quoted(value))
-            }
-            Self::Cname(target) | Self::Ptr(target) | Self::Ns(target) => write!(formatter, "{target}."),
-            Self::Soa(soa) => write!(
-                formatter,
-                "{}. {}. {} {} {} {} {}",
-                soa.primary,
-                soa.responsible,
-                soa.serial,
-                soa.refresh_seconds,
-                soa.retry_seconds,
-                soa.expire_seconds,
-                soa.negative_ttl_seconds
-            ),
-        }
-    }
-}
-
-fn write_parameters(parameters: &SvcbParameters, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if !parameters.mandatory.is_empty() {
-        formatter.write_str(" mandatory=")?;
-        write_list(parameters.mandatory.iter().map(|key| key.name()), ",", formatter)?;
-    }
-    if !parameters.alpn.is_empty() {
-        formatter.write_str(" alpn=")?;
-        write_list(parameters.alpn.iter(), ",", formatter)?;
-    }
-    if parameters.no_default_alpn {
-        formatter.write_str(" no-default-alpn")?;
-    }
-    if let Some(port) = parameters.port {
-        write!(formatter, " port={port}")?;
-    }
-    if !parameters.ipv4_hint.is_empty() {
-        formatter.write_str(" ipv4hint=")?;
-        write_list(parameters.ipv4_hint.iter(), ",", formatter)?;
-    }
-    if !parameters.ipv6_hint.is_empty() {
-        formatter.write_str(" ipv6hint=")?;
-        write_list(parameters.ipv6_hint.iter(), ",", formatter)?;
-    }
-    Ok(())
-}
-
-fn write_list(
-    items: impl Iterator<Item = impl fmt::Display>,
-    separator: &str,
-    formatter: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    for (index, item) in items.enumerate() {
-        write!(formatter, "{}{item}", if index == 0 { "" } else { separator })?;
-    }
-    Ok(())
-}
-
-struct Target<'a>(Option<&'a DomainName>);
-
-impl fmt::Display for Target<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(name) => write!(formatter, "{name}."),
-            None => formatter.write_char('.'),
-        }
-    }
-}
-
-struct Quoted<'a>(&'a Octets);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_char('"')?;
-        escape(&self.0.0, b"\"\\", formatter)?;
-        formatter.write_char('"')
-    }
 }

@@ -1,9 +1,9 @@
-//! The data of one record, and what it may hold.
+//! The data of one record.
 //!
-//! Checks here look at one record alone. Whether a target exists, who owns a name and what the policy allows
+//! [`RecordData::check`] looks at one record alone. Whether a target exists, who owns a name and what the policy allows
 //! is decided elsewhere.
 
-use super::{Octets, RecordType, SVCB_VALUES_MAX, SvcbParameters};
+use super::{Octets, RecordType, SvcbParameters, UnknownType};
 use crate::trustchain::DomainName;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// The most octets that a record's data takes on the wire, names uncompressed.
 pub const RECORD_BYTES_MAX: usize = 1024;
-/// The most octets in one string of a TXT record, and in one ALPN identifier (RFC 1035 §3.3).
+/// The most octets in one string of a record, and in one ALPN identifier (RFC 1035 §3.3).
 pub const CHARACTER_STRING_BYTES_MAX: usize = 255;
 /// The most characters in the tag of a CAA record (what RFC 6844 §5.1 advised).
 pub const CAA_TAG_BYTES_MAX: usize = 15;
@@ -90,6 +90,56 @@ pub enum RecordData {
     Soa(Soa),
     /// A name server of the zone.
     Ns(DomainName),
+    /// Where mail goes.
+    Mx {
+        /// Lower is tried first.
+        preference: u16,
+        /// The mail server; none, written ".", says that there is decidedly no mail (RFC 7505).
+        exchange: Option<DomainName>,
+    },
+    /// Where and how a web server is reached: as [`Self::Svcb`], for the scheme `https` (RFC 9460 §9).
+    Https {
+        /// Lower is tried first; 0 makes the record an alias.
+        priority: u16,
+        /// The host; none, written ".", is the record's own name, or in an alias that there is no service.
+        target: Option<DomainName>,
+        /// How to speak with it; none in an alias.
+        parameters: SvcbParameters,
+    },
+    /// The fingerprint of an SSH host's key.
+    Sshfp {
+        /// The key's algorithm: 1 RSA, 2 DSA, 3 ECDSA, 4 Ed25519, 6 Ed448.
+        algorithm: u8,
+        /// 1 SHA-1, 2 SHA-256.
+        fingerprint_type: u8,
+        /// The hash of the key.
+        #[serde(with = "hexadecimal")]
+        fingerprint: Vec<u8>,
+    },
+    /// A rule that rewrites a name.
+    Naptr {
+        /// Lower is tried first.
+        order: u16,
+        /// Lower is tried first among rules of one order.
+        preference: u16,
+        /// What is looked up next, in letters and digits.
+        flags: Octets,
+        /// The services that the rule is for.
+        services: Octets,
+        /// The substitution, or nothing.
+        regexp: Octets,
+        /// The name that is next, or none, written ".".
+        replacement: Option<DomainName>,
+    },
+    /// Data of a type that has no fields here, written `\# LENGTH HEX` (RFC 3597 §5).
+    Unknown {
+        /// The type.
+        #[serde(rename = "type")]
+        record_type: UnknownType,
+        /// The data, as it is on the wire. Nothing in it is looked at.
+        #[serde(with = "hexadecimal")]
+        data: Vec<u8>,
+    },
 }
 
 /// The start of a zone (RFC 1035 §3.3.13).
@@ -123,56 +173,6 @@ pub struct Soa {
     pub negative_ttl_seconds: u32,
 }
 
-/// What is wrong with the data of a record.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordDataFault {
-    /// Too much of it.
-    #[error("the record takes {bytes} bytes where at most {RECORD_BYTES_MAX} are allowed")]
-    TooLong {
-        /// How many bytes it takes on the wire.
-        bytes: usize,
-    },
-    /// A TXT record without strings.
-    #[error("a TXT record needs at least one string, which may be empty")]
-    NoStrings,
-    /// A string of a TXT record that is too long.
-    #[error("a string of {bytes} bytes where a TXT record allows {CHARACTER_STRING_BYTES_MAX}: split it")]
-    StringTooLong {
-        /// How long it is.
-        bytes: usize,
-    },
-    /// A field of a TLSA record that has no meaning.
-    #[error("TLSA needs a usage from 0 to 3, a selector of 0 or 1 and a matching type from 0 to 2")]
-    TlsaField,
-    /// TLSA data whose length its matching type does not have.
-    #[error(
-        "TLSA data has {bytes} bytes, which its matching type does not: 1 has 32, 2 has 64, 0 at least 1"
-    )]
-    TlsaData {
-        /// How long it is.
-        bytes: usize,
-    },
-    /// A CAA tag that is not lower-case letters and digits.
-    #[error("a CAA tag has 1 to {CAA_TAG_BYTES_MAX} lower-case letters and digits, such as issue")]
-    CaaTag,
-    /// An alias with parameters.
-    #[error("an SVCB record of priority 0 is an alias and has no parameters")]
-    SvcbAlias,
-    /// A parameter with too many values.
-    #[error("a parameter of an SVCB record has more than {SVCB_VALUES_MAX} values")]
-    SvcbValues,
-    /// An ALPN identifier that is empty, too long or not plain.
-    #[error("an ALPN identifier is visible ASCII without quote, comma and backslash, such as h3 or stoq/1")]
-    SvcbAlpn,
-    /// `no-default-alpn` by itself.
-    #[error("no-default-alpn needs alpn to say what is spoken instead")]
-    SvcbNoDefaultAlpn,
-    /// `mandatory` out of order, with repetitions, or with a parameter that is not there.
-    #[error("mandatory lists each parameter once, in order, and only such as the record has")]
-    SvcbMandatory,
-}
-
 impl RecordData {
     /// The record's type.
     #[must_use]
@@ -189,38 +189,11 @@ impl RecordData {
             Self::Ptr(_) => RecordType::Ptr,
             Self::Soa(_) => RecordType::Soa,
             Self::Ns(_) => RecordType::Ns,
-        }
-    }
-
-    /// Whether the data has a meaning and keeps to the bounds.
-    ///
-    /// # Errors
-    /// The first fault found.
-    pub fn check(&self) -> Result<(), RecordDataFault> {
-        let bytes = self.wire_bytes();
-        if bytes > RECORD_BYTES_MAX {
-            return Err(RecordDataFault::TooLong { bytes });
-        }
-        match self {
-            Self::Txt(strings) => check_strings(strings),
-            Self::Tlsa { usage, selector, matching, data } => {
-                check_tlsa(*usage, *selector, *matching, data.len())
-            }
-            Self::Caa { tag, .. } => {
-                let plain = tag.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-                let usable = plain && (1..=CAA_TAG_BYTES_MAX).contains(&tag.len());
-                if usable { Ok(()) } else { Err(RecordDataFault::CaaTag) }
-            }
-            Self::Svcb { priority: 0, parameters, .. } => {
-                if *parameters == SvcbParameters::default() {
-                    Ok(())
-                } else {
-                    Err(RecordDataFault::SvcbAlias)
-                }
-            }
-            Self::Svcb { parameters, .. } => parameters.check(),
-            Self::A(_) | Self::Aaaa(_) | Self::Srv { .. } => Ok(()),
-            Self::Cname(_) | Self::Ptr(_) | Self::Ns(_) | Self::Soa(_) => Ok(()),
+            Self::Mx { .. } => RecordType::Mx,
+            Self::Https { .. } => RecordType::Https,
+            Self::Sshfp { .. } => RecordType::Sshfp,
+            Self::Naptr { .. } => RecordType::Naptr,
+            Self::Unknown { record_type, .. } => record_type.record_type(),
         }
     }
 
@@ -228,7 +201,10 @@ impl RecordData {
     #[must_use]
     pub const fn target(&self) -> Option<&DomainName> {
         match self {
-            Self::Srv { target, .. } | Self::Svcb { target, .. } => target.as_ref(),
+            Self::Srv { target, .. }
+            | Self::Svcb { target, .. }
+            | Self::Https { target, .. }
+            | Self::Mx { exchange: target, .. } => target.as_ref(),
             Self::Ns(target) => Some(target),
             _ => None,
         }
@@ -241,37 +217,27 @@ impl RecordData {
             Self::A(_) => 4,
             Self::Aaaa(_) => 16,
             Self::Srv { target, .. } => 6 + target_bytes(target.as_ref()),
-            Self::Svcb { target, parameters, .. } => {
+            Self::Svcb { target, parameters, .. } | Self::Https { target, parameters, .. } => {
                 2 + target_bytes(target.as_ref()) + parameters.wire_bytes()
             }
-            Self::Txt(strings) => strings.iter().map(|string| 1 + string.0.len()).sum(),
+            Self::Txt(strings) => strings.iter().map(string_bytes).sum(),
             Self::Tlsa { data, .. } => 3 + data.len(),
             Self::Caa { tag, value, .. } => 2 + tag.len() + value.0.len(),
             Self::Soa(soa) => 20 + target_bytes(Some(&soa.primary)) + target_bytes(Some(&soa.responsible)),
             Self::Cname(target) | Self::Ptr(target) | Self::Ns(target) => target_bytes(Some(target)),
+            Self::Mx { exchange, .. } => 2 + target_bytes(exchange.as_ref()),
+            Self::Sshfp { fingerprint, .. } => 2 + fingerprint.len(),
+            Self::Naptr { flags, services, regexp, replacement, .. } => {
+                let strings: usize = [flags, services, regexp].into_iter().map(string_bytes).sum();
+                4 + strings + target_bytes(replacement.as_ref())
+            }
+            Self::Unknown { data, .. } => data.len(),
         }
     }
 }
 
-fn check_strings(strings: &[Octets]) -> Result<(), RecordDataFault> {
-    if strings.is_empty() {
-        return Err(RecordDataFault::NoStrings);
-    }
-    match strings.iter().find(|string| string.0.len() > CHARACTER_STRING_BYTES_MAX) {
-        Some(string) => Err(RecordDataFault::StringTooLong { bytes: string.0.len() }),
-        None => Ok(()),
-    }
-}
-
-const fn check_tlsa(usage: u8, selector: u8, matching: u8, bytes: usize) -> Result<(), RecordDataFault> {
-    if usage > 3 || selector > 1 {
-        return Err(RecordDataFault::TlsaField);
-    }
-    match (matching, bytes) {
-        (0, 1..) | (1, 32) | (2, 64) => Ok(()),
-        (0..=2, _) => Err(RecordDataFault::TlsaData { bytes }),
-        _ => Err(RecordDataFault::TlsaField),
-    }
+const fn string_bytes(string: &Octets) -> usize {
+    1 + string.0.len()
 }
 
 fn target_bytes(target: Option<&DomainName>) -> usize {

@@ -58,6 +58,9 @@ pub enum RecordFault {
         /// The type.
         record_type: RecordType,
     },
+    /// "No mail" beside mail servers.
+    #[error("an MX record \"0 .\" says that there is no mail, and stands alone (RFC 7505 §3)")]
+    NullMxNotAlone,
     /// Not sorted, or with duplicates.
     #[error("the records are not sorted and distinct")]
     NotCanonical,
@@ -139,6 +142,10 @@ impl RecordSet {
         }
         if matches!(first, RecordType::Cname | RecordType::Soa) && self.data.len() > 1 {
             return Err(RecordFault::NotAlone { record_type: first });
+        }
+        let is_null_mx = |data: &RecordData| matches!(data, RecordData::Mx { exchange: None, .. });
+        if self.data.len() > 1 && self.data.iter().any(is_null_mx) {
+            return Err(RecordFault::NullMxNotAlone);
         }
         Ok(())
     }

@@ -67,8 +67,6 @@ pub(super) enum Wanted {
     Type(RecordType),
     /// Anything: one set that exists is enough (RFC 8482 §4.1).
     Any,
-    /// A type that the mesh does not hold.
-    Other,
 }
 
 /// A [`Resolution`] that borrows what it found.
@@ -137,12 +135,9 @@ fn find<'a>(
         Wanted::Type(RecordType::Soa) | Wanted::Any if name == zone => {
             Some(Cow::Owned(start_of(source, zone).set))
         }
-        Wanted::Type(RecordType::Soa) | Wanted::Other => None,
+        Wanted::Type(RecordType::Soa) => None,
         Wanted::Type(record_type) => source.record_set(name, record_type),
-        Wanted::Any => {
-            let mut types = RecordType::ALL.into_iter().filter(|found| *found != RecordType::Soa);
-            types.find_map(|record_type| source.record_set(name, record_type))
-        }
+        Wanted::Any => source.any_record_set(name),
     }
 }
 

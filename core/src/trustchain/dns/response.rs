@@ -1,15 +1,15 @@
 //! The response to a query, within what its transport and its client can take.
 //!
 //! Sets of records go in whole or not at all (RFC 2181 §9). Over UDP, an answer that does not fit becomes
-//! the truncated flag and nothing else, so that a forged query wins little; addresses of targets are left
+//! the truncated flag and nothing else, so that a forged query wins little; additional sets are left
 //! out silently when there is no room.
 
-use super::resolve::{Lookup, Outcome, zone_of};
+use super::additional::Additional;
+use super::resolve::{Lookup, Outcome};
 use super::{
-    ADDITIONAL_TARGETS_MAX, RecordData, RecordSet, RecordType, STREAM_RESPONSE_BYTES_MAX, Staleness,
-    Transport, UDP_RESPONSE_BYTES_MAX, UDP_RESPONSE_BYTES_MIN, ZoneSource, wire,
+    RecordSet, STREAM_RESPONSE_BYTES_MAX, Staleness, Transport, UDP_RESPONSE_BYTES_MAX,
+    UDP_RESPONSE_BYTES_MIN, ZoneSource, wire,
 };
-use crate::trustchain::DomainName;
 use alloc::vec::Vec;
 use hickory_proto::ProtoError;
 use hickory_proto::op::{Edns, Header, HeaderCounts, Metadata, Query, ResponseCode};
@@ -188,35 +188,21 @@ impl Sections<'_, '_> {
         if let Some(start) = &lookup.authority {
             self.counts.authorities += self.emit_set(wire::to_name(&start.name), &start.set)?;
         }
-        self.emit_addresses(source, lookup)
+        self.emit_additional(source, lookup)
     }
 
-    /// Adds the addresses of the hosts that the answers point at, as far as there is room.
-    fn emit_addresses(&mut self, source: &dyn ZoneSource, lookup: &Lookup<'_>) -> Result<(), ProtoError> {
-        let mut done: Vec<&DomainName> = Vec::new();
-        let data = lookup.answers.iter().flat_map(|found| found.set.data.iter());
-        for target in data.filter_map(RecordData::target) {
-            if done.len() == ADDITIONAL_TARGETS_MAX {
-                return Ok(());
-            }
-            if done.contains(&target) || zone_of(source, target).is_none() {
-                continue;
-            }
-            done.push(target);
-            for record_type in [RecordType::Aaaa, RecordType::A] {
-                let Some(set) = source.record_set(target, record_type) else {
-                    continue;
-                };
-                let start = self.encoder.offset();
-                match self.emit_set(wire::to_name(target), &set) {
-                    Ok(count) => self.counts.additionals += count,
-                    Err(ProtoError::MaxBufferSizeExceeded(_)) => {
-                        self.encoder.set_offset(start);
-                        self.encoder.trim();
-                        return Ok(());
-                    }
-                    Err(error) => return Err(error),
+    /// Adds what clients ask for next, as far as there is room: see [`Additional`].
+    fn emit_additional(&mut self, source: &dyn ZoneSource, lookup: &Lookup<'_>) -> Result<(), ProtoError> {
+        for (name, set) in Additional::of(source, lookup) {
+            let start = self.encoder.offset();
+            match self.emit_set(wire::to_name(&name), &set) {
+                Ok(count) => self.counts.additionals += count,
+                Err(ProtoError::MaxBufferSizeExceeded(_)) => {
+                    self.encoder.set_offset(start);
+                    self.encoder.trim();
+                    return Ok(());
                 }
+                Err(error) => return Err(error),
             }
         }
         Ok(())

@@ -6,7 +6,9 @@ use crate::trustchain::DomainName;
 use alloc::string::String;
 use alloc::vec::Vec;
 use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, Mandatory, SvcParamKey, SvcParamValue};
-use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, NS, PTR, SOA, SRV, SVCB, TLSA, TXT};
+use hickory_proto::rr::rdata::{
+    A, AAAA, CAA, CNAME, HTTPS, MX, NAPTR, NS, NULL, PTR, SOA, SRV, SSHFP, SVCB, TLSA, TXT,
+};
 use hickory_proto::rr::{self, Name, RData};
 
 /// The name on the wire.
@@ -32,8 +34,8 @@ pub(super) fn storable_ancestor(name: &Name) -> Option<DomainName> {
 fn join<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Option<DomainName> {
     let mut text = String::with_capacity(Name::MAX_LENGTH);
     for label in labels {
-        // A dot inside of a label must not pass for one between labels.
-        if label.contains(&b'.') {
+        // A dot inside of a label must not pass for one between labels, nor raw UTF-8 for the A-label that it stands for.
+        if label.contains(&b'.') || !label.is_ascii() {
             return None;
         }
         if !text.is_empty() {
@@ -45,21 +47,10 @@ fn join<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Option<DomainName> {
 }
 
 /// What a question for this type asks for.
-pub(super) const fn wanted(record_type: rr::RecordType) -> Wanted {
+pub(super) fn wanted(record_type: rr::RecordType) -> Wanted {
     match record_type {
         rr::RecordType::ANY => Wanted::Any,
-        rr::RecordType::A => Wanted::Type(RecordType::A),
-        rr::RecordType::AAAA => Wanted::Type(RecordType::Aaaa),
-        rr::RecordType::SRV => Wanted::Type(RecordType::Srv),
-        rr::RecordType::SVCB => Wanted::Type(RecordType::Svcb),
-        rr::RecordType::TXT => Wanted::Type(RecordType::Txt),
-        rr::RecordType::TLSA => Wanted::Type(RecordType::Tlsa),
-        rr::RecordType::CNAME => Wanted::Type(RecordType::Cname),
-        rr::RecordType::CAA => Wanted::Type(RecordType::Caa),
-        rr::RecordType::PTR => Wanted::Type(RecordType::Ptr),
-        rr::RecordType::SOA => Wanted::Type(RecordType::Soa),
-        rr::RecordType::NS => Wanted::Type(RecordType::Ns),
-        _ => Wanted::Other,
+        record_type => Wanted::Type(RecordType::from_number(u16::from(record_type))),
     }
 }
 
@@ -72,7 +63,7 @@ pub(super) fn to_rdata(data: &RecordData) -> RData {
             RData::SRV(SRV::new(*priority, *weight, *port, to_target(target.as_ref())))
         }
         RecordData::Svcb { priority, target, parameters } => {
-            RData::SVCB(SVCB::new(*priority, to_target(target.as_ref()), to_parameters(parameters)))
+            RData::SVCB(to_binding(*priority, target.as_ref(), parameters))
         }
         RecordData::Txt(strings) => {
             RData::TXT(TXT::from_bytes(strings.iter().map(|string| string.0.as_slice()).collect()))
@@ -91,7 +82,30 @@ pub(super) fn to_rdata(data: &RecordData) -> RData {
         RecordData::Ptr(target) => RData::PTR(PTR(to_name(target))),
         RecordData::Soa(soa) => RData::SOA(to_soa(soa)),
         RecordData::Ns(target) => RData::NS(NS(to_name(target))),
+        RecordData::Mx { preference, exchange } => {
+            RData::MX(MX::new(*preference, to_target(exchange.as_ref())))
+        }
+        RecordData::Https { priority, target, parameters } => {
+            RData::HTTPS(HTTPS(to_binding(*priority, target.as_ref(), parameters)))
+        }
+        RecordData::Sshfp { algorithm, fingerprint_type, fingerprint } => {
+            RData::SSHFP(SSHFP::new((*algorithm).into(), (*fingerprint_type).into(), fingerprint.clone()))
+        }
+        RecordData::Naptr { order, preference, flags, services, regexp, replacement } => {
+            let [flags, services, regexp] =
+                [flags, services, regexp].map(|string| string.0.as_slice().into());
+            let replacement = to_target(replacement.as_ref());
+            RData::NAPTR(NAPTR::new(*order, *preference, flags, services, regexp, replacement))
+        }
+        RecordData::Unknown { record_type, data } => {
+            let rdata = if data.is_empty() { NULL::new() } else { NULL::with(data.clone()) };
+            RData::Unknown { code: record_type.record_type().number().into(), rdata }
+        }
     }
+}
+
+fn to_binding(priority: u16, target: Option<&DomainName>, parameters: &SvcbParameters) -> SVCB {
+    SVCB::new(priority, to_target(target), to_parameters(parameters))
 }
 
 fn to_target(target: Option<&DomainName>) -> Name {

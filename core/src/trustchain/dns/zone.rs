@@ -18,6 +18,9 @@ pub trait ZoneSource {
     /// The records that `name` has of this type; SOA is never asked for.
     fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<Cow<'_, RecordSet>>;
 
+    /// One of the sets that `name` has, whichever comes first; SOA is not among them.
+    fn any_record_set(&self, name: &DomainName) -> Option<Cow<'_, RecordSet>>;
+
     /// Whether `name` or any name below it has records. A name that has none itself exists all the same if
     /// one below it does (RFC 8020).
     fn name_exists(&self, name: &DomainName) -> bool;
@@ -33,6 +36,16 @@ impl TreeKey {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The name whose key has these bytes.
+    #[must_use]
+    pub fn name_of(bytes: &[u8]) -> Option<DomainName> {
+        let labels = core::str::from_utf8(bytes.strip_suffix(b"\0")?).ok()?;
+        let labels: Vec<&str> = labels.rsplit('\0').collect();
+        let name: DomainName = labels.join(".").parse().ok()?;
+        // A dot inside of a label must not pass for one between labels.
+        (Self::from(&name).as_bytes() == bytes).then_some(name)
     }
 
     /// Whether this is the key of `ancestor`'s name or of one below it.
@@ -105,6 +118,12 @@ impl ZoneSource for ZoneTable {
         self.sets.get(&(TreeKey::from(name), record_type)).map(Cow::Borrowed)
     }
 
+    fn any_record_set(&self, name: &DomainName) -> Option<Cow<'_, RecordSet>> {
+        let key = TreeKey::from(name);
+        let ((found, _), set) = self.sets.range((key.clone(), RecordType::A)..).next()?;
+        (*found == key).then_some(Cow::Borrowed(set))
+    }
+
     fn name_exists(&self, name: &DomainName) -> bool {
         let key = TreeKey::from(name);
         let first = self.sets.range((key.clone(), RecordType::A)..).next();
@@ -132,5 +151,10 @@ mod tests {
     #[test]
     fn the_stored_form_of_a_key_is_pinned() {
         assert_eq!(key("web.demo").as_bytes(), b"demo\0web\0");
+        assert_eq!(TreeKey::name_of(b"demo\0web\0"), "web.demo".parse().ok());
+        for bytes in [&b""[..], b"demo", b"\0", b"demo\0\0", b"a.b\0", b"A\0", b"\xff\0"] {
+            let name = TreeKey::name_of(bytes);
+            assert!(name.is_none_or(|name| TreeKey::from(&name).as_bytes() == bytes), "{bytes:?}");
+        }
     }
 }

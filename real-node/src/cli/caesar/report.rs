@@ -83,6 +83,7 @@ fn fees_text(fees: &FeeSchedule) -> String {
         ("revoking a certificate", fees.revoke),
         ("registering a name", fees.register),
         ("renewing a name", fees.renew),
+        ("taking back a granted name", fees.reclaim),
         ("announcing a service, or renewing its lease", fees.announce),
         ("rent of a name, a year", fees.rent),
         ("setting records", fees.records),

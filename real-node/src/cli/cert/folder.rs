@@ -1,45 +1,79 @@
-//! The folder of one certificate: which files stand in it, whose they are, and when they may be replaced.
+//! The folder of one certificate: which files it has, what they must have in common, and how they are read.
+//!
+//! All files change at one instant. What they hold lies in *generations*, folders with a number below `.hypermesh/`; the
+//! files' own names are symbolic links through `.hypermesh/current`, itself a link to the generation in use, which one
+//! `rename` replaces. Whoever opens `key.pem` and `cert.pem` therefore gets a pair, whenever the program or the machine
+//! stops. Kubernetes publishes volumes in the same way (`atomic_writer.go`).
+//!
+//! - [`FolderWriter`] is the one way to change it, under a [lock](lock::FolderLock): it writes the next generation, switches,
+//!   and makes a plain folder, as others write it, into one with generations.
+//! - [`Pending`] is a generation that is not in use yet: what a command that was interrupted left for the next.
+//! - [`Disk`] is every operation that this takes, one by one.
+//!
+//! Not here: whom the mesh certifies, and when a new key may be used ([`super::handover`]).
 
+mod disk;
+mod lock;
+mod pending;
+mod plain;
+mod renewal;
+mod writer;
+
+#[cfg(test)]
+pub(super) use disk::FileAccess;
+pub(super) use disk::{Disk, RealDisk};
+pub(super) use pending::{Pending, PendingState, Replaced};
+pub(super) use renewal::{PORT_DEFAULT, Renewal};
+pub(super) use writer::{Draft, FolderWriter};
+
+use super::{request_file, subject};
 use crate::client::is_for;
 use crate::failure::{Exit, Failure};
-use crate::file::{self, Access};
-use hypermesh_core::state::{LEAF_SECONDS_DEFAULT, ServicePort};
-use hypermesh_core::trustchain::ca::{
-    CertificateRequest, PEM_BYTES_MAX, PemLabel, SignedCertificate, SubjectKey, from_pem, pem, take_apart,
-};
-use serde::{Deserialize, Serialize};
+use crate::file;
+use hypermesh_core::base::UnixMillis;
+use hypermesh_core::trustchain::ca::{CertificateRequest, PEM_BYTES_MAX, SignedCertificate};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// The folder of one certificate.
 pub(super) struct Folder(PathBuf);
 
-/// What a renewal asks for again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Renewal {
-    /// How long the certificate lives.
-    pub(super) lifetime_seconds: u32,
-    /// Where its services listen, as in `443/tcp`.
-    pub(super) ports: Vec<String>,
-}
-
 /// The certificate.
 pub(super) const CERTIFICATE_FILE: &str = "cert.pem";
 /// The issuing certificate.
 pub(super) const CHAIN_FILE: &str = "chain.pem";
+/// The certificate and after it the issuing certificate, as most servers want them.
+pub(super) const FULL_CHAIN_FILE: &str = "fullchain.pem";
 /// The root certificate.
 pub(super) const ROOT_FILE: &str = "root.pem";
 /// Who approved the certificate.
 pub(super) const PROOF_FILE: &str = "cert.proof";
 /// The private key, if it was made here.
 pub(super) const KEY_FILE: &str = "key.pem";
-/// A new private key, until its certificate is there.
-const NEXT_KEY_FILE: &str = "key.next.pem";
 /// The request, for renewal.
 const REQUEST_FILE: &str = "request.pem";
 /// What else a renewal asks for.
 const RENEWAL_FILE: &str = "renewal.toml";
+/// What the mesh gives.
+const ISSUED_FILES: [&str; 5] = [CERTIFICATE_FILE, CHAIN_FILE, FULL_CHAIN_FILE, ROOT_FILE, PROOF_FILE];
+/// All that change at one instant.
+const FILES: [&str; 8] = [
+    KEY_FILE,
+    REQUEST_FILE,
+    RENEWAL_FILE,
+    CERTIFICATE_FILE,
+    CHAIN_FILE,
+    FULL_CHAIN_FILE,
+    ROOT_FILE,
+    PROOF_FILE,
+];
+/// By the first of these that is there it is told whose the folder is.
+const ADMITTED_BY: [&str; 7] =
+    [CERTIFICATE_FILE, REQUEST_FILE, CHAIN_FILE, FULL_CHAIN_FILE, ROOT_FILE, PROOF_FILE, RENEWAL_FILE];
+/// Where the generations are.
+const PRIVATE_FOLDER: &str = ".hypermesh";
+/// The link there to the generation in use.
+const CURRENT_LINK: &str = "current";
 
 impl Folder {
     pub(super) fn new(path: &Path) -> Self {
@@ -50,10 +84,61 @@ impl Folder {
         self.0.join(name)
     }
 
+    /// Where the generations are.
+    fn private(&self) -> PathBuf {
+        self.path(PRIVATE_FOLDER)
+    }
+
+    fn generation(&self, number: u64) -> PathBuf {
+        self.private().join(number.to_string())
+    }
+
+    /// The number of the generation in use; `None` in a folder without one.
+    fn current(&self) -> Option<u64> {
+        let target = std::fs::read_link(self.private().join(CURRENT_LINK)).ok()?;
+        target.to_str()?.parse().ok()
+    }
+
+    /// The number of the generation that comes after the one in use.
+    fn next(&self) -> u64 {
+        self.current().map_or(1, |number| number.saturating_add(1))
+    }
+
+    /// Whether a command has begun to write here, finished or not.
+    pub(super) fn is_begun(&self) -> bool {
+        self.private().is_dir()
+    }
+
+    /// What `read` makes of the files, all of one generation: it is called again if they change meanwhile.
+    pub(super) fn steady<T>(&self, read: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+        for _ in 1..READ_ATTEMPTS {
+            let before = self.current();
+            let outcome = read();
+            if self.current() == before {
+                return outcome;
+            }
+        }
+        read()
+    }
+
+    /// What the next `cert renew` finds of one that was interrupted or left to wait, if it may go on at this moment.
+    pub(super) fn unfinished(&self, at: UnixMillis) -> Option<&'static str> {
+        let next = Pending::read(&self.generation(self.next()), self.next()).ok()??;
+        match next.state.issued {
+            None => Some("a renewal was interrupted"),
+            Some(_) if next.state.usable_from <= at => Some("its successor waits to be put in place"),
+            Some(_) => None,
+        }
+    }
+
     /// Refuses to replace files of a certificate with another key or other names.
     pub(super) fn admit(&self, request: &CertificateRequest) -> Result<(), Failure> {
-        let names = [CERTIFICATE_FILE, REQUEST_FILE, CHAIN_FILE, ROOT_FILE, PROOF_FILE, RENEWAL_FILE];
-        let Some(present) = names.into_iter().find(|name| self.path(name).exists()) else { return Ok(()) };
+        let is_of_other_key = self.key()?.is_some_and(|key| !is_key_of(&key, request));
+        let present = match is_of_other_key {
+            true => Some(KEY_FILE),
+            false => ADMITTED_BY.into_iter().find(|name| self.path(name).exists()),
+        };
+        let Some(present) = present else { return Ok(()) };
         let same = match present {
             CERTIFICATE_FILE => self.certificate().ok().is_some_and(|found| is_for(&found, request)),
             REQUEST_FILE => self.request().ok().is_some_and(|(_, found)| found == *request),
@@ -70,9 +155,37 @@ impl Folder {
         Err(Failure::new(Exit::Input, message))
     }
 
+    /// Refuses files that are links to elsewhere: they could not change together with the others.
+    pub(super) fn refuse_foreign(&self) -> Result<(), Failure> {
+        for name in FILES {
+            let path = self.path(name);
+            let Ok(about) = path.symlink_metadata() else { continue };
+            if about.is_file() || (about.is_symlink() && self.is_own_link(name)) {
+                continue;
+            }
+            let what = match std::fs::read_link(&path) {
+                Ok(target) => format!("a symbolic link to {}", target.display()),
+                Err(_) => "not a file".to_owned(),
+            };
+            let message = format!(
+                "{} is {what}, and the files of a certificate change together or not at all: remove it, and let what uses it \
+                 link to {} instead",
+                path.display(),
+                path.display()
+            );
+            return Err(Failure::new(Exit::Input, message));
+        }
+        Ok(())
+    }
+
+    /// Whether a file is the link through the generation in use that it should be.
+    fn is_own_link(&self, name: &str) -> bool {
+        std::fs::read_link(self.path(name)).is_ok_and(|target| target == link_target(name))
+    }
+
     /// The certificate that stands here.
     pub(super) fn certificate(&self) -> Result<SignedCertificate, Failure> {
-        read_certificate(&self.path(CERTIFICATE_FILE))
+        subject::read(&self.path(CERTIFICATE_FILE)).map(|(_, certificate)| certificate)
     }
 
     /// The file here that does not belong to the certificate, if one does not: the key, or the request. A key that may not be
@@ -80,14 +193,11 @@ impl Folder {
     pub(super) fn mismatch(&self, certificate: &SignedCertificate) -> Result<Option<&'static str>, Failure> {
         let denied = |error: std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
         let is_hidden = std::fs::File::open(self.path(KEY_FILE)).is_err_and(denied);
-        if !is_hidden && let Some(key_pem) = self.key()? {
-            let key = super::key::load(&key_pem).ok();
-            let belongs = key.is_some_and(|key| {
-                rcgen::PublicKeyData::der_bytes(&key) == certificate.subject_key.key_bytes()
-            });
-            if !belongs {
-                return Ok(Some(KEY_FILE));
-            }
+        if !is_hidden
+            && let Some(key_pem) = self.key()?
+            && !super::key::load(&key_pem).is_ok_and(|key| super::key::is_of(&key, &certificate.subject_key))
+        {
+            return Ok(Some(KEY_FILE));
         }
         let other = self.has_request() && !is_for(certificate, &self.request()?.1);
         Ok(other.then_some(REQUEST_FILE))
@@ -96,7 +206,7 @@ impl Folder {
     /// The issuing certificate that stands here, if one does.
     pub(super) fn issuing(&self) -> Result<Option<SignedCertificate>, Failure> {
         match self.path(CHAIN_FILE).exists() {
-            true => read_certificate(&self.path(CHAIN_FILE)).map(Some),
+            true => subject::read(&self.path(CHAIN_FILE)).map(|(_, certificate)| Some(certificate)),
             false => Ok(None),
         }
     }
@@ -119,107 +229,27 @@ impl Folder {
         }
     }
 
-    /// A new private key that waits for its certificate, PEM.
-    pub(super) fn next_key(&self) -> Result<Option<Zeroizing<String>>, Failure> {
-        let path = self.path(NEXT_KEY_FILE);
-        match path.exists() {
-            true => file::read_text(&path, PEM_BYTES_MAX).map(|text| Some(Zeroizing::new(text))),
-            false => Ok(None),
-        }
-    }
-
-    /// Puts a new private key beside the one in use.
-    pub(super) fn write_next_key(&self, key_pem: &str) -> Result<(), Failure> {
-        file::write(&self.path(NEXT_KEY_FILE), key_pem.as_bytes(), Access::Private)
-    }
-
-    /// Puts the new private key in the place of the old one, if it is the one that was certified.
-    pub(super) fn adopt_next_key(&self, certified: &SubjectKey) -> Result<(), Failure> {
-        let Some(key_pem) = self.next_key()? else { return Ok(()) };
-        let key = super::key::load(&key_pem)?;
-        if rcgen::PublicKeyData::der_bytes(&key) != certified.key_bytes() {
-            return Ok(());
-        }
-        let (next, place) = (self.path(NEXT_KEY_FILE), self.path(KEY_FILE));
-        std::fs::rename(&next, &place).map_err(|error| {
-            Failure::new(Exit::Failed, format!("cannot put {} in place: {error}", next.display()))
-        })
-    }
-
-    pub(super) fn write_key(&self, key_pem: &str) -> Result<(), Failure> {
-        file::make_folder(&self.0)?;
-        file::write(&self.path(KEY_FILE), key_pem.as_bytes(), Access::Private)
-    }
-
-    /// Keeps what a renewal needs.
-    pub(super) fn write_request(&self, csr: &[u8], renewal: &Renewal) -> Result<(), Failure> {
-        file::make_folder(&self.0)?;
-        let text = toml::to_string(renewal)
-            .map_err(|error| Failure::new(Exit::Failed, format!("{RENEWAL_FILE}: {error}")))?;
-        self.write(RENEWAL_FILE, &text)?;
-        self.write(REQUEST_FILE, &pem(PemLabel::CertificateRequest, csr))
-    }
-
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
-        file::write(&self.path(name), text.as_bytes(), Access::Public)
-    }
-
     /// What a renewal asks for again; the defaults if nothing was kept.
     pub(super) fn renewal(&self) -> Result<Renewal, Failure> {
         let path = self.path(RENEWAL_FILE);
-        if !path.exists() {
-            return Ok(Renewal::default());
-        }
-        let text = file::read_text(&path, RENEWAL_BYTES_MAX)?;
-        toml::from_str(&text)
-            .map_err(|error| Failure::new(Exit::Input, format!("{}: {error}", path.display())))
+        if path.exists() { Renewal::read(&path) } else { Ok(Renewal::default()) }
     }
 }
 
-impl Default for Renewal {
-    fn default() -> Self {
-        Self { lifetime_seconds: LEAF_SECONDS_DEFAULT, ports: vec![PORT_DEFAULT.to_owned()] }
-    }
+/// Where the link of a file leads.
+fn link_target(name: &str) -> PathBuf {
+    [PRIVATE_FOLDER, CURRENT_LINK, name].iter().collect()
 }
 
-impl Renewal {
-    /// The ports, in order, each once.
-    pub(super) fn services(&self) -> Result<Vec<ServicePort>, Failure> {
-        let parse = |text: &String| {
-            text.parse().map_err(|fault| Failure::new(Exit::Input, format!("port {text:?}: {fault}")))
-        };
-        let mut services: Vec<ServicePort> = self.ports.iter().map(parse).collect::<Result<_, _>>()?;
-        services.sort_unstable();
-        services.dedup();
-        Ok(services)
-    }
-}
-
-/// The certificate in a file, PEM.
-fn read_certificate(path: &Path) -> Result<SignedCertificate, Failure> {
-    let fault =
-        |reason: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {reason}", path.display()));
-    let text = file::read_text(path, PEM_BYTES_MAX)?;
-    let der = from_pem(PemLabel::Certificate, &text).map_err(|error| fault(&error))?;
-    take_apart(&der).map_err(|error| fault(&error))
+/// Whether a private key, PEM, is the one that a request is for.
+pub(super) fn is_key_of(key_pem: &str, request: &CertificateRequest) -> bool {
+    super::key::load(key_pem).is_ok_and(|key| super::key::is_of(&key, &request.subject_key))
 }
 
 /// The certificate request in a file, PEM or DER: its DER, and what it asks for. Its signature is checked.
 pub(super) fn read_request(path: &Path) -> Result<(Vec<u8>, CertificateRequest), Failure> {
-    let fault =
-        |reason: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {reason}", path.display()));
-    let bytes = file::read(path, PEM_BYTES_MAX)?;
-    let der = match std::str::from_utf8(&bytes) {
-        Ok(text) if text.contains("-----BEGIN ") => {
-            from_pem(PemLabel::CertificateRequest, text).map_err(|error| fault(&error))?
-        }
-        _ => bytes,
-    };
-    let request = CertificateRequest::from_csr(&der).map_err(|error| fault(&error))?;
-    Ok((der, request))
+    request_file::read(path).map(|file| (file.csr, file.request))
 }
 
-/// Where a service listens unless something else is said.
-pub(super) const PORT_DEFAULT: &str = "443/tcp";
-/// The longest file of what a renewal asks for.
-const RENEWAL_BYTES_MAX: usize = 4096;
+/// How often files are read again that change while they are read.
+const READ_ATTEMPTS: u32 = 16;

@@ -4,22 +4,27 @@
 //! against a trust bundle that follows from the context's genesis.
 
 use super::super::Global;
+use super::authority::{Authority, Mesh};
 use super::folder::{
-    CERTIFICATE_FILE, CHAIN_FILE, Folder, PORT_DEFAULT, PROOF_FILE, ROOT_FILE, Renewal, read_request,
+    Disk, Draft, Folder, FolderWriter, PORT_DEFAULT, Pending, PendingState, RealDisk, Renewal, is_key_of,
 };
+use super::handover::Handover;
 use super::key::{self, KeyType};
+use super::request_file::{self, RequestFile};
 use crate::amount::Amount;
-use crate::client::{Certified, session};
 use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
 use hypermesh_core::base::{Height, LeafIndex, MicroCaesar, UnixMillis};
-use hypermesh_core::state::{CertificateProfile, IssueCertificate, ServicePort};
+use hypermesh_core::state::ServicePort;
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::ca::{CertificateRequest, PemLabel, SerialNumber, SubjectNames, pem};
-use serde::Serialize;
+use hypermesh_core::trustchain::ca::{CertificateRequest, PassedOver, SerialNumber, SubjectNames};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// What to issue.
 #[derive(Debug, Args)]
@@ -27,7 +32,7 @@ pub struct IssueArgs {
     /// The name to certify, for a key that is made here
     #[arg(required_unless_present = "csr", conflicts_with = "csr")]
     pub name: Option<DomainName>,
-    /// A certificate request (PKCS#10, PEM or DER), as `openssl req` writes it
+    /// A certificate request (PKCS#10, PEM or DER) that was made elsewhere; its key and subjectAltName are taken
     #[arg(long, value_name = "FILE")]
     pub csr: Option<PathBuf>,
     /// The folder for the certificate and what belongs to it
@@ -51,53 +56,202 @@ pub struct IssueArgs {
 }
 
 /// What is printed about an issued certificate.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct IssuedReport {
-    names: SubjectNames,
-    serial_number: SerialNumber,
-    height: Height,
-    leaf_index: LeafIndex,
-    fee: MicroCaesar,
-    not_after: UnixMillis,
-    approved_by: Vec<String>,
-    certificate: PathBuf,
+    pub(super) names: SubjectNames,
+    pub(super) serial_number: SerialNumber,
+    pub(super) height: Height,
+    pub(super) leaf_index: LeafIndex,
+    pub(super) fee: MicroCaesar,
+    pub(super) not_after: UnixMillis,
+    pub(super) approved_by: Vec<String>,
+    pub(super) certificate: PathBuf,
+}
+
+/// What is printed about a certificate that was asked for anew.
+#[derive(Serialize)]
+struct NewReport {
+    #[serde(flatten)]
+    issued: IssuedReport,
+    /// What a request made elsewhere asked for and did not get.
+    not_given: Vec<PassedOver>,
+    /// Internationalised names among them, decoded.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unicode: BTreeMap<String, String>,
 }
 
 /// Issues a certificate.
 pub(super) fn issue(args: IssueArgs, global: &Global, output: Output) -> Result<(), Failure> {
-    let folder = Folder::new(&args.out);
-    let (csr, request) = match (&args.csr, &args.name) {
-        (Some(path), _) => {
-            let (csr, request) = read_request(path)?;
-            admit(&folder, &request, args.force)?;
-            (csr, request)
-        }
-        (None, Some(name)) => request_for_own_key(&folder, name.clone(), &args)?,
-        (None, None) => return Err(Failure::new(Exit::Usage, "give a name or --csr")),
-    };
-    let ports = args.port.iter().map(ToString::to_string).collect();
-    let renewal = Renewal { lifetime_seconds: args.lifetime, ports };
-    let issued = obtain(&Wanted { folder: &folder, csr, request: &request, renewal: &renewal }, global)?;
-    output.print(&issued, report_line)
+    let place = Place { disk: &RealDisk, lock_wait: Duration::from_secs(global.timeout), output };
+    let typed = Typed::of(&args)?;
+    let issued = issued(&args, &typed, &place, &Mesh(global))?;
+    let decoded = |name: &DomainName| Some((name.to_string(), name.to_unicode()?));
+    let unicode = issued.names.dns().iter().filter_map(decoded).collect();
+    let report = NewReport { issued, not_given: typed.not_given(), unicode };
+    output.print(&report, |report| report_line(&report.issued))
 }
 
-/// A request with the key in the folder, or with a new one that is put there.
-fn request_for_own_key(
-    folder: &Folder,
-    name: DomainName,
+/// Where commands that change a folder work.
+pub(super) struct Place<'a> {
+    /// What changes the folder.
+    pub(super) disk: &'a dyn Disk,
+    /// How long to wait for another command that has it.
+    pub(super) lock_wait: Duration,
+    /// Where to tell what happens meanwhile.
+    pub(super) output: Output,
+}
+
+/// Issues a certificate, or finishes what an interrupted command began for the same.
+pub(super) fn issued(
     args: &IssueArgs,
-) -> Result<(Vec<u8>, CertificateRequest), Failure> {
-    let names = key::names(name, &args.san)?;
-    let present = if args.force { None } else { folder.key()? };
-    let is_new = present.is_none();
-    let key_pem = present.map_or_else(|| key::new_key(args.key_type), Ok)?;
-    let (csr, request) = signed_request(&key_pem, &names)?;
-    admit(folder, &request, args.force)?;
-    if is_new {
-        // Before anything is asked for, so that no certificate can be issued for a key that is then lost.
-        folder.write_key(&key_pem)?;
+    typed: &Typed,
+    place: &Place<'_>,
+    authority: &dyn Authority,
+) -> Result<IssuedReport, Failure> {
+    // What is refused makes nothing, not even a folder.
+    Wanted::of(&Folder::new(&args.out), typed, args)?;
+    typed.tell(place.output);
+    let writer = FolderWriter::open(&args.out, place.disk, place.lock_wait, place.output)?;
+    // Another command may have been here since.
+    let wanted = match Wanted::of(writer.folder(), typed, args) {
+        Ok(wanted) => wanted,
+        Err(refusal) => {
+            writer.leave_unchanged()?;
+            return Err(refusal);
+        }
+    };
+    let unsettled = writer.unsettled()?;
+    let earlier = writer.pending()?;
+    let handover = Handover { writer, authority, no_wait: false, output: place.output };
+    if let Some(state) = unsettled {
+        // The switch is done; only a report was not given.
+        let is_this = wanted.is_same(state.issued.as_ref()) && !args.force;
+        let done = handover.settle(state)?;
+        if is_this {
+            return Ok(done.issued);
+        }
     }
-    Ok((csr, request))
+    if let Some(earlier) = earlier {
+        if wanted.continues(&earlier, args)? {
+            return handover.finish(earlier).map(|done| done.issued);
+        }
+        handover.writer.drop_pending(&earlier)?;
+    }
+    let pending = wanted.begin(&handover.writer, args);
+    match pending {
+        Ok(pending) => handover.finish(pending).map(|done| done.issued),
+        Err(failure) => {
+            // The first failure is told.
+            drop(handover.writer.leave_unchanged());
+            Err(failure)
+        }
+    }
+}
+
+/// What was typed.
+pub(super) enum Typed {
+    /// A request that was made elsewhere, and its file.
+    Request(PathBuf, RequestFile),
+    /// Names, for a key that is made here.
+    Names(SubjectNames),
+}
+
+impl Typed {
+    /// Reads what was typed, once: a request may come from standard input.
+    pub(super) fn of(args: &IssueArgs) -> Result<Self, Failure> {
+        match (&args.csr, &args.name) {
+            (Some(path), _) => request_file::read(path).map(|file| Self::Request(path.clone(), file)),
+            (None, Some(name)) => key::names(name.clone(), &args.san).map(Self::Names),
+            (None, None) => Err(Failure::new(Exit::Usage, "give a name or --csr")),
+        }
+    }
+
+    /// Tells what of a request is not read or not given.
+    fn tell(&self, output: Output) {
+        if let Self::Request(path, file) = self {
+            file.tell(path, output);
+        }
+    }
+
+    fn not_given(self) -> Vec<PassedOver> {
+        match self {
+            Self::Request(_, file) => file.not_given,
+            Self::Names(_) => Vec::new(),
+        }
+    }
+}
+
+/// The request to be certified.
+struct Wanted {
+    /// The private key, if it is made here or stands in the folder.
+    key_pem: Option<Zeroizing<String>>,
+    /// Whether it is made here, and not yet anywhere.
+    is_new_key: bool,
+    /// The request, DER.
+    csr: Vec<u8>,
+    /// What it asks for.
+    request: CertificateRequest,
+}
+
+impl Wanted {
+    /// What is asked for, if the folder may take it.
+    fn of(folder: &Folder, typed: &Typed, args: &IssueArgs) -> Result<Self, Failure> {
+        let wanted = match typed {
+            Typed::Request(_, RequestFile { csr, request, .. }) => {
+                // The key of another request is refused below, or goes with the certificate that is replaced.
+                let key_pem = match args.force {
+                    true => folder.key().ok().flatten().filter(|key| is_key_of(key, request)),
+                    false => folder.key()?,
+                };
+                Self { key_pem, is_new_key: false, csr: csr.clone(), request: request.clone() }
+            }
+            Typed::Names(names) => Self::for_own_key(folder, names, args)?,
+        };
+        if !args.force {
+            folder.admit(&wanted.request)?;
+        }
+        Ok(wanted)
+    }
+
+    /// A request with the key in the folder, or with a new one.
+    fn for_own_key(folder: &Folder, names: &SubjectNames, args: &IssueArgs) -> Result<Self, Failure> {
+        let present = if args.force { None } else { folder.key()? };
+        let is_new_key = present.is_none();
+        let key_pem = present.map_or_else(|| key::new_key(args.key_type), Ok)?;
+        let (csr, request) = signed_request(&key_pem, names)?;
+        Ok(Self { key_pem: Some(key_pem), is_new_key, csr, request })
+    }
+
+    /// Whether what was issued is for these names.
+    fn is_same(&self, issued: Option<&IssuedReport>) -> bool {
+        issued.is_some_and(|issued| issued.names == self.request.names)
+    }
+
+    /// Whether an interrupted command wanted the same: for a key that is made here, any key does.
+    fn continues(&self, earlier: &Pending, args: &IssueArgs) -> Result<bool, Failure> {
+        let is_issue = earlier.state.replaces.is_none() && !args.force;
+        let same = match self.is_new_key {
+            true => earlier.key()?.is_some() && earlier.request.names == self.request.names,
+            false => earlier.request == self.request,
+        };
+        Ok(is_issue && same)
+    }
+
+    fn begin(&self, writer: &FolderWriter<'_>, args: &IssueArgs) -> Result<Pending, Failure> {
+        let ports = args.port.iter().map(ToString::to_string).collect();
+        writer.begin(Draft {
+            key_pem: self.key_pem.as_ref().map(|key| key.as_str()),
+            csr: &self.csr,
+            renewal: &Renewal { lifetime_seconds: args.lifetime, ports },
+            state: PendingState {
+                new_key: self.is_new_key,
+                replaces: None,
+                operation: None,
+                issued: None,
+                usable_from: UnixMillis(0),
+            },
+        })
+    }
 }
 
 pub(super) fn signed_request(
@@ -107,55 +261,6 @@ pub(super) fn signed_request(
     let csr = key::request(&key::load(key_pem)?, names)?;
     let request = CertificateRequest::from_csr(&csr).map_err(|fault| Failure::new(Exit::Input, fault))?;
     Ok((csr, request))
-}
-
-fn admit(folder: &Folder, request: &CertificateRequest, force: bool) -> Result<(), Failure> {
-    if force { Ok(()) } else { folder.admit(request) }
-}
-
-/// A certificate that is wanted.
-pub(super) struct Wanted<'a> {
-    /// Where it goes.
-    pub(super) folder: &'a Folder,
-    /// The request, DER.
-    pub(super) csr: Vec<u8>,
-    /// What it asks for.
-    pub(super) request: &'a CertificateRequest,
-    /// What else is asked for.
-    pub(super) renewal: &'a Renewal,
-}
-
-/// Asks for the certificate, verifies what comes, and writes it.
-pub(super) fn obtain(wanted: &Wanted<'_>, global: &Global) -> Result<IssuedReport, Failure> {
-    let Wanted { folder, csr, request, renewal } = wanted;
-    let issue = IssueCertificate {
-        csr: csr.clone(),
-        profile: CertificateProfile::default(),
-        lifetime_seconds: renewal.lifetime_seconds,
-        services: renewal.services()?,
-    };
-    let certified =
-        session(global, "waiting for the certificate", async |client| client.certify(issue).await)?;
-    let Certified { issued, proof, verification, bundle } = certified;
-    let newest = bundle.issuing_ders.last();
-    let newest =
-        newest.ok_or_else(|| Failure::new(Exit::NotValid, "the trust bundle has no issuing certificate"))?;
-    folder.adopt_next_key(&request.subject_key)?;
-    folder.write_request(csr, renewal)?;
-    folder.write(ROOT_FILE, &pem(PemLabel::Certificate, &bundle.root_der))?;
-    folder.write(CHAIN_FILE, &pem(PemLabel::Certificate, &newest.0))?;
-    folder.write(PROOF_FILE, &proof.to_pem())?;
-    folder.write(CERTIFICATE_FILE, &pem(PemLabel::Certificate, &issued.certificate_der))?;
-    Ok(IssuedReport {
-        names: request.names.clone(),
-        serial_number: issued.serial_number,
-        height: issued.height,
-        leaf_index: issued.leaf_index,
-        fee: issued.fee,
-        not_after: issued.not_after,
-        approved_by: verification.approved_by,
-        certificate: folder.path(CERTIFICATE_FILE),
-    })
 }
 
 pub(super) fn report_line(report: &IssuedReport) -> String {

@@ -4,7 +4,7 @@ use crate::failure::{Exit, Failure};
 use clap::ValueEnum;
 use hypermesh_core::base::SecretKey;
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::ca::{NameFault, SubjectNames};
+use hypermesh_core::trustchain::ca::{NameFault, SubjectKey, SubjectNames};
 use rcgen::string::Ia5String;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, SanType};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
@@ -50,6 +50,11 @@ pub(super) fn load(pem: &str) -> Result<KeyPair, Failure> {
             format!("not a usable private key ({error}): expected PKCS#8 in PEM, Ed25519, P-256 or P-384");
         Failure::new(Exit::Input, message)
     })
+}
+
+/// Whether a private key is the one that belongs to this public key.
+pub(super) fn is_of(key: &KeyPair, public: &SubjectKey) -> bool {
+    rcgen::PublicKeyData::der_bytes(key) == public.key_bytes()
 }
 
 /// A certificate request for these names, DER.

@@ -1,11 +1,15 @@
 //! `hypermesh cert …`: certificates.
 
+mod authority;
+mod crl;
 mod folder;
+mod handover;
 mod issue;
 mod key;
 mod list;
 mod needs_renewal;
 mod renew;
+mod request_file;
 mod revoke;
 mod show;
 mod status;
@@ -29,8 +33,8 @@ pub enum CertCommand {
     NeedsRenewal(needs_renewal::NeedsRenewalArgs),
     /// Revoke a certificate, for good
     Revoke(revoke::RevokeArgs),
-    /// Print the mesh's revocation list, checked against the context
-    Crl(revoke::CrlArgs),
+    /// Print the mesh's revocation lists, one for each authority, checked against the context
+    Crl(crl::CrlArgs),
     /// Verify a certificate: chain, time, names, that consensus approved and logged it, that it is not revoked
     Verify(verify::VerifyArgs),
     /// Show what the mesh says of a certificate
@@ -49,7 +53,7 @@ pub fn run(command: CertCommand, global: &Global, output: Output) -> Result<Exit
         CertCommand::Issue(args) => issue::issue(args, global, output),
         CertCommand::Renew(args) => renew::renew(args, global, output),
         CertCommand::Revoke(args) => revoke::revoke(&args, global, output),
-        CertCommand::Crl(args) => revoke::crl(&args, global, output),
+        CertCommand::Crl(args) => crl::run(&args, global, output),
         CertCommand::Verify(args) => verify::run(&args, global, output),
         CertCommand::Show(args) => show::run(&args, global, output),
         CertCommand::List(args) => list::run(&args, global, output),

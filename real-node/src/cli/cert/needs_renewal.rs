@@ -1,11 +1,12 @@
 //! `hypermesh cert needs-renewal`: for scripts and timers, by its exit status, as step-ca's does.
 //!
 //! A certificate needs renewal when its time has come, when it is revoked, when the key or the request beside it is of
-//! another, and when the issuing certificate beside it ends first: then nobody takes it any more, whatever is left of it.
+//! another, when the issuing certificate beside it ends first: then nobody takes it any more, whatever is left of it; and when a
+//! renewal was begun that `cert renew` can finish now.
 
 use super::super::Global;
 use super::folder::Folder;
-use super::{revoke, subject};
+use super::{crl, subject};
 use crate::client::session;
 use crate::failure::Failure;
 use crate::moment;
@@ -68,13 +69,14 @@ pub(super) fn run(args: &NeedsRenewalArgs, global: &Global, output: Output) -> R
     let mut judged = Vec::new();
     let revoked = revoked_list(args, global, output);
     for path in &args.certificates {
-        let file = if path.is_dir() { path.join(super::folder::CERTIFICATE_FILE) } else { path.clone() };
+        let file = subject::file_of(path);
         if !file.exists() {
             output.tell(format_args!("error: {} is not there", file.display()));
             return Ok(FILE_MISSING.into());
         }
         let folder = path.is_dir().then(|| Folder::new(path));
-        judged.push(judge(file, folder.as_ref(), revoked.as_ref(), args.expires_in)?);
+        let judge = || judge(file.clone(), folder.as_ref(), revoked.as_ref(), args.expires_in);
+        judged.push(folder.as_ref().map_or_else(judge, |folder| folder.steady(judge))?);
     }
     let any = judged.iter().any(|one| one.needs_renewal);
     if !args.quiet {
@@ -91,10 +93,10 @@ fn revoked_list(args: &NeedsRenewalArgs, global: &Global, output: Output) -> Opt
     let global = Global { timeout: global.timeout.min(ONLINE_SECONDS_MAX), ..global.clone() };
     let fetched = session(&global, "asking for the revocation list", async |client| {
         let bundle = client.trust_bundle().await?;
-        revoke::fetch(client, &bundle).await
+        crl::fetch(client, &bundle).await
     });
     match fetched {
-        Ok(newest) => Some(newest.checked),
+        Ok(newest) => Some(newest.issuing.checked),
         Err(_) => {
             if !args.quiet {
                 output.tell(format_args!(
@@ -123,10 +125,11 @@ fn judge(
     let due = due(&holds, left);
     let entry =
         revoked.and_then(|list| list.list().entries.iter().find(|entry| entry.serial == certificate.serial));
+    let unfinished = folder.and_then(|folder| folder.unfinished(now));
     let reason = match (entry, mismatch) {
         (Some(entry), _) => Some(format!("it was revoked at {}: {}", moment::text(entry.at), entry.reason)),
         (None, Some(file)) => Some(format!("{file} is of another certificate, or damaged")),
-        (None, None) if due > now => None,
+        (None, None) if due > now => unfinished.map(str::to_owned),
         (None, None) => {
             let why = if ends_first.is_some() { ", when its issuing certificate ends" } else { "" };
             Some(format!("since {}, as it ends at {}{why}", moment::text(due), moment::text(holds.not_after)))

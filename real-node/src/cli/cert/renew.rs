@@ -1,32 +1,35 @@
 //! `hypermesh cert renew`: the same names again, with the same key or a new one.
 //!
-//! The old certificate stays good until it ends, unless it is revoked with `--revoke-old`, which happens last, when the
-//! new one is in place.
+//! A new key is published before it is put in place, and the old certificate is revoked, with `--revoke-old`, after that. What an
+//! interrupted renewal left, or one that was told not to wait, is finished before anything else is begun.
 
 use super::super::Global;
-use super::super::proof::unasked;
-use super::folder::Folder;
-use super::issue::{IssuedReport, Wanted, obtain, report_line, signed_request};
+use super::authority::{Authority, Mesh};
+use super::folder::{Draft, Folder, FolderWriter, Pending, PendingState, RealDisk, Replaced};
+use super::handover::{HandedOver, Handover};
+use super::issue::{IssuedReport, Place, report_line, signed_request};
 use super::key::{self, KeyType};
-use super::revoke;
-use crate::client::{is_for, session};
+use super::subject;
+use crate::client::is_for;
 use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
+use hypermesh_core::base::UnixMillis;
 use hypermesh_core::state::ServicePort;
-use hypermesh_core::trust::{Answer, Question};
 use hypermesh_core::trustchain::ca::{
-    CertificateRequest, CertificateRole, RevocationReason, SerialNumber, SignedCertificate, SubjectNames,
+    CertificateRole, RevocationReason, SerialNumber, SignedCertificate, SubjectNames,
 };
 use serde::Serialize;
 use std::path::PathBuf;
+use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// What to renew.
 #[derive(Debug, Args)]
 pub struct RenewArgs {
-    /// The folder that `cert issue` wrote
-    #[arg(value_name = "DIR")]
+    /// The folder that `cert issue` wrote, or cert.pem in it
+    #[arg(value_name = "DIR|FILE")]
     pub folder: PathBuf,
     /// How long the new certificate lives; as long as the old one unless given
     #[arg(long, value_parser = moment::parse_lifetime)]
@@ -34,7 +37,7 @@ pub struct RenewArgs {
     /// A port that the name's service listens on; those of the old one unless given
     #[arg(long, value_name = "PORT/PROTOCOL")]
     pub port: Vec<ServicePort>,
-    /// Make a new key too
+    /// Make a new key too: its TLSA record is published first, and the key put in place when resolvers know it
     #[arg(long)]
     pub new_key: bool,
     /// The kind of key to make
@@ -43,27 +46,104 @@ pub struct RenewArgs {
     /// Revoke the old certificate when the new one is in place, as superseded
     #[arg(long)]
     pub revoke_old: bool,
+    /// Do not wait until the new key may be put in place: the first `cert renew` after that does it
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 /// What is printed about a renewal.
-#[derive(Serialize)]
-struct RenewedReport {
+#[derive(Debug, Serialize)]
+pub(super) struct RenewedReport {
     #[serde(flatten)]
-    issued: IssuedReport,
-    replaces: SerialNumber,
-    replaced_is_revoked: bool,
+    pub(super) issued: IssuedReport,
+    /// None where it finishes the first issue of a certificate.
+    pub(super) replaces: Option<SerialNumber>,
+    pub(super) replaced_is_revoked: bool,
+    pub(super) in_place: bool,
+    /// When it may be put in place, if it is not.
+    pub(super) usable_from: Option<UnixMillis>,
+    #[serde(skip)]
+    replaced: Option<Replaced>,
 }
 
 /// Renews a certificate.
 pub(super) fn renew(args: RenewArgs, global: &Global, output: Output) -> Result<(), Failure> {
-    let folder = Folder::new(&args.folder);
+    let place = Place { disk: &RealDisk, lock_wait: Duration::from_secs(global.timeout), output };
+    let report = renewed(&args, &place, &Mesh(global))?;
+    output.print(&report, |report| report_text(report, moment::now()))
+}
+
+/// Renews a certificate, or finishes what was begun.
+pub(super) fn renewed(
+    args: &RenewArgs,
+    place: &Place<'_>,
+    authority: &dyn Authority,
+) -> Result<RenewedReport, Failure> {
+    let path = subject::folder_of(&args.folder)?;
+    let folder = Folder::new(&path);
+    if !folder.is_begun() {
+        // Where there is nothing to renew, nothing is made.
+        folder.certificate()?;
+    }
+    let writer = FolderWriter::open(&path, place.disk, place.lock_wait, place.output)?;
+    let unsettled = writer.unsettled()?;
+    let mut pending = writer.pending()?;
+    let handover = Handover { writer, authority, no_wait: args.no_wait, output: place.output };
+    if let Some(state) = unsettled {
+        let is_enough = pending.is_none() && (state.new_key || !args.new_key);
+        let done = handover.settle(state)?;
+        if is_enough && !is_due(&handover.writer, authority)? {
+            place.output.tell("the renewal before this one was interrupted, and is finished now");
+            return Ok(RenewedReport::of(done));
+        }
+    }
+    // With the same key nothing is lost but a fee: whoever wants a new one may have given the old one up.
+    let is_of_use = |begun: &Pending| (begun.state.new_key || !args.new_key) && !is_stale(begun, authority);
+    if let Some(stale) = pending.take_if(|begun| !is_of_use(begun)) {
+        handover.writer.drop_pending(&stale)?;
+    }
+    let pending = match pending {
+        Some(mut begun) => {
+            tell_begun(&begun, args, place.output);
+            if let Some(old) = begun.state.replaces.as_mut()
+                && args.revoke_old
+                && !old.revoke
+            {
+                old.revoke = true;
+                handover.writer.note(&begun)?;
+            }
+            begun
+        }
+        None => begin(&handover.writer, args, authority)?,
+    };
+    handover.finish(pending).map(RenewedReport::of)
+}
+
+/// Whether the certificate in use needs renewal itself.
+fn is_due(writer: &FolderWriter<'_>, authority: &dyn Authority) -> Result<bool, Failure> {
+    Ok(writer.folder().certificate()?.validity.renewal_due() <= authority.now())
+}
+
+/// Whether what waits is itself at its end, or revoked: it is then of no use.
+fn is_stale(pending: &Pending, authority: &dyn Authority) -> bool {
+    let Ok(Some(certificate)) = pending.certificate() else { return false };
+    certificate.validity.renewal_due() <= authority.now()
+        || authority.revocation(certificate.serial).is_ok_and(|revocation| revocation.is_some())
+}
+
+fn tell_begun(begun: &Pending, args: &RenewArgs, output: Output) {
+    let key = if begun.state.new_key { "a new key" } else { "the same key" };
+    output.tell(format_args!("going on with the renewal that was begun, with {key}"));
+    if args.lifetime.is_some() || !args.port.is_empty() {
+        output.tell("what was asked for then holds: to ask for something else, renew once more afterwards");
+    }
+}
+
+/// Begins a renewal of the certificate in use.
+fn begin(writer: &FolderWriter<'_>, args: &RenewArgs, authority: &dyn Authority) -> Result<Pending, Failure> {
+    let folder = writer.folder();
     let old = folder.certificate()?;
-    // With proof: a node that lies must not be able to make an owner give up a key.
-    let question = Question::Certificate { serial_number: old.serial };
-    let answer =
-        session(global, "asking for the certificate before", async |client| client.prove(&question).await)?;
-    let Answer::Certificate(row) = answer.proved.answer else { return Err(unasked()) };
-    let revocation = row.and_then(|row| row.revocation);
+    let revocation = authority.revocation(old.serial)?;
     if !args.new_key && revocation.is_some_and(|it| it.reason == RevocationReason::KeyCompromise) {
         let message = format!(
             "{}: the key was reported as compromised, and is certified for nobody any more: say --new-key",
@@ -71,66 +151,72 @@ pub(super) fn renew(args: RenewArgs, global: &Global, output: Output) -> Result<
         );
         return Err(Failure::new(Exit::Refused, message));
     }
-    let (csr, request) = match args.new_key {
-        true => with_new_key(&folder, &old, &args)?,
-        false => with_same_key(&folder, &old, &args)?,
+    let (key_pem, csr) = match args.new_key {
+        true => with_new_key(folder, &old, args)?,
+        false => with_same_key(folder, &old, args)?,
     };
     let mut renewal = folder.renewal()?;
     renewal.lifetime_seconds = args.lifetime.unwrap_or(renewal.lifetime_seconds);
     if !args.port.is_empty() {
         renewal.ports = args.port.iter().map(ToString::to_string).collect();
     }
-    let issued = obtain(&Wanted { folder: &folder, csr, request: &request, renewal: &renewal }, global)?;
-    let has_ended = old.validity.not_after < moment::now();
-    let revoke_now = args.revoke_old && !has_ended && revocation.is_none();
-    if revoke_now {
-        session(global, "waiting for the revocation", async |client| {
-            revoke::ask(client, old.serial, RevocationReason::Superseded).await
-        })?;
-    }
-    let replaced_is_revoked = revoke_now || revocation.is_some();
-    let report = RenewedReport { issued, replaces: old.serial, replaced_is_revoked };
-    output.print(&report, |report| {
-        let fate = match (replaced_is_revoked, has_ended) {
-            (true, _) => "revoked".to_owned(),
-            (false, true) => "ended".to_owned(),
-            (false, false) => format!("good until {}", moment::text(old.validity.not_after)),
-        };
-        format!("{}; the one before, {}, is {fate}", report_line(&report.issued), old.serial)
+    writer.begin(Draft {
+        key_pem: key_pem.as_ref().map(|key| key.as_str()),
+        csr: &csr,
+        renewal: &renewal,
+        state: PendingState {
+            new_key: args.new_key,
+            replaces: Some(Replaced {
+                serial_number: old.serial,
+                not_after: old.validity.not_after,
+                is_revoked: revocation.is_some(),
+                revoke: args.revoke_old,
+            }),
+            operation: None,
+            issued: None,
+            usable_from: UnixMillis(0),
+        },
     })
 }
 
-/// The request that stands in the folder, or one with the key that does.
+/// The private key, PEM, if it was made here; and a request for it, DER.
+type KeyAndRequest = (Option<Zeroizing<String>>, Vec<u8>);
+
+/// The key and the request in the folder, or a request with that key.
 fn with_same_key(
     folder: &Folder,
     old: &SignedCertificate,
     args: &RenewArgs,
-) -> Result<(Vec<u8>, CertificateRequest), Failure> {
+) -> Result<KeyAndRequest, Failure> {
     let path = args.folder.display();
-    let (csr, request) = match folder.has_request() {
-        true => folder.request()?,
-        false => {
+    let fault = |message: String| Failure::new(Exit::Input, message);
+    if let Some(file) = folder.mismatch(old)? {
+        return Err(fault(format!(
+            "{path}: {file} is of another certificate than cert.pem, or damaged: put the right one in its place; or make \
+             key, request and certificate anew with --new-key"
+        )));
+    }
+    let key_pem = folder.key()?;
+    let (csr, request) = match (folder.has_request(), &key_pem) {
+        (true, _) => folder.request()?,
+        (false, Some(key_pem)) => signed_request(key_pem, names(old, args)?)?,
+        (false, None) => {
             let missing = "it holds neither request.pem nor key.pem: issue the certificate anew";
-            let key_pem =
-                folder.key()?.ok_or_else(|| Failure::new(Exit::Input, format!("{path}: {missing}")))?;
-            signed_request(&key_pem, names(old, args)?)?
+            return Err(fault(format!("{path}: {missing}")));
         }
     };
     match is_for(old, &request) {
-        true => Ok((csr, request)),
-        false => {
-            let message = format!("{path}: cert.pem and the request are of different keys or names");
-            Err(Failure::new(Exit::Input, message))
-        }
+        true => Ok((key_pem, csr)),
+        false => Err(fault(format!("{path}: cert.pem and the request are of different keys or names"))),
     }
 }
 
-/// A request with a new key, which lies beside the old one until its certificate is there.
+/// A new key, and a request with it.
 fn with_new_key(
     folder: &Folder,
     old: &SignedCertificate,
     args: &RenewArgs,
-) -> Result<(Vec<u8>, CertificateRequest), Failure> {
+) -> Result<KeyAndRequest, Failure> {
     if folder.key()?.is_none() {
         let path = args.folder.display();
         let message = format!(
@@ -138,16 +224,9 @@ fn with_new_key(
         );
         return Err(Failure::new(Exit::Input, message));
     }
-    // One that an interrupted renewal left may have been certified already: it is taken up again.
-    let key_pem = match folder.next_key()? {
-        Some(key_pem) => key_pem,
-        None => {
-            let key_pem = key::new_key(args.key_type)?;
-            folder.write_next_key(&key_pem)?;
-            key_pem
-        }
-    };
-    signed_request(&key_pem, names(old, args)?)
+    let key_pem = key::new_key(args.key_type)?;
+    let (csr, _) = signed_request(&key_pem, names(old, args)?)?;
+    Ok((Some(key_pem), csr))
 }
 
 fn names<'a>(old: &'a SignedCertificate, args: &RenewArgs) -> Result<&'a SubjectNames, Failure> {
@@ -158,4 +237,36 @@ fn names<'a>(old: &'a SignedCertificate, args: &RenewArgs) -> Result<&'a Subject
             Err(Failure::new(Exit::Input, format!("{path}: cert.pem is of an authority")))
         }
     }
+}
+
+impl RenewedReport {
+    fn of(done: HandedOver) -> Self {
+        let HandedOver { issued, replaces, usable_from } = done;
+        Self {
+            issued,
+            replaces: replaces.map(|old| old.serial_number),
+            replaced_is_revoked: replaces.is_some_and(|old| old.is_revoked),
+            in_place: usable_from.is_none(),
+            usable_from,
+            replaced: replaces,
+        }
+    }
+}
+
+fn report_text(report: &RenewedReport, now: UnixMillis) -> String {
+    let fate = report.replaced.map(|old| {
+        let fate = match (old.is_revoked, old.not_after < now) {
+            (true, _) => "revoked".to_owned(),
+            (false, true) => "ended".to_owned(),
+            (false, false) => format!("good until {}", moment::text(old.not_after)),
+        };
+        format!("; the one before, {}, is {fate}", old.serial_number)
+    });
+    let waits = report.usable_from.map(|usable_from| {
+        format!(
+            "; it is not in place yet: the first cert renew after {} puts it there",
+            moment::text(usable_from)
+        )
+    });
+    [report_line(&report.issued), fate.unwrap_or_default(), waits.unwrap_or_default()].concat()
 }

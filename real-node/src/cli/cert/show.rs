@@ -18,8 +18,8 @@ use hypermesh_core::trust::{Answer, Question};
 /// What to show.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// Its serial number, or its file (PEM or DER)
-    #[arg(value_name = "SERIAL|FILE", value_parser = subject::parse)]
+    /// Its serial number, its file (PEM or DER), or its folder
+    #[arg(value_name = "SERIAL|FILE|DIR", value_parser = subject::parse)]
     pub certificate: Subject,
     /// Have the answer proved: rows of the state under a header that a quorum decided, checked here
     #[arg(long)]
@@ -28,6 +28,7 @@ pub struct ShowArgs {
 
 /// Shows a certificate.
 pub(super) fn run(args: &ShowArgs, global: &Global, output: Output) -> Result<(), Failure> {
+    args.certificate.tell_mismatch(output)?;
     if args.prove {
         return show_proved(args, global, output);
     }

@@ -2,14 +2,13 @@
 //! the trust bundle anchors, and what the mesh's state says is proved; a node's word alone counts for nothing.
 
 use super::super::Global;
-use super::revoke;
+use super::crl;
 use crate::client::{ProvedAnswer, session};
-use crate::failure::{Exit, Failure};
-use crate::file;
+use crate::failure::Failure;
 use hypermesh_core::base::Height;
 use hypermesh_core::state::Certificate;
 use hypermesh_core::trust::{Answer, CheckedList, Question, TrustBundle};
-use hypermesh_core::trustchain::ca::{PemLabel, SignedCertificate, from_pem, take_apart};
+use hypermesh_core::trustchain::ca::{SignedCertificate, take_apart};
 use std::path::Path;
 
 /// By what to judge whether a certificate is revoked, or why it cannot be judged.
@@ -49,7 +48,7 @@ pub(super) fn look(
     global: &Global,
 ) -> Result<Source, Failure> {
     if let Some(path) = place.file {
-        let list = read(path, bundle)?;
+        let list = crl::read(path, bundle)?;
         return Ok(Source::List(Box::new(list), path.display().to_string()));
     }
     let nowhere = |why: &str, is_wanted| Ok(Source::None { why: why.to_owned(), is_wanted });
@@ -77,9 +76,9 @@ pub(super) fn look(
         {
             return Ok(Source::Row { row: row.map(Box::new), height: proved.height });
         }
-        let newest = revoke::fetch(client, bundle).await?;
+        let newest = crl::fetch(client, bundle).await?;
         match newest.behind() {
-            None => Ok(Source::List(Box::new(newest.checked), "the mesh".to_owned())),
+            None => Ok(Source::List(Box::new(newest.issuing.checked), "the mesh".to_owned())),
             Some(why) => nowhere(&why, false),
         }
     });
@@ -89,21 +88,6 @@ pub(super) fn look(
         );
         nowhere(&why, false)
     })
-}
-
-/// The revocation list in a file, PEM or DER, checked against a trust bundle.
-fn read(path: &Path, bundle: &TrustBundle) -> Result<CheckedList, Failure> {
-    let invalid = |reason: &dyn std::fmt::Display| {
-        Failure::new(Exit::NotValid, format!("{} is not valid: {reason}", path.display()))
-    };
-    let bytes = file::read(path, PemLabel::RevocationList.text_bytes_max())?;
-    let der = match std::str::from_utf8(&bytes) {
-        Ok(text) if text.contains("-----BEGIN ") => {
-            from_pem(PemLabel::RevocationList, text).map_err(|fault| invalid(&fault))?
-        }
-        _ => bytes,
-    };
-    bundle.verify_revocation_list(&der).map_err(|refusal| invalid(&refusal))
 }
 
 /// How long the mesh is waited for.

@@ -1,7 +1,9 @@
-//! A certificate, as it is named on the command line: by its serial number, or by its file.
+//! A certificate, as it is named on the command line: by its serial number, its file, or its folder.
 
+use super::folder::{CERTIFICATE_FILE, Folder};
 use crate::failure::{Exit, Failure};
 use crate::file;
+use crate::output::Output;
 use hypermesh_core::trustchain::ca::{
     PEM_BYTES_MAX, PemLabel, SerialNumber, SignedCertificate, from_pem, take_apart,
 };
@@ -26,6 +28,15 @@ pub(super) fn parse(text: &str) -> Result<Subject, std::convert::Infallible> {
 }
 
 impl Subject {
+    /// Tells what does not belong together in the folder that it names, if it names one.
+    pub(super) fn tell_mismatch(&self, output: Output) -> Result<(), Failure> {
+        let Self::File(path) = self else { return Ok(()) };
+        if let Some(file) = mismatch(path)? {
+            output.tell(format_args!("{} is of another certificate, or damaged", path.join(file).display()));
+        }
+        Ok(())
+    }
+
     /// Its serial number.
     pub(super) fn serial(&self) -> Result<SerialNumber, Failure> {
         match self {
@@ -35,9 +46,33 @@ impl Subject {
     }
 }
 
+/// The file of a certificate that is named by it or by its folder.
+pub(super) fn file_of(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(CERTIFICATE_FILE) } else { path.to_owned() }
+}
+
+/// The folder of a certificate that is named by it or by its `cert.pem`.
+pub(super) fn folder_of(path: &Path) -> Result<PathBuf, Failure> {
+    if path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    match (path.file_name(), path.parent()) {
+        (Some(name), Some(folder)) if name == CERTIFICATE_FILE => {
+            Ok(if folder == Path::new("") { PathBuf::from(".") } else { folder.to_owned() })
+        }
+        _ => {
+            let message = format!(
+                "{}: expected the folder that cert issue wrote, or {CERTIFICATE_FILE} in it",
+                path.display()
+            );
+            Err(Failure::new(Exit::Input, message))
+        }
+    }
+}
+
 /// The certificate in a file, PEM or DER, or in a folder that `cert issue` wrote: its DER, and taken apart.
 pub(super) fn read(path: &Path) -> Result<(Vec<u8>, SignedCertificate), Failure> {
-    let path = if path.is_dir() { path.join(super::folder::CERTIFICATE_FILE) } else { path.to_owned() };
+    let path = file_of(path);
     let fault =
         |reason: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{}: {reason}", path.display()));
     let bytes = file::read(&path, PEM_BYTES_MAX)?;
@@ -51,9 +86,30 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, SignedCertificate), Failure>
     Ok((der, certificate))
 }
 
+/// The file that does not belong to the certificate in this folder, if one does not. Of a file nothing is known.
+pub(super) fn mismatch(path: &Path) -> Result<Option<&'static str>, Failure> {
+    if !path.is_dir() {
+        return Ok(None);
+    }
+    let folder = Folder::new(path);
+    folder.steady(|| folder.mismatch(&folder.certificate()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_named_by_itself_or_by_its_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        assert_eq!(folder_of(path).unwrap(), path);
+        assert_eq!(folder_of(&path.join("cert.pem")).unwrap(), path);
+        assert_eq!(folder_of(Path::new("cert.pem")).unwrap(), Path::new("."));
+        assert_eq!(folder_of(&path.join("other.pem")).unwrap_err().exit, Exit::Input);
+        assert_eq!(file_of(path), path.join("cert.pem"));
+        assert_eq!(file_of(Path::new("other.pem")), Path::new("other.pem"));
+    }
 
     #[test]
     fn a_serial_number_is_told_from_a_path() {

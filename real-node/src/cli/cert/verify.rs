@@ -1,17 +1,16 @@
 //! `hypermesh cert verify`: offline, check by check; and by a revocation list, where there is one to go by.
 
 use super::super::{Global, trust};
-use super::folder::{CHAIN_FILE, PROOF_FILE};
+use super::folder::{CHAIN_FILE, Folder, PROOF_FILE};
 use super::status::{self, Source, Where};
+use super::subject;
 use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
 use hypermesh_core::base::UnixMillis;
-use hypermesh_core::trust::{
-    CertificateProof, CheckName, PROOF_BYTES_MAX, TrustBundle, Verification, verify_certificate,
-};
+use hypermesh_core::trust::{CertificateProof, CheckName, PROOF_BYTES_MAX, Verification, verify_certificate};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{PEM_BYTES_MAX, PemLabel, from_pem, pem};
 use std::path::{Path, PathBuf};
@@ -19,8 +18,8 @@ use std::path::{Path, PathBuf};
 /// What to verify, and against what.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The certificate, PEM or DER
-    #[arg(value_name = "CERT")]
+    /// The certificate, PEM or DER, or the folder that `cert issue` wrote
+    #[arg(value_name = "FILE|DIR")]
     pub certificate: PathBuf,
     /// The trust bundle, as `hypermesh trust export` wrote it: from a place that you trust
     #[arg(long, value_name = "FILE")]
@@ -48,9 +47,23 @@ pub struct VerifyArgs {
 /// Verifies a certificate.
 pub(super) fn run(args: &VerifyArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let mut bundle = trust::read(&args.trust)?;
-    let der = read_certificate(&args.certificate)?;
-    take_in_chain(&mut bundle, args);
-    let proof = if args.without_proof { None } else { Some(read_proof(args)?) };
+    let path = subject::file_of(&args.certificate);
+    let beside = Folder::new(path.parent().unwrap_or(Path::new("")));
+    let (der, chain, proof) = beside.steady(|| {
+        let der = read_certificate(&path)?;
+        let proof = if args.without_proof { None } else { Some(read_proof(&path, args.proof.as_deref())?) };
+        Ok((der, read_chain(&path), proof))
+    })?;
+    if let Some(file) = subject::mismatch(&args.certificate)? {
+        let file = args.certificate.join(file);
+        let message = format!("{} is of another certificate, or damaged", file.display());
+        return Err(Failure::new(Exit::NotValid, message));
+    }
+    // It may be newer than the trust bundle, which decides whether it anchors that; if not, the certificate is judged by what
+    // the bundle has.
+    if let Some(chain) = chain {
+        drop(bundle.take_in(&chain));
+    }
     let at = args.at.unwrap_or_else(moment::now);
     let mut verification = verify_certificate(&bundle, &der, proof.as_ref(), args.name.as_ref(), at);
     if verification.valid {
@@ -77,14 +90,10 @@ pub(super) fn run(args: &VerifyArgs, global: &Global, output: Output) -> Result<
     }
 }
 
-/// Takes in the issuing certificate beside the certificate, which may be newer than the trust bundle. The bundle
-/// decides whether it anchors that; if not, the certificate is judged by what the bundle has.
-fn take_in_chain(bundle: &mut TrustBundle, args: &VerifyArgs) {
-    let path = args.certificate.with_file_name(CHAIN_FILE);
-    let Ok(text) = file::read_text(&path, PEM_BYTES_MAX) else { return };
-    if let Ok(der) = from_pem(PemLabel::Certificate, &text) {
-        drop(bundle.take_in(&der));
-    }
+/// The issuing certificate beside the certificate, DER, if one stands there.
+fn read_chain(certificate: &Path) -> Option<Vec<u8>> {
+    let text = file::read_text(&certificate.with_file_name(CHAIN_FILE), PEM_BYTES_MAX).ok()?;
+    from_pem(PemLabel::Certificate, &text).ok()
 }
 
 fn verification_text(verification: &Verification) -> String {
@@ -135,9 +144,8 @@ fn read_certificate(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn read_proof(args: &VerifyArgs) -> Result<CertificateProof, Failure> {
-    let beside = || args.certificate.with_file_name(PROOF_FILE);
-    let path = args.proof.clone().unwrap_or_else(beside);
+fn read_proof(certificate: &Path, proof: Option<&Path>) -> Result<CertificateProof, Failure> {
+    let path = proof.map_or_else(|| certificate.with_file_name(PROOF_FILE), Path::to_owned);
     if !path.exists() {
         let message = format!(
             "{} is missing: it says which validators approved the certificate; to do without, say --without-proof",

@@ -66,7 +66,7 @@ pub(super) fn restore(args: &RestoreArgs, output: Output) -> Result<(), Failure>
     let passphrase = passphrase::known(args.passphrase_file.as_deref())?;
     let folder = NodeFolder::new(&args.data_dir);
     let name = args.data_dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut bar = PlotBars::default().add(&name);
+    let mut bar = PlotBars::new(output).add(&name);
     let restored =
         backup::restore(&folder, &args.backup, &passphrase, expected, &mut |progress| bar.show(progress))?;
     output.print(&restored, |restored| described(restored, args))

@@ -38,6 +38,7 @@ impl Model {
                 Effect::CertificateApproved { serial, leaf_index, precertificate: Digest::ZERO }
             }
             Action::RegisterName(register) => self.register(register, moment),
+            Action::ReclaimName(reclaim) => self.reclaim(reclaim, time)?,
             Action::RenewName(renew) => {
                 let held = self.names.registered.get_mut(&renew.name)?;
                 let expires = held.paid_until?.plus(PERIOD_MS);
@@ -80,8 +81,15 @@ impl Model {
     }
 
     fn register(&mut self, register: &RegisterName, (height, time): Moment) -> Effect {
+        let (until, may_grant) = (register.limits.until, register.limits.may_grant);
         let paid_until = self.names.is_top(&register.name).then(|| time.plus(PERIOD_MS));
-        let name = Name { owner: register.owner, since: height, paid_until };
+        let granter = self.names.nearest(&register.name);
+        let anew = Name { owner: register.owner, since: height, paid_until, granter, until, may_grant };
+        let name = match self.names.registered.get(&register.name) {
+            // Granted again: only the limits change.
+            Some(held) => Name { until, may_grant, ..held.clone() },
+            None => anew,
+        };
         self.names.registered.insert(register.name.clone(), name);
         self.touched.names.insert(register.name.clone());
         Effect::NameRegistered { expires: paid_until }
@@ -97,6 +105,10 @@ impl Model {
             self.instances.remove(&instance);
         }
         self.expire_certificates(time);
+        for name in self.names.ended(time) {
+            let gone = self.names.take_back(&name).map(|(_, gone)| gone);
+            self.touched.names.extend(gone.into_iter().flatten());
+        }
         self.free_names(time);
     }
 

@@ -4,18 +4,19 @@
 
 use super::model::Model;
 use super::reason::{Reason, Reasons};
+use super::root_list::RootList;
 use hypermesh_core::base::{Digest, Height, PublicKey, UnixMillis};
 use hypermesh_core::state::{
-    Certificate, CompromisedKey, Effect, IssueCertificate, IssuingCertificate, Protocol, Revocation,
-    RevocationListHead, RevokeCertificate, Revoked, SameKey, State,
+    Certificate, CertifiedName, CompromisedKey, Effect, IssueCertificate, IssuingCertificate, Protocol,
+    ReclaimName, Revocation, RevocationListHead, RevokeCertificate, Revoked, SameKey, State,
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{CertificateRequest, RevocationReason, SerialNumber, SubjectNames};
 use hypermesh_core::trustchain::dns::{RecordData, RecordType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// A root certificate holds ten years.
 const ROOT_MS_LIFETIME: u64 = 3_652 * DAY_MS;
 /// An issuing certificate holds a year.
@@ -29,6 +30,8 @@ pub(super) const LIST_COUNT_MAX: usize = 16_384;
 
 /// The most certificates of the same key and owner that are revoked with one whose key is compromised.
 const TOGETHER_COUNT_MAX: usize = 32;
+/// The most names of certificates that are looked at when a name is taken back.
+const LOOKED_AT_MAX: usize = 256;
 /// The most certificates of such a key that are named because they stand still.
 const STANDING_COUNT_MAX: usize = 32;
 
@@ -101,6 +104,7 @@ impl Model {
     /// The certificates of a state, its authority and its list.
     pub(super) fn take_certificates(&mut self, state: &State) {
         self.issuing = Issuing::of(state);
+        self.root_list = RootList::of(state);
         let rows = state.rows::<Certificate>(Vec::new());
         let rows = rows.filter_map(|(key, row)| Some((SerialNumber::from_bytes(&key).ok()?, row)));
         for (serial, row) in rows {
@@ -158,6 +162,11 @@ impl Model {
                 against.insert(Reason::Unfit);
             }
         }
+        let end = time.plus(u64::from(issue.lifetime_seconds) * 1000);
+        let ends = self.certified(names).into_iter().filter_map(|name| self.names.granted_until(&name, time));
+        if ends.into_iter().any(|until| until < end) {
+            against.insert(Reason::OutlivesGrant);
+        }
         if names.ipv6().iter().any(|address| !self.is_address_of(names.dns(), *address)) {
             against.insert(Reason::Address);
         }
@@ -184,26 +193,69 @@ impl Model {
     /// begins with a name of the owner's, whole or without the zone.
     fn against_identity(&self, id: &str, owner: PublicKey, time: UnixMillis) -> Reasons {
         let zone = &self.names.zone;
-        let malformed = || Reasons::from([Reason::Spiffe]);
-        let Some(rest) = id.strip_prefix("spiffe://") else { return malformed() };
+        let Some(name) = self.identity_name(id) else { return Reasons::from([Reason::Spiffe]) };
+        let mut against = self.names.against(&name, owner, time);
+        if !super::names::is_within(&name, zone) {
+            against.insert(Reason::Unfit);
+        }
+        against
+    }
+
+    /// The name whose owner may have a SPIFFE ID.
+    fn identity_name(&self, id: &str) -> Option<DomainName> {
+        let zone = &self.names.zone;
+        let rest = id.strip_prefix("spiffe://")?;
         let (domain, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let Some(domain) = domain.parse::<DomainName>().ok().filter(|parsed| parsed.as_str() == domain)
-        else {
-            return malformed();
-        };
+        let domain = domain.parse::<DomainName>().ok().filter(|parsed| parsed.as_str() == domain)?;
         if domain != *zone {
-            let mut against = self.names.against(&domain, owner, time);
-            if !super::names::is_within(&domain, zone) {
-                against.insert(Reason::Unfit);
-            }
-            return against;
+            return Some(domain);
         }
         let first = path.split('/').next().unwrap_or_default();
         let whole = first.parse::<DomainName>().ok().filter(|name| super::names::is_within(name, zone));
-        match whole.or_else(|| format!("{first}.{zone}").parse().ok()) {
-            Some(name) => self.names.against(&name, owner, time),
-            None => malformed(),
+        whole.or_else(|| format!("{first}.{zone}").parse().ok())
+    }
+
+    /// The names that a certificate for these is under: each of them, and the one in its SPIFFE ID.
+    fn certified(&self, names: &SubjectNames) -> BTreeSet<DomainName> {
+        let identity = names.spiffe().and_then(|id| self.identity_name(id));
+        names.dns().iter().cloned().chain(identity).collect()
+    }
+
+    /// Takes a name back, and revokes what was certified there for others than the owners of now: a bounded number, in the
+    /// order of the names from the top label down, and of the serial numbers.
+    pub(super) fn reclaim(&mut self, reclaim: &ReclaimName, time: UnixMillis) -> Option<Effect> {
+        let taken = self.names.take_back(&reclaim.name);
+        let (previous, gone) = taken.map_or((None, Vec::new()), |(owner, gone)| (Some(owner), gone));
+        self.touched.names.extend(gone);
+        let key = |certified: &CertifiedName| {
+            let labels = certified.name.labels().rev().flat_map(|label| [label.as_bytes(), &[0]].concat());
+            let serial = certified.serial.as_bytes().iter().copied();
+            labels.chain([0]).chain(serial).collect::<Vec<u8>>()
+        };
+        let standing = self.leaves.iter().filter(|(_, leaf)| leaf.revoked.is_none() && !leaf.withdrawn);
+        let all = standing.flat_map(|(serial, leaf)| {
+            let names = self.certified(&leaf.names).into_iter();
+            let below = names.filter(|name| super::names::is_within(name, &reclaim.name));
+            below.map(|name| (CertifiedName { name, serial: *serial }, leaf.owner)).collect::<Vec<_>>()
+        });
+        let mut all: Vec<(CertifiedName, PublicKey)> = all.collect();
+        all.sort_by_key(|(certified, _)| key(certified));
+        let start = reclaim.start.as_ref().map(key).unwrap_or_default();
+        all.retain(|(certified, _)| key(certified) >= start);
+        let mut revoked = Vec::new();
+        for (looked_at, (certified, owner)) in all.into_iter().enumerate() {
+            let serial = certified.serial;
+            let goes = !revoked.contains(&serial) && self.names.owner(&certified.name, time) != Some(owner);
+            let no_room = self.list.as_ref()?.entries.len() >= LIST_COUNT_MAX;
+            if looked_at == LOOKED_AT_MAX || (goes && (revoked.len() == TOGETHER_COUNT_MAX || no_room)) {
+                return Some(Effect::NameReclaimed { previous, revoked, rest: Some(certified) });
+            }
+            if goes {
+                self.end(serial, RevocationReason::PrivilegeWithdrawn, time)?;
+                revoked.push(serial);
+            }
         }
+        Some(Effect::NameReclaimed { previous, revoked, rest: None })
     }
 
     /// The certificate that an operation gets.
@@ -239,7 +291,7 @@ impl Model {
             return Reasons::from([Reason::NoCertificate]);
         };
         let mut against = Reasons::new();
-        let owns_name = leaf.names.dns().iter().any(|name| self.names.owner(name) == Some(owner));
+        let owns_name = leaf.names.dns().iter().any(|name| self.names.owner(name, time) == Some(owner));
         if leaf.owner != owner && !owns_name {
             against.insert(Reason::NotCertificateOwner);
         }
@@ -332,6 +384,7 @@ impl Model {
         }
         let root_not_after = whole(time.plus(ROOT_MS_LIFETIME));
         self.issuing = Some(Issuing::issued(time, root_not_after));
+        self.root_list = Some(RootList::first(time));
         self.list = Some(List { scheduled: time, ..List::default() });
         self.list_due = true;
         self.log_size += 1;
@@ -352,6 +405,10 @@ impl Model {
         if let Some(next) = self.issuing.and_then(|issuing| issuing.renewed(time)) {
             self.issuing = Some(next);
             self.log_size += 1;
+        }
+        let root_not_after = self.issuing.map(|issuing| issuing.root_not_after);
+        if let Some((list, ends)) = self.root_list.zip(root_not_after) {
+            self.root_list = list.renewed(time, ends).or(self.root_list);
         }
     }
 

@@ -5,6 +5,7 @@ use super::certificates::{Leaf, List};
 use super::model::{Model, Touched};
 use super::names::{Name, name_of_key};
 use super::records::record_sets;
+use super::root_list::RootList;
 use super::services::{Announced, instances_of};
 use hypermesh_core::state::{
     Certificate, Instance, InstanceName, NameOwner, RevocationListHead, Revoked, State,
@@ -59,7 +60,7 @@ impl Model {
 
     fn compare_name(&self, state: &State, name: &DomainName) -> Result<(), String> {
         let row = state.get::<NameOwner>(name);
-        let row = row.map(|NameOwner { owner, since, expires }| Name { owner, since, paid_until: expires });
+        let row = row.map(|row| Name::of(state, name, &row));
         equal(&format!("the name {name}"), row.as_ref(), self.names.registered.get(name))
     }
 
@@ -100,7 +101,8 @@ impl Model {
             let (number, fixed, scheduled) = (head.number, head.this_update, head.scheduled);
             List { number, fixed, scheduled, entries: entries.collect() }
         });
-        equal("the revocation list", list.as_ref(), self.list.as_ref())
+        equal("the revocation list", list.as_ref(), self.list.as_ref())?;
+        equal("the root key's revocation list", RootList::of(state).as_ref(), self.root_list.as_ref())
     }
 
     fn compare_instance(&self, state: &State, instance: &InstanceName) -> Result<(), String> {

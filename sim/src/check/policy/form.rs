@@ -9,7 +9,9 @@ use hypermesh_core::state::{
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{CertificateRequest, SubjectNames};
-use hypermesh_core::trustchain::dns::{RecordSet, RecordType};
+use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
+use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
+use unicode_security::{RestrictionLevel, RestrictionLevelDetection};
 
 const OPERATION_BYTES_MAX: usize = 64 * 1024;
 const CSR_BYTES_MAX: usize = 4096;
@@ -37,7 +39,9 @@ pub(super) fn check(operation: &Operation) -> Result<Option<CertificateRequest>,
     require(bytes <= OPERATION_BYTES_MAX, || format!("it has {bytes} bytes"))?;
     let above_zero = |amount: u64| require(amount > 0, || "its amount is zero".to_string()).map(|()| None);
     match &operation.body.action {
-        Action::Attest | Action::RevokeCertificate(_) | Action::RenewName(_) => Ok(None),
+        Action::Attest | Action::RevokeCertificate(_) | Action::RenewName(_) | Action::ReclaimName(_) => {
+            Ok(None)
+        }
         Action::IssueCertificate(issue) => check_certificate(issue).map(Some),
         Action::RegisterName(register) => check_script(&register.name).map(|()| None),
         Action::SetRecords(set) => check_records(set).map(|()| None),
@@ -53,10 +57,17 @@ fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-/// Names with a label such as `xn--…` are nobody's.
+/// A label such as `xn--…` is what UTS 46 writes for a label of one script. Look-alikes of ASCII, and which characters stand
+/// beside which, are left to the core's own tests.
 fn check_script(name: &DomainName) -> Result<(), String> {
-    let other_script = |label: &str| label.get(2..4) == Some("--");
-    require(!name.labels().any(other_script), || format!("{name} is shown in another script"))
+    let is_of_one_script = |label: &str| {
+        let (unicode, valid) = Uts46::new().to_unicode(label.as_bytes(), AsciiDenyList::STD3, Hyphens::Check);
+        valid.is_ok()
+            && idna::domain_to_ascii(&unicode).is_ok_and(|again| again == label)
+            && unicode.check_restriction_level(RestrictionLevel::SingleScript)
+    };
+    let mut other_scripts = name.labels().filter(|label| label.get(2..4) == Some("--"));
+    require(other_scripts.all(is_of_one_script), || format!("{name} is not of one script"))
 }
 
 fn check_certificate(issue: &IssueCertificate) -> Result<CertificateRequest, String> {
@@ -92,8 +103,22 @@ fn check_names(names: &SubjectNames) -> Result<(), String> {
     domain.and_then(|domain| domain.parse().ok()).map_or(Ok(()), |domain| check_script(&domain))
 }
 
+/// Types of records that nobody sets, by number: what is reserved and for queries; delegations (NS, DS); what a zone says of
+/// itself (SOA, CSYNC, ZONEMD) and its signatures; DNAME; and obsolete ones (RFC 3597 §4).
+const UNSETTABLE: [u16; 32] = [
+    0, 2, 3, 4, 6, 7, 8, 9, 10, 14, 17, 18, 21, 24, 25, 26, 30, 38, 39, 41, 43, 46, 47, 48, 50, 51, 59, 60,
+    62, 63, 32_768, 32_769,
+];
+
+fn check_type(record_type: RecordType) -> Result<(), String> {
+    let number = record_type.number();
+    let settable = !UNSETTABLE.contains(&number) && !(128..256).contains(&number) && number != u16::MAX;
+    require(settable, || format!("records of type {record_type}, which nobody sets"))
+}
+
 fn check_records(set: &SetRecords) -> Result<(), String> {
     check_script(&set.name)?;
+    check_type(set.record_type)?;
     let Some(RecordSet { ttl_seconds, data }) = &set.records else { return Ok(()) };
     require(TTL_SECONDS.contains(ttl_seconds), || format!("a time to live of {ttl_seconds} s"))?;
     require((1..=SET_COUNT_MAX).contains(&data.len()), || format!("{} records in a set", data.len()))?;
@@ -102,7 +127,9 @@ fn check_records(set: &SetRecords) -> Result<(), String> {
         require(record.record_type() == set.record_type, || "records of another type".to_string())?;
         require(record.wire_bytes() <= RECORD_BYTES_MAX, || "a record that is too long".to_string())?;
     }
-    require(set.record_type != RecordType::Cname || data.len() == 1, || "two aliases".to_string())
+    require(set.record_type != RecordType::Cname || data.len() == 1, || "two aliases".to_string())?;
+    let no_mail = data.iter().any(|record| matches!(record, RecordData::Mx { exchange: None, .. }));
+    require(!no_mail || data.len() == 1, || "no mail beside mail servers".to_string())
 }
 
 fn check_announcement(announce: &AnnounceService) -> Result<(), String> {

@@ -16,6 +16,7 @@
 //! What is not judged: key generation, repairs and evidence (the validators' word), and whether a batch may be in a block
 //! (the check `validity`).
 
+mod aliases;
 mod answers;
 mod carry_out;
 mod certificates;
@@ -25,6 +26,7 @@ mod model;
 mod names;
 mod reason;
 mod records;
+mod root_list;
 mod services;
 #[cfg(test)]
 mod tests;

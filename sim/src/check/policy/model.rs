@@ -4,6 +4,7 @@ use super::certificates::{Issuing, Leaf, List};
 use super::names::Names;
 use super::reason::{Reason, Reasons};
 use super::records::Records;
+use super::root_list::RootList;
 use super::services::{Instances, instances_of};
 use crate::check::ledger::Means;
 use hypermesh_core::base::{Digest, Height, PublicKey, UnixMillis};
@@ -30,6 +31,7 @@ pub(super) struct Model {
     pub(super) compromised: BTreeSet<Digest>,
     pub(super) issuing: Option<Issuing>,
     pub(super) list: Option<List>,
+    pub(super) root_list: Option<RootList>,
     /// Whether the block under way fixes a list, because it revokes something or brings the keys.
     pub(super) list_due: bool,
     pub(super) log_size: u64,
@@ -72,10 +74,12 @@ impl Model {
             Due::Receipt(id) => Some((id, UnixMillis(u64::from_be_bytes(key.get(..8)?.try_into().ok()?)))),
             Due::Certificate(_)
             | Due::RevocationList
+            | Due::RootRevocationList
             | Due::Issuing
             | Due::Release(_)
             | Due::NameFreed(_)
             | Due::NameLapsed(_)
+            | Due::GrantEnded(_)
             | Due::Lease(_) => None,
         });
         let mut model = Self {
@@ -86,6 +90,7 @@ impl Model {
             compromised: BTreeSet::new(),
             issuing: None,
             list: None,
+            root_list: None,
             list_due: false,
             log_size: state.log().size(),
             receipts: receipts.collect(),
@@ -141,7 +146,7 @@ impl Model {
                 |request| self.against_issuing(issue, request, owner, time),
             ),
             Action::RegisterName(register) => {
-                let mut against = self.names.against_registering(&register.name, owner, time);
+                let mut against = self.names.against_registering(register, owner, time);
                 against.extend(funds(means.rent));
                 against
             }
@@ -150,6 +155,7 @@ impl Model {
                 against.extend(funds(means.rent));
                 against
             }
+            Action::ReclaimName(reclaim) => self.names.against_reclaiming(&reclaim.name, owner, time),
             Action::SetRecords(set) => self.against_setting(set, owner, time),
             Action::Transfer(transfer) => funds(transfer.amount.0).into_iter().collect(),
             Action::RevokeCertificate(revoke) => self.against_revoking(revoke, owner, time),

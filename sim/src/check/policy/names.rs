@@ -4,7 +4,7 @@
 
 use super::reason::{Reason, Reasons};
 use hypermesh_core::base::{Height, PublicKey, UnixMillis};
-use hypermesh_core::state::{Genesis, NameOwner, State};
+use hypermesh_core::state::{Genesis, NameOwner, RegisterName, State};
 use hypermesh_core::trustchain::DomainName;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,12 +32,32 @@ const OWN_LABELS: [&str; 11] = [
 ];
 
 /// A registered name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) owner: PublicKey,
     pub(super) since: Height,
     /// Until when it is paid for; `None` for names that cost no rent.
     pub(super) paid_until: Option<UnixMillis>,
+    /// The name above whose owner granted it; `None` for names directly below a zone, and those of genesis.
+    pub(super) granter: Option<DomainName>,
+    /// The grant's last moment, if it has one.
+    pub(super) until: Option<UnixMillis>,
+    /// Whether its owner may grant names below it.
+    pub(super) may_grant: bool,
+}
+
+impl Name {
+    /// The name that a row is of.
+    pub(super) fn of(state: &State, name: &DomainName, row: &NameOwner) -> Self {
+        let is_granter = |above: &DomainName| {
+            let registration = state.get::<NameOwner>(above).map(|above| above.registration);
+            registration == row.grant.map(|grant| grant.under)
+        };
+        let granter = row.grant.and_then(|_| ancestors(name).skip(1).find(is_granter));
+        let limits = row.grant.map(|grant| grant.limits).unwrap_or_default();
+        let NameOwner { owner, since, expires: paid_until, .. } = *row;
+        Self { owner, since, paid_until, granter, until: limits.until, may_grant: limits.may_grant }
+    }
 }
 
 /// The zones, and who has which name in them.
@@ -62,8 +82,9 @@ impl Names {
         let own = OWN_LABELS.into_iter().map(str::to_string);
         let own = own.chain(genesis.validators.iter().map(|validator| validator.name.clone())).collect();
         let rows = state.rows::<NameOwner>(Vec::new()).map(|(key, row)| {
-            let NameOwner { owner, since, expires } = row;
-            (name_of_key(&key), Name { owner, since, paid_until: expires })
+            let name = name_of_key(&key);
+            let held = Name::of(state, &name, &row);
+            (name, held)
         });
         let registered = rows.collect();
         Self { zone: genesis.zone.clone(), reverse: genesis.reverse_zones.clone(), own, registered }
@@ -103,10 +124,44 @@ impl Names {
         }
     }
 
-    /// Whose a name is: the owner of the nearest registered name that it is or lies below.
-    pub(super) fn owner(&self, name: &DomainName) -> Option<PublicKey> {
+    /// The nearest registered name that a name is or lies below, at a time, and those that this was granted under, from the
+    /// bottom up.
+    fn chain(&self, name: &DomainName, time: UnixMillis) -> Option<Vec<(DomainName, &Name)>> {
         self.zone_of(name)?;
-        ancestors(name).find_map(|above| self.registered.get(&above)).map(|held| held.owner)
+        ancestors(name).find_map(|above| self.chain_from(above, time))
+    }
+
+    /// The chain of a name that is registered itself, if no grant that it rests on is over.
+    fn chain_from(&self, name: DomainName, time: UnixMillis) -> Option<Vec<(DomainName, &Name)>> {
+        let mut chain = Vec::new();
+        let mut next = Some(name);
+        while let Some(name) = next {
+            let held =
+                self.registered.get(&name).filter(|held| held.until.is_none_or(|until| time <= until))?;
+            next = held.granter.clone();
+            chain.push((name, held));
+        }
+        Some(chain)
+    }
+
+    /// The nearest registered name above a name.
+    pub(super) fn nearest(&self, name: &DomainName) -> Option<DomainName> {
+        ancestors(name).skip(1).find(|above| self.registered.contains_key(above))
+    }
+
+    /// The nearest registered name that a name is or lies below, by right of which it has an owner.
+    pub(super) fn held_by_right_of(&self, name: &DomainName, time: UnixMillis) -> Option<DomainName> {
+        self.chain(name, time)?.first().map(|(registered, _)| registered.clone())
+    }
+
+    /// Whose a name is: the owner of the nearest registered name that it is or lies below.
+    pub(super) fn owner(&self, name: &DomainName, time: UnixMillis) -> Option<PublicKey> {
+        self.chain(name, time)?.first().map(|(_, held)| held.owner)
+    }
+
+    /// Until when a name is granted, by whatever grant ends first.
+    pub(super) fn granted_until(&self, name: &DomainName, time: UnixMillis) -> Option<UnixMillis> {
+        self.chain(name, time)?.iter().filter_map(|(_, held)| held.until).min()
     }
 
     /// Whether a name is not paid for any more at this time.
@@ -124,7 +179,7 @@ impl Names {
         if self.is_lapsed(name, time) {
             against.insert(Reason::Lapsed);
         }
-        match self.owner(name) {
+        match self.owner(name, time) {
             Some(holder) if holder == owner => {}
             Some(_) => against.extend([Reason::NotOwner]),
             None => against.extend([Reason::NotRegistered]),
@@ -135,22 +190,111 @@ impl Names {
     /// What stands against this owner's registering a name.
     pub(super) fn against_registering(
         &self,
-        name: &DomainName,
+        register: &RegisterName,
         owner: PublicKey,
         time: UnixMillis,
     ) -> Reasons {
-        let mut against = self.against(name, owner, time);
-        if self.is_top(name) && !self.registered.contains_key(name) {
-            // Directly below a zone it is whoever's comes first.
-            against.remove(&Reason::NotRegistered);
+        let (name, limits) = (&register.name, register.limits);
+        let chain = self.chain(name, time).unwrap_or_default();
+        let (own, above) = match chain.split_first() {
+            Some(((at, held), above)) if at == name => (Some(*held), above),
+            _ => (None, chain.as_slice()),
+        };
+        // Who has it already is given other limits by those that could take it back.
+        if let Some(held) = own.filter(|held| held.owner == register.owner)
+            && let Some(granter) = above.iter().position(|(_, granter)| granter.owner == owner)
+        {
+            let mut against =
+                self.against_until(limits.until, above.get(granter..).unwrap_or_default(), time);
+            against.extend(self.is_lapsed(name, time).then_some(Reason::Lapsed));
+            if limits.until.is_some_and(|until| held.until.is_none_or(|end| until < end)) {
+                against.insert(Reason::GrantTooShort);
+            }
+            return against;
         }
-        if self.registered.contains_key(name) {
+        let mut against = self.against(name, owner, time);
+        if own.is_some() {
             against.insert(Reason::AlreadyRegistered);
+        } else if self.is_top(name) {
+            // Directly below a zone it is whoever's comes first, and has no limits.
+            against.remove(&Reason::NotRegistered);
+            if limits.until.is_some() || !limits.may_grant {
+                against.insert(Reason::Unlimited);
+            }
+        } else {
+            against.extend(self.against_until(limits.until, above, time));
+            if above.iter().any(|(_, held)| !held.may_grant) {
+                against.insert(Reason::MayNotGrant);
+            }
         }
         if self.is_own(name) {
             against.insert(Reason::Reserved);
         }
         against
+    }
+
+    /// What stands against a grant until then by who has a name by this chain.
+    fn against_until(
+        &self,
+        until: Option<UnixMillis>,
+        chain: &[(DomainName, &Name)],
+        time: UnixMillis,
+    ) -> Reasons {
+        let Some(until) = until else { return Reasons::new() };
+        let too_short = (until <= time).then_some(Reason::GrantTooShort);
+        let ends = chain.iter().filter_map(|(_, held)| held.until).min();
+        let outlives = ends.is_some_and(|end| end < until).then_some(Reason::OutlivesGrant);
+        too_short.into_iter().chain(outlives).collect()
+    }
+
+    /// What stands against this owner's taking a name back: it may be the owner's of any name that it was granted under, and of
+    /// the one above where nobody has it any more.
+    pub(super) fn against_reclaiming(
+        &self,
+        name: &DomainName,
+        owner: PublicKey,
+        time: UnixMillis,
+    ) -> Reasons {
+        if self.zone_of(name).is_none() {
+            return Reasons::from([Reason::OutsideZone]);
+        }
+        let mut against: Reasons = self.is_lapsed(name, time).then_some(Reason::Lapsed).into_iter().collect();
+        let chain = self.chain(name, time).unwrap_or_default();
+        let above = match chain.split_first() {
+            Some(((at, held), above)) if at == name => {
+                if held.granter.is_none() {
+                    against.insert(Reason::NotGranted);
+                }
+                above
+            }
+            _ => chain.as_slice(),
+        };
+        if chain.is_empty() {
+            against.insert(Reason::NotRegistered);
+        } else if !above.iter().any(|(_, held)| held.owner == owner) {
+            against.insert(Reason::NotGranter);
+        }
+        against
+    }
+
+    /// Takes a name away from who has it, and all names that were granted under it. Gives whose it was, and which went.
+    pub(super) fn take_back(&mut self, name: &DomainName) -> Option<(PublicKey, Vec<DomainName>)> {
+        let owner = self.registered.remove(name)?.owner;
+        let mut gone = vec![name.clone()];
+        let under =
+            |held: &Name, gone: &[DomainName]| held.granter.as_ref().is_some_and(|at| gone.contains(at));
+        while let Some(next) = self.registered.iter().find(|(_, held)| under(held, &gone)) {
+            let next = next.0.clone();
+            self.registered.remove(&next);
+            gone.push(next);
+        }
+        Some((owner, gone))
+    }
+
+    /// The names whose grants are over at a time.
+    pub(super) fn ended(&self, time: UnixMillis) -> Vec<DomainName> {
+        let over = |held: &Name| held.until.is_some_and(|until| until < time);
+        self.registered.iter().filter(|(_, held)| over(held)).map(|(name, _)| name.clone()).collect()
     }
 
     /// What stands against this owner's renewing a name.

@@ -15,6 +15,9 @@ pub(super) enum Reason {
     AlreadyRegistered,
     OutsideZone,
     Alias,
+    AliasChain,
+    PointsAtAlias,
+    PointedAt,
     Reserved,
     Spiffe,
     Address,
@@ -36,6 +39,12 @@ pub(super) enum Reason {
     SetByHand,
     ServiceFull,
     NoInstance,
+    Unlimited,
+    GrantTooShort,
+    OutlivesGrant,
+    MayNotGrant,
+    NotGranted,
+    NotGranter,
 }
 
 /// All the reasons that hold against an operation. Which of several is named is not laid down.
@@ -54,6 +63,9 @@ impl Reason {
             Refusal::AlreadyRegistered { .. } => Self::AlreadyRegistered,
             Refusal::OutsideZone { .. } => Self::OutsideZone,
             Refusal::Cname { .. } => Self::Alias,
+            Refusal::AliasLoop { .. } | Refusal::AliasChain { .. } => Self::AliasChain,
+            Refusal::TargetIsAlias { .. } => Self::PointsAtAlias,
+            Refusal::PointedAt { .. } => Self::PointedAt,
             Refusal::Reserved { .. } => Self::Reserved,
             Refusal::SpiffeTrustDomain { .. } => Self::Spiffe,
             Refusal::Address { .. } => Self::Address,
@@ -75,6 +87,12 @@ impl Reason {
             Refusal::SetByHand { .. } => Self::SetByHand,
             Refusal::ServiceFull { .. } => Self::ServiceFull,
             Refusal::NoInstance { .. } => Self::NoInstance,
+            Refusal::Unlimited { .. } => Self::Unlimited,
+            Refusal::GrantTooShort { .. } => Self::GrantTooShort,
+            Refusal::OutlivesGrant { .. } => Self::OutlivesGrant,
+            Refusal::MayNotGrant { .. } => Self::MayNotGrant,
+            Refusal::NotGranted { .. } => Self::NotGranted,
+            Refusal::NotGranter { .. } => Self::NotGranter,
         }
     }
 }

@@ -84,24 +84,25 @@ impl Model {
         if records.is_some() && self.clashes(name, *record_type) {
             against.insert(Reason::Alias);
         }
+        against.extend(self.against_aliases(set, owner, time));
         against
     }
 
-    /// Whether the mesh writes records of this type at this name, and nobody else: the start and the servers of a zone
-    /// anywhere, the keys of certificates, and what is shown of instances; there, an alias would be in their way.
+    /// Whether the mesh writes records of this type at this name, and nobody else: the keys of certificates, and what is
+    /// shown of instances; there, an alias would be in their way.
     fn writes_itself(&self, name: &DomainName, record_type: RecordType) -> bool {
         let shown = [RecordType::Srv, RecordType::Svcb, RecordType::Aaaa];
         let in_the_way = record_type == RecordType::Cname;
-        matches!(record_type, RecordType::Soa | RecordType::Ns)
-            || (record_type == RecordType::Tlsa && self.records.published.contains_key(name))
+        (record_type == RecordType::Tlsa && self.records.published.contains_key(name))
             || self.is_announced(name, record_type)
             || (in_the_way && shown.into_iter().any(|shown| self.is_announced(name, shown)))
     }
 
     /// Whether an alias would not stand alone, or stand at the top of a zone.
     fn clashes(&self, name: &DomainName, record_type: RecordType) -> bool {
-        let others = RecordType::ALL.into_iter().filter(|other| *other != record_type);
-        let others: Vec<RecordType> = others.filter(|other| self.standing(name, *other).is_some()).collect();
+        let written = RecordType::ALL.into_iter().filter(|other| self.standing(name, *other).is_some());
+        let by_hand = self.records.by_hand.keys().filter(|(at, _)| at == name).map(|(_, by_hand)| *by_hand);
+        let others: Vec<RecordType> = written.chain(by_hand).filter(|other| *other != record_type).collect();
         match record_type == RecordType::Cname {
             true => self.names.is_apex(name) || !others.is_empty(),
             false => others.contains(&RecordType::Cname),
@@ -128,10 +129,10 @@ impl Model {
 }
 
 /// All sets of records in a state. A row's key is its name's labels from the top down, each with a zero behind it, one
-/// more zero, and the type's number.
+/// more zero, and the type's number in two bytes.
 pub(super) fn record_sets(state: &State) -> impl Iterator<Item = (DomainName, RecordType, RecordSet)> {
     state.rows::<RecordSet>(Vec::new()).filter_map(|(key, set)| {
-        let (record_type, key) = (set.record_type()?, key.get(..key.len().checked_sub(2)?)?);
+        let (record_type, key) = (set.record_type()?, key.get(..key.len().checked_sub(3)?)?);
         Some((super::names::name_of_key(key), record_type, set))
     })
 }

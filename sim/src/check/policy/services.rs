@@ -166,6 +166,11 @@ impl Model {
         if gives_addresses {
             against.extend(self.against_showing(&places.host, RecordType::Aaaa));
         }
+        if let Location::Host(host) = &offer.location
+            && self.is_alias(host)
+        {
+            against.insert(Reason::PointsAtAlias);
+        }
         if !self.has_room(announce) {
             against.insert(Reason::ServiceFull);
         }

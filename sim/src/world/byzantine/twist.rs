@@ -19,6 +19,7 @@ const SIGNATURE: u8 = 11;
 const ROOT: u8 = 0;
 const ISSUING: u8 = 1;
 const REVOCATION_LIST: u8 = 4;
+const ROOT_REVOCATION_LIST: u8 = 5;
 const CLAIM: Domain = Domain::new("hypermesh v1 committee signature claim");
 
 /// What a coordinator gets from a signer: shares, and cosignatures by size of the log.
@@ -56,6 +57,7 @@ fn to_be_signed(state: &State, task: &[u8]) -> Option<Vec<u8>> {
     match *kind {
         ROOT => state.root_tbs(),
         ISSUING => state.issuing_tbs(u32::from_le_bytes(number.try_into().ok()?)),
+        ROOT_REVOCATION_LIST => state.root_list_tbs(u64::from_le_bytes(number.try_into().ok()?)),
         REVOCATION_LIST => {
             let number = u64::from_le_bytes(number.try_into().ok()?);
             state.revocation_list_tbs().filter(|_| state.revocation_list_number() == Some(number))

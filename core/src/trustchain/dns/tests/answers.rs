@@ -108,8 +108,13 @@ fn every_type_that_is_held_is_answered_as_its_presentation_form_says() {
         (RecordType::Caa, T::CAA),
         (RecordType::Ptr, T::PTR),
         (RecordType::Cname, T::CNAME),
+        (RecordType::Mx, T::MX),
+        (RecordType::Https, T::HTTPS),
+        (RecordType::Sshfp, T::SSHFP),
+        (RecordType::Naptr, T::NAPTR),
+        (RecordType::from_number(65280), T::Unknown(65280)),
     ] {
-        let at = alloc::format!("{}.types.hypermesh", record_type.name());
+        let at = alloc::format!("{}.types.hypermesh", record_type);
         let records = set(record_type, &[record_type.example()]);
         table.insert(&name(&at), records.clone());
         let response = ask_over(&table, &query(&alloc::format!("{at}."), wire_type), Transport::Udp);
@@ -131,6 +136,128 @@ fn the_addresses_of_targets_in_the_zones_come_along() {
     assert_eq!(lines(&response.additionals), expected);
     let response = ask(&query("_dns.hypermesh.", T::SVCB));
     assert_eq!(lines(&response.additionals), ["ns.hypermesh. AAAA 2001:db8::53"]);
+}
+
+#[test]
+fn the_data_of_each_type_is_on_the_wire_as_its_standard_says() {
+    // RFC 9460 appendix D, RFC 4255 §3.1, RFC 3403 §4.1, RFC 1035 §3.3.9, RFC 3597 §4.
+    let https = "0010 03666f6f076578616d706c6503636f6d00 0001 0006 026832 026833 0003 0002 0035";
+    for (record_type, text, expected) in [
+        (RecordType::Https, "0 foo.example.com.", "0000 03666f6f076578616d706c6503636f6d00"),
+        (RecordType::Https, "1 .", "0001 00"),
+        (RecordType::Https, "16 foo.example.com alpn=h2,h3 port=53", https),
+        (
+            RecordType::Svcb,
+            "16 foo.example.com port=53",
+            "0010 03666f6f076578616d706c6503636f6d00 0003 0002 0035",
+        ),
+        (RecordType::Mx, "10 mail.a", "000a 046d61696c 0161 00"),
+        (RecordType::Mx, "0 .", "0000 00"),
+        (
+            RecordType::Sshfp,
+            "2 1 123456789abcdef67890123456789abcdef67890",
+            "02 01 123456789abcdef67890123456789abcdef67890",
+        ),
+        (RecordType::Naptr, "100 50 a x \"\" b.c", "0064 0032 0161 0178 00 0162 0163 00"),
+        (RecordType::from_number(65280), "\\# 4 0a000001", "0a000001"),
+        (RecordType::from_number(65280), "\\# 0", ""),
+    ] {
+        let mut table = zones();
+        table.insert(&name("t.hypermesh"), set(record_type, &[text]));
+        let asked = query("t.hypermesh.", T::from(record_type.number()));
+        let response = answer(&table, &asked.to_vec().unwrap(), Transport::Udp, None).unwrap();
+        let expected = hex::decode(expected.replace(' ', "")).unwrap();
+        let mut tail = u16::try_from(expected.len()).unwrap().to_be_bytes().to_vec();
+        tail.extend(expected);
+        // Additional sets are none: what the targets name is not in the zones, or has no addresses.
+        assert!(response.ends_with(&tail), "{record_type} {text}: {}", hex::encode(&response));
+    }
+}
+
+#[test]
+fn names_in_data_are_compressed_in_old_types_alone() {
+    let data_bytes = |record_type: RecordType, text: &str| {
+        let mut table = zones();
+        table.insert(&name("long-label.hypermesh"), set(record_type, &[text]));
+        let asked = query("long-label.hypermesh.", T::from(record_type.number()));
+        let response = answer(&table, &asked.to_vec().unwrap(), Transport::Udp, None).unwrap();
+        // Header, question; a pointer, type, class and time to live before the length of the data.
+        let at = 12 + "long-label.hypermesh.".len() + 1 + 4 + 10;
+        u16::from_be_bytes([response[at], response[at + 1]])
+    };
+    assert_eq!(data_bytes(RecordType::Mx, "10 long-label.hypermesh"), 2 + 2);
+    let whole = "long-label.hypermesh.".len() as u16 + 1;
+    assert_eq!(data_bytes(RecordType::Naptr, "1 1 \"\" \"\" \"\" long-label.hypermesh"), 4 + 3 + whole);
+    assert_eq!(data_bytes(RecordType::Https, "1 long-label.hypermesh"), 2 + whole);
+    assert_eq!(data_bytes(RecordType::Srv, "1 1 1 long-label.hypermesh"), 6 + whole);
+}
+
+#[test]
+fn any_is_answered_where_only_an_unknown_type_stands() {
+    let mut table = zones();
+    let unknown = RecordType::from_number(65280);
+    table.insert(&name("odd.hypermesh"), set(unknown, &["\\# 1 07"]));
+    table.insert(&name("below.bare.hypermesh"), set(unknown, &["\\# 1 07"]));
+    assert_eq!(ask_over(&table, &query("odd.hypermesh.", T::ANY), Transport::Udp).answers.len(), 1);
+    let bare = ask_over(&table, &query("bare.hypermesh.", T::ANY), Transport::Udp);
+    assert_eq!((bare.metadata.response_code, bare.answers.len()), (ResponseCode::NoError, 0));
+    assert_eq!(bare.authorities.len(), 1);
+}
+
+#[test]
+fn what_an_alias_of_a_service_leads_to_comes_along_within_the_bound() {
+    let mut table = zones();
+    let mut insert = |at: &str, record_type, text: &str| table.insert(&name(at), set(record_type, &[text]));
+    // RFC 9460 §4.1: the records of the same type at the target, and what those lead to.
+    insert("shop.hypermesh", RecordType::Https, "0 pool.hypermesh");
+    insert("pool.hypermesh", RecordType::Https, "1 . alpn=h2");
+    insert("pool.hypermesh", RecordType::Aaaa, "2001:db8::9");
+    insert("pool.hypermesh", RecordType::Svcb, "1 ns.hypermesh");
+    // Over an alias of the other kind.
+    insert("www.hypermesh", RecordType::Https, "0 name.hypermesh");
+    insert("name.hypermesh", RecordType::Cname, "pool.hypermesh");
+    // A circle of them, and "." for no service.
+    insert("one.hypermesh", RecordType::Https, "0 two.hypermesh");
+    insert("two.hypermesh", RecordType::Https, "0 one.hypermesh");
+    insert("none.hypermesh", RecordType::Https, "0 .");
+    insert("out.hypermesh", RecordType::Https, "0 svc.example.net");
+    insert("own.hypermesh", RecordType::Https, "1 . alpn=h2");
+    insert("own.hypermesh", RecordType::A, "192.0.2.9");
+    for link in 0..20 {
+        insert(
+            &alloc::format!("l{link}.hypermesh"),
+            RecordType::Svcb,
+            &alloc::format!("0 l{}.hypermesh", link + 1),
+        );
+    }
+    let additional = |asked: &str, record_type| {
+        let response = ask_over(&table, &query(asked, record_type), Transport::Tcp);
+        assert_eq!((response.answers.len(), response.metadata.response_code), (1, ResponseCode::NoError));
+        lines(&response.additionals)
+    };
+    let pool = ["pool.hypermesh. HTTPS 1 . alpn=h2", "pool.hypermesh. AAAA 2001:db8::9"];
+    let plain = |found: Vec<alloc::string::String>| -> Vec<_> {
+        found.iter().map(|line| line.replace("alpn=h2,", "alpn=h2").replace('"', "")).collect()
+    };
+    assert_eq!(plain(additional("shop.hypermesh.", T::HTTPS)), pool);
+    let mut over = alloc::vec!["name.hypermesh. CNAME pool.hypermesh."];
+    over.extend(pool);
+    assert_eq!(plain(additional("www.hypermesh.", T::HTTPS)), over);
+    assert_eq!(additional("one.hypermesh.", T::HTTPS), ["two.hypermesh. HTTPS 0 one.hypermesh."]);
+    for nothing in ["none.hypermesh.", "out.hypermesh."] {
+        assert_eq!(additional(nothing, T::HTTPS).len(), 0, "{nothing}");
+    }
+    assert_eq!(additional("own.hypermesh.", T::HTTPS), ["own.hypermesh. A 192.0.2.9"]);
+    assert_eq!(additional("l0.hypermesh.", T::SVCB).len(), ADDITIONAL_TARGETS_MAX);
+    assert_eq!(additional("l12.hypermesh.", T::SVCB).len(), 20 - 13);
+}
+
+#[test]
+fn the_addresses_of_mail_servers_come_along() {
+    let mut table = zones();
+    table.insert(&name("hypermesh"), set(RecordType::Mx, &["10 web.demo.hypermesh", "20 mail.example"]));
+    let response = ask_over(&table, &query("hypermesh.", T::MX), Transport::Udp);
+    assert_eq!((response.answers.len(), response.additionals.len()), (2, 3));
 }
 
 #[test]

@@ -38,6 +38,29 @@ fn the_presentation_form_is_the_standards() {
         (RecordType::Tlsa, "3 0 0 AB cd", "3 0 0 abcd"),
         (RecordType::Caa, "128 Issue \"ca.example; account=7\"", "128 issue \"ca.example; account=7\""),
         (RecordType::Caa, "0 iodef mailto:a@b", "0 iodef \"mailto:a@b\""),
+        (RecordType::Mx, "10 Mail.Demo.HyperMesh", "10 mail.demo.hypermesh."),
+        (RecordType::Mx, "0 .", "0 ."),
+        (RecordType::Https, "1 . alpn=h2,h3 port=8443", "1 . alpn=h2,h3 port=8443"),
+        (RecordType::Https, "0 svc.example.net.", "0 svc.example.net."),
+        // RFC 4255 §3.2, RFC 6594 §5.1.
+        (
+            RecordType::Sshfp,
+            "2 1 123456789ABCDEF6 7890123456789abcdef67890",
+            "2 1 123456789abcdef67890123456789abcdef67890",
+        ),
+        // RFC 3403 §6.2, RFC 3404 §7.
+        (
+            RecordType::Naptr,
+            r#"100 50 "a" "z3950+N2L+N2C" "" cidserver.example.com."#,
+            r#"100 50 "a" "z3950+N2L+N2C" "" cidserver.example.com."#,
+        ),
+        (
+            RecordType::Naptr,
+            r#"100 10 u "E2U+sip" "!^\\+441632960083$!sip:\\1@example.com!" ."#,
+            r#"100 10 "u" "E2U+sip" "!^\\+441632960083$!sip:\\1@example.com!" ."#,
+        ),
+        (RecordType::from_number(62347), " \\#  0 ", "\\# 0"),
+        (RecordType::from_number(731), "\\# 6 abcd ef 01 23 45", "\\# 6 abcdef012345"),
     ] {
         assert_eq!(parse(record_type, given).map(|data| data.to_string()), Ok(printed.into()), "{given}");
     }
@@ -73,6 +96,30 @@ fn a_wrong_value_is_told_what_was_expected_with_an_example() {
         (RecordType::Cname, r"a\.b.example.com", "a dot within one"),
         (RecordType::Srv, r"0 5 443 a\046b.example.com", "a dot within one"),
         (RecordType::Soa, "a b 1 2 3 4", "the negative time to live"),
+        (RecordType::Mx, "mail.demo.hypermesh", "a preference from 0 to 65535"),
+        (RecordType::Mx, "10", "a mail server, or . for no mail"),
+        (RecordType::Mx, "10 .", "is written \"0 .\""),
+        (RecordType::Https, "0 . alpn=h2", "is an alias and has no parameters"),
+        (RecordType::Sshfp, "4 2 abcd", "the SSHFP fingerprint has 2 bytes"),
+        (RecordType::Sshfp, "4 2 abc", "hexadecimal digits"),
+        (RecordType::Sshfp, "0 1 123456789abcdef67890123456789abcdef67890", "an algorithm above 0"),
+        (RecordType::Sshfp, "4 3 abcd", "a fingerprint type of 1"),
+        (RecordType::Naptr, r#"1 1 "u" "" "!a!b!" a.b"#, "a regular expression or a replacement, not both"),
+        (RecordType::Naptr, r#"1 1 "-" "" "" a.b"#, "NAPTR flags are letters and digits"),
+        (RecordType::Naptr, r#"1 1 "u" "" "!a!b!""#, "a name, or . for none"),
+        (RecordType::from_number(65280), "0A000001", "the number of bytes, and the bytes in hexadecimal"),
+        (
+            RecordType::from_number(65280),
+            "\\# 3 0A000001",
+            "the number of bytes, and the bytes in hexadecimal",
+        ),
+        (
+            RecordType::from_number(65280),
+            "\\# 4 0A00000",
+            "the number of bytes, and the bytes in hexadecimal",
+        ),
+        (RecordType::from_number(65280), "# 4 0A000001", "the number of bytes, and the bytes in hexadecimal"),
+        (RecordType::Aaaa, "\\# 16 20010db8000000000000000000000007", "an IPv6 address"),
     ] {
         let told = parse(record_type, given).unwrap_err().to_string();
         assert!(told.contains(expected), "{given:?}: {told}");
@@ -109,6 +156,30 @@ fn record_bounds_hold_at_them_and_one_past_them() {
     assert_eq!(svcb(SVCB_VALUES_MAX + 1, 2).check(), Err(RecordDataFault::SvcbValues));
     assert_eq!(svcb(1, CHARACTER_STRING_BYTES_MAX).check(), Ok(()));
     assert_eq!(svcb(1, CHARACTER_STRING_BYTES_MAX + 1).check(), Err(RecordDataFault::SvcbAlpn));
+
+    let unknown = |bytes: usize| {
+        let RecordType::Unknown(record_type) = RecordType::from_number(65280) else { unreachable!() };
+        RecordData::Unknown { record_type, data: vec![7; bytes] }
+    };
+    assert_eq!(unknown(RECORD_BYTES_MAX).check(), Ok(()));
+    let bytes = RECORD_BYTES_MAX + 1;
+    assert_eq!(unknown(bytes).check(), Err(RecordDataFault::TooLong { bytes }));
+    assert_eq!(
+        parse(RecordType::from_number(65280), &unknown(RECORD_BYTES_MAX).to_string()),
+        Ok(unknown(RECORD_BYTES_MAX))
+    );
+
+    let naptr = |length: usize| RecordData::Naptr {
+        order: 1,
+        preference: 1,
+        flags: "u".into(),
+        services: Octets(vec![b'x'; length]),
+        regexp: Octets::default(),
+        replacement: None,
+    };
+    assert_eq!(naptr(CHARACTER_STRING_BYTES_MAX).check(), Ok(()));
+    let bytes = CHARACTER_STRING_BYTES_MAX + 1;
+    assert_eq!(naptr(bytes).check(), Err(RecordDataFault::StringTooLong { bytes }));
 
     let long = "a".repeat(PRESENTATION_BYTES_MAX);
     assert!(!matches!(parse(RecordType::Txt, &long), Err(PresentationFault::TooLong { .. })));
@@ -151,6 +222,9 @@ fn a_set_is_sorted_distinct_and_of_one_type() {
     let aliases = ["a.hypermesh", "b.hypermesh"].map(|text| RecordData::Cname(name(text)));
     let refused = RecordFault::NotAlone { record_type: RecordType::Cname };
     assert_eq!(RecordSet::new(60, aliases.to_vec()), Err(refused));
+    let mx = ["0 .", "10 mail.hypermesh"].map(|text| parse(RecordType::Mx, text).unwrap());
+    assert_eq!(RecordSet::new(60, mx.to_vec()), Err(RecordFault::NullMxNotAlone));
+    assert!(RecordSet::new(60, mx[..1].to_vec()).is_ok());
     let empty = RecordSet::new(60, vec![RecordData::Txt(Vec::new())]).unwrap_err();
     assert_eq!(
         empty.to_string(),
@@ -246,6 +320,35 @@ fn any_data() -> impl Strategy<Value = RecordData> {
             target,
             parameters
         }),
+        (1_u16.., target(), any_parameters()).prop_map(|(priority, target, parameters)| RecordData::Https {
+            priority,
+            target,
+            parameters
+        }),
+        (any::<u16>(), any_name())
+            .prop_map(|(preference, exchange)| RecordData::Mx { preference, exchange: Some(exchange) }),
+        (1_u8.., any::<[u8; 32]>()).prop_map(|(algorithm, fingerprint)| RecordData::Sshfp {
+            algorithm,
+            fingerprint_type: 2,
+            fingerprint: fingerprint.to_vec()
+        }),
+        (any::<[u16; 2]>(), "[a-zA-Z0-9]{0,2}", any_octets(40), any_octets(40), any_name()).prop_map(
+            |([order, preference], flags, services, regexp, replacement)| {
+                let replacement = regexp.0.is_empty().then_some(replacement);
+                RecordData::Naptr {
+                    order,
+                    preference,
+                    flags: flags.as_str().into(),
+                    services,
+                    regexp,
+                    replacement,
+                }
+            }
+        ),
+        (1000_u16..32_768, any_octets(60)).prop_map(|(number, data)| {
+            let RecordType::Unknown(record_type) = RecordType::from_number(number) else { unreachable!() };
+            RecordData::Unknown { record_type, data: data.0 }
+        }),
         target().prop_map(|target| RecordData::Svcb {
             priority: 0,
             target,
@@ -299,7 +402,7 @@ proptest! {
     #[test]
     fn any_stored_bytes_decode_to_what_encodes_to_them_or_are_refused(
         mut bytes in proptest::collection::vec(any::<u8>(), 0..80),
-        kind in 0_u8..12,
+        kind in 0_u8..17,
     ) {
         // A plausible head: one record of a type that there is.
         bytes.splice(0..0, [60, 0, 0, 0, 1, 0, 0, 0, kind]);

@@ -47,6 +47,7 @@ fn a_certificate_keeps_to_its_bounds() {
     assert!(issue(&names[..5], life, ports(13)).unwrap_err().contains("65 TLSA"));
     assert_eq!(issue(&names[..32], life, Vec::new()), Ok(()));
     assert!(issue(&names, life, Vec::new()).is_err());
+    assert_eq!(issue(&["xn--bcher-kva.demo.hypermesh"], life, Vec::new()), Ok(()));
     for wrong in ["*.demo.hypermesh", "xn--pple-43d.demo.hypermesh"] {
         assert!(issue(&[OWN, wrong], life, Vec::new()).is_err(), "{wrong}");
     }
@@ -81,6 +82,24 @@ fn records_keep_to_their_bounds() {
     assert!(set(OWN, RecordType::Txt, 60, vec![text(1280)]).unwrap_err().contains("too long"));
     let aliases = ["a.hypermesh", "b.hypermesh"].map(|to| RecordData::Cname(name(to)));
     assert!(set(OWN, RecordType::Cname, 60, aliases.to_vec()).unwrap_err().contains("two aliases"));
+    let mx = |preference, exchange| RecordData::Mx { preference, exchange };
+    assert_eq!(set(OWN, RecordType::Mx, 60, vec![mx(0, None)]), Ok(()));
+    let beside = vec![mx(0, None), mx(10, Some(name(OWN)))];
+    assert!(set(OWN, RecordType::Mx, 60, beside).unwrap_err().contains("no mail beside"));
+}
+
+#[test]
+fn types_that_nobody_sets_are_in_no_block() {
+    let remove = |number: u16| {
+        let record_type = RecordType::from_number(number);
+        form(&client().set(1, SetRecords { name: name(OWN), record_type, records: None }))
+    };
+    // What the node's own rule says of every number, judged by the list here.
+    for number in 0..=u16::MAX {
+        let settable = RecordType::from_number(number).check_settable().is_ok();
+        assert_eq!(remove(number).is_ok(), settable, "TYPE{number}");
+    }
+    assert!(remove(2).unwrap_err().contains("NS"));
 }
 
 #[test]
@@ -93,6 +112,15 @@ fn amounts_and_names_are_not_nothing() {
     }
     let other_script = client.register(1, name("xn--pple-43d.hypermesh"), to);
     assert!(form(&other_script).unwrap_err().contains("script"));
+    for (label, may) in
+        [("xn--bcher-kva", true), ("xn--Bcher-kva", true), ("xn--n3h", false), ("ab--c", false)]
+    {
+        assert_eq!(
+            form(&client.register(1, name(&format!("{label}.hypermesh")), to)).is_ok(),
+            may,
+            "{label}"
+        );
+    }
 }
 
 #[test]

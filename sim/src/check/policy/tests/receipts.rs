@@ -112,6 +112,8 @@ fn it_fires_when_the_state_is_not_what_follows() {
     assert!(what(fires(names, |_| {})).contains("the name poor.hypermesh"));
     let list = |model: &mut Model, _: &Receipt| model.list.as_mut().unwrap().number += 1;
     assert!(what(fires(list, |_| {})).contains("the revocation list"));
+    let root_list = |model: &mut Model, _: &Receipt| model.root_list = None;
+    assert!(what(fires(root_list, |_| {})).contains("the root key's revocation list"));
     let log = |model: &mut Model, _: &Receipt| model.log_size += 1;
     assert!(fires(log, |_| {}).is_err());
 }
@@ -168,7 +170,7 @@ fn a_name_that_is_not_paid_for_is_not_told_of() {
     let mut draft = state.draft();
     let owner = world.cast().client.public();
     let expires = Some(state.time().minus(1));
-    draft.put(&name("demo.hypermesh"), &NameOwner { owner, since: Height(0), expires });
+    draft.put(&name("demo.hypermesh"), &NameOwner { expires, ..NameOwner::of_genesis(owner) });
     assert_eq!(told(&draft.finish().0), (Outcome::NoSuchName, Vec::new()));
 }
 

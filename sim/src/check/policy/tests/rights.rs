@@ -6,7 +6,7 @@ use crate::check::policy::names::{GRACE_MS, PERIOD_MS};
 use crate::world::{Subject, announcement, name};
 use hypermesh_core::base::{Digest, MicroCaesar};
 use hypermesh_core::state::{
-    Action, InstanceHealth, LEAF_SECONDS_DEFAULT, Location, Protocol, ServicePort, SetRecords,
+    Action, GrantLimits, InstanceHealth, LEAF_SECONDS_DEFAULT, Location, Protocol, ServicePort, SetRecords,
 };
 use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
@@ -18,6 +18,10 @@ const REASON: RevocationReason = RevocationReason::Superseded;
 
 fn aaaa() -> RecordData {
     RecordData::Aaaa("fd00::1".parse().unwrap())
+}
+
+fn mx(host: &str) -> RecordData {
+    RecordData::Mx { preference: 10, exchange: Some(name(host)) }
 }
 
 fn alias() -> RecordData {
@@ -175,8 +179,6 @@ fn records_belong_to_the_owner_and_some_to_the_mesh_alone() {
     assert_eq!(scene.against(&client.set(1, set(TLSA, tlsa.clone()))), Reasons::new());
     assert_eq!(scene.against(&other.set(1, set(TLSA, tlsa.clone()))), only(Reason::NotOwner));
     assert_eq!(scene.against(&client.set(1, remove(FOREIGN, RecordType::Aaaa))), only(Reason::NotOwner));
-    let ns = RecordData::Ns(name(OWN));
-    assert_eq!(scene.against(&client.set(1, set(OWN, ns))), only(Reason::Reserved));
     scene.done(&client.issue_published(2, &[OWN], 600));
     assert_eq!(scene.against(&client.set(3, set(TLSA, tlsa))), only(Reason::Reserved));
     assert_eq!(scene.against(&client.set(3, remove(TLSA, RecordType::Tlsa))), only(Reason::Reserved));
@@ -192,6 +194,37 @@ fn an_alias_stands_alone() {
     assert_eq!(scene.against(&client.set(4, set("b.demo.hypermesh", aaaa()))), only(Reason::Alias));
     assert_eq!(scene.against(&client.set(5, set("b.demo.hypermesh", alias()))), Reasons::new());
     assert_eq!(scene.against(&client.set(6, remove("b.demo.hypermesh", RecordType::Aaaa))), Reasons::new());
+}
+
+#[test]
+fn an_alias_leads_to_an_end_and_nothing_that_needs_a_host_points_at_one() {
+    let mut scene = Scene::new();
+    let (client, other) = (scene.client(), scene.other());
+    let at = |link: usize| format!("link{link}.demo.hypermesh");
+    let to = |link: usize| RecordData::Cname(name(&at(link)));
+    // From the last to the first, from the first to the last: eight links, and no ninth at either end.
+    for link in (2..6).rev().chain(6..10) {
+        scene.done(&client.set(1, set(&at(link), to(link + 1))));
+    }
+    assert_eq!(scene.against(&client.set(2, set(&at(1), to(2)))), only(Reason::AliasChain));
+    assert_eq!(scene.against(&client.set(2, set(&at(10), to(11)))), only(Reason::AliasChain));
+    assert_eq!(scene.against(&client.set(2, set(&at(9), to(2)))), only(Reason::AliasChain));
+    // What another's alias leads to is not for that other to decide.
+    scene.done(&other.set(3, set("a.other.hypermesh", RecordData::Cname(name("x.demo.hypermesh")))));
+    scene.done(&other.set(4, set("m.other.hypermesh", mx("x.demo.hypermesh"))));
+    scene.done(&client.set(5, set("x.demo.hypermesh", RecordData::Cname(name("y.demo.hypermesh")))));
+    assert_eq!(
+        scene.against(&other.set(6, set("m.other.hypermesh", mx("x.demo.hypermesh")))),
+        only(Reason::PointsAtAlias)
+    );
+    let mut elsewhere = announcement("s.demo.hypermesh", "east", 7000, 60);
+    elsewhere.offer.location = Location::Host(name("x.demo.hypermesh"));
+    assert_eq!(scene.against(&client.announce(7, elsewhere)), only(Reason::PointsAtAlias));
+    scene.done(&client.set(8, set("m.demo.hypermesh", mx("host.demo.hypermesh"))));
+    assert_eq!(scene.against(&client.set(9, set("host.demo.hypermesh", alias()))), only(Reason::PointedAt));
+    // Somebody else's record below one's own name does not count.
+    scene.done(&client.register(10, name("m.demo.hypermesh"), scene.cast.other.public()));
+    assert_eq!(scene.against(&client.set(11, set("host.demo.hypermesh", alias()))), Reasons::new());
 }
 
 #[test]
@@ -213,6 +246,68 @@ fn a_free_name_is_whoevers_comes_first_and_some_are_nobodys() {
     scene.done(&register(&client, "shop.hypermesh"));
     let both = Reasons::from([Reason::AlreadyRegistered, Reason::NotOwner]);
     assert_eq!(scene.against(&register(&other, "shop.hypermesh")), both);
+}
+
+#[test]
+fn a_granted_name_is_its_granters_to_take_back_and_ends_when_it_was_said() {
+    let mut scene = Scene::new();
+    let (client, other) = (scene.client(), scene.other());
+    let (host, below) = (name("host.demo.hypermesh"), name("vm.host.demo.hypermesh"));
+    let member = scene.owner(&scene.cast.member.identity.clone());
+    let limits = |until| GrantLimits { until, may_grant: true };
+    let end = scene.time.plus(600_000);
+    assert_eq!(
+        scene.against(&client.grant(1, name("shop.hypermesh"), other.key.public(), limits(Some(end)))),
+        only(Reason::Unlimited)
+    );
+    let over = client.grant(1, host.clone(), other.key.public(), limits(Some(scene.time)));
+    assert_eq!(scene.against(&over), only(Reason::GrantTooShort));
+    scene.done(&client.grant(1, host.clone(), other.key.public(), limits(Some(end))));
+    let longer = other.grant(2, below.clone(), member.key.public(), limits(Some(end.plus(1))));
+    assert_eq!(scene.against(&longer), only(Reason::OutlivesGrant));
+    scene.done(&other.register(2, below.clone(), member.key.public()));
+    assert_eq!(scene.against(&member.issue(3, &["vm.host.demo.hypermesh"])), only(Reason::OutlivesGrant));
+    scene.done(&member.issue_published(3, &["vm.host.demo.hypermesh"], 600));
+    for (by, at) in [(&other, &host), (&member, &below), (&member, &host)] {
+        assert_eq!(scene.against(&by.reclaim(4, at.clone())), only(Reason::NotGranter));
+    }
+    assert_eq!(
+        scene.against(&client.reclaim(4, name("demo.hypermesh"))),
+        Reasons::from([Reason::NotGranted, Reason::NotGranter])
+    );
+    assert_eq!(scene.against(&client.reclaim(4, name("free.hypermesh"))), only(Reason::NotRegistered));
+    // Given other limits by who granted it, and by nobody else.
+    let again = |by: &Owner, until| by.grant(5, host.clone(), other.key.public(), limits(until));
+    assert_eq!(scene.against(&again(&client, Some(end.minus(1)))), only(Reason::GrantTooShort));
+    assert_eq!(scene.against(&again(&client, Some(end.plus(1)))), Reasons::new());
+    assert_eq!(scene.against(&again(&other, Some(end))), only(Reason::AlreadyRegistered));
+    let to_own = client.grant(5, host.clone(), client.key.public(), limits(None));
+    assert!(scene.against(&to_own).contains(&Reason::AlreadyRegistered));
+    for (time, owner) in [(end, &other), (end.plus(1), &client)] {
+        assert_eq!(scene.model.names.owner(&host, time), Some(owner.key.public()));
+    }
+    scene.model.pass(end.plus(1));
+    assert!(!scene.model.names.registered.contains_key(&below), "what was granted under it ends with it");
+}
+
+#[test]
+fn what_was_certified_under_a_name_that_is_taken_back_is_revoked() {
+    let mut scene = Scene::new();
+    let (client, other) = (scene.client(), scene.other());
+    let host = name("host.demo.hypermesh");
+    scene.done(&client.register(1, host.clone(), other.key.public()));
+    let limits = GrantLimits { until: None, may_grant: false };
+    scene.done(&client.grant(2, host.clone(), other.key.public(), limits));
+    let further = other.register(3, name("vm.host.demo.hypermesh"), client.key.public());
+    assert_eq!(scene.against(&further), only(Reason::MayNotGrant));
+    let (theirs, own) = (other.issue(4, &["host.demo.hypermesh"]), client.issue(5, &[OWN]));
+    scene.done(&theirs);
+    scene.done(&own);
+    scene.done(&client.reclaim(6, host));
+    let reason = |request| scene.model.leaves[&serial(request)].revoked.map(|(_, reason, _)| reason);
+    assert_eq!((reason(&theirs), reason(&own)), (Some(RevocationReason::PrivilegeWithdrawn), None));
+    assert_eq!(scene.against(&other.issue(7, &["host.demo.hypermesh"])), only(Reason::NotOwner));
+    assert_eq!(scene.against(&client.issue(7, &["host.demo.hypermesh"])), Reasons::new());
 }
 
 #[test]

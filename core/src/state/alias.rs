@@ -1,0 +1,185 @@
+//! Which aliases may stand, and what may point at one.
+//!
+//! A CNAME record that is set must not close a circle, nor lead through more than [`CNAME_CHAIN_MAX`] aliases inside the
+//! mesh's zones. Records whose target must be a host itself, MX and SRV, may not point at an alias (RFC 2181 §10.3, RFC 2782).
+//!
+//! Both hold also for what stands already: an alias is refused if with it another alias would lead too far, or if an MX or SRV
+//! record points at its name. But that looks at records of the same owner alone, and among those at or below the
+//! registered name that the alias lies in. What strangers point at a name of somebody else must not keep its owner from
+//! anything. So a chain over names of several owners can get longer, and the answer follows it as far as the bound and
+//! leaves the rest to the resolver; and a stranger's MX record can come to point at an alias, which hurts that stranger.
+//! For a name with more than [`ALIAS_SCAN_SETS_MAX`] sets of records at and below it, this second look is left out.
+//!
+//! Each rule takes a bounded number of look-ups: at most one for each link, and for each record of the set.
+
+use super::holding_of;
+use super::row::{NameCount, RecordKey};
+use super::{Refusal, Row, State};
+use crate::base::{PublicKey, UnixMillis};
+use crate::trustchain::DomainName;
+use crate::trustchain::dns::{CNAME_CHAIN_MAX, RecordData, RecordSet, RecordType, TreeKey};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// The most sets of records at and below a registered name that are looked through for what points at an alias.
+pub const ALIAS_SCAN_SETS_MAX: u64 = 256;
+
+/// Why an alias may not stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chain {
+    /// It leads back to itself.
+    Loop,
+    /// It leads through more aliases than [`CNAME_CHAIN_MAX`].
+    TooLong,
+}
+
+/// How many aliases a question for `name` follows if it is an alias for `target`, where `alias_at` says what a name is an
+/// alias of.
+pub(super) fn chain_length(
+    name: &DomainName,
+    target: &DomainName,
+    alias_at: impl Fn(&DomainName) -> Option<DomainName>,
+) -> Result<usize, Chain> {
+    let mut at = target.clone();
+    for length in 1..=CNAME_CHAIN_MAX {
+        if at == *name {
+            return Err(Chain::Loop);
+        }
+        match alias_at(&at) {
+            Some(next) => at = next,
+            None => return Ok(length),
+        }
+    }
+    Err(if at == *name { Chain::Loop } else { Chain::TooLong })
+}
+
+/// The host that a record points at, if that may not be an alias.
+pub(super) fn host_of(data: &RecordData) -> Option<&DomainName> {
+    match data {
+        RecordData::Mx { .. } | RecordData::Srv { .. } | RecordData::Ns(_) => data.target(),
+        _ => None,
+    }
+}
+
+impl State {
+    /// What a name is an alias of.
+    fn alias_at(&self, name: &DomainName) -> Option<DomainName> {
+        let set = self.get::<RecordSet>(&(name.clone(), RecordType::Cname))?;
+        set.data.into_iter().find_map(|data| match data {
+            RecordData::Cname(target) => Some(target),
+            _ => None,
+        })
+    }
+
+    /// Refuses records at a name that would make a chain of aliases too long or close it, or would have an MX or SRV record
+    /// point at an alias.
+    pub(super) fn require_followable(
+        &self,
+        name: &DomainName,
+        records: &RecordSet,
+        owner: PublicKey,
+        at: UnixMillis,
+    ) -> Result<(), Refusal> {
+        self.require_hosts(name, records.data.iter().filter_map(host_of))?;
+        match records.data.as_slice() {
+            [RecordData::Cname(target)] => self.require_alias(name, target, owner, at),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses if one of the hosts that records at `name` point at is an alias.
+    pub(super) fn require_hosts<'a>(
+        &self,
+        name: &DomainName,
+        mut hosts: impl Iterator<Item = &'a DomainName>,
+    ) -> Result<(), Refusal> {
+        let is_alias =
+            |host: &&DomainName| self.get::<RecordSet>(&((*host).clone(), RecordType::Cname)).is_some();
+        match hosts.find(is_alias) {
+            Some(host) => Err(Refusal::TargetIsAlias { name: name.clone(), target: host.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn require_alias(
+        &self,
+        name: &DomainName,
+        target: &DomainName,
+        owner: PublicKey,
+        at: UnixMillis,
+    ) -> Result<(), Refusal> {
+        let length = chain_length(name, target, |at| self.alias_at(at)).map_err(|chain| match chain {
+            Chain::Loop => Refusal::AliasLoop { name: name.clone(), target: target.clone() },
+            Chain::TooLong => Refusal::AliasChain { name: name.clone() },
+        })?;
+        let pointing = self.pointing_records(name, owner, at);
+        if let Some((by, record_type)) = pointing.hosts.get(name) {
+            let (name, by) = (name.clone(), by.clone());
+            return Err(Refusal::PointedAt { name, by, record_type: *record_type });
+        }
+        match length + pointing.aliases_before(name) > CNAME_CHAIN_MAX {
+            true => Err(Refusal::AliasChain { name: name.clone() }),
+            false => Ok(()),
+        }
+    }
+
+    /// What the owner's records point at, among those at and below the registered name that a name lies in. Records that
+    /// announced instances have are not the owner's to change, and not looked at.
+    fn pointing_records(&self, name: &DomainName, owner: PublicKey, at: UnixMillis) -> Pointing {
+        let mut pointing = Pointing::default();
+        let Some(holding) = holding_of(self, name, at) else { return pointing };
+        let registered = holding.registered.name;
+        let sets = self.get::<NameCount>(&registered).map_or(0, |count| count.sets);
+        if sets > ALIAS_SCAN_SETS_MAX {
+            return pointing;
+        }
+        let wanted = [RecordType::Cname, RecordType::Mx, RecordType::Srv];
+        let below = [&[RecordSet::TAG], TreeKey::from(&registered).as_bytes()].concat();
+        let keys = self.keys(&below).filter_map(|key| RecordKey::of(key.get(1..)?));
+        for RecordKey { name: by, record_type } in keys.filter(|key| wanted.contains(&key.record_type)) {
+            let own = self.owner_of(&by, at) == Some(owner) && !self.is_announced(&by, record_type);
+            if own
+                && by != *name
+                && let Some(set) = self.get::<RecordSet>(&(by.clone(), record_type))
+            {
+                pointing.note(&by, record_type, &set);
+            }
+        }
+        pointing
+    }
+}
+
+/// What records point at.
+#[derive(Default)]
+struct Pointing {
+    /// By the name that they are aliases of.
+    aliases: BTreeMap<DomainName, Vec<DomainName>>,
+    /// By host, a record that points at it.
+    hosts: BTreeMap<DomainName, (DomainName, RecordType)>,
+}
+
+impl Pointing {
+    fn note(&mut self, by: &DomainName, record_type: RecordType, set: &RecordSet) {
+        for data in &set.data {
+            match data {
+                RecordData::Cname(target) => self.aliases.entry(target.clone()).or_default().push(by.clone()),
+                data => {
+                    let host = host_of(data).cloned();
+                    self.hosts.extend(host.map(|host| (host, (by.clone(), record_type))));
+                }
+            }
+        }
+    }
+
+    /// How many aliases the longest chain to `name` has, counted up to one past the bound.
+    fn aliases_before(&self, name: &DomainName) -> usize {
+        let mut reached: BTreeSet<&DomainName> = BTreeSet::from([name]);
+        for length in 0..=CNAME_CHAIN_MAX {
+            reached = reached.iter().filter_map(|at| self.aliases.get(*at)).flatten().collect();
+            if reached.is_empty() {
+                return length;
+            }
+        }
+        CNAME_CHAIN_MAX + 1
+    }
+}

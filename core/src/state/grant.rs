@@ -1,0 +1,421 @@
+//! Names that were granted below others: how long, and how they are taken back.
+//!
+//! Whoever owns a name can register names below it for others. Such a *grant* has an end, or none, and says whether names may be
+//! granted further below it. It holds as long as the grant, or the name directly below the zone, that it was made under:
+//! each row names that by the operation that registered it ([`Grant::under`]), and a row whose link is broken holds
+//! nothing ([`holding_of`]). So a name that is taken back takes everything with it that was granted below, at once and at no
+//! cost, however much that is; and what is registered at the same place afterwards brings nothing of it back.
+//!
+//! The owners of the names that a grant was made under may take it back. What was certified under it is revoked: some
+//! certificates with each operation, the rest by further ones, which start where the receipt of the one before says. A
+//! former owner gets no new ones meanwhile, so each operation leaves fewer. Records stay as they are, and belong to the
+//! owner of the name above.
+//!
+//! Names directly below a zone, and names that genesis gave, are nobody's to take back.
+
+use super::execute::Moment;
+use super::rent::{NameTerm, term_of};
+use super::row::{NameOwner, Row as _, own_records_key, row};
+use super::{
+    Certificate, CheckedOperation, Draft, Due, Effect, OperationId, REVOKED_TOGETHER_MAX, ReclaimName,
+    Refusal, RegisterName, RowSource, State, get,
+};
+use crate::base::{PublicKey, UnixMillis};
+use crate::planted::{self, Bug};
+use crate::trustchain::DomainName;
+use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
+use crate::trustchain::dns::TreeKey;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// The most names of certificates that one operation looks at below a name that is taken back: whose a name is takes a row for
+/// each of its labels, of which there are up to 127.
+pub const RECLAIM_LOOKED_AT_MAX: usize = 256;
+/// The most rows of names that are looked at below a grant that is over, to be cleared away. What is left holds nothing.
+pub const ENDED_NAME_COUNT_MAX: usize = 64;
+
+/// How long a granted name is its owner's, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct GrantLimits {
+    /// The last moment; without one, it lasts as long as the name above.
+    pub until: Option<UnixMillis>,
+    /// Whether names may be registered below it.
+    pub may_grant: bool,
+}
+
+/// How a name was granted below another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Grant {
+    /// What registered the name above, by whose owner it was granted.
+    pub under: OperationId,
+    /// How long and what for.
+    pub limits: GrantLimits,
+}
+
+/// A name that a certificate bears, or whose SPIFFE ID it bears.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+pub struct CertifiedName {
+    /// The name.
+    pub name: DomainName,
+    /// The certificate.
+    pub serial: SerialNumber,
+}
+
+/// That a certificate bears a name: there as long as it is neither revoked nor past its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct Certified {
+    /// Whose it is.
+    pub(super) owner: PublicKey,
+    /// Its last moment.
+    pub(super) not_after: UnixMillis,
+}
+
+row!(Certified, 35, CertifiedName, |key| {
+    [own_records_key(&key.name).as_slice(), key.serial.as_bytes()].concat()
+});
+
+/// What a serial number takes in the keys of rows.
+const SERIAL_BYTES: usize = 16;
+
+/// A registered name, and its row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RegisteredName {
+    /// The name.
+    pub(crate) name: DomainName,
+    /// Its row.
+    pub(crate) row: NameOwner,
+}
+
+/// By what right somebody owns a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NameHolding {
+    /// The name that was registered: the name itself, or the closest above it.
+    pub(crate) registered: RegisteredName,
+    /// The names that it was granted under, from the bottom up. Their owners may take it back.
+    pub(crate) granters: Vec<RegisteredName>,
+}
+
+impl Default for GrantLimits {
+    fn default() -> Self {
+        Self { until: None, may_grant: true }
+    }
+}
+
+impl NameHolding {
+    /// Whose it is.
+    pub(crate) const fn owner(&self) -> PublicKey {
+        self.registered.row.owner
+    }
+
+    /// The last moment of the shortest of the grants that it rests on, if one of them ends.
+    pub(crate) fn until(&self) -> Option<UnixMillis> {
+        self.limits().filter_map(|limits| limits.until).min()
+    }
+
+    /// Whether names may be registered below it.
+    pub(crate) fn may_grant(&self) -> bool {
+        self.limits().all(|limits| limits.may_grant)
+    }
+
+    /// The owner of the name that it was granted under.
+    pub(crate) fn granter(&self) -> Option<PublicKey> {
+        self.granters.first().map(|granter| granter.row.owner)
+    }
+
+    fn limits(&self) -> impl Iterator<Item = GrantLimits> {
+        let all = core::iter::once(&self.registered).chain(&self.granters);
+        all.filter_map(|held| held.row.grant.map(|grant| grant.limits))
+    }
+
+    /// Whether this is the owner of a name that this one was granted under.
+    fn is_granter(&self, who: PublicKey) -> bool {
+        self.granters.iter().any(|granter| granter.row.owner == who)
+    }
+}
+
+impl NameOwner {
+    /// Whether a grant of the name with this row is over.
+    fn has_ended(&self, at: UnixMillis) -> bool {
+        let until = self.grant.and_then(|grant| grant.limits.until);
+        until.is_some_and(|until| until < at) && !planted::is(Bug::GrantOutlivesItsEnd)
+    }
+}
+
+/// By what right a name has an owner at a moment: the closest registered name that it is or lies below, and what that was
+/// granted under. A name that is freed is nobody's, whatever it left behind.
+pub(crate) fn holding_of(source: &dyn RowSource, name: &DomainName, at: UnixMillis) -> Option<NameHolding> {
+    let zone = source.served_zones().iter().find(|zone| name.is_within(zone))?;
+    if let NameTerm::Freed { .. } = term_of(source, name, at) {
+        return None;
+    }
+    let names = core::iter::successors(Some(name.clone()), DomainName::parent);
+    let names = names.take_while(|name| name.is_within(zone));
+    let rows: Vec<RegisteredName> = names
+        .filter_map(|name| get::<NameOwner>(source, &name).map(|row| RegisteredName { name, row }))
+        .collect();
+    (0..rows.len()).find_map(|first| holding_from(rows.get(first..)?, at))
+}
+
+/// The holding that the first of these rows gives, of a name and those above it, if it holds.
+fn holding_from(rows: &[RegisteredName], at: UnixMillis) -> Option<NameHolding> {
+    let (registered, above) = rows.split_first()?;
+    let mut granters: Vec<RegisteredName> = Vec::new();
+    let mut last = registered;
+    let mut above = above.iter();
+    loop {
+        if last.row.has_ended(at) {
+            return None;
+        }
+        let Some(grant) = last.row.grant else { break };
+        last = above.find(|held| held.row.registration == grant.under)?;
+        granters.push(last.clone());
+    }
+    Some(NameHolding { registered: registered.clone(), granters })
+}
+
+impl State {
+    /// By what right a name has an owner at a moment.
+    pub(super) fn holding(&self, name: &DomainName, at: UnixMillis) -> Option<NameHolding> {
+        holding_of(self, name, at)
+    }
+
+    /// Refuses limits that a name may not be granted with below what its granter has.
+    fn require_limits(
+        &self,
+        register: &RegisterName,
+        granter: &NameHolding,
+        at: UnixMillis,
+    ) -> Result<(), Refusal> {
+        let Some(until) = register.limits.until else { return Ok(()) };
+        if until <= at {
+            return Err(Refusal::GrantTooShort { name: register.name.clone(), until, least: Some(at) });
+        }
+        match granter.until() {
+            Some(end) if end < until => {
+                Err(Refusal::OutlivesGrant { name: granter.registered.name.clone(), until: end })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a certificate that would outlive the grant of one of its names.
+    pub(super) fn require_granted_until(
+        &self,
+        names: &SubjectNames,
+        not_after: UnixMillis,
+        at: UnixMillis,
+    ) -> Result<(), Refusal> {
+        for name in self.certified_names(names) {
+            let Some(holding) = self.holding(&name, at) else { continue };
+            if let Some(until) = holding.until().filter(|until| *until < not_after) {
+                return Err(Refusal::OutlivesGrant { name: holding.registered.name, until });
+            }
+        }
+        Ok(())
+    }
+
+    /// The names whose owner a certificate for these has to be: DNS names, and the one that its SPIFFE ID belongs to.
+    fn certified_names(&self, names: &SubjectNames) -> Vec<DomainName> {
+        let spiffe = names.spiffe().and_then(|id| self.spiffe_name(id).ok());
+        let mut all: Vec<DomainName> = names.dns().iter().cloned().chain(spiffe).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+impl Draft {
+    /// Notes that a certificate bears its names.
+    pub(super) fn note_names(&mut self, serial: SerialNumber, certificate: &Certificate) {
+        let Certificate { owner, not_after, .. } = *certificate;
+        for name in self.state().certified_names(&certificate.names) {
+            self.put(&CertifiedName { name, serial }, &Certified { owner, not_after });
+        }
+    }
+
+    /// Notes that a certificate bears its names no longer: it is revoked, or past its end.
+    pub(super) fn forget_names(&mut self, serial: SerialNumber, certificate: &Certificate) {
+        for name in self.state().certified_names(&certificate.names) {
+            self.remove::<Certified>(&CertifiedName { name, serial });
+        }
+    }
+
+    /// Grants a name below another, whose owner asks for it.
+    pub(super) fn grant_name(
+        &mut self,
+        operation: &CheckedOperation,
+        register: &RegisterName,
+        granter: &NameHolding,
+        moment: Moment,
+    ) -> Result<Effect, Refusal> {
+        self.state().require_limits(register, granter, moment.time)?;
+        if !granter.may_grant() {
+            return Err(Refusal::MayNotGrant { name: granter.registered.name.clone() });
+        }
+        let row = NameOwner {
+            owner: register.owner,
+            since: moment.height,
+            expires: None,
+            registration: operation.id,
+            grant: Some(Grant { under: granter.registered.row.registration, limits: register.limits }),
+        };
+        self.put_granted(&register.name, &row);
+        Ok(Effect::NameRegistered { expires: None })
+    }
+
+    /// Gives a granted name other limits, if its granter asks for it and it stays its owner's.
+    pub(super) fn grant_anew(
+        &mut self,
+        owner: PublicKey,
+        register: &RegisterName,
+        holding: NameHolding,
+        moment: Moment,
+    ) -> Result<Effect, Refusal> {
+        let NameHolding { registered: RegisteredName { name, row }, mut granters } = holding;
+        let own = granters.iter().position(|granter| granter.row.owner == owner);
+        let (Some(grant), Some(own)) = (row.grant.filter(|_| row.owner == register.owner), own) else {
+            return Err(Refusal::AlreadyRegistered { name, owner: row.owner });
+        };
+        self.state().require_paid(&name, moment.time)?;
+        let granters = granters.split_off(own);
+        let (registered, above) = granters.split_first().expect("the granter was found among them");
+        let granter = NameHolding { registered: registered.clone(), granters: above.to_vec() };
+        self.state().require_limits(register, &granter, moment.time)?;
+        if let Some(until) = register.limits.until {
+            // Certificates may have been issued until then: who wants it back sooner takes it back.
+            let least = grant.limits.until;
+            if least.is_none_or(|least| until < least) {
+                return Err(Refusal::GrantTooShort { name, until, least });
+            }
+        }
+        self.forget_end(&name, &row);
+        self.put_granted(
+            &name,
+            &NameOwner { grant: Some(Grant { limits: register.limits, ..grant }), ..row },
+        );
+        Ok(Effect::NameRegistered { expires: None })
+    }
+
+    fn put_granted(&mut self, name: &DomainName, row: &NameOwner) {
+        self.put(name, row);
+        if let Some(until) = row.grant.and_then(|grant| grant.limits.until) {
+            self.schedule(until, Due::GrantEnded(name.clone()));
+        }
+    }
+
+    fn forget_end(&mut self, name: &DomainName, row: &NameOwner) {
+        if let Some(until) = row.grant.and_then(|grant| grant.limits.until) {
+            self.remove::<Due>(&(until, Due::GrantEnded(name.clone())));
+        }
+    }
+
+    /// Takes a granted name back, for the owner of one that it was granted under, and revokes what was certified there.
+    pub(super) fn reclaim(
+        &mut self,
+        owner: PublicKey,
+        reclaim: &ReclaimName,
+        moment: Moment,
+    ) -> Result<Effect, Refusal> {
+        let (name, at) = (&reclaim.name, moment.time);
+        let state = self.state();
+        if state.zone_of(name).is_none() {
+            return Err(super::perform::outside(state, name));
+        }
+        state.require_paid(name, at)?;
+        let holding = state.holding(name, at).ok_or_else(|| Refusal::NotRegistered { name: name.clone() })?;
+        let granted = holding.registered.name == *name;
+        if granted && holding.registered.row.grant.is_none() {
+            return Err(Refusal::NotGranted { name: name.clone() });
+        }
+        // Taken back before, it belongs to the owner of the closest name above.
+        let may = holding.is_granter(owner) || (!granted && holding.owner() == owner);
+        if !may && !planted::is(Bug::ReclaimByAnybody) {
+            let above = if granted { holding.granters.first() } else { Some(&holding.registered) };
+            let owner = above.map_or(holding.owner(), |above| above.row.owner);
+            return Err(Refusal::NotGranter { name: name.clone(), owner });
+        }
+        if granted {
+            self.forget_end(name, &holding.registered.row);
+            self.remove::<NameOwner>(name);
+        }
+        let mut room = ENDED_NAME_COUNT_MAX;
+        self.clear_ended(name, at, &mut room);
+        let (revoked, rest) = self.withdraw_certificates(reclaim, moment);
+        Ok(Effect::NameReclaimed { previous: granted.then(|| holding.owner()), revoked, rest })
+    }
+
+    /// Removes registered names at and below a name that hold nothing any more, of as many as `room` has rows.
+    pub(super) fn clear_ended(&mut self, name: &DomainName, at: UnixMillis, room: &mut usize) {
+        let prefix = [&[NameOwner::TAG], TreeKey::from(name).as_bytes()].concat();
+        let keys: Vec<Vec<u8>> = self.state().keys(&prefix).take(*room).collect();
+        *room -= keys.len();
+        for key in keys {
+            let Some(found) = key.get(1..).and_then(name_of_key) else { continue };
+            let holding = self.state().holding(&found, at);
+            // A freed name is cleared away otherwise.
+            let freed = matches!(self.state().term(&found, at), NameTerm::Freed { .. });
+            if !freed && holding.is_none_or(|holding| holding.registered.name != found) {
+                self.remove_key(&key);
+            }
+        }
+    }
+
+    /// Revokes certificates that bear names at or below a name which are not their owners' any more, and says where to go on
+    /// if one operation does not do for all.
+    fn withdraw_certificates(
+        &mut self,
+        reclaim: &ReclaimName,
+        moment: Moment,
+    ) -> (Vec<SerialNumber>, Option<CertifiedName>) {
+        let at = moment.time;
+        let rows = self.state().certified(&reclaim.name, reclaim.start.as_ref());
+        let found: Vec<(CertifiedName, Certified)> = rows.take(RECLAIM_LOOKED_AT_MAX + 1).collect();
+        let mut revoked = Vec::new();
+        for (looked_at, (certified, row)) in found.into_iter().enumerate() {
+            let serial = certified.serial;
+            let holds = !revoked.contains(&serial) && at <= row.not_after;
+            let is_owners = || self.state().owner_of(&certified.name, at) == Some(row.owner);
+            let withdrawn = holds && !is_owners();
+            let full =
+                looked_at == RECLAIM_LOOKED_AT_MAX || (withdrawn && revoked.len() == REVOKED_TOGETHER_MAX);
+            // Also where the list is full.
+            if full || (withdrawn && self.end(serial, RevocationReason::PrivilegeWithdrawn, moment).is_err())
+            {
+                return (revoked, Some(certified));
+            }
+            if withdrawn {
+                revoked.push(serial);
+            }
+        }
+        (revoked, None)
+    }
+}
+
+impl State {
+    /// The names at and below a name that certificates bear, from one of them on, in the order of their keys.
+    fn certified(
+        &self,
+        name: &DomainName,
+        start: Option<&CertifiedName>,
+    ) -> impl Iterator<Item = (CertifiedName, Certified)> {
+        let prefix = TreeKey::from(name).as_bytes().to_vec();
+        let start = start.map(Certified::key_bytes).filter(|start| *start >= prefix);
+        let rows = self.rows_from::<Certified>(start.unwrap_or_else(|| prefix.clone()));
+        let below = rows.take_while(move |(key, _)| key.starts_with(&prefix));
+        below.filter_map(|(key, row)| {
+            let (tree, serial) = key.split_at_checked(key.len().checked_sub(SERIAL_BYTES)?)?;
+            let name = name_of_key(tree.strip_suffix(&[0])?)?;
+            Some((CertifiedName { name, serial: SerialNumber::from_bytes(serial).ok()? }, row))
+        })
+    }
+}
+
+/// The name whose tree's key this is: its labels from the top down, each with a zero behind it.
+fn name_of_key(key: &[u8]) -> Option<DomainName> {
+    let text = core::str::from_utf8(key.strip_suffix(&[0])?).ok()?;
+    let labels: Vec<&str> = text.rsplit('\0').collect();
+    labels.join(".").parse().ok()
+}

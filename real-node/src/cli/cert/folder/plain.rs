@@ -1,0 +1,40 @@
+//! Plain files in a certificate's folder: as an earlier version wrote them, or as a person put them there.
+
+use super::FILES;
+use super::disk::FileAccess;
+use super::writer::FolderWriter;
+use crate::failure::Failure;
+use crate::file;
+use hypermesh_core::trustchain::ca::PEM_BYTES_MAX;
+use std::fs;
+use zeroize::Zeroizing;
+
+impl FolderWriter<'_> {
+    /// Makes plain files into links to a generation that holds the same. What a file's name leads to never changes by that, so
+    /// whoever uses the files may use them meanwhile, and it can end anywhere and be begun again.
+    pub(super) fn adopt_plain_files(&self) -> Result<(), Failure> {
+        let is_plain =
+            |name: &&str| self.folder.path(name).symlink_metadata().is_ok_and(|about| about.is_file());
+        let plain: Vec<&str> = FILES.into_iter().filter(is_plain).collect();
+        if plain.is_empty() {
+            return Ok(());
+        }
+        // Beyond every other: a generation that waits was made for files that are no longer those in use.
+        let number = self.numbers()?.last().map_or(1, |last| last.saturating_add(1));
+        self.make_generation(number)?;
+        for name in FILES {
+            let path = self.folder.path(name);
+            let Ok(about) = fs::metadata(&path) else { continue };
+            let bytes = Zeroizing::new(file::read(&path, FILE_BYTES_MAX)?);
+            self.put(&self.folder.generation(number).join(name), &bytes, FileAccess::of(&about))?;
+        }
+        self.switch_to(number)?;
+        for name in plain {
+            self.link(name)?;
+        }
+        self.sync_folder(&self.folder.0)
+    }
+}
+
+/// The longest file of a folder: a proof, or a chain that somebody put together.
+const FILE_BYTES_MAX: usize = 64 * PEM_BYTES_MAX;
