@@ -22,7 +22,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// The most sets of records at and below a registered name that are looked through for what points at an alias.
-pub const ALIAS_SCAN_SETS_MAX: u64 = 256;
+pub const ALIAS_SCAN_SETS_MAX: u64 = 64;
 
 /// Why an alias may not stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,20 +112,24 @@ impl State {
             Chain::Loop => Refusal::AliasLoop { name: name.clone(), target: target.clone() },
             Chain::TooLong => Refusal::AliasChain { name: name.clone() },
         })?;
-        let pointing = self.pointing_records(name, owner, at);
-        if let Some((by, record_type)) = pointing.hosts.get(name) {
+        let pointing = self.pointing_records(name, at);
+        let own = |by: &RecordKey| {
+            self.owner_of(&by.name, at) == Some(owner) && !self.is_announced(&by.name, by.record_type)
+        };
+        if let Some(RecordKey { name: by, record_type }) = pointing.hosts.iter().find(|by| own(by)) {
             let (name, by) = (name.clone(), by.clone());
             return Err(Refusal::PointedAt { name, by, record_type: *record_type });
         }
-        match length + pointing.aliases_before(name) > CNAME_CHAIN_MAX {
+        match length + pointing.aliases_before(name, own) > CNAME_CHAIN_MAX {
             true => Err(Refusal::AliasChain { name: name.clone() }),
             false => Ok(()),
         }
     }
 
-    /// What the owner's records point at, among those at and below the registered name that a name lies in. Records that
-    /// announced instances have are not the owner's to change, and not looked at.
-    fn pointing_records(&self, name: &DomainName, owner: PublicKey, at: UnixMillis) -> Pointing {
+    /// What records point at, among those at and below the registered name that a name lies in. Whose they are is to be asked:
+    /// that takes more than to read them, and few of them matter. Records that announced instances have are not their owner's to
+    /// change.
+    fn pointing_records(&self, name: &DomainName, at: UnixMillis) -> Pointing {
         let mut pointing = Pointing::default();
         let Some(holding) = holding_of(self, name, at) else { return pointing };
         let registered = holding.registered.name;
@@ -136,13 +140,9 @@ impl State {
         let wanted = [RecordType::Cname, RecordType::Mx, RecordType::Srv];
         let below = [&[RecordSet::TAG], TreeKey::from(&registered).as_bytes()].concat();
         let keys = self.keys(&below).filter_map(|key| RecordKey::of(key.get(1..)?));
-        for RecordKey { name: by, record_type } in keys.filter(|key| wanted.contains(&key.record_type)) {
-            let own = self.owner_of(&by, at) == Some(owner) && !self.is_announced(&by, record_type);
-            if own
-                && by != *name
-                && let Some(set) = self.get::<RecordSet>(&(by.clone(), record_type))
-            {
-                pointing.note(&by, record_type, &set);
+        for by in keys.filter(|key| wanted.contains(&key.record_type) && key.name != *name) {
+            if let Some(set) = self.get::<RecordSet>(&(by.name.clone(), by.record_type)) {
+                pointing.note(name, by, &set);
             }
         }
         pointing
@@ -152,30 +152,27 @@ impl State {
 /// What records point at.
 #[derive(Default)]
 struct Pointing {
-    /// By the name that they are aliases of.
-    aliases: BTreeMap<DomainName, Vec<DomainName>>,
-    /// By host, a record that points at it.
-    hosts: BTreeMap<DomainName, (DomainName, RecordType)>,
+    /// Aliases, by the name that they are aliases of.
+    aliases: BTreeMap<DomainName, Vec<RecordKey>>,
+    /// Records that point at the name as at a host.
+    hosts: Vec<RecordKey>,
 }
 
 impl Pointing {
-    fn note(&mut self, by: &DomainName, record_type: RecordType, set: &RecordSet) {
-        for data in &set.data {
-            match data {
-                RecordData::Cname(target) => self.aliases.entry(target.clone()).or_default().push(by.clone()),
-                data => {
-                    let host = host_of(data).cloned();
-                    self.hosts.extend(host.map(|host| (host, (by.clone(), record_type))));
-                }
-            }
+    fn note(&mut self, name: &DomainName, by: RecordKey, set: &RecordSet) {
+        if let [RecordData::Cname(target)] = set.data.as_slice() {
+            self.aliases.entry(target.clone()).or_default().push(by);
+        } else if set.data.iter().filter_map(host_of).any(|host| host == name) {
+            self.hosts.push(by);
         }
     }
 
-    /// How many aliases the longest chain to `name` has, counted up to one past the bound.
-    fn aliases_before(&self, name: &DomainName) -> usize {
+    /// How many aliases the longest chain to `name` has, of those that count, up to one past the bound.
+    fn aliases_before(&self, name: &DomainName, counts: impl Fn(&RecordKey) -> bool) -> usize {
         let mut reached: BTreeSet<&DomainName> = BTreeSet::from([name]);
         for length in 0..=CNAME_CHAIN_MAX {
-            reached = reached.iter().filter_map(|at| self.aliases.get(*at)).flatten().collect();
+            let by = reached.iter().filter_map(|at| self.aliases.get(*at)).flatten();
+            reached = by.filter(|by| counts(by)).map(|by| &by.name).collect();
             if reached.is_empty() {
                 return length;
             }

@@ -25,14 +25,16 @@ use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
 use crate::trustchain::dns::TreeKey;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 /// The most names of certificates that one operation looks at below a name that is taken back: whose a name is takes a row for
 /// each of its labels, of which there are up to 127.
-pub const RECLAIM_LOOKED_AT_MAX: usize = 256;
-/// The most rows of names that are looked at below a grant that is over, to be cleared away. What is left holds nothing.
+pub const RECLAIM_LOOKED_AT_MAX: usize = 64;
+/// The most rows of names that one operation looks at below a name that is taken back, to clear away what is over. What is left
+/// holds nothing, and blocks that follow clear it away.
 pub const ENDED_NAME_COUNT_MAX: usize = 64;
 
 /// How long a granted name is its owner's, and what for.
@@ -120,6 +122,13 @@ impl NameHolding {
         self.limits().all(|limits| limits.may_grant)
     }
 
+    fn require_may_grant(&self) -> Result<(), Refusal> {
+        match self.may_grant() {
+            true => Ok(()),
+            false => Err(Refusal::MayNotGrant { name: self.registered.name.clone() }),
+        }
+    }
+
     /// The owner of the name that it was granted under.
     pub(crate) fn granter(&self) -> Option<PublicKey> {
         self.granters.first().map(|granter| granter.row.owner)
@@ -156,24 +165,29 @@ pub(crate) fn holding_of(source: &dyn RowSource, name: &DomainName, at: UnixMill
     let rows: Vec<RegisteredName> = names
         .filter_map(|name| get::<NameOwner>(source, &name).map(|row| RegisteredName { name, row }))
         .collect();
-    (0..rows.len()).find_map(|first| holding_from(rows.get(first..)?, at))
+    lowest_holding(&rows, at)
 }
 
-/// The holding that the first of these rows gives, of a name and those above it, if it holds.
-fn holding_from(rows: &[RegisteredName], at: UnixMillis) -> Option<NameHolding> {
-    let (registered, above) = rows.split_first()?;
-    let mut granters: Vec<RegisteredName> = Vec::new();
-    let mut last = registered;
-    let mut above = above.iter();
-    loop {
-        if last.row.has_ended(at) {
-            return None;
+/// The holding of the first of these rows that holds: of a name and those above it, from the bottom up. In one pass from the top
+/// down, since anybody can leave rows at every label of a name.
+pub(super) fn lowest_holding(rows: &[RegisteredName], at: UnixMillis) -> Option<NameHolding> {
+    // What holds, with the place here of what it was granted under, and where it is by what registered it.
+    let mut held: Vec<(&RegisteredName, Option<usize>)> = Vec::new();
+    let mut places: BTreeMap<OperationId, usize> = BTreeMap::new();
+    for found in rows.iter().rev().filter(|found| !found.row.has_ended(at)) {
+        let under = found.row.grant.map(|grant| places.get(&grant.under).copied());
+        if under != Some(None) {
+            places.insert(found.row.registration, held.len());
+            held.push((found, under.flatten()));
         }
-        let Some(grant) = last.row.grant else { break };
-        last = above.find(|held| held.row.registration == grant.under)?;
-        granters.push(last.clone());
     }
-    Some(NameHolding { registered: registered.clone(), granters })
+    let (registered, under) = *held.last()?;
+    let granter = |place: usize| held.get(place).copied();
+    let granters = core::iter::successors(under.and_then(granter), |(_, under)| under.and_then(granter));
+    Some(NameHolding {
+        registered: registered.clone(),
+        granters: granters.map(|(granter, _)| granter.clone()).collect(),
+    })
 }
 
 impl State {
@@ -218,7 +232,7 @@ impl State {
     }
 
     /// The names whose owner a certificate for these has to be: DNS names, and the one that its SPIFFE ID belongs to.
-    fn certified_names(&self, names: &SubjectNames) -> Vec<DomainName> {
+    pub(super) fn certified_names(&self, names: &SubjectNames) -> Vec<DomainName> {
         let spiffe = names.spiffe().and_then(|id| self.spiffe_name(id).ok());
         let mut all: Vec<DomainName> = names.dns().iter().cloned().chain(spiffe).collect();
         all.sort_unstable();
@@ -252,9 +266,7 @@ impl Draft {
         moment: Moment,
     ) -> Result<Effect, Refusal> {
         self.state().require_limits(register, granter, moment.time)?;
-        if !granter.may_grant() {
-            return Err(Refusal::MayNotGrant { name: granter.registered.name.clone() });
-        }
+        granter.require_may_grant()?;
         let row = NameOwner {
             owner: register.owner,
             since: moment.height,
@@ -283,6 +295,7 @@ impl Draft {
         let granters = granters.split_off(own);
         let (registered, above) = granters.split_first().expect("the granter was found among them");
         let granter = NameHolding { registered: registered.clone(), granters: above.to_vec() };
+        granter.require_may_grant()?;
         self.state().require_limits(register, &granter, moment.time)?;
         if let Some(until) = register.limits.until {
             // Certificates may have been issued until then: who wants it back sooner takes it back.
@@ -302,13 +315,13 @@ impl Draft {
     fn put_granted(&mut self, name: &DomainName, row: &NameOwner) {
         self.put(name, row);
         if let Some(until) = row.grant.and_then(|grant| grant.limits.until) {
-            self.schedule(until, Due::GrantEnded(name.clone()));
+            self.schedule(until, Due::GrantEnded { name: name.clone(), after: None });
         }
     }
 
     fn forget_end(&mut self, name: &DomainName, row: &NameOwner) {
         if let Some(until) = row.grant.and_then(|grant| grant.limits.until) {
-            self.remove::<Due>(&(until, Due::GrantEnded(name.clone())));
+            self.remove::<Due>(&(until, Due::GrantEnded { name: name.clone(), after: None }));
         }
     }
 
@@ -342,23 +355,36 @@ impl Draft {
             self.remove::<NameOwner>(name);
         }
         let mut room = ENDED_NAME_COUNT_MAX;
-        self.clear_ended(name, at, &mut room);
+        self.clear_ended(name, None, at, &mut room);
         let (revoked, rest) = self.withdraw_certificates(reclaim, moment);
         Ok(Effect::NameReclaimed { previous: granted.then(|| holding.owner()), revoked, rest })
     }
 
-    /// Removes registered names at and below a name that hold nothing any more, of as many as `room` has rows.
-    pub(super) fn clear_ended(&mut self, name: &DomainName, at: UnixMillis, room: &mut usize) {
-        let prefix = [&[NameOwner::TAG], TreeKey::from(name).as_bytes()].concat();
-        let keys: Vec<Vec<u8>> = self.state().keys(&prefix).take(*room).collect();
+    /// Removes registered names at and below a name that hold nothing any more: from one of them on, and of as many as `room` has
+    /// rows. The rest is noted as due.
+    pub(super) fn clear_ended(
+        &mut self,
+        name: &DomainName,
+        after: Option<&DomainName>,
+        at: UnixMillis,
+        room: &mut usize,
+    ) {
+        let keys = self.state().keys_after::<NameOwner>(TreeKey::from(name).as_bytes().to_vec(), after);
+        let mut keys: Vec<Vec<u8>> = keys.take(*room + 1).map(<[u8]>::to_vec).collect();
+        let is_rest = keys.len() > *room;
+        keys.truncate(*room);
         *room -= keys.len();
-        for key in keys {
-            let Some(found) = key.get(1..).and_then(name_of_key) else { continue };
+        let names: Vec<DomainName> = keys.iter().filter_map(|key| TreeKey::name_of(key.get(1..)?)).collect();
+        if is_rest {
+            let after = names.last().or(after).cloned();
+            self.schedule(at, Due::GrantEnded { name: name.clone(), after });
+        }
+        for found in names {
             let holding = self.state().holding(&found, at);
             // A freed name is cleared away otherwise.
             let freed = matches!(self.state().term(&found, at), NameTerm::Freed { .. });
             if !freed && holding.is_none_or(|holding| holding.registered.name != found) {
-                self.remove_key(&key);
+                self.remove::<NameOwner>(&found);
             }
         }
     }
@@ -374,11 +400,20 @@ impl Draft {
         let rows = self.state().certified(&reclaim.name, reclaim.start.as_ref());
         let found: Vec<(CertifiedName, Certified)> = rows.take(RECLAIM_LOOKED_AT_MAX + 1).collect();
         let mut revoked = Vec::new();
+        // The rows of a name stand together.
+        let mut last_owner: Option<(DomainName, Option<PublicKey>)> = None;
         for (looked_at, (certified, row)) in found.into_iter().enumerate() {
             let serial = certified.serial;
             let holds = !revoked.contains(&serial) && at <= row.not_after;
-            let is_owners = || self.state().owner_of(&certified.name, at) == Some(row.owner);
-            let withdrawn = holds && !is_owners();
+            let mut owner = || match &last_owner {
+                Some((name, owner)) if *name == certified.name => *owner,
+                _ => {
+                    let owner = self.state().owner_of(&certified.name, at);
+                    last_owner = Some((certified.name.clone(), owner));
+                    owner
+                }
+            };
+            let withdrawn = holds && owner() != Some(row.owner);
             let full =
                 looked_at == RECLAIM_LOOKED_AT_MAX || (withdrawn && revoked.len() == REVOKED_TOGETHER_MAX);
             // Also where the list is full.
@@ -407,15 +442,8 @@ impl State {
         let below = rows.take_while(move |(key, _)| key.starts_with(&prefix));
         below.filter_map(|(key, row)| {
             let (tree, serial) = key.split_at_checked(key.len().checked_sub(SERIAL_BYTES)?)?;
-            let name = name_of_key(tree.strip_suffix(&[0])?)?;
+            let name = TreeKey::name_of(tree.strip_suffix(&[0])?)?;
             Some((CertifiedName { name, serial: SerialNumber::from_bytes(serial).ok()? }, row))
         })
     }
-}
-
-/// The name whose tree's key this is: its labels from the top down, each with a zero behind it.
-fn name_of_key(key: &[u8]) -> Option<DomainName> {
-    let text = core::str::from_utf8(key.strip_suffix(&[0])?).ok()?;
-    let labels: Vec<&str> = text.rsplit('\0').collect();
-    labels.join(".").parse().ok()
 }

@@ -149,11 +149,8 @@ fn set_records(
         None => draft.set_record_set(name, *record_type, None),
         Some(records) => {
             state.require_sound_records(records)?;
-            let mut types: Vec<RecordType> =
-                state.record_sets(name).filter_map(|set| set.record_type()).collect();
+            let mut types = state.types_beside(name, *record_type);
             types.push(*record_type);
-            types.sort_unstable();
-            types.dedup();
             if check_name(state.zone_of(name) == Some(name), &types).is_err() {
                 return Err(Refusal::Cname { name: name.clone() });
             }
@@ -226,8 +223,20 @@ impl State {
         self.keys_after::<RecordSet>(within, after.as_ref()).filter_map(|key| RecordKey::of(key.get(1..)?))
     }
 
-    /// The record sets at a name.
-    pub fn record_sets(&self, name: &DomainName) -> impl Iterator<Item = RecordSet> {
-        self.rows::<RecordSet>(own_records_key(name)).map(|(_, set)| set)
+    /// The types of the sets of records at a name. There can be as many as there are types.
+    pub(super) fn record_types(&self, name: &DomainName) -> impl Iterator<Item = RecordType> {
+        let keys = self.keys_after::<RecordSet>(own_records_key(name), None);
+        keys.filter_map(|key| Some(RecordKey::of(key.get(1..)?)?.record_type))
+    }
+
+    /// Those of the types at a name that one to be set there may be refused for: an alias for any other, any other for an alias.
+    fn types_beside(&self, name: &DomainName, record_type: RecordType) -> Vec<RecordType> {
+        match record_type {
+            RecordType::Cname => self.record_types(name).take(2).collect(),
+            _ => {
+                let alias = self.get::<RecordSet>(&(name.clone(), RecordType::Cname));
+                alias.iter().filter_map(RecordSet::record_type).collect()
+            }
+        }
     }
 }

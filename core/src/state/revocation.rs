@@ -15,6 +15,7 @@ use super::row::{RevocationListHead, Revoked, RootRevocationList, Row as _};
 use super::{Certificate, Draft, Due, Effect, Refusal, Revocation, RevokeCertificate, SameKey, State};
 use crate::base::{PublicKey, UnixMillis};
 use crate::planted::{self, Bug};
+use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
     CRL_MS_LIFETIME, CRL_MS_PERIOD, REVOKED_COUNT_MAX, ROOT_CRL_MS_PERIOD, RevocationList, RevocationReason,
     RevokedEntry, SerialNumber,
@@ -82,8 +83,8 @@ impl State {
     /// A certificate belongs to whoever asked for it. Names may have been given away since: whoever owns one that the
     /// certificate bears may revoke it too.
     fn may_revoke(&self, certificate: &Certificate, who: PublicKey, at: UnixMillis) -> bool {
-        let owns = |name| self.owner_of(name, at) == Some(who);
-        let may = certificate.owner == who || certificate.names.dns().iter().any(owns);
+        let owns = |name: &DomainName| self.owner_of(name, at) == Some(who);
+        let may = certificate.owner == who || self.certified_names(&certificate.names).iter().any(owns);
         may || planted::is(Bug::RevocationByAnybody)
     }
 }

@@ -344,8 +344,14 @@ pub enum Due {
     NameLapsed(DomainName),
     /// The period is over: there is a new revocation list of the root key.
     RootRevocationList,
-    /// The grant of a name is over: it belongs to the owner of the name above.
-    GrantEnded(DomainName),
+    /// The grant of a name is over: it belongs to the owner of the name above. What was granted below it is cleared away, from one
+    /// name on if blocks before this one have begun with that.
+    GrantEnded {
+        /// The name.
+        name: DomainName,
+        /// The last name that was looked at.
+        after: Option<DomainName>,
+    },
 }
 
 /// The unpredictable value that proofs are bound to, and what the next one is made of.

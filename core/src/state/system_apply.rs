@@ -191,7 +191,9 @@ impl Draft {
                 Due::Lease(name) => self.end_lease(name, at),
                 Due::NameLapsed(name) => self.note_term_change(name),
                 Due::RootRevocationList => self.fix_root_list(moment),
-                Due::GrantEnded(name) => self.clear_ended(name, time, &mut room),
+                Due::GrantEnded { name, after } => {
+                    self.clear_ended(name, after.as_ref(), time, &mut room);
+                }
             }
         }
     }

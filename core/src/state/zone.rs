@@ -143,13 +143,20 @@ impl Draft {
     }
 }
 
+impl State {
+    /// Whether records at a name are given to those who ask: not once it has lapsed.
+    fn is_answered(&self, name: &DomainName) -> bool {
+        self.term(name, self.time()).is_held() || planted::is(Bug::LapsedServed)
+    }
+}
+
 impl ZoneSource for State {
     fn zones(&self) -> &[DomainName] {
         self.zone_list()
     }
 
     fn record_set(&self, name: &DomainName, record_type: RecordType) -> Option<Cow<'_, RecordSet>> {
-        if !self.term(name, self.time()).is_held() && !planted::is(Bug::LapsedServed) {
+        if !self.is_answered(name) {
             return None;
         }
         let set = self.get::<RecordSet>(&(name.clone(), record_type))?;
@@ -161,8 +168,10 @@ impl ZoneSource for State {
     }
 
     fn any_record_set(&self, name: &DomainName) -> Option<Cow<'_, RecordSet>> {
-        let mut types = self.record_sets(name).filter_map(|set| set.record_type());
-        types.find_map(|record_type| self.record_set(name, record_type))
+        if !self.is_answered(name) {
+            return None;
+        }
+        self.record_types(name).find_map(|record_type| self.record_set(name, record_type))
     }
 
     fn name_exists(&self, name: &DomainName) -> bool {

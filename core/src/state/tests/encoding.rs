@@ -331,12 +331,8 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     let head = RevocationListHead { number: 4, this_update: BEGIN, scheduled: BEGIN, entries: 5 };
     row(found, "revocation list", &(), &head);
     row(found, "due list", &(BEGIN, Due::RevocationList), &Due::RevocationList);
-    row(
-        found,
-        "due grant",
-        &(BEGIN, Due::GrantEnded(name("a.demo.hypermesh"))),
-        &Due::GrantEnded(name("a.demo.hypermesh")),
-    );
+    let grant_ended = Due::GrantEnded { name: name("demo.hypermesh"), after: Some(name("a.demo.hypermesh")) };
+    row(found, "due grant", &(BEGIN, grant_ended.clone()), &grant_ended);
     row(found, "due issuing", &(BEGIN, Due::Issuing), &Due::Issuing);
     row(found, "root revocation list", &3, &RootRevocationList { time: BEGIN });
     row(found, "due root list", &(BEGIN, Due::RootRevocationList), &Due::RootRevocationList);

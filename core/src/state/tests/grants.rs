@@ -360,6 +360,121 @@ fn names_below_one_that_was_taken_back_hold_nothing_though_their_rows_are_left()
     assert_eq!(draft.state().owner_of(&zz, time), Some(pauper().public()));
 }
 
+/// All rows of names below a name, however many fell due, are gone after as many blocks as that takes, and those that hold stay.
+#[test]
+fn what_one_block_does_not_clear_away_the_next_ones_do() {
+    let mut mesh = mesh();
+    mesh.done(&alice(), register(HOST, &bob()));
+    mesh.done(&bob(), register(BELOW, &carol()));
+    let broken = row(&mesh, BELOW).unwrap();
+    mesh.done(&alice(), reclaim(HOST));
+    mesh.done(&alice(), register(HOST, &bob()));
+    mesh.done(&bob(), register("zz.host1.given.demo.hypermesh", &carol()));
+    let mut draft = mesh.state.draft();
+    for number in 0..2 * ENDED_NAME_COUNT_MAX {
+        draft.put(&name(&alloc::format!("a{number}.host1.given.demo.hypermesh")), &broken);
+    }
+    let at = mesh.state.time();
+    // As after a block whose room others have used up.
+    draft.clear_ended(&name(HOST), None, at, &mut 0);
+    let left = |draft: &Draft| {
+        let rows = draft.state().rows::<NameOwner>(Vec::new());
+        rows.filter(|(_, row)| row.grant.is_some()).count()
+    };
+    assert_eq!(left(&draft), 2 * ENDED_NAME_COUNT_MAX + 2);
+    for number in 1..3 {
+        let moment = execute::Moment { height: mesh.state.height().next(), time: at.plus(number) };
+        draft.settle_dues(moment);
+    }
+    let kept = |draft: &Draft, text: &str| draft.state().get::<NameOwner>(&name(text)).is_some();
+    assert!(kept(&draft, HOST) && kept(&draft, "zz.host1.given.demo.hypermesh"));
+    assert_eq!(left(&draft), 2);
+    let dues = draft.state().rows::<Due>(Vec::new());
+    assert_eq!(dues.filter(|(_, due)| matches!(due, Due::GrantEnded { .. })).count(), 0);
+}
+
+/// The rule of `docs/protocol.md` for a chain of rows, in as many steps as it takes.
+fn holding_by_the_rule(rows: &[RegisteredName], at: UnixMillis) -> Option<grant::NameHolding> {
+    (0..rows.len()).find_map(|first| {
+        let mut chain: Vec<RegisteredName> = Vec::new();
+        let mut above = rows.get(first..)?.iter();
+        let mut next = above.next();
+        while let Some(found) = next {
+            let grant = found.row.grant;
+            if grant.and_then(|grant| grant.limits.until).is_some_and(|until| until < at) {
+                return None;
+            }
+            chain.push(found.clone());
+            let Some(grant) = grant else {
+                let registered = chain.remove(0);
+                return Some(grant::NameHolding { registered, granters: chain });
+            };
+            next = above.find(|above| above.row.registration == grant.under);
+        }
+        None
+    })
+}
+
+proptest::proptest! {
+    /// However rows were left at the labels of a name, one pass finds what the rule says.
+    #[test]
+    fn the_lowest_holding_is_found_in_one_pass(
+        rows in proptest::collection::vec((0_u8..8, proptest::option::of((0_u8..8, proptest::option::of(0_u64..4)))), 0..10),
+    ) {
+        let id = |number: u8| OperationId(crate::base::Digest([number; 32]));
+        let rows: Vec<RegisteredName> = rows.iter().enumerate().map(|(at, (registration, grant))| RegisteredName {
+            name: name(&alloc::format!("l{at}.demo.hypermesh")),
+            row: NameOwner {
+                owner: alice().public(),
+                since: crate::base::Height(1),
+                expires: None,
+                // One operation registers one name; those of genesis share theirs, and were granted by nobody.
+                registration: id(if grant.is_some() { 100 + u8::try_from(at).unwrap() } else { *registration }),
+                grant: grant.map(|(under, until)| Grant {
+                    under: id(if under < 4 { under } else { 100 + under }),
+                    limits: GrantLimits { until: until.map(UnixMillis), may_grant: true },
+                }),
+            },
+        }).collect();
+        let at = UnixMillis(2);
+        proptest::prop_assert_eq!(grant::lowest_holding(&rows, at), holding_by_the_rule(&rows, at));
+    }
+}
+
+#[test]
+fn a_granter_that_may_not_grant_any_more_grants_nothing_anew() {
+    let mut mesh = mesh();
+    let limited = |grantee: &SecretKey, text: &str, may_grant, until| {
+        Action::RegisterName(RegisterName {
+            name: name(text),
+            owner: grantee.public(),
+            limits: GrantLimits { until, may_grant },
+        })
+    };
+    let (soon, later) = (Some(mesh.state.time().plus(HOUR_MS)), Some(mesh.state.time().plus(DAY_MS)));
+    mesh.done(&alice(), limited(&bob(), HOST, true, None));
+    mesh.done(&bob(), limited(&carol(), BELOW, true, soon));
+    mesh.done(&alice(), limited(&bob(), HOST, false, None));
+    let refusal = mesh.refused(&bob(), limited(&carol(), BELOW, true, later));
+    assert_eq!(refusal, Refusal::MayNotGrant { name: name(HOST) });
+    mesh.done(&alice(), limited(&carol(), BELOW, true, later));
+}
+
+#[test]
+fn the_owner_of_the_name_in_a_spiffe_id_may_revoke_what_bears_it() {
+    let mut mesh = mesh();
+    mesh.done(&alice(), register(HOST, &bob()));
+    let serial = issued(&mut mesh, &bob(), &["spiffe://host1.given.demo.hypermesh/agent"]);
+    let superseded = || revoke(serial, RevocationReason::Superseded);
+    assert!(matches!(mesh.refused(&alice(), superseded()), Refusal::NotCertificateOwner { .. }));
+    let mut draft = mesh.state.draft();
+    let given = NameOwner { owner: alice().public(), ..row(&mesh, HOST).unwrap() };
+    draft.put(&name(HOST), &given);
+    let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
+    let asked = RevokeCertificate { serial_number: serial, reason: RevocationReason::Superseded };
+    assert!(draft.revoke(alice().public(), &asked, moment).is_ok());
+}
+
 #[test]
 fn a_name_that_is_not_paid_for_is_not_granted_anew_or_taken_back_until_it_is() {
     let mut mesh = mesh();

@@ -542,3 +542,9 @@ pub(crate) fn only(state: &State, time: UnixMillis, operations: &[Operation]) ->
         .collect();
     (draft.finish().0, receipts)
 }
+
+/// The sets of records at a name.
+pub(crate) fn record_sets(mesh: &Mesh, at: &DomainName) -> impl Iterator<Item = RecordSet> {
+    let types = mesh.state.record_types(at);
+    types.filter_map(|record_type| mesh.state.get::<RecordSet>(&(at.clone(), record_type)))
+}

@@ -116,7 +116,7 @@ fn an_alias_stands_alone() {
     mesh.done(&alice(), clear(at, RecordType::Cname));
     mesh.done(&alice(), set(at, text()));
     assert_eq!(mesh.refused(&alice(), alias("given.demo.hypermesh")), cname);
-    let kept = mesh.state.record_sets(&name(at)).map(|set| set.record_type()).collect::<Vec<_>>();
+    let kept = record_sets(&mesh, &name(at)).map(|set| set.record_type()).collect::<Vec<_>>();
     assert_eq!(kept, [Some(RecordType::Txt)]);
 }
 
@@ -138,12 +138,12 @@ fn records_are_replaced_and_removed_type_by_type() {
     let mut mesh = Mesh::new();
     let at = name("given.demo.hypermesh");
     mesh.done(&alice(), set(at.as_str(), text()));
-    assert_eq!(mesh.state.record_sets(&at).count(), 2);
+    assert_eq!(record_sets(&mesh, &at).count(), 2);
     mesh.done(&alice(), clear(at.as_str(), RecordType::Aaaa));
-    assert_eq!(mesh.state.record_sets(&at).count(), 1);
+    assert_eq!(record_sets(&mesh, &at).count(), 1);
     mesh.done(&alice(), clear(at.as_str(), RecordType::Aaaa));
     let again = vec![RecordData::Txt(vec!["y".into()])];
     mesh.done(&alice(), set(at.as_str(), again.clone()));
-    let stands: Vec<_> = mesh.state.record_sets(&at).collect();
+    let stands: Vec<_> = record_sets(&mesh, &at).collect();
     assert_eq!(stands, [records(again)]);
 }

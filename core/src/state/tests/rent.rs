@@ -128,7 +128,7 @@ fn a_name_whose_grace_is_over_is_anybodys_and_nothing_of_the_old_owners_is_left(
     mesh.done(&bob(), register(WEB, &bob()));
     for at in [WEB, BELOW, "x.web.demo.hypermesh"] {
         assert!(!answers(&mesh, at), "{at}");
-        assert_eq!(mesh.state.record_sets(&name(at)).count(), 0, "{at}");
+        assert_eq!(record_sets(&mesh, &name(at)).count(), 0, "{at}");
     }
     assert_eq!(
         mesh.refused(&alice(), set(WEB, text())),

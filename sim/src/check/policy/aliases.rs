@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// So many aliases may lead from one name to the end.
 const ALIAS_COUNT_MAX: usize = 8;
 /// With more sets at and below the registered name, what points at an alias is not looked for.
-const LOOKED_THROUGH_MAX: usize = 256;
+const LOOKED_THROUGH_MAX: usize = 64;
 
 /// The host that a record points at, if that may not be an alias.
 fn host(data: &RecordData) -> Option<&DomainName> {

@@ -31,7 +31,7 @@ pub(super) const LIST_COUNT_MAX: usize = 16_384;
 /// The most certificates of the same key and owner that are revoked with one whose key is compromised.
 const TOGETHER_COUNT_MAX: usize = 32;
 /// The most names of certificates that are looked at when a name is taken back.
-const LOOKED_AT_MAX: usize = 256;
+const LOOKED_AT_MAX: usize = 64;
 /// The most certificates of such a key that are named because they stand still.
 const STANDING_COUNT_MAX: usize = 32;
 
@@ -280,7 +280,7 @@ impl Model {
         })
     }
 
-    /// What stands against a revocation: its certificate's owner may, and who owns a DNS name that it bears, paid for or not.
+    /// What stands against a revocation: its certificate's owner may, and who owns a DNS name that it bears or the name of its SPIFFE ID, paid for or not.
     pub(super) fn against_revoking(
         &self,
         revoke: &RevokeCertificate,
@@ -291,7 +291,8 @@ impl Model {
             return Reasons::from([Reason::NoCertificate]);
         };
         let mut against = Reasons::new();
-        let owns_name = leaf.names.dns().iter().any(|name| self.names.owner(name, time) == Some(owner));
+        let mut names = self.certified(&leaf.names).into_iter();
+        let owns_name = names.any(|name| self.names.owner(&name, time) == Some(owner));
         if leaf.owner != owner && !owns_name {
             against.insert(Reason::NotCertificateOwner);
         }

@@ -79,7 +79,7 @@ impl Model {
             | Due::Release(_)
             | Due::NameFreed(_)
             | Due::NameLapsed(_)
-            | Due::GrantEnded(_)
+            | Due::GrantEnded { .. }
             | Due::Lease(_) => None,
         });
         let mut model = Self {

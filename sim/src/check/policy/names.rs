@@ -204,8 +204,11 @@ impl Names {
         if let Some(held) = own.filter(|held| held.owner == register.owner)
             && let Some(granter) = above.iter().position(|(_, granter)| granter.owner == owner)
         {
-            let mut against =
-                self.against_until(limits.until, above.get(granter..).unwrap_or_default(), time);
+            let above = above.get(granter..).unwrap_or_default();
+            let mut against = self.against_until(limits.until, above, time);
+            if above.iter().any(|(_, held)| !held.may_grant) {
+                against.insert(Reason::MayNotGrant);
+            }
             against.extend(self.is_lapsed(name, time).then_some(Reason::Lapsed));
             if limits.until.is_some_and(|until| held.until.is_none_or(|end| until < end)) {
                 against.insert(Reason::GrantTooShort);
