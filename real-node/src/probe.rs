@@ -71,7 +71,7 @@ impl Probe {
         let unfound = |reason| Failure::new(Exit::Unreachable, reason);
         let end = Instant::now() + timeout;
         let found = node.address.resolve().await.map_err(unfound)?;
-        let method = C::METHOD;
+        let method = request.method();
         let mut answer = Err(unfound(format!("{} has no address", node.address)));
         for (place, addr) in found.iter().enumerate() {
             // One that is silent leaves time for the next.

@@ -17,8 +17,8 @@ use hypermesh_core::hypermesh::ordering::{
 };
 use hypermesh_core::hypermesh::proof::{Statement, prove_set, prove_ticket};
 use hypermesh_core::state::{
-    Action, Batch, Block, Candidate, CheckedBatch, Genesis, GrantLimits, Header, Member, Offence, Operation,
-    OperationBody, RegisterName, State, SystemAction, SystemOperation, Transfer, batch_root,
+    Action, Attest, Batch, Block, Candidate, CheckedBatch, Genesis, GrantLimits, Header, Member, Offence,
+    Operation, OperationBody, RegisterName, State, SystemAction, SystemOperation, Transfer, batch_root,
 };
 use hypermesh_sim::world::{Cast, name};
 use serde::Serialize;
@@ -313,7 +313,7 @@ impl Mesh {
             nonce: self.nonce,
             expires: time.plus(60_000),
             fee_max: MicroCaesar(u64::MAX),
-            action: action.unwrap_or(Action::Attest),
+            action: action.unwrap_or(Action::Attest(Attest)),
         };
         body.sign(&owner)
     }

@@ -334,18 +334,7 @@ impl Stage {
     /// The receipt of an operation that is no certificate.
     pub(crate) fn receipt(&mut self, asked: &Asked) -> Result<Receipt, RunFault> {
         match self.answer(asked)? {
-            Ok(
-                Response::RegisterName(receipt)
-                | Response::SetRecords(receipt)
-                | Response::Transfer(receipt)
-                | Response::Bond(receipt)
-                | Response::RenewName(receipt)
-                | Response::ReclaimName(receipt)
-                | Response::AnnounceService(receipt)
-                | Response::WithdrawService(receipt)
-                | Response::Unbond(receipt)
-                | Response::RevokeCertificate(receipt),
-            ) => Ok(receipt),
+            Ok(Response::Operation(receipt)) => Ok(receipt),
             other => Err(unexpected("a receipt", &other)),
         }
     }

@@ -183,7 +183,7 @@ pub fn client(key: SecretKey) -> Client {
 /// If the answer is malformed, which a correct node never sends.
 pub async fn call<C: Call>(client: &Client, peer: &Peer, request: &C) -> Result<C::Response, CallError> {
     let options = CallOptions::repeatable(CALL_DEADLINE);
-    let method = C::METHOD;
+    let method = request.method();
     let body = client.call(peer, method.service, method.name, encode(request), options).await?;
     Ok(decode(&body, hypermesh_core::api::RESPONSE_BYTES_MAX)
         .expect("a node answers in the canonical encoding"))

@@ -171,7 +171,7 @@ impl Worker {
     async fn name(&mut self, nonce: u64) -> Promise {
         let name: DomainName = format!("n{nonce}.hypermesh").parse().expect("a name");
         let owner = self.owner.public();
-        let Request::RegisterName(request) = self.asks().register(2 * nonce, name.clone(), owner) else {
+        let Request::Operation(request) = self.asks().register(2 * nonce, name.clone(), owner) else {
             unreachable!("an owner asks for what it is told to")
         };
         self.acknowledged(&request).await;
@@ -179,7 +179,7 @@ impl Worker {
         let records = RecordSet::new(60, vec![RecordData::Aaaa(address)]).expect("one record is a set");
         let records =
             SetRecords { name: name.clone(), record_type: RecordType::Aaaa, records: Some(records) };
-        let Request::SetRecords(request) = self.asks().set(2 * nonce + 1, records) else {
+        let Request::Operation(request) = self.asks().set(2 * nonce + 1, records) else {
             unreachable!("an owner asks for what it is told to")
         };
         self.acknowledged(&request).await;
@@ -190,7 +190,7 @@ impl Worker {
         let mut seed = [0x77; 32];
         seed[..8].copy_from_slice(&nonce.to_le_bytes());
         let (to, amount) = (SecretKey::from_seed(seed).public(), MicroCaesar(1 + nonce % 1000));
-        let Request::Transfer(request) = self.asks().transfer(nonce, to, amount) else {
+        let Request::Operation(request) = self.asks().transfer(nonce, to, amount) else {
             unreachable!("an owner asks for what it is told to")
         };
         self.acknowledged(&request).await;
@@ -199,7 +199,7 @@ impl Worker {
 
     /// Sends a request to one node after another, until one of them has done it.
     async fn acknowledged<C: Call>(&mut self, request: &C) -> C::Response {
-        let method = C::METHOD;
+        let method = request.method();
         let body = encode(request);
         let mut refused_since = None;
         loop {

@@ -152,7 +152,7 @@ async fn a_stranger_may_bring_what_an_owner_signed() {
     let stranger = client(SecretKey::from_seed([77; 32]));
     let owner = Owner::new(mesh.cast.client.clone(), mesh.cast.genesis_hash(), wall());
     let request = owner.register(1, name("brought.hypermesh"), owner.key.public());
-    assert!(matches!(ask(&stranger, &mesh, &request).await, Ok(Response::RegisterName(_))));
+    assert!(matches!(ask(&stranger, &mesh, &request).await, Ok(Response::Operation(_))));
     mesh.stop().await;
 }
 

@@ -6,7 +6,7 @@
 
 use hypermesh_core::api::{
     BalanceRequest, ConsensusRequirements, ConsensusValidationResult, IssueCertificateRequest, MemberRequest,
-    Request, StatusRequest, TransferRequest, ValidateBatchRequest,
+    OperationRequest, Request, StatusRequest, ValidateBatchRequest,
 };
 use hypermesh_core::base::{Digest, MicroCaesar, SecretKey, Signature, UnixMillis};
 use hypermesh_core::hypermesh::proof::{
@@ -145,7 +145,7 @@ async fn operations_that_are_not_what_they_say_are_refused_and_a_repeat_happens_
             MicroCaesar(amount),
         );
         match asked {
-            Request::Transfer(request) => request.operation,
+            Request::Operation(request) => request.operation,
             other => panic!("asked for {other:?}"),
         }
     };
@@ -169,7 +169,7 @@ async fn operations_that_are_not_what_they_say_are_refused_and_a_repeat_happens_
         (transfer(3, 0), malformed, "above zero"),
     ];
     for (operation, code, words) in cases {
-        match call(&caller, &mesh.peer(0), &TransferRequest { operation }).await {
+        match call(&caller, &mesh.peer(0), &OperationRequest { operation }).await {
             Err(CallError::Refused { status }) => {
                 assert!(status.code() == code && status.message().contains(words), "{words}: {status}");
             }
@@ -184,7 +184,7 @@ async fn operations_that_are_not_what_they_say_are_refused_and_a_repeat_happens_
     let once = transfer(9, 1_000_000);
     let mut receipts = Vec::new();
     for node in [0, 1, 2, 3, 0] {
-        let request = TransferRequest { operation: once.clone() };
+        let request = OperationRequest { operation: once.clone() };
         receipts.push(call(&caller, &mesh.peer(node), &request).await.unwrap());
     }
     assert!(receipts.windows(2).all(|pair| pair[0] == pair[1]), "one receipt, wherever it is sent");

@@ -34,7 +34,7 @@ fn succeed(mesh: &ProcessMesh, words: &[&str]) -> String {
 async fn answers<C: Call>(mesh: &ProcessMesh, client: &Client, number: usize, request: &C) -> bool {
     match call(client, mesh.peer(number), request).await {
         Err(CallError::Refused { status }) if status.code() == StatusCode::Unimplemented => {
-            let place = format!("_stoq._udp.{}.hypermesh", C::METHOD.service);
+            let place = format!("_stoq._udp.{}.hypermesh", request.method().service);
             assert!(status.message().contains(&place), "it says where: {}", status.message());
             false
         }

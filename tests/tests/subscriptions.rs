@@ -15,7 +15,7 @@ use hypermesh_tests::{CALL_DEADLINE, LocalMesh, call, client, wall};
 use stoq::{CallError, CallOptions, Client, MessageStream, Peer, StatusCode};
 
 async fn open<C: Call>(client: &Client, peer: &Peer, request: &C) -> MessageStream {
-    let (method, options) = (C::METHOD, CallOptions::once(CALL_DEADLINE));
+    let (method, options) = (request.method(), CallOptions::once(CALL_DEADLINE));
     client.converse(peer, method.service, method.name, encode(request), options).await.unwrap()
 }
 

@@ -5,7 +5,7 @@ use super::child::{Running, Tools, find, listens, local};
 use super::session::{Session, call, operation};
 use hypermesh::devnet::DNS_VARIABLE;
 use hypermesh_benches::{Figure, Run};
-use hypermesh_core::api::SetRecordsRequest;
+use hypermesh_core::api::OperationRequest;
 use hypermesh_core::state::SetRecords;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
 use std::fmt::Write as _;
@@ -95,7 +95,7 @@ async fn publish(session: &Session) -> Result<(), String> {
             let records = Some(RecordSet { ttl_seconds: TTL_SECONDS, data });
             let set = SetRecords { name, record_type: RecordType::Aaaa, records };
             let request =
-                SetRecordsRequest { operation: operation(&session.owner().set(session.nonce(), set))? };
+                OperationRequest { operation: operation(&session.owner().set(session.nonce(), set))? };
             let (client, peer) = (session.client.clone(), session.peer(0).clone());
             asked.spawn(async move { call(&client, &peer, &request).await.map(drop) });
         }

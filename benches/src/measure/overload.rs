@@ -4,7 +4,7 @@
 use super::idle::{TICKS, processes, ticks};
 use super::session::{Session, call, client};
 use hypermesh_benches::{Figure, Level, Run};
-use hypermesh_core::api::{Call as _, HypermeshMetricsRequest, IssueCertificateRequest, StatusRequest};
+use hypermesh_core::api::{HypermeshMetricsRequest, IssueCertificateRequest, StatusRequest};
 use hypermesh_core::base::encode;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

@@ -97,7 +97,7 @@ pub(super) fn client(key: &SecretKey) -> Result<Client, String> {
 }
 
 pub(super) async fn call<C: Call>(client: &Client, peer: &Peer, request: &C) -> Result<C::Response, String> {
-    let method = C::METHOD;
+    let method = request.method();
     let mut options = CallOptions::repeatable(DEADLINE);
     options.early = method.early;
     let body = client.call(peer, method.service, method.name, encode(request), options).await;

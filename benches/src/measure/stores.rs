@@ -5,7 +5,7 @@ use super::Measured;
 use super::child::{Running, Tools, find, listens};
 use super::session::{Session, call, operation, repeat};
 use hypermesh_benches::{Figure, Run};
-use hypermesh_core::api::{IssueCertificateRequest, TransferRequest};
+use hypermesh_core::api::{IssueCertificateRequest, OperationRequest};
 use hypermesh_core::base::{MicroCaesar, SecretKey};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -35,7 +35,7 @@ pub(super) async fn figures(
     let (mut transfers, mut issued, mut puts, mut signed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         let run = repeat(count, || async {
-            let request = TransferRequest { operation: transfer()? };
+            let request = OperationRequest { operation: transfer()? };
             call(&session.client, session.peer(0), &request).await
         });
         transfers.push(run.await?);

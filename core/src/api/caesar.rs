@@ -3,7 +3,7 @@
 use super::trustchain::message;
 use crate::base::{Height, MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{HistoryHead, HistoryPage, Holder, JournalHead, Movement};
-use crate::state::{Operation, Release};
+use crate::state::{OperationKind, Release};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -36,30 +36,6 @@ message! {
 }
 
 message! {
-    /// Moves an amount.
-    TransferRequest {
-        /// The owner's signed operation.
-        operation: Operation,
-    }
-}
-
-message! {
-    /// Puts an amount at stake.
-    BondRequest {
-        /// The member's signed operation.
-        operation: Operation,
-    }
-}
-
-message! {
-    /// Takes an amount out of the stake.
-    UnbondRequest {
-        /// The member's signed operation.
-        operation: Operation,
-    }
-}
-
-message! {
     /// Asks what operations cost.
     FeesRequest {}
 }
@@ -77,24 +53,8 @@ message! {
         target_operations: u64,
         /// The block that this is of.
         height: Height,
-        /// Issuing a certificate.
-        issue: MicroCaesar,
-        /// Registering a name.
-        register: MicroCaesar,
-        /// Setting records.
-        records: MicroCaesar,
-        /// A transfer.
-        transfer: MicroCaesar,
-        /// Revoking a certificate.
-        revoke: MicroCaesar,
-        /// Bonding and unbonding.
-        bond: MicroCaesar,
-        /// Renewing a name.
-        renew: MicroCaesar,
-        /// Taking back a name that was granted.
-        reclaim: MicroCaesar,
-        /// Announcing an instance of a service, renewing its lease, and taking it away.
-        announce: MicroCaesar,
+        /// The prices of operations, in the order of their tags. What is free is not among them.
+        operations: Vec<OperationFee>,
         /// Each byte of an operation past those that the prices cover.
         byte: MicroCaesar,
         /// How many bytes of an operation the prices cover.
@@ -107,6 +67,16 @@ message! {
         reserve: MicroCaesar,
         /// All that exists.
         supply: MicroCaesar,
+    }
+}
+
+message! {
+    /// What the operations of a kind cost.
+    OperationFee {
+        /// The kind, as receipts name it.
+        operation: alloc::string::String,
+        /// The price.
+        fee: MicroCaesar,
     }
 }
 
@@ -232,5 +202,14 @@ message! {
         before: JournalHead,
         /// How far it went after it: as the state has it, if nothing has moved since.
         after: JournalHead,
+    }
+}
+
+impl FeeSchedule {
+    /// What an operation of a kind costs; nothing if it is free.
+    #[must_use]
+    pub fn of(&self, kind: &OperationKind) -> MicroCaesar {
+        let found = self.operations.iter().find(|listed| listed.operation == kind.name);
+        found.map_or(MicroCaesar::ZERO, |listed| listed.fee)
     }
 }

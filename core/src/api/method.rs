@@ -2,13 +2,13 @@
 //!
 //! Every method is idempotent: reads change nothing, and an operation happens once however often it is sent.
 //! A line may end with marks: `Early` for a read that may be asked in a connection's first flight, `Stream` for one
-//! request and many responses, `Both` for many of each. What changes something says how: `Receipt` for a request that brings
-//! one operation and a response that is its receipt, `Certificate` for one whose response is the certificate, `Batch` for a
-//! member's batch of operations. Nothing else says which request brings an operation, or what a response says of it.
+//! request and many responses, `Both` for many of each. What changes something says how: `Certificate` for a request that
+//! brings one operation and a response that is the certificate, `Batch` for a member's batch of operations. The methods whose
+//! response is an operation's receipt follow from the table of operations ([`OPERATIONS`]).
 
 use super::*;
 use crate::base::{decode, encode};
-use crate::state::{Genesis, Operation, Receipt, StateProof};
+use crate::state::{Genesis, OPERATIONS, Operation, OperationKind, Receipt, StateProof};
 use crate::trust::TrustBundle;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -18,8 +18,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub trait Call: BorshSerialize + BorshDeserialize {
     /// What comes back.
     type Response: BorshSerialize + BorshDeserialize;
+
     /// The method.
-    const METHOD: Method;
+    fn method(&self) -> Method;
 
     /// Picks this method's response out of all.
     fn response(response: Response) -> Option<Self::Response>;
@@ -91,7 +92,6 @@ enum Mark {
     Early,
     Stream,
     Both,
-    Receipt,
     Certificate,
     Batch,
 }
@@ -112,7 +112,7 @@ const fn shape_of(mut marks: &[Mark]) -> Shape {
         match first {
             Mark::Stream => return Shape::ServerStreaming,
             Mark::Both => return Shape::Bidirectional,
-            Mark::Early | Mark::Receipt | Mark::Certificate | Mark::Batch => marks = rest,
+            Mark::Early | Mark::Certificate | Mark::Batch => marks = rest,
         }
     }
     Shape::Unary
@@ -131,7 +131,7 @@ const fn is_early(mut marks: &[Mark]) -> bool {
 const fn writes(mut marks: &[Mark]) -> bool {
     while let [first, rest @ ..] = marks {
         match first {
-            Mark::Receipt | Mark::Certificate | Mark::Batch => return true,
+            Mark::Certificate | Mark::Batch => return true,
             Mark::Early | Mark::Stream | Mark::Both => marks = rest,
         }
     }
@@ -148,9 +148,6 @@ impl Method {
 
 /// The operations that a request brings, by the marks of its line.
 macro_rules! brought {
-    ($request:ident Receipt) => {
-        core::slice::from_ref(&$request.operation)
-    };
     ($request:ident Certificate) => {
         core::slice::from_ref(&$request.operation)
     };
@@ -165,9 +162,6 @@ macro_rules! brought {
 
 /// What a response says of the operations that were brought, by the marks of its line.
 macro_rules! settled {
-    ($response:ident Receipt) => {
-        Settlement::Receipts(core::slice::from_ref($response))
-    };
     ($response:ident Certificate) => {
         Settlement::Certificate($response)
     };
@@ -182,23 +176,30 @@ macro_rules! settled {
 
 macro_rules! methods {
     ($($service:literal $name:literal $variant:ident($request:ty) -> $response:ty $(, $mark:ident)*;)*) => {
-        /// Every method.
-        pub const METHODS: &[Method] = &[$(Method {
-            service: $service,
-            name: $name,
-            request: stringify!($request),
-            response: stringify!($response),
-            request_shape: <$request as Described>::SHAPE,
-            response_shape: <$response as Described>::SHAPE,
-            shape: shape_of(&[$(Mark::$mark),*]),
-            early: is_early(&[$(Mark::$mark),*]),
-            writes: writes(&[$(Mark::$mark),*]),
-        }),*];
+        /// The methods that have a line here.
+        const LISTED: &[Method] = &[$(<$request>::METHOD),*];
+
+        $(impl $request {
+            /// The method.
+            pub const METHOD: Method = Method {
+                service: $service,
+                name: $name,
+                request: stringify!($request),
+                response: stringify!($response),
+                request_shape: <$request as Described>::SHAPE,
+                response_shape: <$response as Described>::SHAPE,
+                shape: shape_of(&[$(Mark::$mark),*]),
+                early: is_early(&[$(Mark::$mark),*]),
+                writes: writes(&[$(Mark::$mark),*]),
+            };
+        })*
 
         /// A request for any method. Exhaustive, so that whoever judges requests has to say what becomes of a new one.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
         pub enum Request {
+            /// That of an operation's kind.
+            Operation(OperationRequest),
             $(#[doc = concat!("`", $service, "/", $name, "`.")] $variant($request)),*
         }
 
@@ -206,6 +207,8 @@ macro_rules! methods {
         #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
         pub enum Response {
+            /// The receipt of an operation, of that of its kind.
+            Operation(Receipt),
             $(#[doc = concat!("Of `", $service, "/", $name, "`.")] $variant($response)),*
         }
 
@@ -217,7 +220,13 @@ macro_rules! methods {
             pub fn decode(service: &str, name: &str, bytes: &[u8]) -> Result<Self, ApiFault> {
                 match (service, name) {
                     $(($service, $name) => Ok(Self::$variant(decode(bytes, REQUEST_BYTES_MAX)?)),)*
-                    _ => Err(no_such_method(service, name)),
+                    _ => match OperationKind::of_method(service, name) {
+                        Some(kind) => {
+                            let request: OperationRequest = decode(bytes, REQUEST_BYTES_MAX)?;
+                            request.require_kind(kind).map(Self::Operation)
+                        }
+                        None => Err(no_such_method(service, name)),
+                    },
                 }
             }
 
@@ -232,26 +241,41 @@ macro_rules! methods {
             ) -> Result<Self, D::Error> {
                 match (service, name) {
                     $(($service, $name) => Ok(Self::$variant(<$request as Deserialize>::deserialize(deserializer)?)),)*
-                    _ => Err(serde::de::Error::custom(no_such_method(service, name))),
+                    _ => match OperationKind::of_method(service, name) {
+                        Some(kind) => {
+                            let request = <OperationRequest as Deserialize>::deserialize(deserializer)?;
+                            request.require_kind(kind).map(Self::Operation).map_err(serde::de::Error::custom)
+                        }
+                        None => Err(serde::de::Error::custom(no_such_method(service, name))),
+                    },
                 }
             }
 
             /// The request's bytes.
             #[must_use]
             pub fn encode(&self) -> Vec<u8> {
-                match self { $(Self::$variant(request) => encode(request)),* }
+                match self {
+                    Self::Operation(request) => encode(request),
+                    $(Self::$variant(request) => encode(request)),*
+                }
             }
 
             /// The request's method.
             #[must_use]
             pub const fn method(&self) -> Method {
-                match self { $(Self::$variant(_) => <$request as Call>::METHOD),* }
+                match self {
+                    Self::Operation(request) => Method::of_operation(&request.operation.body.action.kind()),
+                    $(Self::$variant(_) => <$request>::METHOD),*
+                }
             }
 
             /// The operations that it brings: those of a batch, one, or none.
             #[must_use]
             pub const fn operations(&self) -> &[Operation] {
-                match self { $(Self::$variant(request) => brought!(request $($mark)*)),* }
+                match self {
+                    Self::Operation(request) => core::slice::from_ref(&request.operation),
+                    $(Self::$variant(request) => brought!(request $($mark)*)),*
+                }
             }
         }
 
@@ -259,19 +283,29 @@ macro_rules! methods {
             /// What it says of the operations that its request brought.
             #[must_use]
             pub const fn settlement(&self) -> Settlement<'_> {
-                match self { $(Self::$variant(response) => settled!(response $($mark)*)),* }
+                match self {
+                    Self::Operation(receipt) => Settlement::Receipts(core::slice::from_ref(receipt)),
+                    $(Self::$variant(response) => settled!(response $($mark)*)),*
+                }
             }
 
-            /// The method that it is of.
+            /// Whether it is of the method that a request asks: of one that takes operations, if it is a receipt.
             #[must_use]
-            pub const fn method(&self) -> Method {
-                match self { $(Self::$variant(_) => <$request as Call>::METHOD),* }
+            pub fn answers(&self, request: &Request) -> bool {
+                match (self, request) {
+                    (Self::Operation(_), Request::Operation(_)) => true,
+                    $((Self::$variant(_), Request::$variant(_)) => true,)*
+                    _ => false,
+                }
             }
 
             /// The response's bytes.
             #[must_use]
             pub fn encode(&self) -> Vec<u8> {
-                match self { $(Self::$variant(response) => encode(response)),* }
+                match self {
+                    Self::Operation(receipt) => encode(receipt),
+                    $(Self::$variant(response) => encode(response)),*
+                }
             }
 
             /// The response that these bytes encode for a method.
@@ -281,24 +315,20 @@ macro_rules! methods {
             pub fn decode(service: &str, name: &str, bytes: &[u8]) -> Result<Self, ApiFault> {
                 match (service, name) {
                     $(($service, $name) => Ok(Self::$variant(decode(bytes, RESPONSE_BYTES_MAX)?)),)*
-                    _ => Err(no_such_method(service, name)),
+                    _ => match OperationKind::of_method(service, name) {
+                        Some(_) => Ok(Self::Operation(decode(bytes, RESPONSE_BYTES_MAX)?)),
+                        None => Err(no_such_method(service, name)),
+                    },
                 }
             }
         }
 
         $(impl Call for $request {
             type Response = $response;
-            const METHOD: Method = Method {
-                service: $service,
-                name: $name,
-                request: stringify!($request),
-                response: stringify!($response),
-                request_shape: <$request as Described>::SHAPE,
-                response_shape: <$response as Described>::SHAPE,
-                shape: shape_of(&[$(Mark::$mark),*]),
-                early: is_early(&[$(Mark::$mark),*]),
-                writes: writes(&[$(Mark::$mark),*]),
-            };
+
+            fn method(&self) -> Method {
+                Self::METHOD
+            }
 
             fn response(response: Response) -> Option<$response> {
                 match response {
@@ -315,16 +345,9 @@ methods! {
     "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate;
     "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState, Early;
     "trustchain" "list_certificates" ListCertificates(CertificateListRequest) -> CertificateList;
-    "trustchain" "revoke_certificate" RevokeCertificate(RevokeCertificateRequest) -> Receipt, Receipt;
     "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedList;
     "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
-    "trustchain" "register_name" RegisterName(RegisterNameRequest) -> Receipt, Receipt;
-    "trustchain" "renew_name" RenewName(RenewNameRequest) -> Receipt, Receipt;
-    "trustchain" "reclaim_name" ReclaimName(ReclaimNameRequest) -> Receipt, Receipt;
     "trustchain" "name" Name(NameRequest) -> NameState, Early;
-    "trustchain" "set_records" SetRecords(SetRecordsRequest) -> Receipt, Receipt;
-    "trustchain" "announce_service" AnnounceService(AnnounceServiceRequest) -> Receipt, Receipt;
-    "trustchain" "withdraw_service" WithdrawService(WithdrawServiceRequest) -> Receipt, Receipt;
     "trustchain" "service" Service(ServiceRequest) -> ServiceState, Early;
     "trustchain" "subscribe_service" SubscribeService(SubscribeServiceRequest) -> ServiceState, Stream;
     "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer, Early;
@@ -351,9 +374,6 @@ methods! {
     "hypermesh" "metrics" HypermeshMetrics(HypermeshMetricsRequest) -> Metrics, Early;
     "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList, Early;
     "caesar" "balance" Balance(BalanceRequest) -> Balance, Early;
-    "caesar" "transfer" Transfer(TransferRequest) -> Receipt, Receipt;
-    "caesar" "bond" Bond(BondRequest) -> Receipt, Receipt;
-    "caesar" "unbond" Unbond(UnbondRequest) -> Receipt, Receipt;
     "caesar" "fees" Fees(FeesRequest) -> FeeSchedule, Early;
     "caesar" "supply" Supply(SupplyRequest) -> Supply, Early;
     "caesar" "rewards" Rewards(RewardsRequest) -> Rewards, Early;
@@ -362,6 +382,39 @@ methods! {
     "caesar" "health" CaesarHealth(CaesarHealthRequest) -> Health, Early;
     "caesar" "metrics" CaesarMetrics(CaesarMetricsRequest) -> Metrics, Early;
     "caesar" "methods" CaesarMethods(CaesarMethodsRequest) -> MethodList, Early;
+}
+
+/// Every method.
+pub const METHODS: &[Method] = &ALL;
+
+const ALL: [Method; LISTED.len() + submitted_count()] = {
+    let mut all = [LISTED[0]; LISTED.len() + submitted_count()];
+    let (mut listed, mut kind, mut count) = (0, 0, 0);
+    while kind < OPERATIONS.len() {
+        if OPERATIONS[kind].service.is_some() {
+            all[count] = Method::of_operation(&OPERATIONS[kind]);
+            count += 1;
+        }
+        kind += 1;
+    }
+    while listed < LISTED.len() {
+        all[count] = LISTED[listed];
+        listed += 1;
+        count += 1;
+    }
+    all
+};
+
+/// How many kinds of operations have a method of their name.
+const fn submitted_count() -> usize {
+    let (mut kind, mut count) = (0, 0);
+    while kind < OPERATIONS.len() {
+        if OPERATIONS[kind].service.is_some() {
+            count += 1;
+        }
+        kind += 1;
+    }
+    count
 }
 
 impl Request {

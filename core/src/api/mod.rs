@@ -10,6 +10,7 @@ mod consensus;
 mod exposed;
 mod fault;
 mod method;
+mod operation;
 mod quorum;
 mod read;
 mod readiness;
@@ -25,9 +26,9 @@ mod tests;
 
 pub use address::{AddressBook, AddressRecord, AddressesRequest, check_dialable};
 pub use caesar::{
-    Balance, BalanceRequest, BondRequest, FeeSchedule, FeesRequest, HISTORY_COUNT_MAX, History,
-    HistoryCursor, HistoryRequest, Movements, MovementsRequest, Rewards, RewardsRequest, Supply,
-    SupplyRequest, TransferRequest, UnbondRequest, ValidatorRewards,
+    Balance, BalanceRequest, FeeSchedule, FeesRequest, HISTORY_COUNT_MAX, History, HistoryCursor,
+    HistoryRequest, Movements, MovementsRequest, OperationFee, Rewards, RewardsRequest, Supply,
+    SupplyRequest, ValidatorRewards,
 };
 pub use consensus::{
     BeaconState, BlockProof, ConsensusRequirements, ConsensusValidationResult, GenesisRequest, HeaderRequest,
@@ -37,15 +38,13 @@ pub use consensus::{
 pub use exposed::check_exposed;
 pub use fault::{ApiFault, FaultKind};
 pub use method::{Call, Described, METHODS, Method, Request, Response, Settlement, Shape};
+pub use operation::OperationRequest;
 pub use quorum::STALE_HEARTBEATS;
 pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
 pub(crate) use readiness::clock_behind;
 pub use readiness::{Condition, READY_CLOCK_MS_MAX, Unmet};
 pub use records::{InvalidRecordKey, RECORD_LIST_BYTES_MAX, RecordList, RecordListRequest};
-pub use service::{
-    AnnounceServiceRequest, InstanceState, ServiceRequest, ServiceState, SubscribeServiceRequest,
-    WithdrawServiceRequest,
-};
+pub use service::{InstanceState, ServiceRequest, ServiceState, SubscribeServiceRequest};
 pub use status::{
     CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health,
     HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodDescription, MethodList,
@@ -60,9 +59,8 @@ pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,
     CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,
     InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX,
-    LogEntry, LogEntryRequest, LogProof, NameRequest, NameState, PublishedList, ReclaimNameRequest,
-    RegisterNameRequest, RenewNameRequest, RevocationListRequest, RevokeCertificateRequest,
-    SetRecordsRequest, TrustBundleRequest, ValidateCertificateRequest,
+    LogEntry, LogEntryRequest, LogProof, NameRequest, NameState, PublishedList, RevocationListRequest,
+    TrustBundleRequest, ValidateCertificateRequest,
 };
 
 /// The most bytes in an encoded request: a batch and its surroundings.

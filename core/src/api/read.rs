@@ -5,16 +5,15 @@ use super::records::list_records;
 use super::*;
 use crate::base::{MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{
-    ANNOUNCE_FEE, BOND_FEE, FEE_BYTES_INCLUDED, FEE_PER_BYTE, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE,
-    NAME_MS_PERIOD, NAME_RENT, Place, RECLAIM_FEE, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE,
-    TRANSFER_FEE, at_rate, reward,
+    FEE_BYTES_INCLUDED, FEE_PER_BYTE, FEE_RATE_CEILING, FEE_RATE_FLOOR, NAME_MS_PERIOD, NAME_RENT, Place,
+    at_rate, reward,
 };
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::planted::{self, Bug};
 use crate::state::{
-    Batch, Certificate, Earnings, Holdings, Inadmissible, Member, NameOwner, Outcome, Receipt,
-    RegisteredName, SERVICES, State, StateProof, Unpaid, Validator, Witness, holding_of,
+    Batch, Certificate, Earnings, Holdings, Inadmissible, Member, NameOwner, OPERATIONS, OperationKind,
+    Outcome, Receipt, RegisteredName, SERVICES, State, StateProof, Unpaid, Validator, Witness, holding_of,
 };
 use crate::trustchain::ca::{SerialNumber, take_apart};
 use crate::trustchain::dns;
@@ -310,21 +309,15 @@ fn balance(state: &State, request: &BalanceRequest) -> Balance {
 fn fees(state: &State) -> FeeSchedule {
     let rate = state.fee_rate().thousandths;
     let fee = |listed| at_rate(listed, rate);
+    let priced =
+        |kind: &OperationKind| Some(OperationFee { operation: kind.name.into(), fee: fee(kind.price?) });
     FeeSchedule {
         rate,
         rate_floor: FEE_RATE_FLOOR,
         rate_ceiling: FEE_RATE_CEILING,
         target_operations: state.genesis_document().profile.fee_target_operations(),
         height: state.height(),
-        issue: fee(ISSUE_FEE),
-        register: fee(REGISTER_FEE),
-        records: fee(RECORDS_FEE),
-        transfer: fee(TRANSFER_FEE),
-        revoke: fee(REVOKE_FEE),
-        bond: fee(BOND_FEE),
-        renew: fee(RENEW_FEE),
-        reclaim: fee(RECLAIM_FEE),
-        announce: fee(ANNOUNCE_FEE),
+        operations: OPERATIONS.iter().filter_map(priced).collect(),
         byte: fee(FEE_PER_BYTE),
         bytes_included: FEE_BYTES_INCLUDED as u64,
         rent: NAME_RENT,

@@ -2,29 +2,13 @@
 
 use super::trustchain::message;
 use crate::base::{Height, PublicKey, UnixMillis};
-use crate::state::{Instance, InstanceHealth, Location, Operation, ServiceProtocol, State};
+use crate::state::{Instance, InstanceHealth, Location, ServiceProtocol, State};
 use crate::trustchain::DomainName;
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::net::Ipv6Addr;
 use serde::{Deserialize, Serialize};
-
-message! {
-    /// Announces an instance of a service under a lease, or renews it.
-    AnnounceServiceRequest {
-        /// The signed operation, of who owns the instance's name.
-        operation: Operation,
-    }
-}
-
-message! {
-    /// Takes an instance of a service away.
-    WithdrawServiceRequest {
-        /// The signed operation, of who owns the instance's name or the service's.
-        operation: Operation,
-    }
-}
 
 message! {
     /// Asks which instances a service has.

@@ -205,14 +205,6 @@ message! {
 }
 
 message! {
-    /// Revokes a certificate, for good. Answered when that is committed.
-    RevokeCertificateRequest {
-        /// The signed operation: of the certificate's owner, or of the owner of a DNS name that it bears.
-        operation: Operation,
-    }
-}
-
-message! {
     /// Asks for the newest revocation lists that are signed.
     RevocationListRequest {
         /// Wait for the issuing key's list with this number, or one after it, to be signed: the number in the receipt of a
@@ -247,30 +239,6 @@ message! {
 }
 
 message! {
-    /// Registers a name.
-    RegisterNameRequest {
-        /// The owner's signed operation.
-        operation: Operation,
-    }
-}
-
-message! {
-    /// Pays for a name for another period.
-    RenewNameRequest {
-        /// The owner's signed operation.
-        operation: Operation,
-    }
-}
-
-message! {
-    /// Takes back a name that was granted.
-    ReclaimNameRequest {
-        /// The owner's signed operation.
-        operation: Operation,
-    }
-}
-
-message! {
     /// Asks whose a name is, and until when.
     NameRequest {
         /// The name.
@@ -301,14 +269,6 @@ message! {
         rent: MicroCaesar,
         /// The block that this is of.
         height: Height,
-    }
-}
-
-message! {
-    /// Sets or removes records.
-    SetRecordsRequest {
-        /// The owner's signed operation.
-        operation: Operation,
     }
 }
 

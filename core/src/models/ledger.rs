@@ -5,7 +5,8 @@ use crate::base::{MicroCaesar, Sequence, UnixMillis};
 use crate::caesar::{BOND_FEE, Place, REGISTER_FEE, TRANSFER_FEE};
 use crate::state::tests::kit::{BEGIN, FUNDS, Mesh, alice, bob, pauper, register, transfer};
 use crate::state::{
-    Action, Bond, Candidate, Member, Operation, OperationBody, Outcome, Receipt, Refusal, State, Unbond,
+    Action, Attest, Bond, Candidate, Member, Operation, OperationBody, Outcome, Receipt, Refusal, State,
+    Unbond,
 };
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -339,7 +340,7 @@ impl<const WRONG: u64> Real<WRONG> {
             Act::Transfer { to, amount } => transfer(&target(to), amount),
             Act::Bond(amount) => Action::Bond(Bond { amount: MicroCaesar(amount) }),
             Act::Unbond(amount) => Action::Unbond(Unbond { amount: MicroCaesar(amount) }),
-            Act::Attest => Action::Attest,
+            Act::Attest => Action::Attest(Attest),
             Act::TakenName => register("given.demo.hypermesh", owner),
         };
         let body = OperationBody {

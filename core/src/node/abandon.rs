@@ -5,7 +5,7 @@
 //! certificate has it signed then.
 
 use super::admission::Queue;
-use super::submit::{Submission, Want};
+use super::submit::Submission;
 use super::timers::Timer;
 use super::{Node, RequestId};
 use crate::base::{Mono, PublicKey, reached};
@@ -30,7 +30,7 @@ impl Submission {
     }
 
     /// An operation has its receipt, or was refused for good: it is not to be in a batch any more. Gives who waits for it.
-    pub(super) fn end(&mut self, operation: &OperationId) -> Vec<(RequestId, Want)> {
+    pub(super) fn end(&mut self, operation: &OperationId) -> Vec<(RequestId, ())> {
         self.leave_line(operation);
         self.waiting.take(operation)
     }
@@ -118,7 +118,7 @@ mod tests {
 
     fn queue(submission: &mut Submission, operation: &CheckedOperation, requests: &[u64]) {
         for request in requests {
-            assert_eq!(submission.waiting.push(operation.id, RequestId(*request), Want::Transferred), Ok(()));
+            assert_eq!(submission.waiting.push(operation.id, RequestId(*request), ()), Ok(()));
         }
         submission.put_back(alloc::vec![operation.clone()]);
     }
@@ -141,7 +141,7 @@ mod tests {
         assert!(submission.abandon(RequestId(2)));
         assert!(!submission.abandon(RequestId(2)));
         assert_eq!(held(&submission, &owner), (alloc::vec![two], 1, 1));
-        assert_eq!(submission.end(&two), [(RequestId(3), Want::Transferred)]);
+        assert_eq!(submission.end(&two), [(RequestId(3), ())]);
         assert_eq!(held(&submission, &owner), (Vec::new(), 0, 0));
     }
 

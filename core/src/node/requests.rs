@@ -2,7 +2,6 @@
 
 use super::open::stored_proof;
 use super::signing::CertificateResponse;
-use super::submit::Want;
 use super::task::Task;
 use super::timers::Timer;
 use super::{Node, RequestId};
@@ -10,7 +9,7 @@ use crate::api::{
     ApiFault, BlockProof, CheckpointNote, FaultKind, IssuedCertificate, LogEntry, Request, Response, read,
 };
 use crate::base::{Height, Mono, Reader as _, UnixMillis, reached};
-use crate::state::{Action, Certificate, Operation, Receipt};
+use crate::state::{Action, Certificate, Receipt};
 use crate::trust::{CertificateProof, IssuingDer, TrustBundle};
 use crate::trustchain::ca::{PemLabel, SerialNumber, certificate_der, pem};
 use alloc::collections::BTreeSet;
@@ -25,56 +24,11 @@ impl Node {
     pub(super) fn on_request(&mut self, id: RequestId, received: Mono, request: Request) {
         let respond = |node: &mut Self, response| node.outbox.respond(id, response);
         match request {
-            Request::IssueCertificate(request) => {
-                self.submit_if((id, received), Want::Certificate, request.operation, |action| {
-                    matches!(action, Action::IssueCertificate(_))
-                });
-            }
-            Request::RegisterName(request) => {
-                self.submit_if((id, received), Want::Registered, request.operation, |action| {
-                    matches!(action, Action::RegisterName(_))
-                });
-            }
-            Request::SetRecords(request) => {
-                self.submit_if((id, received), Want::Set, request.operation, |action| {
-                    matches!(action, Action::SetRecords(_))
-                });
-            }
-            Request::AnnounceService(request) => {
-                self.submit_if((id, received), Want::Announced, request.operation, |action| {
-                    matches!(action, Action::AnnounceService(_))
-                });
-            }
-            Request::WithdrawService(request) => {
-                self.submit_if((id, received), Want::Withdrawn, request.operation, |action| {
-                    matches!(action, Action::WithdrawService(_))
-                });
-            }
-            Request::Transfer(request) => {
-                self.submit_if((id, received), Want::Transferred, request.operation, |action| {
-                    matches!(action, Action::Transfer(_))
-                });
-            }
-            Request::RenewName(request) => {
-                self.submit_if((id, received), Want::Renewed, request.operation, |action| {
-                    matches!(action, Action::RenewName(_))
-                });
-            }
-            Request::ReclaimName(request) => {
-                self.submit_if((id, received), Want::Reclaimed, request.operation, |action| {
-                    matches!(action, Action::ReclaimName(_))
-                });
-            }
-            Request::Bond(request) => {
-                self.submit_if((id, received), Want::Bonded, request.operation, |action| {
-                    matches!(action, Action::Bond(_))
-                });
-            }
-            Request::Unbond(request) => {
-                self.submit_if((id, received), Want::Unbonded, request.operation, |action| {
-                    matches!(action, Action::Unbond(_))
-                });
-            }
+            Request::Operation(request) => self.submit(id, request.operation, received),
+            Request::IssueCertificate(request) => match request.operation.body.action {
+                Action::IssueCertificate(_) => self.submit(id, request.operation, received),
+                _ => respond(self, Err(ApiFault::invalid("the operation asks for no certificate"))),
+            },
             Request::History(request) => {
                 let history = self.history(&request);
                 respond(self, history.map(Response::History));
@@ -82,11 +36,6 @@ impl Node {
             Request::Movements(request) => {
                 let movements = self.block_movements(&request);
                 respond(self, movements.map(Response::Movements));
-            }
-            Request::RevokeCertificate(request) => {
-                self.submit_if((id, received), Want::Revoked, request.operation, |action| {
-                    matches!(action, Action::RevokeCertificate(_))
-                });
             }
             Request::GetRevocationList(request) => self.want_revocation_list(id, request.at_least),
             Request::ValidateBatch(request) => self.submit_foreign(id, request.batch),
@@ -123,23 +72,6 @@ impl Node {
                 let response = read(&view, &other, self.wall()).unwrap_or_else(unknown);
                 respond(self, response);
             }
-        }
-    }
-
-    fn submit_if(
-        &mut self,
-        (id, received): (RequestId, Mono),
-        want: Want,
-        operation: Operation,
-        fits: impl Fn(&Action) -> bool,
-    ) {
-        if fits(&operation.body.action) {
-            self.submit(id, want, operation, received);
-        } else {
-            let action = operation.body.action.name();
-            let fault =
-                ApiFault::invalid(alloc::format!("the operation is to {action}: this method is for another"));
-            self.outbox.respond(id, Err(fault));
         }
     }
 

@@ -17,8 +17,9 @@ use crate::base::{MicroCaesar, Mono, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::committee::{KeyPurpose, first_count};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
 use crate::state::{
-    Action, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation, Effect,
-    OPERATION_BYTES_MAX, Operation, OperationBody, OperationId, Outcome, Receipt, Refusal, batch_root,
+    Action, Attest, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation,
+    Effect, OPERATION_BYTES_MAX, Operation, OperationBody, OperationId, Outcome, Receipt, Refusal,
+    batch_root,
 };
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -38,24 +39,6 @@ const BATCH_ROOM_BYTES_MIN: usize = 2 * OPERATION_BYTES_MAX;
 /// How long the operations that a node makes for itself may take.
 const OWN_OPERATION_MS_LIFE: u64 = 5 * 60 * 1000;
 
-/// What a request waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Want {
-    /// The certificate, signed.
-    Certificate,
-    /// The receipt, as the response of one of these.
-    Registered,
-    Set,
-    Transferred,
-    Revoked,
-    Bonded,
-    Renewed,
-    Reclaimed,
-    Unbonded,
-    Announced,
-    Withdrawn,
-}
-
 /// Operations on their way.
 #[derive(Default)]
 pub(super) struct Submission {
@@ -64,7 +47,7 @@ pub(super) struct Submission {
     pub(super) queued: BTreeMap<OperationId, Queued>,
     /// How many bytes of operations the next batch takes, if blocks are short of room.
     room_bytes: Option<usize>,
-    pub(super) waiting: Waiters<OperationId, Want>,
+    pub(super) waiting: Waiters<OperationId, ()>,
     outstanding: Option<Outstanding>,
     pub(super) foreign: ForeignBatches,
 }
@@ -118,14 +101,14 @@ struct Outstanding {
 
 impl Node {
     /// Takes an operation from a client.
-    pub(super) fn submit(&mut self, request: RequestId, want: Want, operation: Operation, received: Mono) {
+    pub(super) fn submit(&mut self, request: RequestId, operation: Operation, received: Mono) {
         let checked = match operation.check(&self.state.genesis_hash()) {
             Ok(checked) => checked,
             Err(fault) => return self.outbox.respond(request, Err(ApiFault::invalid(fault))),
         };
         if let Some(receipt) = self.state.get::<Receipt>(&checked.id) {
             reached!(self.marks, "a repeated operation is answered with its receipt");
-            return self.answer(request, want, &receipt);
+            return self.answer(request, &receipt);
         }
         if let Some(fault) = self.quorum_missing() {
             reached!(self.marks, "an operation is refused for want of a quorum");
@@ -137,7 +120,7 @@ impl Node {
         }
         if self.submission.waiting.has(&checked.id) {
             reached!(self.marks, "an operation is asked for while it is on its way");
-            return self.wait_for_operation(request, want, checked.id).unwrap_or_default();
+            return self.wait_for_operation(request, checked.id).unwrap_or_default();
         }
         if let Some(refusal) = self.foreseen_refusal(&checked) {
             let fault = if self.may_be_behind() {
@@ -160,7 +143,7 @@ impl Node {
             };
             return self.outbox.respond(request, Err(fault));
         }
-        if self.wait_for_operation(request, want, checked.id).is_some() {
+        if self.wait_for_operation(request, checked.id).is_some() {
             let queued = Queued { owner: checked.operation.body.owner, since: Some(received) };
             self.submission.queued.insert(checked.id, queued);
             self.submission.lines.push(checked);
@@ -169,8 +152,8 @@ impl Node {
     }
 
     /// Lets a request wait for an operation. `None` if it is refused, because too many do.
-    fn wait_for_operation(&mut self, request: RequestId, want: Want, operation: OperationId) -> Option<()> {
-        match self.submission.waiting.push(operation, request, want) {
+    fn wait_for_operation(&mut self, request: RequestId, operation: OperationId) -> Option<()> {
+        match self.submission.waiting.push(operation, request, ()) {
             Ok(()) => Some(()),
             Err(crowded) => {
                 let fault = ApiFault::new(FaultKind::ResourceExhausted, crowded);
@@ -268,7 +251,7 @@ impl Node {
             // First of all it has to show that it still holds its plot.
             true => {
                 reached!(self.marks, "a suspended node attests first");
-                alloc::vec![self.own_operation(Action::Attest)]
+                alloc::vec![self.own_operation(Action::Attest(Attest))]
             }
             false => self.gather(usable.full),
         };
@@ -422,44 +405,20 @@ impl Node {
     }
 
     pub(super) fn settle(&mut self, receipt: &Receipt) {
-        for (request, want) in self.submission.end(&receipt.operation) {
-            self.answer(request, want, receipt);
+        for (request, ()) in self.submission.end(&receipt.operation) {
+            self.answer(request, receipt);
         }
     }
 
-    /// Answers a request whose operation has this receipt, once the block is durable.
-    fn answer(&mut self, request: RequestId, want: Want, receipt: &Receipt) {
-        let effect = match &receipt.outcome {
-            Outcome::Refused(refusal) => {
-                return self.respond_durably(request, Err(ApiFault::refused(refusal)));
-            }
-            Outcome::Done(effect) => effect,
-        };
-        match (want, effect) {
-            (Want::Certificate, Effect::CertificateApproved { serial, .. }) => {
+    /// Answers a request whose operation has this receipt, once the block is durable: with the certificate once that is signed,
+    /// if it is one that was approved, and else with the receipt.
+    fn answer(&mut self, request: RequestId, receipt: &Receipt) {
+        match &receipt.outcome {
+            Outcome::Refused(refusal) => self.respond_durably(request, Err(ApiFault::refused(refusal))),
+            Outcome::Done(Effect::CertificateApproved { serial, .. }) => {
                 self.want_certificate(request, *serial, Response::IssueCertificate);
             }
-            (Want::Certificate, _) => {
-                self.outbox.respond(request, Err(ApiFault::invalid("the operation asks for no certificate")));
-            }
-            (Want::Registered, _) => {
-                self.respond_durably(request, Ok(Response::RegisterName(receipt.clone())))
-            }
-            (Want::Set, _) => self.respond_durably(request, Ok(Response::SetRecords(receipt.clone()))),
-            (Want::Transferred, _) => self.respond_durably(request, Ok(Response::Transfer(receipt.clone()))),
-            (Want::Renewed, _) => self.respond_durably(request, Ok(Response::RenewName(receipt.clone()))),
-            (Want::Reclaimed, _) => self.respond_durably(request, Ok(Response::ReclaimName(receipt.clone()))),
-            (Want::Bonded, _) => self.respond_durably(request, Ok(Response::Bond(receipt.clone()))),
-            (Want::Unbonded, _) => self.respond_durably(request, Ok(Response::Unbond(receipt.clone()))),
-            (Want::Announced, _) => {
-                self.respond_durably(request, Ok(Response::AnnounceService(receipt.clone())))
-            }
-            (Want::Withdrawn, _) => {
-                self.respond_durably(request, Ok(Response::WithdrawService(receipt.clone())))
-            }
-            (Want::Revoked, _) => {
-                self.respond_durably(request, Ok(Response::RevokeCertificate(receipt.clone())))
-            }
+            Outcome::Done(_) => self.respond_durably(request, Ok(Response::Operation(receipt.clone()))),
         }
     }
 

@@ -4,7 +4,7 @@ use super::job::{Job, Purpose};
 use super::{Event, Node};
 use crate::base::{Digest, Size, reached};
 use crate::hypermesh::proof::Ticket;
-use crate::state::Action;
+use crate::state::{Action, Attest};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
@@ -82,7 +82,7 @@ impl Node {
         let deadline = beacon.time.plus(self.state.genesis_document().profile.ticket_ms_deadline());
         if self.wall() <= deadline {
             self.tickets.attested = Some(beacon.index);
-            self.submit_own(Action::Attest);
+            self.submit_own(Action::Attest(Attest));
         } else {
             reached!(self.marks, "a ticket comes too late");
         }

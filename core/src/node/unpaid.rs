@@ -9,7 +9,9 @@ use super::submit::BATCH_ROOM_BYTES_MAX;
 use crate::api::{ApiFault, FaultKind};
 use crate::base::{MicroCaesar, reached};
 use crate::caesar::Place;
-use crate::state::{Action, BATCH_OPERATION_COUNT_MAX, CheckedOperation, Outcome, Receipt, Refusal, Unpaid};
+use crate::state::{
+    Action, Attest, BATCH_OPERATION_COUNT_MAX, CheckedOperation, Outcome, Receipt, Refusal, Unpaid,
+};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -50,10 +52,10 @@ impl Node {
             let gathered = self.submission.lines.gather(bytes_max);
             self.note_gathered(&gathered);
             let mut payable = self.refuse_unpaid(gathered);
-            payable.retain(|operation| operation.operation.body.action != Action::Attest);
+            payable.retain(|operation| operation.operation.body.action != Action::Attest(Attest));
             if attests {
                 self.put_back_from(&mut payable, BATCH_OPERATION_COUNT_MAX - 1);
-                payable.insert(0, self.own_operation(Action::Attest));
+                payable.insert(0, self.own_operation(Action::Attest(Attest)));
             }
             let are_empty = self.submission.lines.is_empty();
             if are_empty {
@@ -139,7 +141,7 @@ mod tests {
             }
         };
         let attests = |gathered: &[CheckedOperation]| {
-            let of = |one: &&CheckedOperation| one.operation.body.action == Action::Attest;
+            let of = |one: &&CheckedOperation| one.operation.body.action == Action::Attest(Attest);
             gathered.iter().filter(of).map(|one| one.operation.body.owner).collect::<Vec<_>>()
         };
         push(&mut node, 2);

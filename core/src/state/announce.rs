@@ -8,7 +8,8 @@
 //! Only form is checked here. Whether somebody listens at the port, nobody checks: an instance that does not is left out by
 //! its callers, and its lease ends.
 
-use super::{Protocol, operation::check_script};
+use super::Protocol;
+use super::operations::check_script;
 use crate::trustchain::DomainName;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -35,24 +36,6 @@ pub const PROTOCOL_NAME_BYTES_MAX: usize = 15;
 
 /// The name of STOQ among protocols.
 pub const STOQ_PROTOCOL: &str = "stoq";
-
-/// Announces an instance of a service for the length of a lease; again, to renew the lease or to say something else.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct AnnounceService {
-    /// Which instance.
-    pub instance: InstanceName,
-    /// What it says of itself.
-    pub offer: Offer,
-    /// How long this holds from the block's time on: from [`LEASE_SECONDS_MIN`] to [`LEASE_SECONDS_MAX`].
-    pub lease_seconds: u32,
-}
-
-/// Takes an instance of a service away before its lease ends.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct WithdrawService {
-    /// Which instance.
-    pub instance: InstanceName,
-}
 
 /// What names an instance of a service.
 #[derive(
@@ -179,18 +162,6 @@ pub enum AnnouncementFault {
 )]
 pub struct InvalidServiceProtocol;
 
-impl AnnounceService {
-    /// Checks all that does not depend on the state.
-    pub(super) fn check(&self) -> Result<(), super::OperationFault> {
-        self.instance.check()?;
-        self.offer.check()?;
-        match (LEASE_SECONDS_MIN..=LEASE_SECONDS_MAX).contains(&self.lease_seconds) {
-            true => Ok(()),
-            false => Err(AnnouncementFault::Lease { seconds: self.lease_seconds }.into()),
-        }
-    }
-}
-
 impl InstanceName {
     /// Whether it can name an instance: the label, the protocol, and that the names that follow from them fit.
     ///
@@ -247,7 +218,7 @@ impl InstanceName {
 }
 
 impl Offer {
-    fn check(&self) -> Result<(), AnnouncementFault> {
+    pub(super) fn check(&self) -> Result<(), AnnouncementFault> {
         if self.port == 0 {
             return Err(AnnouncementFault::Port);
         }

@@ -8,7 +8,7 @@
 //! member's ticket came on chain: then the mesh, and not the members, was at fault, as when it stops within the time that
 //! tickets have.
 
-use super::{Action, Batch, Draft, Member, State};
+use super::{Action, Attest, Batch, Draft, Member, State};
 use crate::base::PublicKey;
 use alloc::vec::Vec;
 
@@ -27,7 +27,7 @@ impl State {
     /// Whether a suspended member's batch does more than prove that it holds its plot.
     pub(super) fn asks_too_much(&self, batch: &Batch) -> bool {
         let suspended = self.get::<Member>(&batch.member).is_some_and(|member| member.is_suspended());
-        suspended && !batch.operations.iter().all(|operation| operation.body.action == Action::Attest)
+        suspended && !batch.operations.iter().all(|operation| operation.body.action == Action::Attest(Attest))
     }
 }
 

@@ -2,10 +2,10 @@
 //! logged and published, and the bytes that the committee is to sign.
 
 use super::execute::Moment;
+use super::operations::Caller;
 use super::row::{Published, Row as _};
 use super::{
-    Certificate, CheckedOperation, Draft, Due, Effect, IssueCertificate, IssuingCertificate, Refusal,
-    ServicePort, State,
+    Certificate, Draft, Due, Effect, IssueCertificate, IssuingCertificate, Refusal, ServicePort, State,
 };
 use crate::base::{Digest, LeafIndex, PublicKey, UnixMillis};
 use crate::hypermesh::committee::KeyPurpose;
@@ -186,7 +186,7 @@ impl Draft {
     /// Approves a certificate: fixes its bytes, appends its log entry, publishes its keys.
     pub(super) fn approve(
         &mut self,
-        operation: &CheckedOperation,
+        caller: &Caller<'_>,
         request: &CertificateRequest,
         issue: &IssueCertificate,
         moment: Moment,
@@ -199,10 +199,10 @@ impl Draft {
         }
         let subject_key = request.subject_key.spki_hash();
         self.state().require_sound(&subject_key)?;
-        let owner = operation.operation.body.owner;
+        let owner = caller.owner;
         let tlsa = tlsa_names(&request.names, &issue.services);
         self.state().require_publishable(&tlsa, owner, moment.time)?;
-        let serial = SerialNumber::from_operation(&operation.id.0);
+        let serial = SerialNumber::from_operation(&caller.operation.0);
         let validity = Validity::leaf(moment.time, lifetime_ms, &issuer.issuing_validity);
         let tbs = issuer.leaf_tbs(request, &LeafParameters { serial, validity }).map_err(unfit)?;
         let precertificate = Digest(Sha256::digest(&tbs).into());
@@ -213,7 +213,7 @@ impl Draft {
         };
         let certificate = Certificate {
             owner,
-            operation: operation.id,
+            operation: caller.operation,
             names: request.names.clone(),
             precertificate,
             leaf_index,

@@ -17,6 +17,8 @@ use crate::hypermesh::proof::{Diligence, Expectation, FourProofSet, ProofRejecti
 use crate::planted::{self, Bug};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::convert::Infallible;
 
 /// What a proposer would put into the next block.
 #[derive(Clone, Debug)]
@@ -300,28 +302,25 @@ impl State {
     pub fn build(&self, candidate: Candidate) -> (Block, Executed) {
         let Candidate { time, proposer, batches, system, parent_commit } = candidate;
         let moment = Moment { height: self.height().next(), time };
-        let mut draft = self.draft();
-        draft.attend(parent_commit.as_ref());
-        draft.reward(parent_commit.as_ref(), moment);
-        draft.settle_dues(moment);
-        let mut room = BLOCK_BYTES_MAX - BLOCK_FRAME_BYTES_MAX;
-        room = room.saturating_sub(encode(&parent_commit).len());
-        let mut body = Body { parent_commit, ..Body::default() };
-        let mut system_room = room.min(SYSTEM_BYTES_MAX);
-        for operation in system {
-            let bytes = encode(&operation).len();
-            let fits = bytes <= system_room && body.system.len() < SYSTEM_OPERATION_COUNT_MAX;
-            if fits && draft.apply_system(&operation, &proposer, moment) {
-                system_room -= bytes;
-                room -= bytes;
-                body.system.push(operation);
+        let commit = parent_commit.clone();
+        let built = self.run(commit.as_ref(), proposer, moment, |draft, included| {
+            let mut room = BLOCK_BYTES_MAX - BLOCK_FRAME_BYTES_MAX;
+            room = room.saturating_sub(encode(&parent_commit).len());
+            let mut body = Body { parent_commit, ..Body::default() };
+            let mut system_room = room.min(SYSTEM_BYTES_MAX);
+            for operation in system {
+                let bytes = encode(&operation).len();
+                let fits = bytes <= system_room && body.system.len() < SYSTEM_OPERATION_COUNT_MAX;
+                if fits && draft.apply_system(&operation, &proposer, moment) {
+                    system_room -= bytes;
+                    room -= bytes;
+                    body.system.push(operation);
+                }
             }
-        }
-        let mut included = Included::default();
-        body.batches = draft.fill(&batches, room, moment, &mut included);
-        let executed = draft.conclude(moment, included);
-        let header = self.header(moment, proposer, &body, &executed.state);
-        let executed = Executed { state: executed.state.crowned(header.clone()), ..executed };
+            body.batches = draft.fill(&batches, room, moment, included);
+            Ok::<Body, Infallible>(body)
+        });
+        let (header, body, executed) = built.unwrap_or_else(|never| match never {});
         (Block { header, body }, executed)
     }
 
@@ -340,24 +339,43 @@ impl State {
         self.check_header(block)?;
         self.check_parent_commit(block.body.parent_commit.as_ref())?;
         let moment = Moment { height: block.header.height, time: block.header.time };
-        let mut draft = self.draft();
-        draft.attend(block.body.parent_commit.as_ref());
-        draft.reward(block.body.parent_commit.as_ref(), moment);
-        draft.settle_dues(moment);
-        for (position, operation) in block.body.system.iter().enumerate() {
-            if !draft.apply_system(operation, &block.header.proposer, moment) {
-                return Err(BlockFault::System { position });
+        let (proposer, commit) = (block.header.proposer, block.body.parent_commit.as_ref());
+        let (header, _, executed) = self.run(commit, proposer, moment, |draft, included| {
+            for (position, operation) in block.body.system.iter().enumerate() {
+                if !draft.apply_system(operation, &proposer, moment) {
+                    return Err(BlockFault::System { position });
+                }
             }
-        }
-        let mut included = Included::default();
-        for (position, batch) in batches.iter().enumerate() {
-            let outcome = draft.include(batch, moment, &mut included);
-            outcome.map_err(|reason| BlockFault::Batch { position, reason })?;
-        }
-        let executed = draft.conclude(moment, included);
-        let header = self.header(moment, block.header.proposer, &block.body, &executed.state);
+            for (position, batch) in batches.iter().enumerate() {
+                let outcome = draft.include(batch, moment, included);
+                outcome.map_err(|reason| BlockFault::Batch { position, reason })?;
+            }
+            Ok(&block.body)
+        })?;
         compare(&block.header, &header)?;
-        Ok(Executed { state: executed.state.crowned(header), ..executed })
+        Ok(executed)
+    }
+
+    /// What a block does, in its order: the parent's votes are counted and paid for, what has fallen due happens, so that the
+    /// block's operations find the state as it is at its time; then comes what `fill` puts into the block, and last what
+    /// follows from all of it.
+    fn run<B: Borrow<Body>, F>(
+        &self,
+        parent_commit: Option<&CommitCertificate>,
+        proposer: PublicKey,
+        moment: Moment,
+        fill: impl FnOnce(&mut Draft, &mut Included) -> Result<B, F>,
+    ) -> Result<(Header, B, Executed), F> {
+        let mut draft = self.draft();
+        draft.attend(parent_commit);
+        draft.reward(parent_commit, moment);
+        draft.settle_dues(moment);
+        let mut included = Included::default();
+        let body = fill(&mut draft, &mut included)?;
+        let executed = draft.conclude(moment, included);
+        let header = self.header(moment, proposer, body.borrow(), &executed.state);
+        let state = executed.state.crowned(header.clone());
+        Ok((header, body, Executed { state, ..executed }))
     }
 
     fn check_header(&self, block: &Block) -> Result<(), BlockFault> {

@@ -1,6 +1,7 @@
 //! Genesis: what the operators agreed on before the first block. Its hash names the mesh.
 
 use super::alias::{chain_length, host_of};
+use super::operations::Rules as _;
 use super::zone::is_reserved_label;
 use super::{BLOCK_TIME_MAX, SetRecords};
 use crate::base::{Digest, Domain, MicroCaesar, Profile, PublicKey, UnixMillis, encode};

@@ -14,28 +14,19 @@
 //! Names directly below a zone, and names that genesis gave, are nobody's to take back.
 
 use super::execute::Moment;
+use super::operations::Caller;
 use super::rent::{NameTerm, term_of};
 use super::row::{NameOwner, Row as _, own_records_key, row};
-use super::{
-    Certificate, CheckedOperation, Draft, Due, Effect, OperationId, REVOKED_TOGETHER_MAX, ReclaimName,
-    Refusal, RegisterName, RowSource, State, get,
-};
+use super::{Certificate, Draft, Due, Effect, OperationId, Refusal, RegisterName, RowSource, State, get};
 use crate::base::{PublicKey, UnixMillis};
 use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
-use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
+use crate::trustchain::ca::{SerialNumber, SubjectNames};
 use crate::trustchain::dns::TreeKey;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
-
-/// The most names of certificates that one operation looks at below a name that is taken back: whose a name is takes a row for
-/// each of its labels, of which there are up to 127.
-pub const RECLAIM_LOOKED_AT_MAX: usize = 64;
-/// The most rows of names that one operation looks at below a name that is taken back, to clear away what is over. What is left
-/// holds nothing, and blocks that follow clear it away.
-pub const ENDED_NAME_COUNT_MAX: usize = 64;
 
 /// How long a granted name is its owner's, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -140,7 +131,7 @@ impl NameHolding {
     }
 
     /// Whether this is the owner of a name that this one was granted under.
-    fn is_granter(&self, who: PublicKey) -> bool {
+    pub(super) fn is_granter(&self, who: PublicKey) -> bool {
         self.granters.iter().any(|granter| granter.row.owner == who)
     }
 }
@@ -260,7 +251,7 @@ impl Draft {
     /// Grants a name below another, whose owner asks for it.
     pub(super) fn grant_name(
         &mut self,
-        operation: &CheckedOperation,
+        caller: &Caller<'_>,
         register: &RegisterName,
         granter: &NameHolding,
         moment: Moment,
@@ -271,7 +262,7 @@ impl Draft {
             owner: register.owner,
             since: moment.height,
             expires: None,
-            registration: operation.id,
+            registration: caller.operation,
             grant: Some(Grant { under: granter.registered.row.registration, limits: register.limits }),
         };
         self.put_granted(&register.name, &row);
@@ -319,45 +310,10 @@ impl Draft {
         }
     }
 
-    fn forget_end(&mut self, name: &DomainName, row: &NameOwner) {
+    pub(super) fn forget_end(&mut self, name: &DomainName, row: &NameOwner) {
         if let Some(until) = row.grant.and_then(|grant| grant.limits.until) {
             self.remove::<Due>(&(until, Due::GrantEnded { name: name.clone(), after: None }));
         }
-    }
-
-    /// Takes a granted name back, for the owner of one that it was granted under, and revokes what was certified there.
-    pub(super) fn reclaim(
-        &mut self,
-        owner: PublicKey,
-        reclaim: &ReclaimName,
-        moment: Moment,
-    ) -> Result<Effect, Refusal> {
-        let (name, at) = (&reclaim.name, moment.time);
-        let state = self.state();
-        if state.zone_of(name).is_none() {
-            return Err(super::perform::outside(state, name));
-        }
-        state.require_paid(name, at)?;
-        let holding = state.holding(name, at).ok_or_else(|| Refusal::NotRegistered { name: name.clone() })?;
-        let granted = holding.registered.name == *name;
-        if granted && holding.registered.row.grant.is_none() {
-            return Err(Refusal::NotGranted { name: name.clone() });
-        }
-        // Taken back before, it belongs to the owner of the closest name above.
-        let may = holding.is_granter(owner) || (!granted && holding.owner() == owner);
-        if !may && !planted::is(Bug::ReclaimByAnybody) {
-            let above = if granted { holding.granters.first() } else { Some(&holding.registered) };
-            let owner = above.map_or(holding.owner(), |above| above.row.owner);
-            return Err(Refusal::NotGranter { name: name.clone(), owner });
-        }
-        if granted {
-            self.forget_end(name, &holding.registered.row);
-            self.remove::<NameOwner>(name);
-        }
-        let mut room = ENDED_NAME_COUNT_MAX;
-        self.clear_ended(name, None, at, &mut room);
-        let (revoked, rest) = self.withdraw_certificates(reclaim, moment);
-        Ok(Effect::NameReclaimed { previous: granted.then(|| holding.owner()), revoked, rest })
     }
 
     /// Removes registered names at and below a name that hold nothing any more: from one of them on, and of as many as `room` has
@@ -388,50 +344,11 @@ impl Draft {
             }
         }
     }
-
-    /// Revokes certificates that bear names at or below a name which are not their owners' any more, and says where to go on
-    /// if one operation does not do for all.
-    fn withdraw_certificates(
-        &mut self,
-        reclaim: &ReclaimName,
-        moment: Moment,
-    ) -> (Vec<SerialNumber>, Option<CertifiedName>) {
-        let at = moment.time;
-        let rows = self.state().certified(&reclaim.name, reclaim.start.as_ref());
-        let found: Vec<(CertifiedName, Certified)> = rows.take(RECLAIM_LOOKED_AT_MAX + 1).collect();
-        let mut revoked = Vec::new();
-        // The rows of a name stand together.
-        let mut last_owner: Option<(DomainName, Option<PublicKey>)> = None;
-        for (looked_at, (certified, row)) in found.into_iter().enumerate() {
-            let serial = certified.serial;
-            let holds = !revoked.contains(&serial) && at <= row.not_after;
-            let mut owner = || match &last_owner {
-                Some((name, owner)) if *name == certified.name => *owner,
-                _ => {
-                    let owner = self.state().owner_of(&certified.name, at);
-                    last_owner = Some((certified.name.clone(), owner));
-                    owner
-                }
-            };
-            let withdrawn = holds && owner() != Some(row.owner);
-            let full =
-                looked_at == RECLAIM_LOOKED_AT_MAX || (withdrawn && revoked.len() == REVOKED_TOGETHER_MAX);
-            // Also where the list is full.
-            if full || (withdrawn && self.end(serial, RevocationReason::PrivilegeWithdrawn, moment).is_err())
-            {
-                return (revoked, Some(certified));
-            }
-            if withdrawn {
-                revoked.push(serial);
-            }
-        }
-        (revoked, None)
-    }
 }
 
 impl State {
     /// The names at and below a name that certificates bear, from one of them on, in the order of their keys.
-    fn certified(
+    pub(super) fn certified(
         &self,
         name: &DomainName,
         start: Option<&CertifiedName>,

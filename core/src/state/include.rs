@@ -7,8 +7,8 @@ use super::batch_tree::{BATCH_TREE_HEIGHT_MAX, Omitted};
 use super::execute::Moment;
 use super::perform::perform;
 use super::{
-    Action, BATCH_BYTES_MAX, BLOCK_BATCH_COUNT_MAX, BLOCK_OPERATION_COUNT_MAX, Batch, CheckedBatch, Draft,
-    Inadmissible, Member, Receipt, State,
+    Action, Attest, BATCH_BYTES_MAX, BLOCK_BATCH_COUNT_MAX, BLOCK_OPERATION_COUNT_MAX, Batch, CheckedBatch,
+    Draft, Inadmissible, Member, Receipt, State,
 };
 use crate::base::{Digest, Domain, Height, PublicKey};
 use crate::hypermesh::proof::Diligence;
@@ -223,7 +223,7 @@ impl Draft {
 impl Included {
     fn note(&mut self, action: &Action, receipt: Receipt) {
         self.operations += 1;
-        self.paid += usize::from(*action != Action::Attest);
+        self.paid += usize::from(*action != Action::Attest(Attest));
         self.receipts.push(receipt);
     }
 }

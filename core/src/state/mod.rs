@@ -26,7 +26,7 @@ mod grant;
 mod history;
 mod include;
 mod offence;
-mod operation;
+mod operations;
 mod overdue;
 mod payable;
 mod perform;
@@ -49,10 +49,10 @@ pub(crate) mod tests;
 
 pub use alias::ALIAS_SCAN_SETS_MAX;
 pub use announce::{
-    AnnounceService, AnnouncementFault, INSTANCE_ADDRESS_COUNT_MAX, INSTANCE_PRIORITY_MAX,
-    INSTANCE_TAG_BYTES_MAX, INSTANCE_TAG_COUNT_MAX, InstanceHealth, InstanceName, InvalidHealth,
-    InvalidServiceProtocol, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, Location, Offer, PROTOCOL_NAME_BYTES_MAX,
-    STOQ_PROTOCOL, ServiceProtocol, WithdrawService,
+    AnnouncementFault, INSTANCE_ADDRESS_COUNT_MAX, INSTANCE_PRIORITY_MAX, INSTANCE_TAG_BYTES_MAX,
+    INSTANCE_TAG_COUNT_MAX, InstanceHealth, InstanceName, InvalidHealth, InvalidServiceProtocol,
+    LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, Location, Offer, PROTOCOL_NAME_BYTES_MAX, STOQ_PROTOCOL,
+    ServiceProtocol,
 };
 pub use attendance::{ABSENT_AFTER_TURNS, PLAIN_TURN_PERIOD};
 pub use audit::AUDIT_MISSES_MAX;
@@ -66,19 +66,19 @@ pub use block::{
 pub use chain::{Changes, Draft, State};
 pub use compromise::{CompromisedKey, LEFT_STANDING_MAX, REVOKED_TOGETHER_MAX, SameKey};
 pub use execute::{BlockFault, Candidate, Executed, Inadmissible};
-pub use fee::listed_fee;
 pub use genesis::{
     GENESIS_BYTES_MAX, Genesis, GenesisAccount, GenesisFault, GenesisMember, GenesisName, GenesisValidator,
     LABEL_BYTES_MAX, REVERSE_ZONE_COUNT_MAX, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, ZONE_BYTES_MAX,
 };
-pub use grant::{CertifiedName, ENDED_NAME_COUNT_MAX, Grant, GrantLimits, RECLAIM_LOOKED_AT_MAX};
+pub use grant::{CertifiedName, Grant, GrantLimits};
 pub(crate) use grant::{RegisteredName, holding_of};
 pub use offence::{Offence, SIGNING_OFFENCE_COUNT_MAX};
-pub use operation::{
-    Action, Bond, CertificateProfile, CheckedOperation, IssueCertificate, LEAF_SECONDS_DEFAULT,
-    LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX, OPERATION_MS_LIFE_MAX, Operation, OperationBody,
-    OperationFault, OperationId, ReclaimName, RegisterName, RenewName, RevokeCertificate,
-    SERVICE_PORT_COUNT_MAX, SetRecords, TLSA_COUNT_MAX, Transfer, Unbond,
+pub use operations::{
+    Action, AnnounceService, Attest, Bond, CertificateProfile, CheckedOperation, ENDED_NAME_COUNT_MAX,
+    IssueCertificate, LEAF_SECONDS_DEFAULT, LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, OPERATION_BYTES_MAX,
+    OPERATION_MS_LIFE_MAX, OPERATIONS, Operation, OperationBody, OperationFault, OperationId, OperationKind,
+    RECLAIM_LOOKED_AT_MAX, ReclaimName, RegisterName, RenewName, RevokeCertificate, SERVICE_PORT_COUNT_MAX,
+    SetRecords, TLSA_COUNT_MAX, Transfer, Unbond, WithdrawService, listed_fee,
 };
 pub use payable::Unpaid;
 pub use receipt::{Effect, Outcome, Receipt, Refusal};

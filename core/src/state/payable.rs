@@ -63,12 +63,7 @@ impl State {
     #[must_use]
     pub fn cost(&self, operation: &CheckedOperation) -> u128 {
         let action = &operation.operation.body.action;
-        let moved = match action {
-            Action::Transfer(transfer) => transfer.amount,
-            Action::Bond(bond) => bond.amount,
-            _ => MicroCaesar::ZERO,
-        };
-        let parts = [self.fee(action, operation.bytes), self.rent(action), moved];
+        let parts = [self.fee(action, operation.bytes), action.rent(self), action.amount()];
         parts.into_iter().map(|part| u128::from(part.0)).sum()
     }
 
@@ -82,12 +77,12 @@ impl State {
         if self.get::<Receipt>(&operation.id).is_some() && !planted::is(Bug::FreeRetry) {
             return Err(Unpaid::Repeated);
         }
-        if body.action == Action::Attest && !(carrier.attests && carrier.member == body.owner) {
+        if matches!(body.action, Action::Attest(_)) && !(carrier.attests && carrier.member == body.owner) {
             return Err(Unpaid::Attestation);
         }
         out_of_time(body, moment.time)?;
         let amount = self.fee(&body.action, operation.bytes);
-        let asked = amount.checked_add(self.rent(&body.action)).unwrap_or(MicroCaesar(u64::MAX));
+        let asked = amount.checked_add(body.action.rent(self)).unwrap_or(MicroCaesar(u64::MAX));
         if asked > body.fee_max {
             return Err(Unpaid::Refused(Refusal::FeeMax { asked, fee_max: body.fee_max }));
         }

@@ -15,10 +15,9 @@
 //! less than that.
 
 use super::execute::Moment;
+use super::operations::Caller;
 use super::row::{NameOwner, Published};
-use super::{
-    CheckedOperation, Draft, Due, Effect, LEAF_SECONDS_MAX, Refusal, RenewName, Row, RowSource, State, get,
-};
+use super::{Draft, Due, Effect, LEAF_SECONDS_MAX, Refusal, Row, RowSource, State, get};
 use crate::base::{PublicKey, UnixMillis};
 use crate::caesar::{Movement, NAME_MS_AHEAD_MAX, NAME_MS_GRACE, NAME_MS_PERIOD, NAME_RENT, Place, Reason};
 use crate::trustchain::DomainName;
@@ -109,14 +108,14 @@ impl State {
 
 impl Draft {
     /// Takes the rent for a period of a name out of its payer's account.
-    pub(super) fn pay_rent(&mut self, operation: &CheckedOperation) -> Result<(), Refusal> {
-        let owner = operation.operation.body.owner;
+    pub(super) fn pay_rent(&mut self, caller: &Caller<'_>) -> Result<(), Refusal> {
+        let owner = caller.owner;
         let movement = Movement {
             source: Place::Account(owner),
             target: Place::Reserve,
             amount: NAME_RENT,
             reason: Reason::Rent,
-            operation: Some(operation.id.0),
+            operation: Some(caller.operation.0),
         };
         super::perform::pay(self, movement, owner)
     }
@@ -124,51 +123,19 @@ impl Draft {
     /// Gives a name directly below a zone to an owner for a period, if the rent is paid.
     pub(super) fn let_name(
         &mut self,
-        operation: &CheckedOperation,
+        caller: &Caller<'_>,
         (name, owner): (&DomainName, PublicKey),
         moment: Moment,
     ) -> Result<Effect, Refusal> {
-        self.pay_rent(operation)?;
+        self.pay_rent(caller)?;
         let expires = Some(self.until_freed(name, moment.time.plus(NAME_MS_PERIOD)));
-        let (since, registration) = (moment.height, operation.id);
+        let (since, registration) = (moment.height, caller.operation);
         self.put(name, &NameOwner { owner, since, expires, registration, grant: None });
         Ok(Effect::NameRegistered { expires })
     }
 
-    /// Pays for another period of a name.
-    pub(super) fn renew_name(
-        &mut self,
-        operation: &CheckedOperation,
-        renew: &RenewName,
-        moment: Moment,
-    ) -> Result<Effect, Refusal> {
-        let (name, owner) = (&renew.name, operation.operation.body.owner);
-        let row = self.state().get::<NameOwner>(name);
-        let row = row.ok_or_else(|| Refusal::NotRegistered { name: name.clone() })?;
-        if row.owner != owner {
-            return Err(Refusal::NotOwner { name: name.clone(), owner: row.owner });
-        }
-        let Some(paid_until) = row.expires else { return Err(Refusal::NoRent { name: name.clone() }) };
-        if let NameTerm::Freed { freed } = row.term(moment.time) {
-            return Err(Refusal::Lapsed { name: name.clone(), freed });
-        }
-        let expires = paid_until.plus(NAME_MS_PERIOD);
-        if expires.since(moment.time) > NAME_MS_AHEAD_MAX {
-            return Err(Refusal::PaidAhead { name: name.clone(), expires: paid_until });
-        }
-        self.pay_rent(operation)?;
-        self.remove::<Due>(&(paid_until, Due::NameLapsed(name.clone())));
-        self.remove::<Due>(&(paid_until.plus(NAME_MS_GRACE), Due::NameFreed(name.clone())));
-        if !row.term(moment.time).is_held() {
-            self.note_term_change(name);
-        }
-        let expires = self.until_freed(name, expires);
-        self.put(name, &NameOwner { expires: Some(expires), ..row });
-        Ok(Effect::NameRenewed { expires })
-    }
-
     /// Notes when a name that is paid for until `expires` lapses, and when it is to be cleared away.
-    fn until_freed(&mut self, name: &DomainName, expires: UnixMillis) -> UnixMillis {
+    pub(super) fn until_freed(&mut self, name: &DomainName, expires: UnixMillis) -> UnixMillis {
         self.schedule(expires, Due::NameLapsed(name.clone()));
         self.schedule(expires.plus(NAME_MS_GRACE), Due::NameFreed(name.clone()));
         expires

@@ -12,7 +12,7 @@
 
 use super::execute::Moment;
 use super::row::{RevocationListHead, Revoked, RootRevocationList, Row as _};
-use super::{Certificate, Draft, Due, Effect, Refusal, Revocation, RevokeCertificate, SameKey, State};
+use super::{Certificate, Draft, Due, Refusal, Revocation, State};
 use crate::base::{PublicKey, UnixMillis};
 use crate::planted::{self, Bug};
 use crate::trustchain::DomainName;
@@ -82,7 +82,7 @@ impl State {
 
     /// A certificate belongs to whoever asked for it. Names may have been given away since: whoever owns one that the
     /// certificate bears may revoke it too.
-    fn may_revoke(&self, certificate: &Certificate, who: PublicKey, at: UnixMillis) -> bool {
+    pub(super) fn may_revoke(&self, certificate: &Certificate, who: PublicKey, at: UnixMillis) -> bool {
         let owns = |name: &DomainName| self.owner_of(name, at) == Some(who);
         let may = certificate.owner == who || self.certified_names(&certificate.names).iter().any(owns);
         may || planted::is(Bug::RevocationByAnybody)
@@ -90,42 +90,6 @@ impl State {
 }
 
 impl Draft {
-    /// Revokes a certificate, for good. A repeat returns the revocation that stands. That its key is compromised can be
-    /// reported at any time.
-    pub(super) fn revoke(
-        &mut self,
-        who: PublicKey,
-        revoke: &RevokeCertificate,
-        moment: Moment,
-    ) -> Result<Effect, Refusal> {
-        let serial = revoke.serial_number;
-        let certificate = self.state().get::<Certificate>(&serial);
-        let certificate = certificate.ok_or(Refusal::NoCertificate { serial })?;
-        if !self.state().may_revoke(&certificate, who, moment.time) {
-            return Err(Refusal::NotCertificateOwner { serial, owner: certificate.owner });
-        }
-        let compromised = revoke.reason == RevocationReason::KeyCompromise;
-        if compromised && certificate.owner != who {
-            return Err(Refusal::KeyOfAnother { serial, owner: certificate.owner });
-        }
-        let not_after = certificate.not_after;
-        let has_ended = not_after.seconds() < moment.time.seconds();
-        let revocation = match certificate.revocation {
-            Some(revocation) => Some(revocation),
-            None if !has_ended => Some(self.end(serial, revoke.reason, moment)?),
-            None if compromised => None,
-            None => return Err(Refusal::CertificateExpired { serial, not_after }),
-        };
-        let same_key = match compromised {
-            true => self.report_key(serial, &certificate, moment),
-            false => SameKey::default(),
-        };
-        Ok(match revocation {
-            Some(revocation) => Effect::CertificateRevoked { serial, revocation, same_key },
-            None => Effect::KeyReported { serial, key: certificate.subject_key, same_key },
-        })
-    }
-
     /// Takes a certificate that holds still out of the zone and into the list.
     pub(super) fn end(
         &mut self,
@@ -208,8 +172,9 @@ impl Draft {
 mod tests {
     use super::*;
     use crate::hypermesh::committee::KeyPurpose;
+    use crate::state::operations::Rules as _;
     use crate::state::tests::kit::*;
-    use crate::state::{Outcome, Published, Unpaid};
+    use crate::state::{Effect, Outcome, Published, RevokeCertificate, SameKey, Unpaid};
     use crate::trustchain::ca::{RevocationReason, crl_der, take_apart_crl};
     use crate::trustchain::dns::{RecordSet, RecordType};
 
@@ -410,7 +375,7 @@ mod tests {
         let moment = Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
         let mut attempt = |serial| {
             let reason = RevocationReason::Unspecified;
-            draft.revoke(alice().public(), &RevokeCertificate { serial_number: serial, reason }, moment)
+            RevokeCertificate { serial_number: serial, reason }.perform(&mut draft, &caller(&alice()), moment)
         };
         assert!(matches!(attempt(serials[0]), Ok(Effect::CertificateRevoked { .. })));
         assert_eq!(attempt(serials[1]), Err(Refusal::RevocationListFull { entries: entries + 1 }));

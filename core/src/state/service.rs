@@ -8,13 +8,12 @@
 //! Records that somebody set by hand where these would stand are never replaced: the announcement is refused. And while
 //! instances stand there, nobody sets records there by hand.
 
-use super::execute::Moment;
 use super::row::{Instance, own_records_key};
 use super::{
-    AnnounceService, Draft, Due, Effect, InstanceHealth, InstanceName, Location, Offer, Refusal,
-    ServiceProtocol, State, WithdrawService,
+    AnnounceService, Draft, Due, InstanceHealth, InstanceName, Location, Offer, Refusal, ServiceProtocol,
+    State,
 };
-use crate::base::{PublicKey, UnixMillis};
+use crate::base::UnixMillis;
 use crate::caesar::NAME_MS_GRACE;
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{RECORDS_PER_SET_MAX, RecordData, RecordSet, RecordType, SvcbParameters};
@@ -79,7 +78,11 @@ impl State {
     }
 
     /// Refuses if what is announced, which was announced as `before`, finds no place among the records and instances.
-    fn require_place(&self, announce: &AnnounceService, before: Option<&Instance>) -> Result<(), Refusal> {
+    pub(super) fn require_place(
+        &self,
+        announce: &AnnounceService,
+        before: Option<&Instance>,
+    ) -> Result<(), Refusal> {
         let AnnounceService { instance: name, offer, .. } = announce;
         if before.is_none() {
             self.require_announceable(&name.srv(), RecordType::Srv)?;
@@ -113,64 +116,6 @@ impl State {
 }
 
 impl Draft {
-    /// Announces an instance, or renews it.
-    pub(super) fn announce(
-        &mut self,
-        owner: PublicKey,
-        announce: &AnnounceService,
-        moment: Moment,
-    ) -> Result<Effect, Refusal> {
-        let AnnounceService { instance: name, offer, lease_seconds } = announce;
-        self.state().require_owner(&name.full(), owner, moment.time)?;
-        if let Location::Addresses(_) = &offer.location {
-            self.state().require_owner(&name.host(), owner, moment.time)?;
-        }
-        self.end_leases_of(&name.service, moment.time);
-        let before = self.state().get::<Instance>(name);
-        let unchanged = before.as_ref().is_some_and(|before| before.offer == *offer);
-        if !unchanged {
-            self.state().require_place(announce, before.as_ref())?;
-        }
-        if let Some(before) = &before {
-            self.remove::<Due>(&(before.expires, Due::Lease(name.clone())));
-        }
-        let expires = moment.time.plus(u64::from(*lease_seconds) * 1000);
-        self.schedule(expires, Due::Lease(name.clone()));
-        let instance = Instance {
-            name: name.clone(),
-            owner,
-            offer: offer.clone(),
-            since: before.as_ref().map_or(moment.height, |before| before.since),
-            lease_seconds: *lease_seconds,
-            expires,
-        };
-        self.put(name, &instance);
-        if !unchanged {
-            self.publish_service(name, before.as_ref());
-        }
-        Ok(Effect::ServiceAnnounced { expires })
-    }
-
-    /// Takes an instance away, for who may announce it or the owner of its service.
-    pub(super) fn withdraw(
-        &mut self,
-        owner: PublicKey,
-        withdraw: &WithdrawService,
-        moment: Moment,
-    ) -> Result<Effect, Refusal> {
-        let (name, at) = (&withdraw.instance, moment.time);
-        let state = self.state();
-        let own = state.require_owner(&name.full(), owner, at);
-        own.or_else(|refusal| state.require_owner(&name.service, owner, at).map_err(|_| refusal))?;
-        self.end_leases_of(&name.service, at);
-        let absent = || Refusal::NoInstance { name: name.full() };
-        let instance = self.state().get::<Instance>(name).ok_or_else(absent)?;
-        self.remove::<Due>(&(instance.expires, Due::Lease(name.clone())));
-        self.remove::<Instance>(name);
-        self.publish_service(name, Some(&instance));
-        Ok(Effect::ServiceWithdrawn)
-    }
-
     /// Takes away the instances of a service whose leases are over, which more than a block can do may have put off.
     pub(super) fn end_leases_of(&mut self, service: &DomainName, at: UnixMillis) {
         let over = self.state().standing_instances(service).filter(|instance| instance.is_over(at));
@@ -190,7 +135,7 @@ impl Draft {
     }
 
     /// Writes the records that this instance has part in, as the instances of its service now are. `before` is what it was.
-    fn publish_service(&mut self, name: &InstanceName, before: Option<&Instance>) {
+    pub(super) fn publish_service(&mut self, name: &InstanceName, before: Option<&Instance>) {
         let all: Vec<Instance> = self.state().standing_instances(&name.service).collect();
         let serving = all.iter().filter(|one| one.serves(&name.protocol));
         self.publish_records(

@@ -14,11 +14,9 @@ use crate::moment;
 use crate::output::{Output, Warning};
 use clap::Subcommand;
 use history::HistoryArgs;
-use hypermesh_core::api::{
-    Balance, BalanceRequest, BondRequest, FeeSchedule, FeesRequest, TransferRequest, UnbondRequest,
-};
+use hypermesh_core::api::{Balance, BalanceRequest, FeeSchedule, FeesRequest, OperationRequest};
 use hypermesh_core::base::{MicroCaesar, PublicKey};
-use hypermesh_core::state::{Action, Bond, Effect, Outcome, Receipt, Transfer, Unbond};
+use hypermesh_core::state::{Action, Bond, Effect, IssueCertificate, Outcome, Receipt, Transfer, Unbond};
 use hypermesh_core::trust::{Answer, Funds, Question};
 use std::path::PathBuf;
 
@@ -91,7 +89,7 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
                 file::write(path, text.as_bytes(), Access::Public)?;
             }
             let own = if owner.is_none() {
-                LowBalance::of(balance.owner, balance.balance, fees.issue)
+                LowBalance::of(balance.owner, balance.balance, fees.of(&IssueCertificate::KIND))
             } else {
                 None
             };
@@ -104,14 +102,14 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
             let receipt = session(global, "waiting for the transfer to be decided", async |client| {
                 let action = Action::Transfer(Transfer { to, amount: amount.0 });
                 let operation = client.operation(action).await?;
-                done(client.call(&TransferRequest { operation }).await?)
+                done(client.call(&OperationRequest { operation }).await?)
             })?;
             output.print(&receipt, |receipt| format!("transferred {amount} to {to}, {}", settled(receipt)))
         }
         CaesarCommand::Bond { amount } => {
             let receipt = session(global, "waiting for the bond to be decided", async |client| {
                 let operation = client.operation(Action::Bond(Bond { amount: amount.0 })).await?;
-                done(client.call(&BondRequest { operation }).await?)
+                done(client.call(&OperationRequest { operation }).await?)
             })?;
             output.print(&receipt, |receipt| {
                 format!("bonded {amount}{}, {}", stake_text(receipt), settled(receipt))
@@ -120,7 +118,7 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
         CaesarCommand::Unbond { amount } => {
             let receipt = session(global, "waiting for the unbonding to be decided", async |client| {
                 let operation = client.operation(Action::Unbond(Unbond { amount: amount.0 })).await?;
-                done(client.call(&UnbondRequest { operation }).await?)
+                done(client.call(&OperationRequest { operation }).await?)
             })?;
             output.print(&receipt, |receipt| {
                 format!("unbonded {amount}{}, {}", stake_text(receipt), settled(receipt))
@@ -173,18 +171,8 @@ fn funds_text(network: &str, balance: &Balance, fees: &FeeSchedule) -> String {
     text.sample(name, &[network.clone(), owner], balance.balance.0);
     let name = "hypermesh_account_fee_microcaesar";
     text.family(name, Kind::Gauge, "what an operation costs at the present load, by `operation`");
-    let fees = [
-        ("issue", fees.issue),
-        ("revoke", fees.revoke),
-        ("register", fees.register),
-        ("renew", fees.renew),
-        ("reclaim", fees.reclaim),
-        ("announce", fees.announce),
-        ("records", fees.records),
-        ("transfer", fees.transfer),
-    ];
-    for (operation, fee) in fees {
-        text.sample(name, &[network.clone(), ("operation".to_owned(), operation.to_owned())], fee.0);
+    for kind in &fees.operations {
+        text.sample(name, &[network.clone(), ("operation".to_owned(), kind.operation.clone())], kind.fee.0);
     }
     text.into_string()
 }

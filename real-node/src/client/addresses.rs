@@ -7,7 +7,7 @@ use super::lookups::{Found, Lookups};
 use super::walk::{self, Target, Targets};
 use super::{MeshClient, bootstrap_targets, malformed};
 use crate::node_address::NodeAddress;
-use hypermesh_core::api::{AddressBook, AddressesRequest, Call, RESPONSE_BYTES_MAX};
+use hypermesh_core::api::{AddressBook, AddressesRequest, RESPONSE_BYTES_MAX};
 use hypermesh_core::base::{Mono, PublicKey, decode, encode};
 use hypermesh_core::state::{Genesis, GenesisValidator, VALIDATOR_COUNT_MAX};
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use super::MeshClient;
 use super::operation::{OPERATION_MS_LIFE, done};
 use crate::failure::{Exit, Failure};
-use hypermesh_core::api::{AnnounceServiceRequest, WithdrawServiceRequest};
+use hypermesh_core::api::OperationRequest;
 use hypermesh_core::state::{Action, AnnounceService, InstanceName, Receipt, WithdrawService};
 use std::pin::pin;
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl MeshClient {
         let life_ms = lease_ms.clamp(ANNOUNCEMENT_MS_LIFE_MIN, OPERATION_MS_LIFE);
         let action = Action::AnnounceService(announcement.clone());
         let operation = self.operation_within(action, life_ms).await?;
-        done(self.call(&AnnounceServiceRequest { operation }).await?)
+        done(self.call(&OperationRequest { operation }).await?)
     }
 
     /// Takes an instance of a service away.
@@ -51,7 +51,7 @@ impl MeshClient {
         let withdraw = WithdrawService { instance: instance.clone() };
         let action = Action::WithdrawService(withdraw);
         let operation = self.operation_within(action, ANNOUNCEMENT_MS_LIFE_MIN).await?;
-        done(self.call(&WithdrawServiceRequest { operation }).await?)
+        done(self.call(&OperationRequest { operation }).await?)
     }
 
     /// Announces an instance of a service and renews its lease until `serving` is done; then takes it away. `told` hears what

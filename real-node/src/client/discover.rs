@@ -5,7 +5,7 @@ use super::service::{FAILED_COUNT_MAX, FAILED_FOR, not_found};
 use super::walk::{self, Target};
 use super::{MeshClient, malformed};
 use crate::failure::{Exit, Failure};
-use hypermesh_core::api::{Call, DnsAnswer, DnsRequest, RESPONSE_BYTES_MAX};
+use hypermesh_core::api::{DnsAnswer, DnsRequest, RESPONSE_BYTES_MAX};
 use hypermesh_core::base::{Digest, Mono, decode, encode};
 use hypermesh_core::state::{GenesisValidator, SERVICES};
 use hypermesh_core::trustchain::DomainName;

@@ -7,7 +7,7 @@ use crate::bind_advice::unbound;
 use crate::data::SystemEntropy;
 use crate::failure::{Exit, Failure};
 use crate::node_address::NodeAddress;
-use hypermesh_core::api::{Call, GenesisRequest, NodeStatus, RESPONSE_BYTES_MAX, StatusRequest};
+use hypermesh_core::api::{GenesisRequest, NodeStatus, RESPONSE_BYTES_MAX, StatusRequest};
 use hypermesh_core::base::{Digest, PublicKey, SecretKey, decode, encode};
 use hypermesh_core::state::Genesis;
 use std::net::{Ipv6Addr, SocketAddrV6};

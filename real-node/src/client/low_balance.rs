@@ -4,6 +4,7 @@ use super::MeshClient;
 use crate::amount::Amount;
 use hypermesh_core::api::{BalanceRequest, FeesRequest};
 use hypermesh_core::base::{MicroCaesar, PublicKey};
+use hypermesh_core::state::IssueCertificate;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -39,7 +40,7 @@ impl MeshClient {
         let owner = self.secret().public();
         let asked = async {
             let balance = self.call(&BalanceRequest { owner }).await.ok()?.balance;
-            LowBalance::of(owner, balance, self.call(&FeesRequest {}).await.ok()?.issue)
+            LowBalance::of(owner, balance, self.call(&FeesRequest {}).await.ok()?.of(&IssueCertificate::KIND))
         };
         timeout(ASKED_WITHIN, asked).await.ok().flatten()
     }

@@ -148,7 +148,7 @@ impl MeshClient {
     /// # Errors
     /// If no node can answer in time, or the mesh refuses; the exit code tells which.
     pub async fn call<C: Call>(&self, request: &C) -> Result<C::Response, Failure> {
-        let method = C::METHOD;
+        let method = request.method();
         let what = (method.service, method.name);
         self.call_checked(what, &encode(request), |bytes| {
             decode(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))

@@ -4,7 +4,7 @@ use super::MeshClient;
 use crate::failure::{Exit, Failure};
 use crate::moment::now;
 use hypermesh_core::base::{MicroCaesar, UnixMillis};
-use hypermesh_core::caesar::{FEE_RATE_CEILING, FEE_RATE_FLOOR, NAME_RENT, at_rate};
+use hypermesh_core::caesar::{FEE_RATE_CEILING, FEE_RATE_FLOOR, at_rate};
 use hypermesh_core::state::{
     Action, OPERATION_MS_LIFE_MAX, Operation, OperationBody, Outcome, Receipt, listed_fee,
 };
@@ -31,12 +31,8 @@ const _: () = assert!(FEE_RATE_MAX_DEFAULT < FEE_RATE_CEILING);
 /// The most that is paid for an operation of so many bytes, rent included, where nobody says another limit.
 #[must_use]
 pub fn fee_max_default(action: &Action, bytes: usize) -> MicroCaesar {
-    let rent = match action {
-        Action::RegisterName(_) | Action::RenewName(_) => NAME_RENT,
-        _ => MicroCaesar::ZERO,
-    };
     let fee = at_rate(listed_fee(action, bytes), FEE_RATE_MAX_DEFAULT);
-    fee.checked_add(rent).unwrap_or(MicroCaesar(u64::MAX))
+    fee.checked_add(action.rent_max()).unwrap_or(MicroCaesar(u64::MAX))
 }
 
 impl MeshClient {

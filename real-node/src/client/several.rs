@@ -18,14 +18,12 @@ impl MeshClient {
         within: Duration,
     ) -> Vec<C::Response> {
         let until = Instant::now() + within.min(self.timeout);
-        let body = encode(request);
+        let (method, body) = (request.method(), encode(request));
         let mut calls = JoinSet::new();
         for validator in &self.genesis.validators {
             let peer = Peer { addr: self.address_of(validator), expect: Expect::Key(validator.member.key) };
             let (stoq, body, options) = (self.stoq.clone(), body.clone(), CallOptions::repeatable(within));
-            calls.spawn(
-                async move { stoq.call(&peer, C::METHOD.service, C::METHOD.name, body, options).await },
-            );
+            calls.spawn(async move { stoq.call(&peer, method.service, method.name, body, options).await });
         }
         let mut answers = Vec::new();
         while answers.len() < enough

@@ -14,7 +14,7 @@ use hypermesh_core::caesar::{
     Reason, STAKE_MINIMUM, TRANSFER_FEE,
 };
 use hypermesh_core::state::{
-    Account, Action, Block, Member, Operation, OperationId, Outcome, Receipt, State, SystemAction,
+    Account, Action, Attest, Block, Member, Operation, OperationId, Outcome, Receipt, State, SystemAction,
     SystemOperation, Unbonding,
 };
 use hypermesh_core::trustchain::DomainName;
@@ -140,7 +140,7 @@ fn once(
 /// What an operation costs by the list: its action, and each byte past a kilobyte. Attestations are free.
 fn price(operation: &Operation) -> u64 {
     match (&operation.body.action, encode(operation).len() as u64) {
-        (Action::Attest, _) => 0,
+        (Action::Attest(Attest), _) => 0,
         (action, bytes) => price_of(action) + bytes.saturating_sub(1024),
     }
 }
@@ -156,7 +156,7 @@ const fn price_of(action: &Action) -> u64 {
         Action::Transfer(_) => TRANSFER_FEE.0,
         Action::RevokeCertificate(_) => REVOKE_FEE.0,
         Action::Bond(_) | Action::Unbond(_) => BOND_FEE.0,
-        Action::Attest => 0,
+        Action::Attest(Attest) => 0,
     }
 }
 
@@ -268,7 +268,7 @@ impl Model {
                 self.shift(stake, unbonding, unbond.amount.0, Reason::Unbond, id)
             }
             // Nothing but the fee moves.
-            Action::Attest
+            Action::Attest(Attest)
             | Action::IssueCertificate(_)
             | Action::SetRecords(_)
             | Action::RevokeCertificate(_)
@@ -295,7 +295,7 @@ impl Model {
             Action::RenewName(_) => NAME_RENT.0,
             Action::RegisterName(_)
             | Action::ReclaimName(_)
-            | Action::Attest
+            | Action::Attest(Attest)
             | Action::IssueCertificate(_)
             | Action::SetRecords(_)
             | Action::Transfer(_)
@@ -324,7 +324,7 @@ impl Model {
     fn follow_load(&mut self, block: &Block) {
         let operations = block.body.batches.iter().flat_map(|batch| &batch.operations);
         let operations =
-            operations.filter(|operation| operation.body.action != Action::Attest).count() as u64;
+            operations.filter(|operation| operation.body.action != Action::Attest(Attest)).count() as u64;
         let by = |distance: u64| (self.rate * distance.min(self.target) / self.target / 8).max(1);
         self.rate = match operations.cmp(&self.target) {
             Ordering::Greater => (self.rate + by(operations - self.target)).min(FEE_RATE_CEILING),

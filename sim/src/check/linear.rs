@@ -16,7 +16,7 @@ use super::{Chain, Given, Violation};
 use crate::world::Place;
 use hypermesh_core::api::{Request, Response, Settlement};
 use hypermesh_core::base::{Height, Mono, PublicKey};
-use hypermesh_core::state::{Action, NameOwner, Operation, OperationId, Outcome, Receipt, State};
+use hypermesh_core::state::{Action, Attest, NameOwner, Operation, OperationId, Outcome, Receipt, State};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordSet, RecordType};
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ impl LinearCheck {
                 None
             }
             // What these write other checks hold against models of their own: certificates, services, ledger, policy.
-            Action::Attest
+            Action::Attest(Attest)
             | Action::IssueCertificate(_)
             | Action::RevokeCertificate(_)
             | Action::Transfer(_)
@@ -207,18 +207,7 @@ const fn height_of(response: &Response) -> Option<Height> {
         | Response::HypermeshHealth(health)
         | Response::CaesarHealth(health) => Some(health.height),
         // Writes: their receipts are looked at.
-        Response::IssueCertificate(_)
-        | Response::RevokeCertificate(_)
-        | Response::RegisterName(_)
-        | Response::RenewName(_)
-        | Response::ReclaimName(_)
-        | Response::SetRecords(_)
-        | Response::AnnounceService(_)
-        | Response::WithdrawService(_)
-        | Response::Transfer(_)
-        | Response::Bond(_)
-        | Response::Unbond(_)
-        | Response::ValidateBatch(_) => None,
+        Response::IssueCertificate(_) | Response::Operation(_) | Response::ValidateBatch(_) => None,
         // Of an earlier block, if one is named, or of the log: that grows is for the check `log`.
         Response::GetCertificate(_)
         | Response::GetRevocationList(_)
@@ -254,8 +243,8 @@ mod tests {
     use crate::check::Moment;
     use crate::check::kit::world_with;
     use crate::world::{World, announcement, name};
-    use hypermesh_core::api::Method;
-    use hypermesh_core::base::{Digest, MicroCaesar, encode};
+    use hypermesh_core::api::OperationRequest;
+    use hypermesh_core::base::{Digest, MicroCaesar};
     use hypermesh_core::state::SetRecords;
     use hypermesh_core::trustchain::dns::RecordData;
 
@@ -298,16 +287,16 @@ mod tests {
         // The owner asks anew with another time of expiry, so the request is not the very one that was answered.
         let mut check = LinearCheck::default();
         assert!(say(&mut check, &world, &request, response).unwrap_err().what.contains("receipt of"));
-        let Response::Transfer(receipt) = &responses[2] else { panic!("another response") };
+        let Response::Operation(receipt) = &responses[2] else { panic!("another response") };
         let chain = world.checks().chain();
         let block = chain.at(receipt.height).unwrap().block.clone().unwrap();
         let operation = block.body.batches[0].operations[0].clone();
-        let request = Request::Transfer(hypermesh_core::api::TransferRequest { operation });
+        let request = Request::Operation(OperationRequest { operation });
         check.on_request(Mono(0), &request);
         assert_eq!(say(&mut check, &world, &request, responses[2].clone()), Ok(()));
         let forged = Receipt { fee: MicroCaesar(9), ..receipt.clone() };
         assert!(
-            say(&mut check, &world, &request, Response::Transfer(forged))
+            say(&mut check, &world, &request, Response::Operation(forged))
                 .unwrap_err()
                 .what
                 .contains("did not")
@@ -357,8 +346,7 @@ mod tests {
     fn forged(response: &Response) -> Response {
         let Settlement::Receipts([receipt]) = response.settlement() else { panic!("another response") };
         let receipt = Receipt { fee: MicroCaesar(9), ..receipt.clone() };
-        let Method { service, name, .. } = response.method();
-        Response::decode(service, name, &encode(&receipt)).unwrap()
+        Response::Operation(receipt)
     }
 
     #[test]
@@ -382,7 +370,7 @@ mod tests {
     #[test]
     fn it_fires_when_a_register_does_not_hold_what_was_written_last() {
         let (world, responses) = world_with(requests);
-        let Response::SetRecords(receipt) = &responses[0] else { panic!("another response") };
+        let Response::Operation(receipt) = &responses[0] else { panic!("another response") };
         let (chain, mut check) = (world.checks().chain(), LinearCheck::default());
         assert_eq!(check.on_block(chain, receipt.height), Ok(()));
         let key = (name("www.demo.hypermesh"), RecordType::Aaaa);

@@ -6,7 +6,7 @@
 use super::{Chain, Violation};
 use hypermesh_core::base::{Height, UnixMillis};
 use hypermesh_core::state::{
-    Action, Instance, InstanceHealth, InstanceName, Offer, Outcome, ServiceProtocol, State,
+    Action, Attest, Instance, InstanceHealth, InstanceName, Offer, Outcome, ServiceProtocol, State,
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
@@ -51,7 +51,7 @@ impl ServicesCheck {
                     touched.insert(service_of(&withdraw.instance));
                 }
                 // No lease begins or ends by these.
-                Action::Attest
+                Action::Attest(Attest)
                 | Action::IssueCertificate(_)
                 | Action::RegisterName(_)
                 | Action::RenewName(_)
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn it_fires_when_an_instance_is_there_that_was_not_announced_or_callers_are_sent_elsewhere() {
         let (world, responses) = world_with(requests);
-        let Response::AnnounceService(receipt) = &responses[0] else { panic!("another response") };
+        let Response::Operation(receipt) = &responses[0] else { panic!("another response") };
         let (chain, mut check) = (world.checks().chain(), ServicesCheck::default());
         assert_eq!(check.on_block(chain, Height(receipt.height.0 - 1)), Ok(()));
         assert_eq!(check.on_block(chain, receipt.height), Ok(()));

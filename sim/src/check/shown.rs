@@ -42,15 +42,9 @@ impl<'a> Shown<'a> {
             Response::Prove(proof) => Self::Proof(proof),
             Response::GetRevocationList(list) => Self::RevocationList(list),
             Response::TrustBundle(bundle) => Self::Bundle(bundle),
-            Response::RevokeCertificate(_)
-            | Response::RegisterName(_)
-            | Response::RenewName(_)
-            | Response::ReclaimName(_)
+            Response::Operation(_)
             | Response::Name(_)
-            | Response::SetRecords(_)
             | Response::ListRecords(_)
-            | Response::AnnounceService(_)
-            | Response::WithdrawService(_)
             | Response::Service(_)
             | Response::SubscribeService(_)
             | Response::LogEntry(_)
@@ -66,9 +60,6 @@ impl<'a> Shown<'a> {
             | Response::Status(_)
             | Response::Trace(_)
             | Response::Balance(_)
-            | Response::Transfer(_)
-            | Response::Bond(_)
-            | Response::Unbond(_)
             | Response::Fees(_)
             | Response::Supply(_)
             | Response::Rewards(_)

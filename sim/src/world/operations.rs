@@ -1,11 +1,7 @@
 //! What owners ask of the mesh, signed as a real client signs it.
 
 use super::cast::identity;
-use hypermesh_core::api::{
-    AnnounceServiceRequest, BondRequest, IssueCertificateRequest, ReclaimNameRequest, RegisterNameRequest,
-    RenewNameRequest, Request, RevokeCertificateRequest, SetRecordsRequest, TransferRequest, UnbondRequest,
-    WithdrawServiceRequest,
-};
+use hypermesh_core::api::{IssueCertificateRequest, OperationRequest, Request};
 use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::state::{
     Action, AnnounceService, Bond, CertificateProfile, GrantLimits, InstanceHealth, InstanceName,
@@ -105,9 +101,7 @@ impl Owner {
     #[must_use]
     pub fn revoke(&self, nonce: u64, serial_number: SerialNumber, reason: RevocationReason) -> Request {
         let action = Action::RevokeCertificate(RevokeCertificate { serial_number, reason });
-        Request::RevokeCertificate(RevokeCertificateRequest {
-            operation: self.body(nonce, action).sign(&self.key),
-        })
+        Request::Operation(OperationRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// Registers a name for an owner.
@@ -120,67 +114,63 @@ impl Owner {
     #[must_use]
     pub fn grant(&self, nonce: u64, name: DomainName, owner: PublicKey, limits: GrantLimits) -> Request {
         let action = Action::RegisterName(RegisterName { name, owner, limits });
-        Request::RegisterName(RegisterNameRequest { operation: self.body(nonce, action).sign(&self.key) })
+        Request::Operation(OperationRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// Takes back a name that was granted.
     #[must_use]
     pub fn reclaim(&self, nonce: u64, name: DomainName) -> Request {
         let action = Action::ReclaimName(ReclaimName { name, start: None });
-        Request::ReclaimName(ReclaimNameRequest { operation: self.body(nonce, action).sign(&self.key) })
+        Request::Operation(OperationRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// Sets records.
     #[must_use]
     pub fn set(&self, nonce: u64, records: SetRecords) -> Request {
         let operation = self.body(nonce, Action::SetRecords(records)).sign(&self.key);
-        Request::SetRecords(SetRecordsRequest { operation })
+        Request::Operation(OperationRequest { operation })
     }
 
     /// Announces an instance of a service, or renews it.
     #[must_use]
     pub fn announce(&self, nonce: u64, announcement: AnnounceService) -> Request {
         let action = Action::AnnounceService(announcement);
-        Request::AnnounceService(AnnounceServiceRequest {
-            operation: self.body(nonce, action).sign(&self.key),
-        })
+        Request::Operation(OperationRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// Takes an instance of a service away.
     #[must_use]
     pub fn withdraw(&self, nonce: u64, instance: InstanceName) -> Request {
         let action = Action::WithdrawService(WithdrawService { instance });
-        Request::WithdrawService(WithdrawServiceRequest {
-            operation: self.body(nonce, action).sign(&self.key),
-        })
+        Request::Operation(OperationRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// Moves an amount.
     #[must_use]
     pub fn transfer(&self, nonce: u64, to: PublicKey, amount: MicroCaesar) -> Request {
         let action = Action::Transfer(Transfer { to, amount });
-        Request::Transfer(TransferRequest { operation: self.body(nonce, action).sign(&self.key) })
+        Request::Operation(OperationRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// Pays for a name for another period.
     #[must_use]
     pub fn renew(&self, nonce: u64, name: DomainName) -> Request {
         let action = Action::RenewName(RenewName { name });
-        Request::RenewName(RenewNameRequest { operation: self.body(nonce, action).sign(&self.key) })
+        Request::Operation(OperationRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// Puts an amount at stake.
     #[must_use]
     pub fn bond(&self, nonce: u64, amount: MicroCaesar) -> Request {
         let action = Action::Bond(Bond { amount });
-        Request::Bond(BondRequest { operation: self.body(nonce, action).sign(&self.key) })
+        Request::Operation(OperationRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// Takes an amount out of the stake.
     #[must_use]
     pub fn unbond(&self, nonce: u64, amount: MicroCaesar) -> Request {
         let action = Action::Unbond(Unbond { amount });
-        Request::Unbond(UnbondRequest { operation: self.body(nonce, action).sign(&self.key) })
+        Request::Operation(OperationRequest { operation: self.body(nonce, action).sign(&self.key) })
     }
 
     /// The same owner, whose operations may wait only so long.

@@ -4,7 +4,7 @@
 //! depends on it: what is not in a block a second later, the node orders over its own links.
 
 use crate::{CallOptions, Client, Expect, Links, Peer};
-use hypermesh_core::api::{Call as _, ConsensusRequirements, TraceId, ValidateBatchRequest, View};
+use hypermesh_core::api::{ConsensusRequirements, TraceId, ValidateBatchRequest, View};
 use hypermesh_core::base::encode;
 use hypermesh_core::state::Batch;
 use hypermesh_core::trustchain::dns::{RecordData, RecordType, resolve};

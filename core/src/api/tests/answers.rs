@@ -362,7 +362,7 @@ fn balances_fees_and_names_are_told() {
     assert_eq!(balance(pauper().public()).balance, MicroCaesar(0));
     let Ok(Response::Fees(fees)) = answer(&mesh, &Request::Fees(FeesRequest {})) else { panic!() };
     assert_eq!(u128::from(fees.supply.0), mesh.state.supply());
-    assert_eq!((fees.rate, fees.issue), (fees.rate_floor, ISSUE_FEE));
+    assert_eq!((fees.rate, fees.of(&IssueCertificate::KIND)), (fees.rate_floor, ISSUE_FEE));
     let Ok(Response::Supply(supply)) = answer(&mesh, &Request::Supply(SupplyRequest {})) else { panic!() };
     assert!(supply.conserved);
     let sum = supply.accounts.0 + supply.stakes.0 + supply.unbonding.0 + supply.reserve.0;
@@ -412,10 +412,10 @@ fn a_service_lists_its_own_methods() {
     assert_eq!(
         names,
         [
-            "balance",
             "transfer",
             "bond",
             "unbond",
+            "balance",
             "fees",
             "supply",
             "rewards",

@@ -13,9 +13,11 @@ use crate::base::{
 };
 use crate::caesar::{HistoryHead, HistoryPage, Holder, ISSUE_FEE};
 use crate::hypermesh::proof::{ProofKind, SpaceProof, Statement, TimeProof};
+use crate::state::tests::encoding::actions;
 use crate::state::tests::kit::*;
 use crate::state::{
-    Batch, Certificate, ConsensusProof, Instance, Member, Operation, RecordKey, SERVICES, batch_root,
+    Attest, Batch, Certificate, ConsensusProof, Instance, IssueCertificate, Member, OPERATIONS, Operation,
+    OperationKind, RecordKey, SERVICES, batch_root,
 };
 use crate::trust::Question;
 use crate::trust::tests::{certified, signed_with};
@@ -65,21 +67,14 @@ fn requests() -> Vec<Request> {
         limit: 5,
     };
     let dns = DnsRequest { name: name("given.demo.hypermesh"), record_type: RecordType::Aaaa };
-    vec![
-        Request::IssueCertificate(IssueCertificateRequest { operation: operation.clone() }),
+    let others = vec![
+        Request::IssueCertificate(IssueCertificateRequest { operation }),
         Request::GetCertificate(CertificateRequestBySerial { serial_number: serial() }),
         Request::ValidateCertificate(ValidateCertificateRequest { certificate_der: vec![1, 2, 3] }),
         Request::ListCertificates(list),
-        Request::RevokeCertificate(RevokeCertificateRequest { operation: operation.clone() }),
         Request::GetRevocationList(RevocationListRequest { at_least: Some(3) }),
         Request::TrustBundle(TrustBundleRequest {}),
-        Request::RegisterName(RegisterNameRequest { operation: operation.clone() }),
-        Request::RenewName(RenewNameRequest { operation: operation.clone() }),
-        Request::ReclaimName(ReclaimNameRequest { operation: operation.clone() }),
         Request::Name(NameRequest { name: name("given.demo.hypermesh") }),
-        Request::SetRecords(SetRecordsRequest { operation: operation.clone() }),
-        Request::AnnounceService(AnnounceServiceRequest { operation: operation.clone() }),
-        Request::WithdrawService(WithdrawServiceRequest { operation: operation.clone() }),
         Request::Service(ServiceRequest { name: name("given.demo.hypermesh") }),
         Request::SubscribeService(SubscribeServiceRequest { name: name("given.demo.hypermesh") }),
         Request::ResolveDns(dns),
@@ -113,9 +108,6 @@ fn requests() -> Vec<Request> {
         Request::HypermeshMetrics(HypermeshMetricsRequest {}),
         Request::HypermeshMethods(HypermeshMethodsRequest {}),
         Request::Balance(BalanceRequest { owner }),
-        Request::Transfer(TransferRequest { operation: operation.clone() }),
-        Request::Bond(BondRequest { operation: operation.clone() }),
-        Request::Unbond(UnbondRequest { operation }),
         Request::Fees(FeesRequest {}),
         Request::Supply(SupplyRequest {}),
         Request::Rewards(RewardsRequest {}),
@@ -128,7 +120,20 @@ fn requests() -> Vec<Request> {
         Request::CaesarHealth(CaesarHealthRequest {}),
         Request::CaesarMetrics(CaesarMetricsRequest {}),
         Request::CaesarMethods(CaesarMethodsRequest {}),
-    ]
+    ];
+    [submissions(), others].concat()
+}
+
+/// A request for every method that submits operations of a kind, in the order of their tags.
+fn submissions() -> Vec<Request> {
+    let mut mesh = Mesh::new();
+    let kinds = OPERATIONS.iter().filter(|kind| kind.service.is_some());
+    let of = |kind: &OperationKind| {
+        let found = actions().into_iter().map(|(_, action)| action).find(|action| action.kind() == *kind);
+        found.expect("there is an action of every kind")
+    };
+    let operations = kinds.map(|kind| mesh.operation(&alice(), of(kind)));
+    operations.map(|operation| Request::Operation(OperationRequest { operation })).collect()
 }
 
 fn status() -> NodeStatus {
@@ -173,16 +178,41 @@ fn answer(mesh: &Mesh, request: &Request) -> Result<Response, ApiFault> {
 
 #[test]
 fn a_request_that_brings_an_operation_says_which() {
-    let (operation, mut brought) = (operation(), 0);
-    let bytes = encode(&operation);
+    let mut operations = vec![operation()];
+    operations.extend(submissions().iter().flat_map(|request| request.operations()).cloned());
     for request in requests() {
         // A batch brings many, and is told by its member.
         let batch = matches!(request, Request::ValidateBatch(_));
-        let brings = !batch && request.encode().windows(bytes.len()).any(|window| window == bytes);
-        assert_eq!(request.operation(), brings.then_some(&operation), "{:?}", request.method());
-        brought += usize::from(brings);
+        let encoded = request.encode();
+        let brings = |operation: &&Operation| {
+            let bytes = encode(*operation);
+            !batch && encoded.windows(bytes.len()).any(|window| window == bytes)
+        };
+        assert_eq!(request.operation(), operations.iter().find(brings), "{:?}", request.method());
     }
-    assert!(brought > 1, "the requests above bring it");
+    let brought = requests().iter().filter(|request| request.operation().is_some()).count();
+    assert_eq!(brought, submissions().len() + 1, "and the one to issue a certificate");
+}
+
+#[test]
+fn a_method_takes_operations_of_its_kind_alone() {
+    for request in submissions() {
+        let Method { service, name, .. } = request.method();
+        for other in submissions() {
+            let decoded = Request::decode(service, name, &other.encode());
+            match other == request {
+                true => assert_eq!(decoded, Ok(other)),
+                false => {
+                    assert!(decoded.unwrap_err().message.contains("this method takes those to"), "{name}")
+                }
+            }
+        }
+        let attestation = OperationRequest { operation: Mesh::new().operation(&alice(), Attest.into()) };
+        assert!(Request::decode(service, name, &encode(&attestation)).is_err(), "{name}");
+    }
+    for (tag, kind) in OPERATIONS.iter().enumerate() {
+        assert_eq!(usize::from(kind.tag), tag, "{kind:?}");
+    }
 }
 
 #[test]
@@ -331,7 +361,7 @@ fn responses() -> Vec<(Method, Response)> {
     let by_hand = |request: &Request| match request {
         Request::IssueCertificate(_) => Response::IssueCertificate(issued.clone()),
         Request::GetCertificate(_) => Response::GetCertificate(issued.clone()),
-        Request::RevokeCertificate(_) => Response::RevokeCertificate(receipt.clone()),
+        Request::Operation(_) => Response::Operation(receipt.clone()),
         Request::GetRevocationList(_) => Response::GetRevocationList(PublishedList {
             number: 3,
             this_update: BEGIN,
@@ -341,21 +371,12 @@ fn responses() -> Vec<(Method, Response)> {
             root_crl_der: vec![4, 5],
         }),
         Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),
-        Request::RegisterName(_) => Response::RegisterName(receipt.clone()),
-        Request::RenewName(_) => Response::RenewName(receipt.clone()),
-        Request::ReclaimName(_) => Response::ReclaimName(receipt.clone()),
-        Request::SetRecords(_) => Response::SetRecords(receipt.clone()),
-        Request::AnnounceService(_) => Response::AnnounceService(receipt.clone()),
-        Request::WithdrawService(_) => Response::WithdrawService(receipt.clone()),
         Request::SubscribeService(_) => Response::SubscribeService(ServiceState {
             name: name("given.demo.hypermesh"),
             instances: vec![Instance::into(announced())],
             height: Height(3),
             time: BEGIN,
         }),
-        Request::Transfer(_) => Response::Transfer(receipt.clone()),
-        Request::Bond(_) => Response::Bond(receipt.clone()),
-        Request::Unbond(_) => Response::Unbond(receipt.clone()),
         Request::History(request) => {
             let own = mesh.movements[0].of(request.holder, Height(0));
             let movements = own.map(|(_, entry)| entry).collect();
@@ -435,9 +456,9 @@ fn a_response_of_every_method_travels_and_comes_back() {
 fn a_call_picks_its_own_response() {
     let response = answer(&Mesh::new(), &Request::Fees(FeesRequest {})).unwrap();
     let fees = <FeesRequest as Call>::response(response.clone()).unwrap();
-    assert_eq!(fees.issue, ISSUE_FEE);
+    assert_eq!(fees.of(&IssueCertificate::KIND), ISSUE_FEE);
     assert_eq!(<BalanceRequest as Call>::response(response), None);
-    assert_eq!(<FeesRequest as Call>::METHOD.response, "FeeSchedule");
+    assert_eq!(FeesRequest::METHOD.response, "FeeSchedule");
 }
 
 #[test]
@@ -448,17 +469,20 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
     assert_eq!(
         left,
         [
-            "issue_certificate",
-            "get_certificate",
-            "revoke_certificate",
-            "get_crl",
-            "trust_bundle",
             "register_name",
-            "renew_name",
-            "reclaim_name",
             "set_records",
+            "transfer",
+            "revoke_certificate",
+            "bond",
+            "unbond",
+            "renew_name",
             "announce_service",
             "withdraw_service",
+            "reclaim_name",
+            "issue_certificate",
+            "get_certificate",
+            "get_crl",
+            "trust_bundle",
             "subscribe_service",
             "log_checkpoint",
             "log_entry",
@@ -467,9 +491,6 @@ fn what_only_a_node_can_answer_a_view_leaves_to_it() {
             "consensus/header",
             "consensus/subscribe_blocks",
             "trace",
-            "transfer",
-            "bond",
-            "unbond",
             "history",
             "movements",
         ]

@@ -14,7 +14,7 @@ fn missed(mesh: &Mesh, member: &SecretKey) -> u32 {
 /// Lets a beacon end for which the last validator has put its ticket on chain.
 fn end_beacon(mesh: &mut Mesh) {
     let diligent = mesh.validators[3].clone();
-    let attest = mesh.operation(&diligent, Action::Attest);
+    let attest = mesh.operation(&diligent, Action::Attest(Attest));
     let batch = mesh.checked(mesh.batch(&diligent, vec![attest]));
     mesh.advance_with_what_pays(Candidate { batches: vec![batch], ..mesh.candidate() });
     mesh.pass(mesh.genesis.profile.beacon_ms_period());
@@ -55,7 +55,7 @@ fn a_suspended_members_batches_are_not_taken_until_it_attests() {
     let member = mesh.validators[1].clone();
     (0..AUDIT_MISSES_MAX).for_each(|_| end_beacon(&mut mesh));
     let paid = mesh.operation(&alice(), transfer(&bob(), 5));
-    let attest = mesh.operation(&member, Action::Attest);
+    let attest = mesh.operation(&member, Action::Attest(Attest));
     let time = mesh.state.time().plus(1000);
     let admit = |mesh: &Mesh, operations| {
         let batch = mesh.batch(&member, operations);
@@ -80,7 +80,7 @@ fn a_suspended_validator_earns_nothing_and_what_it_would_have_had_stays_in_the_r
     let (lazy, diligent) = (mesh.validators[1].clone(), mesh.validators[0].clone());
     for _ in 0..AUDIT_MISSES_MAX {
         for member in mesh.validators.clone().iter().filter(|member| member.public() != lazy.public()) {
-            let attest = mesh.operation(member, Action::Attest);
+            let attest = mesh.operation(member, Action::Attest(Attest));
             let batch = mesh.checked(mesh.batch(member, vec![attest]));
             mesh.advance(Candidate { batches: vec![batch], ..mesh.candidate() });
         }
@@ -98,7 +98,7 @@ fn a_suspended_validator_earns_nothing_and_what_it_would_have_had_stays_in_the_r
     };
     assert_eq!(paid(&mesh, &lazy), MicroCaesar(0));
     assert!(paid(&mesh, &diligent) > MicroCaesar(0));
-    let batch = mesh.batch(&lazy, vec![mesh.clone().operation(&lazy, Action::Attest)]);
+    let batch = mesh.batch(&lazy, vec![mesh.clone().operation(&lazy, Action::Attest(Attest))]);
     let batch = mesh.checked(batch);
     mesh.advance(Candidate { batches: vec![batch], ..mesh.candidate() });
     mesh.pass(1000);

@@ -283,7 +283,7 @@ fn a_block_holds_64_batches_and_not_one_more() {
     let batches: Vec<_> = members
         .iter()
         .map(|member| {
-            let operation = mesh.operation(member, Action::Attest);
+            let operation = mesh.operation(member, Action::Attest(Attest));
             mesh.checked(mesh.batch(member, vec![operation]))
         })
         .collect();

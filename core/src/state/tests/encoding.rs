@@ -39,7 +39,7 @@ fn body(action: Action) -> OperationBody {
     }
 }
 
-fn actions() -> Vec<(&'static str, Action)> {
+pub(crate) fn actions() -> Vec<(&'static str, Action)> {
     let issue = IssueCertificate {
         csr: vec![0x30, 0x03, 1, 2, 3],
         profile: CertificateProfile::Endpoint,
@@ -47,7 +47,7 @@ fn actions() -> Vec<(&'static str, Action)> {
         services: vec![HTTPS, ServicePort { port: 853, protocol: Protocol::Udp }],
     };
     vec![
-        ("attest", Action::Attest),
+        ("attest", Action::Attest(Attest)),
         ("issue", Action::IssueCertificate(issue)),
         ("register", register("a.demo.hypermesh", &bob())),
         ("set records", set("a.demo.hypermesh", vec![RecordData::Txt(vec!["x".into()])])),

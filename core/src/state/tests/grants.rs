@@ -2,6 +2,7 @@
 
 use super::kit::*;
 use crate::base::{SecretKey, UnixMillis};
+use crate::state::operations::Rules as _;
 use crate::state::*;
 use crate::trustchain::ca::{RevocationReason, SerialNumber};
 use crate::trustchain::dns::{RecordData, RecordSet, RecordType};
@@ -303,7 +304,7 @@ fn a_full_list_revokes_nothing_and_says_where_to_go_on() {
     draft.put(&(), &RevocationListHead { entries, ..head });
     let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
     let action = ReclaimName { name: name(HOST), start: None };
-    let effect = draft.reclaim(alice().public(), &action, moment).unwrap();
+    let effect = action.perform(&mut draft, &caller(&alice()), moment).unwrap();
     let rest = Some(CertifiedName { name: name(HOST), serial });
     let previous = Some(bob().public());
     assert_eq!(effect, Effect::NameReclaimed { previous, revoked: vec![], rest });
@@ -325,7 +326,7 @@ fn as_many_names_of_certificates_as_allowed_are_looked_at_and_one_more_is_left()
         }
         let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
         let action = ReclaimName { name: name(HOST), start: None };
-        let effect = draft.reclaim(alice().public(), &action, moment).unwrap();
+        let effect = action.perform(&mut draft, &caller(&alice()), moment).unwrap();
         let Effect::NameReclaimed { revoked, rest, .. } = effect else { panic!("{effect:?}") };
         let all = count < RECLAIM_LOOKED_AT_MAX;
         assert_eq!((revoked.len(), rest.is_none()), (usize::from(all), all));
@@ -345,7 +346,7 @@ fn names_below_one_that_was_taken_back_hold_nothing_though_their_rows_are_left()
     let time = mesh.state.time().plus(1);
     let moment = execute::Moment { height: mesh.state.height().next(), time };
     let action = ReclaimName { name: name(HOST), start: None };
-    draft.reclaim(alice().public(), &action, moment).unwrap();
+    action.perform(&mut draft, &caller(&alice()), moment).unwrap();
     let state = draft.state();
     let rows = state.rows::<NameOwner>(Vec::new()).filter(|(_, row)| row.grant.is_some()).count();
     assert_eq!(rows, 1, "as many as allowed are cleared away");
@@ -472,7 +473,7 @@ fn the_owner_of_the_name_in_a_spiffe_id_may_revoke_what_bears_it() {
     draft.put(&name(HOST), &given);
     let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
     let asked = RevokeCertificate { serial_number: serial, reason: RevocationReason::Superseded };
-    assert!(draft.revoke(alice().public(), &asked, moment).is_ok());
+    assert!(asked.perform(&mut draft, &caller(&alice()), moment).is_ok());
 }
 
 #[test]

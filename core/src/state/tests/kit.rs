@@ -11,6 +11,7 @@ use crate::hypermesh::committee::{
 use crate::hypermesh::ordering::{CommitCertificate, CommitSignature, Round, Vote, VoteKind};
 use crate::hypermesh::proof::{Plot, Plotter, Statement, plot_key, prove_set, prove_ticket};
 use crate::hypermesh::reveal_link;
+use crate::state::operations::Caller;
 use crate::state::*;
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{RecordData, RecordSet, RecordType};
@@ -417,7 +418,7 @@ impl Mesh {
             self.pass(Profile::Sim.beacon_ms_period());
         }
         if self.state.get::<Member>(&member.public()).unwrap().is_suspended() {
-            let operation = self.operation(member, Action::Attest);
+            let operation = self.operation(member, Action::Attest(Attest));
             let batch = self.checked(self.batch(member, vec![operation]));
             self.advance(Candidate { batches: vec![batch], ..self.candidate() });
         }
@@ -547,4 +548,10 @@ pub(crate) fn only(state: &State, time: UnixMillis, operations: &[Operation]) ->
 pub(crate) fn record_sets(mesh: &Mesh, at: &DomainName) -> impl Iterator<Item = RecordSet> {
     let types = mesh.state.record_types(at);
     types.filter_map(|record_type| mesh.state.get::<RecordSet>(&(at.clone(), record_type)))
+}
+
+/// An owner as the caller of some operation.
+pub(in crate::state) fn caller(owner: &SecretKey) -> Caller<'static> {
+    let operation = OperationId(Digest([7; 32]));
+    Caller { owner: owner.public(), operation, request: None }
 }

@@ -6,7 +6,7 @@ mod attendance;
 mod audits;
 mod blocks;
 mod certificates;
-mod encoding;
+pub(crate) mod encoding;
 mod fees;
 mod fields;
 mod genesis;

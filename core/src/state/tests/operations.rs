@@ -142,9 +142,9 @@ fn what_its_owner_cannot_pay_for_is_in_no_block_and_leaves_no_trace() {
 fn an_attestation_is_free_once_in_a_batch_of_its_owners_that_carries_a_ticket() {
     let mut mesh = Mesh::new();
     let carrier = mesh.validators[0].clone();
-    let others = mesh.operation(&mesh.member.clone(), Action::Attest);
+    let others = mesh.operation(&mesh.member.clone(), Action::Attest(Attest));
     assert_eq!(mesh.carry(vec![others]), [], "another's");
-    let [first, second] = [(); 2].map(|()| mesh.operation(&carrier, Action::Attest));
+    let [first, second] = [(); 2].map(|()| mesh.operation(&carrier, Action::Attest(Attest)));
     let receipts = mesh.carry(vec![first.clone(), second.clone()]);
     assert_eq!(
         receipts.iter().map(|receipt| receipt.operation).collect::<Vec<_>>(),
@@ -153,7 +153,7 @@ fn an_attestation_is_free_once_in_a_batch_of_its_owners_that_carries_a_ticket() 
     );
     assert_eq!(mesh.state.beacon().operations, 0, "what is free is no load");
     assert_eq!(mesh.carry(vec![second]), [], "the ticket stands");
-    let batch = mesh.batch(&carrier, vec![mesh.clone().operation(&carrier, Action::Attest)]);
+    let batch = mesh.batch(&carrier, vec![mesh.clone().operation(&carrier, Action::Attest(Attest))]);
     let refused = mesh.state.admit(&mesh.checked(batch), mesh.candidate().time, Diligence::StopAtFirst);
     assert!(matches!(refused, Err(Inadmissible::Unpaid { reason: Unpaid::Attestation, .. })), "{refused:?}");
 }
@@ -293,7 +293,7 @@ fn all_but_the_fee_can_be_moved_and_not_one_more() {
 fn a_members_attestation_is_free() {
     let mut mesh = Mesh::new();
     let member = mesh.member.clone();
-    let attestation = mesh.operation(&member, Action::Attest);
+    let attestation = mesh.operation(&member, Action::Attest(Attest));
     let receipt = mesh.carry_by(&member, vec![attestation]).remove(0);
     assert_eq!((receipt.fee, receipt.outcome), (MicroCaesar::ZERO, Outcome::Done(Effect::Attested)));
     assert_eq!(balance(&mesh, &member), MicroCaesar::ZERO);
@@ -507,7 +507,7 @@ proptest! {
                     Wish::Withdraw(number) => {
                         withdraw(&instance(&alloc::format!("n{number}.demo.hypermesh"), "east"))
                     }
-                    Wish::Attest => Action::Attest,
+                    Wish::Attest => Action::Attest(Attest),
                 };
                 mesh.operation(&people[who], action)
             }).collect();

@@ -16,7 +16,7 @@ const PERIOD: u64 = Profile::Sim.beacon_ms_period();
 const DEADLINE: u64 = Profile::Sim.ticket_ms_deadline();
 
 fn attest(mesh: &mut Mesh, member: &SecretKey) -> Operation {
-    mesh.operation(member, Action::Attest)
+    mesh.operation(member, Action::Attest(Attest))
 }
 
 // --- tickets ---

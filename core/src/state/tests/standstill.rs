@@ -22,7 +22,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 fn ready(mut mesh: Mesh) -> Mesh {
     let carrier = mesh.validators[0].clone();
     mesh.await_ticket_time(&carrier);
-    let operation = mesh.operation(&carrier, Action::Attest);
+    let operation = mesh.operation(&carrier, Action::Attest(Attest));
     let batch = mesh.checked(mesh.batch(&carrier, vec![operation]));
     mesh.advance_with_what_pays(Candidate { batches: vec![batch], ..mesh.candidate() });
     mesh
@@ -281,7 +281,7 @@ fn a_ticket_that_comes_after_a_standstill_is_late_and_one_that_stood_before_it_a
     let mut mesh = ready(Mesh::active());
     let late = mesh.validators[1].clone();
     let time = mesh.state.time().plus(DAY_MS);
-    let operation = mesh.operation_until(&late, Action::Attest, time.plus(1000));
+    let operation = mesh.operation_until(&late, Action::Attest(Attest), time.plus(1000));
     let batch = mesh.checked(mesh.batch(&late, vec![operation]));
     let admitted = mesh.state.admit(&batch, time, crate::hypermesh::proof::Diligence::NameAll);
     assert!(matches!(admitted, Err(Inadmissible::Proofs(_))), "{admitted:?}");

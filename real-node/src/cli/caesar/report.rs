@@ -54,7 +54,7 @@ fn rewards_text(rewards: &Rewards) -> String {
     text
 }
 
-fn rows(rows: &[(&str, MicroCaesar)]) -> String {
+fn rows<T: std::fmt::Display>(rows: &[(T, MicroCaesar)]) -> String {
     rows.iter().map(|(what, amount)| format!("{what:<28} {:>28}\n", Amount(*amount).to_string())).collect()
 }
 
@@ -78,17 +78,9 @@ fn fees_text(fees: &FeeSchedule) -> String {
         times(fees.rate_ceiling),
         fees.target_operations
     );
-    load + &rows(&[
-        ("issuing a certificate", fees.issue),
-        ("revoking a certificate", fees.revoke),
-        ("registering a name", fees.register),
-        ("renewing a name", fees.renew),
-        ("taking back a granted name", fees.reclaim),
-        ("announcing a service, or renewing its lease", fees.announce),
-        ("rent of a name, a year", fees.rent),
-        ("setting records", fees.records),
-        ("a transfer", fees.transfer),
-        ("bonding or unbonding", fees.bond),
-        ("each byte past those that these cover", fees.byte),
-    ])
+    let mut lines: Vec<(String, MicroCaesar)> =
+        fees.operations.iter().map(|kind| (kind.operation.replace('_', " "), kind.fee)).collect();
+    lines.push(("rent of a name, a year".to_owned(), fees.rent));
+    lines.push(("each byte past those that these cover".to_owned(), fees.byte));
+    load + &rows(&lines)
 }

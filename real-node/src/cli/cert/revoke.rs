@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
-use hypermesh_core::api::{RevocationListRequest, RevokeCertificateRequest};
+use hypermesh_core::api::{OperationRequest, RevocationListRequest};
 use hypermesh_core::base::{Height, MicroCaesar};
 use hypermesh_core::state::{Action, Effect, Outcome, Receipt, Revocation, RevokeCertificate, SameKey};
 use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
@@ -87,7 +87,7 @@ pub(super) async fn ask(
 ) -> Result<RevokedReport, Failure> {
     let action = Action::RevokeCertificate(RevokeCertificate { serial_number, reason });
     let operation = client.operation(action).await?;
-    let receipt = done(client.call(&RevokeCertificateRequest { operation }).await?)?;
+    let receipt = done(client.call(&OperationRequest { operation }).await?)?;
     let Receipt { outcome, height, fee, .. } = receipt;
     match outcome {
         Outcome::Done(Effect::CertificateRevoked { serial, revocation, same_key })

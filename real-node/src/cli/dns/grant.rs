@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::output::Output;
 use clap::Args;
-use hypermesh_core::api::{NameState, ReclaimNameRequest, RegisterNameRequest};
+use hypermesh_core::api::{NameState, OperationRequest};
 use hypermesh_core::base::{Height, MicroCaesar, PublicKey, UnixMillis};
 use hypermesh_core::state::{
     Action, CertifiedName, Effect, GrantLimits, Outcome, Receipt, ReclaimName, RegisterName,
@@ -68,7 +68,7 @@ pub(super) fn register(args: &RegisterArgs, global: &Global, output: Output) -> 
         let owner = args.owner.unwrap_or(client.secret().public());
         let action = Action::RegisterName(RegisterName { name: name.clone(), owner, limits });
         let operation = client.operation(action).await?;
-        done(client.call(&RegisterNameRequest { operation }).await?)
+        done(client.call(&OperationRequest { operation }).await?)
     })?;
     let granted = limits.until.map(|until| format!(", granted until {}", moment::text(until)));
     let granted = granted.unwrap_or_default();
@@ -84,7 +84,7 @@ pub(super) fn reclaim(name: DomainName, global: &Global, output: Output) -> Resu
             let start = report.as_ref().and_then(|report| report.rest.clone());
             let action = Action::ReclaimName(ReclaimName { name: name.clone(), start: start.clone() });
             let operation = client.operation(action).await?;
-            let receipt = done(client.call(&ReclaimNameRequest { operation }).await?)?;
+            let receipt = done(client.call(&OperationRequest { operation }).await?)?;
             let next = join(report.take(), &name, receipt)?;
             // The list is full if nothing was revoked and the same one is left.
             if next.rest.is_none() || (next.operations > 1 && next.rest == start) {

@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::output::Output;
 use clap::Subcommand;
-use hypermesh_core::api::{NameState, RenewNameRequest};
+use hypermesh_core::api::{NameState, OperationRequest};
 use hypermesh_core::caesar::NAME_RENT;
 use hypermesh_core::state::{Action, Effect, Outcome, Receipt, RenewName};
 use hypermesh_core::trust::{Answer, Question};
@@ -89,7 +89,7 @@ fn renew(name: DomainName, global: &Global, output: Output) -> Result<(), Failur
     let receipt = session(global, "waiting for the name to be renewed", async |client| {
         let action = Action::RenewName(RenewName { name: name.clone() });
         let operation = client.operation(action).await?;
-        done(client.call(&RenewNameRequest { operation }).await?)
+        done(client.call(&OperationRequest { operation }).await?)
     })?;
     output.print(&receipt, |receipt| {
         format!("renewed {}{}, {}", name.both_ways(), paid_until(receipt), settled(receipt))

@@ -6,7 +6,7 @@ use crate::client::{done, session};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use clap::Args;
-use hypermesh_core::api::SetRecordsRequest;
+use hypermesh_core::api::OperationRequest;
 use hypermesh_core::state::{Action, SetRecords};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
@@ -43,7 +43,7 @@ pub(super) fn run(args: SetArgs, global: &Global, output: Output) -> Result<(), 
     let receipt = session(global, "waiting for the records to be set", async |client| {
         let action = Action::SetRecords(SetRecords { name: name.clone(), record_type, records });
         let operation = client.operation(action).await?;
-        done(client.call(&SetRecordsRequest { operation }).await?)
+        done(client.call(&OperationRequest { operation }).await?)
     })?;
     let what = if remove { "removed" } else { "set" };
     output.print(&receipt, |receipt| {

@@ -5,7 +5,7 @@ use super::names::{GRACE_MS, Name, PERIOD_MS, is_within};
 use super::services::Announced;
 use crate::check::ledger::Means;
 use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar, UnixMillis};
-use hypermesh_core::state::{Action, Effect, Operation, RegisterName};
+use hypermesh_core::state::{Action, Attest, Effect, Operation, RegisterName};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{CertificateRequest, SerialNumber};
 use hypermesh_core::trustchain::dns::RecordType;
@@ -22,7 +22,7 @@ impl Model {
     ) -> Option<Effect> {
         let (owner, (height, time)) = (operation.body.owner, moment);
         Some(match &operation.body.action {
-            Action::Attest => Effect::Attested,
+            Action::Attest(Attest) => Effect::Attested,
             Action::IssueCertificate(issue) => {
                 let leaf = self.leaf(issue, request?, owner, moment)?;
                 let serial = SerialNumber::from_operation(&operation.id().0);

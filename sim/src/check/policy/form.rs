@@ -5,7 +5,7 @@
 
 use hypermesh_core::base::encode;
 use hypermesh_core::state::{
-    Action, AnnounceService, InstanceName, IssueCertificate, Location, Operation, SetRecords,
+    Action, AnnounceService, Attest, InstanceName, IssueCertificate, Location, Operation, SetRecords,
 };
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{CertificateRequest, SubjectNames};
@@ -39,9 +39,10 @@ pub(super) fn check(operation: &Operation) -> Result<Option<CertificateRequest>,
     require(bytes <= OPERATION_BYTES_MAX, || format!("it has {bytes} bytes"))?;
     let above_zero = |amount: u64| require(amount > 0, || "its amount is zero".to_string()).map(|()| None);
     match &operation.body.action {
-        Action::Attest | Action::RevokeCertificate(_) | Action::RenewName(_) | Action::ReclaimName(_) => {
-            Ok(None)
-        }
+        Action::Attest(Attest)
+        | Action::RevokeCertificate(_)
+        | Action::RenewName(_)
+        | Action::ReclaimName(_) => Ok(None),
         Action::IssueCertificate(issue) => check_certificate(issue).map(Some),
         Action::RegisterName(register) => check_script(&register.name).map(|()| None),
         Action::SetRecords(set) => check_records(set).map(|()| None),

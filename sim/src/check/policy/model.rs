@@ -8,7 +8,7 @@ use super::root_list::RootList;
 use super::services::{Instances, instances_of};
 use crate::check::ledger::Means;
 use hypermesh_core::base::{Digest, Height, PublicKey, UnixMillis};
-use hypermesh_core::state::{Action, Due, InstanceName, Member, Operation, OperationId, State};
+use hypermesh_core::state::{Action, Attest, Due, InstanceName, Member, Operation, OperationId, State};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{CertificateRequest, SerialNumber};
 use hypermesh_core::trustchain::dns::RecordType;
@@ -140,7 +140,7 @@ impl Model {
         let left = means.account.saturating_sub(means.fee);
         let funds = |needed: u64| (needed > left).then_some(Reason::Funds);
         match action {
-            Action::Attest => self.against_member(owner),
+            Action::Attest(Attest) => self.against_member(owner),
             Action::IssueCertificate(issue) => request.map_or_else(
                 || Reasons::from([Reason::Unfit]),
                 |request| self.against_issuing(issue, request, owner, time),

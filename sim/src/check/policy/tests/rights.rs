@@ -6,7 +6,8 @@ use crate::check::policy::names::{GRACE_MS, PERIOD_MS};
 use crate::world::{Subject, announcement, name};
 use hypermesh_core::base::{Digest, MicroCaesar};
 use hypermesh_core::state::{
-    Action, GrantLimits, InstanceHealth, LEAF_SECONDS_DEFAULT, Location, Protocol, ServicePort, SetRecords,
+    Action, Attest, GrantLimits, InstanceHealth, LEAF_SECONDS_DEFAULT, Location, Protocol, ServicePort,
+    SetRecords,
 };
 use hypermesh_core::trustchain::ca::{RevocationReason, SerialNumber};
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
@@ -374,7 +375,7 @@ fn only_members_attest_and_have_a_stake() {
     let scene = Scene::new();
     let client = scene.client();
     let attest = |owner: &Owner| {
-        let operation = owner.body(1, Action::Attest).sign(&owner.key);
+        let operation = owner.body(1, Action::Attest(Attest)).sign(&owner.key);
         scene.model.against(&operation, None, RICH, scene.time).paid
     };
     assert_eq!(attest(&client), only(Reason::NotMember));
