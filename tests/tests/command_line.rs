@@ -83,13 +83,18 @@ fn certificates(desk: &Desk) {
     desk.fail(&["cert", "issue", "x.demo.hypermesh", "--out", "api"], 3, "--force");
     desk.fail(&["cert", "issue", "--csr", "web.csr", "--out", "api"], 3, "--force");
     assert_eq!(desk.read("api/key.pem"), key);
-    desk.fail(&["cert", "issue", "x.other.hypermesh", "--out", "x"], 5, "belongs to");
     desk.fail(
         &["--context", "absent.toml", "cert", "issue", "x.demo.hypermesh", "--out", "x"],
         3,
         "absent.toml",
     );
-    assert!(!desk.path("x").exists(), "no key is left of what was refused");
+    assert!(!desk.path("x").exists(), "no key is left where nothing was sent");
+    // One node's refusal proves nothing: the key stays until that of another name is forced.
+    desk.fail(&["cert", "issue", "x.other.hypermesh", "--out", "x"], 5, "belongs to");
+    let begun = desk.read("x/.hypermesh/1/key.pem");
+    desk.fail(&["--context", "absent.toml", "cert", "renew", "x"], 3, "absent.toml");
+    desk.fail(&["cert", "issue", "x.demo.hypermesh", "--out", "x"], 3, "--force");
+    assert_eq!(desk.read("x/.hypermesh/1/key.pem"), begun);
     desk.fail(
         &["cert", "issue", "x.demo.hypermesh", "--out", "x", "--lifetime", "4m"],
         2,
@@ -103,7 +108,7 @@ fn certificates(desk: &Desk) {
     desk.fail(&["cert", "show", &format!("01{}", "0".repeat(30))], 6, "");
     desk.fail(&["caesar", "transfer", &"0".repeat(64), "0"], 2, "");
     let json = r#"{"error":{"kind":"refused","exit":5,"message":"#;
-    desk.fail(&["cert", "issue", "x.other.hypermesh", "--out", "x", "--json"], 5, json);
+    desk.fail(&["cert", "issue", "x.other.hypermesh", "--out", "x", "--force", "--json"], 5, json);
     let json = r#"{"error":{"kind":"usage","exit":2,"message":"#;
     desk.fail(&["cert", "issue", "--json"], 2, json);
     desk.fail(&["cert", "issue", "--csr", "web.key", "--out", "x"], 3, "web.key");

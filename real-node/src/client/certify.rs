@@ -67,13 +67,16 @@ impl MeshClient {
         self.certified_as(issued, &request).await
     }
 
-    /// The certificate that an operation got, verified.
+    /// The certificate with this serial number, verified to be what is asked for here.
     ///
     /// # Errors
-    /// As [`Self::certify_host`]; with [`Exit::NotFound`] if it got none.
-    pub async fn certified(&self, operation: &Operation) -> Result<Certified, Failure> {
-        let request = request_in(operation)?;
-        let serial_number = SerialNumber::from_operation(&operation.id().0);
+    /// As [`Self::certify_host`]; with [`Exit::NotFound`] if the node that was asked knows of none, which proves nothing.
+    pub async fn certified(
+        &self,
+        serial_number: SerialNumber,
+        issue: &IssueCertificate,
+    ) -> Result<Certified, Failure> {
+        let request = request_of_csr(&issue.csr)?;
         let issued = self.call(&CertificateRequestBySerial { serial_number }).await?;
         self.certified_as(issued, &request).await
     }
@@ -115,7 +118,11 @@ fn request_in(operation: &Operation) -> Result<CertificateRequest, Failure> {
     let Action::IssueCertificate(issue) = &operation.body.action else {
         return Err(Failure::new(Exit::Input, "the operation asks for no certificate"));
     };
-    CertificateRequest::from_csr(&issue.csr).map_err(|fault| Failure::new(Exit::Input, fault))
+    request_of_csr(&issue.csr)
+}
+
+fn request_of_csr(csr: &[u8]) -> Result<CertificateRequest, Failure> {
+    CertificateRequest::from_csr(csr).map_err(|fault| Failure::new(Exit::Input, fault))
 }
 
 /// The proof that came with a certificate, once both hold and are of what was asked for.

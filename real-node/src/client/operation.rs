@@ -67,6 +67,12 @@ impl MeshClient {
 }
 
 impl MeshClient {
+    /// Whether a mesh may still take this operation: not if it has expired, and not if it expires too late, because it was signed
+    /// by a clock that was ahead.
+    pub(crate) async fn is_sendable(&self, operation: &Operation) -> bool {
+        is_sendable(operation.body.expires, self.signing_time().await)
+    }
+
     /// The time that operations are signed at: this machine's clock, or the time of the newest block where that is ahead of
     /// it, because validators' clocks were. Only a proved block's time counts: a node could otherwise make up a later one,
     /// and keep an operation that it refuses until it holds. Without a proof the clock alone counts.
@@ -82,6 +88,10 @@ impl MeshClient {
         };
         signing_time(now(), proved)
     }
+}
+
+fn is_sendable(expires: UnixMillis, at: UnixMillis) -> bool {
+    expires > at && expires.since(at) <= OPERATION_MS_LIFE_MAX
 }
 
 /// The later of this machine's clock and a proved block time.
@@ -146,6 +156,14 @@ mod tests {
         };
         let counted = body.signed_bytes();
         assert_eq!(OperationBody { fee_max: MicroCaesar(u64::MAX), ..body }.sign(&secret).bytes(), counted);
+    }
+
+    #[test]
+    fn what_has_expired_is_not_sent_again_nor_what_expires_later_than_any_mesh_takes() {
+        let at = UnixMillis(1_800_000_000_000);
+        assert!(!is_sendable(at, at) && is_sendable(at.plus(1), at));
+        assert!(is_sendable(at.plus(OPERATION_MS_LIFE_MAX), at));
+        assert!(!is_sendable(at.plus(OPERATION_MS_LIFE_MAX + 1), at));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::super::Global;
 use super::super::proof::unasked;
 use super::revoke;
+use super::sent::SentOperation;
 use crate::client::{Certified, MeshClient, runtime, session};
 use crate::failure::{Exit, Failure};
 use crate::moment;
@@ -19,12 +20,17 @@ pub(super) trait Authority {
     /// When and why a certificate was revoked, with proof: who lies must not be able to make an owner give up a key.
     fn revocation(&self, serial_number: SerialNumber) -> Result<Option<Revocation>, Failure>;
 
-    /// Has a certificate issued, and verifies what comes. `note` is called with the operation before it is sent: one that was
-    /// noted earlier is gone on with.
+    /// Whether it is proved of all these that they got no certificate, and never will. Who lies must not be able to make an owner
+    /// delete a key that is certified.
+    fn are_never_done(&self, sent: &[SentOperation]) -> Result<bool, Failure>;
+
+    /// Has a certificate issued, and verifies what comes. `note` is called with the operation before it is sent: those that were
+    /// noted earlier are gone on with, of which `last` is the last.
     fn certify(
         &self,
         issue: IssueCertificate,
-        earlier: Option<&Operation>,
+        sent: &[SentOperation],
+        last: Option<&Operation>,
         note: &mut dyn FnMut(&Operation) -> Result<(), Failure>,
     ) -> Result<IssuedFiles, Failure>;
 
@@ -75,15 +81,37 @@ impl Authority for Mesh<'_> {
         Ok(row.and_then(|row| row.revocation))
     }
 
+    fn are_never_done(&self, sent: &[SentOperation]) -> Result<bool, Failure> {
+        session(self.0, "asking whether a certificate was issued", async |client| {
+            SentOperation::require_same_mesh(sent, client.genesis().hash())?;
+            for sent in sent {
+                let question = Question::Certificate { serial_number: sent.serial_number };
+                let proved = client.prove(&question).await?.proved;
+                let Answer::Certificate(row) = proved.answer else { return Err(unasked()) };
+                if !sent.is_never_done(row.as_ref(), proved.time) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
     fn certify(
         &self,
         issue: IssueCertificate,
-        earlier: Option<&Operation>,
+        sent: &[SentOperation],
+        last: Option<&Operation>,
         note: &mut dyn FnMut(&Operation) -> Result<(), Failure>,
     ) -> Result<IssuedFiles, Failure> {
         let certified = session(self.0, "waiting for the certificate", async |client| {
-            if let Some(certified) = certified_earlier(client, earlier).await? {
+            SentOperation::require_same_mesh(sent, client.genesis().hash())?;
+            if let Some(certified) = certified_earlier(client, &issue, sent).await? {
                 return Ok(certified);
+            }
+            if let Some(last) = last
+                && client.is_sendable(last).await
+            {
+                return client.certify_operation(last).await;
             }
             let operation = client.operation(Action::IssueCertificate(issue)).await?;
             note(&operation)?;
@@ -113,21 +141,19 @@ impl Authority for Mesh<'_> {
     }
 }
 
-/// The certificate of an operation that an interrupted command sent, or was about to: it is asked for, and if there is none
-/// the operation is sent again, as long as it may still happen. The mesh does it once.
+/// The certificate that operations of interrupted commands got, if a node knows of one: the last is the likeliest.
 async fn certified_earlier(
     client: &MeshClient,
-    earlier: Option<&Operation>,
+    issue: &IssueCertificate,
+    sent: &[SentOperation],
 ) -> Result<Option<Certified>, Failure> {
-    let Some(operation) = earlier else { return Ok(None) };
-    match client.certified(operation).await {
-        Err(failure) if failure.exit == Exit::NotFound => {}
-        found => return found.map(Some),
+    for sent in sent.iter().rev() {
+        match client.certified(sent.serial_number, issue).await {
+            Err(failure) if failure.exit == Exit::NotFound => {}
+            found => return found.map(Some),
+        }
     }
-    match operation.body.expires > moment::now() {
-        true => client.certify_operation(operation).await.map(Some),
-        false => Ok(None),
-    }
+    Ok(None)
 }
 
 fn files(certified: Certified) -> Result<IssuedFiles, Failure> {

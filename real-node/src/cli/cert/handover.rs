@@ -51,10 +51,11 @@ impl Handover<'_> {
             None => match self.certify(&mut pending) {
                 Ok(issued) => issued,
                 Err(NotCertified { failure, is_final }) => {
-                    if is_final {
-                        // The mesh's refusal is told rather than a disk's.
-                        drop(self.writer.discard(&pending));
+                    if !is_final {
+                        return Err(self.kept(&pending, &failure));
                     }
+                    // Why it failed is told rather than a disk's fault.
+                    drop(self.writer.discard(&pending));
                     return Err(failure);
                 }
             },
@@ -88,6 +89,42 @@ impl Handover<'_> {
         Ok(HandedOver { issued: self.here(issued), replaces, usable_from: None })
     }
 
+    /// Gives up a generation that is not gone on with, once it is proved that nothing of it will be missed.
+    pub(super) fn give_up(&self, pending: &Pending, advice: &str) -> Result<(), Failure> {
+        let sent = pending.state.sent();
+        let is_unused = match sent.is_empty() {
+            true => true,
+            false => self.authority.are_never_done(&sent).map_err(|failure| {
+                let message =
+                    format!("whether {} may be given up: {failure}\n{advice}", pending.path().display());
+                Failure::new(failure.exit, message)
+            })?,
+        };
+        if is_unused {
+            return self.writer.drop_pending(pending);
+        }
+        let expires = sent.iter().map(|sent| sent.expires).max().unwrap_or(UnixMillis(0));
+        let message = format!(
+            "{} holds what was begun for {}, and the key there is certified, or may yet be, until block time {}: {advice}",
+            pending.path().display(),
+            pending.request.names,
+            moment::text(expires)
+        );
+        Err(Failure::new(Exit::Input, message))
+    }
+
+    /// A failure after which the generation stays, and what to do about that.
+    fn kept(&self, pending: &Pending, failure: &Failure) -> Failure {
+        let folder = self.writer.folder().path("");
+        let message = format!(
+            "{failure}\nthe certificate may be issued all the same: what was begun stays in {}, with the key if it was made here. \
+             `cert renew {}` goes on with it; `cert issue --force` gives it up",
+            pending.path().display(),
+            folder.display()
+        );
+        Failure::new(failure.exit, message)
+    }
+
     /// That the certificate before is not revoked. What the mesh refuses is not tried again: it must not stand in the way of the
     /// next renewal.
     fn not_superseded(&self, serial_number: SerialNumber, failure: &Failure) -> Failure {
@@ -108,39 +145,46 @@ impl Handover<'_> {
     }
 
     /// Has the mesh certify it, and writes what comes.
+    ///
+    /// That it failed is final only where nothing was ever sent. A refusal is not: a node gives one that lies, that has too much to
+    /// do, or that does not know yet what is committed; and a second command may fail before it reaches the mesh.
     fn certify(&self, pending: &mut Pending) -> Result<IssuedReport, NotCertified> {
-        let before_asking = |failure| NotCertified { failure, is_final: true };
-        let after_asking = |failure| NotCertified { failure, is_final: false };
-        let renewal = pending.renewal().map_err(before_asking)?;
-        let services = renewal.services().map_err(before_asking)?;
-        let publishes = !services.is_empty() && !pending.request.names.dns().is_empty();
-        let issue = IssueCertificate {
-            csr: pending.csr.clone(),
-            profile: CertificateProfile::default(),
-            lifetime_seconds: renewal.lifetime_seconds,
-            services,
-        };
-        let earlier = pending.state.operation.clone();
-        let mut is_asked = earlier.is_some();
-        let given = self.authority.certify(issue, earlier.as_ref(), &mut |operation| {
-            pending.state.operation = Some(operation.clone());
-            self.writer.note(pending)?;
-            is_asked = true;
-            Ok(())
-        });
-        let files = given.map_err(|failure| {
-            // Where no answer came, or none that holds, the mesh may have certified it all the same.
-            let is_refused = matches!(failure.exit, Exit::Refused | Exit::Input);
-            NotCertified { is_final: !is_asked || is_refused, failure }
-        })?;
+        let mut may_be_sent = pending.state.operation.is_some();
+        let issue = issue_of(pending).map_err(|failure| NotCertified { is_final: !may_be_sent, failure })?;
+        let publishes = !issue.services.is_empty() && !pending.request.names.dns().is_empty();
+        let given = self.ask(issue, pending, &mut may_be_sent);
+        let files = given.map_err(|failure| NotCertified { is_final: !may_be_sent, failure })?;
         let report = self.report(pending, &files);
         let now = self.authority.now();
         let old_is_good = pending.state.replaces.is_some_and(|old| !old.is_revoked && old.not_after > now);
         let waits = pending.state.new_key && publishes && old_is_good;
         pending.state.usable_from = if waits { now.plus(LEAD_MS) } else { now };
         pending.state.issued = Some(report.clone());
-        self.writer.complete(pending, &with_names(&files)).map_err(after_asking)?;
+        let written = self.writer.complete(pending, &with_names(&files));
+        written.map_err(|failure| NotCertified { failure, is_final: false })?;
         Ok(report)
+    }
+
+    /// Asks the mesh, by an operation that is noted before it is sent.
+    fn ask(
+        &self,
+        issue: IssueCertificate,
+        pending: &mut Pending,
+        may_be_sent: &mut bool,
+    ) -> Result<IssuedFiles, Failure> {
+        if pending.state.is_full() {
+            // What may be forgotten is asked for only now: where it cannot be proved, there is no room.
+            pending.state.earlier.retain(|sent| {
+                !self.authority.are_never_done(std::slice::from_ref(sent)).is_ok_and(|is_never| is_never)
+            });
+        }
+        let (sent, last) = (pending.state.sent(), pending.state.operation.clone());
+        self.authority.certify(issue, &sent, last.as_ref(), &mut |operation| {
+            pending.state.note(operation)?;
+            self.writer.note(pending)?;
+            *may_be_sent = true;
+            Ok(())
+        })
     }
 
     fn report(&self, pending: &Pending, files: &IssuedFiles) -> IssuedReport {
@@ -181,8 +225,19 @@ impl Handover<'_> {
 /// Why a generation is not certified.
 struct NotCertified {
     failure: Failure,
-    /// Whether it is certain that it never will be.
+    /// Whether nothing was ever sent: then it is certain that it never will be.
     is_final: bool,
+}
+
+/// What the mesh is asked for.
+fn issue_of(pending: &Pending) -> Result<IssueCertificate, Failure> {
+    let renewal = pending.renewal()?;
+    Ok(IssueCertificate {
+        csr: pending.csr.clone(),
+        profile: CertificateProfile::default(),
+        lifetime_seconds: renewal.lifetime_seconds,
+        services: renewal.services()?,
+    })
 }
 
 fn with_names(files: &IssuedFiles) -> [(&'static str, String); 5] {

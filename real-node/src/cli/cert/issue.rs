@@ -50,7 +50,8 @@ pub struct IssueArgs {
     /// The kind of key to make
     #[arg(long, value_enum, default_value_t = KeyType::P256, conflicts_with = "csr")]
     pub key_type: KeyType,
-    /// Replace files of another certificate, and make a new key
+    /// Replace files of another certificate, make a new key, and give up a renewal or an issue that was begun here and is not
+    /// finished, whether or not the mesh may have issued a certificate for it
     #[arg(long)]
     pub force: bool,
 }
@@ -135,7 +136,7 @@ pub(super) fn issued(
         if wanted.continues(&earlier, args)? {
             return handover.finish(earlier).map(|done| done.issued);
         }
-        handover.writer.drop_pending(&earlier)?;
+        abandon(&handover, &earlier, args, place.output)?;
     }
     let pending = wanted.begin(&handover.writer, args);
     match pending {
@@ -146,6 +147,29 @@ pub(super) fn issued(
             Err(failure)
         }
     }
+}
+
+/// Gives up what an earlier command began for something else.
+fn abandon(
+    handover: &Handover<'_>,
+    earlier: &Pending,
+    args: &IssueArgs,
+    output: Output,
+) -> Result<(), Failure> {
+    if !args.force {
+        let advice = format!(
+            "`cert renew {}` finishes it, and cert issue with --force gives it up",
+            handover.writer.folder().path("").display()
+        );
+        return handover.give_up(earlier, &advice);
+    }
+    for sent in earlier.state.sent() {
+        output.tell(format_args!(
+            "what was begun for {} is given up, with its key: if the mesh issued certificate {} for it, cert revoke revokes that",
+            earlier.request.names, sent.serial_number
+        ));
+    }
+    handover.writer.drop_pending(earlier)
 }
 
 /// What was typed.
@@ -243,13 +267,7 @@ impl Wanted {
             key_pem: self.key_pem.as_ref().map(|key| key.as_str()),
             csr: &self.csr,
             renewal: &Renewal { lifetime_seconds: args.lifetime, ports },
-            state: PendingState {
-                new_key: self.is_new_key,
-                replaces: None,
-                operation: None,
-                issued: None,
-                usable_from: UnixMillis(0),
-            },
+            state: PendingState::begun(self.is_new_key, None),
         })
     }
 }

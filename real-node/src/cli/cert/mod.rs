@@ -11,6 +11,7 @@ mod needs_renewal;
 mod renew;
 mod request_file;
 mod revoke;
+mod sent;
 mod show;
 mod status;
 mod subject;

@@ -97,9 +97,10 @@ pub(super) fn renewed(
             return Ok(RenewedReport::of(done));
         }
     }
-    // With the same key nothing is lost but a fee: whoever wants a new one may have given the old one up.
-    let is_of_use = |begun: &Pending| (begun.state.new_key || !args.new_key) && !is_stale(begun, authority);
-    if let Some(stale) = pending.take_if(|begun| !is_of_use(begun)) {
+    if let Some(useless) = pending.take_if(|begun| !is_of_use(begun, args, handover.writer.folder())) {
+        abandon(&handover, &useless)?;
+    }
+    if let Some(stale) = pending.take_if(|begun| is_stale(begun, authority)) {
         handover.writer.drop_pending(&stale)?;
     }
     let pending = match pending {
@@ -122,6 +123,27 @@ pub(super) fn renewed(
 /// Whether the certificate in use needs renewal itself.
 fn is_due(writer: &FolderWriter<'_>, authority: &dyn Authority) -> Result<bool, Failure> {
     Ok(writer.folder().certificate()?.validity.renewal_due() <= authority.now())
+}
+
+/// Whether what waits is what is asked for: whoever wants a new key may have given the old one up, and whoever put the files of
+/// another certificate in place wants that one.
+fn is_of_use(begun: &Pending, args: &RenewArgs, folder: &Folder) -> bool {
+    let is_for_others = begun.state.replaces.is_some()
+        && folder.certificate().is_ok_and(|in_use| match in_use.role {
+            CertificateRole::Leaf(names) => names != begun.request.names,
+            _ => true,
+        });
+    (begun.state.new_key || !args.new_key) && !is_for_others
+}
+
+/// Gives up what waits and is not what is asked for. Where its key is in use too, nothing is lost but a fee.
+fn abandon(handover: &Handover<'_>, useless: &Pending) -> Result<(), Failure> {
+    let in_use = handover.writer.folder().key().ok().flatten();
+    if useless.has_key_of(in_use.as_ref().map(|key| key.as_str()))? {
+        return handover.writer.drop_pending(useless);
+    }
+    let advice = format!("remove {} to give it up all the same", useless.path().display());
+    handover.give_up(useless, &advice)
 }
 
 /// Whether what waits is itself at its end, or revoked: it is then of no use.
@@ -164,18 +186,15 @@ fn begin(writer: &FolderWriter<'_>, args: &RenewArgs, authority: &dyn Authority)
         key_pem: key_pem.as_ref().map(|key| key.as_str()),
         csr: &csr,
         renewal: &renewal,
-        state: PendingState {
-            new_key: args.new_key,
-            replaces: Some(Replaced {
+        state: PendingState::begun(
+            args.new_key,
+            Some(Replaced {
                 serial_number: old.serial,
                 not_after: old.validity.not_after,
                 is_revoked: revocation.is_some(),
                 revoke: args.revoke_old,
             }),
-            operation: None,
-            issued: None,
-            usable_from: UnixMillis(0),
-        },
+        ),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::FILES;
 use super::disk::FileAccess;
+use super::pending::{Pending, STATE_FILE};
 use super::writer::FolderWriter;
 use crate::failure::Failure;
 use crate::file;
@@ -19,8 +20,11 @@ impl FolderWriter<'_> {
         if plain.is_empty() {
             return Ok(());
         }
-        // Beyond every other: a generation that waits was made for files that are no longer those in use.
+        // Beyond every other. A generation that waits is kept, as its key may be certified: it goes on waiting for those in use.
         let number = self.numbers()?.last().map_or(1, |last| last.saturating_add(1));
+        if let Some(waiting) = self.pending()? {
+            self.copy_waiting(&waiting, number.saturating_add(1))?;
+        }
         self.make_generation(number)?;
         for name in FILES {
             let path = self.folder.path(name);
@@ -33,6 +37,20 @@ impl FolderWriter<'_> {
             self.link(name)?;
         }
         self.sync_folder(&self.folder.0)
+    }
+
+    /// Copies a generation that waits to where it is the next after one with the number before. The original goes when that is in
+    /// use, so there is one that can be gone on with at each moment. The state is the last: without it, a copy is none.
+    fn copy_waiting(&self, waiting: &Pending, number: u64) -> Result<(), Failure> {
+        self.make_generation(number)?;
+        let copy = self.folder.generation(number);
+        for name in FILES.into_iter().chain([STATE_FILE]) {
+            let path = waiting.path().join(name);
+            let Ok(about) = fs::metadata(&path) else { continue };
+            let bytes = Zeroizing::new(file::read(&path, FILE_BYTES_MAX)?);
+            self.put(&copy.join(name), &bytes, FileAccess::of(&about))?;
+        }
+        self.sync_folder(&copy)
     }
 }
 

@@ -6,6 +6,7 @@ mod authority;
 mod disk;
 mod faults;
 mod keeping;
+mod uncertain;
 
 use super::super::folder::{Disk, RealDisk};
 use super::super::folder::{FULL_CHAIN_FILE, Folder};
@@ -66,6 +67,12 @@ impl Desk {
 
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.web().join(name)).unwrap()
+    }
+
+    /// Puts a file in the place of one, as a person does.
+    fn put_plain_file(&self, name: &str, text: &str) {
+        fs::remove_file(self.web().join(name)).unwrap();
+        fs::write(self.web().join(name), text).unwrap();
     }
 
     fn issue(&self, disk: &dyn Disk, args: &IssueArgs) -> Result<IssuedReport, Failure> {

@@ -2,6 +2,7 @@
 
 use super::super::super::authority::{Authority, IssuedFiles};
 use super::super::super::folder::Folder;
+use super::super::super::sent::SentOperation;
 use super::super::LEAD_MS;
 use crate::failure::{Exit, Failure};
 use hypermesh_core::base::{Digest, Height, LeafIndex, MicroCaesar, SecretKey, UnixMillis};
@@ -16,6 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// 2026-11-30T00:53:20Z.
 const BEGIN: UnixMillis = UnixMillis(1_796_000_000_123);
+
+/// How long an operation may still happen.
+pub(super) const LIFE_MS: u64 = 600_000;
 
 /// What the mesh would do, without a mesh.
 pub(super) struct LocalAuthority {
@@ -40,7 +44,13 @@ pub(super) struct Record {
     pub(super) superseded: BTreeSet<SerialNumber>,
     /// Whether it issues and the answer is lost.
     pub(super) loses_answers: bool,
-    /// Whether it refuses.
+    /// Whether it issues, and a node that lies or has too much to do gives this in the place of the answer.
+    pub(super) issues_and_fails: Option<Exit>,
+    /// Whether this machine fails before anything is sent: by a context that was mistyped, say.
+    pub(super) sends_nothing: Option<Exit>,
+    /// Whether it proves of nothing that it never happens.
+    pub(super) proves_nothing: bool,
+    /// Whether it refuses what was sent.
     pub(super) refuses: bool,
     /// How it fails to revoke, if it does.
     pub(super) supersedes_not: Option<Exit>,
@@ -68,15 +78,16 @@ impl LocalAuthority {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn operation(&self, issue: IssueCertificate) -> Operation {
+    pub(super) fn operation(&self, issue: IssueCertificate) -> Operation {
         let owner = SecretKey::from_seed([3; 32]);
+        let expires = self.now().plus(LIFE_MS);
         let mut record = self.record();
         record.nonce += 1;
         let body = OperationBody {
             genesis: Digest::ZERO,
             owner: owner.public(),
             nonce: record.nonce,
-            expires: BEGIN.plus(600_000),
+            expires,
             fee_max: MicroCaesar(1),
             action: Action::IssueCertificate(issue),
         };
@@ -112,13 +123,32 @@ impl Authority for LocalAuthority {
         Ok(is_revoked.then_some(revocation))
     }
 
+    fn are_never_done(&self, sent: &[SentOperation]) -> Result<bool, Failure> {
+        if let Some(exit) = self.record().sends_nothing {
+            return Err(Failure::new(exit, "nothing was sent"));
+        }
+        if self.record().proves_nothing {
+            return Ok(false);
+        }
+        let is_issued = |sent: &SentOperation| self.record().issued.contains_key(&sent.serial_number);
+        Ok(sent.iter().all(|sent| !is_issued(sent) && self.now() > sent.expires))
+    }
+
     fn certify(
         &self,
         issue: IssueCertificate,
-        earlier: Option<&Operation>,
+        _: &[SentOperation],
+        last: Option<&Operation>,
         note: &mut dyn FnMut(&Operation) -> Result<(), Failure>,
     ) -> Result<IssuedFiles, Failure> {
-        let operation = match earlier {
+        if let Some(exit) = self.record().sends_nothing {
+            return Err(Failure::new(exit, "nothing was sent"));
+        }
+        let may_happen = |last: &&Operation| {
+            let sent = SentOperation::of(last);
+            self.now() <= sent.expires || self.record().issued.contains_key(&sent.serial_number)
+        };
+        let operation = match last.filter(may_happen) {
             Some(operation) => operation.clone(),
             None => {
                 let operation = self.operation(issue);
@@ -130,6 +160,9 @@ impl Authority for LocalAuthority {
             return Err(Failure::new(Exit::Refused, "refused"));
         }
         let (serial_number, der) = self.issue(&operation, self.now());
+        if let Some(exit) = self.record().issues_and_fails {
+            return Err(Failure::new(exit, "refused"));
+        }
         if self.record().loses_answers {
             return Err(Failure::new(Exit::Unreachable, "no reply before the timeout"));
         }

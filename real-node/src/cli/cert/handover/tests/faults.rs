@@ -2,6 +2,7 @@
 
 use super::super::super::folder::FileAccess;
 use super::*;
+use crate::failure::Exit;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -41,6 +42,12 @@ fn with_one_that_waits() -> Desk {
     desk
 }
 
+fn with_one_that_waits_beside_plain_files() -> Desk {
+    let desk = with_one_that_waits();
+    desk.put_plain_file(FULL_CHAIN_FILE, &desk.read(FULL_CHAIN_FILE));
+    desk
+}
+
 fn with_one_that_was_interrupted() -> Desk {
     let desk = Desk::with_certificate();
     desk.authority.record().loses_answers = true;
@@ -49,7 +56,7 @@ fn with_one_that_was_interrupted() -> Desk {
     desk
 }
 
-const SCENARIOS: [(&str, Scenario); 8] = [
+const SCENARIOS: [(&str, Scenario); 9] = [
     ("first issue", Scenario { prepare: Desk::new, command: issue, next: issue }),
     ("another name", Scenario { prepare: Desk::with_certificate, command: issue_another, next: renew }),
     ("renewal", Scenario { prepare: Desk::with_certificate, command: renew, next: renew }),
@@ -62,6 +69,10 @@ const SCENARIOS: [(&str, Scenario); 8] = [
     (
         "one that is dropped for a new key",
         Scenario { prepare: with_one_that_was_interrupted, command: renew_with_new_key, next: renew },
+    ),
+    (
+        "one that waits beside plain files",
+        Scenario { prepare: with_one_that_waits_beside_plain_files, command: renew, next: renew },
     ),
     ("one that waits", Scenario { prepare: with_one_that_waits, command: renew, next: renew }),
 ];
@@ -159,9 +170,9 @@ fn an_answer_that_is_lost_is_asked_for_again_and_nothing_is_paid_twice() {
 }
 
 #[test]
-fn what_is_refused_leaves_nothing() {
+fn what_is_refused_before_it_is_sent_leaves_nothing() {
     let desk = Desk::new();
-    desk.authority.record().refuses = true;
+    desk.authority.record().sends_nothing = Some(Exit::Refused);
     issue(&desk, &RealDisk).unwrap_err();
     assert!(!desk.web().exists(), "no key is left, and no folder");
     // Nor in a folder that was there.
@@ -178,7 +189,7 @@ fn what_is_refused_leaves_nothing() {
     // A renewal leaves what was there.
     let desk = Desk::with_certificate();
     let key = desk.read("key.pem");
-    desk.authority.record().refuses = true;
+    desk.authority.record().sends_nothing = Some(Exit::Refused);
     desk.renew(&RealDisk, |args| args.new_key = true).unwrap_err();
     assert_eq!(desk.read("key.pem"), key);
     desk.assert_tidy();

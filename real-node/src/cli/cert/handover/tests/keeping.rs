@@ -153,8 +153,7 @@ fn files_that_do_not_belong_together_are_refused_and_a_new_key_makes_them_anew()
     for (name, is_damaged) in [("key.pem", false), ("key.pem", true), ("request.pem", false)] {
         let (desk, other) = (Desk::with_certificate(), Desk::with_certificate());
         let text = if is_damaged { "damaged".to_owned() } else { other.read(name) };
-        fs::remove_file(desk.web().join(name)).unwrap();
-        fs::write(desk.web().join(name), text).unwrap();
+        desk.put_plain_file(name, &text);
         let failure = desk.renew(&RealDisk, |_| ()).unwrap_err();
         assert!(failure.exit == Exit::Input && failure.message.contains(name), "{failure}");
         assert!(failure.message.contains("--new-key"), "{failure}");
@@ -169,19 +168,20 @@ fn files_that_do_not_belong_together_are_refused_and_a_new_key_makes_them_anew()
 }
 
 #[test]
-fn a_file_that_a_person_replaces_is_taken_as_it_is_and_what_waits_for_the_one_before_is_dropped() {
+fn a_file_that_a_person_replaces_is_taken_as_it_is_and_what_waits_goes_on_waiting() {
     let desk = Desk::with_certificate();
     let before = ["key.pem", "cert.pem", "fullchain.pem", "request.pem"].map(|name| (name, desk.read(name)));
     desk.renew(&RealDisk, |args| args.new_key = true).unwrap();
     desk.renew(&RealDisk, |args| (args.new_key, args.no_wait) = (true, true)).unwrap();
     // From a backup.
     for (name, text) in &before {
-        fs::remove_file(desk.web().join(name)).unwrap();
-        fs::write(desk.web().join(name), text).unwrap();
+        desk.put_plain_file(name, text);
     }
-    desk.renew(&RealDisk, |_| ()).unwrap();
+    let report = desk.renew(&RealDisk, |args| args.no_wait = true).unwrap();
     assert_eq!(desk.read("key.pem"), before[0].1);
-    assert!(desk.pair().is_some());
+    assert!(!report.in_place && desk.pair().is_some());
+    desk.renew(&RealDisk, |_| ()).unwrap();
+    assert_eq!((desk.pair(), desk.authority.record().issued.len()), (Some(report.issued.serial_number), 3));
     desk.assert_tidy();
 }
 
