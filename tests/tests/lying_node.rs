@@ -2,17 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use hypermesh::cli::Global;
+use hypermesh::client::session;
+use hypermesh::failure::{Exit, Failure};
 use hypermesh_core::api::{GenesisRequest, PublishedList, RESPONSE_BYTES_MAX, RevocationListRequest};
-use hypermesh_core::base::{decode, encode};
-use hypermesh_core::state::{Certificate, Revocation, Row as _, StateProof};
+use hypermesh_core::base::{MicroCaesar, decode, encode};
+use hypermesh_core::state::{Action, Certificate, Revocation, Row as _, StateProof, Transfer};
 use hypermesh_core::trustchain::ca::RevocationReason;
 use hypermesh_tests::client;
 use hypermesh_tests::processes::ProcessMesh;
 use std::net::SocketAddrV6;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use stoq::{
     BoxFuture, Bytes, Call, CallOptions, Client, Endpoint, Env, Handler, Identity, Peer, Server,
     ServerLimits, Status, StatusCode, TransportConfig,
@@ -50,14 +53,39 @@ impl Handler for Liar {
     }
 }
 
+/// Has the key of a node, gives genesis, and answers nothing once it is silent.
+struct Silent {
+    genesis: Vec<u8>,
+    is_silent: Arc<AtomicBool>,
+}
+
+impl Handler for Silent {
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Bytes, Status>> {
+        Box::pin(async move {
+            if self.is_silent.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            match call.method.as_str() {
+                "consensus/genesis" => Ok(Bytes::from(self.genesis.clone())),
+                _ => Err(Status::new(StatusCode::Unavailable, "nothing of that".to_string())),
+            }
+        })
+    }
+}
+
 /// Has a liar take the place of a node that does not run any more.
 fn in_place_of(mesh: &ProcessMesh, number: usize, honest: Option<usize>, lie: Lie) -> Server {
     let secret = mesh.node(number).read_identity().unwrap();
-    let address: SocketAddrV6 = mesh.peer(number).addr;
-    let endpoint =
-        Endpoint::bind(Env::real(Identity::new(secret.clone())), address, TransportConfig::default());
     let honest = honest.map(|honest| (client(secret), mesh.peer(honest).clone()));
-    Server::start(&endpoint.unwrap(), Arc::new(Liar { honest, lie }), ServerLimits::default())
+    serve(mesh, number, Arc::new(Liar { honest, lie }))
+}
+
+/// Answers where a node did that does not run any more, with its key.
+fn serve(mesh: &ProcessMesh, number: usize, handler: Arc<dyn Handler>) -> Server {
+    let identity = Identity::new(mesh.node(number).read_identity().unwrap());
+    let address: SocketAddrV6 = mesh.peer(number).addr;
+    let endpoint = Endpoint::bind(Env::real(identity), address, TransportConfig::default());
+    Server::start(&endpoint.unwrap(), handler, ServerLimits::default())
 }
 
 /// Changes a proof of state rows, and says nothing else that is not so.
@@ -189,5 +217,62 @@ async fn a_certificate_is_not_called_good_by_a_list_that_is_older_than_the_newes
     let (code, said, told) = typed(&mesh, &verify);
     assert!(code == 7 && said.contains("not checked"), "{code} {said} {told}");
     assert!(told.contains("the mesh has announced"), "{told}");
+    drop(servers);
+}
+
+/// How long the commands below may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Runs a command that pays for something and is done, as it says itself, so long after it began. From then on no node answers.
+/// Gives how long it took, and its outcome.
+fn done_after(
+    mesh: &ProcessMesh,
+    is_silent: &AtomicBool,
+    done_after: Duration,
+) -> (Duration, Result<(), Failure>) {
+    is_silent.store(false, Ordering::SeqCst);
+    let global = Global {
+        json: false,
+        context: Some(mesh.context()),
+        timeout: TIMEOUT.as_secs(),
+        fee_max: None,
+        trace: None,
+        verbose: false,
+    };
+    let begun = Instant::now();
+    let outcome = session(&global, "waiting for the transfer", async |client| {
+        let to = client.genesis().validators[0].member.key;
+        let transfer = Transfer { to, amount: MicroCaesar(1) };
+        client.operation(Action::Transfer(transfer)).await?;
+        is_silent.store(true, Ordering::SeqCst);
+        tokio::time::sleep(done_after.saturating_sub(begun.elapsed())).await;
+        Ok(())
+    });
+    (begun.elapsed(), outcome)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warning_that_no_node_answers_for_makes_no_failure_of_a_command_that_is_done() {
+    let mut mesh = ProcessMesh::started(PROGRAM).await;
+    let caller = client(mesh.node(0).read_identity().unwrap());
+    let genesis = encode(&hypermesh_tests::call(&caller, mesh.peer(0), &GenesisRequest {}).await.unwrap());
+    mesh.kill(&[0, 1, 2, LIAR]);
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let servers = [0, 1, 2, LIAR].map(|number| {
+        serve(&mesh, number, Arc::new(Silent { genesis: genesis.clone(), is_silent: Arc::clone(&is_silent) }))
+    });
+    tokio::task::spawn_blocking(move || {
+        let seconds = Duration::from_secs_f64;
+        // Soon; shortly before its time is up; after it, in the time that it has to find out why something failed.
+        for (done, ended_by) in [(0.5, 2.4), (2.6, 3.9), (3.9, 4.8)] {
+            let (took, outcome) = done_after(&mesh, &is_silent, seconds(done));
+            assert_eq!(outcome, Ok(()), "done after {done} s");
+            assert!(took < seconds(ended_by), "done after {done} s, it took {took:?}");
+        }
+        let (_, outcome) = done_after(&mesh, &is_silent, seconds(60.0));
+        assert_eq!(outcome.unwrap_err().exit, Exit::Unreachable, "what is not done in time is a failure");
+    })
+    .await
+    .unwrap();
     drop(servers);
 }

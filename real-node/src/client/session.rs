@@ -8,8 +8,9 @@ use crate::output::{Output, Warning};
 use crate::progress::while_waiting;
 use hypermesh_core::api::TraceId;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, timeout as within};
 
 /// Runs `work` with a client of the context's mesh, all within the command's time.
 ///
@@ -52,18 +53,32 @@ fn execute<T>(
     let timeout = Duration::from_secs(global.timeout);
     let whole = async {
         let begun = Instant::now();
+        // The calls have the same limit and say better what went wrong, so they come first.
+        let left = || timeout.saturating_add(GRACE).saturating_sub(begun.elapsed());
+        let late = || {
+            let seconds = global.timeout;
+            let message = format!("not done within {seconds} s: give it longer with --timeout");
+            Failure::new(Exit::Unreachable, message)
+        };
         let trace = match global.trace {
             Some(trace) => trace,
             None => new_trace()?,
         };
-        let client = MeshClient::connect_traced(&context, timeout, Some(trace)).await?;
+        let connect = MeshClient::connect_traced(&context, timeout, Some(trace));
+        let client = within(left(), connect).await.unwrap_or_else(|_| Err(late()))?;
         let client = client.with_timeout(timeout.saturating_sub(begun.elapsed()));
         let client = match global.fee_max {
             Some(fee_max) => client.with_fee_max(fee_max.0),
             None => client,
         };
-        let outcome = work(&client).await;
-        let outcome = with_cause(outcome, &client, output).await;
+        let outcome = within(left(), work(&client)).await.unwrap_or_else(|_| Err(late()));
+        let outcome = match outcome {
+            Ok(done) => {
+                warn(&client, output, timeout.saturating_sub(begun.elapsed())).await;
+                Ok(done)
+            }
+            Err(failure) => Err(with_cause(failure, &client, left()).await),
+        };
         let followed = client.leaves_trace().then_some(trace);
         let addresses = client.addresses();
         client.close().await;
@@ -85,49 +100,41 @@ fn execute<T>(
             (None, outcome) => outcome,
         }
     };
-    // The calls have the same limit and say better what went wrong, so they come first.
-    let limited = async {
-        tokio::time::timeout(timeout.saturating_add(GRACE), whole).await.unwrap_or_else(|_| {
-            let seconds = global.timeout;
-            let message = format!("not done within {seconds} s: give it longer with --timeout");
-            Err(Failure::new(Exit::Unreachable, message))
-        })
-    };
     let outcome = match waiting_for {
-        Some(what) => runtime.block_on(while_waiting(what, limited)),
-        None => runtime.block_on(limited),
+        Some(what) => runtime.block_on(while_waiting(what, whole)),
+        None => runtime.block_on(whole),
     };
     // A resolver that does not answer must not keep the command.
     runtime.shutdown_background();
     outcome
 }
 
-/// The outcome, with the cause of a refusal where that is this machine's clock. Of what was done, what the owner should look
-/// into is told.
-async fn with_cause<T>(
-    outcome: Result<T, Failure>,
-    client: &MeshClient,
-    output: Output,
-) -> Result<T, Failure> {
-    match outcome {
-        Ok(done) => {
-            if let Some(error) = client.suspected_clock_error().await {
-                output.warn(Warning::Clock, format_args!("{error}: set it"));
-            }
-            if let Some(low) = client.low_balance().await {
-                output.warn(Warning::LowBalance, low);
-            }
-            Ok(done)
-        }
-        Err(Failure { exit, message }) if matches!(exit, Exit::Refused | Exit::NotValid) => {
-            let message = match client.clock_error().await {
-                Some(error) => format!("{error}: set it, and run the command again\n  {message}"),
-                None => message,
-            };
-            Err(Failure { exit, message })
-        }
-        failed => failed,
+/// Tells what the owner should look into, of what was done. It is done whatever becomes of this: so the mesh is asked only in the
+/// time that the command has left, and not for long.
+async fn warn(client: &MeshClient, output: Output, left: Duration) {
+    let left = left.min(WARNINGS_WITHIN);
+    let (clock, balance) =
+        tokio::join!(within(left, client.suspected_clock_error()), within(left, client.low_balance()));
+    if let Ok(Some(error)) = clock {
+        output.warn(Warning::Clock, format_args!("{error}: set it"));
     }
+    if let Ok(Some(low)) = balance {
+        output.warn(Warning::LowBalance, low);
+    }
+}
+
+/// A failure, with the cause of a refusal where that is this machine's clock. Where it is not found out in time, the refusal is
+/// told as it is.
+async fn with_cause(failure: Failure, client: &MeshClient, left: Duration) -> Failure {
+    let Failure { exit, message } = failure;
+    if !matches!(exit, Exit::Refused | Exit::NotValid) {
+        return Failure { exit, message };
+    }
+    let message = match within(left, client.clock_error()).await {
+        Ok(Some(error)) => format!("{error}: set it, and run the command again\n  {message}"),
+        Ok(None) | Err(_) => message,
+    };
+    Failure { exit, message }
 }
 
 fn new_trace() -> Result<TraceId, Failure> {
@@ -162,6 +169,8 @@ pub(crate) fn read_context(global: &Global) -> Result<Context, Failure> {
 
 /// How much longer than its calls a command may take, to find out the cause of what they say.
 const GRACE: Duration = Duration::from_millis(1500);
+/// How long a command that is done looks for what its owner should be warned of, at most.
+const WARNINGS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A context that lies where whoever types commands is: one of their own, or a devnet's.
 fn nearby() -> Option<PathBuf> {
