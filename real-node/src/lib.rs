@@ -23,6 +23,7 @@ pub mod exposition;
 pub mod failure;
 pub mod file;
 pub mod genesis_file;
+mod host_lookup;
 pub mod init_node;
 pub mod listeners;
 pub mod logs;

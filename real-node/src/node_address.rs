@@ -3,20 +3,16 @@
 //! Either is only a place to dial: who answers there must hold the node's key. So a host name needs no trust in DNS. It is
 //! looked up when it is dialled, and again when it led nowhere; what was found is not kept on disk.
 
+use crate::host_lookup;
 use hypermesh_core::api::check_dialable;
 use hypermesh_core::trustchain::DomainName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::str::FromStr;
-use std::time::Duration;
-use tokio::net::lookup_host;
-use tokio::time::timeout;
 
 /// The most addresses of a host that are dialled.
 pub const ADDRESSES_PER_HOST_MAX: usize = 4;
-/// How long a look-up may take.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where a node is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,7 +45,7 @@ impl NodeAddress {
     }
 
     /// The addresses to dial, at least one and at most [`ADDRESSES_PER_HOST_MAX`]. Must be called from within a tokio
-    /// runtime, which a look-up does not block.
+    /// runtime, which a look-up does not block: all of them together are bounded by [`host_lookup`].
     ///
     /// # Errors
     /// If the host is not found in time, or has no address that can be dialled; the host is named.
@@ -58,14 +54,8 @@ impl NodeAddress {
             Self::Ip(address) => return Ok(vec![*address]),
             Self::Host { name, port } => (name, *port),
         };
-        match timeout(LOOKUP_TIMEOUT, lookup_host((name.as_str(), port))).await {
-            Ok(Ok(found)) => dialable(name, found),
-            Ok(Err(error)) => Err(format!("host {name} is not found: {error}")),
-            Err(_) => {
-                let seconds = LOOKUP_TIMEOUT.as_secs();
-                Err(format!("host {name}: this machine's resolver did not answer within {seconds} s"))
-            }
-        }
+        let found = host_lookup::shared().look_up(name).await?;
+        dialable(name, found.into_iter().map(|ip| SocketAddr::new(ip, port)))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Host names in a node's `[peers]`: looked up when the node starts, and again as long as a peer with a host name is not
-//! linked. A link that stands needs no address.
+//! linked, of such peers alone. A link that stands needs no address.
 
 use crate::node_address::NodeAddress;
 use crate::node_config::PeerHint;
@@ -41,9 +41,11 @@ async fn follow(hints: Vec<PeerHint>, peers: MovedPeers, mut views: watch::Recei
     let mut moved = fixed(&hints);
     let mut faults = BTreeMap::new();
     peers.set(moved.clone()).await;
+    // Who is linked is not known yet.
+    let mut lost = hosts.clone();
     while !hosts.is_empty() {
         let before = moved.clone();
-        for (hint, found) in look_up(&hosts).await {
+        for (hint, found) in look_up(&lost).await {
             match found {
                 Ok(addresses) => {
                     faults.remove(&hint.name);
@@ -61,12 +63,15 @@ async fn follow(hints: Vec<PeerHint>, peers: MovedPeers, mut views: watch::Recei
             peers.set(moved.clone()).await;
         }
         sleep(AGAIN_AFTER).await;
-        let is_lost =
-            |view: &Arc<View>| hosts.iter().any(|hint| view.status.unreachable.contains(&hint.name));
-        if views.wait_for(is_lost).await.is_err() {
-            return;
-        }
+        let is_any_lost = |view: &Arc<View>| !lost_of(&hosts, &view.status.unreachable).is_empty();
+        let Ok(view) = views.wait_for(is_any_lost).await else { return };
+        lost = lost_of(&hosts, &view.status.unreachable);
     }
+}
+
+/// Those that are not linked.
+fn lost_of<'a>(hosts: &[&'a PeerHint], unreachable: &[String]) -> Vec<&'a PeerHint> {
+    hosts.iter().copied().filter(|hint| unreachable.contains(&hint.name)).collect()
 }
 
 /// The hints that need no look-up.
@@ -78,7 +83,7 @@ fn fixed(hints: &[PeerHint]) -> Moved {
     ips.collect()
 }
 
-/// Looks all of these up, at the same time.
+/// Looks all of these up, as many at the same time as may be.
 async fn look_up<'a>(hosts: &[&'a PeerHint]) -> Vec<(&'a PeerHint, Result<Vec<SocketAddrV6>, String>)> {
     let mut lookups = JoinSet::new();
     for (place, hint) in hosts.iter().enumerate() {
@@ -87,4 +92,28 @@ async fn look_up<'a>(hosts: &[&'a PeerHint]) -> Vec<(&'a PeerHint, Result<Vec<So
     }
     let found = lookups.join_all().await.into_iter();
     found.filter_map(|(place, found)| Some((*hosts.get(place)?, found))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hosts_of_peers_that_are_not_linked_are_looked_up_again() {
+        let hint = |number: u8| PeerHint {
+            name: format!("node-{number}"),
+            key: hypermesh_core::base::SecretKey::from_seed([number; 32]).public(),
+            address: format!("node-{number}.example.org:7400").parse().unwrap(),
+        };
+        let hints = [hint(1), hint(2), hint(3)];
+        let hosts: Vec<&PeerHint> = hints.iter().collect();
+        let names = |unreachable: &[&str]| {
+            let unreachable: Vec<String> = unreachable.iter().map(ToString::to_string).collect();
+            let lost = lost_of(&hosts, &unreachable).into_iter();
+            lost.map(|hint| hint.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["node-2", "node-9"]), ["node-2"]);
+        assert_eq!(names(&[]), [""; 0]);
+        assert_eq!(names(&["node-3", "node-1"]), ["node-1", "node-3"]);
+    }
 }
