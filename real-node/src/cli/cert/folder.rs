@@ -8,17 +8,22 @@
 //! - [`FolderWriter`] is the one way to change it, under a [lock](lock::FolderLock): it writes the next generation, switches,
 //!   and makes a plain folder, as others write it, into one with generations.
 //! - [`Pending`] is a generation that is not in use yet: what a command that was interrupted left for the next.
-//! - [`Disk`] is every operation that this takes, one by one.
+//! - [`Disk`] is every operation that this takes, one by one, in a [`Directory`](directory::Directory) that is held open: the folder
+//!   may belong to somebody else, who must not lead a process of root elsewhere by links.
 //!
 //! Not here: whom the mesh certifies, and when a new key may be used ([`super::handover`]).
 
+mod directory;
 mod disk;
+mod held;
 mod lock;
 mod pending;
 mod plain;
 mod renewal;
 mod writer;
 
+#[cfg(test)]
+pub(super) use directory::{At, Directory};
 #[cfg(test)]
 pub(super) use disk::FileAccess;
 pub(super) use disk::{Disk, RealDisk};
@@ -95,8 +100,7 @@ impl Folder {
 
     /// The number of the generation in use; `None` in a folder without one.
     fn current(&self) -> Option<u64> {
-        let target = std::fs::read_link(self.private().join(CURRENT_LINK)).ok()?;
-        target.to_str()?.parse().ok()
+        number_of(std::fs::read_link(self.private().join(CURRENT_LINK)).ok()?.to_str()?)
     }
 
     /// The number of the generation that comes after the one in use.
@@ -155,14 +159,17 @@ impl Folder {
         Err(Failure::new(Exit::Input, message))
     }
 
-    /// Refuses files that are links to elsewhere: they could not change together with the others.
+    /// Refuses files that are links to elsewhere: they could not change together with the others. What is
+    /// written afterwards follows none that comes later.
     pub(super) fn refuse_foreign(&self) -> Result<(), Failure> {
         for name in FILES {
             let path = self.path(name);
             let Ok(about) = path.symlink_metadata() else { continue };
-            if about.is_file() || (about.is_symlink() && self.is_own_link(name)) {
-                continue;
-            }
+            let foreign = match about.is_symlink() && self.is_own_link(name) {
+                true => Some(self.0.join(link_target(name))).filter(|path| !is_file_or_absent(path)),
+                false => Some(path).filter(|_| !about.is_file()),
+            };
+            let Some(path) = foreign else { continue };
             let what = match std::fs::read_link(&path) {
                 Ok(target) => format!("a symbolic link to {}", target.display()),
                 Err(_) => "not a file".to_owned(),
@@ -171,7 +178,7 @@ impl Folder {
                 "{} is {what}, and the files of a certificate change together or not at all: remove it, and let what uses it \
                  link to {} instead",
                 path.display(),
-                path.display()
+                self.path(name).display()
             );
             return Err(Failure::new(Exit::Input, message));
         }
@@ -234,6 +241,16 @@ impl Folder {
         let path = self.path(RENEWAL_FILE);
         if path.exists() { Renewal::read(&path) } else { Ok(Renewal::default()) }
     }
+}
+
+/// Whether a file, and no link, is there, or nothing.
+fn is_file_or_absent(path: &Path) -> bool {
+    path.symlink_metadata().map_or(true, |about| about.is_file())
+}
+
+/// The number of the generation that has this name, if it is the name of one.
+fn number_of(name: &str) -> Option<u64> {
+    name.parse().ok().filter(|number: &u64| number.to_string() == name)
 }
 
 /// Where the link of a file leads.

@@ -110,7 +110,9 @@ pub(super) fn issued(
     authority: &dyn Authority,
 ) -> Result<IssuedReport, Failure> {
     // What is refused makes nothing, not even a folder.
-    Wanted::of(&Folder::new(&args.out), typed, args)?;
+    let folder = Folder::new(&args.out);
+    folder.refuse_foreign()?;
+    Wanted::of(&folder, typed, args)?;
     typed.tell(place.output);
     let writer = FolderWriter::open(&args.out, place.disk, place.lock_wait, place.output)?;
     // Another command may have been here since.

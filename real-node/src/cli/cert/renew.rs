@@ -81,6 +81,7 @@ pub(super) fn renewed(
 ) -> Result<RenewedReport, Failure> {
     let path = subject::folder_of(&args.folder)?;
     let folder = Folder::new(&path);
+    folder.refuse_foreign()?;
     if !folder.is_begun() {
         // Where there is nothing to renew, nothing is made.
         folder.certificate()?;

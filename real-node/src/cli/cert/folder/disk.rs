@@ -1,10 +1,16 @@
 //! The operations by which the folder of a certificate changes on disk. Every change goes through [`Disk`], so that tests can
 //! fail each of them in turn, and end the program before each of them in turn.
 
+use super::directory::{At, Directory, is_root};
+use super::held::is_kept_by_root;
 use crate::file::Access;
-use std::fs::{self, File, OpenOptions, Permissions};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, Stat, fchmod, fchown, fstat, mkdirat, openat, renameat, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::Path;
 
 /// Who may use a file that is created.
@@ -25,90 +31,106 @@ pub(in crate::cli::cert) enum FileAccess {
 
 impl FileAccess {
     /// That of an existing file.
-    pub(super) fn of(existing: &fs::Metadata) -> Self {
-        Self::Like { owner: existing.uid(), group: existing.gid(), mode: existing.mode() & PERMISSION_BITS }
+    pub(super) fn of(existing: &Stat) -> Self {
+        Self::Like {
+            owner: existing.st_uid,
+            group: existing.st_gid,
+            mode: existing.st_mode & PERMISSION_BITS,
+        }
     }
 }
 
-/// What changes the folder. A method does one thing, and is durable only after the sync that follows it.
+/// What changes the folder. A method does one thing, follows no link, and is durable only after the sync that follows it.
 pub(in crate::cli::cert) trait Disk {
-    /// Makes a folder, and those above it, where they do not exist.
-    fn make_folder(&self, path: &Path) -> io::Result<()>;
+    /// Makes a folder that does not exist.
+    fn make_folder(&self, place: At<'_>, mode: u32) -> io::Result<()>;
     /// Gives a folder the permission bits and the group of another; the owner too, where this process may.
-    fn make_folder_like(&self, path: &Path, other: &Path) -> io::Result<()>;
+    fn make_folder_like(&self, folder: &Directory, other: &Directory) -> io::Result<()>;
     /// Opens the file that is locked, and makes it if it does not exist.
-    fn open_lock(&self, path: &Path) -> io::Result<File>;
+    fn open_lock(&self, place: At<'_>) -> io::Result<File>;
     /// Creates a file that does not exist.
-    fn create(&self, path: &Path, access: FileAccess) -> io::Result<File>;
+    fn create(&self, place: At<'_>, access: FileAccess) -> io::Result<File>;
     /// Writes to a file.
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()>;
     /// Waits until what was written to a file is on the device.
     fn sync(&self, file: &File) -> io::Result<()>;
     /// Waits until the names in a folder are on the device.
-    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    fn sync_folder(&self, folder: &Directory) -> io::Result<()>;
     /// Makes a symbolic link.
-    fn symlink(&self, target: &Path, path: &Path) -> io::Result<()>;
+    fn symlink(&self, target: &Path, place: At<'_>) -> io::Result<()>;
     /// Renames a file or a link, over what has the name.
-    fn rename(&self, source: &Path, target: &Path) -> io::Result<()>;
+    fn rename(&self, source: At<'_>, target: At<'_>) -> io::Result<()>;
     /// Removes a file or a link.
-    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    fn remove_file(&self, place: At<'_>) -> io::Result<()>;
     /// Removes an empty folder.
-    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+    fn remove_folder(&self, place: At<'_>) -> io::Result<()>;
 }
 
 /// The machine's disk.
 pub(in crate::cli::cert) struct RealDisk;
 
 impl Disk for RealDisk {
-    fn make_folder(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+    fn make_folder(&self, place: At<'_>, mode: u32) -> io::Result<()> {
+        Ok(mkdirat(place.folder.file(), place.name, Mode::from_raw_mode(mode))?)
     }
 
-    fn make_folder_like(&self, path: &Path, other: &Path) -> io::Result<()> {
-        let (own, other) = (fs::metadata(path)?, fs::metadata(other)?);
-        let is_root = rustix::process::geteuid().is_root();
-        let owner = (is_root && own.uid() != other.uid()).then_some(other.uid());
-        let group = (own.gid() != other.gid()).then_some(other.gid());
-        if owner.is_some() || group.is_some() {
-            fchown(File::open(path)?, owner, group)?;
-        }
-        let mode = other.mode() & PERMISSION_BITS;
-        if own.mode() & PERMISSION_BITS == mode {
+    fn make_folder_like(&self, folder: &Directory, other: &Directory) -> io::Result<()> {
+        let (own, other) = (fstat(folder.file())?, fstat(other.file())?);
+        if is_root() && own.st_uid != other.st_uid && !is_kept_by_root(folder)? {
+            // Somebody may have put into it what is not theirs to have.
             return Ok(());
         }
-        fs::set_permissions(path, Permissions::from_mode(mode))
+        let owner = (is_root() && own.st_uid != other.st_uid).then(|| Uid::from_raw(other.st_uid));
+        let group = (own.st_gid != other.st_gid).then(|| Gid::from_raw(other.st_gid));
+        if owner.is_some() || group.is_some() {
+            fchown(folder.file(), owner, group)?;
+        }
+        let mode = other.st_mode & PERMISSION_BITS;
+        if own.st_mode & PERMISSION_BITS == mode {
+            return Ok(());
+        }
+        Ok(fchmod(folder.file(), Mode::from_raw_mode(mode))?)
     }
 
-    fn open_lock(&self, path: &Path) -> io::Result<File> {
-        let mode = Access::Private.mode();
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(mode).open(path)?;
-        // Made by root, it must not shut out whose folder it is.
-        if let Some(folder) = path.parent().filter(|_| rustix::process::geteuid().is_root()) {
-            let (own, folder) = (file.metadata()?, fs::metadata(folder)?);
-            if (own.uid(), own.gid()) != (folder.uid(), folder.gid()) {
-                fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
-            }
+    fn open_lock(&self, place: At<'_>) -> io::Result<File> {
+        let At { folder, name } = place;
+        let open = |flags| {
+            openat(folder.file(), name, LOCK_FLAGS | flags, Mode::from_raw_mode(Access::Private.mode()))
+        };
+        let (file, is_made) = match open(OFlags::empty()) {
+            Err(Errno::NOENT) => match open(NEW_FLAGS) {
+                // Another command made it.
+                Err(Errno::EXIST) => (File::from(open(OFlags::empty())?), false),
+                made => (File::from(made?), true),
+            },
+            opened => (File::from(opened?), false),
+        };
+        // Made by root, it must not shut out whose folder it is. One that was found is given away only where nobody else can
+        // have put it, since a file that root has elsewhere can be moved here, or linked to.
+        let own = fstat(&file)?;
+        if is_root() && own.st_uid == 0 && folder.owner() != 0 && (is_made || is_kept_by_root(folder)?) {
+            fchown(&file, Some(Uid::from_raw(folder.owner())), Some(Gid::from_raw(folder.group())))?;
         }
         Ok(file)
     }
 
-    fn create(&self, path: &Path, access: FileAccess) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        match access {
-            FileAccess::New(access) => options.mode(access.mode()).open(path),
-            FileAccess::Like { owner, group, mode } => {
-                // For nobody else until it has its owner: a group that is not yet right must not read a key.
-                let file = options.mode(Access::Private.mode()).open(path)?;
-                let made = file.metadata()?;
-                if (made.uid(), made.gid()) != (owner, group) {
-                    fchown(&file, Some(owner), Some(group))?;
-                }
-                file.set_permissions(Permissions::from_mode(mode))?;
-                Ok(file)
+    fn create(&self, place: At<'_>, access: FileAccess) -> io::Result<File> {
+        // For nobody else until it has its owner: a group that is not yet right must not read a key.
+        let first = match access {
+            FileAccess::New(access) => access,
+            FileAccess::Like { .. } => Access::Private,
+        };
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | NEW_FLAGS;
+        let file =
+            File::from(openat(place.folder.file(), place.name, flags, Mode::from_raw_mode(first.mode()))?);
+        if let FileAccess::Like { owner, group, mode } = access {
+            let made = fstat(&file)?;
+            if (made.st_uid, made.st_gid) != (owner, group) {
+                fchown(&file, Some(Uid::from_raw(owner)), Some(Gid::from_raw(group)))?;
             }
+            fchmod(&file, Mode::from_raw_mode(mode))?;
         }
+        Ok(file)
     }
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
@@ -119,26 +141,35 @@ impl Disk for RealDisk {
         file.sync_all()
     }
 
-    fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+    fn sync_folder(&self, folder: &Directory) -> io::Result<()> {
+        folder.file().sync_all()
     }
 
-    fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
-        symlink(target, path)
+    fn symlink(&self, target: &Path, place: At<'_>) -> io::Result<()> {
+        Ok(symlinkat(target, place.folder.file(), place.name)?)
     }
 
-    fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
-        fs::rename(source, target)
+    fn rename(&self, source: At<'_>, target: At<'_>) -> io::Result<()> {
+        Ok(renameat(source.folder.file(), source.name, target.folder.file(), target.name)?)
     }
 
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+    fn remove_file(&self, place: At<'_>) -> io::Result<()> {
+        Ok(unlinkat(place.folder.file(), place.name, AtFlags::empty())?)
     }
 
-    fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        fs::remove_dir(path)
+    fn remove_folder(&self, place: At<'_>) -> io::Result<()> {
+        Ok(unlinkat(place.folder.file(), place.name, AtFlags::REMOVEDIR)?)
     }
 }
 
+/// The mode of a new folder, before the process's umask takes from it.
+pub(super) const FOLDER_MODE: u32 = 0o777;
+/// The mode of a new folder that is to be like another, until it is.
+pub(super) const PRIVATE_MODE: u32 = 0o700;
 /// Read, write and execute, for owner, group and others: what a file's mode says of who may use it.
 const PERMISSION_BITS: u32 = 0o777;
+/// How a file is made: never one that is there, nor through a link.
+const NEW_FLAGS: OFlags = OFlags::CREATE.union(OFlags::EXCL).union(OFlags::NOFOLLOW);
+/// How the lock is opened. A named pipe in its place must not make this wait.
+const LOCK_FLAGS: OFlags =
+    OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);

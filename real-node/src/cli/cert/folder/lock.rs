@@ -1,11 +1,14 @@
 //! The lock of a certificate's folder: of all commands that change it, one at a time does. The system releases it when the
 //! process ends, however that ends.
 
+use super::directory::Directory;
 use super::disk::Disk;
+use super::held::{HeldFolder, LOCK_FILE};
 use crate::failure::{Exit, Failure};
 use crate::file::failed;
 use crate::output::Output;
-use std::fs::{self, File, TryLockError};
+use rustix::fs::{FileType, fstat};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -17,61 +20,100 @@ pub(super) struct FolderLock {
 }
 
 impl FolderLock {
-    /// Takes the lock of a folder, in the file `path`, and waits so long for whoever has it.
+    /// Opens or makes the folder at this path, takes its lock, and waits so long for whoever has it.
     pub(super) fn take(
         disk: &dyn Disk,
-        (folder, path): (&Path, &Path),
+        path: &Path,
         wait: Duration,
         output: Output,
-    ) -> Result<Self, Failure> {
-        let deadline = Instant::now() + wait;
+    ) -> Result<(Self, HeldFolder), Failure> {
+        let turn = Turn { path, wait, deadline: Instant::now() + wait, output };
+        let mut made_in = None;
+        loop {
+            // The folder may go between two looks: an issue that was refused took it away again.
+            if let Some((file, mut held)) = open(disk, path)? {
+                held.made_in = held.made_in.or(made_in);
+                turn.wait_for(&file, &held.private)?;
+                if held.is_in_place() && is_at(&file, &held.private)? {
+                    return Ok((Self { _file: file }, held));
+                }
+                made_in = held.made_in;
+            }
+            if Instant::now() >= turn.deadline {
+                return Err(turn.is_over());
+            }
+        }
+    }
+}
+
+/// How a command waits for its turn.
+struct Turn<'a> {
+    path: &'a Path,
+    wait: Duration,
+    deadline: Instant,
+    output: Output,
+}
+
+impl Turn<'_> {
+    /// Waits until this process has the lock, in the folder `private`.
+    fn wait_for(&self, file: &File, private: &Directory) -> Result<(), Failure> {
         let mut told = false;
         loop {
-            let file = open(disk, path).map_err(|error| failed(path, &error))?;
             match file.try_lock() {
-                Ok(()) if is_at(&file, path) => return Ok(Self { _file: file }),
-                // Whoever had it took the file away with the folder: lock the one that is there now.
-                Ok(()) => continue,
+                Ok(()) => return Ok(()),
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(failed(path, &error)),
+                Err(TryLockError::Error(error)) => return Err(failed(&private.at(LOCK_FILE).path(), &error)),
             }
-            if Instant::now() >= deadline {
-                let message = format!(
-                    "{} is in use by another hypermesh command, which did not end within {} s: wait for it, and try again",
-                    folder.display(),
-                    wait.as_secs()
-                );
-                return Err(Failure::new(Exit::Failed, message));
+            if Instant::now() >= self.deadline {
+                return Err(self.is_over());
             }
             if !told {
-                output.tell(format_args!(
+                self.output.tell(format_args!(
                     "{} is in use by another hypermesh command: waiting for it, {} s at most",
-                    folder.display(),
-                    wait.as_secs()
+                    self.path.display(),
+                    self.wait.as_secs()
                 ));
                 told = true;
             }
             std::thread::sleep(AGAIN_AFTER);
         }
     }
-}
 
-fn open(disk: &dyn Disk, path: &Path) -> io::Result<File> {
-    match disk.open_lock(path) {
-        // The folder went between two looks: an issue that was refused took it away again.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            path.parent().map_or(Ok(()), |folder| disk.make_folder(folder))?;
-            disk.open_lock(path)
-        }
-        opened => opened,
+    fn is_over(&self) -> Failure {
+        let message = format!(
+            "{} is in use by another hypermesh command, which did not end within {} s: wait for it, and try again",
+            self.path.display(),
+            self.wait.as_secs()
+        );
+        Failure::new(Exit::Failed, message)
     }
 }
 
-/// Whether this file is the one that has the name.
-fn is_at(file: &File, path: &Path) -> bool {
-    let identity = |about: fs::Metadata| (about.dev(), about.ino());
-    let held = file.metadata().map(identity).ok();
-    held.is_some() && held == fs::metadata(path).map(identity).ok()
+/// The folders and the file that is locked in them; `None` if another command took them away meanwhile.
+fn open(disk: &dyn Disk, path: &Path) -> Result<Option<(File, HeldFolder)>, Failure> {
+    let Some(held) = HeldFolder::open(disk, path)? else { return Ok(None) };
+    let place = held.private.at(LOCK_FILE);
+    let file = match disk.open_lock(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            held.private.expect(LOCK_FILE, FileType::RegularFile)?;
+            return Err(failed(&place.path(), &error));
+        }
+        Ok(file) => file,
+    };
+    let about = fstat(&file).map_err(|error| failed(&place.path(), &error))?;
+    held.private.refuse_other_type(LOCK_FILE, &about, FileType::RegularFile)?;
+    held.private.refuse_stranger(&place.path(), &about)?;
+    // Only with the lock in it: what root made and somebody else owns is from then on not known to be root's work.
+    disk.make_folder_like(&held.private, &held.root).map_err(|error| failed(held.private.path(), &error))?;
+    Ok(Some((file, held)))
+}
+
+/// Whether this file is still the lock of the folder.
+fn is_at(file: &File, private: &Directory) -> Result<bool, Failure> {
+    let held = file.metadata().map_err(|error| failed(&private.at(LOCK_FILE).path(), &error))?;
+    let found = private.about(LOCK_FILE)?;
+    Ok(found.is_some_and(|found| (found.st_dev, found.st_ino) == (held.dev(), held.ino())))
 }
 
 /// A lock that is held is asked for again after this long: there is no way to wait for one and for a moment at once.

@@ -1,14 +1,10 @@
 //! Plain files in a certificate's folder: as an earlier version wrote them, or as a person put them there.
 
 use super::FILES;
-use super::disk::FileAccess;
 use super::pending::{Pending, STATE_FILE};
-use super::writer::FolderWriter;
+use super::writer::{FolderWriter, read_copy};
 use crate::failure::Failure;
-use crate::file;
 use hypermesh_core::trustchain::ca::PEM_BYTES_MAX;
-use std::fs;
-use zeroize::Zeroizing;
 
 impl FolderWriter<'_> {
     /// Makes plain files into links to a generation that holds the same. What a file's name leads to never changes by that, so
@@ -21,34 +17,29 @@ impl FolderWriter<'_> {
             return Ok(());
         }
         // Beyond every other. A generation that waits is kept, as its key may be certified: it goes on waiting for those in use.
-        let number = self.numbers()?.last().map_or(1, |last| last.saturating_add(1));
+        let number = self.held.numbers()?.last().map_or(1, |last| last.saturating_add(1));
         if let Some(waiting) = self.pending()? {
             self.copy_waiting(&waiting, number.saturating_add(1))?;
         }
-        self.make_generation(number)?;
+        let generation = self.make_generation(number)?;
         for name in FILES {
-            let path = self.folder.path(name);
-            let Ok(about) = fs::metadata(&path) else { continue };
-            let bytes = Zeroizing::new(file::read(&path, FILE_BYTES_MAX)?);
-            self.put(&self.folder.generation(number).join(name), &bytes, FileAccess::of(&about))?;
+            let Some(file) = self.read_with_access(name, FILE_BYTES_MAX)? else { continue };
+            self.put(generation.at(name), &file.bytes, file.access)?;
         }
         self.switch_to(number)?;
         for name in plain {
             self.link(name)?;
         }
-        self.sync_folder(&self.folder.0)
+        self.sync_folder(&self.held.root)
     }
 
     /// Copies a generation that waits to where it is the next after one with the number before. The original goes when that is in
     /// use, so there is one that can be gone on with at each moment. The state is the last: without it, a copy is none.
     fn copy_waiting(&self, waiting: &Pending, number: u64) -> Result<(), Failure> {
-        self.make_generation(number)?;
-        let copy = self.folder.generation(number);
+        let (source, copy) = (self.generation(waiting.number)?, self.make_generation(number)?);
         for name in FILES.into_iter().chain([STATE_FILE]) {
-            let path = waiting.path().join(name);
-            let Ok(about) = fs::metadata(&path) else { continue };
-            let bytes = Zeroizing::new(file::read(&path, FILE_BYTES_MAX)?);
-            self.put(&copy.join(name), &bytes, FileAccess::of(&about))?;
+            let Some(file) = read_copy(&source, name, FILE_BYTES_MAX)? else { continue };
+            self.put(copy.at(name), &file.bytes, file.access)?;
         }
         self.sync_folder(&copy)
     }

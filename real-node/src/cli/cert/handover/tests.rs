@@ -5,6 +5,7 @@
 mod authority;
 mod disk;
 mod faults;
+mod hostile;
 mod keeping;
 mod uncertain;
 

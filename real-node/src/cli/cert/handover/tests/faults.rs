@@ -1,6 +1,6 @@
 //! Every operation on the disk fails in turn, for each command.
 
-use super::super::super::folder::FileAccess;
+use super::super::super::folder::{Directory, FileAccess};
 use super::*;
 use crate::failure::Exit;
 use std::sync::atomic::AtomicBool;
@@ -89,12 +89,16 @@ fn at_every_operation(fault: fn(usize) -> Fault) -> usize {
             let outcome = command(&desk, &disk);
             assert!(disk.is_hit() || outcome.is_ok(), "{name}: {outcome:?}");
             assert!(!disk.switched_too_early(), "{name}, {at}: what is not on the device is in use");
+            let unsynced = disk.unsynced_folders();
+            assert!(outcome.is_err() || unsynced.is_empty(), "{name}, {at}: may be lost: {unsynced:?}");
             let after = desk.pair();
             assert!(after.is_some() || before.is_none(), "{name}, {at}: the certificate is gone");
 
             // The real one would do the same, and wait for a device a thousand times.
-            next(&desk, &FaultyDisk::new(Fault::None))
-                .unwrap_or_else(|failure| panic!("{name}, {at}: {failure}"));
+            let next_disk = FaultyDisk::after(&disk);
+            next(&desk, &next_disk).unwrap_or_else(|failure| panic!("{name}, {at}: {failure}"));
+            let unsynced = next_disk.unsynced_folders();
+            assert!(unsynced.is_empty(), "{name}, {at}: may be lost after the next one: {unsynced:?}");
             let finished = desk.pair();
             assert!(finished.is_some() && (finished != before || after != before), "{name}, {at}");
             desk.assert_tidy();
@@ -134,12 +138,14 @@ fn every_operation_is_counted_and_the_checks_fire() {
     assert!(std::panic::catch_unwind(|| server_pair(&desk.web())).is_err());
     // A switch to what nobody has waited for.
     let disk = FaultyDisk::new(Fault::None);
-    let generation = desk.web().join(".hypermesh/7");
-    disk.make_folder(&generation).unwrap();
+    let private = Directory::open(&desk.web().join(".hypermesh")).unwrap();
+    disk.make_folder(private.at("7"), 0o700).unwrap();
+    let generation = Directory::open(&desk.web().join(".hypermesh/7")).unwrap();
     let access = FileAccess::New(crate::file::Access::Public);
-    drop(disk.create(&generation.join("cert.pem"), access).unwrap());
-    disk.symlink(Path::new("7"), &desk.web().join(".hypermesh/link.next")).unwrap();
-    disk.rename(&desk.web().join(".hypermesh/link.next"), &desk.web().join(".hypermesh/current")).unwrap();
+    drop(disk.create(generation.at("cert.pem"), access).unwrap());
+    disk.symlink(Path::new("7"), private.at("link.next")).unwrap();
+    disk.rename(private.at("link.next"), private.at("current")).unwrap();
+    assert_eq!(disk.unsynced_folders().len(), 2, "the generation, and the folder that it is in");
     assert!(disk.switched_too_early());
 }
 
