@@ -54,6 +54,7 @@ mod close;
 mod driver;
 mod endpoint;
 mod env;
+pub mod fair_share;
 mod frame;
 mod identity;
 mod link;

@@ -100,16 +100,33 @@ pub(crate) struct Sender {
     pub(crate) stream: SendStream,
     why: Abandon,
     finished: bool,
+    /// Whether a message was begun that is not all written.
+    within_message: bool,
 }
 
 impl Sender {
     pub(crate) const fn new(stream: SendStream, why: Abandon) -> Self {
-        Self { stream, why, finished: false }
+        Self { stream, why, finished: false, within_message: false }
     }
 
     /// What the peer is told if this is dropped unfinished.
     pub(crate) const fn abandon_as(&mut self, why: Abandon) {
         self.why = why;
+    }
+
+    /// A message is about to be written. If that is given up, nothing more may be written.
+    pub(crate) const fn begin_message(&mut self) {
+        self.within_message = true;
+    }
+
+    /// The message that was begun is written whole.
+    pub(crate) const fn end_message(&mut self) {
+        self.within_message = false;
+    }
+
+    /// Whether the peer would take what is written next for the rest of a message.
+    pub(crate) const fn is_within_message(&self) -> bool {
+        self.within_message
     }
 
     /// Says that everything was said.

@@ -19,11 +19,13 @@ struct State {
 }
 
 /// How a connection comes in the order in which connections give way: those that are idle, the longest idle first; then those
-/// that were answered on without a pause for longer than any call but a stream takes.
+/// that were answered on without a pause for longer than any call but a stream takes; then those with calls under way, the longest
+/// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum GivesWay {
     Idle(Instant),
     Streaming(Instant),
+    Answering(Instant),
 }
 
 /// A call that is being answered.
@@ -41,13 +43,13 @@ impl Activity {
         Answering(self.clone())
     }
 
-    /// Whether the connection may be closed to make room, and when in turn.
-    pub(super) fn gives_way(&self, limits: &ServerLimits) -> Option<GivesWay> {
+    /// When in turn the connection is closed to make room.
+    pub(super) fn gives_way(&self, limits: &ServerLimits) -> GivesWay {
         let State { answering, since } = *lock(&self.state);
         match answering {
-            0 => Some(GivesWay::Idle(since)),
-            _ if since.elapsed() > limits.call_timeout_max => Some(GivesWay::Streaming(since)),
-            _ => None,
+            0 => GivesWay::Idle(since),
+            _ if since.elapsed() > limits.call_timeout_max => GivesWay::Streaming(since),
+            _ => GivesWay::Answering(since),
         }
     }
 
@@ -73,7 +75,7 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_gives_way_first_then_old_streams_and_calls_under_way_never() {
+    async fn the_longest_idle_gives_way_first_then_old_streams_and_then_calls_under_way() {
         let limits = ServerLimits::default();
         let tick = || tokio::time::advance(Duration::from_millis(1));
         let (first, second) = (Activity::new(), Activity::new());
@@ -82,7 +84,7 @@ mod tests {
         assert!(second.gives_way(&limits) < first.gives_way(&limits), "idle from the last answer on");
         let (one, another) = (second.answer(), second.answer());
         tokio::time::advance(limits.call_timeout_max).await;
-        assert_eq!(second.gives_way(&limits), None);
+        assert!(matches!(second.gives_way(&limits), GivesWay::Answering(_)), "as long as a call may take");
         drop(one);
         tick().await;
         assert!(
@@ -90,6 +92,6 @@ mod tests {
             "longer than a call takes, it is a stream"
         );
         drop(another);
-        assert!(matches!(second.gives_way(&limits), Some(GivesWay::Idle(_))));
+        assert!(matches!(second.gives_way(&limits), GivesWay::Idle(_)));
     }
 }

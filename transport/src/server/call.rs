@@ -154,10 +154,14 @@ async fn stream(
     let limits = &peer.shared.limits;
     let remote = peer.connection.quinn.remote_address();
     let opened = peer.shared.streams.open(peer.connection.key, remote, limits);
-    let _open = opened.map_err(Refusal::Answer)?;
+    let open = opened.map_err(Refusal::Answer)?;
     let call = call(visit.turn().await.map_err(Refusal::Answer)?);
     let mut stream = CallStream::new(peer, visit, send, reader);
-    let result = peer.shared.handler.stream(call, &mut stream).await;
+    let result = tokio::select! {
+        biased;
+        result = peer.shared.handler.stream(call, &mut stream) => result,
+        status = open.lost() => Err(status),
+    };
     match (stream.into_over(), result) {
         (Some(over), _) => Err(over),
         (None, Ok(())) => Ok(Answer::Status(Status::ok())),
@@ -175,6 +179,11 @@ fn refused(status: Status) -> Status {
 
 /// Sends the answer, within the time and the memory that answers have.
 async fn respond(peer: &Peer, send: &mut Sender, answer: Answer) {
+    if send.is_within_message() {
+        // A status would be read as the rest of the message that the caller has not made room for.
+        send.abandon_as(Abandon::Slow);
+        return peer.shared.counters.call(StatusCode::Cancelled);
+    }
     let bytes_max = peer.message_bytes_max();
     let (body, status) = match answer {
         Answer::Body(body) if body.len() > bytes_max => (None, too_long("answer", body.len(), bytes_max)),

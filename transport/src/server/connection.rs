@@ -2,7 +2,7 @@
 
 use super::activity::Activity;
 use super::handler::Standing;
-use super::handshakes::Handshake;
+use super::places::Place;
 use super::registry::Ticket;
 use super::{Shared, call, link, memory};
 use crate::close::Close;
@@ -29,11 +29,11 @@ pub(super) struct Peer {
 
 /// Carries out the handshake, then serves the connection's streams until it is over. What a resumed connection brings in its
 /// first flight is served meanwhile.
-pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: Handshake) {
+pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: Place) {
     let begin = Instant::now();
     let met = tokio::select! {
         biased;
-        () = handshake.given_up() => None,
+        () = handshake.lost() => None,
         met = meet(&shared, incoming) => met,
     };
     let Some((connection, established)) = met else {
@@ -52,7 +52,7 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: Hand
         let done = tokio::select! {
             biased;
             () = &mut serving => false,
-            () = handshake.given_up() => false,
+            () = handshake.lost() => false,
             done = timeout_at(end, established) => done.is_ok() && peer.connection.quinn.close_reason().is_none(),
         };
         if !done {

@@ -1,27 +1,34 @@
 //! What a server gives to those who ask.
 
+use crate::fair_share::Places;
 use crate::frame::MESSAGE_BYTES_MAX;
 use std::time::Duration;
 
 /// The bounds of a server, all of which hold at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Handshakes under way; for one more, the oldest gives way if it has had [`Self::handshake_grace`], else the newcomer is
-    /// refused.
+    /// Handshakes under way; for one more, the oldest of the part of the network with the most gives way if that has more than the
+    /// newcomer's would ([the rule](crate::fair_share)); else an oldest that has had [`Self::handshake_grace`], of a part that has
+    /// more or of the newcomer's own; else the newcomer is refused.
     pub handshakes_max: usize,
     /// Handshakes under way from which on a newcomer must first prove that it receives at its address
     /// (RFC 9000 §8.1.2), which costs it a round trip and an attacker with forged addresses everything.
     pub unvalidated_handshakes_max: usize,
-    /// Handshakes under way from one /56 of the network; for one more, its own oldest gives way, or the newcomer is refused.
+    /// Handshakes under way from one /56 of the network; for one more, its own oldest gives way if it has had its
+    /// grace, or the newcomer is refused.
     pub handshakes_per_prefix_max: usize,
-    /// A handshake that takes longer may have to give way to another.
+    /// A handshake that takes longer can spare its place for another.
     pub handshake_grace: Duration,
     /// A handshake that takes longer is given up.
     pub handshake_timeout: Duration,
-    /// Connections of clients. Validators' come on top, bounded by their number. For one more, the one that is idle for longest is
-    /// closed; if none is, one with a stream that has lasted longer than [`Self::call_timeout_max`]; else the newcomer.
+    /// Connections of clients. Validators' come on top, bounded by their number. For one more, one is closed of the part of the
+    /// network with the most, if that has more than the newcomer's would ([the rule](crate::fair_share)): the one that is idle for
+    /// longest; if none is, one with a stream that has lasted longer than [`Self::call_timeout_max`]; else the one that has been
+    /// answered on for longest. Where no part has more, one that is idle or has such a stream, of a part that has more than the
+    /// newcomer's has or of its own; else the newcomer.
     pub clients_max: usize,
-    /// Connections of clients in one /56 of the network; for one more, one of its own is closed in the same way.
+    /// Connections of clients in one /56 of the network; for one more, one of its own is closed that is idle or has such a stream,
+    /// else the newcomer.
     pub clients_per_prefix_max: usize,
     /// Connections of one key; past it, its oldest is closed.
     pub connections_per_key_max: usize,
@@ -43,7 +50,8 @@ pub struct ServerLimits {
     pub streams_per_caller_max: usize,
     /// Streaming calls under way from one /56 of the network; a further one is refused.
     pub streams_per_prefix_max: usize,
-    /// Streaming calls under way in all; a further one is refused.
+    /// Streaming calls under way in all; for one more, the oldest of the part of the network with the most is ended, if that has more
+    /// than the newcomer's would ([the rule](crate::fair_share)); else the newcomer is refused.
     pub streams_max: usize,
     /// No streaming call runs longer, whatever its deadline: a caller that wants more asks again from where it is.
     pub stream_timeout_max: Duration,
@@ -65,6 +73,23 @@ pub struct ServerLimits {
     pub caller_bytes_max: usize,
     /// Bytes of requests and responses in memory for all.
     pub total_bytes_max: usize,
+}
+
+impl ServerLimits {
+    /// The places for handshakes.
+    pub(super) const fn handshakes(&self) -> Places {
+        Places { all: self.handshakes_max, per_prefix: self.handshakes_per_prefix_max }
+    }
+
+    /// The places for clients' connections.
+    pub(super) const fn clients(&self) -> Places {
+        Places { all: self.clients_max, per_prefix: self.clients_per_prefix_max }
+    }
+
+    /// The places for streaming calls.
+    pub(super) const fn streams(&self) -> Places {
+        Places { all: self.streams_max, per_prefix: self.streams_per_prefix_max }
+    }
 }
 
 impl Default for ServerLimits {

@@ -1,7 +1,7 @@
 //! The serving side: takes connections, hands calls and links' messages to a [`Handler`], and keeps every
 //! [limit](ServerLimits).
 //!
-//! Flow: a connection attempt is refused if too many handshakes are under way that are not old enough to give way; after the handshake the
+//! Flow: a connection attempt is refused if too many handshakes are under way and none gives way; after the handshake the
 //! connection is registered under the caller's key; each stream that the caller opens is a call in a task of
 //! its own (or a link's stream, if the caller is a validator). A call that was read waits at the door until it is
 //! its caller's turn, so that no caller is served at another's cost.
@@ -11,13 +11,13 @@ mod call;
 mod connection;
 mod door;
 mod handler;
-mod handshakes;
 mod holders;
 mod limits;
 mod link;
 mod memory;
 mod metrics;
 mod outcomes;
+mod places;
 mod prefix;
 mod registry;
 mod request;
@@ -33,11 +33,11 @@ pub use streaming::CallStream;
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
 use door::{Door, DoorLimits};
-use handshakes::Handshakes;
 use holders::Holders;
 use hypermesh_core::base::PublicKey;
 use metrics::Counters;
 use outcomes::Outcomes;
+use places::PlaceTable;
 use registry::Registry;
 use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
@@ -159,18 +159,19 @@ impl Shared {
 
 /// Takes connection attempts until the endpoint closes.
 async fn accept(shared: Arc<Shared>) {
-    let handshakes = Handshakes::default();
+    let (handshakes, limits) = (PlaceTable::default(), &shared.limits);
     while let Some(incoming) = shared.endpoint.quinn().accept().await {
-        let busy = handshakes.len() >= shared.limits.unvalidated_handshakes_max;
+        let busy = handshakes.len() >= limits.unvalidated_handshakes_max;
         if busy && incoming.may_retry() && !incoming.remote_address_validated() {
             shared.counters.retried.fetch_add(1, Relaxed);
             // It fails only for an attempt that is a retry already, which was ruled out.
             drop(incoming.retry());
             continue;
         }
-        match handshakes.begin(incoming.remote_address(), &shared.limits) {
-            Some(handshake) => drop(tokio::spawn(connection::run(shared.clone(), incoming, handshake))),
-            None => {
+        let grace = Some(limits.handshake_grace);
+        match handshakes.take(incoming.remote_address(), limits.handshakes(), grace) {
+            Ok(handshake) => drop(tokio::spawn(connection::run(shared.clone(), incoming, handshake))),
+            Err(_) => {
                 shared.counters.refused.fetch_add(1, Relaxed);
                 incoming.refuse();
             }

@@ -1,11 +1,12 @@
 //! The connections that a server has taken, by key, and how many there may be.
 
-use super::activity::Activity;
+use super::activity::{Activity, GivesWay};
 use super::handler::Standing;
 use super::limits::ServerLimits;
 use super::prefix::Prefix;
 use crate::close::Close;
 use crate::endpoint::{Connection, ipv6};
+use crate::fair_share::{Admission, Full, Holder};
 use hypermesh_core::base::PublicKey;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
@@ -34,7 +35,7 @@ struct Entry {
 
 impl Registry {
     /// Takes a connection. The oldest connection of a key that has too many is closed; for a client beyond the limit, another
-    /// client's that gives way, or if none does the newcomer's, and `None` returned.
+    /// client's that gives way by the [rule](crate::fair_share), or if none does the newcomer's, and `None` returned.
     pub(super) fn admit(
         &mut self,
         connection: &Connection,
@@ -50,9 +51,10 @@ impl Registry {
             Close::Replaced.connection(&entry.quinn, "this key opened another connection and has too many");
         }
         let prefix = Prefix::of(connection.quinn.remote_address());
-        if standing == Standing::Client && !self.make_room(prefix, limits) {
-            let reason = "there are as many connections, or of your part of the network, as may be, and all are asked something";
-            Close::Crowded.connection(&connection.quinn, reason);
+        if standing == Standing::Client
+            && let Err(full) = self.make_room(prefix, limits)
+        {
+            Close::Crowded.connection(&connection.quinn, refusal(full));
             return None;
         }
         let ticket = Ticket(self.next);
@@ -67,21 +69,30 @@ impl Registry {
         Some(ticket)
     }
 
-    /// Whether there is room for one more client with this prefix, after another client's connection was closed if need be.
-    fn make_room(&mut self, prefix: Prefix, limits: &ServerLimits) -> bool {
-        let clients = || self.open.iter().filter(|(_, entry)| entry.standing == Standing::Client);
-        let of_prefix = clients().filter(|(_, entry)| entry.prefix == prefix).count();
-        let full_prefix = of_prefix >= limits.clients_per_prefix_max;
-        if !full_prefix && self.clients < limits.clients_max {
-            return true;
-        }
-        let rivals = clients().filter(|(_, entry)| !full_prefix || entry.prefix == prefix);
-        let in_turn = rivals.filter_map(|(at, entry)| Some((entry.activity.gives_way(limits)?, *at)));
-        let Some((_, (key, ticket))) = in_turn.min() else { return false };
+    /// Makes room for one more client with this prefix: another client's connection is closed if need be.
+    fn make_room(&mut self, prefix: Prefix, limits: &ServerLimits) -> Result<(), Full> {
+        let clients = self.open.iter().filter(|(_, entry)| entry.standing == Standing::Client);
+        let holders = clients.map(|(at, entry)| {
+            let gives_way = entry.activity.gives_way(limits);
+            let spares = !matches!(gives_way, GivesWay::Answering(_));
+            Holder { prefix: entry.prefix, order: (gives_way, *at), spares, id: (gives_way, *at) }
+        });
+        let (gives_way, (key, ticket)) = match limits.clients().admit(Some(&prefix), holders) {
+            Admission::Free => return Ok(()),
+            Admission::Instead(rival, _) => rival,
+            Admission::Refused(full) => return Err(full),
+        };
         if let Some(rival) = self.remove(key, ticket) {
-            Close::Crowded.connection(&rival.quinn, "others came, and this connection was idle for longest");
+            let reason = match gives_way {
+                GivesWay::Idle(_) => "others came, and this connection was idle for longest",
+                GivesWay::Streaming(_) => "others came, and this connection had the oldest stream",
+                GivesWay::Answering(_) => {
+                    "all places are taken, your part of the network holds the most, and somebody came from one with fewer"
+                }
+            };
+            Close::Crowded.connection(&rival.quinn, reason);
         }
-        true
+        Ok(())
     }
 
     /// What a key's connections may hold in memory together.
@@ -128,5 +139,16 @@ impl Registry {
     /// The connections of a key, oldest first.
     fn of(&self, key: PublicKey) -> impl Iterator<Item = Ticket> {
         self.open.range((key, Ticket(0))..=(key, Ticket(u64::MAX))).map(|((_, ticket), _)| *ticket)
+    }
+}
+
+const fn refusal(full: Full) -> &'static str {
+    match full {
+        Full::Prefix => {
+            "your part of the network has as many connections as one may have, and all are asked something: close one, or come back"
+        }
+        Full::All => {
+            "all places are taken, all are asked something, and no part of the network has more than yours would: come back, or ask another node"
+        }
     }
 }

@@ -8,9 +8,10 @@ use super::connection::Peer;
 use super::door::{Turn, Visit};
 use super::limits::ServerLimits;
 use super::memory::{Crowded, Memory};
-use super::prefix::{Share, Shares};
+use super::places::{Place, PlaceTable};
 use super::request::{Refusal, charge, too_long};
 use crate::close::Abandon;
+use crate::fair_share::Full;
 use crate::frame::{Kind, put_prefix};
 use crate::lock::lock;
 use crate::status::{Advice, Status, StatusCode};
@@ -59,10 +60,14 @@ impl<'a> CallStream<'a> {
         put_prefix(&mut head, Kind::Message, bytes);
         let mut chunks = [head.freeze(), message];
         let patience = self.peer.shared.limits.stall_timeout;
+        self.send.begin_message();
         let written = timeout(patience, self.send.stream.write_all_chunks(&mut chunks)).await;
         drop(memory);
         match written {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                self.send.end_message();
+                Ok(())
+            }
             Ok(Err(_)) => {
                 self.over = Some(Refusal::Gone);
                 Err(Status::new(StatusCode::Cancelled, "the caller waits no more"))
@@ -123,19 +128,20 @@ const STREAM_RETRY_MS: u32 = 1000;
 /// Streaming calls under way, of each key, from each part of the network and of all.
 #[derive(Clone, Default)]
 pub(super) struct Streams {
-    shares: Shares,
+    places: PlaceTable,
     open: Arc<Mutex<BTreeMap<PublicKey, usize>>>,
 }
 
 /// That a streaming call is under way. It is counted until this is dropped.
 pub(super) struct Open {
-    _share: Share,
+    place: Place,
     streams: Streams,
     key: PublicKey,
 }
 
 impl Streams {
-    /// Counts one more for this key at this address, unless it, its part of the network or all together have as many as may be.
+    /// Counts one more for this key at this address, unless it has as many as may be, or its part of the network or all together
+    /// have and nobody gives way.
     pub(super) fn open(
         &self,
         key: PublicKey,
@@ -143,29 +149,49 @@ impl Streams {
         limits: &ServerLimits,
     ) -> Result<Open, Status> {
         let mut open = lock(&self.open);
-        let total: usize = open.values().sum();
         let own = open.get(&key).copied().unwrap_or_default();
-        let refused = |message: String| {
-            let advice = Advice::RetryAfter { ms: STREAM_RETRY_MS };
-            Status::new(StatusCode::ResourceExhausted, message).with_advice(advice)
-        };
-        if own >= limits.streams_per_caller_max || total >= limits.streams_max {
-            let message = "streaming calls of this key and";
-            return Err(refused(format!("{own} {message} {total} in all are under way: end one first")));
+        if own >= limits.streams_per_caller_max {
+            return Err(refused(format!("{own} streaming calls of this key are under way: end one first")));
         }
-        let share_max = limits.streams_per_prefix_max;
-        let share = self.shares.take(remote, share_max).ok_or_else(|| {
-            refused(format!("{share_max} streaming calls from your /56 of the network are under way"))
+        let place = self.places.take(remote, limits.streams(), None).map_err(|full| {
+            refused(match full {
+                Full::Prefix => {
+                    let share_max = limits.streams_per_prefix_max;
+                    format!(
+                        "{share_max} streaming calls from your /56 of the network are under way: end one first"
+                    )
+                }
+                Full::All => format!(
+                    "{} streaming calls are under way, and no /56 of the network has more than yours would: end one \
+                     first, or ask another node",
+                    limits.streams_max
+                ),
+            })
         })?;
         open.insert(key, own + 1);
         drop(open);
-        Ok(Open { _share: share, streams: self.clone(), key })
+        Ok(Open { place, streams: self.clone(), key })
     }
 
     /// How many are under way.
     pub(super) fn len(&self) -> usize {
-        lock(&self.open).values().sum()
+        self.places.len()
     }
+}
+
+impl Open {
+    /// Waits until the call has to end for one from a part of the network that has fewer, and gives what its caller is told.
+    pub(super) async fn lost(&self) -> Status {
+        self.place.lost().await;
+        let message = "all places for streaming calls are taken, your /56 of the network holds the most, and somebody came from \
+                       one with fewer: ask again from where you are, or ask another node";
+        refused(message.into())
+    }
+}
+
+fn refused(message: String) -> Status {
+    let advice = Advice::RetryAfter { ms: STREAM_RETRY_MS };
+    Status::new(StatusCode::ResourceExhausted, message).with_advice(advice)
 }
 
 impl Drop for Open {

@@ -115,8 +115,13 @@ impl Clock for PausedClock {
     }
 }
 
-/// The node with the key of `node`, at an address of its own.
+/// The node with the key of `node`, at a port of its own.
 pub(super) fn seeded(net: &Arc<MemoryNet>, seed: u64, node: u8) -> Endpoint {
+    seeded_at(net, seed, node, localhost(node.into()))
+}
+
+/// The node with the key of `node`, at this address.
+pub(super) fn seeded_at(net: &Arc<MemoryNet>, seed: u64, node: u8, address: SocketAddrV6) -> Endpoint {
     let entropy = Seeded::new(seed, &format!("node {node}"));
     let identity = Identity::new(SecretKey::from_seed([node; 32]));
     let crypto = SeededSuite { real: Env::real(identity.clone()).crypto, entropy: entropy.clone() };
@@ -127,7 +132,7 @@ pub(super) fn seeded(net: &Arc<MemoryNet>, seed: u64, node: u8) -> Endpoint {
         crypto: Arc::new(crypto),
         identity,
     };
-    Endpoint::bind(env, localhost(node.into()), TransportConfig::default()).unwrap()
+    Endpoint::bind(env, address, TransportConfig::default()).unwrap()
 }
 
 /// Calls, a deadline that passes, retries, a link whose peer goes and comes back: every datagram of it.

@@ -5,6 +5,7 @@ mod calls;
 mod connections;
 mod determinism;
 mod early;
+mod fair_share;
 mod flood;
 mod hostile;
 mod links;

@@ -214,13 +214,9 @@ async fn a_message_past_the_limit_ends_a_stream_at_whichever_end_it_is() {
     assert!(matches!(talk.send(vec![2; 1001]).await, Err(CallError::TooLong { bytes: 1001, .. })));
 }
 
-#[tokio::test]
-async fn a_reader_that_takes_nothing_for_too_long_is_cut_off() {
-    let limits = ServerLimits { stall_timeout: Duration::from_millis(50), ..ServerLimits::default() };
-    let (server, running, ..) = serve(limits);
-    let client = endpoint(2);
-    let connection = client.dial(&peer_of(&server)).await.unwrap();
-    let (mut send, mut receive) = connection.quinn.open_bi().await.unwrap();
+/// Asks for more messages than the caller has room for, and reads none.
+async fn ask_for_much(connection: &quinn::Connection) -> quinn::RecvStream {
+    let (mut send, receive) = connection.open_bi().await.unwrap();
     let mut request = BytesMut::new();
     let header = Header {
         version: 1,
@@ -236,11 +232,38 @@ async fn a_reader_that_takes_nothing_for_too_long_is_cut_off() {
     request.extend_from_slice(&body);
     send.write_all(&request).await.unwrap();
     send.finish().unwrap();
+    receive
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_for_too_long_is_cut_off() {
+    let limits = ServerLimits { stall_timeout: Duration::from_millis(50), ..ServerLimits::default() };
+    let (server, running, ..) = serve(limits);
+    let client = endpoint(2);
+    let connection = client.dial(&peer_of(&server)).await.unwrap();
+    let mut receive = ask_for_much(&connection.quinn).await;
     while !running.metrics().calls.contains_key(&StatusCode::Cancelled) {
         tokio::task::yield_now().await;
     }
     let cut_off = quinn::ReadToEndError::Read(quinn::ReadError::Reset(Abandon::Slow.code()));
     assert_eq!(receive.read_to_end(100 << 20).await.unwrap_err(), cut_off);
+}
+
+#[tokio::test]
+async fn a_stream_whose_time_ends_within_a_message_is_cut_off_and_no_status_is_read_as_the_rest_of_it() {
+    let limits = ServerLimits {
+        stream_timeout_max: Duration::from_millis(50),
+        response_timeout: LONG,
+        ..ServerLimits::default()
+    };
+    let (server, _running, _node, mut events) = serve(limits);
+    let client = endpoint(2);
+    let connection = client.dial(&peer_of(&server)).await.unwrap();
+    let mut receive = ask_for_much(&connection.quinn).await;
+    while next(&mut events).await != Event::Dropped {}
+    let cut_off = quinn::ReadToEndError::Read(quinn::ReadError::Reset(Abandon::Slow.code()));
+    let read = receive.read_to_end(100 << 20).await.map(|bytes| bytes.len());
+    assert_eq!(read, Err(cut_off));
 }
 
 #[tokio::test]
