@@ -1,15 +1,17 @@
 //! The TCP connections that are open, and which of them is closed to make room for another.
 //!
-//! A newcomer always gets in. Where there are as many connections as may be, or as many of its prefix, the one that is idle
-//! for longest is closed, which RFC 7766 §6.2.3 allows and Knot and NSD do: whoever holds connections and asks nothing
-//! stops nobody who asks. A connection is idle from its last whole query on, so one that sends a query byte by byte is
-//! idle too. One that is being answered is closed only if none is idle, and one of a client without limits only if all are
-//! such clients'.
+//! A newcomer always gets in. Where there are as many connections as may be of its prefix, its own that is idle for longest
+//! is closed, which RFC 7766 §6.2.3 allows and Knot and NSD do: whoever holds connections and asks nothing stops nobody who asks. Where
+//! there are as many as may be in all, one is closed of the prefix that has the most ([the rule](stoq::fair_share)), so that
+//! nobody takes a connection from a client whose prefix has few by opening many from elsewhere. A connection is idle from its last whole
+//! query on, so one that sends a query byte by byte is idle too. One that is being answered is closed only if none of its prefix
+//! is idle, and one of a client without limits only if all are such clients'.
 
 use super::limits::{DnsLimits, Prefix};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use stoq::fair_share::{Admission, Full, Holder, Places};
 use tokio::task::{AbortHandle, Id};
 use tokio::time::Instant;
 
@@ -119,28 +121,34 @@ impl Connections {
     /// end, and only then to be removed.
     pub(super) fn make_room(&self, client: IpAddr, limits: &DnsLimits) -> Option<(Id, Eviction)> {
         let prefix = limits.prefix_of(client);
-        let of_prefix = || self.open.iter().filter(|(_, open)| prefix.is_some() && open.prefix == prefix);
-        let (connections, reason) = if of_prefix().count() >= limits.connections_per_prefix {
-            (of_prefix().collect::<Vec<_>>(), Eviction::Prefix)
-        } else if self.open.len() >= CONNECTIONS_MAX {
-            (self.open.iter().collect(), Eviction::All)
-        } else {
-            return None;
-        };
-        close_first(connections).map(|task| (task, reason))
+        self.close_for(prefix, CONNECTIONS_MAX, limits.connections_per_prefix)
     }
 
     /// Closes the connection that is to be closed first, if there is one.
     pub(super) fn close_one(&self) -> Option<Id> {
-        close_first(self.open.iter().collect())
+        self.close_for(None, 0, CONNECTIONS_MAX).map(|(id, _)| id)
     }
-}
 
-fn close_first(connections: Vec<(&Id, &Open)>) -> Option<Id> {
-    let first = |(_, open): &(&Id, &Open)| (open.prefix.is_none(), open.activity.get());
-    let (id, open) = connections.into_iter().min_by_key(first)?;
-    open.task.abort();
-    Some(*id)
+    /// Closes a connection if a newcomer would be one too many.
+    fn close_for(&self, newcomer: Option<Prefix>, all: usize, per_prefix: usize) -> Option<(Id, Eviction)> {
+        let holders = self.open.iter().filter_map(|(id, open)| {
+            let (prefix, order) = (open.prefix?, open.activity.get());
+            Some(Holder { prefix, order, spares: true, id: *id })
+        });
+        let without_limits = || self.open.iter().filter(|(_, open)| open.prefix.is_none());
+        let places = Places { all: all.saturating_sub(without_limits().count()), per_prefix };
+        let (closed, reason) = match places.admit(newcomer.as_ref(), holders) {
+            Admission::Free => return None,
+            Admission::Instead(id, Full::Prefix) => (id, Eviction::Prefix),
+            Admission::Instead(id, Full::All) => (id, Eviction::All),
+            // All are of clients without limits.
+            Admission::Refused(_) => {
+                (*without_limits().min_by_key(|(_, open)| open.activity.get())?.0, Eviction::All)
+            }
+        };
+        self.open.get(&closed)?.task.abort();
+        Some((closed, reason))
+    }
 }
 
 #[cfg(test)]
@@ -245,5 +253,23 @@ mod tests {
         assert_eq!(table.connections.close_one(), Some(exempt));
         table.connections.remove(exempt);
         assert_eq!(table.connections.close_one(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn prefixes_with_many_connections_take_none_from_one_with_few_however_new_theirs_are() {
+        let mut table = Table::new();
+        table.limits.connections_per_prefix = CONNECTIONS_MAX / 4;
+        let (honest, _) = table.add("198.51.100.1").await;
+        for number in 1..CONNECTIONS_MAX {
+            table.add(&format!("2001:db8:{:x}::1", number % 4)).await;
+        }
+        let (_, newest) = table.add("203.0.113.1").await;
+        drop(newest);
+        // The honest one is idle for longest of all.
+        for attacker in ["2001:db8:0::1", "2001:db8:1::1", "2001:db8:2::1", "203.0.113.2", "::1"] {
+            let (closed, _) = table.make_room(attacker).unwrap();
+            assert_ne!(closed, honest, "{attacker}");
+        }
+        assert_ne!(table.connections.close_one(), Some(honest));
     }
 }

@@ -166,7 +166,7 @@ impl fmt::Display for ExemptNetwork {
 }
 
 /// What the addresses of one part of the network have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Prefix {
     /// A /24.
     V4([u8; 3]),
