@@ -2,12 +2,13 @@
 
 use hypermesh_core::api::{
     ApiFault, CertificateRequestBySerial, CertificateState, DnsRequest, FaultKind, IssuedCertificate,
-    Request, Response, RevocationListRequest, TrustBundleRequest, ValidateCertificateRequest, read,
+    PublishedList, Request, Response, RevocationListRequest, TrustBundleRequest, ValidateCertificateRequest,
+    read,
 };
 use hypermesh_core::base::{SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
 use hypermesh_core::state::{Receipt, SetRecords};
-use hypermesh_core::trust::{CertificateProof, CheckedList, TrustBundle, verify_certificate};
+use hypermesh_core::trust::{CertificateProof, CheckedList, ListRefusal, TrustBundle, verify_certificate};
 use hypermesh_core::trustchain::ca::{RevocationList, SerialNumber};
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
 use hypermesh_sim::world::{Disk, Owner, Place, Random, RunFault, World, name};
@@ -129,8 +130,10 @@ impl Stage {
         place: Place,
         at_least: Option<u64>,
     ) -> Result<RevocationList, RunFault> {
-        let asked = self.ask(place, Request::GetRevocationList(RevocationListRequest { at_least }));
-        let (checked, _) = self.checked_lists(place, &asked)?;
+        let request = RevocationListRequest { at_least: at_least.or(Some(1)), root_at_least: None };
+        let asked = self.ask(place, Request::GetRevocationList(request));
+        let (issuing, _) = self.published_lists(&asked)?;
+        let checked = self.checked_list(place, issuing, TrustBundle::verify_revocation_list)?;
         let fault = |what: String| RunFault::Unexpected(format!("the list of node-{}: {what}", place + 1));
         if checked.has_run_out(self.world.wall()) || checked.list().number < at_least.unwrap_or_default() {
             return Err(fault(format!("number {} is an old one", checked.list().number)));
@@ -140,23 +143,36 @@ impl Stage {
 
     /// A node's revocation list of the root key, checked against the trust bundle.
     pub(crate) fn root_list(&mut self, place: Place) -> Result<RevocationList, RunFault> {
-        let asked = self.ask(place, Request::GetRevocationList(RevocationListRequest { at_least: None }));
-        let (_, root) = self.checked_lists(place, &asked)?;
+        let request = RevocationListRequest { at_least: None, root_at_least: Some(1) };
+        let asked = self.ask(place, Request::GetRevocationList(request));
+        let (_, root) = self.published_lists(&asked)?;
+        let root = self.checked_list(place, root, TrustBundle::verify_root_revocation_list)?;
         ensure(!root.has_run_out(self.world.wall()), "the root key's list has run out")?;
         Ok(root.list().clone())
     }
 
     /// The lists of both authorities in an answer, the issuing key's first.
-    fn checked_lists(&mut self, place: Place, asked: &Asked) -> Result<(CheckedList, CheckedList), RunFault> {
-        let published = match self.answer(asked)? {
-            Ok(Response::GetRevocationList(list)) => list,
-            other => return Err(unexpected("revocation lists", &other)),
-        };
+    fn published_lists(
+        &mut self,
+        asked: &Asked,
+    ) -> Result<(Option<PublishedList>, Option<PublishedList>), RunFault> {
+        match self.answer(asked)? {
+            Ok(Response::GetRevocationList(lists)) => Ok((lists.issuing, lists.root)),
+            other => Err(unexpected("revocation lists", &other)),
+        }
+    }
+
+    /// A list that a node gave, once it is checked against the trust bundle.
+    fn checked_list(
+        &self,
+        place: Place,
+        list: Option<PublishedList>,
+        verify: fn(&TrustBundle, &[u8]) -> Result<CheckedList, ListRefusal>,
+    ) -> Result<CheckedList, RunFault> {
         let fault = |what: String| RunFault::Unexpected(format!("the lists of node-{}: {what}", place + 1));
         let bundle = self.bundle.as_ref().ok_or_else(|| fault("there is no trust bundle yet".to_string()))?;
-        let issuing = bundle.verify_revocation_list(&published.crl_der);
-        let root = bundle.verify_root_revocation_list(&published.root_crl_der);
-        issuing.and_then(|issuing| Ok((issuing, root?))).map_err(|refusal| fault(refusal.to_string()))
+        let list = list.ok_or_else(|| fault("the one that was asked for is missing".to_string()))?;
+        verify(bundle, &list.crl_der).map_err(|refusal| fault(refusal.to_string()))
     }
 
     /// What a node says of a certificate.

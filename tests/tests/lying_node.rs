@@ -5,13 +5,18 @@
 use hypermesh::cli::Global;
 use hypermesh::client::session;
 use hypermesh::failure::{Exit, Failure};
-use hypermesh_core::api::{GenesisRequest, PublishedList, RESPONSE_BYTES_MAX, RevocationListRequest};
+use hypermesh_core::api::{
+    DnsRequest, GenesisRequest, PublishedLists, RESPONSE_BYTES_MAX, RevocationListRequest, TrustBundleRequest,
+};
 use hypermesh_core::base::{MicroCaesar, decode, encode};
 use hypermesh_core::state::{Action, Certificate, Revocation, Row as _, StateProof, Transfer};
 use hypermesh_core::trustchain::ca::RevocationReason;
+use hypermesh_core::trustchain::dns::RecordType;
 use hypermesh_tests::client;
 use hypermesh_tests::processes::ProcessMesh;
+use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -101,6 +106,19 @@ fn about_rows(change: impl Fn(&mut StateProof) + Send + Sync + 'static) -> Lie {
     })
 }
 
+/// What a node answers to the questions by which a client finds where `trustchain` is served.
+async fn places_of_trustchain(caller: &Client, peer: &Peer) -> BTreeMap<Bytes, Bytes> {
+    let hosts = (1..=4).map(|number| (format!("node-{number}.hypermesh"), RecordType::Aaaa));
+    let service = ("_stoq._udp.trustchain.hypermesh".to_owned(), RecordType::Srv);
+    let mut answers = BTreeMap::new();
+    for (name, record_type) in hosts.chain([service]) {
+        let request = DnsRequest { name: name.parse().unwrap(), record_type };
+        let answer = hypermesh_tests::call(caller, peer, &request).await.unwrap();
+        answers.insert(encode(&request).into(), encode(&answer).into());
+    }
+    answers
+}
+
 fn typed(mesh: &ProcessMesh, words: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(PROGRAM);
     let Output { status, stdout, stderr } =
@@ -173,7 +191,7 @@ async fn a_node_that_says_that_a_key_is_compromised_makes_nobody_give_it_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_not_called_good_by_a_list_that_is_older_than_the_newest() {
+async fn a_certificate_is_not_called_good_by_an_old_list_and_a_list_that_is_not_signed_is_named() {
     let mut mesh = ProcessMesh::started(PROGRAM).await;
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -185,29 +203,41 @@ async fn a_certificate_is_not_called_good_by_a_list_that_is_older_than_the_newes
         assert_eq!(code, 0, "{words:?}: {told}");
     }
     let secret = mesh.node(0).read_identity().unwrap();
-    let (caller, request) = (client(secret), RevocationListRequest { at_least: None });
-    let list = hypermesh_tests::call(&caller, mesh.peer(0), &request).await.unwrap();
+    let (caller, request) =
+        (client(secret), RevocationListRequest { at_least: Some(1), root_at_least: None });
+    let lists = hypermesh_tests::call(&caller, mesh.peer(0), &request).await.unwrap();
+    let number = lists.issuing.as_ref().unwrap().number;
     let genesis = hypermesh_tests::call(&caller, mesh.peer(0), &GenesisRequest {}).await.unwrap();
+    let bundle = hypermesh_tests::call(&caller, mesh.peer(0), &TrustBundleRequest {}).await.unwrap();
+    let found = places_of_trustchain(&caller, mesh.peer(0)).await;
     mesh.kill(&[0, 1, 2, LIAR]);
-    let newest = Arc::new(AtomicU64::new(list.number));
+    let newest = Arc::new(AtomicU64::new(number));
+    let root_is_signed = Arc::new(AtomicBool::new(true));
     // The list is the mesh's; that there is a newer one, these say by themselves, and nothing of the state.
-    let servers = [0, 1, 2, LIAR].map(|number| {
-        let (newest, list, genesis) = (Arc::clone(&newest), list.clone(), encode(&genesis));
+    let servers = [0, 1, 2, LIAR].map(|place| {
+        let (newest, lists) = (Arc::clone(&newest), lists.clone());
+        let (genesis, bundle, found) = (encode(&genesis), encode(&bundle), found.clone());
+        let root_is_signed = Arc::clone(&root_is_signed);
         let lie: Lie = Box::new(move |call, _| {
             let unavailable = || Status::new(StatusCode::Unavailable, "nothing of that".to_string());
             match call.method.as_str() {
                 "consensus/genesis" => return Ok(Bytes::from(genesis.clone())),
+                "trust_bundle" => return Ok(Bytes::from(bundle.clone())),
+                "resolve_dns" => return found.get(&call.body).cloned().ok_or_else(unavailable),
                 "get_crl" => {}
                 _ => return Err(unavailable()),
             }
             let asked: RevocationListRequest = decode(&call.body, RESPONSE_BYTES_MAX).unwrap();
-            if asked.at_least.is_some_and(|least| least > list.number) {
+            let root_is_signed = root_is_signed.load(Ordering::SeqCst);
+            let waits = asked.root_at_least.is_some() && !root_is_signed;
+            if waits || asked.at_least.is_some_and(|least| least > number) {
                 return Err(unavailable());
             }
             let newest = newest.load(Ordering::SeqCst);
-            Ok(Bytes::from(encode(&PublishedList { newest, ..list.clone() })))
+            let root = lists.root.clone().filter(|_| root_is_signed);
+            Ok(Bytes::from(encode(&PublishedLists { newest, root, ..lists.clone() })))
         });
-        in_place_of(&mesh, number, None, lie)
+        in_place_of(&mesh, place, None, lie)
     });
     let (certificate, bundle) = (at("web/cert.pem"), at("mesh.trust"));
     let verify = ["cert", "verify", "--trust", &bundle, &certificate];
@@ -217,6 +247,14 @@ async fn a_certificate_is_not_called_good_by_a_list_that_is_older_than_the_newes
     let (code, said, told) = typed(&mesh, &verify);
     assert!(code == 7 && said.contains("not checked"), "{code} {said} {told}");
     assert!(told.contains("the mesh has announced"), "{told}");
+
+    root_is_signed.store(false, Ordering::SeqCst);
+    let (lists, issuing) = (at("mesh.crl"), at("issuing.crl"));
+    let (code, _, told) = typed(&mesh, &["cert", "crl", "--out", &lists]);
+    assert!(code == 6 && told.contains("the root key's revocation list is not signed yet"), "{code} {told}");
+    assert!(!Path::new(&lists).exists(), "nobody takes half of it for both");
+    let (code, _, told) = typed(&mesh, &["cert", "crl", "--authority", "issuing", "--out", &issuing]);
+    assert!(code == 0 && told.contains("of the issuing key"), "{code} {told}");
     drop(servers);
 }
 

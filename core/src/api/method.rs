@@ -345,7 +345,7 @@ methods! {
     "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate;
     "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState, Early;
     "trustchain" "list_certificates" ListCertificates(CertificateListRequest) -> CertificateList;
-    "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedList;
+    "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedLists;
     "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
     "trustchain" "name" Name(NameRequest) -> NameState, Early;
     "trustchain" "service" Service(ServiceRequest) -> ServiceState, Early;

@@ -59,8 +59,8 @@ pub use trustchain::{
     CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,
     CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,
     InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX,
-    LogEntry, LogEntryRequest, LogProof, NameRequest, NameState, PublishedList, RevocationListRequest,
-    TrustBundleRequest, ValidateCertificateRequest,
+    LogEntry, LogEntryRequest, LogProof, NameRequest, NameState, PublishedList, PublishedLists,
+    RevocationListRequest, TrustBundleRequest, ValidateCertificateRequest,
 };
 
 /// The most bytes in an encoded request: a batch and its surroundings.

@@ -37,7 +37,7 @@ impl Node {
                 let movements = self.block_movements(&request);
                 respond(self, movements.map(Response::Movements));
             }
-            Request::GetRevocationList(request) => self.want_revocation_list(id, request.at_least),
+            Request::GetRevocationList(request) => self.want_revocation_lists(id, request),
             Request::ValidateBatch(request) => self.submit_foreign(id, request.batch),
             Request::GetCertificate(request) => {
                 self.want_certificate(id, request.serial_number, Response::GetCertificate);

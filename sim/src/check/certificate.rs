@@ -124,7 +124,7 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
         Shown::Checkpoint(_)
         | Shown::Records(_)
         | Shown::Proof(_)
-        | Shown::RevocationList(_)
+        | Shown::RevocationLists(_)
         | Shown::Bundle(_)
         | Shown::Nothing => Ok(()),
     };

@@ -45,7 +45,7 @@ impl CheckpointCheck {
             | Shown::List(_)
             | Shown::Records(_)
             | Shown::Proof(_)
-            | Shown::RevocationList(_)
+            | Shown::RevocationLists(_)
             | Shown::Bundle(_)
             | Shown::Nothing => Ok(()),
         };

@@ -1,7 +1,7 @@
 //! Which documents a response shows: one list of all responses, which every checker of documents goes by.
 
 use hypermesh_core::api::{
-    CertificateList, CertificateState, CheckpointNote, DnsAnswer, IssuedCertificate, PublishedList, Response,
+    CertificateList, CertificateState, CheckpointNote, DnsAnswer, IssuedCertificate, PublishedLists, Response,
 };
 use hypermesh_core::state::StateProof;
 use hypermesh_core::trust::TrustBundle;
@@ -20,8 +20,8 @@ pub(super) enum Shown<'a> {
     Records(&'a DnsAnswer),
     /// Rows of the state, proved.
     Proof(&'a StateProof),
-    /// A signed revocation list.
-    RevocationList(&'a PublishedList),
+    /// Signed revocation lists.
+    RevocationLists(&'a PublishedLists),
     /// The mesh's authorities.
     Bundle(&'a TrustBundle),
     /// None of these.
@@ -40,7 +40,7 @@ impl<'a> Shown<'a> {
             Response::LogCheckpoint(note) => Self::Checkpoint(note),
             Response::ResolveDns(answer) => Self::Records(answer),
             Response::Prove(proof) => Self::Proof(proof),
-            Response::GetRevocationList(list) => Self::RevocationList(list),
+            Response::GetRevocationList(lists) => Self::RevocationLists(lists),
             Response::TrustBundle(bundle) => Self::Bundle(bundle),
             Response::Operation(_)
             | Response::Name(_)

@@ -7,6 +7,7 @@
 
 use super::shown::Shown;
 use super::{Chain, Given, Moment, Violation};
+use hypermesh_core::api::PublishedList;
 use hypermesh_core::base::{PublicKey, Signature, Table, Write, WriteBatch};
 use hypermesh_core::hypermesh::committee::KeyPurpose;
 use hypermesh_core::state::State;
@@ -103,8 +104,12 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
         Shown::Certificate(issued) => check_certificate(state, &issued.certificate_der, KeyPurpose::Issuing)
             .and_then(|()| check_pem(state, &issued.chain_pem))
             .and_then(|()| check_pem(state, &issued.root_pem)),
-        Shown::RevocationList(list) => check_list(state, &list.crl_der, KeyPurpose::Issuing)
-            .and_then(|()| check_list(state, &list.root_crl_der, KeyPurpose::Root)),
+        Shown::RevocationLists(lists) => {
+            let check = |list: &Option<PublishedList>, key| {
+                list.as_ref().map_or(Ok(()), |list| check_list(state, &list.crl_der, key))
+            };
+            check(&lists.issuing, KeyPurpose::Issuing).and_then(|()| check(&lists.root, KeyPurpose::Root))
+        }
         Shown::Bundle(bundle) => bundle.check().map_err(|fault| fault.to_string()),
         // The log's signature and the cosignatures: by CheckpointCheck.
         Shown::Checkpoint(_)
@@ -123,7 +128,7 @@ mod tests {
     use crate::check::kit::{issue, world_with};
     use crate::world::{Loot, World};
     use hypermesh_core::api::{
-        CheckpointRequest, IssuedCertificate, PublishedList, Request, Response, RevocationListRequest,
+        CheckpointRequest, IssuedCertificate, PublishedLists, Request, Response, RevocationListRequest,
         TrustBundleRequest,
     };
     use hypermesh_core::trust::TrustBundle;
@@ -132,7 +137,7 @@ mod tests {
     struct Documents {
         world: World,
         issued: IssuedCertificate,
-        list: PublishedList,
+        lists: PublishedLists,
         bundle: TrustBundle,
     }
 
@@ -140,7 +145,10 @@ mod tests {
         let (world, responses) = world_with(|world| {
             vec![
                 issue(world, 1),
-                Request::GetRevocationList(RevocationListRequest { at_least: None }),
+                Request::GetRevocationList(RevocationListRequest {
+                    at_least: Some(1),
+                    root_at_least: Some(1),
+                }),
                 Request::TrustBundle(TrustBundleRequest {}),
                 Request::LogCheckpoint(CheckpointRequest {}),
             ]
@@ -148,13 +156,13 @@ mod tests {
         let mut responses = responses.into_iter();
         let (
             Some(Response::IssueCertificate(issued)),
-            Some(Response::GetRevocationList(list)),
+            Some(Response::GetRevocationList(lists)),
             Some(Response::TrustBundle(bundle)),
         ) = (responses.next(), responses.next(), responses.next())
         else {
             panic!("other responses")
         };
-        Documents { world, issued, list, bundle }
+        Documents { world, issued, lists, bundle }
     }
 
     /// The same, with a signature that holds by ZIP-215 alone.
@@ -177,9 +185,9 @@ mod tests {
 
     #[test]
     fn it_fires_on_a_certificate_a_list_and_a_root_that_only_zip_215_accepts() {
-        let Documents { world, issued, list, bundle } = documents();
+        let Documents { world, issued, lists, bundle } = documents();
         assert_eq!(verdict(&world, Response::IssueCertificate(issued.clone())), Ok(()));
-        assert_eq!(verdict(&world, Response::GetRevocationList(list.clone())), Ok(()));
+        assert_eq!(verdict(&world, Response::GetRevocationList(lists.clone())), Ok(()));
         assert_eq!(verdict(&world, Response::TrustBundle(bundle.clone())), Ok(()));
 
         let mut leaf = issued.clone();
@@ -195,22 +203,25 @@ mod tests {
         let twisted = TrustBundle { root_der: root, ..bundle };
         assert_eq!(verdict(&world, Response::TrustBundle(twisted)).unwrap_err().check, CHECK);
 
-        let mut twisted = list.clone();
-        let tbs = take_apart_crl(&list.crl_der).unwrap().tbs;
-        twist(&world, KeyPurpose::Issuing, &tbs, &mut twisted.crl_der);
+        let of = |lists: &PublishedLists| (lists.issuing.clone().unwrap(), lists.root.clone().unwrap());
+        let (mut issuing, mut root) = of(&lists);
+        let tbs = take_apart_crl(&issuing.crl_der).unwrap().tbs;
+        twist(&world, KeyPurpose::Issuing, &tbs, &mut issuing.crl_der);
+        let twisted = PublishedLists { issuing: Some(issuing), ..lists.clone() };
         assert!(verdict(&world, Response::GetRevocationList(twisted)).unwrap_err().what.contains("refuse"));
 
-        let mut twisted = list.clone();
-        let tbs = take_apart_crl(&list.root_crl_der).unwrap().tbs;
-        twist(&world, KeyPurpose::Root, &tbs, &mut twisted.root_crl_der);
+        let tbs = take_apart_crl(&root.crl_der).unwrap().tbs;
+        twist(&world, KeyPurpose::Root, &tbs, &mut root.crl_der);
+        let twisted = PublishedLists { root: Some(root), ..lists.clone() };
         assert!(verdict(&world, Response::GetRevocationList(twisted)).unwrap_err().what.contains("refuse"));
-        let swapped = PublishedList { root_crl_der: list.crl_der.clone(), ..list };
+        let swapped = PublishedLists { root: lists.issuing.clone(), ..lists };
         assert!(verdict(&world, Response::GetRevocationList(swapped)).unwrap_err().what.contains("refuse"));
     }
 
     #[test]
     fn it_fires_when_a_node_keeps_what_only_zip_215_accepts() {
-        let Documents { world, list, bundle, .. } = documents();
+        let Documents { world, lists, bundle, .. } = documents();
+        let list = lists.issuing.unwrap();
         let state = world.checks().chain().newest().unwrap();
         let root = take_apart(&bundle.root_der).unwrap();
         let key = [TASK, &[ROOT]].concat();

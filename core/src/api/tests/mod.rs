@@ -72,7 +72,7 @@ fn requests() -> Vec<Request> {
         Request::GetCertificate(CertificateRequestBySerial { serial_number: serial() }),
         Request::ValidateCertificate(ValidateCertificateRequest { certificate_der: vec![1, 2, 3] }),
         Request::ListCertificates(list),
-        Request::GetRevocationList(RevocationListRequest { at_least: Some(3) }),
+        Request::GetRevocationList(RevocationListRequest { at_least: Some(3), root_at_least: Some(1) }),
         Request::TrustBundle(TrustBundleRequest {}),
         Request::Name(NameRequest { name: name("given.demo.hypermesh") }),
         Request::Service(ServiceRequest { name: name("given.demo.hypermesh") }),
@@ -358,17 +358,21 @@ fn responses() -> Vec<(Method, Response)> {
         fee: ISSUE_FEE,
     };
     let header = mesh.blocks[0].header.clone();
+    let list = |number| PublishedList {
+        number,
+        this_update: BEGIN,
+        next_update: BEGIN.plus(1),
+        crl_der: vec![1, 2, 3],
+    };
     let by_hand = |request: &Request| match request {
         Request::IssueCertificate(_) => Response::IssueCertificate(issued.clone()),
         Request::GetCertificate(_) => Response::GetCertificate(issued.clone()),
         Request::Operation(_) => Response::Operation(receipt.clone()),
-        Request::GetRevocationList(_) => Response::GetRevocationList(PublishedList {
-            number: 3,
-            this_update: BEGIN,
-            next_update: BEGIN.plus(1),
+        Request::GetRevocationList(_) => Response::GetRevocationList(PublishedLists {
+            issuing: Some(list(3)),
+            root: Some(list(1)),
             newest: 4,
-            crl_der: vec![1, 2, 3],
-            root_crl_der: vec![4, 5],
+            root_newest: 1,
         }),
         Request::TrustBundle(_) => Response::TrustBundle(certified.bundle.clone()),
         Request::SubscribeService(_) => Response::SubscribeService(ServiceState {

@@ -5,7 +5,7 @@
 //! node that finds no quorum goes on showing the last one; `nextUpdate` tells its age. The root key's lists can be made
 //! again from the state, so that only their signatures are kept; until the newest is signed, the one before it is shown.
 
-use crate::api::{ApiFault, FaultKind, PublishedList, Response};
+use crate::api::{ApiFault, FaultKind, PublishedList, PublishedLists, Response, RevocationListRequest};
 use crate::base::{Reader as _, StrictSignature, Table, UnixMillis, WriteBatch};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::node::task::Task;
@@ -27,8 +27,8 @@ pub(super) struct Lists {
     derived: BTreeMap<u64, Derived>,
     /// The newest that is signed.
     signed: Option<SignedList>,
-    /// Who waits for a list with at least this number.
-    waiting: Vec<(RequestId, u64)>,
+    /// Who waits for which lists.
+    waiting: Vec<(RequestId, RevocationListRequest)>,
 }
 
 struct Derived {
@@ -121,28 +121,35 @@ impl Node {
         self.outbox.event(Event::RevocationListSigned { number });
     }
 
-    /// Answers with the newest signed lists, once that of the issuing key has at least this number.
-    pub(in crate::node) fn want_revocation_list(&mut self, id: RequestId, at_least: Option<u64>) {
+    /// Answers with the newest lists that are signed, once they are what is asked for. Neither authority's waits for the other's.
+    pub(in crate::node) fn want_revocation_lists(&mut self, id: RequestId, request: RevocationListRequest) {
         let Some(newest) = self.state.revocation_list_number() else {
             let fault = self.not_ready();
             return self.outbox.respond(id, Err(fault));
         };
-        let wanted = at_least.unwrap_or_default();
-        if wanted > newest {
-            let message =
-                alloc::format!("this node knows of no revocation list {wanted}: its newest is {newest}");
-            return self.outbox.respond(id, Err(ApiFault::unavailable(message)));
+        let root_newest = self.state.root_list_number().unwrap_or_default();
+        let asked =
+            [("", request.at_least, newest), (" of the root key", request.root_at_least, root_newest)];
+        for (whose, wanted, newest) in asked {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted > newest) {
+                let message = alloc::format!(
+                    "this node knows of no revocation list {wanted}{whose}: its newest is {newest}"
+                );
+                return self.outbox.respond(id, Err(ApiFault::unavailable(message)));
+            }
         }
-        if let Some(list) = self.published_list().filter(|list| list.number >= wanted) {
-            return self.respond_durably(id, Ok(Response::GetRevocationList(list)));
+        let lists = self.published_lists();
+        if answers(&lists, &request) {
+            return self.respond_durably(id, Ok(Response::GetRevocationList(lists)));
         }
         if self.signing.lists.waiting.len() >= WAITER_PER_THING_COUNT_MAX {
             let fault = ApiFault::new(FaultKind::ResourceExhausted, Crowded::Thing);
             return self.outbox.respond(id, Err(fault));
         }
-        self.signing.lists.waiting.push((id, wanted));
+        self.signing.lists.waiting.push((id, request));
         self.signing.touched.insert(Task::RevocationList(newest));
-        self.signing.fresh.push(Task::RevocationList(newest));
+        let root_list = (root_newest > 0).then_some(Task::RootRevocationList(root_newest));
+        self.signing.fresh.extend(root_list.into_iter().chain([Task::RevocationList(newest)]));
     }
 
     /// The list that this node shows: the newest that is signed.
@@ -155,27 +162,31 @@ impl Node {
         self.signing.lists.waiting.retain(|(waiting, _)| *waiting != id);
     }
 
-    /// The newest signed lists, and the number of the newest that there is.
-    fn published_list(&self) -> Option<PublishedList> {
-        let root_crl_der = self.root_list_der()?;
-        let SignedList { number, this_update, next_update, der } = self.signing.lists.signed.as_ref()?;
+    /// The newest lists that are signed, and the numbers of the newest that there are.
+    fn published_lists(&self) -> PublishedLists {
+        let issuing = self.signing.lists.signed.as_ref().map(|list| PublishedList {
+            number: list.number,
+            this_update: list.this_update,
+            next_update: list.next_update,
+            crl_der: list.der.clone(),
+        });
         let newest = self.state.revocation_list_number().unwrap_or_default();
-        Some(PublishedList {
-            number: *number,
-            this_update: *this_update,
-            next_update: *next_update,
-            newest: newest.max(*number),
-            crl_der: der.clone(),
-            root_crl_der,
-        })
+        PublishedLists {
+            newest: newest.max(issuing.as_ref().map_or(0, |list| list.number)),
+            issuing,
+            root: self.root_list(),
+            root_newest: self.state.root_list_number().unwrap_or_default(),
+        }
     }
 
     /// The root key's newest list that is signed.
-    fn root_list_der(&self) -> Option<Vec<u8>> {
-        self.shown_root_lists().find_map(|number| {
+    fn root_list(&self) -> Option<PublishedList> {
+        let crl_der = self.shown_root_lists().find_map(|number| {
             let signature = self.signing.finished.get(&Task::RootRevocationList(number))?;
             crl_der(&self.state.root_list_tbs(number)?, signature).ok()
-        })
+        })?;
+        let RevocationList { number, this_update, next_update, .. } = take_apart_crl(&crl_der).ok()?.list;
+        Some(PublishedList { number, this_update, next_update, crl_der })
     }
 
     /// The numbers of the root key's lists that may be shown, newest first.
@@ -188,13 +199,23 @@ impl Node {
         if self.signing.lists.waiting.is_empty() {
             return;
         }
-        let Some(list) = self.published_list() else { return };
-        for (id, wanted) in core::mem::take(&mut self.signing.lists.waiting) {
-            if list.number >= wanted {
-                self.respond_durably(id, Ok(Response::GetRevocationList(list.clone())));
-            } else {
-                self.signing.lists.waiting.push((id, wanted));
-            }
+        let lists = self.published_lists();
+        let waiting = core::mem::take(&mut self.signing.lists.waiting);
+        let (answered, waiting): (Vec<_>, _) =
+            waiting.into_iter().partition(|(_, request)| answers(&lists, request));
+        self.signing.lists.waiting = waiting;
+        for (id, _) in answered {
+            self.respond_durably(id, Ok(Response::GetRevocationList(lists.clone())));
         }
     }
+}
+
+/// Whether these are the lists that are asked for.
+fn answers(lists: &PublishedLists, request: &RevocationListRequest) -> bool {
+    let is_there = |list: &Option<PublishedList>, wanted: Option<u64>| {
+        wanted.is_none_or(|wanted| list.as_ref().is_some_and(|list| list.number >= wanted))
+    };
+    (lists.issuing.is_some() || lists.root.is_some())
+        && is_there(&lists.issuing, request.at_least)
+        && is_there(&lists.root, request.root_at_least)
 }

@@ -2,7 +2,9 @@
 
 use super::answer_times::TIMEOUT_MIN;
 use super::finished::ACCUSED_MESSAGE_BYTES_MAX;
-use crate::api::{ConsensusRequirements, Request, ValidateBatchRequest};
+use crate::api::{
+    ConsensusRequirements, PublishedLists, Request, Response, RevocationListRequest, ValidateBatchRequest,
+};
 use crate::base::{
     Digest, Height, MicroCaesar, Mono, Now, PublicKey, ReadError, Reader, Row, SecretKey, Signature,
     StrictSignature, Table, encode,
@@ -286,6 +288,52 @@ fn twisted_signatures_in_the_store_are_dropped_and_made_again() {
         let _events = hand_on(&mesh, &mut node, honest, task, good.signature());
     }
     assert!(node.has_authority());
+}
+
+/// What a node answers at once to a request for revocation lists, if it does.
+fn lists_shown(node: &mut Node, request: RevocationListRequest) -> Option<PublishedLists> {
+    let (id, now) = (RequestId(7), Now { mono: Mono(1), wall: node.state.time().plus(20) });
+    node.handle_request(now, id, None, Request::GetRevocationList(request));
+    node.handle_cancelled(now, id);
+    let mut shown = None;
+    while let Some(output) = node.poll_output() {
+        match output {
+            Output::Persist { token, .. } => node.handle_persisted(now, token),
+            Output::Respond { response: Ok(Response::GetRevocationList(list)), .. } => shown = Some(list),
+            _ => {}
+        }
+    }
+    shown
+}
+
+#[test]
+fn the_list_of_one_authority_is_shown_while_that_of_the_other_is_not_signed() {
+    let mesh = mesh();
+    let number = mesh.state.revocation_list_number().unwrap();
+    let (task, root_task) = (Task::RevocationList(number), Task::RootRevocationList(1));
+    let tbs = tbs_of(&mesh, task);
+    let der = crl_der(&tbs, &mesh.sign(KeyPurpose::Issuing, &tbs)).unwrap();
+    let issuing = (b"revocation list".to_vec(), der);
+    let root = mesh.sign(KeyPurpose::Root, &tbs_of(&mesh, root_task)).signature();
+    let root = (root_task.key(), root.0.to_vec());
+    let requests = [(None, None), (Some(number), None), (None, Some(1)), (Some(number), Some(1))];
+    for (stored, shown) in [
+        (alloc::vec![], [false; 4]),
+        (alloc::vec![issuing.clone()], [true, true, false, false]),
+        (alloc::vec![root.clone()], [true, false, true, false]),
+        (alloc::vec![issuing.clone(), root.clone()], [true; 4]),
+    ] {
+        let mut node = opened(&mesh, &stored);
+        for ((at_least, root_at_least), shown) in requests.into_iter().zip(shown) {
+            let lists = lists_shown(&mut node, RevocationListRequest { at_least, root_at_least });
+            assert_eq!(lists.is_some(), shown, "{at_least:?} {root_at_least:?} of {}", stored.len());
+            let Some(lists) = lists else { continue };
+            assert_eq!((lists.newest, lists.root_newest), (number, 1));
+            let numbers = [lists.issuing, lists.root].map(|list| list.map(|list| list.number));
+            let is_stored = |row| stored.contains(row);
+            assert_eq!(numbers, [is_stored(&issuing).then_some(number), is_stored(&root).then_some(1)]);
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::file::{self, Access};
 use crate::moment;
 use crate::output::Output;
 use clap::{Args, ValueEnum};
-use hypermesh_core::api::{PublishedList, RevocationListRequest};
+use hypermesh_core::api::{PublishedList, PublishedLists, RevocationListRequest};
 use hypermesh_core::trust::{CheckedList, ListRefusal, TrustBundle};
 use hypermesh_core::trustchain::ca::{PemLabel, RevocationList, pem};
 use rustls::pki_types::CertificateRevocationListDer;
@@ -44,30 +44,34 @@ pub enum Authority {
     Root,
 }
 
-/// What `--json` prints: the issuing key's list, and in it the root key's.
+/// What `--json` prints: the issuing key's list, and in it the root key's; `null` or nothing for one that is not signed.
 #[derive(Serialize)]
 struct CrlReport<'a> {
     #[serde(flatten)]
-    issuing: &'a RevocationList,
-    root: &'a RevocationList,
+    issuing: Option<&'a RevocationList>,
+    root: Option<&'a RevocationList>,
 }
 
-/// Prints or writes the newest revocation lists, once they are checked against the context's mesh.
+/// Prints or writes the newest revocation lists, once they are checked against the context's mesh. Of lists that are wanted and
+/// not all there, none is written: verifiers that want a list for each certificate would refuse everything.
 pub(super) fn run(args: &CrlArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let authority = authority(args)?;
     let newest = session(global, "fetching the revocation lists", async |client| {
         let bundle = client.trust_bundle().await?;
-        fetch(client, &bundle).await
+        fetch(client, &bundle, authority).await
     })?;
     if let Some(why) = newest.behind() {
         output.tell(why);
     }
-    let Newest { issuing, root, .. } = &newest;
-    let report = CrlReport { issuing: issuing.checked.list(), root: root.checked.list() };
-    let lists: &[&Fetched] = match authority {
-        Authority::Both => &[issuing, root],
-        Authority::Issuing => &[issuing],
-        Authority::Root => &[root],
+    let mut lists = Vec::new();
+    for (of, list) in [(Authority::Issuing, &newest.issuing), (Authority::Root, &newest.root)] {
+        if authority.includes(of) {
+            lists.push(list.as_ref().map_err(Clone::clone)?);
+        }
+    }
+    let report = CrlReport {
+        issuing: newest.issuing.as_ref().ok().map(Fetched::list),
+        root: newest.root.as_ref().ok().map(Fetched::list),
     };
     let bytes = |list: &&Fetched| match args.der {
         true => list.der.clone(),
@@ -99,7 +103,15 @@ fn authority(args: &CrlArgs) -> Result<Authority, Failure> {
     }
 }
 
+impl Authority {
+    /// Whether this one's list is among those.
+    fn includes(self, of: Self) -> bool {
+        self == Self::Both || self == of
+    }
+}
+
 /// A list that was got.
+#[derive(Debug)]
 pub(super) struct Fetched {
     /// As it was signed.
     der: Vec<u8>,
@@ -109,23 +121,24 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    fn number(&self) -> u64 {
-        self.checked.list().number
+    fn list(&self) -> &RevocationList {
+        self.checked.list()
     }
 
     fn in_words(&self) -> String {
-        let RevocationList { number, next_update, entries, .. } = self.checked.list();
+        let RevocationList { number, next_update, entries, .. } = self.list();
         let (key, revoked, until) = (self.key, entries.len(), moment::text(*next_update));
         format!("revocation list {number} of the {key} key, {revoked} revoked, until {until}")
     }
 }
 
-/// The newest revocation lists that were got, and how they stand to what the mesh says.
+/// The newest revocation lists that were got, or why there is none, and how they stand to what the mesh says.
+#[derive(Debug)]
 pub(super) struct Newest {
     /// The issuing key's.
-    pub(super) issuing: Fetched,
+    pub(super) issuing: Result<Fetched, Failure>,
     /// The root key's.
-    root: Fetched,
+    root: Result<Fetched, Failure>,
     /// The number of the issuing key's newest list that a block has fixed, as far as more validators say so than may lie.
     announced: u64,
 }
@@ -133,7 +146,7 @@ pub(super) struct Newest {
 impl Newest {
     /// That it is not the newest, if it is not.
     pub(super) fn behind(&self) -> Option<String> {
-        let number = self.issuing.number();
+        let number = self.issuing.as_ref().ok()?.list().number;
         (number < self.announced).then(|| {
             format!(
                 "the newest revocation list that was got is {number}, and the mesh has announced {}",
@@ -143,43 +156,103 @@ impl Newest {
     }
 }
 
-/// The mesh's newest revocation lists, checked against a trust bundle: the newest that a quorum of validators has, so that
-/// one that lies or lags cannot hide a revocation.
-pub(super) async fn fetch(client: &MeshClient, bundle: &TrustBundle) -> Result<Newest, Failure> {
-    let quorum = bundle.genesis.validator_set().quorum();
-    let liars_max = bundle.genesis.validators.len() - quorum;
-    let ask = async |at_least, within| -> Vec<PublishedList> {
-        client.call_validators(&RevocationListRequest { at_least }, quorum, within).await
-    };
-    let mut lists = ask(None, client.timeout()).await;
-    // Whoever has seen a newer one fixed says so; whether that is true, the list itself will tell.
-    let mut said: Vec<u64> = lists.iter().map(|list| list.newest).collect();
-    said.sort_unstable_by_key(|number| core::cmp::Reverse(*number));
-    let newest = said.first().copied().unwrap_or_default();
-    let announced = said.get(liars_max).copied().unwrap_or_default();
-    let is_behind = newest_of(&lists, bundle).is_none_or(|(issuing, _)| issuing.number() < newest);
-    if is_behind && newest > 0 {
-        lists.extend(ask(Some(newest), SIGNED_WITHIN).await);
-    }
-    let nothing = || {
-        let message = "no validator gave revocation lists that hold: check that the mesh runs";
-        Failure::new(Exit::Unreachable, message)
-    };
-    let (issuing, root) = newest_of(&lists, bundle).ok_or_else(nothing)?;
-    Ok(Newest { issuing, root, announced })
+/// What is done for each authority's list.
+struct Kind {
+    authority: Authority,
+    key: &'static str,
+    /// The list in an answer, and the number of the newest that a block has fixed.
+    of: fn(&PublishedLists) -> (Option<&PublishedList>, u64),
+    verify: fn(&TrustBundle, &[u8]) -> Verdict,
+    /// Asks for a list with at least this number.
+    request: fn(u64) -> RevocationListRequest,
 }
 
-/// The newest list of each authority that the bundle anchors.
-fn newest_of(lists: &[PublishedList], bundle: &TrustBundle) -> Option<(Fetched, Fetched)> {
-    let of = |key, der: fn(&PublishedList) -> &Vec<u8>, verify: fn(&TrustBundle, &[u8]) -> Verdict| {
-        let checked = lists.iter().filter_map(|list| {
-            Some(Fetched { der: der(list).clone(), checked: verify(bundle, der(list)).ok()?, key })
-        });
-        checked.max_by_key(Fetched::number)
+const ISSUING: Kind = Kind {
+    authority: Authority::Issuing,
+    key: "issuing",
+    of: |lists| (lists.issuing.as_ref(), lists.newest),
+    verify: TrustBundle::verify_revocation_list,
+    request: |number| RevocationListRequest { at_least: Some(number), root_at_least: None },
+};
+
+const ROOT: Kind = Kind {
+    authority: Authority::Root,
+    key: "root",
+    of: |lists| (lists.root.as_ref(), lists.root_newest),
+    verify: TrustBundle::verify_root_revocation_list,
+    request: |number| RevocationListRequest { at_least: None, root_at_least: Some(number) },
+};
+
+/// The mesh's newest revocation lists, checked against a trust bundle: the newest that a quorum of validators has, so that
+/// one that lies or lags cannot hide a revocation. Only what is wanted is waited for.
+pub(super) async fn fetch(
+    client: &MeshClient,
+    bundle: &TrustBundle,
+    wanted: Authority,
+) -> Result<Newest, Failure> {
+    let quorum = bundle.genesis.validator_set().quorum();
+    let liars_max = bundle.genesis.validators.len() - quorum;
+    let ask = async |request: RevocationListRequest, within| -> Vec<PublishedLists> {
+        client.call_validators(&request, quorum, within).await
     };
-    let issuing = of("issuing", |list| &list.crl_der, TrustBundle::verify_revocation_list)?;
-    let root = of("root", |list| &list.root_crl_der, TrustBundle::verify_root_revocation_list)?;
-    Some((issuing, root))
+    let any = RevocationListRequest { at_least: None, root_at_least: None };
+    let mut answers = ask(any, client.timeout()).await;
+    if answers.is_empty() {
+        let message = "no validator gave revocation lists: check that the mesh runs";
+        return Err(Failure::new(Exit::Unreachable, message));
+    }
+    // Whoever has seen a newer one fixed says so; whether that is true, the list itself will tell.
+    let mut said: Vec<u64> = answers.iter().map(|lists| lists.newest).collect();
+    said.sort_unstable_by_key(|number| core::cmp::Reverse(*number));
+    let announced = said.get(liars_max).copied().unwrap_or_default();
+    for kind in [ISSUING, ROOT].into_iter().filter(|kind| wanted.includes(kind.authority)) {
+        let newest = answers.iter().map(|lists| (kind.of)(lists).1).max().unwrap_or_default();
+        let (number, within) = match newest_of(&answers, &kind, |der| (kind.verify)(bundle, der)) {
+            Ok(list) if list.list().number < newest => (newest, SIGNED_WITHIN),
+            Ok(_) => continue,
+            Err(_) => (FIRST_NUMBER, client.timeout()),
+        };
+        answers.extend(ask((kind.request)(number), within).await);
+    }
+    let newest = |kind: &Kind| newest_of(&answers, kind, |der| (kind.verify)(bundle, der));
+    Ok(Newest { issuing: newest(&ISSUING), root: newest(&ROOT), announced })
+}
+
+/// The newest list of an authority that holds, or why there is none.
+fn newest_of(
+    answers: &[PublishedLists],
+    kind: &Kind,
+    verify: impl Fn(&[u8]) -> Verdict,
+) -> Result<Fetched, Failure> {
+    let Kind { key, of, .. } = *kind;
+    let (mut newest, mut refused) = (None::<Fetched>, None);
+    for PublishedList { crl_der, .. } in answers.iter().filter_map(|lists| of(lists).0) {
+        match verify(crl_der) {
+            Ok(checked)
+                if newest.as_ref().is_none_or(|newest| newest.list().number <= checked.list().number) =>
+            {
+                newest = Some(Fetched { der: crl_der.clone(), checked, key });
+            }
+            Ok(_) => {}
+            Err(refusal) => refused = Some(refusal),
+        }
+    }
+    newest.ok_or_else(|| match refused {
+        Some(refusal) => {
+            let message =
+                format!("the {key} key's revocation list that validators gave does not hold: {refusal}");
+            Failure::new(Exit::NotValid, message)
+        }
+        None => Failure::new(Exit::NotFound, not_signed(kind)),
+    })
+}
+
+fn not_signed(Kind { authority, key, .. }: &Kind) -> String {
+    let other = if *authority == Authority::Root { ISSUING.key } else { ROOT.key };
+    format!(
+        "the {key} key's revocation list is not signed yet: validators sign it once enough of them run. See hypermesh health and \
+         try again, or take the {other} key's alone with --authority {other}"
+    )
 }
 
 type Verdict = Result<CheckedList, ListRefusal>;
@@ -212,3 +285,34 @@ pub(super) fn read(path: &Path, bundle: &TrustBundle) -> Result<CheckedList, Fai
 
 /// How long a list that a block has fixed is given to be signed, before the one before it has to do.
 const SIGNED_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+/// The number of an authority's first list.
+const FIRST_NUMBER: u64 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hypermesh_core::base::UnixMillis;
+
+    fn lists(issuing: Option<&[u8]>, root: Option<&[u8]>) -> PublishedLists {
+        let list = |der: &[u8]| PublishedList {
+            number: 1,
+            this_update: UnixMillis(0),
+            next_update: UnixMillis(1),
+            crl_der: der.to_vec(),
+        };
+        PublishedLists { issuing: issuing.map(list), root: root.map(list), newest: 1, root_newest: 1 }
+    }
+
+    #[test]
+    fn a_list_that_nobody_gave_is_not_there_and_one_that_does_not_hold_is_not_valid_and_each_is_named() {
+        let refuse = |_: &[u8]| Err(ListRefusal::Signature { key: "issuing" });
+        let answers = [lists(Some(b"no list"), None), lists(None, None)];
+        let issuing = newest_of(&answers, &ISSUING, refuse).unwrap_err();
+        assert_eq!(issuing.exit, Exit::NotValid);
+        assert!(issuing.message.contains("issuing key's revocation list"), "{issuing}");
+        let root = newest_of(&answers, &ROOT, refuse).unwrap_err();
+        assert_eq!(root.exit, Exit::NotFound);
+        assert!(root.message.contains("root key's revocation list is not signed yet"), "{root}");
+        assert!(root.message.contains("--authority issuing"), "{root}");
+    }
+}

@@ -5,8 +5,9 @@
 //! renewal was begun that `cert renew` can finish now.
 
 use super::super::Global;
+use super::crl::{self, Authority};
 use super::folder::Folder;
-use super::{crl, subject};
+use super::subject;
 use crate::client::session;
 use crate::failure::Failure;
 use crate::moment;
@@ -93,15 +94,13 @@ fn revoked_list(args: &NeedsRenewalArgs, global: &Global, output: Output) -> Opt
     let global = Global { timeout: global.timeout.min(ONLINE_SECONDS_MAX), ..global.clone() };
     let fetched = session(&global, "asking for the revocation list", async |client| {
         let bundle = client.trust_bundle().await?;
-        crl::fetch(client, &bundle).await
+        crl::fetch(client, &bundle, Authority::Issuing).await?.issuing
     });
     match fetched {
-        Ok(newest) => Some(newest.issuing.checked),
-        Err(_) => {
+        Ok(issuing) => Some(issuing.checked),
+        Err(failure) => {
             if !args.quiet {
-                output.tell(format_args!(
-                    "whether it is revoked was not looked at: the context's mesh was not reached"
-                ));
+                output.tell(format_args!("whether it is revoked was not looked at: {failure}"));
             }
             None
         }

@@ -45,7 +45,8 @@ pub(super) fn revoke(args: &RevokeArgs, global: &Global, output: Output) -> Resu
         let report = ask(client, serial, args.reason).await?;
         // The mesh signs the list after the block: whoever fetches it next shall find the certificate in it.
         if let Some(revocation) = report.revocation {
-            client.call(&RevocationListRequest { at_least: Some(revocation.list) }).await?;
+            let request = RevocationListRequest { at_least: Some(revocation.list), root_at_least: None };
+            client.call(&request).await?;
         }
         Ok(report)
     })?;

@@ -2,7 +2,7 @@
 //! the trust bundle anchors, and what the mesh's state says is proved; a node's word alone counts for nothing.
 
 use super::super::Global;
-use super::crl;
+use super::crl::{self, Authority};
 use crate::client::{ProvedAnswer, session};
 use crate::failure::Failure;
 use hypermesh_core::base::Height;
@@ -76,10 +76,13 @@ pub(super) fn look(
         {
             return Ok(Source::Row { row: row.map(Box::new), height: proved.height });
         }
-        let newest = crl::fetch(client, bundle).await?;
+        let newest = crl::fetch(client, bundle, Authority::Issuing).await?;
         match newest.behind() {
-            None => Ok(Source::List(Box::new(newest.issuing.checked), "the mesh".to_owned())),
             Some(why) => nowhere(&why, false),
+            None => newest.issuing.map_or_else(
+                |failure| nowhere(&failure.message, false),
+                |issuing| Ok(Source::List(Box::new(issuing.checked), "the mesh".to_owned())),
+            ),
         }
     });
     asked.or_else(|failure| {

@@ -51,7 +51,7 @@ pub(super) fn judge(
         Shown::Status(_)
         | Shown::List(_)
         | Shown::Checkpoint(_)
-        | Shown::RevocationList(_)
+        | Shown::RevocationLists(_)
         | Shown::Bundle(_)
         | Shown::Nothing => Ok(()),
     }
