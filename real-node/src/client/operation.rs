@@ -127,7 +127,7 @@ pub fn done(receipt: Receipt) -> Result<Receipt, Failure> {
 mod tests {
     use super::*;
     use hypermesh_core::base::{Digest, PublicKey, SecretKey};
-    use hypermesh_core::caesar::{FEE_BYTES_INCLUDED, FEE_PER_BYTE, REGISTER_FEE, TRANSFER_FEE};
+    use hypermesh_core::caesar::{FEE_BYTES_INCLUDED, FEE_PER_BYTE, NAME_RENT, REGISTER_FEE, TRANSFER_FEE};
     use hypermesh_core::state::{GrantLimits, RegisterName, Transfer};
 
     #[test]

@@ -4,9 +4,7 @@ use super::MeshClient;
 use super::malformed;
 use crate::failure::{Exit, Failure};
 use crate::moment;
-use hypermesh_core::api::{
-    Call, History, HistoryRequest, ProveRequest, RESPONSE_BYTES_MAX, STALE_HEARTBEATS,
-};
+use hypermesh_core::api::{History, HistoryRequest, ProveRequest, RESPONSE_BYTES_MAX, STALE_HEARTBEATS};
 use hypermesh_core::base::{decode, encode};
 use hypermesh_core::caesar::{HistoryHead, Holder};
 use hypermesh_core::state::StateProof;
