@@ -3,8 +3,8 @@
 use super::{Caller, OperationFault, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::ANNOUNCE_FEE;
-use crate::state::announce::AnnouncementFault;
-use crate::state::execute::Moment;
+use crate::state::block::execute::Moment;
+use crate::state::services::announce::AnnouncementFault;
 use crate::state::{
     Draft, Due, Effect, Instance, InstanceName, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, Location, Offer,
     Refusal,

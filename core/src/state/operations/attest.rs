@@ -2,7 +2,7 @@
 
 use super::{Caller, Rules};
 use crate::base::MicroCaesar;
-use crate::state::execute::Moment;
+use crate::state::block::execute::Moment;
 use crate::state::{Draft, Effect, Member, Refusal};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};

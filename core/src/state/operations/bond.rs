@@ -3,8 +3,8 @@
 use super::{Caller, OperationFault, Rules, require_amount};
 use crate::base::MicroCaesar;
 use crate::caesar::{BOND_FEE, Ledger, Movement, Place, Reason};
-use crate::state::execute::Moment;
-use crate::state::perform::pay;
+use crate::state::block::execute::Moment;
+use crate::state::block::perform::pay;
 use crate::state::{Draft, Effect, Member, Refusal};
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};

@@ -3,7 +3,7 @@
 use super::{Caller, OPERATION_BYTES_MAX, OperationFault, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::ISSUE_FEE;
-use crate::state::execute::Moment;
+use crate::state::block::execute::Moment;
 use crate::state::{Draft, Effect, Refusal, ServicePort};
 use crate::trustchain::ca::{CSR_BYTES_MAX, CertificateRequest};
 use alloc::vec::Vec;

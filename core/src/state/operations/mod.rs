@@ -39,10 +39,10 @@ pub use transfer::Transfer;
 pub use unbond::Unbond;
 pub use withdraw_service::WithdrawService;
 
-use super::execute::Moment;
 use super::{Draft, Effect, Refusal, State};
 use crate::base::{MicroCaesar, PublicKey};
 use crate::caesar::with_bytes;
+use crate::state::block::execute::Moment;
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};

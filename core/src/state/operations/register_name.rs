@@ -4,8 +4,8 @@
 use super::{Caller, OperationFault, Rules, check_script, require_key};
 use crate::base::{MicroCaesar, PublicKey};
 use crate::caesar::{NAME_RENT, REGISTER_FEE};
-use crate::state::execute::Moment;
-use crate::state::perform::outside;
+use crate::state::block::execute::Moment;
+use crate::state::names::ownership::outside;
 use crate::state::{Draft, Effect, GrantLimits, Refusal, State};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::CertificateRequest;

@@ -3,8 +3,8 @@
 use super::{Caller, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::{NAME_MS_AHEAD_MAX, NAME_MS_GRACE, NAME_MS_PERIOD, NAME_RENT, RENEW_FEE};
-use crate::state::execute::Moment;
-use crate::state::row::NameOwner;
+use crate::state::block::execute::Moment;
+use crate::state::chain::row::NameOwner;
 use crate::state::{Draft, Due, Effect, NameTerm, Refusal};
 use crate::trustchain::DomainName;
 use borsh::{BorshDeserialize, BorshSerialize};

@@ -4,7 +4,7 @@
 use super::{Caller, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::REVOKE_FEE;
-use crate::state::execute::Moment;
+use crate::state::block::execute::Moment;
 use crate::state::{Certificate, Draft, Effect, Refusal, SameKey};
 use crate::trustchain::ca::{RevocationReason, SerialNumber};
 use borsh::{BorshDeserialize, BorshSerialize};

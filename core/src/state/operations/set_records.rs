@@ -3,8 +3,8 @@
 use super::{Caller, OperationFault, Rules, check_script};
 use crate::base::MicroCaesar;
 use crate::caesar::RECORDS_FEE;
-use crate::state::execute::Moment;
-use crate::state::row::Published;
+use crate::state::block::execute::Moment;
+use crate::state::chain::row::Published;
 use crate::state::{Draft, Effect, Refusal};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::CertificateRequest;

@@ -3,8 +3,8 @@
 use super::{Caller, OperationFault, Rules, require_amount, require_key};
 use crate::base::{MicroCaesar, PublicKey};
 use crate::caesar::{Movement, Place, Reason, TRANSFER_FEE};
-use crate::state::execute::Moment;
-use crate::state::perform::pay;
+use crate::state::block::execute::Moment;
+use crate::state::block::perform::pay;
 use crate::state::{Draft, Effect, Refusal};
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};

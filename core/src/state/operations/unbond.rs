@@ -3,8 +3,8 @@
 use super::{Caller, OperationFault, Rules, require_amount};
 use crate::base::MicroCaesar;
 use crate::caesar::{BOND_FEE, Ledger, Movement, Place, Reason, STAKE_MINIMUM, UNBONDING_COUNT_MAX};
-use crate::state::execute::Moment;
-use crate::state::row::Release;
+use crate::state::block::execute::Moment;
+use crate::state::chain::row::Release;
 use crate::state::{Draft, Due, Effect, Member, Refusal};
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};

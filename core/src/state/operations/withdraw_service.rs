@@ -3,7 +3,7 @@
 use super::{Caller, OperationFault, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::ANNOUNCE_FEE;
-use crate::state::execute::Moment;
+use crate::state::block::execute::Moment;
 use crate::state::{Draft, Due, Effect, Instance, InstanceName, Refusal};
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};

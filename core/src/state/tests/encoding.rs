@@ -7,8 +7,8 @@ use crate::base::{
 };
 use crate::caesar::{BlockMovements, HistoryHead, Holder, JournalHead, Movement, Place, Reason};
 use crate::hypermesh::ordering::{Evidence, Round, Vote, VoteKind};
-use crate::state::compromise::Bears;
-use crate::state::grant::Certified;
+use crate::state::certificates::compromise::Bears;
+use crate::state::names::grant::Certified;
 use crate::state::*;
 use crate::trust::{CertificateProof, TrustBundle};
 use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};

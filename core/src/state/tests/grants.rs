@@ -2,6 +2,8 @@
 
 use super::kit::*;
 use crate::base::{SecretKey, UnixMillis};
+use crate::state::block::{execute, payable, perform};
+use crate::state::names::grant;
 use crate::state::operations::Rules as _;
 use crate::state::*;
 use crate::trustchain::ca::{RevocationReason, SerialNumber};

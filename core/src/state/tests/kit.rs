@@ -11,6 +11,7 @@ use crate::hypermesh::committee::{
 use crate::hypermesh::ordering::{CommitCertificate, CommitSignature, Round, Vote, VoteKind};
 use crate::hypermesh::proof::{Plot, Plotter, Statement, plot_key, prove_set, prove_ticket};
 use crate::hypermesh::reveal_link;
+use crate::state::block::{execute, payable, perform};
 use crate::state::operations::Caller;
 use crate::state::*;
 use crate::trustchain::DomainName;

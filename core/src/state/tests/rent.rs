@@ -4,6 +4,7 @@ use super::kit::*;
 use super::ledger::histories_hold;
 use crate::base::{MicroCaesar, UnixMillis};
 use crate::caesar::*;
+use crate::state::block::execute;
 use crate::state::*;
 use crate::trustchain::dns::{Outcome as Answer, RecordData, RecordType, resolve};
 use alloc::vec;

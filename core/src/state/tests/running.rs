@@ -5,7 +5,7 @@ use crate::base::{Digest, Domain, Height, MicroCaesar, Profile, SecretKey, Seque
 use crate::caesar::{Place, REWARD_MS_DIVISOR};
 use crate::hypermesh::committee::KeyGeneration;
 use crate::hypermesh::proof::{Diligence, ProofFault, ProofKind, SpaceProof};
-use crate::state::execute::Moment;
+use crate::state::block::execute::Moment;
 use crate::state::*;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;

@@ -1,0 +1,54 @@
+//! What one operation does, or why it does not happen.
+//!
+//! Every rule is checked before the operation changes anything, so a refused one moves nothing but its fee. What was due
+//! by its time already is carried out first where the rule depends on it.
+
+use crate::base::PublicKey;
+use crate::caesar::{Ledger, LedgerFault, Movement, Place, Reason};
+use crate::planted::{self, Bug};
+use crate::state::block::execute::Moment;
+use crate::state::block::payable::{Carrier, Unpaid};
+use crate::state::operations::Caller;
+use crate::state::{Action, CheckedOperation, Draft, Due, Outcome, Receipt, Refusal};
+
+/// Carries out an operation that is paid for, and notes its receipt.
+///
+/// # Errors
+/// If it may not be in a block here. Then nothing has changed.
+pub(in crate::state) fn perform(
+    draft: &mut Draft,
+    operation: &CheckedOperation,
+    carrier: &mut Carrier,
+    moment: Moment,
+) -> Result<Receipt, Unpaid> {
+    let body = &operation.operation.body;
+    let amount = draft.state().payable_by(operation, *carrier, moment)?;
+    if planted::is(Bug::FreeRetry)
+        && let Some(receipt) = draft.state().get::<Receipt>(&operation.id)
+    {
+        drop(body.action.perform(draft, &Caller::from(operation), moment));
+        return Ok(receipt);
+    }
+    let (source, target) = (Place::Account(body.owner), Place::Reserve);
+    let fee = Movement { source, target, amount, reason: Reason::Fee, operation: Some(operation.id.0) };
+    pay(draft, fee, body.owner).map_err(Unpaid::Refused)?;
+    if matches!(body.action, Action::Attest(_)) {
+        carrier.attests = false;
+    }
+    let outcome = match body.action.perform(draft, &Caller::from(operation), moment) {
+        Ok(effect) => Outcome::Done(effect),
+        Err(refusal) => Outcome::Refused(refusal),
+    };
+    let (height, time) = (moment.height, moment.time);
+    let receipt = Receipt { operation: operation.id, owner: body.owner, height, time, fee: amount, outcome };
+    draft.put(&operation.id, &receipt);
+    draft.schedule(body.expires, Due::Receipt(operation.id));
+    Ok(receipt)
+}
+
+pub(in crate::state) fn pay(draft: &mut Draft, movement: Movement, owner: PublicKey) -> Result<(), Refusal> {
+    draft.carry_out(movement).map_err(|fault| match fault {
+        LedgerFault::Insufficient { balance, needed } => Refusal::Funds { owner, balance, needed },
+        LedgerFault::Overflow => unreachable!("no place can hold more than the supply, which fits"),
+    })
+}
