@@ -49,7 +49,7 @@ pub use chain::witness::{
     RowSource, StateProof, StateProofFault, TooMuch, Unproved, Witness,
 };
 pub use names::alias::ALIAS_SCAN_SETS_MAX;
-pub use names::grant::{CertifiedName, Grant, GrantLimits};
+pub use names::grant::{CertifiedName, ENDED_ROW_COUNT_MAX, Grant, GrantLimits};
 pub(crate) use names::grant::{RegisteredName, holding_of};
 pub(crate) use names::rent::term_of;
 pub use names::rent::{FREED_ROW_COUNT_MAX, NameTerm};

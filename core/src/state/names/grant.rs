@@ -30,6 +30,10 @@ use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+/// The most rows of names that one block looks at to clear away what ended grants have left. Whether a row holds takes one for each
+/// label of its name, so it is far fewer than of freed names, whose rows all go.
+pub const ENDED_ROW_COUNT_MAX: usize = 256;
+
 /// How long a granted name is its owner's, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct GrantLimits {

@@ -58,9 +58,9 @@ impl Rules for ReclaimName {
         if granted {
             draft.forget_end(name, &holding.registered.row);
             draft.remove::<NameOwner>(name);
+            // Only what ends here leaves rows that hold nothing: whoever takes back the same name again begins no new search.
+            draft.clear_ended(name, None, at, &mut { ENDED_NAME_COUNT_MAX });
         }
-        let mut room = ENDED_NAME_COUNT_MAX;
-        draft.clear_ended(name, None, at, &mut room);
         let (revoked, rest) = draft.withdraw_certificates(self, moment);
         Ok(Effect::NameReclaimed { previous: granted.then(|| holding.owner()), revoked, rest })
     }

@@ -7,7 +7,7 @@ use crate::hypermesh::reveal_link;
 use crate::state::block::execute::Moment;
 use crate::state::{
     ABORT_REASON_BYTES_MAX, ActiveCommittee, BLOCK_OPERATION_COUNT_MAX, Beacon, Certificate, Draft, Due,
-    FREED_ROW_COUNT_MAX, Generation, Receipt, SystemAction, SystemOperation, Validator,
+    ENDED_ROW_COUNT_MAX, FREED_ROW_COUNT_MAX, Generation, Receipt, SystemAction, SystemOperation, Validator,
 };
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -170,7 +170,7 @@ impl Draft {
             })
             .take(DUE_COUNT_MAX)
             .collect();
-        let mut room = FREED_ROW_COUNT_MAX;
+        let (mut room, mut ended_room) = (FREED_ROW_COUNT_MAX, ENDED_ROW_COUNT_MAX);
         for (at, due) in dues {
             // First, because what is not finished is noted anew, for a time that is later.
             self.remove::<Due>(&(at, due.clone()));
@@ -192,7 +192,7 @@ impl Draft {
                 Due::NameLapsed(name) => self.note_term_change(name),
                 Due::RootRevocationList => self.fix_root_list(moment),
                 Due::GrantEnded { name, after } => {
-                    self.clear_ended(name, after.as_ref(), time, &mut room);
+                    self.clear_ended(name, after.as_ref(), time, &mut ended_room);
                 }
             }
         }
