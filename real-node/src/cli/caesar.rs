@@ -16,7 +16,9 @@ use clap::Subcommand;
 use history::HistoryArgs;
 use hypermesh_core::api::{Balance, BalanceRequest, FeeSchedule, FeesRequest, OperationRequest};
 use hypermesh_core::base::{MicroCaesar, PublicKey};
-use hypermesh_core::state::{Action, Bond, Effect, IssueCertificate, Outcome, Receipt, Transfer, Unbond};
+use hypermesh_core::state::{
+    Action, Bond, Effect, IssueCertificate, OPERATIONS, OperationKind, Outcome, Receipt, Transfer, Unbond,
+};
 use hypermesh_core::trust::{Answer, Funds, Question};
 use std::path::PathBuf;
 
@@ -171,8 +173,15 @@ fn funds_text(network: &str, balance: &Balance, fees: &FeeSchedule) -> String {
     text.sample(name, &[network.clone(), owner], balance.balance.0);
     let name = "hypermesh_account_fee_microcaesar";
     text.family(name, Kind::Gauge, "what an operation costs at the present load, by `operation`");
-    for kind in &fees.operations {
-        text.sample(name, &[network.clone(), ("operation".to_owned(), kind.operation.clone())], kind.fee.0);
+    // By the kinds that are known here: what a node makes up beside them, or lists twice, would spoil the whole file.
+    let is_listed =
+        |kind: &&OperationKind| fees.operations.iter().any(|listed| listed.operation == kind.name);
+    for kind in OPERATIONS.iter().filter(is_listed) {
+        text.sample(
+            name,
+            &[network.clone(), ("operation".to_owned(), kind.name.to_owned())],
+            fees.of(kind).0,
+        );
     }
     text.into_string()
 }
@@ -206,4 +215,45 @@ fn balance_text(balance: &Balance) -> String {
 
 fn parse_amount(text: &str) -> Result<Amount, InvalidAmount> {
     text.parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hypermesh_core::api::OperationFee;
+    use hypermesh_core::base::Height;
+
+    #[test]
+    fn a_node_can_add_no_series_to_what_prometheus_reads() {
+        let owner = PublicKey([7; 32]);
+        let zero = MicroCaesar::ZERO;
+        let balance =
+            Balance { owner, balance: MicroCaesar(5), stake: zero, unbonding: Vec::new(), height: Height(1) };
+        let listed =
+            |operation: &str, fee| OperationFee { operation: operation.to_owned(), fee: MicroCaesar(fee) };
+        let fees = FeeSchedule {
+            rate: 1000,
+            rate_floor: 1000,
+            rate_ceiling: 1000,
+            target_operations: 1,
+            height: Height(1),
+            operations: vec![
+                listed("bond", 2),
+                listed("bond", 3),
+                listed("bribe", 4),
+                listed("issue_certificate", 1),
+            ],
+            byte: zero,
+            bytes_included: 0,
+            rent: zero,
+            rent_ms_period: 0,
+            reserve: zero,
+            supply: zero,
+        };
+        let text = funds_text("demo", &balance, &fees);
+        let series: Vec<&str> =
+            text.lines().filter(|line| line.contains("_fee_") && !line.starts_with('#')).collect();
+        let name = "hypermesh_account_fee_microcaesar{network=\"demo\",operation=";
+        assert_eq!(series, [format!("{name}\"issue_certificate\"}} 1"), format!("{name}\"bond\"}} 2")]);
+    }
 }
