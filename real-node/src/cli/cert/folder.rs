@@ -127,7 +127,10 @@ impl Folder {
 
     /// What the next `cert renew` finds of one that was interrupted or left to wait, if it may go on at this moment.
     pub(super) fn unfinished(&self, at: UnixMillis) -> Option<&'static str> {
-        let next = Pending::read(&self.generation(self.next()), self.next()).ok()??;
+        let Ok(next) = Pending::read(&self.generation(self.next()), self.next()) else {
+            return Some("a renewal was interrupted, and what it left cannot be read");
+        };
+        let next = next?;
         match next.state.issued {
             None => Some("a renewal was interrupted"),
             Some(_) if next.state.usable_from <= at => Some("its successor waits to be put in place"),

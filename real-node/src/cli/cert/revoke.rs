@@ -41,15 +41,24 @@ pub(super) struct RevokedReport {
 pub(super) fn revoke(args: &RevokeArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let serial = args.certificate.serial()?;
     args.certificate.tell_mismatch(output)?;
-    let report = session(global, "waiting for the revocation", async |client| {
+    let (report, unsigned) = session(global, "waiting for the revocation", async |client| {
         let report = ask(client, serial, args.reason).await?;
-        // The mesh signs the list after the block: whoever fetches it next shall find the certificate in it.
-        if let Some(revocation) = report.revocation {
-            let request = RevocationListRequest { at_least: Some(revocation.list), root_at_least: None };
-            client.call(&request).await?;
-        }
-        Ok(report)
+        // The mesh signs the list after the block: whoever fetches it next shall find the certificate in it. The revocation
+        // stands without it.
+        let unsigned = match report.revocation {
+            Some(Revocation { list, .. }) => {
+                let request = RevocationListRequest { at_least: Some(list), root_at_least: None };
+                client.call(&request).await.err()
+            }
+            None => None,
+        };
+        Ok((report, unsigned))
     })?;
+    if let Some(failure) = unsigned {
+        output.tell(format_args!(
+            "it is revoked, but no node gave the revocation list that names it yet: run cert crl in a moment ({failure})"
+        ));
+    }
     if report.revocation.is_some_and(|revocation| revocation.reason != args.reason) {
         output.tell(format_args!("it was revoked before, for another reason, which stays"));
     }

@@ -356,7 +356,8 @@ impl FolderWriter<'_> {
     fn sweep(&self) -> Result<(), Failure> {
         let kept = self.pending()?.map(|pending| pending.number);
         for number in self.held.numbers()? {
-            if Some(number) != self.held.current() && Some(number) != kept {
+            let is_known = Some(number) == self.held.current() || Some(number) == kept;
+            if !is_known && !self.is_of_another_past(number)? {
                 self.remove_generation(number)?;
             }
         }
@@ -371,6 +372,15 @@ impl FolderWriter<'_> {
             }
         }
         self.remove_if_there(root.at(EARLIER_NEXT_KEY_FILE))
+    }
+
+    /// Whether a generation waits beyond the next one: an older state of the folder was put back over a newer one, and the key may
+    /// be certified.
+    fn is_of_another_past(&self, number: u64) -> Result<bool, Failure> {
+        match self.held.generation(number)? {
+            Some(generation) if number > self.held.next() => Ok(generation.about(STATE_FILE)?.is_some()),
+            _ => Ok(false),
+        }
     }
 
     /// Removes a generation: first what says that it can be gone on with, then its key, then the rest.

@@ -187,3 +187,21 @@ fn a_key_is_asked_for_by_so_many_operations_and_no_more_unless_some_are_proved_t
     assert_eq!(vec![desk.read("key.pem")], before);
     desk.assert_tidy();
 }
+
+#[test]
+fn a_key_that_waits_outlives_an_older_state_of_the_folder_that_is_put_back() {
+    let desk = with_one_that_waits();
+    let private = desk.web().join(".hypermesh");
+    fs::rename(private.join("2"), private.join("5")).unwrap();
+    let waiting = fs::read_to_string(private.join("5").join("key.pem")).unwrap();
+    desk.renew(&RealDisk, |args| args.new_key = true).unwrap();
+    assert!(keys(&desk).contains(&waiting), "it may be certified");
+}
+
+#[test]
+fn a_state_that_cannot_be_read_is_a_reason_to_renew() {
+    let desk = with_one_that_waits();
+    fs::write(desk.web().join(".hypermesh").join("2").join("state.json"), "{").unwrap();
+    let reason = Folder::new(&desk.web()).unfinished(hypermesh_core::base::UnixMillis(0));
+    assert!(reason.is_some_and(|reason| reason.contains("cannot be read")), "{reason:?}");
+}
