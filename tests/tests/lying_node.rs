@@ -213,17 +213,23 @@ async fn a_certificate_is_not_called_good_by_an_old_list_and_a_list_that_is_not_
     mesh.kill(&[0, 1, 2, LIAR]);
     let newest = Arc::new(AtomicU64::new(number));
     let root_is_signed = Arc::new(AtomicBool::new(true));
+    let is_quorum_there = Arc::new(AtomicBool::new(true));
     // The list is the mesh's; that there is a newer one, these say by themselves, and nothing of the state.
     let servers = [0, 1, 2, LIAR].map(|place| {
         let (newest, lists) = (Arc::clone(&newest), lists.clone());
         let (genesis, bundle, found) = (encode(&genesis), encode(&bundle), found.clone());
         let root_is_signed = Arc::clone(&root_is_signed);
+        let is_quorum_there = Arc::clone(&is_quorum_there);
         let lie: Lie = Box::new(move |call, _| {
             let unavailable = || Status::new(StatusCode::Unavailable, "nothing of that".to_string());
             match call.method.as_str() {
                 "consensus/genesis" => return Ok(Bytes::from(genesis.clone())),
                 "trust_bundle" => return Ok(Bytes::from(bundle.clone())),
                 "resolve_dns" => return found.get(&call.body).cloned().ok_or_else(unavailable),
+                "get_crl" if place < 2 && !is_quorum_there.load(Ordering::SeqCst) => {
+                    tokio::task::block_in_place(|| std::thread::sleep(TIMEOUT * 2));
+                    return Err(unavailable());
+                }
                 "get_crl" => {}
                 _ => return Err(unavailable()),
             }
@@ -255,6 +261,10 @@ async fn a_certificate_is_not_called_good_by_an_old_list_and_a_list_that_is_not_
     assert!(!Path::new(&lists).exists(), "nobody takes half of it for both");
     let (code, _, told) = typed(&mesh, &["cert", "crl", "--authority", "issuing", "--out", &issuing]);
     assert!(code == 0 && told.contains("of the issuing key"), "{code} {told}");
+    // Where fewer than a quorum answer, all the time goes by until that is known.
+    is_quorum_there.store(false, Ordering::SeqCst);
+    let (code, _, told) = typed(&mesh, &["--timeout", "3", "cert", "crl", "--out", &lists]);
+    assert!(code == 6 && told.contains("the root key's revocation list is not signed yet"), "{code} {told}");
     drop(servers);
 }
 

@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use tokio::time::Instant;
 
 /// Where the revocation lists go, and how.
 #[derive(Debug, Args)]
@@ -195,8 +196,11 @@ pub(super) async fn fetch(
     let ask = async |request: RevocationListRequest, within| -> Vec<PublishedLists> {
         client.call_validators(&request, quorum, within).await
     };
+    // Where a quorum does not answer, the first question takes all of it: then what is missing has to be named in time.
+    let until = Instant::now() + client.timeout();
+    let left = || until.saturating_duration_since(Instant::now());
     let any = RevocationListRequest { at_least: None, root_at_least: None };
-    let mut answers = ask(any, client.timeout()).await;
+    let mut answers = ask(any, left()).await;
     if answers.is_empty() {
         let message = "no validator gave revocation lists: check that the mesh runs";
         return Err(Failure::new(Exit::Unreachable, message));
@@ -208,9 +212,9 @@ pub(super) async fn fetch(
     for kind in [ISSUING, ROOT].into_iter().filter(|kind| wanted.includes(kind.authority)) {
         let newest = answers.iter().map(|lists| (kind.of)(lists).1).max().unwrap_or_default();
         let (number, within) = match newest_of(&answers, &kind, |der| (kind.verify)(bundle, der)) {
-            Ok(list) if list.list().number < newest => (newest, SIGNED_WITHIN),
+            Ok(list) if list.list().number < newest => (newest, left().min(SIGNED_WITHIN)),
             Ok(_) => continue,
-            Err(_) => (FIRST_NUMBER, client.timeout()),
+            Err(_) => (FIRST_NUMBER, left()),
         };
         answers.extend(ask((kind.request)(number), within).await);
     }
