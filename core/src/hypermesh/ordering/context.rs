@@ -1,6 +1,7 @@
 //! The types that Malachite's consensus core is instantiated with.
 //!
-//! An address is the public key itself, a value is a whole block, and nobody weighs more than one vote.
+//! An address is the public key itself, a value is a whole block, and nobody weighs more than one vote. Heights and keys
+//! are base types, which know nothing of Malachite: here they are wrapped.
 
 use super::roster::Roster;
 use super::timers::Timeouts;
@@ -10,12 +11,29 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::fmt;
+use core::ops::Deref;
 use malachite_types as mt;
 use malachite_types::{NilOrVal, SignedExtension, VoteType};
 
 /// The context that ties the types together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MeshContext;
+
+/// A height, as the core counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct CoreHeight(pub(super) Height);
+
+/// A validator, as the core knows it: address, key and vote in one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CoreValidator(pub(super) PublicKey);
+
+/// A roster, as the core asks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CoreRoster {
+    roster: Roster,
+    /// The same validators, in the same order.
+    validators: Arc<[CoreValidator]>,
+}
 
 /// A block and its id. Two values are one if their ids are: the id binds every byte.
 #[derive(Clone)]
@@ -31,7 +49,7 @@ pub(super) struct CoreProposal {
     pub(super) round: mt::Round,
     pub(super) value: Value,
     pub(super) valid_round: mt::Round,
-    pub(super) proposer: PublicKey,
+    pub(super) proposer: CoreValidator,
 }
 
 /// A vote, as the core sees it.
@@ -41,7 +59,7 @@ pub(super) struct CoreVote {
     pub(super) height: Height,
     pub(super) round: mt::Round,
     pub(super) value_id: NilOrVal<Digest>,
-    pub(super) validator: PublicKey,
+    pub(super) validator: CoreValidator,
 }
 
 /// Proposals are never cut into parts: the block rides in the proposal.
@@ -58,80 +76,125 @@ pub(super) struct Ed25519;
 pub(super) struct WrongLength;
 
 impl mt::Context for MeshContext {
-    type Address = PublicKey;
-    type Height = Height;
+    type Address = CoreValidator;
+    type Height = CoreHeight;
     type ProposalPart = NoPart;
     type Proposal = CoreProposal;
-    type Validator = PublicKey;
-    type ValidatorSet = Roster;
+    type Validator = CoreValidator;
+    type ValidatorSet = CoreRoster;
     type Timeouts = Timeouts;
     type Value = Value;
     type Vote = CoreVote;
     type Extension = ();
     type SigningScheme = Ed25519;
 
-    fn select_proposer<'a>(&self, validators: &'a Roster, height: Height, round: mt::Round) -> &'a PublicKey {
-        validators.proposer_ref(height, Round(round.as_u32().unwrap_or(0)))
+    fn select_proposer<'a>(
+        &self,
+        validators: &'a CoreRoster,
+        height: CoreHeight,
+        round: mt::Round,
+    ) -> &'a CoreValidator {
+        let proposer = validators.roster.proposer(height.0, Round(round.as_u32().unwrap_or(0)));
+        validators.get(&proposer).expect("whoever proposes is a validator")
     }
 
     fn new_proposal(
         &self,
-        height: Height,
+        height: CoreHeight,
         round: mt::Round,
         value: Value,
         valid_round: mt::Round,
-        proposer: PublicKey,
+        proposer: CoreValidator,
     ) -> CoreProposal {
-        CoreProposal { height, round, value, valid_round, proposer }
+        CoreProposal { height: height.0, round, value, valid_round, proposer }
     }
 
     fn new_prevote(
         &self,
-        height: Height,
+        height: CoreHeight,
         round: mt::Round,
         value_id: NilOrVal<Digest>,
-        validator: PublicKey,
+        validator: CoreValidator,
     ) -> CoreVote {
-        CoreVote { kind: VoteType::Prevote, height, round, value_id, validator }
+        CoreVote { kind: VoteType::Prevote, height: height.0, round, value_id, validator }
     }
 
     fn new_precommit(
         &self,
-        height: Height,
+        height: CoreHeight,
         round: mt::Round,
         value_id: NilOrVal<Digest>,
-        validator: PublicKey,
+        validator: CoreValidator,
     ) -> CoreVote {
-        CoreVote { kind: VoteType::Precommit, height, round, value_id, validator }
+        CoreVote { kind: VoteType::Precommit, height: height.0, round, value_id, validator }
     }
 }
 
-impl mt::Address for PublicKey {}
+impl CoreRoster {
+    fn get(&self, key: &PublicKey) -> Option<&CoreValidator> {
+        self.roster.position(key).and_then(|position| self.validators.get(position))
+    }
+}
 
-impl mt::Height for Height {
-    const ZERO: Self = Self(0);
-    const INITIAL: Self = Self(1);
+impl From<Roster> for CoreRoster {
+    fn from(roster: Roster) -> Self {
+        let validators = roster.as_slice().iter().copied().map(CoreValidator).collect();
+        Self { roster, validators }
+    }
+}
+
+impl Deref for CoreRoster {
+    type Target = Roster;
+
+    fn deref(&self) -> &Roster {
+        &self.roster
+    }
+}
+
+impl fmt::Display for CoreHeight {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+impl fmt::Display for CoreValidator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+impl fmt::Debug for CoreValidator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, formatter)
+    }
+}
+
+impl mt::Address for CoreValidator {}
+
+impl mt::Height for CoreHeight {
+    const ZERO: Self = Self(Height(0));
+    const INITIAL: Self = Self(Height(1));
 
     fn increment_by(&self, by: u64) -> Self {
-        Self(self.0.saturating_add(by))
+        Self(Height(self.0.0.saturating_add(by)))
     }
 
     fn decrement_by(&self, by: u64) -> Option<Self> {
-        self.0.checked_sub(by).map(Self)
+        self.0.0.checked_sub(by).map(|number| Self(Height(number)))
     }
 
     fn as_u64(&self) -> u64 {
-        self.0
+        self.0.0
     }
 }
 
-impl mt::Validator<MeshContext> for PublicKey {
+impl mt::Validator<MeshContext> for CoreValidator {
     fn address(&self) -> &Self {
         self
     }
 
-    fn public_key(&self) -> &Self {
-        self
+    fn public_key(&self) -> &PublicKey {
+        &self.0
     }
 
     fn voting_power(&self) -> mt::VotingPower {
@@ -139,21 +202,21 @@ impl mt::Validator<MeshContext> for PublicKey {
     }
 }
 
-impl mt::ValidatorSet<MeshContext> for Roster {
+impl mt::ValidatorSet<MeshContext> for CoreRoster {
     fn count(&self) -> usize {
-        self.as_slice().len()
+        self.validators.len()
     }
 
     fn total_voting_power(&self) -> mt::VotingPower {
-        self.as_slice().len() as u64
+        self.validators.len() as u64
     }
 
-    fn get_by_address(&self, address: &PublicKey) -> Option<&PublicKey> {
-        self.position(address).and_then(|position| self.as_slice().get(position))
+    fn get_by_address(&self, address: &CoreValidator) -> Option<&CoreValidator> {
+        self.get(&address.0)
     }
 
-    fn get_by_index(&self, index: usize) -> Option<&PublicKey> {
-        self.as_slice().get(index)
+    fn get_by_index(&self, index: usize) -> Option<&CoreValidator> {
+        self.validators.get(index)
     }
 }
 
@@ -192,8 +255,8 @@ impl fmt::Debug for Value {
 }
 
 impl mt::Proposal<MeshContext> for CoreProposal {
-    fn height(&self) -> Height {
-        self.height
+    fn height(&self) -> CoreHeight {
+        CoreHeight(self.height)
     }
 
     fn round(&self) -> mt::Round {
@@ -212,14 +275,14 @@ impl mt::Proposal<MeshContext> for CoreProposal {
         self.valid_round
     }
 
-    fn validator_address(&self) -> &PublicKey {
+    fn validator_address(&self) -> &CoreValidator {
         &self.proposer
     }
 }
 
 impl mt::Vote<MeshContext> for CoreVote {
-    fn height(&self) -> Height {
-        self.height
+    fn height(&self) -> CoreHeight {
+        CoreHeight(self.height)
     }
 
     fn round(&self) -> mt::Round {
@@ -238,7 +301,7 @@ impl mt::Vote<MeshContext> for CoreVote {
         self.kind
     }
 
-    fn validator_address(&self) -> &PublicKey {
+    fn validator_address(&self) -> &CoreValidator {
         &self.validator
     }
 

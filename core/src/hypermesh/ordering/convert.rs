@@ -3,7 +3,7 @@
 //! Ours have no nil round where none is meant, sorted certificates, and a block apart from its header.
 
 use super::certificate::{CommitCertificate, CommitSignature};
-use super::context::{CoreProposal, CoreVote, MeshContext, Value};
+use super::context::{CoreHeight, CoreProposal, CoreValidator, CoreVote, MeshContext, Value};
 use super::message::{
     PolkaCertificate, PolkaSignature, Proposal, RoundCertificate, RoundCertificateKind, RoundVote, ValueBytes,
 };
@@ -56,7 +56,7 @@ impl From<&CoreVote> for Vote {
             height: vote.height,
             round: round(vote.round),
             value_id: id(&vote.value_id),
-            validator: vote.validator,
+            validator: vote.validator.0,
         }
     }
 }
@@ -74,7 +74,7 @@ impl From<&SignedVote> for CoreSignedVote {
             height: signed.vote.height,
             round: core_round(signed.vote.round),
             value_id: core_id(signed.vote.value_id),
-            validator: signed.vote.validator,
+            validator: CoreValidator(signed.vote.validator),
         };
         SignedMessage::new(vote, signed.signature)
     }
@@ -87,7 +87,7 @@ impl From<&CoreProposal> for ProposalHeader {
             round: round(proposal.round),
             valid_round: proposal.valid_round.as_u32().map(Round),
             value_id: proposal.value.id,
-            proposer: proposal.proposer,
+            proposer: proposal.proposer.0,
         }
     }
 }
@@ -112,7 +112,7 @@ impl From<Proposal> for CoreSignedProposal {
             round: core_round(header.round),
             value: Value { id: header.value_id, bytes: proposal.value.0 },
             valid_round: mt::Round::from(header.valid_round.map(|round| round.0)),
-            proposer: header.proposer,
+            proposer: CoreValidator(header.proposer),
         };
         SignedMessage::new(message, signature)
     }
@@ -123,20 +123,20 @@ impl From<&mt::CommitCertificate<MeshContext>> for CommitCertificate {
         let mut signatures: Vec<_> = core
             .commit_signatures
             .iter()
-            .map(|signed| CommitSignature { validator: signed.address, signature: signed.signature })
+            .map(|signed| CommitSignature { validator: signed.address.0, signature: signed.signature })
             .collect();
         signatures.sort_unstable_by_key(|signed| signed.validator);
-        Self { height: core.height, round: round(core.round), value_id: core.value_id, signatures }
+        Self { height: core.height.0, round: round(core.round), value_id: core.value_id, signatures }
     }
 }
 
 impl From<&CommitCertificate> for mt::ExtendedCommitCertificate<MeshContext> {
     fn from(ours: &CommitCertificate) -> Self {
         let signature = |signed: &CommitSignature| {
-            mt::ExtendedCommitSignature::new(signed.validator, signed.signature, None)
+            mt::ExtendedCommitSignature::new(CoreValidator(signed.validator), signed.signature, None)
         };
         Self {
-            height: ours.height,
+            height: CoreHeight(ours.height),
             round: core_round(ours.round),
             value_id: ours.value_id,
             commit_signatures: ours.signatures.iter().map(signature).collect(),
@@ -149,18 +149,20 @@ impl From<&mt::PolkaCertificate<MeshContext>> for PolkaCertificate {
         let mut signatures: Vec<_> = core
             .polka_signatures
             .iter()
-            .map(|signed| PolkaSignature { validator: signed.address, signature: signed.signature })
+            .map(|signed| PolkaSignature { validator: signed.address.0, signature: signed.signature })
             .collect();
         signatures.sort_unstable_by_key(|signed| signed.validator);
-        Self { height: core.height, round: round(core.round), value_id: core.value_id, signatures }
+        Self { height: core.height.0, round: round(core.round), value_id: core.value_id, signatures }
     }
 }
 
 impl From<&PolkaCertificate> for mt::PolkaCertificate<MeshContext> {
     fn from(ours: &PolkaCertificate) -> Self {
-        let signature = |signed: &PolkaSignature| mt::PolkaSignature::new(signed.validator, signed.signature);
+        let signature = |signed: &PolkaSignature| {
+            mt::PolkaSignature::new(CoreValidator(signed.validator), signed.signature)
+        };
         Self {
-            height: ours.height,
+            height: CoreHeight(ours.height),
             round: core_round(ours.round),
             value_id: ours.value_id,
             polka_signatures: ours.signatures.iter().map(signature).collect(),
@@ -176,7 +178,7 @@ impl From<&mt::RoundCertificate<MeshContext>> for RoundCertificate {
             .map(|signed| RoundVote {
                 kind: signed.vote_type.into(),
                 value_id: id(&signed.value_id),
-                validator: signed.address,
+                validator: signed.address.0,
                 signature: signed.signature,
             })
             .collect();
@@ -185,21 +187,26 @@ impl From<&mt::RoundCertificate<MeshContext>> for RoundCertificate {
             mt::RoundCertificateType::Skip => RoundCertificateKind::Skip,
             mt::RoundCertificateType::Precommit => RoundCertificateKind::Precommit,
         };
-        Self { height: core.height, round: round(core.round), kind, votes }
+        Self { height: core.height.0, round: round(core.round), kind, votes }
     }
 }
 
 impl From<&RoundCertificate> for mt::RoundCertificate<MeshContext> {
     fn from(ours: &RoundCertificate) -> Self {
         let vote = |vote: &RoundVote| {
-            mt::RoundSignature::new(vote.kind.into(), core_id(vote.value_id), vote.validator, vote.signature)
+            mt::RoundSignature::new(
+                vote.kind.into(),
+                core_id(vote.value_id),
+                CoreValidator(vote.validator),
+                vote.signature,
+            )
         };
         let cert_type = match ours.kind {
             RoundCertificateKind::Skip => mt::RoundCertificateType::Skip,
             RoundCertificateKind::Precommit => mt::RoundCertificateType::Precommit,
         };
         Self {
-            height: ours.height,
+            height: CoreHeight(ours.height),
             round: core_round(ours.round),
             cert_type,
             round_signatures: ours.votes.iter().map(vote).collect(),

@@ -35,11 +35,11 @@ impl Host {
                 answer.resume_with(())
             }
             Effect::WalAppend(height, input, answer) => {
-                self.log(height, &input);
+                self.log(height.0, &input);
                 answer.resume_with(())
             }
             Effect::GetValue(height, in_round, _, answer) => {
-                self.needs.push((height, round(in_round)));
+                self.needs.push((height.0, round(in_round)));
                 answer.resume_with(())
             }
             Effect::Decide(certificate, _, answer) => {
@@ -128,10 +128,10 @@ impl Host {
             Effect::CertVerifiedSyncValue(response, proposer, answer) => {
                 if let Some(value) = self.synced.take() {
                     self.values.certify(Candidate {
-                        height: response.certificate.height,
+                        height: response.certificate.height.0,
                         round: response.certificate.round,
                         valid_round: Round::Nil,
-                        proposer,
+                        proposer: proposer.0,
                         value,
                         certified: true,
                     });

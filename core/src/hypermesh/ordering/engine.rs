@@ -1,7 +1,7 @@
 //! The engine: one synchronous step function around Malachite's consensus core.
 
 use super::certificate::CommitCertificate;
-use super::context::{MeshContext, Value};
+use super::context::{CoreHeight, CoreValidator, MeshContext, Value};
 use super::convert::{core_round, nobody, round};
 use super::evidence::Evidence;
 use super::fault::EngineFault;
@@ -169,13 +169,19 @@ impl Engine {
     #[must_use]
     pub fn new(config: EngineConfig, height: Height, roster: Roster) -> Self {
         let params = Params {
-            address: config.identity.public(),
+            address: CoreValidator(config.identity.public()),
             threshold_params: thresholds(),
             value_payload: ValuePayload::ProposalAndParts,
             enabled: true,
         };
-        let state =
-            State::new(MeshContext, height, roster.clone(), params, CORE_QUEUE_HEIGHTS, CORE_QUEUE_INPUTS);
+        let state = State::new(
+            MeshContext,
+            CoreHeight(height),
+            roster.clone().into(),
+            params,
+            CORE_QUEUE_HEIGHTS,
+            CORE_QUEUE_INPUTS,
+        );
         Self {
             state,
             host: Host::new(config, height),
@@ -224,7 +230,7 @@ impl Engine {
     /// The height under way, decided, or waited for.
     #[must_use]
     pub fn height(&self) -> Height {
-        self.waits_for.unwrap_or_else(|| self.state.height())
+        self.waits_for.unwrap_or_else(|| self.state.height().0)
     }
 
     /// The round under way; 0 before the start.
@@ -344,7 +350,11 @@ impl Engine {
             return;
         };
         let value = Value { id, bytes };
-        self.feed(CoreMessage::Propose(LocallyProposedValue { height, round: core_round(in_round), value }));
+        self.feed(CoreMessage::Propose(LocallyProposedValue {
+            height: CoreHeight(height),
+            round: core_round(in_round),
+            value,
+        }));
     }
 
     fn on_verdict(&mut self, value_id: Digest, valid: bool) {
@@ -359,7 +369,14 @@ impl Engine {
         self.host.values.judged(value_id, valid);
         let validity = Validity::from_bool(valid);
         let origin = if certified { ValueOrigin::Sync } else { ValueOrigin::Consensus };
-        let proposed = ProposedValue { height, round, valid_round, proposer, value, validity };
+        let proposed = ProposedValue {
+            height: CoreHeight(height),
+            round,
+            valid_round,
+            proposer: CoreValidator(proposer),
+            value,
+            validity,
+        };
         self.feed(CoreMessage::ProposedValue(proposed, origin));
     }
 
@@ -400,8 +417,8 @@ impl Engine {
             // The second is how the core stops at a signature that the signer refused, and has said so.
             Ok(()) | Err(Error::UnexpectedResume(..)) => (),
             Err(Error::ReplayDivergence(_, height, _)) => {
-                self.host.signer.abstain(height);
-                self.host.outbox.fault(EngineFault::WalDiverged { height });
+                self.host.signer.abstain(height.0);
+                self.host.outbox.fault(EngineFault::WalDiverged { height: height.0 });
             }
             Err(error) => self.host.outbox.fault(EngineFault::Core { reason: error.to_string() }),
         }

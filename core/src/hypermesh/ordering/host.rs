@@ -127,10 +127,10 @@ impl Host {
         let own = self.signer.public();
         let genesis = &self.config.genesis;
         match input {
-            Input::Vote(vote) if vote.message.validator == own => {
+            Input::Vote(vote) if vote.message.validator.0 == own => {
                 logged.contains(&Vote::from(&vote.message).digest(genesis))
             }
-            Input::Proposal(proposal) if proposal.message.proposer == own => {
+            Input::Proposal(proposal) if proposal.message.proposer.0 == own => {
                 logged.contains(&ProposalHeader::from(&proposal.message).digest(genesis))
             }
             _ => true,
@@ -255,7 +255,7 @@ fn candidate(proposal: &CoreProposal) -> Candidate {
         height: proposal.height,
         round: proposal.round,
         valid_round: proposal.valid_round,
-        proposer: proposal.proposer,
+        proposer: proposal.proposer.0,
         value: proposal.value.clone(),
         certified: false,
     }

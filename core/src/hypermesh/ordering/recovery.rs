@@ -3,6 +3,7 @@
 //! The order is the core's: index the log, start the height, feed the entries, drop the index. Blocks are not
 //! asked for while the log is replayed: one that was built before the crash is proposed again, not a new one.
 
+use super::context::CoreHeight;
 use super::convert::round;
 use super::engine::{Engine, Phase};
 use super::fault::EngineFault;
@@ -39,7 +40,13 @@ impl Engine {
             self.host.replaying = Some(self.own_messages(&inputs));
         }
         self.check_shown(height);
-        self.feed(Input::StartHeight(height, roster, false, None, VoteExtensionPolicy::Disabled));
+        self.feed(Input::StartHeight(
+            CoreHeight(height),
+            roster.into(),
+            false,
+            None,
+            VoteExtensionPolicy::Disabled,
+        ));
         if !inputs.is_empty() {
             self.replay(inputs);
         }
@@ -95,12 +102,12 @@ impl Engine {
         let mut digests = BTreeSet::new();
         for input in inputs {
             match input {
-                Input::Vote(signed) if signed.message.validator == own => {
+                Input::Vote(signed) if signed.message.validator.0 == own => {
                     let vote = Vote::from(&signed.message);
                     self.host.signer.remember_vote(&vote);
                     digests.insert(vote.digest(&genesis));
                 }
-                Input::Proposal(signed) if signed.message.proposer == own => {
+                Input::Proposal(signed) if signed.message.proposer.0 == own => {
                     let header = ProposalHeader::from(&signed.message);
                     self.host.signer.remember_proposal(&header);
                     digests.insert(header.digest(&genesis));
@@ -138,7 +145,9 @@ impl Engine {
     fn send_own_proposal_again(&mut self, inputs: &[CoreInput]) {
         let (own, now) = (self.host.signer.public(), self.state.round());
         let made = inputs.iter().find_map(|input| match input {
-            Input::Proposal(made) if made.message.proposer == own && made.message.round == now => Some(made),
+            Input::Proposal(made) if made.message.proposer.0 == own && made.message.round == now => {
+                Some(made)
+            }
             _ => None,
         });
         if let Some(made) = made {
@@ -152,14 +161,14 @@ impl Engine {
     fn need_after_replay(&mut self, height: Height, in_round: Round, inputs: &[CoreInput]) {
         let own = self.host.signer.public();
         let proposed = inputs.iter().any(|input| match input {
-            Input::Proposal(made) => made.message.proposer == own && round(made.message.round) == in_round,
+            Input::Proposal(made) => made.message.proposer.0 == own && round(made.message.round) == in_round,
             _ => false,
         });
         if proposed || in_round != self.round() {
             return;
         }
         let built = inputs.iter().find_map(|input| match input {
-            Input::ProposedValue(built, _) if built.proposer == own && round(built.round) == in_round => {
+            Input::ProposedValue(built, _) if built.proposer.0 == own && round(built.round) == in_round => {
                 Some(built.value.clone())
             }
             _ => None,
@@ -167,7 +176,7 @@ impl Engine {
         match built {
             Some(value) => {
                 let round = self.state.round();
-                self.feed(Input::Propose(LocallyProposedValue { height, round, value }));
+                self.feed(Input::Propose(LocallyProposedValue { height: CoreHeight(height), round, value }));
             }
             None => {
                 self.awaiting_value = Some((height, in_round));

@@ -36,10 +36,6 @@ impl Roster {
     /// Who proposes in this round of this height.
     #[must_use]
     pub fn proposer(&self, height: Height, round: Round) -> PublicKey {
-        *self.proposer_ref(height, round)
-    }
-
-    pub(super) fn proposer_ref(&self, height: Height, round: Round) -> &PublicKey {
         let turn = usize::try_from(round.0).unwrap_or(usize::MAX) % self.validators.count();
         let order = match turn.checked_sub(self.present.len()) {
             Some(late) => self.absent.get(late),
@@ -48,7 +44,7 @@ impl Roster {
                 self.present.get(usize::try_from(place).expect("less than the number of those present"))
             }
         };
-        order.expect("a turn is less than the number of validators, who are present or absent")
+        *order.expect("a turn is less than the number of validators, who are present or absent")
     }
 
     /// Who is passed over in the first rounds.

@@ -29,7 +29,7 @@ impl Candidate {
         let prevotes = votes.filter(|vote| {
             vote.message.kind == VoteType::Prevote && vote.message.value_id == NilOrVal::Val(id)
         });
-        let voters: BTreeSet<PublicKey> = prevotes.map(|vote| vote.message.validator).collect();
+        let voters: BTreeSet<PublicKey> = prevotes.map(|vote| vote.message.validator.0).collect();
         self.certified
             || voters.len() >= needed
             || state.driver.polka_certificates().iter().any(|polka| polka.value_id == id)

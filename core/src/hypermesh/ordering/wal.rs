@@ -3,7 +3,7 @@
 //! An entry is written before what it led to is sent. A block is written once: later entries about it name its
 //! id. What the core replays are its own inputs, so reading the log gives those back.
 
-use super::context::{MeshContext, Value};
+use super::context::{CoreHeight, CoreValidator, MeshContext, Value};
 use super::convert::{core_round, round};
 use super::message::{MESSAGE_EXTRA_BYTES_MAX, PolkaCertificate, Proposal, ValueBytes};
 use super::said::Said;
@@ -86,7 +86,7 @@ impl Journal {
             Input::ProposedValue(proposed, _) => Entry::Verdict {
                 round: round(proposed.round),
                 valid_round: proposed.valid_round.as_u32().map(Round),
-                proposer: proposed.proposer,
+                proposer: proposed.proposer.0,
                 value_id: proposed.value.id,
                 value: self.write_value(&proposed.value),
                 valid: proposed.validity.is_valid(),
@@ -156,10 +156,10 @@ impl Journal {
             }
             Entry::Verdict { round, valid_round, proposer, value_id, value, valid } => {
                 let proposed = ProposedValue {
-                    height,
+                    height: CoreHeight(height),
                     round: core_round(round),
                     valid_round: mt::Round::from(valid_round.map(|round| round.0)),
-                    proposer,
+                    proposer: CoreValidator(proposer),
                     value: self.restore_value(value_id, value, identify)?,
                     validity: Validity::from_bool(valid),
                 };

@@ -57,17 +57,16 @@ impl PublicKey {
 #[cfg(hypermesh_simulation_crypto)]
 #[must_use]
 pub fn forge_twisted(key: &PublicKey, message: &[u8]) -> Option<Signature> {
-    scheme::simulation::forge_twisted(&key.0, message).map(Signature)
+    scheme::stand_in::forge_twisted(&key.0, message).map(Signature)
 }
 
 impl StrictSignature {
     /// One that holds by ZIP-215: the bug that is planted. No other build can do this.
+    ///
+    /// # Errors
+    /// If it does not hold.
     #[cfg(hypermesh_planted)]
-    pub(crate) fn leniently(
-        key: &PublicKey,
-        message: &[u8],
-        signature: &Signature,
-    ) -> Result<Self, SignatureError> {
+    pub fn leniently(key: &PublicKey, message: &[u8], signature: &Signature) -> Result<Self, SignatureError> {
         match scheme::verify(&key.0, message, &signature.0) {
             true => Ok(Self { key: *key, message: Self::message_digest(message), signature: *signature }),
             false => Err(SignatureError),

@@ -8,24 +8,24 @@ use sha2::{Digest as _, Sha512};
 
 /// A secret key, ready to sign with. Wiped when dropped.
 #[derive(Clone)]
-pub(in crate::base) struct Signing(SigningKey);
+pub(crate) struct Signing(SigningKey);
 
 impl Signing {
-    pub(in crate::base) fn from_seed(seed: [u8; 32]) -> Self {
+    pub(crate) fn from_seed(seed: [u8; 32]) -> Self {
         Self(SigningKey::from(seed))
     }
 
-    pub(in crate::base) fn public(&self) -> [u8; 32] {
+    pub(crate) fn public(&self) -> [u8; 32] {
         VerificationKeyBytes::from(&self.0).into()
     }
 
-    pub(in crate::base) fn sign(&self, message: &[u8]) -> [u8; 64] {
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
 }
 
 /// Whether this is a point in its canonical encoding, and not one of small order, for which anyone can sign.
-pub(in crate::base) fn is_key(public: &[u8; 32]) -> bool {
+pub(crate) fn is_key(public: &[u8; 32]) -> bool {
     decode_key(public).is_some()
 }
 
@@ -36,14 +36,14 @@ fn decode_key(public: &[u8; 32]) -> Option<EdwardsPoint> {
 }
 
 /// Whether a signature holds by ZIP-215.
-pub(in crate::base) fn verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+pub(crate) fn verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
     VerificationKey::try_from(*public)
         .and_then(|key| key.verify(&Signature::from_bytes(signature), message))
         .is_ok()
 }
 
 /// Whether a signature holds by RFC 8032 §5.1.7, checked without the cofactor as BoringSSL, aws-lc, OpenSSL and Go do.
-pub(in crate::base) fn verify_strict(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+pub(crate) fn verify_strict(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
     holds_strictly(public, message, signature).unwrap_or(false)
 }
 
@@ -60,16 +60,16 @@ fn holds_strictly(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Op
 
 /// Signatures that are checked together, by ZIP-215.
 #[derive(Default)]
-pub(in crate::base) struct Batch(batch::Verifier);
+pub(crate) struct Batch(batch::Verifier);
 
 impl Batch {
-    pub(in crate::base) fn queue(&mut self, public: [u8; 32], message: &[u8; 32], signature: &[u8; 64]) {
+    pub(crate) fn queue(&mut self, public: [u8; 32], message: &[u8; 32], signature: &[u8; 64]) {
         let signature = Signature::from_bytes(signature);
         self.0.queue((VerificationKeyBytes::from(public), signature, message));
     }
 
     /// Whether all of them hold.
-    pub(in crate::base) fn verify(self, random: impl RngCore + CryptoRng) -> bool {
+    pub(crate) fn verify(self, random: impl RngCore + CryptoRng) -> bool {
         self.0.verify(random).is_ok()
     }
 }

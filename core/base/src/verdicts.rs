@@ -86,7 +86,7 @@ pub(super) fn recall(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::SecretKey;
+    use crate::SecretKey;
 
     /// What verification says, remembered.
     fn verify(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {

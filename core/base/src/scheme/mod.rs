@@ -7,13 +7,17 @@
 
 #[cfg(not(hypermesh_simulation_crypto))]
 mod ed25519;
+pub mod simulation;
 #[cfg(any(test, hypermesh_simulation_crypto))]
-pub(crate) mod simulation;
+pub(crate) mod stand_in;
 
 #[cfg(not(hypermesh_simulation_crypto))]
 pub(super) use ed25519::{Batch, Signing, is_key, verify, verify_strict};
 #[cfg(hypermesh_simulation_crypto)]
-pub(super) use simulation::{Batch, Signing, is_key, verify, verify_strict};
+pub(super) use {
+    simulation::verify,
+    stand_in::{Batch, Signing, is_key, verify_strict},
+};
 
 /// Which cryptography this build has: `real`, or `simulation`, in which anybody can forge anything.
 pub const SUITE: &str = if cfg!(hypermesh_simulation_crypto) { "simulation" } else { "real" };
