@@ -1,4 +1,4 @@
-//! Ed25519 keys and signatures. (In builds for simulations another scheme may stand in for it: see `base/scheme`.)
+//! Ed25519 keys and signatures. (In builds for simulations another scheme may stand in for it: see `scheme`.)
 //!
 //! There are two rules, and each signature is checked by one of them:
 //!

@@ -1,6 +1,6 @@
 //! FROST as the committee uses it, over the group of this build: Ed25519, or a stand-in for simulations.
 //!
-//! Which of the two is decided by `--cfg hypermesh_simulation_crypto`; see `base/scheme`. All of FROST is the same code
+//! Which of the two is decided by `--cfg hypermesh_simulation_crypto`; see `hypermesh_base::scheme`. All of FROST is the same code
 //! in both, and so is all that the committee makes of it: only the group and the hashes differ.
 
 #[cfg(not(hypermesh_simulation_crypto))]
