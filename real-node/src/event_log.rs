@@ -23,7 +23,7 @@ const FAULT_LINES_MAX: u32 = 10;
 const FAULT_PERIOD: Duration = Duration::from_secs(60);
 
 /// Who is told of events: the log, and of a twin whoever runs the node.
-pub(crate) fn observer(raise: watch::Sender<bool>) -> stoq::Observer {
+pub(crate) fn observer(raise: watch::Sender<bool>) -> hypermesh_driver::Observer {
     let faults = Mutex::new(FaultLines::default());
     std::sync::Arc::new(move |event, now| {
         match fault(event) {

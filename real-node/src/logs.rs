@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-/// Chooses what is logged, in the form of `tracing`'s filters: `debug`, `info,stoq=trace`.
+/// Chooses what is logged, in the form of `tracing`'s filters: `debug`, `info,stoq=trace,hypermesh_driver=debug`.
 pub const LOG_VARIABLE: &str = "HYPERMESH_LOG";
 
 /// The target of lines to keep: `HYPERMESH_LOG=off,audit=info` leaves nothing else.

@@ -11,6 +11,7 @@
 
 use crate::logs::AUDIT;
 use hypermesh_core::node::Discontinuity;
+use hypermesh_driver::ContinuityReports;
 use rustix::fd::OwnedFd;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
@@ -18,7 +19,6 @@ use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use stoq::ContinuityReports;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};

@@ -10,12 +10,12 @@ use crate::file::{self, Access};
 use crate::store::{Cursor, Damage, Finding, RedbReader, Scanned};
 use hypermesh_core::api::Counters;
 use hypermesh_core::base::Table;
+use hypermesh_driver::DamageReports;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use stoq::DamageReports;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 

@@ -11,12 +11,13 @@
 //! Without a service manager (`NOTIFY_SOCKET` is not set) nothing is told.
 
 use hypermesh_core::api::{NodeStatus, View};
+use hypermesh_driver::Pulse;
 use sd_notify::NotifyState;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use stoq::{Clock, Pulse};
+use stoq::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};

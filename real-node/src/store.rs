@@ -189,7 +189,7 @@ impl RedbStore {
     }
 }
 
-impl stoq::Storage for RedbStore {
+impl hypermesh_driver::Storage for RedbStore {
     fn commit(&mut self, batches: Vec<WriteBatch>) -> Result<(), String> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());

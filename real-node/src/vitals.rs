@@ -5,11 +5,11 @@ use crate::memory;
 use crate::scrub::ScrubCounters;
 use hypermesh_core::api::Counters;
 use hypermesh_core::base::WriteBatch;
+use hypermesh_driver::Storage;
 use rustix::fs::statvfs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use stoq::Storage;
 
 /// What the process counts.
 pub struct Vitals {

@@ -16,6 +16,7 @@ use hypermesh_core::base::{Entropy, Now, PublicKey, SecretKey, UnixMillis, decod
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig};
 use hypermesh_core::state::{Genesis, GenesisValidator};
+use hypermesh_driver::{Driver, DriverConfig, Observer, ThreadWorkers};
 use hypermesh_sim::world::{Cast, Validator};
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
@@ -23,8 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use stoq::{
-    CallError, CallOptions, Client, ClientConfig, Clock, CoreEntropy, Driver, DriverConfig, Endpoint, Env,
-    Expect, Identity, Observer, Peer, ThreadWorkers, TransportConfig,
+    CallError, CallOptions, Client, ClientConfig, Clock, CoreEntropy, Endpoint, Env, Expect, Identity, Peer,
+    TransportConfig,
 };
 use tempfile::TempDir;
 

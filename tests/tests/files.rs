@@ -5,13 +5,13 @@
 
 use hypermesh::store::RedbStore;
 use hypermesh_core::base::{Table, WriteBatch};
+use hypermesh_driver::Storage;
 use hypermesh_tests::LocalMesh;
 use hypermesh_tests::processes::ProcessMesh;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use stoq::Storage;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hypermesh-under-test");
 

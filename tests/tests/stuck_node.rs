@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use hypermesh_driver::Observer;
 use hypermesh_tests::LocalMesh;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use stoq::Observer;
 use tokio::time::timeout;
 
 /// How long a node that turns may take to come round.

@@ -4,7 +4,7 @@
 //! as fast as the server lets it, over several connections, with a thousand calls under way. Server, client and
 //! flood each have threads of their own, as three processes would.
 
-use hypermesh_core::base::SecretKey;
+use hypermesh_base::SecretKey;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

@@ -3,7 +3,7 @@
 //! Client and server each have a runtime of one thread, as two processes would; with `-- together` they share
 //! one, which leaves out what it costs to wake another thread.
 
-use hypermesh_core::base::SecretKey;
+use hypermesh_base::SecretKey;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

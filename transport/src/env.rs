@@ -3,7 +3,7 @@
 //! simulator pauses, and tasks run on the tokio runtime that they are spawned from.
 
 use crate::identity::Identity;
-use hypermesh_core::base::{Digest, Entropy, Now};
+use hypermesh_base::{Digest, Entropy, Now};
 use quinn::crypto::{HandshakeTokenKey, HmacKey};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime};
 use rustls::crypto::CryptoProvider;

@@ -5,7 +5,7 @@
 //! that the peer holds the key, and the caller pins the key (or, on the server's side, learns it).
 
 use aws_lc_rs::digest::{SHA256, digest};
-use hypermesh_core::base::{Digest, PublicKey, SecretKey};
+use hypermesh_base::{Digest, PublicKey, SecretKey};
 use rcgen::{CertificateParams, DistinguishedName, DnType, SerialNumber, date_time_ymd};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};

@@ -7,11 +7,14 @@
 //! its own there; an [`Endpoint`] is one UDP socket; on it stand a [`Server`] with a [`Handler`], [`Client`]s,
 //! and [`Links`] between validators.
 //!
-//! # Turning a node on it
+//! Of HyperMesh it takes base types alone ([`hypermesh_base`]): services can be built on it without consensus, state or
+//! threshold signatures. A node is turned on it by `hypermesh-driver`.
+//!
+//! # Serving and asking
 //!
 //! ```no_run
 //! # use std::{collections::BTreeMap, sync::Arc, time::Duration};
-//! # use hypermesh_core::base::{PublicKey, SecretKey};
+//! # use hypermesh_base::{PublicKey, SecretKey};
 //! # use stoq::*;
 //! # async fn example(handler: Arc<dyn Handler>, secret: SecretKey, peer: Peer,
 //! #     peers: BTreeMap<PublicKey, std::net::SocketAddrV6>) -> Result<(), Box<dyn std::error::Error>> {
@@ -26,11 +29,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A driver gives the server a [`Handler`] that puts what comes into the node's queue: [`Handler::call`] makes
-//! `handle_request` of it and waits for the `Respond` with its id (a dropped future means that nobody waits
-//! any more), [`Handler::message`] makes `handle_message`, the links' [`PeerStatus`] makes `handle_peer`. A
-//! `Send` of the node's becomes [`Links::send`]. When the set of validators changes: [`Links::set_peers`]
-//! and [`Server::review`].
+//! A dropped future of [`Handler::call`] means that nobody waits any more. When the set of validators changes:
+//! [`Links::set_peers`] and [`Server::review`].
 //!
 //! # What it does not do
 //!
@@ -51,7 +51,6 @@ compile_error!(
 mod backoff;
 mod client;
 mod close;
-mod driver;
 mod endpoint;
 mod env;
 pub mod fair_share;
@@ -75,10 +74,6 @@ pub use bytes::Bytes;
 pub use client::{
     CallError, CallOptions, Client, ClientConfig, ClientMetrics, EarlyData, Latency, MessageStream, Ping,
 };
-pub use driver::{
-    ContinuityReports, DamageReports, Driver, DriverConfig, DriverFault, ExtraCounters, Meters, MovedPeers,
-    Observer, Pulse, Storage, ThreadWorkers, Turnable, Workers,
-};
 pub use endpoint::{BindError, DialError, Endpoint, Expect, Peer, TransportConfig};
 pub use env::{Clock, CoreEntropy, CryptoSuite, Env, Net, SharedEntropy};
 pub use frame::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
@@ -90,8 +85,8 @@ pub use link::{
     Whereabouts,
 };
 pub use server::{
-    BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, CallStream, Class, Handler, MethodShape, MethodTraits, Server,
-    ServerLimits, ServerMetrics, Standing, Turn,
+    BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, CallStream, Class, Handler, MethodShape, MethodTraits,
+    MetricsReader, Server, ServerLimits, ServerMetrics, Standing, Turn,
 };
 pub use sessions::{SEALED_SESSIONS_BYTES_MAX, UnsealFault};
 pub use status::{Advice, STATUS_DETAIL_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, Status, StatusCode};

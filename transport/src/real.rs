@@ -3,7 +3,7 @@
 use crate::env::{Clock, CryptoSuite, Env, Net, SharedEntropy};
 use crate::identity::Identity;
 use aws_lc_rs::{hkdf, hmac};
-use hypermesh_core::base::{Digest, Mono, Now, UnixMillis};
+use hypermesh_base::{Digest, Mono, Now, UnixMillis};
 use quinn::AsyncUdpSocket;
 use quinn::crypto::{HandshakeTokenKey, HmacKey};
 use quinn::udp::UdpSocketState;

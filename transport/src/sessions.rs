@@ -16,7 +16,7 @@ use crate::env::{Clock, Env};
 use crate::lock::lock;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use borsh::{BorshDeserialize, BorshSerialize};
-use hypermesh_core::base::{Domain, UnixMillis, decode, encode};
+use hypermesh_base::{Domain, UnixMillis, decode, encode};
 use rustls::server::StoresServerSessions;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -168,7 +168,7 @@ pub const SEALED_SESSIONS_BYTES_MAX: usize = SESSIONS_MAX * (SESSION_BYTES_MAX +
 mod tests {
     use super::*;
     use crate::Identity;
-    use hypermesh_core::base::{Mono, Now, SecretKey};
+    use hypermesh_base::{Mono, Now, SecretKey};
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     #[derive(Default)]

@@ -1,7 +1,7 @@
 //! How a call ended: the codes of gRPC with their numbers, a sentence for people, and detail for programs.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use hypermesh_core::base::{decode, encode};
+use hypermesh_base::{decode, encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -6,10 +6,10 @@ use crate::roles::Roles;
 use crate::store::RedbStore;
 use hypermesh_core::base::{MicroCaesar, Profile, WriteBatch};
 use hypermesh_core::hypermesh::committee::{Generated, KeyGeneration, Session};
+use hypermesh_driver::Storage;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use stoq::Storage;
 use tempfile::TempDir;
 
 const PASSPHRASE: &str = "correct horse battery";

@@ -2,8 +2,8 @@ mod damage;
 mod faults;
 
 use super::*;
+use hypermesh_driver::Storage;
 use std::os::unix::fs::PermissionsExt;
-use stoq::Storage;
 use tempfile::TempDir;
 
 fn store(folder: &TempDir) -> RedbStore {

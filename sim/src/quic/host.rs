@@ -16,15 +16,15 @@ use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Digest, Marks, Now, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Event, Node, NodeConfig, RequestId};
+use hypermesh_driver::{Driver, DriverConfig, DriverFault, Observer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use stoq::{
-    BoxFuture, Bytes, Call, CallError, CallOptions, Class, Client, ClientConfig, Driver, DriverConfig,
-    DriverFault, Endpoint, Env, Handler, Identity, Observer, Peer, Server, ServerLimits, Standing, Status,
-    TransportConfig,
+    BoxFuture, Bytes, Call, CallError, CallOptions, Class, Client, ClientConfig, Endpoint, Env, Handler,
+    Identity, Peer, Server, ServerLimits, Standing, Status, TransportConfig,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;

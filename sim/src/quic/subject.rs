@@ -12,10 +12,10 @@ use hypermesh_core::base::{Marks, Mono, Now, PublicKey, Table, WriteBatch};
 use hypermesh_core::node::{
     Class, Discontinuity, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
 };
+use hypermesh_driver::Turnable;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV6;
 use std::sync::Arc;
-use stoq::Turnable;
 
 /// A node that lies, and its stream of randomness.
 pub(super) struct Lying {

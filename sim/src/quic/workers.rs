@@ -7,8 +7,9 @@ use crate::plan::FaultClass;
 use crate::world::{Random, Stream};
 use hypermesh_core::base::WriteBatch;
 use hypermesh_core::node::{Job, JobOutcome};
+use hypermesh_driver::Workers;
 use std::sync::{Arc, Mutex};
-use stoq::{BoxFuture, Workers};
+use stoq::BoxFuture;
 use tokio::time::sleep;
 
 /// The workers of one life of a node. What they write goes to a device that outlives them.

@@ -6,7 +6,7 @@ use crate::frame::{FrameError, Header, Kind, put_prefix, put_value};
 use crate::status::{STATUS_DETAIL_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, Status, StatusCode};
 use crate::stream::{FrameReader, ReadFailure, Sender};
 use bytes::{Bytes, BytesMut};
-use hypermesh_core::base::decode;
+use hypermesh_base::decode;
 use quinn::{ConnectionError, ReadError, WriteError};
 
 /// Asks, and waits for the answer. Dropping the future tells the server that nobody waits any more.

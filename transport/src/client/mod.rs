@@ -21,7 +21,7 @@ use crate::status::StatusCode;
 use crate::tls::ALPN;
 use attempt::Opened;
 use bytes::Bytes;
-use hypermesh_core::base::PublicKey;
+use hypermesh_base::PublicKey;
 use metrics::Counters;
 use pool::{Live, Pool};
 use serde::Serialize;

@@ -15,7 +15,7 @@ use crate::sessions::UnsealFault;
 use crate::tickets::Tickets;
 use crate::tls::Tls;
 use connection_id::{RandomConnectionIds, random_connection_id};
-use hypermesh_core::base::{Digest, Domain, PublicKey};
+use hypermesh_base::{Digest, Domain, PublicKey};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connecting, ConnectionError, VarInt};
 use std::net::{SocketAddr, SocketAddrV6};

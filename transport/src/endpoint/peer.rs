@@ -1,7 +1,7 @@
 //! Who is at the other end: whom to expect, who it turned out to be, and why there is nobody.
 
 use crate::identity::{shown_key, spki_hash};
-use hypermesh_core::base::{Digest, PublicKey};
+use hypermesh_base::{Digest, PublicKey};
 use rustls::pki_types::CertificateDer;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, SocketAddrV6};

@@ -6,7 +6,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use hypermesh_core::base::{DecodeError, decode, encode};
+use hypermesh_base::{DecodeError, decode, encode};
 
 /// What a frame holds. The numbers are part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a link writes to the log. A peer that takes the connection and closes it at once could fill the disk with lines, so
 //! only the first connections in a period are logged at `info` and above, and all others at `debug`.
 
-use hypermesh_core::base::PublicKey;
+use hypermesh_base::PublicKey;
 use std::net::SocketAddrV6;
 use std::time::Duration;
 use tokio::time::Instant;

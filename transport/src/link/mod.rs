@@ -23,7 +23,7 @@ use crate::lock::lock;
 use crate::server::Class;
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
-use hypermesh_core::base::{PublicKey, decode};
+use hypermesh_base::{PublicKey, decode};
 use queue::Queue;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ use crate::lock::lock;
 use crate::server::Class;
 use crate::stream::Sender;
 use bytes::BytesMut;
-use hypermesh_core::base::PublicKey;
+use hypermesh_base::PublicKey;
 use quinn::WriteError;
 use std::net::SocketAddrV6;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

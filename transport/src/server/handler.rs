@@ -5,7 +5,7 @@ use super::streaming::CallStream;
 use crate::client::CallOptions;
 use crate::status::Status;
 use bytes::Bytes;
-use hypermesh_core::base::{Mono, Now, PublicKey};
+use hypermesh_base::{Mono, Now, PublicKey};
 use std::future::Future;
 use std::net::SocketAddrV6;
 use std::pin::Pin;

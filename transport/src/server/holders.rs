@@ -7,7 +7,7 @@ use crate::close::Close;
 use crate::endpoint::{Connection, Instance};
 use crate::lock::lock;
 use bytes::Bytes;
-use hypermesh_core::base::PublicKey;
+use hypermesh_base::PublicKey;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;

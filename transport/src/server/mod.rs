@@ -34,7 +34,7 @@ use crate::endpoint::Endpoint;
 use crate::lock::lock;
 use door::{Door, DoorLimits};
 use holders::Holders;
-use hypermesh_core::base::PublicKey;
+use hypermesh_base::PublicKey;
 use metrics::Counters;
 use outcomes::Outcomes;
 use places::PlaceTable;
@@ -131,16 +131,19 @@ impl Server {
     }
 
     /// A way to read what is counted that does not keep the server.
-    pub(crate) fn metrics_reader(&self) -> MetricsReader {
+    #[must_use]
+    pub fn metrics_reader(&self) -> MetricsReader {
         MetricsReader(Arc::downgrade(&self.shared))
     }
 }
 
-/// Reads what a server counts, while it is there.
-pub(crate) struct MetricsReader(Weak<Shared>);
+/// Reads what a server counts, while it is there. Does not keep it.
+pub struct MetricsReader(Weak<Shared>);
 
 impl MetricsReader {
-    pub(crate) fn read(&self) -> Option<ServerMetrics> {
+    /// What was counted so far; `None` once the server is gone.
+    #[must_use]
+    pub fn read(&self) -> Option<ServerMetrics> {
         Some(self.0.upgrade()?.metrics())
     }
 }

@@ -15,7 +15,7 @@ use crate::env::Clock;
 use crate::lock::lock;
 use crate::status::{Status, StatusCode};
 use bytes::Bytes;
-use hypermesh_core::base::{Digest, Domain, Mono, PublicKey};
+use hypermesh_base::{Digest, Domain, Mono, PublicKey};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -227,7 +227,7 @@ const OUTCOME_LIFE: Duration = Duration::from_secs(600);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hypermesh_core::base::Now;
+    use hypermesh_base::Now;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     #[derive(Default)]

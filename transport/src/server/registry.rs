@@ -7,7 +7,7 @@ use super::prefix::Prefix;
 use crate::close::Close;
 use crate::endpoint::{Connection, ipv6};
 use crate::fair_share::{Admission, Full, Holder};
-use hypermesh_core::base::PublicKey;
+use hypermesh_base::PublicKey;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
 use std::sync::{Arc, Weak};

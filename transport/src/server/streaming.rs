@@ -17,7 +17,7 @@ use crate::lock::lock;
 use crate::status::{Advice, Status, StatusCode};
 use crate::stream::{FrameReader, Sender};
 use bytes::{Bytes, BytesMut};
-use hypermesh_core::base::PublicKey;
+use hypermesh_base::PublicKey;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

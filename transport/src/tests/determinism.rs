@@ -3,7 +3,7 @@
 use super::memory_net::{Host, MemoryNet, Sent};
 use super::*;
 use crate::env::{Clock, CryptoSuite, SharedEntropy};
-use hypermesh_core::base::{Digest, Domain, Mono, Now, UnixMillis};
+use hypermesh_base::{Digest, Domain, Mono, Now, UnixMillis};
 use quinn::crypto::{HandshakeTokenKey, HmacKey};
 use rustls::crypto::{
     ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup,

@@ -191,7 +191,7 @@ async fn datagrams_of_rubbish_are_answered_with_less_than_they_are() {
     let mut sent = 0;
     for number in 0_usize..5000 {
         let length = 1 + number * 7 % 1400;
-        let seed = hypermesh_core::base::encode(&(number as u64));
+        let seed = hypermesh_base::encode(&(number as u64));
         let bytes: Vec<u8> =
             (0..length).map(|at| seed[at % 8].wrapping_mul(31).wrapping_add(at as u8)).collect();
         sent += attacker.send_to(&bytes, SocketAddr::V6(peer.addr)).await.unwrap();

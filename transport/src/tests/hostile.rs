@@ -200,8 +200,8 @@ async fn a_server_that_answers_what_no_server_may_is_an_error_and_not_a_panic() 
         bytes.extend_from_slice(payload);
         bytes.to_vec()
     };
-    let ok = || hypermesh_core::base::encode(&Status::ok());
-    let long = hypermesh_core::base::encode(&(StatusCode::Internal, vec![b'a'; 1025], Vec::<u8>::new()));
+    let ok = || hypermesh_base::encode(&Status::ok());
+    let long = hypermesh_base::encode(&(StatusCode::Internal, vec![b'a'; 1025], Vec::<u8>::new()));
     for answer in [
         vec![],
         vec![0xff; 20],

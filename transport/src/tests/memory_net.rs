@@ -2,7 +2,7 @@
 //! latency, in order, and is written down.
 
 use crate::env::Net;
-use hypermesh_core::base::{Digest, Domain};
+use hypermesh_base::{Digest, Domain};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use std::collections::{BTreeMap, VecDeque};

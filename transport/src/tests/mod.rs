@@ -19,7 +19,7 @@ mod streams;
 mod twins;
 
 use crate::*;
-use hypermesh_core::base::{PublicKey, SecretKey, decode};
+use hypermesh_base::{PublicKey, SecretKey, decode};
 use std::collections::BTreeSet;
 use std::net::SocketAddrV6;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -4,7 +4,7 @@ use super::*;
 use crate::close::Abandon;
 use crate::frame::{Header, Kind, put_prefix, put_value};
 use bytes::BytesMut;
-use hypermesh_core::base::encode;
+use hypermesh_base::encode;
 
 const ONCE: CallOptions = CallOptions::once(LONG);
 

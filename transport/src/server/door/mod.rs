@@ -15,7 +15,7 @@
 use crate::env::Clock;
 use crate::lock::lock;
 use crate::status::{Advice, Status, StatusCode};
-use hypermesh_core::base::{Mono, PublicKey};
+use hypermesh_base::{Mono, PublicKey};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -11,9 +11,9 @@ type Waits<'a> = Pin<Box<dyn Future<Output = Result<Turn, Status>> + 'a>>;
 struct Ticking(std::sync::atomic::AtomicU64);
 
 impl Clock for Ticking {
-    fn now(&self) -> hypermesh_core::base::Now {
+    fn now(&self) -> hypermesh_base::Now {
         let micros = 1000 * self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        hypermesh_core::base::Now { mono: Mono(micros), wall: Default::default() }
+        hypermesh_base::Now { mono: Mono(micros), wall: Default::default() }
     }
 }
 

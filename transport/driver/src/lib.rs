@@ -1,9 +1,14 @@
-//! The driver: turns a [`Node`] on QUIC.
+//! The driver: turns a [`Node`] on STOQ.
 //!
 //! One task owns the node. What reaches it waits in queues of their own urgency: votes, signing, the disk and jobs;
 //! bulk messages; requests, which the node admits or refuses, and word of callers who have left. What it wants
 //! done goes out to the links, the store and the workers. Reads never reach it: they are answered from the
 //! view that it publishes, by the task of the call itself.
+//!
+//! What comes to the server's [`Handler`](stoq::Handler) goes into those queues: a call becomes `handle_request`, and waits
+//! for the `Respond` with its id; a message becomes `handle_message`; the links' [`PeerStatus`] becomes `handle_peer`. A
+//! `Send` of the node's becomes [`Links::send`].
+#![forbid(unsafe_code)]
 
 mod audit;
 mod lookups;
@@ -19,10 +24,6 @@ pub use meters::{ExtraCounters, Meters};
 pub use turnable::Turnable;
 pub use workers::{Storage, ThreadWorkers, Workers};
 
-use crate::{
-    BindError, CLIENT_MESSAGE_BYTES_MAX, Client, ClientConfig, Endpoint, Env, LinkConfig, Links,
-    MESSAGE_BYTES_MAX, PeerStatus, Server, ServerLimits, ServerMetrics, TransportConfig,
-};
 use hypermesh_core::api::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, View};
 use hypermesh_core::base::{Now, PublicKey, Table};
 use hypermesh_core::node::{Discontinuity, Event, Node};
@@ -31,6 +32,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::time::Duration;
+use stoq::{
+    BindError, CLIENT_MESSAGE_BYTES_MAX, Client, ClientConfig, Endpoint, Env, LinkConfig, Links,
+    MESSAGE_BYTES_MAX, PeerStatus, Server, ServerLimits, ServerMetrics, TransportConfig,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use turn::{Inbox, Incoming, Turning};
@@ -320,7 +325,7 @@ fn addresses(
     addresses.collect()
 }
 
-fn status_hook(incoming: mpsc::Sender<Incoming>) -> crate::OnStatus {
+fn status_hook(incoming: mpsc::Sender<Incoming>) -> stoq::OnStatus {
     Arc::new(move |peer, status| {
         let status = match status {
             PeerStatus::Connected => hypermesh_core::node::PeerStatus::Connected,

@@ -1,10 +1,9 @@
 //! What runs a node's jobs and makes its writes durable: threads in the real node, the clock in the simulator.
 
-use crate::BoxFuture;
-use crate::lock::lock;
 use hypermesh_core::base::WriteBatch;
 use hypermesh_core::node::{Job, JobOutcome};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use stoq::BoxFuture;
 
 /// Makes writes durable.
 pub trait Storage: Send + 'static {
@@ -45,7 +44,9 @@ impl Workers for ThreadWorkers {
 
     fn commit(&self, batches: Vec<WriteBatch>) -> BoxFuture<'static, Result<(), String>> {
         let storage = Arc::clone(&self.storage);
-        let writing = tokio::task::spawn_blocking(move || lock(&storage).commit(batches));
+        let writing = tokio::task::spawn_blocking(move || {
+            storage.lock().unwrap_or_else(PoisonError::into_inner).commit(batches)
+        });
         Box::pin(async { writing.await.unwrap_or_else(|panic| Err(panic.to_string())) })
     }
 }

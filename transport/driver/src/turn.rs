@@ -2,7 +2,6 @@
 
 use super::onward::{self, HandOver};
 use super::{DriverFault, Meters, Observer, Turnable, Workers, steps};
-use crate::{Class, Client, Clock, Links, Turn};
 use bytes::Bytes;
 use hypermesh_core::api::{AddressRecord, ApiFault, Request, Response, View};
 use hypermesh_core::base::{Mono, PublicKey, Table, WriteBatch};
@@ -13,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::time::Duration;
+use stoq::{Class, Client, Clock, Links, Turn};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::Span;

@@ -1,16 +1,15 @@
 //! The numbers that a node's services tell: what the node counts, what its server counts, and what whoever runs it adds.
 
 use super::Turnable;
-use crate::lock::lock;
-use crate::server::MetricsReader;
 use hypermesh_core::api::{Counters, DnsAnswer, Response, View};
 use hypermesh_core::base::Now;
 use hypermesh_core::trustchain::dns::Outcome;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use stoq::MetricsReader;
 
 /// How often the node's own numbers are taken, at most: while nothing happens to it, nothing of them changes.
 const TAKE_PERIOD: Duration = Duration::from_secs(1);
@@ -41,7 +40,9 @@ impl Meters {
     #[must_use]
     pub fn counters(&self, view: &View, service: &str) -> Counters {
         let mut counters = view.counters.get(service).cloned().unwrap_or_default();
-        if let Some(numbers) = lock(&self.0.taken).numbers.get(service) {
+        if let Some(numbers) =
+            self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).numbers.get(service)
+        {
             counters.extend(numbers.clone());
         }
         match service {
@@ -67,7 +68,7 @@ impl Meters {
 
     /// Takes the node's own numbers, unless that was done a moment ago.
     pub(super) fn take<N: Turnable>(&self, now: Now, node: &N) {
-        let mut taken = lock(&self.0.taken);
+        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.at.is_none_or(|at| now.mono.since(at.mono) >= TAKE_PERIOD) {
             taken.at = Some(now);
             taken.numbers = node.numbers();
@@ -106,7 +107,7 @@ impl Meters {
 
     fn add_server(&self, counters: &mut Counters) {
         let Some(metrics) = self.0.server.get().and_then(MetricsReader::read) else { return };
-        for code in crate::StatusCode::ALL {
+        for code in stoq::StatusCode::ALL {
             let count = metrics.calls.get(&code).copied().unwrap_or_default();
             counters.insert(format!("stoq_calls_total{{code=\"{}\"}}", code.name()), count);
         }

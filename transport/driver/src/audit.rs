@@ -5,14 +5,13 @@
 //! something was changed: a read, a refusal or a caller that goes away costs whoever asks nothing, and must not fill the disk.
 //! For the same reason an operation has one such line, however often its owner sends it: only the first time is paid for.
 
-use crate::lock::lock;
-use crate::{Call, Status, StatusCode};
 use bytes::Bytes;
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::Height;
 use hypermesh_core::state::{OperationId, Receipt};
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
+use stoq::{Call, Status, StatusCode};
 use tracing::Span;
 
 /// The span of a request.
@@ -79,7 +78,7 @@ struct Newest {
 impl Written {
     /// Takes note of a committed operation, at this height or before. Returns whether its line is still to be written.
     fn is_first(&self, brought: Brought, height: Height) -> bool {
-        let mut newest = lock(&self.0);
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // An old operation that is not in the lists may have been dropped from them: without this, whoever repeats more
         // operations than the lists hold, one after the other, would have all of them written again and again.
         let may_be_dropped = brought.carried_by.is_some_and(|carried_by| Some(carried_by) <= newest.dropped);
@@ -180,9 +179,9 @@ mod tests {
             assert!(written.is_first(fresh(number), Height(number)));
         }
         assert!(!written.is_first(fresh(1), Height(count)), "all are remembered");
-        assert_eq!(lock(&written.0).dropped, None);
+        assert_eq!(written.0.lock().unwrap_or_else(PoisonError::into_inner).dropped, None);
         assert!(written.is_first(fresh(count + 1), Height(count + 1)));
-        let newest = lock(&written.0);
+        let newest = written.0.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!((newest.operations.len(), newest.order.len()), (WRITTEN_COUNT_MAX, WRITTEN_COUNT_MAX));
         assert_eq!(newest.dropped, Some(Height(1)));
         drop(newest);

@@ -4,10 +4,6 @@ use super::Meters;
 use super::audit::{self, Brought, Ending, Written};
 use super::lookups::Lookups;
 use super::turn::{Asked, Incoming, stopping};
-use crate::{
-    Advice, BoxFuture, Call, CallStream, Class, Clock, Handler, MethodShape, MethodTraits, Standing, Status,
-    StatusCode, Turn,
-};
 use bytes::Bytes;
 use hypermesh_core::api::{
     ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, TraceId, View, check_exposed,
@@ -19,6 +15,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use stoq::{
+    Advice, BoxFuture, Call, CallStream, Class, Clock, Handler, MethodShape, MethodTraits, Standing, Status,
+    StatusCode, Turn,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument as _, Span};
 

@@ -3,12 +3,12 @@
 //! A node that does not expose `hypermesh` asks one that does to order its batches, as any TrustChain would. Nothing
 //! depends on it: what is not in a block a second later, the node orders over its own links.
 
-use crate::{CallOptions, Client, Expect, Links, Peer};
 use hypermesh_core::api::{ConsensusRequirements, TraceId, ValidateBatchRequest, View};
 use hypermesh_core::base::encode;
 use hypermesh_core::state::Batch;
 use hypermesh_core::trustchain::dns::{RecordData, RecordType, resolve};
 use std::time::Duration;
+use stoq::{CallOptions, Client, Expect, Links, Peer};
 
 /// A batch on its way to another node's service.
 pub(super) struct HandOver {
