@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::fchown;
+use std::os::unix::fs::{FileTypeExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 /// Who may read a written file.
@@ -71,15 +71,26 @@ pub fn read_text(path: &Path, bytes_max: usize) -> Result<String, Failure> {
 /// Writes a file so that its name leads to the old bytes or to all of the new ones, even through a power loss. A symbolic link
 /// stays, and the file that it leads to is written, if the link is this process's or root's, or leads to where its owner may
 /// write; a public file that is there keeps its mode, and its owner and group where this process may give them. A private one
-/// is its owner's alone, whatever it was.
+/// is its owner's alone, whatever it was. To a pipe or a character device, such as `/dev/stdout`, the bytes are written as they are.
 ///
 /// # Errors
-/// If the disk or the permissions do not allow it, or somebody else's link leads elsewhere.
+/// If the disk or the permissions do not allow it, somebody else's link leads elsewhere, or there is something that is no file.
 pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Failed, format!("cannot write {}: {error}", path.display()))
     };
     let Place { folder, name } = Place::of(path)?;
+    if let Ok(about) = fs::metadata(path) {
+        let kind = about.file_type();
+        if kind.is_fifo() || kind.is_char_device() {
+            let opened = fs::OpenOptions::new().write(true).open(path);
+            return opened.and_then(|mut file| file.write_all(bytes)).map_err(|error| failed(&error));
+        }
+        if kind.is_block_device() || kind.is_socket() {
+            let message = format!("cannot write {}: it is no file: name another", path.display());
+            return Err(Failure::new(Exit::Input, message));
+        }
+    }
     let mut temporary = OsString::from(".");
     temporary.push(&name);
     temporary.push(format!(".{}", std::process::id()));
@@ -316,5 +327,26 @@ mod tests {
         assert!(read(&path, 10).is_ok());
         assert_eq!(read(&path, 9).unwrap_err().exit, Exit::Input);
         assert_eq!(read(&folder.path().join("absent"), 9).unwrap_err().exit, Exit::Input);
+    }
+
+    #[test]
+    fn a_pipe_is_written_to_and_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, link) = (folder.path().join("pipe"), folder.path().join("link"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        symlink(&pipe, &link).unwrap();
+        for path in [&pipe, &link] {
+            let reader = {
+                let pipe = pipe.clone();
+                std::thread::spawn(move || fs::read(pipe).unwrap())
+            };
+            write(path, b"whole", Access::Public).unwrap();
+            assert_eq!(reader.join().unwrap(), b"whole");
+            assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        }
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(write(&socket, b"x", Access::Public).unwrap_err().exit, Exit::Input);
     }
 }
