@@ -45,7 +45,7 @@ impl NodeAddress {
     }
 
     /// The addresses to dial, at least one and at most [`ADDRESSES_PER_HOST_MAX`]. Must be called from within a tokio
-    /// runtime, which a look-up does not block: all of them together are bounded by [`host_lookup`].
+    /// runtime, which a look-up does not block: all of them together are bounded by `host_lookup`.
     ///
     /// # Errors
     /// If the host is not found in time, or has no address that can be dialled; the host is named.
