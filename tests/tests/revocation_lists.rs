@@ -168,6 +168,8 @@ impl Drop for Server {
         // PostgreSQL leaves its other processes and its memory behind if it is killed.
         let id = self.process.id().to_string();
         drop(Command::new("kill").args(["-INT", &id]).status());
+        // A process that was started in the background may ignore interrupts, and HAProxy takes that over.
+        drop(Command::new("kill").args(["-TERM", &id]).status());
         drop(self.process.wait());
     }
 }
