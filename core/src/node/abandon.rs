@@ -1,8 +1,8 @@
 //! Requests whose callers have left: work that was done for them alone ends.
 //!
-//! An operation that is in no batch yet is taken out of its line. One that is in a batch may still be ordered, and is then
-//! executed like any other: nobody can take it back. What is executed and not signed is not signed now; whoever asks for the
-//! certificate has it signed then.
+//! An operation that is in no batch yet is taken out of its owner's queue. One that is in a batch may still be ordered, and
+//! is then executed like any other: nobody can take it back. What is executed and not signed is not signed now; whoever
+//! asks for the certificate has it signed then.
 
 use super::admission::Queue;
 use super::submit::Submission;
@@ -35,23 +35,23 @@ impl Submission {
         self.waiting.take(operation)
     }
 
-    /// Takes a client's operation out of its line, if it stands there. Whether it did.
+    /// Takes a client's operation out of its owner's queue. Whether it was there.
     fn leave_line(&mut self, operation: &OperationId) -> bool {
         let Some(Queued { owner, .. }) = self.queued.remove(operation) else { return false };
-        self.lines.remove(&owner, operation);
+        self.queues.remove(&owner, operation);
         true
     }
 
     /// Drops clients' operations that are in no batch.
     pub(super) fn drop_queued(&mut self) {
         let queued = core::mem::take(&mut self.queued);
-        self.lines.retain(|operation| !queued.contains_key(&operation.id));
+        self.queues.retain(|operation| !queued.contains_key(&operation.id));
         for operation in queued.keys() {
             self.waiting.take(operation);
         }
     }
 
-    /// Puts operations that were in a batch back into their lines, but for those that nobody waits for any more.
+    /// Puts operations that were in a batch back into their owners' queues, but for those that nobody waits for any more.
     pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) {
         let (deserted, wanted): (Vec<_>, Vec<_>) =
             operations.into_iter().partition(|operation| self.waiting.is_deserted(&operation.id));
@@ -62,12 +62,12 @@ impl Submission {
             let queued = Queued { owner: operation.operation.body.owner, since: None };
             self.queued.insert(operation.id, queued);
         }
-        self.lines.put_back(wanted);
+        self.queues.put_back(wanted);
     }
 }
 
 impl Node {
-    /// Notes that operations have left their lines: how long they waited there.
+    /// Notes that operations have left their owners' queues: how long they waited there.
     pub(super) fn note_gathered(&mut self, operations: &[CheckedOperation]) {
         for operation in operations {
             if let Some(Queued { since: Some(since), .. }) = self.submission.queued.remove(&operation.id) {
@@ -151,7 +151,7 @@ mod tests {
         let mut submission = Submission::default();
         queue(&mut submission, &operations[0], &[1]);
         queue(&mut submission, &operations[1], &[2]);
-        let batch = submission.lines.gather(usize::MAX);
+        let batch = submission.queues.gather(usize::MAX);
         submission.queued.clear();
         assert!(!submission.abandon(RequestId(1)), "it is in a batch");
         assert!(submission.waiting.has(&operations[0].id), "who asks again does not put it there twice");

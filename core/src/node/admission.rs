@@ -56,7 +56,7 @@ pub(super) struct Admission {
     delay: Duration,
     /// Which queues stand.
     standing: [bool; 2],
-    under_way: BTreeMap<RequestId, Passage>,
+    under_way: BTreeMap<RequestId, AdmittedRequest>,
     /// How many of them each caller has.
     of_caller: BTreeMap<PublicKey, usize>,
     /// Requests that had to wait and were answered with what they asked for, in this interval.
@@ -70,7 +70,7 @@ pub(super) struct Admission {
 }
 
 /// A request under way.
-struct Passage {
+struct AdmittedRequest {
     caller: PublicKey,
     since: Mono,
 }
@@ -86,7 +86,7 @@ impl Admission {
 
     /// A request was let in.
     fn begin(&mut self, now: Mono, id: RequestId, caller: PublicKey) {
-        self.under_way.insert(id, Passage { caller, since: now });
+        self.under_way.insert(id, AdmittedRequest { caller, since: now });
         *self.of_caller.entry(caller).or_default() += 1;
     }
 
@@ -107,7 +107,7 @@ impl Admission {
 
     /// Takes out a request. Since when it was under way.
     fn leave(&mut self, id: RequestId) -> Option<Mono> {
-        let Passage { caller, since } = self.under_way.remove(&id)?;
+        let AdmittedRequest { caller, since } = self.under_way.remove(&id)?;
         if let Some(count) = self.of_caller.get_mut(&caller) {
             *count -= 1;
             if *count == 0 {

@@ -77,7 +77,7 @@ impl Node {
         self.tell(&committed);
         self.report_block_time();
         self.note_decided(height, &committed.receipts);
-        self.tell_slashed(&executed.movements.movements);
+        self.announce_slashed(&executed.movements.movements);
         if let Some(fault) = self.understaked() {
             self.refuse_waiting(&fault);
         }

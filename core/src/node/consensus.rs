@@ -4,7 +4,7 @@ use super::block_time::Deferred;
 use super::message::Message;
 use super::proposal::Proposed;
 use super::timers::Timer;
-use super::{Class, Event, Node, PersistToken};
+use super::{Event, MessageClass, Node, PersistToken};
 use crate::base::{Digest, Height, PublicKey, Size, Table, WriteBatch, reached};
 use crate::hypermesh::ordering::{ConsensusMessage, EngineFault, Input, Output as EngineOutput, Round};
 use crate::planted::{self, Bug};
@@ -125,7 +125,7 @@ impl Node {
     }
 
     pub(super) fn on_consensus_message(&mut self, from: PublicKey, message: ConsensusMessage) {
-        self.remember_said(from, &message);
+        self.record_statement(from, &message);
         if self.is_stopped() {
             return;
         }
@@ -189,7 +189,7 @@ impl Node {
             EngineOutput::Decided { value, certificate, .. } => self.on_decided(&value, certificate),
             EngineOutput::Evidence(evidence) => {
                 self.outbox.event(Event::Equivocation(Box::new(evidence)));
-                self.accuse(Offence::Equivocation(evidence));
+                self.report_offence(Offence::Equivocation(evidence));
             }
             EngineOutput::PeerBehind { peer, height } => {
                 reached!(self.marks, "a peer is served the block that it is stuck at");
@@ -270,7 +270,7 @@ impl Node {
             reached!(self.marks, "a peer that is linked late is sent what it missed");
         }
         for message in self.ordering.sent.clone() {
-            let output = super::Output::Send { to: peer, class: Class::Consensus, message };
+            let output = super::Output::Send { to: peer, class: MessageClass::Consensus, message };
             self.outbox.after(token, output);
         }
     }

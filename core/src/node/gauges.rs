@@ -107,8 +107,8 @@ impl Node {
     pub fn numbers(&self) -> BTreeMap<&'static str, Counters> {
         let mut numbers = self.counters.clone();
         numbers.entry("hypermesh").or_default().extend(self.gauges());
-        for (service, ends) in self.ends() {
-            numbers.entry(service).or_default().extend(ends);
+        for (service, gauges) in self.expiry_gauges() {
+            numbers.entry(service).or_default().extend(gauges);
         }
         numbers
     }

@@ -1,8 +1,8 @@
-//! What validators say to one another, over links that prove who speaks.
+//! Messages between validators, over links that prove who the sender is.
 
 use super::Node;
 use super::task::Task;
-use super::trace::Told;
+use super::trace::MessageTraces;
 use crate::api::AddressRecord;
 use crate::base::Signature;
 use crate::base::{DecodeError, Height, LeafIndex, PublicKey, decode, encode};
@@ -21,14 +21,14 @@ pub(super) const TASK_COUNT_MAX: usize = 256;
 
 /// How urgent a message is: votes never wait behind blocks that are being fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Class {
+pub enum MessageClass {
     /// Votes, proposals, signing.
     Consensus,
     /// Batches, key generation, blocks for a node that is behind.
     Bulk,
 }
 
-impl Class {
+impl MessageClass {
     /// The class of an encoded message, by its first byte: what a peer says of its class decides nothing.
     #[must_use]
     pub const fn of(message: &[u8]) -> Self {
@@ -39,7 +39,7 @@ impl Class {
     }
 }
 
-/// What validators say to one another.
+/// A message between validators.
 #[derive(Clone, BorshSerialize, BorshDeserialize)]
 pub(super) enum Message {
     /// Ordering.
@@ -56,8 +56,8 @@ pub(super) enum Message {
     Blocks(Blocks),
     /// Second round of key generation: shares for the receiver alone.
     Round2(Round2),
-    /// The sender needs commitments of the receiver's.
-    WantCommitments(CommitmentsWanted),
+    /// Asks for commitments of the receiver's.
+    FetchCommitments(CommitmentsRequest),
     /// Commitments for the receiver to use as coordinator.
     Commitments(CommitmentsOffered),
     /// Asks for signature shares.
@@ -66,14 +66,14 @@ pub(super) enum Message {
     SignedShares(SharesSigned),
     /// A signature that the whole mesh shares: on the root, an issuing certificate, or a revocation list.
     Signature(TaskSignature),
-    /// Asks for what the receiver holds of the sender's own votes.
-    WantSaid(RecallNumber),
-    /// The last vote and proposal of the receiver's own that the sender holds.
-    Said(SaidAnswer),
+    /// Asks for the sender's own last vote and proposal, as far as the receiver holds them.
+    FetchVoteHistory(RecallNumber),
+    /// The receiver's own last vote and proposal, as far as the sender holds them: the answer.
+    VoteHistory(VoteHistoryAnswer),
     /// Asks for an entry of the certificate log.
     FetchEntry(LeafIndex),
     /// An entry of the certificate log.
-    Entry(Entry),
+    Entry(IndexedLogEntry),
     /// A helper's summands for another helper of a repair, for the receiver alone.
     RepairDeltas(BlindedShares),
     /// A helper's sum for the validator whose shares are repaired, for the receiver alone.
@@ -82,23 +82,23 @@ pub(super) enum Message {
     Addresses(Vec<AddressRecord>),
 }
 
-/// Binds an answer to its question, so that what was said before the question does not answer it.
+/// Binds an answer to its request, so that an answer to an earlier request does not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct RecallNumber(pub(super) [u8; 8]);
 
-/// What a validator holds of the receiver's own messages.
+/// The receiver's own signed messages that a validator holds.
 #[derive(Clone, BorshSerialize, BorshDeserialize)]
-pub(super) struct SaidAnswer {
-    /// That of the question.
+pub(super) struct VoteHistoryAnswer {
+    /// That of the request.
     pub(super) number: RecallNumber,
-    pub(super) said: Vec<Said>,
+    pub(super) statements: Vec<Said>,
 }
 
-/// A batch, and which requests its operations are for.
+/// A batch, and the trace ids of its operations.
 #[derive(Clone, BorshSerialize, BorshDeserialize)]
 pub(super) struct BatchSent {
     pub(super) batch: Batch,
-    pub(super) told: Told,
+    pub(super) traces: MessageTraces,
 }
 
 /// Asks for decided blocks.
@@ -118,9 +118,9 @@ pub(super) struct Blocks {
     pub(super) blocks: Vec<SyncedBlock>,
 }
 
-/// An entry of the certificate log.
+/// An entry of the certificate log, with its index.
 #[derive(Clone, BorshSerialize, BorshDeserialize)]
-pub(super) struct Entry {
+pub(super) struct IndexedLogEntry {
     pub(super) index: LeafIndex,
     pub(super) entry: Vec<u8>,
 }
@@ -134,7 +134,7 @@ pub(super) struct SyncedBlock {
 
 /// Which commitments a coordinator needs.
 #[derive(Clone, Copy, BorshSerialize, BorshDeserialize)]
-pub(super) enum CommitmentsWanted {
+pub(super) enum CommitmentsRequest {
     /// The link was made anew, and the sender holds none any more.
     Anew,
     /// So many more for a purpose. What the sender holds stays good.
@@ -153,8 +153,8 @@ pub(super) struct ShareRequests {
     /// The signer must have applied this block to derive them.
     pub(super) height: Height,
     pub(super) requests: Vec<(Task, ShareRequest)>,
-    /// Which requests the tasks are for.
-    pub(super) told: Told,
+    /// The trace ids of the tasks.
+    pub(super) traces: MessageTraces,
 }
 
 /// Shares, and with them the signer's cosignatures on the checkpoints among the tasks.
@@ -188,16 +188,16 @@ impl Message {
         encode(self)
     }
 
-    pub(super) const fn class(&self) -> Class {
+    pub(super) const fn class(&self) -> MessageClass {
         match self {
             Self::Consensus(_)
             | Self::Shares(_)
             | Self::SignedShares(_)
-            | Self::WantCommitments(_)
-            | Self::WantSaid(_)
-            | Self::Said(_)
-            | Self::Commitments(_) => Class::Consensus,
-            _ => Class::Bulk,
+            | Self::FetchCommitments(_)
+            | Self::FetchVoteHistory(_)
+            | Self::VoteHistory(_)
+            | Self::Commitments(_) => MessageClass::Consensus,
+            _ => MessageClass::Bulk,
         }
     }
 }
@@ -219,13 +219,13 @@ impl Node {
             Message::Fetch(height) => self.on_fetch(from, height),
             Message::Blocks(blocks) => self.on_blocks(from, blocks),
             Message::Round2(package) => self.on_round2(from, package),
-            Message::WantCommitments(wanted) => self.on_want_commitments(from, wanted),
+            Message::FetchCommitments(request) => self.on_fetch_commitments(from, request),
             Message::Commitments(offered) => self.on_commitments(from, offered),
             Message::Shares(requests) => self.on_share_requests(from, requests),
             Message::SignedShares(shares) => self.on_signed_shares(from, shares),
             Message::Signature(signature) => self.on_task_signature(from, signature),
-            Message::WantSaid(number) => self.on_want_said(from, number),
-            Message::Said(answer) => self.on_said(from, answer),
+            Message::FetchVoteHistory(number) => self.on_fetch_vote_history(from, number),
+            Message::VoteHistory(answer) => self.on_vote_history(from, answer),
             Message::FetchEntry(index) => self.on_fetch_entry(from, index),
             Message::Entry(entry) => self.on_entry(from, entry),
             Message::RepairDeltas(package) => self.on_repair_deltas(from, package),
@@ -254,7 +254,7 @@ impl Node {
 
     /// A batch as it is sent.
     pub(super) fn batch_message(&self, batch: &CheckedBatch) -> Message {
-        Message::Batch(BatchSent { batch: batch.batch.clone(), told: self.told_of_batch(batch) })
+        Message::Batch(BatchSent { batch: batch.batch.clone(), traces: self.traces_of_batch(batch) })
     }
 
     pub(super) fn send(&mut self, to: PublicKey, message: &Message) {
@@ -310,7 +310,7 @@ mod tests {
         alloc::vec![
             Message::Batch(BatchSent {
                 batch: mesh.batch(&mesh.validators[0], alloc::vec![operation]),
-                told: told(),
+                traces: traces(),
             }),
             Message::System(mesh.confirmations[0].clone()),
             Message::Height(Height(3)),
@@ -319,17 +319,17 @@ mod tests {
                 first: Height(2),
                 blocks: alloc::vec![SyncedBlock { block: block.to_bytes(), certificate }],
             }),
-            Message::WantSaid(RecallNumber([7; 8])),
-            Message::Said(SaidAnswer { number: RecallNumber([7; 8]), said: Vec::new() }),
+            Message::FetchVoteHistory(RecallNumber([7; 8])),
+            Message::VoteHistory(VoteHistoryAnswer { number: RecallNumber([7; 8]), statements: Vec::new() }),
             Message::FetchEntry(LeafIndex(3)),
-            Message::Entry(Entry { index: LeafIndex(3), entry: alloc::vec![1, 2] }),
-            Message::WantCommitments(CommitmentsWanted::Anew),
-            Message::WantCommitments(CommitmentsWanted::More { purpose: KeyPurpose::Log, count: 7 }),
+            Message::Entry(IndexedLogEntry { index: LeafIndex(3), entry: alloc::vec![1, 2] }),
+            Message::FetchCommitments(CommitmentsRequest::Anew),
+            Message::FetchCommitments(CommitmentsRequest::More { purpose: KeyPurpose::Log, count: 7 }),
             Message::Commitments(CommitmentsOffered { offers: Vec::new() }),
             Message::Shares(ShareRequests {
                 height: Height(1),
                 requests: alloc::vec![(serial, request)],
-                told: told(),
+                traces: traces(),
             }),
             Message::SignedShares(SharesSigned {
                 shares: alloc::vec![share],
@@ -345,23 +345,26 @@ mod tests {
         ]
     }
 
-    fn told() -> Told {
-        Told::new(core::iter::once(TracedPart { index: 0, trace: TraceId([9; 16]) }))
+    fn traces() -> MessageTraces {
+        MessageTraces::new(core::iter::once(TracedPart { index: 0, trace: TraceId([9; 16]) }))
     }
 
     #[test]
     fn the_first_byte_of_a_message_tells_its_class() {
         for message in messages() {
             let bytes = message.encode();
-            assert_eq!(Class::of(&bytes), message.class(), "{}", bytes[0]);
+            assert_eq!(MessageClass::of(&bytes), message.class(), "{}", bytes[0]);
         }
-        assert_eq!((Class::of(&[0]), Class::of(&[])), (Class::Consensus, Class::Bulk));
+        assert_eq!(
+            (MessageClass::of(&[0]), MessageClass::of(&[])),
+            (MessageClass::Consensus, MessageClass::Bulk)
+        );
     }
 
     #[test]
     fn a_message_holds_its_length_at_the_limit_and_one_past_it() {
         let bytes = |length: usize| {
-            let entry = Entry { index: LeafIndex(3), entry: alloc::vec![7; length] };
+            let entry = IndexedLogEntry { index: LeafIndex(3), entry: alloc::vec![7; length] };
             Message::Entry(entry).encode()
         };
         let frame = bytes(0).len();

@@ -15,7 +15,6 @@
 //! What is not here: changes of the validator set, members that do not validate.
 
 mod abandon;
-mod accuse;
 mod addresses;
 mod admission;
 mod block_time;
@@ -24,25 +23,26 @@ mod commit;
 mod config;
 mod consensus;
 mod discontinuity;
-mod ends;
-mod foreign;
+mod expiry_gauges;
+mod foreign_batches;
 mod gauges;
 mod generation;
 mod history;
 mod job;
 mod label;
-mod line;
 mod message;
 mod open;
 mod output;
+mod owner_queues;
 mod pool;
 mod proposal;
 mod quorum;
 mod readiness;
 mod rebuild;
 mod recall;
-mod repair;
+mod report_offence;
 mod requests;
+mod row_repair;
 mod serve;
 mod share_repair;
 mod signing;
@@ -64,7 +64,7 @@ pub use job::{Job, JobId, JobOutcome};
 pub use label::{MessageLabel, UNREADABLE, label_message};
 #[cfg(hypermesh_fuzzing)]
 pub use message::message_again;
-pub use message::{Class, MESSAGE_BYTES_MAX};
+pub use message::{MESSAGE_BYTES_MAX, MessageClass};
 pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
 pub use share_repair::ShareRepairStatus;
 pub use trace::Traced;
@@ -83,7 +83,7 @@ pub struct Node {
     identity: SecretKey,
     plot: Arc<Plot>,
     reveals: RevealChain,
-    reveals_left: ends::RevealsLeft,
+    reveals_left: expiry_gauges::RevealsLeft,
     entropy: discontinuity::HedgedEntropy,
     store: store::Store,
     now: Now,
@@ -110,7 +110,7 @@ pub struct Node {
     serving: serve::Serving,
     recall: recall::Recall,
     continuity: discontinuity::Continuity,
-    repair: repair::Repair,
+    row_repair: row_repair::RowRepair,
     addresses: addresses::Addresses,
     quorum: quorum::Quorum,
     readiness: readiness::Readiness,
@@ -257,7 +257,7 @@ impl Node {
         if let Some(fault) = self.quorum_missing() {
             self.refuse_unsigned(&fault);
         }
-        self.see_to_damage();
+        self.repair_corrupted_rows();
     }
 
     fn peers(&self) -> impl Iterator<Item = PublicKey> + use<> {
@@ -285,7 +285,7 @@ impl Node {
             timers::Timer::Apply => self.on_apply(),
             timers::Timer::Serve => self.on_serve(),
             timers::Timer::Recall => self.on_recall_timeout(),
-            timers::Timer::Repair => self.on_repair_timeout(),
+            timers::Timer::RowRepair => self.on_row_repair_timeout(),
             timers::Timer::Quorum => self.on_quorum_timeout(),
             timers::Timer::Stall => self.on_stall_timeout(),
         }

@@ -2,9 +2,9 @@
 
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
-    Event, Node, NodeConfig, OpenFault, addresses, block_time, consensus, discontinuity, ends, gauges,
-    generation, job, output, pool, quorum, readiness, recall, repair, serve, share_repair, signing, store,
-    submit, sync, ticket, timers, trace, twin,
+    Event, Node, NodeConfig, OpenFault, addresses, block_time, consensus, discontinuity, expiry_gauges,
+    gauges, generation, job, output, pool, quorum, readiness, recall, row_repair, serve, share_repair,
+    signing, store, submit, sync, ticket, timers, trace, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -73,7 +73,7 @@ impl Node {
             identity,
             plot,
             reveals,
-            reveals_left: ends::RevealsLeft::default(),
+            reveals_left: expiry_gauges::RevealsLeft::default(),
             entropy: discontinuity::HedgedEntropy::new(entropy),
             store: store::Store::new(reader),
             now,
@@ -98,7 +98,7 @@ impl Node {
             serving: serve::Serving::default(),
             recall: recall::Recall::default(),
             continuity: discontinuity::Continuity::default(),
-            repair: repair::Repair::default(),
+            row_repair: row_repair::RowRepair::default(),
             addresses,
             quorum: quorum::Quorum::default(),
             readiness: readiness::Readiness::default(),

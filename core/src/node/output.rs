@@ -1,6 +1,6 @@
 //! What a node wants done, and what has to wait for the disk first.
 
-use super::{Class, Job, JobId};
+use super::{Job, JobId, MessageClass};
 use crate::api::{ApiFault, FaultKind, Response, TraceEvent, TraceId};
 use crate::base::{Digest, Height, MicroCaesar, Mono, PublicKey, Size, UnixMillis, WriteBatch};
 use crate::hypermesh::ordering::Evidence;
@@ -56,7 +56,7 @@ pub enum Output {
         /// To whom.
         to: PublicKey,
         /// How urgent.
-        class: Class,
+        class: MessageClass,
         /// The message.
         message: Arc<[u8]>,
     },
@@ -324,7 +324,7 @@ impl Outbox {
         self.ready.push_back(Output::Run { id, job });
     }
 
-    pub(super) fn send(&mut self, to: PublicKey, class: Class, message: Arc<[u8]>) {
+    pub(super) fn send(&mut self, to: PublicKey, class: MessageClass, message: Arc<[u8]>) {
         self.ready.push_back(Output::Send { to, class, message });
     }
 
@@ -411,7 +411,7 @@ mod tests {
         };
         assert_eq!(fault.kind, FaultKind::ResourceExhausted);
         assert!(fault.message.contains("ask again in a second"));
-        let (to, class, message) = (PublicKey([1; 32]), Class::Bulk, Arc::from([]));
+        let (to, class, message) = (PublicKey([1; 32]), MessageClass::Bulk, Arc::from([]));
         outbox.after(token, Output::Send { to, class, message });
         outbox.after(token, Output::Event(Event::Durable { height: Height(1) }));
         assert!(outbox.pop().is_none());

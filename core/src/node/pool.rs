@@ -108,7 +108,7 @@ impl Node {
     }
 
     pub(super) fn on_batch(&mut self, from: PublicKey, sent: BatchSent) {
-        let BatchSent { batch, told } = sent;
+        let BatchSent { batch, traces } = sent;
         let known = self.pool.checked(&batch).is_some();
         let wanted = self.state.get::<Member>(&batch.member).is_some_and(|member| {
             batch.genesis == self.state.genesis_hash() && batch.sequence >= member.next_sequence
@@ -117,7 +117,7 @@ impl Node {
             self.count("hypermesh", "batches_refused_total", 1);
         } else if wanted && !known {
             let genesis = self.state.genesis_hash();
-            self.trace_batch(from, &batch, &told);
+            self.trace_batch(from, &batch, &traces);
             let _job =
                 self.run(Purpose::PeerBatch { from }, Job::CheckBatch { genesis, batch: Box::new(batch) });
         }

@@ -132,13 +132,13 @@ impl Node {
     }
 
     /// The last moment of the root certificate, once it is signed.
-    pub(super) fn root_ends(&self) -> Option<UnixMillis> {
+    pub(super) fn root_not_after(&self) -> Option<UnixMillis> {
         let signed = self.signing.finished.contains_key(&Task::Root);
         signed.then(|| self.state.issuer()).flatten().map(|issuer| issuer.root_validity.not_after)
     }
 
     /// The last moment of the newest issuing certificate that is signed.
-    pub(super) fn issuing_ends(&self) -> Option<UnixMillis> {
+    pub(super) fn issuing_not_after(&self) -> Option<UnixMillis> {
         let signed = |number: &u32| self.signing.finished.contains_key(&Task::Issuing(*number));
         let newest = (0..=self.state.newest_issuing()?).rev().find(signed)?;
         Some(self.state.issuer_at(newest)?.issuing_validity.not_after)
@@ -154,7 +154,7 @@ impl Node {
             )),
             Some(_) => None,
         };
-        fault("root", self.root_ends()).or_else(|| fault("issuing", self.issuing_ends()))
+        fault("root", self.root_not_after()).or_else(|| fault("issuing", self.issuing_not_after()))
     }
 
     // --- the member ---

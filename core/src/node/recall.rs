@@ -1,15 +1,15 @@
-//! What a node asks before it votes for the first time after a start, or after its memory may have become old: "what did I
-//! say last?"
+//! Recall: before a node votes for the first time after a start, or after its memory may have become old, it asks its peers
+//! for its own last signed messages.
 //!
-//! Its log of votes says so, unless it was lost, or the disk is an old one. Then it would vote again where it has
-//! voted before, and be taken for a liar. So it waits until so many validators have told it what they hold of its
-//! own votes, with its own signature, that they and it are a quorum; a mesh that starts whole answers one another
-//! while all are waiting. What they show and its log does not hold makes it abstain until that height is past. With
-//! fewer answers it could decide nothing anyway, so waiting for them costs a round trip.
+//! Its log of votes holds them, unless it was lost, or the disk is an old one. Then the node would vote again where it has
+//! voted before, and equivocate. So it waits until so many validators have sent it what they hold of its own votes, with
+//! its own signature, that they and it are a quorum; validators that start together answer one another while all are
+//! waiting. What they show and its log does not hold makes it abstain until that height is past. With fewer answers it
+//! could decide nothing anyway, so waiting for them costs a round trip.
 //!
 //! What this does not show: a vote that only such validators hold as did not answer.
 
-use super::message::{Message, RecallNumber, SaidAnswer};
+use super::message::{Message, RecallNumber, VoteHistoryAnswer};
 use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::{PublicKey, Size, reached};
@@ -24,25 +24,25 @@ use core::time::Duration;
 /// Who has not answered after this long is asked again: a message may be lost.
 const RECALL_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// What this node knows of the others' last words, and they of its own.
+/// The last signed messages of the other validators, and which of them have answered for this node's own.
 #[derive(Default)]
 pub(super) struct Recall {
-    /// What the others said last.
-    said: LastSaid,
-    /// Who has told this node what it said last.
+    /// The last signed messages of the others.
+    history: LastSaid,
+    /// Who has sent this node its own last messages.
     answered: BTreeSet<PublicKey>,
     /// Whether enough have.
     done: bool,
     /// Whether the peers have been asked.
     asking: bool,
-    /// The number of the question. Answers to an earlier one count for nothing: they may have been on their way since before
+    /// The number of the request. Answers to an earlier one count for nothing: they may have been on their way since before
     /// this node's memory became old.
     number: RecallNumber,
 }
 
 impl Recall {
     pub(super) fn size(&self, validators: usize) -> Size {
-        let held = self.said.count();
+        let held = self.history.count();
         Size::limited("last words of validators", held, validators * SAID_PER_VALIDATOR_MAX)
     }
 }
@@ -50,15 +50,16 @@ impl Recall {
 impl Node {
     /// Begins to ask, once the log of votes that was found on the disk is there.
     pub(super) fn begin_recall(&mut self) {
-        said_in_log(&self.ordering.log, BLOCK_BYTES_MAX).for_each(|said| self.recall.said.note(said));
+        said_in_log(&self.ordering.log, BLOCK_BYTES_MAX)
+            .for_each(|statement| self.recall.history.note(statement));
         if let Some(commit) = &self.commit {
-            self.recall.said.note_commit(commit);
+            self.recall.history.note_commit(commit);
         }
         self.begin_asking();
         self.conclude_recall();
     }
 
-    /// Votes no more until the peers have said anew what this node voted for last. They are to be asked next.
+    /// Votes no more until the peers have sent this node's last votes again. They are to be asked next.
     pub(super) fn recall_again(&mut self) {
         if self.recall.done {
             self.suspend_height();
@@ -76,7 +77,7 @@ impl Node {
         self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
     }
 
-    /// Whether this node knows what it said last.
+    /// Whether this node knows its own last messages.
     pub(super) const fn has_recalled(&self) -> bool {
         self.recall.done
     }
@@ -90,7 +91,7 @@ impl Node {
     /// Asks a peer that was just linked.
     pub(super) fn ask_recall(&mut self, peer: PublicKey) {
         if self.recall.asking && !self.recall.done {
-            self.send(peer, &Message::WantSaid(self.recall.number));
+            self.send(peer, &Message::FetchVoteHistory(self.recall.number));
         }
     }
 
@@ -109,28 +110,28 @@ impl Node {
         self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
     }
 
-    /// Tells a peer what it said last, as far as this node knows.
-    pub(super) fn on_want_said(&mut self, from: PublicKey, number: RecallNumber) {
-        let said = self.recall.said.of(&from);
-        self.send(from, &Message::Said(SaidAnswer { number, said }));
+    /// Sends a peer its own last messages, as far as this node holds them.
+    pub(super) fn on_fetch_vote_history(&mut self, from: PublicKey, number: RecallNumber) {
+        let statements = self.recall.history.of(&from);
+        self.send(from, &Message::VoteHistory(VoteHistoryAnswer { number, statements }));
     }
 
     /// A peer reports this node's own last messages. What it reports is looked at whenever it comes; as an answer it counts
-    /// only if it has the number of the question.
-    pub(super) fn on_said(&mut self, from: PublicKey, answer: SaidAnswer) {
-        let SaidAnswer { number, said } = answer;
+    /// only if it has the number of the request.
+    pub(super) fn on_vote_history(&mut self, from: PublicKey, answer: VoteHistoryAnswer) {
+        let VoteHistoryAnswer { number, statements } = answer;
         let me = self.identity.public();
         let genesis = self.state.genesis_hash();
-        let holds = |said: &Said| said.validator() == me && said.verify(&genesis).is_ok();
-        if said.len() > SAID_PER_VALIDATOR_MAX || !said.iter().all(holds) {
+        let holds = |statement: &Said| statement.validator() == me && statement.verify(&genesis).is_ok();
+        if statements.len() > SAID_PER_VALIDATOR_MAX || !statements.iter().all(holds) {
             let reason = "told this node of votes that it did not sign".into();
             return self.outbox.event(Event::PeerFault { peer: from, reason });
         }
         if self.recall.done {
             reached!(self.marks, "a node's last votes are told late");
         }
-        for said in said {
-            self.drive(Input::Own(said));
+        for statement in statements {
+            self.drive(Input::Own(statement));
         }
         if self.recall.asking && number == self.recall.number {
             self.recall.answered.insert(from);
@@ -151,10 +152,10 @@ impl Node {
         self.publish();
     }
 
-    /// Remembers what a validator says in its own name over its own link.
-    pub(super) fn remember_said(&mut self, from: PublicKey, message: &ConsensusMessage) {
-        if let Some(said) = Said::of(message).filter(|said| said.validator() == from) {
-            self.recall.said.note(said);
+    /// Records what a validator signed itself and sent over its own link.
+    pub(super) fn record_statement(&mut self, from: PublicKey, message: &ConsensusMessage) {
+        if let Some(statement) = Said::of(message).filter(|statement| statement.validator() == from) {
+            self.recall.history.note(statement);
         }
     }
 }

@@ -37,16 +37,16 @@ impl Node {
                 let movements = self.block_movements(&request);
                 respond(self, movements.map(Response::Movements));
             }
-            Request::GetRevocationList(request) => self.want_revocation_lists(id, request),
+            Request::GetRevocationList(request) => self.await_revocation_lists(id, request),
             Request::ValidateBatch(request) => self.submit_foreign(id, request.batch),
             Request::GetCertificate(request) => {
-                self.want_certificate(id, request.serial_number, Response::GetCertificate);
+                self.await_certificate(id, request.serial_number, Response::GetCertificate);
             }
             Request::Trace(request) => {
                 let trace = self.trace(request.id);
                 respond(self, Ok(Response::Trace(trace)));
             }
-            Request::LogCheckpoint(_) => self.want_checkpoint(id),
+            Request::LogCheckpoint(_) => self.await_checkpoint(id),
             Request::TrustBundle(_) => {
                 let bundle = self.trust_bundle().ok_or_else(|| self.not_ready());
                 respond(self, bundle.map(Response::TrustBundle));
@@ -104,7 +104,7 @@ impl Node {
     // --- certificates ---
 
     /// Answers with a certificate once it is signed. Any node can be asked: it then coordinates.
-    pub(super) fn want_certificate(
+    pub(super) fn await_certificate(
         &mut self,
         id: RequestId,
         serial: SerialNumber,
@@ -154,7 +154,7 @@ impl Node {
         }
     }
 
-    fn want_checkpoint(&mut self, id: RequestId) {
+    fn await_checkpoint(&mut self, id: RequestId) {
         let size = self.state.log().size();
         if self.signing.committee.is_none() || size == 0 {
             let fault = self.not_ready();

@@ -2,7 +2,7 @@
 //! answers and bytes a second and no more, and one question waits while they are spent. All of it is bulk: votes never wait for it.
 
 use super::Node;
-use super::message::{Blocks, Entry, Fetch, Message, SyncedBlock};
+use super::message::{Blocks, Fetch, IndexedLogEntry, Message, SyncedBlock};
 use super::open::{stored_block, stored_proof};
 use super::sync::FETCH_BLOCK_COUNT_MAX;
 use super::timers::Timer;
@@ -105,7 +105,7 @@ impl Node {
 
     pub(super) fn on_fetch_entry(&mut self, from: PublicKey, index: LeafIndex) {
         if let Ok(Some(entry)) = self.log_entry(index) {
-            self.send(from, &Message::Entry(Entry { index, entry }));
+            self.send(from, &Message::Entry(IndexedLogEntry { index, entry }));
         }
     }
 }

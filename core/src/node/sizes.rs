@@ -24,7 +24,7 @@ impl Node {
         sizes.extend(self.sync.sizes(validators));
         sizes.extend(self.signing.sizes(validators));
         sizes.push(self.recall.size(validators));
-        sizes.push(self.repair.size());
+        sizes.push(self.row_repair.size());
         sizes.push(self.addresses.size(validators));
         sizes.push(self.tickets.size());
         sizes.extend(self.traces.sizes(validators));

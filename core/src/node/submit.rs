@@ -6,9 +6,9 @@
 use super::abandon::Queued;
 use super::block_time::AHEAD_MS_REPORTED;
 use super::commit::Committed;
-use super::foreign::ForeignBatches;
+use super::foreign_batches::ForeignBatches;
 use super::job::{Job, JobId, ProofOrder, Purpose};
-use super::line::{Lines, WAITING_COUNT_MAX};
+use super::owner_queues::{OwnerQueues, WAITING_COUNT_MAX};
 use super::timers::Timer;
 use super::waiters::{WAITER_COUNT_MAX, Waiters};
 use super::{Node, RequestId};
@@ -42,7 +42,7 @@ const OWN_OPERATION_MS_LIFE: u64 = 5 * 60 * 1000;
 /// Operations on their way.
 #[derive(Default)]
 pub(super) struct Submission {
-    pub(super) lines: Lines,
+    pub(super) queues: OwnerQueues,
     /// Clients' operations that are in no batch yet: whose they are, and when they came.
     pub(super) queued: BTreeMap<OperationId, Queued>,
     /// How many bytes of operations the next batch takes, if blocks are short of room.
@@ -57,7 +57,7 @@ impl Submission {
     pub(super) fn waiting_of(&self, owner: &PublicKey) -> impl Iterator<Item = &CheckedOperation> {
         let outstanding = self.outstanding.iter().flat_map(|outstanding| &outstanding.operations);
         let batched = outstanding.filter(|operation| operation.operation.body.owner == *owner);
-        self.lines.of_owner(owner).chain(batched)
+        self.queues.of_owner(owner).chain(batched)
     }
 
     /// How many bytes of operations the next batch takes.
@@ -74,10 +74,10 @@ impl Submission {
     }
 
     pub(super) fn sizes(&self) -> Vec<Size> {
-        // What was in a batch that was given up goes back into its line, whatever came meanwhile.
+        // What was in a batch that was given up goes back into its owner's queue, whatever came meanwhile.
         let operations_max = WAITING_COUNT_MAX + BATCH_OPERATION_COUNT_MAX;
         let mut sizes = alloc::vec![
-            Size::limited("operations that wait for a batch", self.lines.count(), operations_max),
+            Size::limited("operations that wait for a batch", self.queues.count(), operations_max),
             Size::limited("operations of clients that wait for a batch", self.queued.len(), operations_max),
             Size::limited("operations that requests wait for", self.waiting.thing_count(), operations_max),
             Size::limited("requests that wait for operations", self.waiting.count(), WAITER_COUNT_MAX),
@@ -132,7 +132,7 @@ impl Node {
             };
             return self.outbox.respond(request, Err(fault));
         }
-        if let Err(full) = self.submission.lines.check_room(&checked.operation.body.owner) {
+        if let Err(full) = self.submission.queues.check_room(&checked.operation.body.owner) {
             return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, full)));
         }
         if let Some(refusal) = self.overdraft(&checked) {
@@ -146,7 +146,7 @@ impl Node {
         if self.wait_for_operation(request, checked.id).is_some() {
             let queued = Queued { owner: checked.operation.body.owner, since: Some(received) };
             self.submission.queued.insert(checked.id, queued);
-            self.submission.lines.push(checked);
+            self.submission.queues.push(checked);
             self.consider_batch();
         }
     }
@@ -201,14 +201,14 @@ impl Node {
         };
         let certificates = operations.iter().filter(issues).count();
         if certificates > first_count(KeyPurpose::Issuing) {
-            self.want_commitments(KeyPurpose::Issuing, certificates);
+            self.request_commitments(KeyPurpose::Issuing, certificates);
         }
     }
 
     /// Puts an operation of this node's own before the mesh.
     pub(super) fn submit_own(&mut self, action: Action) {
         let operation = self.own_operation(action);
-        self.submission.lines.push(operation);
+        self.submission.queues.push(operation);
         self.consider_batch();
     }
 
@@ -229,12 +229,12 @@ impl Node {
 
     /// Whether nothing waits to be put into a batch.
     pub(super) fn is_idle(&self) -> bool {
-        self.submission.lines.is_empty() && self.submission.outstanding.is_none()
+        self.submission.queues.is_empty() && self.submission.outstanding.is_none()
     }
 
     /// Makes a batch out of what waits, if none is outstanding and the node has a ticket.
     pub(super) fn consider_batch(&mut self) {
-        if self.submission.outstanding.is_some() || self.submission.lines.is_empty() {
+        if self.submission.outstanding.is_some() || self.submission.queues.is_empty() {
             return;
         }
         if self.understaked().is_some() {
@@ -331,7 +331,7 @@ impl Node {
 
     pub(super) fn on_submission_timeout(&mut self) {
         self.resume_submission();
-        let waits = self.submission.outstanding.is_some() || !self.submission.lines.is_empty();
+        let waits = self.submission.outstanding.is_some() || !self.submission.queues.is_empty();
         if waits {
             self.timers.start(Timer::Submission, self.now.mono.after(RESEND_AFTER));
         }
@@ -416,7 +416,7 @@ impl Node {
         match &receipt.outcome {
             Outcome::Refused(refusal) => self.respond_durably(request, Err(ApiFault::refused(refusal))),
             Outcome::Done(Effect::CertificateApproved { serial, .. }) => {
-                self.want_certificate(request, *serial, Response::IssueCertificate);
+                self.await_certificate(request, *serial, Response::IssueCertificate);
             }
             Outcome::Done(_) => self.respond_durably(request, Ok(Response::Operation(receipt.clone()))),
         }

@@ -46,8 +46,8 @@ const SILENCE_MS_REST_MAX: u64 = 8_000;
 const RUBBISH_MS_REST: u64 = 10_000;
 const RUBBISH_MS_REST_MAX: u64 = 600_000;
 /// A node that is this many blocks behind says so, and again each time it has applied as many as the next.
-const TELL_BLOCK_COUNT_MIN: u64 = 16;
-const TELL_BLOCK_COUNT_STEP: u64 = 1000;
+const REPORT_BLOCK_COUNT_MIN: u64 = 16;
+const REPORT_BLOCK_COUNT_STEP: u64 = 1000;
 
 /// What the peers have, what was asked of them, and what has come and waits for its turn.
 #[derive(Default)]
@@ -63,7 +63,7 @@ pub(super) struct Sync {
     /// Since when the block of this height has been known to be decided elsewhere.
     behind_since: Option<(Height, Mono)>,
     /// At which height this node last said that it is catching up.
-    told: Option<Height>,
+    reported: Option<Height>,
     /// Counts questions, so that peers take turns.
     asked: u64,
 }
@@ -231,7 +231,7 @@ impl Node {
 
     pub(super) fn on_blocks(&mut self, from: PublicKey, answer: Blocks) {
         let Blocks { first, blocks } = answer;
-        if self.take_repair(from, first, &blocks) || self.is_stopped() {
+        if self.take_repaired_block(from, first, &blocks) || self.is_stopped() {
             return;
         }
         let next = self.next_height();
@@ -332,14 +332,14 @@ impl Node {
             }
             let Some(block) = self.take_held() else { break };
             let bytes = block.bytes();
-            self.tell_progress();
+            self.report_progress();
             self.apply_synced(block);
             self.sync.unwritten.push_back((self.outbox.last_token(), bytes));
         }
         if self.state.height() > before {
             let (height, roster) = (self.next_height(), self.state.roster());
             self.drive(Input::Advance { height, roster });
-            self.tell_progress();
+            self.report_progress();
             self.consider_start();
         }
         if self.sync.held.contains_key(&self.next_height()) && !self.sync.waits_for_disk() {
@@ -389,8 +389,8 @@ impl Node {
         let later = self.sync.held.split_off(&next);
         let stale = core::mem::replace(&mut self.sync.held, later);
         self.sync.held_bytes -= stale.values().map(CheckedBlock::bytes).sum::<usize>();
-        if self.sync.told.is_some() {
-            self.tell_progress();
+        if self.sync.reported.is_some() {
+            self.report_progress();
         }
         if self.sync.held.is_empty() {
             self.consider_fetch();
@@ -400,27 +400,27 @@ impl Node {
     }
 
     /// Says how far it is, if it is far behind.
-    fn tell_progress(&mut self) {
+    fn report_progress(&mut self) {
         let (height, behind) = (self.state.height(), self.behind());
-        let due = match self.sync.told {
-            None => behind >= TELL_BLOCK_COUNT_MIN,
-            Some(told) => {
+        let due = match self.sync.reported {
+            None => behind >= REPORT_BLOCK_COUNT_MIN,
+            Some(reported) => {
                 behind == 0 && !self.sync.claims(self.next_height())
-                    || height.0 - told.0 >= TELL_BLOCK_COUNT_STEP
+                    || height.0 - reported.0 >= REPORT_BLOCK_COUNT_STEP
             }
         };
         if due {
-            if self.sync.told.is_none() {
+            if self.sync.reported.is_none() {
                 reached!(self.marks, "a node catches up over a long way");
             }
-            self.sync.told = (behind > 0).then_some(height);
+            self.sync.reported = (behind > 0).then_some(height);
             self.outbox.event(Event::Syncing { height, behind });
         }
     }
 
     /// Whether this node is catching up over a long way, so that what is only of use at the end can wait.
     pub(super) fn is_far_behind(&self) -> bool {
-        self.behind() >= TELL_BLOCK_COUNT_MIN
+        self.behind() >= REPORT_BLOCK_COUNT_MIN
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) enum Timer {
     /// A quorum has been missing for too long.
     Quorum,
     /// A damaged row was not sent: ask another.
-    Repair,
+    RowRepair,
     /// No block has come for too long.
     Stall,
 }

@@ -43,13 +43,13 @@ impl Node {
         (needed > balance).then_some(Refusal::Funds { owner, balance, needed })
     }
 
-    /// Takes what the next batch holds from the lines, and refuses what could not be in the next block. An attestation of
+    /// Takes what the next batch holds from the queues, and refuses what could not be in the next block. An attestation of
     /// this node's goes along with a ticket that does not stand yet, and only then: a batch of which nothing is paid for when
     /// its turn comes is in no block, and whoever makes its operations unpayable would keep the ticket out with them.
     pub(super) fn gather(&mut self, attests: bool) -> Vec<CheckedOperation> {
         loop {
             let bytes_max = self.submission.room_bytes().min(BATCH_ROOM_BYTES_MAX);
-            let gathered = self.submission.lines.gather(bytes_max);
+            let gathered = self.submission.queues.gather(bytes_max);
             self.note_gathered(&gathered);
             let mut payable = self.refuse_unpaid(gathered);
             payable.retain(|operation| operation.operation.body.action != Action::Attest(Attest));
@@ -57,7 +57,7 @@ impl Node {
                 self.put_back_from(&mut payable, BATCH_OPERATION_COUNT_MAX - 1);
                 payable.insert(0, self.own_operation(Action::Attest(Attest)));
             }
-            let are_empty = self.submission.lines.is_empty();
+            let are_empty = self.submission.queues.is_empty();
             if are_empty {
                 // Who comes now waits for one batch at most, however long that takes: no queue stands.
                 self.admission.note_delay(self.now.mono, Queue::Batch, self.now.mono);
@@ -74,7 +74,7 @@ impl Node {
         self.submission.put_back(rest);
     }
 
-    /// Puts operations back into their lines that a batch had and that are in no block. Those that have a receipt are
+    /// Puts operations back into their owners' queues that a batch had and that are in no block. Those that have a receipt are
     /// settled, those that could not be in the next block are refused, and those that nobody waits for any more are
     /// dropped. Gives how many could be in the next block, dropped ones among them: for these the last had no room.
     pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) -> usize {
@@ -137,7 +137,7 @@ mod tests {
         let mut push = |node: &mut Node, count: usize| {
             for _ in 0..count {
                 let operation = mesh.operation(&alice(), transfer(&bob(), 1)).check(&genesis).unwrap();
-                node.submission.lines.push(operation);
+                node.submission.queues.push(operation);
             }
         };
         let attests = |gathered: &[CheckedOperation]| {
@@ -151,14 +151,14 @@ mod tests {
         let without = node.gather(false);
         assert_eq!((without.len(), attests(&without).len()), (2, 0));
         // One that was put back after its ticket came to stand is not taken along.
-        node.submission.lines.put_back(with);
+        node.submission.queues.put_back(with);
         let again = node.gather(false);
         assert_eq!((again.len(), attests(&again).len()), (2, 0));
-        assert!(node.submission.lines.is_empty());
+        assert!(node.submission.queues.is_empty());
         // And what there is no room for waits.
         let mut many: Vec<CheckedOperation> = Vec::new();
         many.resize(BATCH_OPERATION_COUNT_MAX, without[0].clone());
         node.put_back_from(&mut many, BATCH_OPERATION_COUNT_MAX - 1);
-        assert_eq!((many.len(), node.submission.lines.count()), (BATCH_OPERATION_COUNT_MAX - 1, 1));
+        assert_eq!((many.len(), node.submission.queues.count()), (BATCH_OPERATION_COUNT_MAX - 1, 1));
     }
 }

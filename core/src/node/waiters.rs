@@ -22,7 +22,7 @@ pub(super) struct Waiters<Thing, Note = ()> {
 
 /// Why no further request may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Crowded {
+pub(super) enum WaiterLimitReached {
     /// As many wait for this as may.
     #[error(
         "{WAITER_PER_THING_COUNT_MAX} requests wait for this here: wait for one of them, or try again in a second"
@@ -41,15 +41,20 @@ impl<Thing, Note> Default for Waiters<Thing, Note> {
 
 impl<Thing: Ord + Copy, Note> Waiters<Thing, Note> {
     /// Whether one more may wait for this.
-    pub(super) fn check_room(&self, thing: &Thing) -> Result<(), Crowded> {
+    pub(super) fn check_room(&self, thing: &Thing) -> Result<(), WaiterLimitReached> {
         if self.by_thing.get(thing).map_or(0, Vec::len) >= WAITER_PER_THING_COUNT_MAX {
-            return Err(Crowded::Thing);
+            return Err(WaiterLimitReached::Thing);
         }
-        if self.count() >= WAITER_COUNT_MAX { Err(Crowded::All) } else { Ok(()) }
+        if self.count() >= WAITER_COUNT_MAX { Err(WaiterLimitReached::All) } else { Ok(()) }
     }
 
     /// Lets a request wait, if there is room.
-    pub(super) fn push(&mut self, thing: Thing, request: RequestId, note: Note) -> Result<(), Crowded> {
+    pub(super) fn push(
+        &mut self,
+        thing: Thing,
+        request: RequestId,
+        note: Note,
+    ) -> Result<(), WaiterLimitReached> {
         self.check_room(&thing)?;
         self.by_thing.entry(thing).or_default().push((request, note));
         self.by_request.insert(request, thing);
@@ -118,8 +123,8 @@ mod tests {
             assert_eq!(waiters.push('a', RequestId(waiter), ()), Ok(()));
         }
         let (one, other) = (RequestId(u64::MAX), RequestId(u64::MAX - 1));
-        assert_eq!(waiters.push('a', one, ()), Err(Crowded::Thing));
-        assert!(Crowded::Thing.to_string().contains("try again in a second"));
+        assert_eq!(waiters.push('a', one, ()), Err(WaiterLimitReached::Thing));
+        assert!(WaiterLimitReached::Thing.to_string().contains("try again in a second"));
         assert_eq!(waiters.push('b', one, ()), Ok(()), "another thing has room of its own");
         assert_eq!(waiters.take(&'a').len(), WAITER_PER_THING_COUNT_MAX);
         assert_eq!((waiters.push('a', other, ()), waiters.count()), (Ok(()), 2));
@@ -132,8 +137,8 @@ mod tests {
             assert_eq!(waiters.push(waiter, RequestId(waiter), ()), Ok(()));
         }
         let one_more = RequestId(WAITER_COUNT_MAX as u64);
-        assert_eq!(waiters.push(one_more.0, one_more, ()), Err(Crowded::All));
-        assert!(Crowded::All.to_string().contains("ask another node"));
+        assert_eq!(waiters.push(one_more.0, one_more, ()), Err(WaiterLimitReached::All));
+        assert!(WaiterLimitReached::All.to_string().contains("ask another node"));
         assert_eq!(waiters.dismiss().len(), WAITER_COUNT_MAX);
         assert!(waiters.has(&0), "what they waited for is remembered");
         assert_eq!((waiters.push(0, one_more, ()), waiters.count()), (Ok(()), 1));

@@ -10,7 +10,7 @@ use crate::world::{Disk, Liar, Loot, Random, Scene, Told, another};
 use hypermesh_core::api::{ApiFault, Counters, Request, Response, View};
 use hypermesh_core::base::{Marks, Mono, Now, PublicKey, Table, WriteBatch};
 use hypermesh_core::node::{
-    Class, Discontinuity, JobId, JobOutcome, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
+    Discontinuity, JobId, JobOutcome, MessageClass, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
 };
 use hypermesh_driver::Turnable;
 use std::collections::{BTreeMap, VecDeque};
@@ -106,7 +106,7 @@ impl Subject {
     }
 
     /// Sends what the node says, or what it says in its place if it lies.
-    fn tell(&mut self, to: PublicKey, class: Class, message: Arc<[u8]>) {
+    fn tell(&mut self, to: PublicKey, class: MessageClass, message: Arc<[u8]>) {
         let told = self.told(to, &message);
         let output = |message: Arc<[u8]>| Output::Send { to, class, message };
         match told {

@@ -10,7 +10,7 @@ use super::{Options, RunFault, World, chain};
 use crate::plan::FaultClass;
 use hypermesh_core::api::Request;
 use hypermesh_core::base::Table;
-use hypermesh_core::node::{Class, PeerStatus, RequestId};
+use hypermesh_core::node::{MessageClass, PeerStatus, RequestId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -224,7 +224,7 @@ impl World {
     /// Delivers a message to a node as if another, which it is linked with, had sent it.
     pub fn inject(&mut self, source: Place, target: Place, message: Vec<u8>) {
         let link = Link { source, target };
-        self.send(link, Class::Bulk, message.into(), Duration::ZERO);
+        self.send(link, MessageClass::Bulk, message.into(), Duration::ZERO);
     }
 
     /// Lets a node's disk say from now on that a write is durable before it is. A planted fault: checks must fire.

@@ -5,7 +5,7 @@ use super::conditions::{Conditions, Passage, Weather};
 use super::random::{Random, Span, Stream};
 use crate::plan::{Coverage, FaultClass};
 use hypermesh_core::base::Mono;
-use hypermesh_core::node::Class;
+use hypermesh_core::node::MessageClass;
 use std::collections::BTreeMap;
 
 /// A node, by its place in the world, from 0.
@@ -71,7 +71,7 @@ struct State {
     up: bool,
     epoch: Epoch,
     /// When the last message of each class arrives.
-    last: BTreeMap<Class, Mono>,
+    last: BTreeMap<MessageClass, Mono>,
 }
 
 impl Network {
@@ -128,7 +128,7 @@ impl Network {
         &mut self,
         now: Mono,
         link: Link,
-        (class, bytes): (Class, usize),
+        (class, bytes): (MessageClass, usize),
         coverage: &mut Coverage,
     ) -> Sent {
         let NetworkOptions { latency, loss_per_mille, .. } = self.options;
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn send(network: &mut Network, now: u64) -> Sent {
-        network.send(Mono(now), LINK, (Class::Bulk, 100), &mut Coverage::default())
+        network.send(Mono(now), LINK, (MessageClass::Bulk, 100), &mut Coverage::default())
     }
 
     fn arrival(sent: Sent) -> (Mono, Epoch) {

@@ -10,7 +10,7 @@ use crate::check::{Answering, Moment};
 use crate::plan::FaultClass;
 use hypermesh_core::api::{ApiFault, Request, Response};
 use hypermesh_core::base::{Mono, UnixMillis, WriteBatch};
-use hypermesh_core::node::{Class, Event, Node, Output, PersistToken, RequestId};
+use hypermesh_core::node::{Event, MessageClass, Node, Output, PersistToken, RequestId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ impl World {
     }
 
     /// Sends what a node says, or what it says in its place if it lies.
-    fn tell(&mut self, link: Link, class: Class, message: Arc<[u8]>) {
+    fn tell(&mut self, link: Link, class: MessageClass, message: Arc<[u8]>) {
         self.find_loot(link.source);
         let told = match self.machines.get_mut(link.source) {
             Some(Machine { lie: Some(liar), node: Some(node), validator, lie_random, .. }) => {
@@ -176,7 +176,7 @@ impl World {
     }
 
     /// Puts a message on its way, on which it is held up for so long.
-    pub(super) fn send(&mut self, link: Link, class: Class, message: Arc<[u8]>, late: Duration) {
+    pub(super) fn send(&mut self, link: Link, class: MessageClass, message: Arc<[u8]>, late: Duration) {
         let message = self.strike(link.source, message);
         let sent = self.network.send(self.now, link, (class, message.len()), &mut self.coverage);
         let arrives = if let Sent::Arrives { at, .. } = sent { Some(at.after(late)) } else { None };

@@ -246,9 +246,9 @@ impl Handler for NodeService {
     // Which stream a message came on is its sender's choice.
     fn message(&self, from: PublicKey, _: Class, bytes: Bytes) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let way = match hypermesh_core::node::Class::of(&bytes) {
-                hypermesh_core::node::Class::Consensus => &self.ways.urgent,
-                hypermesh_core::node::Class::Bulk => &self.ways.bulk,
+            let way = match hypermesh_core::node::MessageClass::of(&bytes) {
+                hypermesh_core::node::MessageClass::Consensus => &self.ways.urgent,
+                hypermesh_core::node::MessageClass::Bulk => &self.ways.bulk,
             };
             // A node that is stopping takes nothing more.
             let _closed = way.send(Incoming::Message { from, bytes }).await;

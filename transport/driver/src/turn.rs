@@ -337,10 +337,10 @@ impl<N: Turnable> Turning<N> {
         }
     }
 
-    fn send(&self, to: &PublicKey, class: hypermesh_core::node::Class, message: Arc<[u8]>) {
+    fn send(&self, to: &PublicKey, class: hypermesh_core::node::MessageClass, message: Arc<[u8]>) {
         let class = match class {
-            hypermesh_core::node::Class::Consensus => Class::Consensus,
-            hypermesh_core::node::Class::Bulk => Class::Bulk,
+            hypermesh_core::node::MessageClass::Consensus => Class::Consensus,
+            hypermesh_core::node::MessageClass::Bulk => Class::Bulk,
         };
         if let Err(fault) = self.links.send(to, class, Bytes::from_owner(message)) {
             tracing::debug!(%to, %fault, "message not sent");

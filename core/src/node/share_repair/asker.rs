@@ -25,7 +25,7 @@ const REPAIR_TIMEOUT: Duration = Duration::from_secs(8);
 const BLAME_OF_THE_CAUGHT: u32 = 1 << 16;
 
 /// A request of this node's.
-pub(super) struct Asking {
+pub(super) struct AskerState {
     number: u32,
     helpers: Vec<PublicKey>,
     /// Whether it stands on the chain.
@@ -37,7 +37,7 @@ pub(super) struct Asking {
     given_up: bool,
 }
 
-impl Asking {
+impl AskerState {
     const fn new(number: u32, helpers: Vec<PublicKey>, stands: bool, since: Mono) -> Self {
         Self { number, helpers, stands, since, part: None, given_up: false }
     }
@@ -67,17 +67,17 @@ impl Node {
 
     fn follow_own_repair(&mut self, committee: &Arc<Committee>, open: &OpenRepair, session: RepairSession) {
         let now = self.now.mono;
-        let asking = self.share_repair.asking.take();
-        let mut asking = asking
-            .filter(|asking| asking.stands && asking.number == open.number)
-            .unwrap_or_else(|| Asking::new(open.number, open.helpers.clone(), true, now));
-        if asking.part.is_none() && open.is_committed() {
-            asking.part = RepairAsker::new(session, committee.clone(), &open.commitments);
+        let asker = self.share_repair.asker.take();
+        let mut asker = asker
+            .filter(|asker| asker.stands && asker.number == open.number)
+            .unwrap_or_else(|| AskerState::new(open.number, open.helpers.clone(), true, now));
+        if asker.part.is_none() && open.is_committed() {
+            asker.part = RepairAsker::new(session, committee.clone(), &open.commitments);
         }
-        if now.since(asking.since) >= REPAIR_TIMEOUT {
-            let silent = asking.missing(open);
-            if !asking.given_up {
-                asking.given_up = true;
+        if now.since(asker.since) >= REPAIR_TIMEOUT {
+            let silent = asker.missing(open);
+            if !asker.given_up {
+                asker.given_up = true;
                 for key in &silent {
                     *self.share_repair.blame.entry(*key).or_default() += 1;
                 }
@@ -87,28 +87,28 @@ impl Node {
             let action = RepairAction::End { validator: open.validator, number: open.number, outcome };
             self.say(SystemAction::Repair(action));
         }
-        self.share_repair.asking = Some(asking);
+        self.share_repair.asker = Some(asker);
     }
 
     /// Asks, if that is of use now. Repeated, it says the same until it is heard, or for so long that others may have come.
     fn ask_for_repair(&mut self, committee: &Arc<Committee>, repairs: &Repairs) {
         let ShareRepairStatus::Asking { helpers } = self.next_repair_step(committee, repairs) else {
-            self.share_repair.asking = None;
+            self.share_repair.asker = None;
             return;
         };
         let number = repairs.budget(&self.identity.public()).next;
         let now = self.now.mono;
         let is_linked = |key: &PublicKey| self.connected.contains(key);
-        let said = self.share_repair.asking.as_ref().filter(|asking| {
-            !asking.stands
-                && asking.number == number
-                && now.since(asking.since) < REPAIR_TIMEOUT
-                && asking.helpers.iter().all(is_linked)
+        let said = self.share_repair.asker.as_ref().filter(|asker| {
+            !asker.stands
+                && asker.number == number
+                && now.since(asker.since) < REPAIR_TIMEOUT
+                && asker.helpers.iter().all(is_linked)
         });
         let helpers = match said {
-            Some(asking) => asking.helpers.clone(),
+            Some(asker) => asker.helpers.clone(),
             None => {
-                self.share_repair.asking = Some(Asking::new(number, helpers.clone(), false, now));
+                self.share_repair.asker = Some(AskerState::new(number, helpers.clone(), false, now));
                 helpers
             }
         };
@@ -172,8 +172,8 @@ impl Node {
     }
 
     pub(in crate::node) fn on_repair_sum(&mut self, from: PublicKey, package: BlindedShares) {
-        let Some(asking) = &mut self.share_repair.asking else { return };
-        let Some(part) = &mut asking.part else { return };
+        let Some(asker) = &mut self.share_repair.asker else { return };
+        let Some(part) = &mut asker.part else { return };
         match part.receive(from, package) {
             Ok(None) => {}
             Ok(Some(shares)) => self.on_repaired(shares),
@@ -182,7 +182,7 @@ impl Node {
                 self.outbox.event(Event::Culprit { validator: from, reason });
                 let blame = self.share_repair.blame.entry(from).or_default();
                 *blame = blame.saturating_add(BLAME_OF_THE_CAUGHT);
-                self.share_repair.asking = None;
+                self.share_repair.asker = None;
                 if let Some(open) = self.state.repairs().open {
                     self.give_up_repair(&open, from, &fault.to_string());
                 }
@@ -197,7 +197,7 @@ impl Node {
 
     /// The shares are stored before the repair is called done: who says so can sign.
     fn on_repaired(&mut self, shares: KeyShares) {
-        let Some(asking) = self.share_repair.asking.take() else { return };
+        let Some(asker) = self.share_repair.asker.take() else { return };
         let Some(active) = self.state.committee() else { return };
         let row = StoredShares { keys: active.keys.clone(), shares };
         let mut writes = WriteBatch::default();
@@ -205,11 +205,11 @@ impl Node {
         let token = self.persist(writes);
         self.await_shares(token);
         let validator = self.identity.public();
-        self.share_repair.repaired = Some(asking.number);
+        self.share_repair.repaired = Some(asker.number);
         reached!(self.marks, "key shares are repaired");
-        self.outbox.event(Event::SharesRepaired { number: asking.number });
+        self.outbox.event(Event::SharesRepaired { number: asker.number });
         let outcome = RepairOutcome::Repaired;
-        let action = RepairAction::End { validator, number: asking.number, outcome };
+        let action = RepairAction::End { validator, number: asker.number, outcome };
         self.say_after(token, SystemAction::Repair(action));
         self.activate(&active);
     }

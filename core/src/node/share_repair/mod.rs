@@ -31,15 +31,15 @@ pub(super) const SHARE_REPAIRS_FAILED: &str = "share_repairs_failed_total";
 /// This node's part in repairs.
 #[derive(Default)]
 pub(super) struct ShareRepairPart {
-    helping: Option<Helping>,
-    asking: Option<asker::Asking>,
+    helper: Option<HelperState>,
+    asker: Option<asker::AskerState>,
     /// The repair by which this node came by its shares.
     repaired: Option<u32>,
     /// Whom this node would rather not ask again, the more the less.
     blame: BTreeMap<PublicKey, u32>,
 }
 
-struct Helping {
+struct HelperState {
     helper: RepairHelper,
     /// What the asker is to get, once it is whole.
     sum: Option<BlindedShares>,
@@ -56,24 +56,24 @@ impl Node {
             (Some(open), Some(session)) if session.helpers().contains(&self.identity.public()) => {
                 self.help(&committee, open, session);
             }
-            _ => self.share_repair.helping = None,
+            _ => self.share_repair.helper = None,
         }
         if self.holds_shares() {
-            self.share_repair.asking = None;
+            self.share_repair.asker = None;
             self.end_own_repair(open);
         } else {
             self.seek_repair(&committee, &repairs, session);
         }
-        if self.share_repair.helping.is_some() || !self.holds_shares() {
+        if self.share_repair.helper.is_some() || !self.holds_shares() {
             self.timers.start(Timer::ShareRepair, self.now.mono.after(REPEAT_AFTER));
         }
     }
 
     /// Says again what may have been lost.
     pub(super) fn on_share_repair_timeout(&mut self) {
-        if let Some(helping) = &self.share_repair.helping {
-            let validator = helping.helper.session().validator();
-            let sum = helping.sum.clone();
+        if let Some(state) = &self.share_repair.helper {
+            let validator = state.helper.session().validator();
+            let sum = state.sum.clone();
             let helper = self.identity.public();
             match self.state.repairs().open {
                 Some(open) if open.is_committed() => {
@@ -94,13 +94,13 @@ impl Node {
     fn help(&mut self, committee: &Arc<Committee>, open: &OpenRepair, session: &RepairSession) {
         let me = self.identity.public();
         let on_chain = open.commitments.get(&me);
-        let mine = self.share_repair.helping.as_ref().filter(|helping| helping.helper.session() == session);
+        let mine = self.share_repair.helper.as_ref().filter(|state| state.helper.session() == session);
         match (mine, on_chain) {
-            (Some(helping), Some(commitments)) if helping.helper.commitments() != commitments => {
+            (Some(state), Some(commitments)) if state.helper.commitments() != commitments => {
                 self.give_up_repair(open, me, "restarted while it helped");
             }
-            (Some(helping), Some(_)) => {
-                if open.is_committed() && helping.sum.is_none() {
+            (Some(state), Some(_)) => {
+                if open.is_committed() && state.sum.is_none() {
                     self.send_deltas();
                 }
             }
@@ -118,7 +118,7 @@ impl Node {
         });
         match helper {
             Some(helper) => {
-                self.share_repair.helping = Some(Helping { helper, sum: None });
+                self.share_repair.helper = Some(HelperState { helper, sum: None });
                 self.commit_to_repair(open);
             }
             None => self.give_up_repair(open, me, "holds no share of its own"),
@@ -126,15 +126,15 @@ impl Node {
     }
 
     fn commit_to_repair(&mut self, open: &OpenRepair) {
-        let Some(helping) = &self.share_repair.helping else { return };
-        let commitments = helping.helper.commitments().clone();
+        let Some(state) = &self.share_repair.helper else { return };
+        let commitments = state.helper.commitments().clone();
         let action = RepairAction::Commit { validator: open.validator, number: open.number, commitments };
         self.say(SystemAction::Repair(action));
     }
 
     fn send_deltas(&mut self) {
-        let Some(helping) = &self.share_repair.helping else { return };
-        for (to, package) in helping.helper.deltas().collect::<Vec<_>>() {
+        let Some(state) = &self.share_repair.helper else { return };
+        for (to, package) in state.helper.deltas().collect::<Vec<_>>() {
             self.send(to, &Message::RepairDeltas(package));
         }
     }
@@ -143,11 +143,11 @@ impl Node {
         // What comes before this node has everyone's commitments is sent again.
         let Some(open) = self.state.repairs().open.filter(OpenRepair::is_committed) else { return };
         let Some(committed) = open.commitments.get(&from) else { return };
-        let Some(helping) = &mut self.share_repair.helping else { return };
-        match helping.helper.receive(from, package, committed) {
+        let Some(state) = &mut self.share_repair.helper else { return };
+        match state.helper.receive(from, package, committed) {
             Ok(None) => {}
             Ok(Some(sum)) => {
-                helping.sum = Some(sum.clone());
+                state.sum = Some(sum.clone());
                 self.send(open.validator, &Message::RepairSum(sum));
             }
             Err(fault @ RepairFault::Accused { .. }) => {
@@ -159,7 +159,7 @@ impl Node {
     }
 
     fn give_up_repair(&mut self, open: &OpenRepair, accused: PublicKey, reason: &str) {
-        self.share_repair.helping = None;
+        self.share_repair.helper = None;
         let mut reason = String::from(reason);
         while reason.len() > ABORT_REASON_BYTES_MAX {
             reason.pop();
@@ -198,7 +198,7 @@ impl Node {
                 }
                 let both = accused.iter().chain(core::iter::once(&by));
                 if validator == me && by != me {
-                    self.share_repair.asking = None;
+                    self.share_repair.asker = None;
                     for key in both.filter(|key| **key != me) {
                         *self.share_repair.blame.entry(*key).or_default() += 1;
                     }

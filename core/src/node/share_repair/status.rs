@@ -52,8 +52,8 @@ impl Node {
         let repairs = self.state.repairs();
         match repairs.open.as_ref().filter(|open| open.validator == self.identity.public()) {
             Some(open) => {
-                let asking = self.share_repair.asking.as_ref();
-                let waiting_for = asking.map(|asking| asking.missing(open)).unwrap_or_default();
+                let asker = self.share_repair.asker.as_ref();
+                let waiting_for = asker.map(|asker| asker.missing(open)).unwrap_or_default();
                 ShareRepairStatus::UnderWay { waiting_for }
             }
             None => self.next_repair_step(committee, &repairs),

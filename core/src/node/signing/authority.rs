@@ -33,7 +33,7 @@ impl Node {
     }
 
     /// Takes note of what a block, of this time, has made wanted, and sees to it that somebody coordinates.
-    pub(super) fn want_shared(&mut self, time: UnixMillis) {
+    pub(super) fn request_shared_signatures(&mut self, time: UnixMillis) {
         if self.signing.committee.is_none() {
             return;
         }
@@ -69,7 +69,7 @@ impl Node {
 
     /// When the next is this node's to coordinate, if others do not.
     pub(super) fn next_shared(&self) -> Option<Mono> {
-        let wanted = self.signing.wanted_since.iter().filter(|(task, _)| !self.signing.sessions.has(task));
+        let wanted = self.signing.wanted_since.iter().filter(|(task, _)| !self.signing.pending.has(task));
         let turn =
             |(task, since): (&Task, &Mono)| since.after(COORDINATOR_STEP.saturating_mul(self.rank(*task)));
         wanted.map(turn).min()
@@ -91,12 +91,12 @@ impl Node {
     }
 
     /// Tells of a new issuing certificate.
-    pub(super) fn tell_issuing(&mut self) {
+    pub(super) fn announce_issuing(&mut self) {
         let newest = self.state.newest_issuing();
-        if newest == self.signing.issuing_told {
+        if newest == self.signing.issuing_announced {
             return;
         }
-        let before = core::mem::replace(&mut self.signing.issuing_told, newest);
+        let before = core::mem::replace(&mut self.signing.issuing_announced, newest);
         if let (Some(_), Some(number), Some(issuer)) = (before, newest, self.state.issuer()) {
             let not_after = issuer.issuing_validity.not_after;
             self.outbox.event(Event::IssuingRenewed { number, not_after });

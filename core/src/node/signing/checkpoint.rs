@@ -62,7 +62,7 @@ impl Node {
             self.signing.uncosigned.insert((task, peer));
         }
         let due = self.now.mono.after(self.session_timeout());
-        self.signing.sessions.start_over(task, due);
+        self.signing.pending.start_over(task, due);
         self.timers.bring_forward(Timer::Signing, due);
     }
 

@@ -8,7 +8,7 @@
 use super::answer_times::{TIMEOUT_MIN, backed_off};
 use crate::base::{Mono, PublicKey, reached};
 use crate::hypermesh::committee::{KeyPurpose, first_count, outstanding_count_max};
-use crate::node::message::{CommitmentsOffered, CommitmentsWanted, Message};
+use crate::node::message::{CommitmentsOffered, CommitmentsRequest, Message};
 use crate::node::timers::Timer;
 use crate::node::{Event, Node};
 use alloc::collections::BTreeMap;
@@ -23,28 +23,29 @@ const OFFERS_AGAIN_AFTER: Duration = Duration::from_secs(4);
 #[derive(Default)]
 pub(super) struct Supply {
     /// As coordinator: whom this node has asked for more, and got no answer from yet.
-    asked: BTreeMap<(PublicKey, KeyPurpose), Asked>,
+    outstanding: BTreeMap<(PublicKey, KeyPurpose), OutstandingRequest>,
     /// As signer: how many each coordinator is likely to need soon.
     demand: BTreeMap<(PublicKey, KeyPurpose), usize>,
     /// As signer: when nonces of each coordinator were destroyed last because their commitments are lost.
     renewed: BTreeMap<PublicKey, Mono>,
 }
 
+/// A request for commitments that is not answered yet.
 #[derive(Clone, Copy)]
-struct Asked {
-    /// When it is asked again: the question or the answer may be lost.
-    again: Mono,
+struct OutstandingRequest {
+    /// When it is repeated: the request or the answer may be lost.
+    retry_at: Mono,
     retries: u32,
 }
 
 impl Supply {
     /// How many coordinators and signers these are.
     pub(super) fn counts(&self) -> [usize; 3] {
-        [self.asked.len(), self.demand.len(), self.renewed.len()]
+        [self.outstanding.len(), self.demand.len(), self.renewed.len()]
     }
 
     /// Notes what a coordinator has just spent. How many it should hold.
-    fn wanted(&mut self, coordinator: PublicKey, purpose: KeyPurpose, spent: usize) -> usize {
+    fn target(&mut self, coordinator: PublicKey, purpose: KeyPurpose, spent: usize) -> usize {
         let demand = self.demand.entry((coordinator, purpose)).or_default();
         if spent > 0 {
             *demand -= *demand / 8;
@@ -60,27 +61,27 @@ impl Node {
     /// Tells a peer that was just linked that this node holds none of its commitments any more.
     pub(in crate::node) fn ask_for_commitments(&mut self, peer: PublicKey) {
         self.signing.stock.forget(&peer);
-        self.signing.supply.asked.retain(|(asked, _), _| *asked != peer);
-        self.send(peer, &Message::WantCommitments(CommitmentsWanted::Anew));
+        self.signing.supply.outstanding.retain(|(signer, _), _| *signer != peer);
+        self.send(peer, &Message::FetchCommitments(CommitmentsRequest::Anew));
     }
 
-    /// Sees to it that this node gets as many commitments of each signer as it is about to spend. A signer that was asked
+    /// Asks each signer for as many commitments as this node is about to spend. A signer that was asked
     /// and has not answered is asked again only after a while.
-    pub(in crate::node) fn want_commitments(&mut self, purpose: KeyPurpose, needed: usize) {
+    pub(in crate::node) fn request_commitments(&mut self, purpose: KeyPurpose, needed: usize) {
         let needed = needed.min(outstanding_count_max(purpose));
         let now = self.now.mono;
         let timeout = self.session_timeout();
         for peer in self.connected.clone() {
             let lacking = needed.saturating_sub(self.signing.stock.held_count(&peer, purpose));
-            let asked = self.signing.supply.asked.get(&(peer, purpose)).copied();
-            if lacking == 0 || asked.is_some_and(|asked| now < asked.again) {
+            let outstanding = self.signing.supply.outstanding.get(&(peer, purpose)).copied();
+            if lacking == 0 || outstanding.is_some_and(|request| now < request.retry_at) {
                 continue;
             }
-            let retries = asked.map_or(0, |asked| asked.retries + 1);
-            let again = now.after(backed_off(timeout, retries, self.jitter()));
-            self.signing.supply.asked.insert((peer, purpose), Asked { again, retries });
+            let retries = outstanding.map_or(0, |request| request.retries + 1);
+            let retry_at = now.after(backed_off(timeout, retries, self.jitter()));
+            self.signing.supply.outstanding.insert((peer, purpose), OutstandingRequest { retry_at, retries });
             let count = u16::try_from(lacking).unwrap_or(u16::MAX);
-            self.send(peer, &Message::WantCommitments(CommitmentsWanted::More { purpose, count }));
+            self.send(peer, &Message::FetchCommitments(CommitmentsRequest::More { purpose, count }));
         }
         let me = self.identity.public();
         let lacking = needed.saturating_sub(self.signing.stock.held_count(&me, purpose));
@@ -88,7 +89,7 @@ impl Node {
             self.give_more(me, purpose, lacking);
         }
         // Even if no peer is to be asked: this node's own may have been refused for a moment.
-        let again = self.next_want().unwrap_or_else(|| now.after(timeout));
+        let again = self.next_commitments_retry().unwrap_or_else(|| now.after(timeout));
         if self.signing.starving.contains(&purpose) {
             self.timers.bring_forward(Timer::Signing, again);
         }
@@ -100,16 +101,17 @@ impl Node {
         let stock = &self.signing.stock;
         if self.connected.iter().any(|peer| stock.held_count(peer, purpose) == 0) {
             reached!(self.marks, "lost commitments are asked for again");
-            self.want_commitments(purpose, first_count(purpose));
+            self.request_commitments(purpose, first_count(purpose));
         }
     }
 
     /// When signers that have not answered are asked again, if something waits for their commitments.
-    pub(super) fn next_want(&self) -> Option<Mono> {
+    pub(super) fn next_commitments_retry(&self) -> Option<Mono> {
         let starving = &self.signing.starving;
-        let asked = self.signing.supply.asked.iter().filter(|((_, purpose), _)| starving.contains(purpose));
+        let outstanding =
+            self.signing.supply.outstanding.iter().filter(|((_, purpose), _)| starving.contains(purpose));
         // Whoever is linked and was to be asked again by now has been.
-        asked.map(|(_, asked)| asked.again).filter(|again| *again > self.now.mono).min()
+        outstanding.map(|(_, request)| request.retry_at).filter(|retry_at| *retry_at > self.now.mono).min()
     }
 
     pub(in crate::node) fn on_commitments(&mut self, from: PublicKey, offered: CommitmentsOffered) {
@@ -118,7 +120,7 @@ impl Node {
             let purpose = offer.purpose;
             match self.signing.stock.accept_offer(&committee, from, offer) {
                 Ok(()) => {
-                    self.signing.supply.asked.remove(&(from, purpose));
+                    self.signing.supply.outstanding.remove(&(from, purpose));
                     self.signing.starving.remove(&purpose);
                     self.note_offer(from);
                 }
@@ -129,10 +131,14 @@ impl Node {
 
     // --- as signer ---
 
-    pub(in crate::node) fn on_want_commitments(&mut self, coordinator: PublicKey, wanted: CommitmentsWanted) {
-        match wanted {
-            CommitmentsWanted::Anew => self.offer_anew(coordinator),
-            CommitmentsWanted::More { purpose, count } => {
+    pub(in crate::node) fn on_fetch_commitments(
+        &mut self,
+        coordinator: PublicKey,
+        request: CommitmentsRequest,
+    ) {
+        match request {
+            CommitmentsRequest::Anew => self.offer_anew(coordinator),
+            CommitmentsRequest::More { purpose, count } => {
                 self.give_more(coordinator, purpose, usize::from(count))
             }
         }
@@ -200,7 +206,7 @@ impl Node {
         let mut lacking = Vec::new();
         for purpose in KeyPurpose::ALL {
             let spent = spent.iter().filter(|one| **one == purpose).count();
-            let wanted = self.signing.supply.wanted(coordinator, purpose, spent);
+            let wanted = self.signing.supply.target(coordinator, purpose, spent);
             let outstanding = signer.outstanding_count(&coordinator, purpose);
             if outstanding * 2 <= wanted {
                 lacking.push((purpose, wanted - outstanding));

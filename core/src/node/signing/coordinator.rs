@@ -25,7 +25,7 @@ const SERVED: [KeyPurpose; 4] = [KeyPurpose::Root, KeyPurpose::Log, KeyPurpose::
 const SILENT_FOR: Duration = Duration::from_secs(10);
 
 /// What a turn asks of each signer.
-type Asked = BTreeMap<PublicKey, Vec<(Task, ShareRequest)>>;
+type ShareRequestsBySigner = BTreeMap<PublicKey, Vec<(Task, ShareRequest)>>;
 
 impl Node {
     /// Takes up what was asked for in this step.
@@ -40,7 +40,7 @@ impl Node {
         if self.signing.finished.contains_key(&task) {
             self.signing.touched.insert(task);
         } else {
-            self.signing.sessions.begin(self.now.mono, task);
+            self.signing.pending.begin(self.now.mono, task);
         }
     }
 
@@ -53,7 +53,7 @@ impl Node {
         let signing = &self.signing;
         signing.committee.is_some()
             && !signing.starving.contains(&purpose)
-            && signing.sessions.ready_count(purpose) > 0
+            && signing.pending.ready_count(purpose) > 0
     }
 
     /// Asks signers for what is ready, a slice of it, in one message to each. For how many tasks.
@@ -62,26 +62,26 @@ impl Node {
             return 0;
         }
         let preference = self.preference();
-        let mut asked = Asked::new();
+        let mut by_signer = ShareRequestsBySigner::new();
         let mut count = 0;
         for purpose in SERVED {
             let before = count;
             while count < ATTEMPT_SLICE_COUNT
                 && self.may_attempt(purpose)
-                && let Some(task) = self.signing.sessions.next_ready(purpose)
+                && let Some(task) = self.signing.pending.next_ready(purpose)
             {
                 if !self.is_supplied(purpose, &preference) {
                     self.starve(purpose);
                     break;
                 }
                 count += 1;
-                self.attempt(task, &preference, &mut asked);
+                self.attempt(task, &preference, &mut by_signer);
             }
             if count > before {
                 self.replace_lost(purpose);
             }
         }
-        self.send_requests(asked);
+        self.send_requests(by_signer);
         count
     }
 
@@ -95,14 +95,14 @@ impl Node {
     fn starve(&mut self, purpose: KeyPurpose) {
         reached!(self.marks, "commitments have run out");
         self.signing.starving.insert(purpose);
-        self.want_commitments(purpose, self.signing.sessions.ready_count(purpose));
+        self.request_commitments(purpose, self.signing.pending.ready_count(purpose));
     }
 
     /// Asks signers for one task: the first time those that this node prefers, then others, since those asked before were
     /// silent or lied.
-    fn attempt(&mut self, task: Task, preference: &[PublicKey], asked: &mut Asked) {
+    fn attempt(&mut self, task: Task, preference: &[PublicKey], by_signer: &mut ShareRequestsBySigner) {
         let now = self.now.mono;
-        let Some(held) = self.signing.sessions.get(&task) else { return };
+        let Some(held) = self.signing.pending.get(&task) else { return };
         let (since, retries) = (held.since, held.retries);
         let mut preference = preference.to_vec();
         preference.retain(|peer| !held.caught.contains(peer));
@@ -110,7 +110,7 @@ impl Node {
         if !self.signing.uncosigned.is_empty() {
             preference.sort_by_key(|peer| self.signing.uncosigned.contains(&(task, *peer)));
         }
-        let session = match self.signing.sessions.newest_attempt(&task) {
+        let session = match self.signing.pending.newest_attempt(&task) {
             Some(newest) => {
                 reached!(self.marks, "a signature is tried again with other signers");
                 Some(newest.retry(&preference, &mut self.signing.stock))
@@ -127,19 +127,19 @@ impl Node {
         match session {
             Some(Ok(session)) => {
                 for signer in session.signers() {
-                    asked.entry(*signer).or_default().push((task, session.request().clone()));
+                    by_signer.entry(*signer).or_default().push((task, session.request().clone()));
                 }
                 let of: Vec<PublicKey> = session.signers().copied().collect();
                 self.note_signing(task, |on| TraceEvent::SharesAsked { on, of: of.clone() });
-                self.signing.sessions.asked(now, task, session, due);
+                self.signing.pending.note_attempt(now, task, session, due);
             }
             Some(Err(_)) => {
                 // Those who are left after the culprits have too few commitments.
-                self.signing.sessions.postpone(task, due);
-                self.want_commitments(task.purpose(), 1);
+                self.signing.pending.postpone(task, due);
+                self.request_commitments(task.purpose(), 1);
             }
             // The state does not know of it yet, or the store failed.
-            None => self.signing.sessions.postpone(task, due),
+            None => self.signing.pending.postpone(task, due),
         }
         self.timers.bring_forward(Timer::Signing, due);
     }
@@ -179,10 +179,10 @@ impl Node {
         core::iter::once(self.identity.public()).chain(peers).chain(others).collect()
     }
 
-    fn send_requests(&mut self, asked: Asked) {
+    fn send_requests(&mut self, by_signer: ShareRequestsBySigner) {
         let height = self.state.height();
         let me = self.identity.public();
-        for (signer, requests) in asked {
+        for (signer, requests) in by_signer {
             if signer == me {
                 for (task, request) in requests {
                     self.signing.work.push(self.now.mono, me, task, request);
@@ -190,8 +190,8 @@ impl Node {
                 continue;
             }
             for chunk in requests.chunks(TASK_COUNT_MAX) {
-                let told = self.told_of_tasks(chunk);
-                let requests = ShareRequests { height, requests: chunk.to_vec(), told };
+                let traces = self.traces_of_tasks(chunk);
+                let requests = ShareRequests { height, requests: chunk.to_vec(), traces };
                 self.send(signer, &Message::Shares(requests));
             }
         }
@@ -212,9 +212,9 @@ impl Node {
 
     fn take_share(&mut self, share: SignedShare) {
         let (now, me) = (self.now.mono, self.identity.public());
-        let Some((task, held)) = self.signing.sessions.attempt(&share.session) else { return };
+        let Some((task, held)) = self.signing.pending.attempt(&share.session) else { return };
         let peer = share.signer;
-        let took = now.since(held.asked);
+        let took = now.since(held.begun);
         let received = held.session.receive(share);
         let signers: Vec<PublicKey> = held.session.signers().copied().collect();
         let culprits = held.session.culprits().clone();
@@ -230,7 +230,7 @@ impl Node {
             Ok(Progress::Waiting) | Err(ShareFault::Repeated { .. }) => {}
             Ok(Progress::Signed(signature)) => match self.lacking_cosignatures(task, &signers) {
                 lacking if lacking.is_empty() => {
-                    self.signing.sessions.end(&task);
+                    self.signing.pending.end(&task);
                     self.finish_task(task, signature);
                 }
                 lacking => self.cosign_with_others(task, lacking),
@@ -246,11 +246,11 @@ impl Node {
                     self.outbox.event(Event::Culprit { validator, reason });
                 }
                 for share in evidence {
-                    self.accuse(Offence::BadShare(share));
+                    self.report_offence(Offence::BadShare(share));
                 }
                 // At once, and with others: they are not slow.
                 self.count("hypermesh", "signing_retries_total", 1);
-                self.signing.sessions.catch(task, culprits);
+                self.signing.pending.catch(task, culprits);
             }
             Err(fault @ ShareFault::InconsistentKeys) => {
                 let reason = fault.to_string();
@@ -280,12 +280,12 @@ impl Node {
 
     pub(in crate::node) fn on_signing_timeout(&mut self) {
         let now = self.now.mono;
-        for task in self.signing.sessions.overdue(now, ATTEMPT_SLICE_COUNT) {
+        for task in self.signing.pending.overdue(now, ATTEMPT_SLICE_COUNT) {
             if !self.signing.is_wanted(&task) {
-                self.signing.sessions.end(&task);
+                self.signing.pending.end(&task);
                 continue;
             }
-            let newest = self.signing.sessions.newest_attempt(&task);
+            let newest = self.signing.pending.newest_attempt(&task);
             let silent = newest.map(|session| session.missing()).unwrap_or_default();
             if !silent.is_empty() {
                 self.count("hypermesh", "signing_retries_total", 1);
@@ -293,15 +293,16 @@ impl Node {
             self.signing.silent.extend(silent.into_iter().map(|peer| (peer, now)));
         }
         for purpose in self.signing.starving.clone() {
-            match self.signing.sessions.ready_count(purpose) {
+            match self.signing.pending.ready_count(purpose) {
                 0 => _ = self.signing.starving.remove(&purpose),
-                waiting => self.want_commitments(purpose, waiting),
+                waiting => self.request_commitments(purpose, waiting),
             }
         }
         self.consider_shared();
         self.complete_again();
         let again = self.signing.incomplete_due;
-        let next = [self.signing.sessions.next_due(), self.next_want(), self.next_shared(), again];
+        let next =
+            [self.signing.pending.next_due(), self.next_commitments_retry(), self.next_shared(), again];
         if let Some(next) = next.into_iter().flatten().min() {
             self.timers.bring_forward(Timer::Signing, next.max(Mono(now.0 + 1)));
         }
@@ -312,7 +313,7 @@ impl Node {
     /// Keeps a finished signature, on disk too.
     pub(super) fn keep_signature(&mut self, task: Task, signature: StrictSignature) {
         self.signing.wanted_since.remove(&task);
-        self.signing.sessions.end_replaced_by(task);
+        self.signing.pending.end_replaced_by(task);
         self.signing.touched.insert(task);
         self.signing.finished.insert(task, signature);
         if let Task::RevocationList(number) = task {
@@ -341,7 +342,7 @@ impl Node {
     /// Ends what nobody waits for any more: its certificates are in the log, and whoever asks for one has it signed then.
     pub(in crate::node) fn end_unwanted(&mut self) {
         let unwanted: Vec<Task> =
-            self.signing.sessions.tasks().filter(|task| !self.signing.is_wanted(task)).copied().collect();
-        unwanted.iter().for_each(|task| self.signing.sessions.end(task));
+            self.signing.pending.tasks().filter(|task| !self.signing.is_wanted(task)).copied().collect();
+        unwanted.iter().for_each(|task| self.signing.pending.end(task));
     }
 }

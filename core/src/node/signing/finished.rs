@@ -47,7 +47,7 @@ impl Node {
         };
         match verify_finished(&key, &message, &claim.signature) {
             Ok(signature) => {
-                self.signing.sessions.end(&task);
+                self.signing.pending.end(&task);
                 self.keep_signature(task, signature);
                 self.publish();
             }
@@ -66,7 +66,7 @@ impl Node {
             self.outbox.event(Event::Culprit { validator: from, reason });
             let fits = evidence.message.len() <= ACCUSED_MESSAGE_BYTES_MAX;
             if fits && !self.is_accusing(from) {
-                self.accuse(Offence::FalseClaim(evidence));
+                self.report_offence(Offence::FalseClaim(evidence));
             }
         }
         self.refuse_signature(from, "sent a finished signature that does not hold".to_string());

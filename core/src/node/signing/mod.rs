@@ -8,8 +8,8 @@ mod commitments;
 mod coordinator;
 mod finished;
 mod needed;
+mod pending_signatures;
 mod revocation;
-mod sessions;
 mod signer;
 #[cfg(test)]
 #[cfg(not(hypermesh_simulation_crypto))]
@@ -52,7 +52,7 @@ pub(in crate::node) struct Signing {
     /// Commitments that were asked for and given.
     supply: commitments::Supply,
     /// Signatures under way.
-    sessions: sessions::Sessions,
+    pending: pending_signatures::PendingSignatures,
     /// Purposes for which there are too few commitments for what is ready to be signed.
     starving: BTreeSet<KeyPurpose>,
     /// How long signers take to answer.
@@ -89,7 +89,7 @@ pub(in crate::node) struct Signing {
     /// Signatures for blocks that this node has not applied yet, one of each peer.
     early: BTreeMap<PublicKey, TaskSignature>,
     /// The issuing certificate that this node told of last.
-    issuing_told: Option<u32>,
+    issuing_announced: Option<u32>,
     /// The revocation lists: what is to be signed, what is, and who waits for it.
     lists: revocation::Lists,
 }
@@ -101,7 +101,7 @@ impl Signing {
         let cosigned_max = CHECKPOINTS_KEPT + 1 + waited;
         let [asked, demand, renewed] = self.supply.counts();
         let purposes = KeyPurpose::ALL.len() * validators;
-        let mut sizes = self.sessions.sizes().to_vec();
+        let mut sizes = self.pending.sizes().to_vec();
         sizes.extend([
             Size::limited("peers that offered commitments", self.offered.len(), validators),
             self.answer_times.size(validators),
@@ -132,7 +132,7 @@ impl Signing {
 
     /// Nobody waits for a certificate any more.
     pub(in crate::node) fn end_certificate(&mut self, serial: SerialNumber, until: Mono) {
-        self.sessions.desert(&Task::Leaf(serial), until);
+        self.pending.desert(&Task::Leaf(serial), until);
         self.finished.remove(&Task::Leaf(serial));
         self.incomplete.remove(&serial);
         if let Some(size) = self.needed_checkpoints.remove(&serial) {
@@ -143,7 +143,7 @@ impl Signing {
     /// Ends the signing of a checkpoint, unless somebody waits for it, or for a certificate that needs it.
     pub(in crate::node) fn end_checkpoint(&mut self, size: u64, until: Mono) {
         if !self.is_wanted(&Task::Checkpoint(size)) {
-            self.sessions.desert(&Task::Checkpoint(size), until);
+            self.pending.desert(&Task::Checkpoint(size), until);
         }
     }
 
@@ -202,7 +202,7 @@ impl Node {
         self.signing.signer =
             shares.and_then(|shares| Signer::new(me, committee.clone(), &shares, self.entropy.as_mut()).ok());
         self.signing.committee = Some(committee);
-        self.signing.issuing_told = self.state.newest_issuing();
+        self.signing.issuing_announced = self.state.newest_issuing();
         let holds_shares = self.signing.signer.is_some();
         self.outbox.event(Event::CommitteeActive { height: active.height, holds_shares });
         // Those whose keys were active first asked in vain, and those whose will be later ask again.
@@ -239,7 +239,7 @@ impl Node {
             self.activate(&active);
         }
         self.forget_finished();
-        self.tell_issuing();
+        self.announce_issuing();
         self.derive_revocation_list();
         for (coordinator, requests) in self.signing.waiting.take(committed.height) {
             self.on_share_requests(coordinator, requests);
@@ -248,7 +248,7 @@ impl Node {
             self.on_task_signature(peer, signature);
         }
         self.ask_for_offers();
-        self.want_shared(committed.block.header.time);
+        self.request_shared_signatures(committed.block.header.time);
     }
 
     /// Does a slice of what there is to sign. What is left has its turn after what has come meanwhile: votes go first.

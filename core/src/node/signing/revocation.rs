@@ -9,7 +9,7 @@ use crate::api::{ApiFault, FaultKind, PublishedList, PublishedLists, Response, R
 use crate::base::{Reader as _, StrictSignature, Table, UnixMillis, WriteBatch};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::node::task::Task;
-use crate::node::waiters::{Crowded, WAITER_PER_THING_COUNT_MAX};
+use crate::node::waiters::{WAITER_PER_THING_COUNT_MAX, WaiterLimitReached};
 use crate::node::{Event, Node, OpenFault, RequestId};
 use crate::trustchain::ca::{CRL_MS_LIFETIME, RevocationList, crl_der, take_apart_crl};
 use alloc::collections::BTreeMap;
@@ -65,7 +65,7 @@ impl Node {
                 None => self.drop_stored(LIST_KEY.to_vec(), "revocation list"),
             }
         }
-        self.want_shared(self.state.time());
+        self.request_shared_signatures(self.state.time());
         Ok(())
     }
 
@@ -95,7 +95,7 @@ impl Node {
         }
         if let Some((old, _)) = derived.pop_first() {
             // Nobody can sign it any more, and a newer one says all that it would have said.
-            self.signing.sessions.end(&Task::RevocationList(old));
+            self.signing.pending.end(&Task::RevocationList(old));
         }
     }
 
@@ -122,7 +122,7 @@ impl Node {
     }
 
     /// Answers with the newest lists that are signed, once they are what is asked for. Neither authority's waits for the other's.
-    pub(in crate::node) fn want_revocation_lists(&mut self, id: RequestId, request: RevocationListRequest) {
+    pub(in crate::node) fn await_revocation_lists(&mut self, id: RequestId, request: RevocationListRequest) {
         let Some(newest) = self.state.revocation_list_number() else {
             let fault = self.not_ready();
             return self.outbox.respond(id, Err(fault));
@@ -143,7 +143,7 @@ impl Node {
             return self.respond_durably(id, Ok(Response::GetRevocationList(lists)));
         }
         if self.signing.lists.waiting.len() >= WAITER_PER_THING_COUNT_MAX {
-            let fault = ApiFault::new(FaultKind::ResourceExhausted, Crowded::Thing);
+            let fault = ApiFault::new(FaultKind::ResourceExhausted, WaiterLimitReached::Thing);
             return self.outbox.respond(id, Err(fault));
         }
         self.signing.lists.waiting.push((id, request));

@@ -15,9 +15,9 @@ use crate::hypermesh::committee::{
     Committee, FalseClaim, KeyPurpose, ShareRequest, SignatureClaim, StoredShares, first_count,
 };
 use crate::hypermesh::ordering::Timeouts;
-use crate::node::message::{CommitmentsWanted, Message, ShareRequests, SharesSigned, TaskSignature};
+use crate::node::message::{CommitmentsRequest, Message, ShareRequests, SharesSigned, TaskSignature};
 use crate::node::task::Task;
-use crate::node::trace::Told;
+use crate::node::trace::MessageTraces;
 use crate::node::{Event, Node, NodeConfig, Output, PeerStatus, RequestId};
 use crate::state::tests::kit::{Mesh, Seeded, alice, bob, genesis, plot_of, transfer};
 use crate::state::{Candidate, Offence, SYSTEM_OPERATION_BYTES_MAX, SystemAction, SystemOperation};
@@ -387,8 +387,11 @@ fn a_request_for_shares_that_names_another_number_of_commitments_is_not_kept() {
     };
     // Of a block that comes next: a request for it waits.
     let height = mesh.state.height().next();
-    let requests =
-        ShareRequests { height, requests: alloc::vec![(Task::Root, request)], told: Told::default() };
+    let requests = ShareRequests {
+        height,
+        requests: alloc::vec![(Task::Root, request)],
+        traces: MessageTraces::default(),
+    };
     let message = Message::Shares(requests);
     node.handle_message(now(&mesh), mesh.validators[1].public(), &message.encode());
     assert_eq!(node.signing.waiting.count(), 0);
@@ -435,7 +438,7 @@ fn a_coordinator_that_says_again_that_it_lost_its_commitments_gets_others_and_th
     assert!(node.holds_shares());
     let coordinator = mesh.validators[1].public();
     let at = |millis: u64| Now { mono: Mono::default().after(Duration::from_millis(millis)), ..now(&mesh) };
-    let wanted = Message::WantCommitments(CommitmentsWanted::Anew).encode();
+    let wanted = Message::FetchCommitments(CommitmentsRequest::Anew).encode();
     let mut offered = |millis: u64| {
         node.handle_message(at(millis), coordinator, &wanted);
         let counted = |output: Output| match output {

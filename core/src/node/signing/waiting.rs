@@ -82,7 +82,7 @@ mod tests {
     };
     use crate::node::message::TASK_COUNT_MAX;
     use crate::node::task::Task;
-    use crate::node::trace::Told;
+    use crate::node::trace::MessageTraces;
 
     const ONE: PublicKey = PublicKey([1; 32]);
 
@@ -106,7 +106,7 @@ mod tests {
         ShareRequests {
             height: Height(height),
             requests: alloc::vec![(Task::Root, request); tasks],
-            told: Told::default(),
+            traces: MessageTraces::default(),
         }
     }
 

@@ -17,14 +17,15 @@ pub(super) const WORK_PER_COORDINATOR_COUNT_MAX: usize = 4 * TASK_COUNT_MAX;
 /// Requests that can be answered, by coordinator.
 #[derive(Default)]
 pub(super) struct Work {
-    lanes: BTreeMap<PublicKey, Lane>,
+    queues: BTreeMap<PublicKey, CoordinatorQueue>,
     /// The coordinators with requests waiting, whose turn it is first. Each once.
     turns: VecDeque<PublicKey>,
     count: usize,
 }
 
+/// The requests of one coordinator, oldest first.
 #[derive(Default)]
-struct Lane {
+struct CoordinatorQueue {
     order: VecDeque<Task>,
     requests: BTreeMap<Task, (Mono, ShareRequest)>,
 }
@@ -32,19 +33,19 @@ struct Lane {
 impl Work {
     /// Keeps a request. One for the same task gives way to it.
     pub(super) fn push(&mut self, now: Mono, coordinator: PublicKey, task: Task, request: ShareRequest) {
-        let lane = self.lanes.entry(coordinator).or_default();
-        if lane.requests.is_empty() {
+        let queue = self.queues.entry(coordinator).or_default();
+        if queue.requests.is_empty() {
             self.turns.push_back(coordinator);
         }
-        if lane.requests.insert(task, (now, request)).is_some() {
+        if queue.requests.insert(task, (now, request)).is_some() {
             return;
         }
-        lane.order.push_back(task);
+        queue.order.push_back(task);
         self.count += 1;
-        if lane.order.len() > WORK_PER_COORDINATOR_COUNT_MAX
-            && let Some(oldest) = lane.order.pop_front()
+        if queue.order.len() > WORK_PER_COORDINATOR_COUNT_MAX
+            && let Some(oldest) = queue.order.pop_front()
         {
-            lane.requests.remove(&oldest);
+            queue.requests.remove(&oldest);
             self.count -= 1;
         }
     }
@@ -52,11 +53,11 @@ impl Work {
     /// Takes out the next request whose coordinator may still wait for it.
     pub(super) fn pop(&mut self, now: Mono) -> Option<(PublicKey, Task, ShareRequest)> {
         while let Some(coordinator) = self.turns.pop_front() {
-            let Some(lane) = self.lanes.get_mut(&coordinator) else { continue };
-            let next = lane.order.pop_front();
-            let request = next.and_then(|task| Some((task, lane.requests.remove(&task)?)));
-            if lane.requests.is_empty() {
-                self.lanes.remove(&coordinator);
+            let Some(queue) = self.queues.get_mut(&coordinator) else { continue };
+            let next = queue.order.pop_front();
+            let request = next.and_then(|task| Some((task, queue.requests.remove(&task)?)));
+            if queue.requests.is_empty() {
+                self.queues.remove(&coordinator);
             } else {
                 self.turns.push_back(coordinator);
             }
@@ -71,8 +72,8 @@ impl Work {
 
     /// Whether a coordinator waits for shares of this purpose.
     pub(super) fn has(&self, coordinator: &PublicKey, purpose: KeyPurpose) -> bool {
-        let lane = self.lanes.get(coordinator);
-        lane.is_some_and(|lane| lane.requests.keys().any(|task| task.purpose() == purpose))
+        let queue = self.queues.get(coordinator);
+        queue.is_some_and(|queue| queue.requests.keys().any(|task| task.purpose() == purpose))
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -130,7 +131,7 @@ mod tests {
         let coordinators: alloc::vec::Vec<_> = order.iter().map(|(who, ..)| *who).collect();
         assert_eq!(coordinators, [1, 2, 1, 1].map(coordinator));
         assert_eq!(order[0].2, request(9));
-        assert!(work.is_empty() && work.lanes.is_empty() && work.turns.is_empty());
+        assert!(work.is_empty() && work.queues.is_empty() && work.turns.is_empty());
     }
 
     #[test]

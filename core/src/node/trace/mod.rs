@@ -1,14 +1,15 @@
 //! Following requests: which steps this node took for which of them, and when.
 //!
 //! A request is known by its trace id from the call that brings it on. Other nodes learn the ids beside the messages that
-//! its operation travels in ([`told`]), and know from then on what they do for whom. The newest are kept ([`book`]) and
-//! told to whoever knows the id; each step also goes out to whoever logs. Nothing is decided by any of this.
+//! its operation travels in ([`message_traces`]), and know from then on what they do for whom. The newest are kept
+//! ([`trace_store`]) and reported to whoever knows the id; each step also goes out to whoever logs. Nothing is decided by
+//! any of this.
 
-mod book;
-mod told;
+mod message_traces;
+mod trace_store;
 
-pub(super) use book::Subject;
-pub(super) use told::{Told, TracedPart};
+pub(super) use message_traces::{MessageTraces, TracedPart};
+pub(super) use trace_store::TraceSubject;
 
 use super::message::ShareRequests;
 use super::task::Task;
@@ -22,8 +23,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use book::{Book, Origin, SUBJECT_COUNT_MAX};
 use core::time::Duration;
+use trace_store::{Origin, SUBJECT_COUNT_MAX, TraceStore};
 
 /// How long a batch that no client waits for may take at another node.
 const UNASKED_PATIENCE: Duration = Duration::from_secs(10);
@@ -42,7 +43,7 @@ pub struct Traced {
 /// What this node knows of requests that are followed.
 #[derive(Default)]
 pub(super) struct Traces {
-    book: Book,
+    store: TraceStore,
     /// Requests that are not answered yet.
     requests: BTreeMap<RequestId, Followed>,
 }
@@ -56,7 +57,7 @@ struct Followed {
 
 impl Traces {
     pub(super) fn sizes(&self, validators: usize) -> Vec<Size> {
-        let mut sizes = self.book.sizes(validators).to_vec();
+        let mut sizes = self.store.sizes(validators).to_vec();
         sizes.push(Size::unstated("requests that are followed until their answer", self.requests.len()));
         sizes
     }
@@ -75,8 +76,8 @@ impl Node {
             true => Origin::Lookup,
             false => Origin::Order,
         };
-        self.traces.book.begin(id, origin, received, self.state.validators().count());
-        subjects.into_iter().for_each(|subject| self.traces.book.follow(id, subject));
+        self.traces.store.begin(id, origin, received, self.state.validators().count());
+        subjects.into_iter().for_each(|subject| self.traces.store.follow(id, subject));
         let issues = matches!(asked, Request::IssueCertificate(_));
         self.traces.requests.insert(request, Followed { traced, issues });
         self.note(
@@ -91,22 +92,22 @@ impl Node {
     pub(super) fn trace(&self, id: TraceId) -> NodeTrace {
         let node = self.identity.public();
         let name = self.state.get::<Validator>(&node).map(|row| row.name).unwrap_or_default();
-        let (steps, left_out) = self.traces.book.steps(id);
+        let (steps, left_out) = self.traces.store.steps(id);
         NodeTrace { node, name, steps, left_out }
     }
 
     fn note(&mut self, id: TraceId, at: Now, step: TraceEvent) {
-        if self.traces.book.note(id, at, &step) {
+        if self.traces.store.note(id, at, &step) {
             self.outbox.step(id, step);
         }
     }
 
     /// Notes a step for whatever is about this.
-    fn note_of(&mut self, subject: Subject, step: &TraceEvent) {
-        if self.traces.book.is_empty() {
+    fn note_of(&mut self, subject: TraceSubject, step: &TraceEvent) {
+        if self.traces.store.is_empty() {
             return;
         }
-        for id in self.traces.book.of(subject) {
+        for id in self.traces.store.of(subject) {
             self.note(id, self.now, step.clone());
         }
     }
@@ -117,8 +118,8 @@ impl Node {
         operations: impl Iterator<Item = OperationId>,
         step: &TraceEvent,
     ) {
-        if !self.traces.book.is_empty() {
-            operations.for_each(|operation| self.note_of(Subject::Operation(operation), step));
+        if !self.traces.store.is_empty() {
+            operations.for_each(|operation| self.note_of(TraceSubject::Operation(operation), step));
         }
     }
 
@@ -131,21 +132,21 @@ impl Node {
 
     /// The checkpoint of this size is to be signed for a certificate: whoever waits for that waits for this.
     pub(super) fn follow_checkpoint(&mut self, serial: SerialNumber, size: u64) {
-        for id in self.traces.book.of(Subject::Certificate(serial)) {
-            self.traces.book.follow(id, Subject::Checkpoint(size));
+        for id in self.traces.store.of(TraceSubject::Certificate(serial)) {
+            self.traces.store.follow(id, TraceSubject::Checkpoint(size));
         }
     }
 
     /// A request alone waits for the checkpoint of this size.
     pub(super) fn follow_request(&mut self, request: RequestId, size: u64) {
         if let Some(followed) = self.traces.requests.get(&request) {
-            self.traces.book.follow(followed.traced.id, Subject::Checkpoint(size));
+            self.traces.store.follow(followed.traced.id, TraceSubject::Checkpoint(size));
         }
     }
 
     /// A block was decided and applied.
     pub(super) fn note_decided(&mut self, height: Height, receipts: &[Receipt]) {
-        if self.traces.book.is_empty() {
+        if self.traces.store.is_empty() {
             return;
         }
         for receipt in receipts {
@@ -153,10 +154,10 @@ impl Node {
                 Outcome::Refused(refusal) => Some(refusal),
                 Outcome::Done(_) => None,
             };
-            for id in self.traces.book.of(Subject::Operation(receipt.operation)) {
+            for id in self.traces.store.of(TraceSubject::Operation(receipt.operation)) {
                 let refused = refused.map(ToString::to_string);
                 self.note(id, self.now, TraceEvent::Decided { height, refused });
-                self.traces.book.decided(id, height);
+                self.traces.store.decided(id, height);
             }
         }
     }
@@ -166,7 +167,7 @@ impl Node {
         let ids = batch
             .operations
             .iter()
-            .flat_map(|operation| self.traces.book.of(Subject::Operation(operation.id)));
+            .flat_map(|operation| self.traces.store.of(TraceSubject::Operation(operation.id)));
         let ids: BTreeSet<TraceId> = ids.collect();
         let waiting = self.traces.requests.values().filter(|followed| ids.contains(&followed.traced.id));
         let last = waiting.max_by_key(|followed| followed.traced.deadline);
@@ -195,7 +196,7 @@ impl Node {
                 }
             }
             Output::Event(super::Event::Durable { height }) => {
-                for id in self.traces.book.durable(*height) {
+                for id in self.traces.store.durable(*height) {
                     self.note(id, self.now, TraceEvent::Durable { height: *height });
                 }
             }
@@ -203,42 +204,42 @@ impl Node {
         }
     }
 
-    // --- what is told beside messages ---
+    // --- trace ids beside messages ---
 
     /// The trace ids that go beside a batch.
-    pub(super) fn told_of_batch(&self, batch: &CheckedBatch) -> Told {
-        let book = &self.traces.book;
-        if book.is_empty() {
-            return Told::default();
+    pub(super) fn traces_of_batch(&self, batch: &CheckedBatch) -> MessageTraces {
+        let store = &self.traces.store;
+        if store.is_empty() {
+            return MessageTraces::default();
         }
         let operations = (0..).zip(&batch.operations);
-        Told::new(operations.flat_map(|(index, operation)| {
-            let ids = book.of(Subject::Operation(operation.id));
+        MessageTraces::new(operations.flat_map(|(index, operation)| {
+            let ids = store.of(TraceSubject::Operation(operation.id));
             ids.into_iter().map(move |trace| TracedPart { index, trace })
         }))
     }
 
     /// The trace ids that go beside requests for shares.
-    pub(super) fn told_of_tasks(&self, requests: &[(Task, ShareRequest)]) -> Told {
-        let book = &self.traces.book;
-        if book.is_empty() {
-            return Told::default();
+    pub(super) fn traces_of_tasks(&self, requests: &[(Task, ShareRequest)]) -> MessageTraces {
+        let store = &self.traces.store;
+        if store.is_empty() {
+            return MessageTraces::default();
         }
         let tasks = (0..).zip(requests);
-        Told::new(tasks.flat_map(|(index, (task, _))| {
-            let ids = signed(*task).map(|(subject, _)| book.of(subject)).unwrap_or_default();
+        MessageTraces::new(tasks.flat_map(|(index, (task, _))| {
+            let ids = signed(*task).map(|(subject, _)| store.of(subject)).unwrap_or_default();
             ids.into_iter().map(move |trace| TracedPart { index, trace })
         }))
     }
 
     /// A batch came, with trace ids. It is not checked yet, so what it says may be false.
-    pub(super) fn trace_batch(&mut self, from: PublicKey, batch: &Batch, told: &Told) {
+    pub(super) fn trace_batch(&mut self, from: PublicKey, batch: &Batch, traces: &MessageTraces) {
         let validators = self.state.validators().count();
-        for TracedPart { index, trace } in told.parts() {
+        for TracedPart { index, trace } in traces.parts() {
             let Some(operation) = batch.operations.get(usize::from(*index)) else { continue };
-            let book = &mut self.traces.book;
-            book.begin(*trace, Origin::Peer(from), self.now, validators);
-            of_operation(operation.id()).into_iter().for_each(|subject| book.follow(*trace, subject));
+            let store = &mut self.traces.store;
+            store.begin(*trace, Origin::Peer(from), self.now, validators);
+            of_operation(operation.id()).into_iter().for_each(|subject| store.follow(*trace, subject));
             self.note(*trace, self.now, TraceEvent::BatchReceived { from, sequence: batch.sequence });
         }
     }
@@ -246,39 +247,42 @@ impl Node {
     /// Shares were asked for, with trace ids.
     pub(super) fn trace_share_requests(&mut self, by: PublicKey, requests: &ShareRequests) {
         let validators = self.state.validators().count();
-        for TracedPart { index, trace } in requests.told.parts() {
+        for TracedPart { index, trace } in requests.traces.parts() {
             let Some((task, _)) = requests.requests.get(usize::from(*index)) else { continue };
             let Some((subject, on)) = signed(*task) else { continue };
-            self.traces.book.begin(*trace, Origin::Peer(by), self.now, validators);
-            self.traces.book.follow(*trace, subject);
+            self.traces.store.begin(*trace, Origin::Peer(by), self.now, validators);
+            self.traces.store.follow(*trace, subject);
             self.note(*trace, self.now, TraceEvent::ShareWanted { on, by });
         }
     }
 }
 
 /// An operation, and the certificate that it asks for, if it asks for one.
-fn of_operation(operation: OperationId) -> [Subject; 2] {
-    [Subject::Operation(operation), Subject::Certificate(SerialNumber::from_operation(&operation.0))]
+fn of_operation(operation: OperationId) -> [TraceSubject; 2] {
+    [
+        TraceSubject::Operation(operation),
+        TraceSubject::Certificate(SerialNumber::from_operation(&operation.0)),
+    ]
 }
 
 /// What a request is about.
-fn subjects(request: &Request) -> Vec<Subject> {
-    let of_batch = |batch: &Batch| -> Vec<Subject> {
+fn subjects(request: &Request) -> Vec<TraceSubject> {
+    let of_batch = |batch: &Batch| -> Vec<TraceSubject> {
         let operations = batch.operations.iter().take(SUBJECT_COUNT_MAX / 2);
         operations.flat_map(|operation| of_operation(operation.id())).collect()
     };
     match request {
-        Request::GetCertificate(request) => alloc::vec![Subject::Certificate(request.serial_number)],
+        Request::GetCertificate(request) => alloc::vec![TraceSubject::Certificate(request.serial_number)],
         Request::ValidateBatch(request) => of_batch(&request.batch),
         other => other.operation().map_or_else(Vec::new, |operation| of_operation(operation.id()).into()),
     }
 }
 
 /// What a task is to those who wait for it, if anybody does.
-const fn signed(task: Task) -> Option<(Subject, Signed)> {
+const fn signed(task: Task) -> Option<(TraceSubject, Signed)> {
     match task {
-        Task::Leaf(serial) => Some((Subject::Certificate(serial), Signed::Certificate)),
-        Task::Checkpoint(size) => Some((Subject::Checkpoint(size), Signed::Checkpoint)),
+        Task::Leaf(serial) => Some((TraceSubject::Certificate(serial), Signed::Certificate)),
+        Task::Checkpoint(size) => Some((TraceSubject::Checkpoint(size), Signed::Checkpoint)),
         Task::Root | Task::Issuing(_) | Task::RevocationList(_) | Task::RootRevocationList(_) => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Bringing evidence before the mesh, and telling of what it led to.
+//! Submitting evidence of offences, and reporting the slashes that it led to.
 
 use super::{Event, Node};
 use crate::api::ApiFault;
@@ -8,8 +8,8 @@ use crate::state::{Offence, State, SystemAction, SystemOperation};
 use alloc::boxed::Box;
 
 impl Node {
-    /// Brings evidence before the mesh, unless what it shows is punished already, or is not to be.
-    pub(super) fn accuse(&mut self, offence: Offence) {
+    /// Submits evidence, unless what it shows is punished already, or is not to be.
+    pub(super) fn report_offence(&mut self, offence: Offence) {
         // Nobody is made to accuse itself: a twin of this node is found by others.
         if offence.offender() == self.identity.public() {
             return;
@@ -24,8 +24,8 @@ impl Node {
         }
     }
 
-    /// Tells of those whom a block has punished.
-    pub(super) fn tell_slashed(&mut self, movements: &[Movement]) {
+    /// Reports the validators that a block has slashed.
+    pub(super) fn announce_slashed(&mut self, movements: &[Movement]) {
         for Movement { source, amount, reason, operation, .. } in movements {
             let (Place::Stake(validator) | Place::Unbonding(validator), Reason::Slash) = (source, reason)
             else {

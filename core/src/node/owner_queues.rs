@@ -1,4 +1,4 @@
-//! Operations that wait for a batch: each owner's in a line of its own, and owners take turns.
+//! Operations that wait for a batch: each owner's in a queue of its own, and owners take turns.
 //!
 //! So an owner with a thousand operations waits for itself. One batch takes no more than
 //! [`OWNER_BATCH_COUNT_MAX`] of one owner's, since whatever is in a batch is waited for by all in the next.
@@ -15,9 +15,9 @@ pub(super) const OWNER_WAITING_COUNT_MAX: usize = 1024;
 /// The most operations of one owner in one batch of this node's.
 pub(super) const OWNER_BATCH_COUNT_MAX: usize = 128;
 
-/// The lines.
+/// Operations that wait for a batch, by owner.
 #[derive(Default)]
-pub(super) struct Lines {
+pub(super) struct OwnerQueues {
     by_owner: BTreeMap<PublicKey, VecDeque<CheckedOperation>>,
     /// The owners who have operations waiting, whose turn it is first. Each once.
     turns: VecDeque<PublicKey>,
@@ -26,7 +26,7 @@ pub(super) struct Lines {
 
 /// Why no further operation of an owner is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Full {
+pub(super) enum QueueFull {
     /// It has as many waiting as one may.
     #[error("{OWNER_WAITING_COUNT_MAX} operations of this owner are waiting here: wait for their receipts")]
     Owner,
@@ -35,13 +35,13 @@ pub(super) enum Full {
     All,
 }
 
-impl Lines {
+impl OwnerQueues {
     /// Whether an operation of this owner would be taken.
-    pub(super) fn check_room(&self, owner: &PublicKey) -> Result<(), Full> {
+    pub(super) fn check_room(&self, owner: &PublicKey) -> Result<(), QueueFull> {
         if self.by_owner.get(owner).map_or(0, VecDeque::len) >= OWNER_WAITING_COUNT_MAX {
-            return Err(Full::Owner);
+            return Err(QueueFull::Owner);
         }
-        if self.count >= WAITING_COUNT_MAX { Err(Full::All) } else { Ok(()) }
+        if self.count >= WAITING_COUNT_MAX { Err(QueueFull::All) } else { Ok(()) }
     }
 
     /// An owner's operations, in order.
@@ -49,14 +49,14 @@ impl Lines {
         self.by_owner.get(owner).into_iter().flatten()
     }
 
-    /// Puts an operation at the end of its owner's line.
+    /// Puts an operation at the end of its owner's queue.
     pub(super) fn push(&mut self, operation: CheckedOperation) {
         let owner = operation.operation.body.owner;
-        let line = self.by_owner.entry(owner).or_default();
-        if line.is_empty() {
+        let queue = self.by_owner.entry(owner).or_default();
+        if queue.is_empty() {
             self.turns.push_back(owner);
         }
-        line.push_back(operation);
+        queue.push_back(operation);
         self.count += 1;
     }
 
@@ -64,22 +64,22 @@ impl Lines {
     pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) {
         for operation in operations.into_iter().rev() {
             let owner = operation.operation.body.owner;
-            let line = self.by_owner.entry(owner).or_default();
-            if line.is_empty() {
+            let queue = self.by_owner.entry(owner).or_default();
+            if queue.is_empty() {
                 self.turns.push_front(owner);
             }
-            line.push_front(operation);
+            queue.push_front(operation);
             self.count += 1;
         }
     }
 
-    /// Takes an operation out of its owner's line, if it stands there.
+    /// Takes an operation out of its owner's queue, if it stands there.
     pub(super) fn remove(&mut self, owner: &PublicKey, operation: &OperationId) {
-        let Some(line) = self.by_owner.get_mut(owner) else { return };
-        let before = line.len();
-        line.retain(|held| held.id != *operation);
-        self.count -= before - line.len();
-        if line.is_empty() {
+        let Some(queue) = self.by_owner.get_mut(owner) else { return };
+        let before = queue.len();
+        queue.retain(|held| held.id != *operation);
+        self.count -= before - queue.len();
+        if queue.is_empty() {
             self.by_owner.remove(owner);
             self.turns.retain(|other| other != owner);
         }
@@ -87,8 +87,8 @@ impl Lines {
 
     /// Keeps only some of the operations, in their order.
     pub(super) fn retain(&mut self, keep: impl Fn(&CheckedOperation) -> bool) {
-        self.by_owner.values_mut().for_each(|line| line.retain(&keep));
-        self.by_owner.retain(|_, line| !line.is_empty());
+        self.by_owner.values_mut().for_each(|queue| queue.retain(&keep));
+        self.by_owner.retain(|_, queue| !queue.is_empty());
         self.turns.retain(|owner| self.by_owner.contains_key(owner));
         self.count = self.by_owner.values().map(VecDeque::len).sum();
     }
@@ -112,22 +112,22 @@ impl Lines {
         while gathered.len() < BATCH_OPERATION_COUNT_MAX
             && let Some(owner) = self.turns.pop_front()
         {
-            let line = self.by_owner.entry(owner).or_default();
+            let queue = self.by_owner.entry(owner).or_default();
             let share = taken.entry(owner).or_default();
             if *share == OWNER_BATCH_COUNT_MAX {
                 served.push(owner);
                 continue;
             }
-            let bytes = line.front().map_or(0, |next| next.bytes);
+            let bytes = queue.front().map_or(0, |next| next.bytes);
             if bytes > room {
                 self.turns.push_front(owner);
                 break;
             }
             room -= bytes;
             *share += 1;
-            gathered.extend(line.pop_front());
+            gathered.extend(queue.pop_front());
             self.count -= 1;
-            if line.is_empty() {
+            if queue.is_empty() {
                 self.by_owner.remove(&owner);
             } else {
                 self.turns.push_back(owner);
@@ -163,77 +163,77 @@ mod tests {
     #[test]
     fn an_owner_with_many_operations_delays_anothers_by_one() {
         let mut mesh = Mesh::new();
-        let mut lines = Lines::default();
-        operations(&mut mesh, &owner(1), 300).into_iter().for_each(|operation| lines.push(operation));
-        operations(&mut mesh, &owner(2), 2).into_iter().for_each(|operation| lines.push(operation));
-        let gathered = lines.gather(usize::MAX);
+        let mut queues = OwnerQueues::default();
+        operations(&mut mesh, &owner(1), 300).into_iter().for_each(|operation| queues.push(operation));
+        operations(&mut mesh, &owner(2), 2).into_iter().for_each(|operation| queues.push(operation));
+        let gathered = queues.gather(usize::MAX);
         let [one, two] = [owner(1).public(), owner(2).public()];
         assert_eq!(owners(&gathered)[..6], [one, two, one, two, one, one]);
         assert_eq!(gathered.len(), OWNER_BATCH_COUNT_MAX + 2);
-        assert_eq!(lines.gather(usize::MAX).len(), OWNER_BATCH_COUNT_MAX);
-        assert_eq!(lines.gather(usize::MAX).len(), 300 - 2 * OWNER_BATCH_COUNT_MAX);
-        assert!(lines.is_empty() && lines.by_owner.is_empty() && lines.turns.is_empty());
+        assert_eq!(queues.gather(usize::MAX).len(), OWNER_BATCH_COUNT_MAX);
+        assert_eq!(queues.gather(usize::MAX).len(), 300 - 2 * OWNER_BATCH_COUNT_MAX);
+        assert!(queues.is_empty() && queues.by_owner.is_empty() && queues.turns.is_empty());
     }
 
     #[test]
     fn what_is_put_back_comes_first_and_in_its_order() {
         let mut mesh = Mesh::new();
-        let mut lines = Lines::default();
+        let mut queues = OwnerQueues::default();
         let all = operations(&mut mesh, &owner(1), 5);
-        all.iter().cloned().for_each(|operation| lines.push(operation));
+        all.iter().cloned().for_each(|operation| queues.push(operation));
         let bytes = all[0].bytes;
-        let first = lines.gather(3 * bytes);
+        let first = queues.gather(3 * bytes);
         assert_eq!(first.len(), 3);
-        operations(&mut mesh, &owner(2), 1).into_iter().for_each(|operation| lines.push(operation));
-        lines.put_back(first);
+        operations(&mut mesh, &owner(2), 1).into_iter().for_each(|operation| queues.push(operation));
+        queues.put_back(first);
         let ids = |operations: &[CheckedOperation]| -> Vec<_> {
             let of_one = |held: &&CheckedOperation| held.operation.body.owner == owner(1).public();
             operations.iter().filter(of_one).map(|held| held.id).collect()
         };
-        let again = lines.gather(usize::MAX);
+        let again = queues.gather(usize::MAX);
         assert_eq!((again.len(), ids(&again)), (6, ids(&all)));
     }
 
     #[test]
     fn what_is_taken_out_leaves_the_rest_in_its_order() {
         let mut mesh = Mesh::new();
-        let mut lines = Lines::default();
+        let mut queues = OwnerQueues::default();
         let all = operations(&mut mesh, &owner(1), 3);
-        all.iter().cloned().for_each(|operation| lines.push(operation));
-        operations(&mut mesh, &owner(2), 1).into_iter().for_each(|operation| lines.push(operation));
+        all.iter().cloned().for_each(|operation| queues.push(operation));
+        operations(&mut mesh, &owner(2), 1).into_iter().for_each(|operation| queues.push(operation));
         let key = owner(1).public();
-        lines.remove(&key, &all[1].id);
-        lines.remove(&owner(3).public(), &all[0].id);
-        lines.retain(|held| held.id != all[1].id);
-        lines.remove(&key, &all[1].id);
-        assert_eq!(lines.count(), 3);
+        queues.remove(&key, &all[1].id);
+        queues.remove(&owner(3).public(), &all[0].id);
+        queues.retain(|held| held.id != all[1].id);
+        queues.remove(&key, &all[1].id);
+        assert_eq!(queues.count(), 3);
         let two = owner(2).public();
-        lines.remove(&two, &all[0].id);
-        let other = lines.by_owner[&two][0].id;
-        lines.remove(&two, &other);
-        assert_eq!((lines.count(), lines.turns.len()), (2, 1));
-        lines.retain(|held| held.id != all[0].id);
-        let left: Vec<_> = lines.gather(usize::MAX).iter().map(|held| held.id).collect();
+        queues.remove(&two, &all[0].id);
+        let other = queues.by_owner[&two][0].id;
+        queues.remove(&two, &other);
+        assert_eq!((queues.count(), queues.turns.len()), (2, 1));
+        queues.retain(|held| held.id != all[0].id);
+        let left: Vec<_> = queues.gather(usize::MAX).iter().map(|held| held.id).collect();
         assert_eq!(left, [all[2].id]);
-        assert!(lines.is_empty() && lines.by_owner.is_empty() && lines.turns.is_empty());
+        assert!(queues.is_empty() && queues.by_owner.is_empty() && queues.turns.is_empty());
     }
 
     #[test]
     fn lines_hold_at_their_limits_and_not_one_past_them() {
         let mut mesh = Mesh::new();
         let one = operations(&mut mesh, &owner(1), 1).remove(0);
-        let mut lines = Lines::default();
+        let mut queues = OwnerQueues::default();
         let key = owner(1).public();
         for _ in 0..OWNER_WAITING_COUNT_MAX {
-            assert_eq!(lines.check_room(&key), Ok(()));
-            lines.push(one.clone());
+            assert_eq!(queues.check_room(&key), Ok(()));
+            queues.push(one.clone());
         }
-        assert_eq!(lines.check_room(&key), Err(Full::Owner));
-        assert_eq!(lines.check_room(&owner(2).public()), Ok(()));
+        assert_eq!(queues.check_room(&key), Err(QueueFull::Owner));
+        assert_eq!(queues.check_room(&owner(2).public()), Ok(()));
         for seed in 2..=8 {
             let other = operations(&mut mesh, &owner(seed), 1).remove(0);
-            (0..OWNER_WAITING_COUNT_MAX).for_each(|_| lines.push(other.clone()));
+            (0..OWNER_WAITING_COUNT_MAX).for_each(|_| queues.push(other.clone()));
         }
-        assert_eq!(lines.check_room(&owner(9).public()), Err(Full::All));
+        assert_eq!(queues.check_room(&owner(9).public()), Err(QueueFull::All));
     }
 }

@@ -1,4 +1,4 @@
-//! What runs out, in numbers: certificates of the authority, reveals, key shares and their repairs, the revocation list, the
+//! Gauges of what runs out: certificates of the authority, reveals, key shares and their repairs, the revocation list, the
 //! account and the stake that this node pays from. Each can be seen coming; docs/operations.md has an alarm for each.
 
 use super::Node;
@@ -29,7 +29,7 @@ impl Node {
     }
 
     /// The gauges of what runs out, by service.
-    pub(super) fn ends(&self) -> BTreeMap<&'static str, Counters> {
+    pub(super) fn expiry_gauges(&self) -> BTreeMap<&'static str, Counters> {
         BTreeMap::from([
             ("hypermesh", self.keys_left()),
             ("trustchain", self.authority_left()),
@@ -50,8 +50,8 @@ impl Node {
     fn authority_left(&self) -> Counters {
         let mut gauges = Counters::new();
         let ends = [
-            ("root_not_after_milliseconds", self.root_ends()),
-            ("issuing_not_after_milliseconds", self.issuing_ends()),
+            ("root_not_after_milliseconds", self.root_not_after()),
+            ("issuing_not_after_milliseconds", self.issuing_not_after()),
         ];
         for (name, end) in ends {
             gauges.extend(end.map(|end| (name.into(), end.0)));

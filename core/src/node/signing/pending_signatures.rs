@@ -19,27 +19,27 @@ pub(super) const ATTEMPT_COUNT_MAX: usize = 4;
 
 /// Signatures under way.
 #[derive(Default)]
-pub(super) struct Sessions {
-    by_task: BTreeMap<Task, Session>,
+pub(super) struct PendingSignatures {
+    by_task: BTreeMap<Task, PendingSignature>,
     /// The tasks of attempts, by the name that shares bear.
     by_name: BTreeMap<Digest, Task>,
     /// What waits for commitments or for its turn, by purpose; what was asked for first comes first.
-    ready: BTreeMap<KeyPurpose, BTreeSet<(Place, Task)>>,
-    due: BTreeSet<(Mono, Place, Task)>,
+    ready: BTreeMap<KeyPurpose, BTreeSet<(TaskNumber, Task)>>,
+    due: BTreeSet<(Mono, TaskNumber, Task)>,
     /// How many were begun ever.
     begun: u64,
 }
 
-/// The how-many-eth task this is that was asked for.
-type Place = u64;
+/// Tasks are numbered in the order in which they were asked for.
+type TaskNumber = u64;
 
-/// A signature under way.
-pub(super) struct Session {
+/// One signature under way.
+pub(super) struct PendingSignature {
     /// Oldest first.
     attempts: Vec<Attempt>,
     /// Since when it is wanted.
     pub(super) since: Mono,
-    place: Place,
+    number: TaskNumber,
     /// Who sent a bad share for it.
     pub(super) caught: BTreeSet<PublicKey>,
     /// How often its signers were silent for too long.
@@ -50,7 +50,7 @@ pub(super) struct Session {
 /// Signers that were asked.
 pub(super) struct Attempt {
     pub(super) session: SigningSession,
-    pub(super) asked: Mono,
+    pub(super) begun: Mono,
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +59,7 @@ enum Next {
     Due(Mono),
 }
 
-impl Sessions {
+impl PendingSignatures {
     /// Whether a task is under way.
     pub(super) fn has(&self, task: &Task) -> bool {
         self.by_task.contains_key(task)
@@ -70,15 +70,15 @@ impl Sessions {
         if self.has(&task) {
             return;
         }
-        let place = self.begun;
-        self.begun = place.wrapping_add(1);
+        let number = self.begun;
+        self.begun = number.wrapping_add(1);
         let (attempts, caught, next) = (Vec::new(), BTreeSet::new(), Next::Ready);
-        let session = Session { attempts, since: now, place, caught, retries: 0, next };
+        let session = PendingSignature { attempts, since: now, number, caught, retries: 0, next };
         self.by_task.insert(task, session);
-        self.ready.entry(task.purpose()).or_default().insert((place, task));
+        self.ready.entry(task.purpose()).or_default().insert((number, task));
     }
 
-    pub(super) fn get(&self, task: &Task) -> Option<&Session> {
+    pub(super) fn get(&self, task: &Task) -> Option<&PendingSignature> {
         self.by_task.get(task)
     }
 
@@ -108,7 +108,7 @@ impl Sessions {
     }
 
     /// Signers were asked, and get until then.
-    pub(super) fn asked(&mut self, now: Mono, task: Task, session: SigningSession, due: Mono) {
+    pub(super) fn note_attempt(&mut self, now: Mono, task: Task, session: SigningSession, due: Mono) {
         self.postpone(task, due);
         let Some(held) = self.by_task.get_mut(&task) else { return };
         if held.attempts.len() >= ATTEMPT_COUNT_MAX {
@@ -116,7 +116,7 @@ impl Sessions {
             self.by_name.remove(&oldest.session.session());
         }
         self.by_name.insert(session.session(), task);
-        held.attempts.push(Attempt { session, asked: now });
+        held.attempts.push(Attempt { session, begun: now });
     }
 
     /// Nothing is to be done for a task until then.
@@ -167,7 +167,7 @@ impl Sessions {
     /// Takes a task out.
     pub(super) fn end(&mut self, task: &Task) {
         let Some(session) = self.by_task.remove(task) else { return };
-        self.unlist(*task, session.place, session.next);
+        self.unlist(*task, session.number, session.next);
         for attempt in &session.attempts {
             self.by_name.remove(&attempt.session.session());
         }
@@ -178,7 +178,7 @@ impl Sessions {
     pub(super) fn desert(&mut self, task: &Task, until: Mono) {
         match self.by_task.get(task) {
             Some(held) if held.attempts.is_empty() => self.end(task),
-            Some(Session { next: Next::Due(due), .. }) if *due <= until => {}
+            Some(PendingSignature { next: Next::Due(due), .. }) if *due <= until => {}
             Some(_) => self.postpone(*task, until),
             None => {}
         }
@@ -197,18 +197,18 @@ impl Sessions {
 
     fn set_next(&mut self, task: Task, next: Next) {
         let Some(held) = self.by_task.get_mut(&task) else { return };
-        let (place, before) = (held.place, core::mem::replace(&mut held.next, next));
-        self.unlist(task, place, before);
+        let (number, before) = (held.number, core::mem::replace(&mut held.next, next));
+        self.unlist(task, number, before);
         match next {
-            Next::Ready => self.ready.entry(task.purpose()).or_default().insert((place, task)),
-            Next::Due(due) => self.due.insert((due, place, task)),
+            Next::Ready => self.ready.entry(task.purpose()).or_default().insert((number, task)),
+            Next::Due(due) => self.due.insert((due, number, task)),
         };
     }
 
-    fn unlist(&mut self, task: Task, place: Place, next: Next) {
+    fn unlist(&mut self, task: Task, number: TaskNumber, next: Next) {
         match next {
-            Next::Ready => self.ready.entry(task.purpose()).or_default().remove(&(place, task)),
-            Next::Due(due) => self.due.remove(&(due, place, task)),
+            Next::Ready => self.ready.entry(task.purpose()).or_default().remove(&(number, task)),
+            Next::Due(due) => self.due.remove(&(due, number, task)),
         };
     }
 
@@ -228,67 +228,67 @@ mod tests {
     use super::*;
     use crate::trustchain::ca::SerialNumber;
 
-    fn listed(sessions: &Sessions) -> (usize, usize) {
-        (sessions.ready_count(KeyPurpose::Log), sessions.due.len())
+    fn listed(pending: &PendingSignatures) -> (usize, usize) {
+        (pending.ready_count(KeyPurpose::Log), pending.due.len())
     }
 
     #[test]
     fn a_task_is_ready_or_due_and_never_both() {
-        let mut sessions = Sessions::default();
+        let mut pending = PendingSignatures::default();
         let [one, two] = [Task::Checkpoint(1), Task::Checkpoint(2)];
-        sessions.begin(Mono(5), two);
-        sessions.begin(Mono(9), one);
-        sessions.begin(Mono(7), two);
-        assert_eq!(listed(&sessions), (2, 0));
-        assert_eq!(sessions.next_ready(KeyPurpose::Log), Some(two), "it has waited longer");
-        sessions.postpone(two, Mono(20));
-        sessions.postpone(two, Mono(30));
-        assert_eq!((listed(&sessions), sessions.next_due()), ((1, 1), Some(Mono(30))));
-        assert_eq!(sessions.overdue(Mono(29), 9), []);
-        assert_eq!(sessions.overdue(Mono(30), 9), [two]);
-        assert_eq!((listed(&sessions), sessions.get(&two).map(|held| held.retries)), ((2, 0), Some(1)));
-        sessions.end(&two);
-        assert_eq!(listed(&sessions), (1, 0));
-        sessions.end(&one);
-        assert_eq!((listed(&sessions), sessions.by_task.len()), ((0, 0), 0));
+        pending.begin(Mono(5), two);
+        pending.begin(Mono(9), one);
+        pending.begin(Mono(7), two);
+        assert_eq!(listed(&pending), (2, 0));
+        assert_eq!(pending.next_ready(KeyPurpose::Log), Some(two), "it has waited longer");
+        pending.postpone(two, Mono(20));
+        pending.postpone(two, Mono(30));
+        assert_eq!((listed(&pending), pending.next_due()), ((1, 1), Some(Mono(30))));
+        assert_eq!(pending.overdue(Mono(29), 9), []);
+        assert_eq!(pending.overdue(Mono(30), 9), [two]);
+        assert_eq!((listed(&pending), pending.get(&two).map(|held| held.retries)), ((2, 0), Some(1)));
+        pending.end(&two);
+        assert_eq!(listed(&pending), (1, 0));
+        pending.end(&one);
+        assert_eq!((listed(&pending), pending.by_task.len()), ((0, 0), 0));
     }
 
     #[test]
     fn a_task_that_nobody_wants_ends_at_once_if_no_signer_was_asked() {
-        let mut sessions = Sessions::default();
-        sessions.begin(Mono(5), Task::Checkpoint(1));
-        sessions.desert(&Task::Checkpoint(1), Mono(9));
-        assert!(!sessions.has(&Task::Checkpoint(1)));
+        let mut pending = PendingSignatures::default();
+        pending.begin(Mono(5), Task::Checkpoint(1));
+        pending.desert(&Task::Checkpoint(1), Mono(9));
+        assert!(!pending.has(&Task::Checkpoint(1)));
     }
 
     #[test]
     fn a_signed_list_ends_the_sessions_of_those_before_it_and_no_other() {
-        let mut sessions = Sessions::default();
+        let mut pending = PendingSignatures::default();
         let list = Task::RevocationList;
         for task in [list(3), list(4), list(6), Task::RootRevocationList(1), Task::Issuing(1)] {
-            sessions.begin(Mono(5), task);
+            pending.begin(Mono(5), task);
         }
-        sessions.end_replaced_by(list(5));
-        let left: Vec<Task> = sessions.tasks().copied().collect();
+        pending.end_replaced_by(list(5));
+        let left: Vec<Task> = pending.tasks().copied().collect();
         assert_eq!(left, [Task::Issuing(1), list(6), Task::RootRevocationList(1)]);
-        sessions.end_replaced_by(Task::RootRevocationList(2));
-        assert!(!sessions.has(&Task::RootRevocationList(1)) && sessions.has(&list(6)));
+        pending.end_replaced_by(Task::RootRevocationList(2));
+        assert!(!pending.has(&Task::RootRevocationList(1)) && pending.has(&list(6)));
     }
 
     #[test]
     fn tasks_have_their_turn_as_they_were_asked_for_whatever_their_serial_numbers() {
         let leaf = |byte| Task::Leaf(SerialNumber::from_operation(&Digest([byte; 32])));
         let turns = |tasks: &[Task]| {
-            let mut sessions = Sessions::default();
-            tasks.iter().for_each(|task| sessions.begin(Mono(5), *task));
+            let mut pending = PendingSignatures::default();
+            tasks.iter().for_each(|task| pending.begin(Mono(5), *task));
             // All are late at the same moment, and have their turn again.
             for (due, first) in [(Mono(7), 0), (Mono(9), 2)] {
-                tasks[first..].iter().rev().for_each(|task| sessions.postpone(*task, due));
+                tasks[first..].iter().rev().for_each(|task| pending.postpone(*task, due));
             }
-            assert_eq!(sessions.overdue(Mono(9), tasks.len()), [&tasks[..2], &tasks[2..]].concat());
+            assert_eq!(pending.overdue(Mono(9), tasks.len()), [&tasks[..2], &tasks[2..]].concat());
             let turn = |_: &Task| {
-                let task = sessions.next_ready(KeyPurpose::Issuing).unwrap();
-                sessions.end(&task);
+                let task = pending.next_ready(KeyPurpose::Issuing).unwrap();
+                pending.end(&task);
                 task
             };
             tasks.iter().map(turn).collect::<Vec<_>>()
@@ -302,12 +302,12 @@ mod tests {
 
     #[test]
     fn what_is_overdue_is_taken_up_so_many_at_a_time() {
-        let mut sessions = Sessions::default();
+        let mut pending = PendingSignatures::default();
         for size in 0..5 {
-            sessions.begin(Mono(0), Task::Checkpoint(size));
-            sessions.postpone(Task::Checkpoint(size), Mono(size));
+            pending.begin(Mono(0), Task::Checkpoint(size));
+            pending.postpone(Task::Checkpoint(size), Mono(size));
         }
-        assert_eq!(sessions.overdue(Mono(9), 3), [0, 1, 2].map(Task::Checkpoint));
-        assert_eq!((listed(&sessions), sessions.next_due()), ((3, 2), Some(Mono(3))));
+        assert_eq!(pending.overdue(Mono(9), 3), [0, 1, 2].map(Task::Checkpoint));
+        assert_eq!((listed(&pending), pending.next_due()), ((3, 2), Some(Mono(3))));
     }
 }

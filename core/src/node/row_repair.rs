@@ -1,4 +1,4 @@
-//! Rows that the store gives back damaged: said, never answered with, and written anew where others have them.
+//! Row repair: corrupted rows of the store are reported, never served, and replaced from memory or from a peer.
 //!
 //! A block, its certificate or a log entry comes from a peer, and is taken only if it is the very one: a quorum
 //! certified the block; the log's tree, which is in memory, holds the entry's hash. A row of the state is written again
@@ -6,7 +6,7 @@
 
 use super::addresses::KEY_PREFIX;
 use super::checked::check;
-use super::message::{Entry, Fetch, Message, SyncedBlock};
+use super::message::{Fetch, IndexedLogEntry, Message, SyncedBlock};
 use super::open::MOVEMENTS_KEY;
 use super::timers::Timer;
 use super::{Event, Node};
@@ -17,36 +17,36 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 /// The most rows that are being repaired at a time. More are found when they are read again.
-const REPAIR_COUNT_MAX: usize = 256;
+const ROW_REPAIR_COUNT_MAX: usize = 256;
 /// A peer that has not sent a row after this long is given up for another.
-const REPAIR_AGAIN_AFTER: Duration = Duration::from_millis(1000);
+const ROW_REPAIR_RETRY_AFTER: Duration = Duration::from_millis(1000);
 
 /// What is being repaired.
 #[derive(Default)]
-pub(super) struct Repair {
+pub(super) struct RowRepair {
     blocks: BTreeSet<Height>,
     entries: BTreeSet<LeafIndex>,
     turn: usize,
 }
 
-impl Repair {
+impl RowRepair {
     pub(super) fn size(&self) -> Size {
         let held = self.blocks.len() + self.entries.len();
-        Size::limited("rows that are being repaired", held, REPAIR_COUNT_MAX)
+        Size::limited("rows that are being repaired", held, ROW_REPAIR_COUNT_MAX)
     }
 }
 
 impl Node {
-    /// Sees to the rows that were found damaged in this step.
-    pub(super) fn see_to_damage(&mut self) {
+    /// Repairs the rows that were found corrupted in this step.
+    pub(super) fn repair_corrupted_rows(&mut self) {
         for (table, key) in self.store.take_damage() {
-            self.see_to_row(table, &key);
+            self.repair_row(table, &key);
         }
     }
 
-    fn see_to_row(&mut self, table: Table, key: &[u8]) {
+    fn repair_row(&mut self, table: Table, key: &[u8]) {
         let number = <[u8; 8]>::try_from(key).ok().map(u64::from_be_bytes);
-        let room = self.repair.blocks.len() + self.repair.entries.len() < REPAIR_COUNT_MAX;
+        let room = self.row_repair.blocks.len() + self.row_repair.entries.len() < ROW_REPAIR_COUNT_MAX;
         let fresh = match (table, number) {
             (Table::Blocks | Table::Commits, Some(height))
                 if !(1..=self.state.height().0).contains(&height) =>
@@ -63,11 +63,11 @@ impl Node {
                 return self.rewrite_row(table, key, self.address_row(key));
             }
             (Table::Blocks | Table::Commits, Some(height)) if room => {
-                self.repair.blocks.insert(Height(height))
+                self.row_repair.blocks.insert(Height(height))
             }
-            (Table::LogEntries, Some(index)) if room => self.repair.entries.insert(LeafIndex(index)),
+            (Table::LogEntries, Some(index)) if room => self.row_repair.entries.insert(LeafIndex(index)),
             (Table::Blocks | Table::Commits | Table::LogEntries, _) => return,
-            (Table::Movements, _) => return self.note_damaged_movements(number.unwrap_or_default()),
+            (Table::Movements, _) => return self.note_corrupted_movements(number.unwrap_or_default()),
             _ => {
                 let reason = alloc::format!(
                     "table {} holds a damaged row, which nobody else has: see the operations guide",
@@ -81,7 +81,7 @@ impl Node {
             let reason =
                 alloc::format!("row {number} of table {table} is damaged: it is fetched from a peer");
             self.outbox.event(Event::StoreFault { reason });
-            self.ask_repairs();
+            self.request_row_repairs();
         }
     }
 
@@ -103,7 +103,7 @@ impl Node {
     }
 
     /// The movements of the ledger follow from the blocks, so the next start makes them anew.
-    fn note_damaged_movements(&mut self, height: u64) {
+    fn note_corrupted_movements(&mut self, height: u64) {
         let reason = alloc::format!(
             "the movements of block {height} are damaged: they are made anew from the blocks when this node starts again"
         );
@@ -113,30 +113,35 @@ impl Node {
         self.outbox.event(Event::StoreFault { reason });
     }
 
-    pub(super) fn ask_repairs(&mut self) {
-        if self.repair.blocks.is_empty() && self.repair.entries.is_empty() {
+    pub(super) fn request_row_repairs(&mut self) {
+        if self.row_repair.blocks.is_empty() && self.row_repair.entries.is_empty() {
             return;
         }
-        self.timers.start(Timer::Repair, self.now.mono.after(REPAIR_AGAIN_AFTER));
+        self.timers.start(Timer::RowRepair, self.now.mono.after(ROW_REPAIR_RETRY_AFTER));
         let peers: Vec<PublicKey> = self.connected.iter().copied().collect();
-        let Some(turn) = self.repair.turn.checked_rem(peers.len()) else { return };
+        let Some(turn) = self.row_repair.turn.checked_rem(peers.len()) else { return };
         let Some(peer) = peers.get(turn).copied() else { return };
         let blocks =
-            self.repair.blocks.iter().map(|height| Message::Fetch(Fetch { first: *height, count: 1 }));
-        let entries = self.repair.entries.iter().map(|index| Message::FetchEntry(*index));
+            self.row_repair.blocks.iter().map(|height| Message::Fetch(Fetch { first: *height, count: 1 }));
+        let entries = self.row_repair.entries.iter().map(|index| Message::FetchEntry(*index));
         for message in blocks.chain(entries).collect::<Vec<_>>() {
             self.send(peer, &message);
         }
     }
 
-    pub(super) fn on_repair_timeout(&mut self) {
-        self.repair.turn = self.repair.turn.wrapping_add(1);
-        self.ask_repairs();
+    pub(super) fn on_row_repair_timeout(&mut self) {
+        self.row_repair.turn = self.row_repair.turn.wrapping_add(1);
+        self.request_row_repairs();
     }
 
     /// Takes a block that stands in for a damaged one, if that is what it is.
-    pub(super) fn take_repair(&mut self, from: PublicKey, first: Height, blocks: &[SyncedBlock]) -> bool {
-        let ([block], true) = (blocks, self.repair.blocks.contains(&first)) else { return false };
+    pub(super) fn take_repaired_block(
+        &mut self,
+        from: PublicKey,
+        first: Height,
+        blocks: &[SyncedBlock],
+    ) -> bool {
+        let ([block], true) = (blocks, self.row_repair.blocks.contains(&first)) else { return false };
         let genesis = self.state.genesis_hash();
         match check(&genesis, self.state.validators(), first, block.clone()) {
             Ok(checked) => {
@@ -144,7 +149,7 @@ impl Node {
                 let key = first.0.to_be_bytes();
                 writes.put(Table::Blocks, key, checked.value.to_vec());
                 writes.put(Table::Commits, key, encode(&(&checked.block.header, &checked.certificate)));
-                self.repair.blocks.remove(&first);
+                self.row_repair.blocks.remove(&first);
                 reached!(self.marks, "a damaged row is fetched from a peer");
                 self.rewrite(writes, alloc::format!("block {first} and its certificate"));
             }
@@ -153,9 +158,9 @@ impl Node {
         true
     }
 
-    pub(super) fn on_entry(&mut self, from: PublicKey, entry: Entry) {
-        let Entry { index, entry } = entry;
-        if !self.repair.entries.contains(&index) {
+    pub(super) fn on_entry(&mut self, from: PublicKey, entry: IndexedLogEntry) {
+        let IndexedLogEntry { index, entry } = entry;
+        if !self.row_repair.entries.contains(&index) {
             return;
         }
         if self.state.log().leaf_hash(index) != Some(ct::leaf_hash(&entry)) {
@@ -165,7 +170,7 @@ impl Node {
         }
         let mut writes = WriteBatch::default();
         writes.put(Table::LogEntries, index.0.to_be_bytes(), entry);
-        self.repair.entries.remove(&index);
+        self.row_repair.entries.remove(&index);
         reached!(self.marks, "a damaged row is fetched from a peer");
         self.rewrite(writes, alloc::format!("entry {index} of the log"));
     }

@@ -38,7 +38,7 @@ const FOREIGN_REQUEST_COUNT_MAX: usize = 16;
 
 /// Why no further batch is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Crowded {
+enum BatchLimitReached {
     /// The member has as many as one may.
     #[error("{FOREIGN_PER_MEMBER_COUNT_MAX} batches of this member are waiting here: wait for their results")]
     Member,
@@ -51,10 +51,10 @@ enum Crowded {
 }
 
 impl ForeignBatches {
-    fn push(&mut self, id: Digest, batch: ForeignBatch) -> Result<(), Crowded> {
+    fn push(&mut self, id: Digest, batch: ForeignBatch) -> Result<(), BatchLimitReached> {
         if let Some(held) = self.by_id.get_mut(&id) {
             if held.requests.len() + batch.requests.len() > FOREIGN_REQUEST_COUNT_MAX {
-                return Err(Crowded::Batch);
+                return Err(BatchLimitReached::Batch);
             }
             self.by_request.extend(batch.requests.iter().map(|request| (*request, id)));
             held.requests.extend(batch.requests);
@@ -62,10 +62,10 @@ impl ForeignBatches {
         }
         let of_member = self.by_id.values().filter(|held| held.member == batch.member);
         if of_member.count() >= FOREIGN_PER_MEMBER_COUNT_MAX {
-            return Err(Crowded::Member);
+            return Err(BatchLimitReached::Member);
         }
         if self.by_id.len() >= FOREIGN_BATCH_COUNT_MAX {
-            return Err(Crowded::All);
+            return Err(BatchLimitReached::All);
         }
         self.by_request.extend(batch.requests.iter().map(|request| (*request, id)));
         self.by_id.insert(id, batch);
@@ -157,8 +157,8 @@ impl Node {
             proof_hash,
             operations: checked.operations.iter().map(|operation| operation.id).collect(),
         };
-        if let Err(crowded) = self.submission.foreign.push(checked.id, foreign) {
-            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, crowded)));
+        if let Err(limit) = self.submission.foreign.push(checked.id, foreign) {
+            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, limit)));
         }
         // Whoever asks again and again for one batch has it sent to the others once.
         if self.pool.checked(&checked.batch).is_none() {
@@ -248,10 +248,10 @@ mod tests {
         for number in 0..FOREIGN_PER_MEMBER_COUNT_MAX {
             assert_eq!(held.push(id(number), batch(1, number as u64)), Ok(()));
         }
-        assert_eq!(held.push(id(100), batch(1, 100)), Err(Crowded::Member));
+        assert_eq!(held.push(id(100), batch(1, 100)), Err(BatchLimitReached::Member));
         assert_eq!(held.push(id(101), batch(2, 101)), Ok(()));
         held.abandon(RequestId(100));
-        assert_eq!(held.push(id(100), batch(1, 100)), Err(Crowded::Member), "that one was refused");
+        assert_eq!(held.push(id(100), batch(1, 100)), Err(BatchLimitReached::Member), "that one was refused");
         held.abandon(RequestId(3));
         assert_eq!(held.push(id(100), batch(1, 100)), Ok(()), "a request that left gives its place up");
     }
@@ -263,7 +263,7 @@ mod tests {
         for request in 0..most {
             assert_eq!(held.push(id(1), batch(1, request)), Ok(()));
         }
-        assert_eq!(held.push(id(1), batch(1, most)), Err(Crowded::Batch));
+        assert_eq!(held.push(id(1), batch(1, most)), Err(BatchLimitReached::Batch));
         assert_eq!(held.dismiss().count(), FOREIGN_REQUEST_COUNT_MAX);
     }
 
@@ -292,7 +292,7 @@ mod tests {
             assert_eq!(held.push(id(number), one), Ok(()));
         }
         let next = FOREIGN_BATCH_COUNT_MAX as u64;
-        assert_eq!(held.push(id(FOREIGN_BATCH_COUNT_MAX), batch(250, next)), Err(Crowded::All));
+        assert_eq!(held.push(id(FOREIGN_BATCH_COUNT_MAX), batch(250, next)), Err(BatchLimitReached::All));
         assert_eq!(held.dismiss().count(), FOREIGN_BATCH_COUNT_MAX);
         assert_eq!(held.push(id(0), batch(250, 0)), Ok(()));
     }
