@@ -51,7 +51,7 @@ impl Changes {
 
     /// In words, for the log.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut now = Vec::new();
         match (self.dns, self.config.dns) {
             (false, _) => {}
@@ -89,32 +89,35 @@ mod tests {
     const OLD: &str = "name = \"node-1\"\nnetwork = \"devnet\"\nprofile = \"devnet\"\nlisten = \"[::1]:7401\"\n\
         dns = \"[::1]:7501\"\ngenesis = \"../genesis.json\"\n";
 
-    fn told(replaced: &str, by: &str) -> (bool, String) {
+    fn reloaded(replaced: &str, by: &str) -> (bool, String) {
         let old = NodeConfigFile::parse(OLD).unwrap();
         let changes = Changes::between(&old, NodeConfigFile::parse(&OLD.replace(replaced, by)).unwrap());
         let NodeConfigFile { dns, dns_limits, address, peers, .. } = old.clone();
         let but_for = NodeConfigFile { dns, dns_limits, address, peers, ..changes.config.clone() };
         assert_eq!(but_for, old, "only DNS and addresses change");
-        (changes.dns, changes.told())
+        (changes.dns, changes.summary())
     }
 
     #[test]
     fn dns_changes_at_once_and_everything_else_is_named() {
-        assert_eq!(told("", ""), (false, "nothing changes now".to_owned()));
-        assert_eq!(told("7501", "7601"), (true, "plain DNS is answered at [::1]:7601".to_owned()));
+        assert_eq!(reloaded("", ""), (false, "nothing changes now".to_owned()));
+        assert_eq!(reloaded("7501", "7601"), (true, "plain DNS is answered at [::1]:7601".to_owned()));
         let limits = "genesis.json\"\n[dns_limits]\nslip = 3";
         let expected = (false, "the limits of plain DNS are those of [dns_limits] now".to_owned());
-        assert_eq!(told("genesis.json\"", limits), expected);
-        assert_eq!(told("dns = \"[::1]:7501\"\n", ""), (true, "plain DNS is answered no more".to_owned()));
+        assert_eq!(reloaded("genesis.json\"", limits), expected);
+        assert_eq!(
+            reloaded("dns = \"[::1]:7501\"\n", ""),
+            (true, "plain DNS is answered no more".to_owned())
+        );
         let peers = "peers = { node-3 = \"[2001:db8::3]:7400\" }\nname =";
         let one = "the address of 1 validator is now taken from [peers]";
-        assert_eq!(told("name =", peers), (false, one.to_owned()));
+        assert_eq!(reloaded("name =", peers), (false, one.to_owned()));
         let peers = "peers = { node-3 = \"[2001:db8::3]:7400\", node-4 = \"[2001:db8::4]:7400\" }\nname =";
         let two = "the addresses of 2 validators are now taken from [peers]";
-        assert_eq!(told("name =", peers), (false, two.to_owned()));
+        assert_eq!(reloaded("name =", peers), (false, two.to_owned()));
         let address = "address = \"[2001:db8::1]:7400\"\nname =";
         assert_eq!(
-            told("name =", address),
+            reloaded("name =", address),
             (false, "this node is announced at [2001:db8::1]:7400".to_owned())
         );
         for (replaced, by, key) in [
@@ -126,7 +129,7 @@ mod tests {
             ("name =", "metrics_file = \"node.prom\"\nname =", "metrics_file"),
             ("name =", "roles = [\"caesar\"]\nname =", "roles"),
         ] {
-            let (dns, text) = told(replaced, by);
+            let (dns, text) = reloaded(replaced, by);
             assert!(!dns && text.contains(&format!("{key} cannot change while the node runs")), "{text}");
         }
     }

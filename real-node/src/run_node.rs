@@ -194,8 +194,8 @@ impl RunningNode {
         let driver = Driver::start(driver).map_err(|error| failure(unbound(&error)))?;
         let peers = PeerLookups::start(loaded.hints, &driver);
         session_file::take_up(&folder.sessions(), driver.endpoint());
-        let told = Arc::clone(&vitals);
-        driver.extend_meters(Arc::new(move |service| told.counters(service)));
+        let meters = Arc::clone(&vitals);
+        driver.extend_meters(Arc::new(move |service| meters.counters(service)));
         if let Some(listener) = &dns {
             vitals.watch_dns(listener.counters());
         }
@@ -213,7 +213,7 @@ impl RunningNode {
         let scrub = Scrub::start(reader, driver.damage_reports(), vitals.scrub(), folder.scrub());
         vitals.set_start(Start { took: begun.elapsed(), crashed });
         drop(starting);
-        let reports = Reports::start(driver.pulse(), driver.views(), Arc::clone(&clock));
+        let reports = Reports::start(driver.liveness(), driver.views(), Arc::clone(&clock));
         Ok(Self {
             driver,
             peers,
@@ -260,7 +260,7 @@ impl RunningNode {
         {
             return tracing::error!(%error, "configuration not reloaded: the old one stays");
         }
-        tracing::info!(changes = changes.told(), "configuration reloaded");
+        tracing::info!(changes = changes.summary(), "configuration reloaded");
         if changes.dns_limits
             && let Some(dns) = &self.dns
         {

@@ -11,7 +11,7 @@
 //! Without a service manager (`NOTIFY_SOCKET` is not set) nothing is told.
 
 use hypermesh_core::api::{NodeStatus, View};
-use hypermesh_driver::Pulse;
+use hypermesh_driver::Liveness;
 use sd_notify::NotifyState;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -90,10 +90,10 @@ impl Reports {
     /// Says that the node has started, and from then on how it is and that it is alive. Must be called from
     /// within a tokio runtime.
     #[must_use]
-    pub fn start(pulse: Pulse, views: watch::Receiver<Arc<View>>, clock: Arc<dyn Clock>) -> Self {
+    pub fn start(liveness: Liveness, views: watch::Receiver<Arc<View>>, clock: Arc<dyn Clock>) -> Self {
         let status = summary(&views.borrow().status_at(clock.now().wall));
         tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
-        Self { task: tokio::spawn(report(pulse, views, clock, sd_notify::watchdog_enabled())) }
+        Self { task: tokio::spawn(report(liveness, views, clock, sd_notify::watchdog_enabled())) }
     }
 
     /// Says that the node stops.
@@ -117,7 +117,7 @@ pub fn reloaded() {
 }
 
 async fn report(
-    pulse: Pulse,
+    liveness: Liveness,
     views: watch::Receiver<Arc<View>>,
     clock: Arc<dyn Clock>,
     watchdog: Option<Duration>,
@@ -126,7 +126,7 @@ async fn report(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if !pulse.beat().await {
+        if !liveness.probe().await {
             return;
         }
         let status = summary(&views.borrow().status_at(clock.now().wall));

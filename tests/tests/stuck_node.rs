@@ -16,7 +16,7 @@ const TURN_TIMEOUT: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_stuck_node_has_no_pulse_and_one_that_turns_again_has() {
+async fn a_stuck_node_is_not_live_and_one_that_runs_again_is() {
     let shut = Arc::new(AtomicBool::new(false));
     let gate = shut.clone();
     // Whoever observes runs within the node's task: while the gate is shut, that one node stands still. The other three
@@ -30,15 +30,15 @@ async fn a_stuck_node_has_no_pulse_and_one_that_turns_again_has() {
         })
     };
     let mut mesh = LocalMesh::start_observed(observer).await;
-    let pulse = mesh.node(0).pulse();
-    assert!(timeout(PATIENCE, pulse.beat()).await.unwrap());
+    let liveness = mesh.node(0).liveness();
+    assert!(timeout(PATIENCE, liveness.probe()).await.unwrap());
 
     shut.store(true, Relaxed);
-    let stuck = async { while timeout(TURN_TIMEOUT, pulse.beat()).await.is_ok() {} };
+    let stuck = async { while timeout(TURN_TIMEOUT, liveness.probe()).await.is_ok() {} };
     timeout(PATIENCE, stuck).await.expect("the next block finds the gate shut");
     shut.store(false, Relaxed);
-    assert!(timeout(PATIENCE, pulse.beat()).await.unwrap(), "it turns again");
+    assert!(timeout(PATIENCE, liveness.probe()).await.unwrap(), "it turns again");
 
     mesh.stop().await;
-    assert!(!timeout(PATIENCE, pulse.beat()).await.unwrap(), "it has ended");
+    assert!(!timeout(PATIENCE, liveness.probe()).await.unwrap(), "it has ended");
 }

@@ -19,7 +19,7 @@ pub(crate) enum Close {
     /// Nothing was asked for a long time.
     Silent = 5,
     /// The peer has become a validator or has ceased to be one.
-    StandingChanged = 6,
+    RoleChanged = 6,
     /// Another process with the same key has a link here, and it still answers.
     Twin = 7,
 }
@@ -38,7 +38,7 @@ pub(crate) enum Abandon {
 
 impl Close {
     /// Whether a connection was closed by its other end for this reason.
-    pub(crate) fn was_said(self, connection: &quinn::Connection) -> bool {
+    pub(crate) fn was_received(self, connection: &quinn::Connection) -> bool {
         let code = VarInt::from(self as u8);
         matches!(connection.close_reason(), Some(ConnectionError::ApplicationClosed(close)) if close.error_code == code)
     }

@@ -81,12 +81,12 @@ pub use frame::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 pub use frame::{content_again, take_frames};
 pub use identity::{Identity, NotEd25519};
 pub use link::{
-    ADDRESS_COUNT_MAX, LinkConfig, LinkError, LinkMetrics, Links, OnStatus, PeerStatus, QueueLimits,
-    Whereabouts,
+    ADDRESS_COUNT_MAX, LinkConfig, LinkError, LinkMetrics, LinkStatus, Links, OnStatus, PeerLocator,
+    QueueLimits,
 };
 pub use server::{
-    BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, CallStream, Class, Handler, MethodShape, MethodTraits,
-    MetricsReader, Server, ServerLimits, ServerMetrics, Standing, Turn,
+    BoxFuture, CLIENT_MESSAGE_BYTES_MAX, Call, CallSlot, CallStream, Handler, LinkClass, MethodShape,
+    MethodTraits, MetricsReader, PeerRole, Server, ServerLimits, ServerMetrics,
 };
 pub use sessions::{SEALED_SESSIONS_BYTES_MAX, UnsealFault};
 pub use status::{Advice, STATUS_DETAIL_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, Status, StatusCode};

@@ -23,20 +23,20 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 /// Sessions by their tickets.
-pub(crate) struct Sessions {
+pub(crate) struct TlsSessions {
     clock: Arc<dyn Clock>,
-    kept: Mutex<Kept>,
+    cache: Mutex<SessionCache>,
 }
 
 #[derive(Default)]
-struct Kept {
-    sessions: BTreeMap<Vec<u8>, Session>,
+struct SessionCache {
+    sessions: BTreeMap<Vec<u8>, TlsSession>,
     /// The tickets in the order in which they were made.
     order: BTreeMap<u64, Vec<u8>>,
     next: u64,
 }
 
-struct Session {
+struct TlsSession {
     number: u64,
     made: UnixMillis,
     value: Vec<u8>,
@@ -44,7 +44,7 @@ struct Session {
 
 /// A session as it outlives a restart.
 #[derive(BorshSerialize, BorshDeserialize)]
-struct Row {
+struct StoredSession {
     ticket: Vec<u8>,
     made: UnixMillis,
     value: Vec<u8>,
@@ -55,17 +55,17 @@ struct Row {
 #[error("the sessions were not sealed by this node, or were changed: callers set their connections up anew")]
 pub struct UnsealFault;
 
-impl Sessions {
+impl TlsSessions {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, kept: Mutex::default() }
+        Self { clock, cache: Mutex::default() }
     }
 
     /// All sessions, sealed for this node's next life.
     pub(crate) fn seal(&self, env: &Env) -> Vec<u8> {
-        let kept = lock(&self.kept);
-        let rows = kept.order.values().filter_map(|ticket| {
-            let session = kept.sessions.get(ticket)?;
-            Some(Row { ticket: ticket.clone(), made: session.made, value: session.value.clone() })
+        let cache = lock(&self.cache);
+        let rows = cache.order.values().filter_map(|ticket| {
+            let session = cache.sessions.get(ticket)?;
+            Some(StoredSession { ticket: ticket.clone(), made: session.made, value: session.value.clone() })
         });
         let mut bytes = encode(&rows.collect::<Vec<_>>());
         let nonce: [u8; NONCE_LEN] = env.random();
@@ -84,8 +84,8 @@ impl Sessions {
         let mut bytes = bytes.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let opened = key(env).open_in_place(nonce, Aad::empty(), &mut bytes).map_err(|_| UnsealFault)?;
-        let rows: Vec<Row> = decode(opened, SEALED_SESSIONS_BYTES_MAX).map_err(|_| UnsealFault)?;
-        for Row { ticket, made, value } in rows {
+        let rows: Vec<StoredSession> = decode(opened, SEALED_SESSIONS_BYTES_MAX).map_err(|_| UnsealFault)?;
+        for StoredSession { ticket, made, value } in rows {
             self.insert(ticket, made, value);
         }
         Ok(())
@@ -95,43 +95,44 @@ impl Sessions {
         if ticket.len() > TICKET_BYTES_MAX || value.len() > SESSION_BYTES_MAX {
             return false;
         }
-        let mut kept = lock(&self.kept);
-        let number = kept.next;
-        kept.next += 1;
-        if let Some(replaced) = kept.sessions.insert(ticket.clone(), Session { number, made, value }) {
-            kept.order.remove(&replaced.number);
+        let mut cache = lock(&self.cache);
+        let number = cache.next;
+        cache.next += 1;
+        if let Some(replaced) = cache.sessions.insert(ticket.clone(), TlsSession { number, made, value }) {
+            cache.order.remove(&replaced.number);
         }
-        kept.order.insert(number, ticket);
-        while kept.sessions.len() > SESSIONS_MAX
-            && let Some((_, oldest)) = kept.order.pop_first()
+        cache.order.insert(number, ticket);
+        while cache.sessions.len() > SESSIONS_MAX
+            && let Some((_, oldest)) = cache.order.pop_first()
         {
-            kept.sessions.remove(&oldest);
+            cache.sessions.remove(&oldest);
         }
         true
     }
 
-    fn is_alive(&self, session: &Session) -> bool {
+    fn is_alive(&self, session: &TlsSession) -> bool {
         self.clock.now().wall.since(session.made) <= SESSION_MS_LIFETIME
     }
 }
 
-impl StoresServerSessions for Sessions {
+impl StoresServerSessions for TlsSessions {
     fn put(&self, ticket: Vec<u8>, value: Vec<u8>) -> bool {
         self.insert(ticket, self.clock.now().wall, value)
     }
 
     fn get(&self, ticket: &[u8]) -> Option<Vec<u8>> {
-        let kept = lock(&self.kept);
-        kept.sessions
+        let cache = lock(&self.cache);
+        cache
+            .sessions
             .get(ticket)
             .filter(|session| self.is_alive(session))
             .map(|session| session.value.clone())
     }
 
     fn take(&self, ticket: &[u8]) -> Option<Vec<u8>> {
-        let mut kept = lock(&self.kept);
-        let session = kept.sessions.remove(ticket)?;
-        kept.order.remove(&session.number);
+        let mut cache = lock(&self.cache);
+        let session = cache.sessions.remove(ticket)?;
+        cache.order.remove(&session.number);
         self.is_alive(&session).then_some(session.value)
     }
 
@@ -140,9 +141,9 @@ impl StoresServerSessions for Sessions {
     }
 }
 
-impl fmt::Debug for Sessions {
+impl fmt::Debug for TlsSessions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Sessions({})", lock(&self.kept).sessions.len())
+        write!(formatter, "TlsSessions({})", lock(&self.cache).sessions.len())
     }
 }
 
@@ -180,9 +181,9 @@ mod tests {
         }
     }
 
-    fn sessions() -> (Arc<SetClock>, Sessions) {
+    fn sessions() -> (Arc<SetClock>, TlsSessions) {
         let clock = Arc::<SetClock>::default();
-        (clock.clone(), Sessions::new(clock))
+        (clock.clone(), TlsSessions::new(clock))
     }
 
     fn env(seed: u8) -> Env {
@@ -210,7 +211,7 @@ mod tests {
         assert!(sessions.get(&ticket(0)).is_some());
         sessions.put(ticket(SESSIONS_MAX), vec![1]);
         assert!(sessions.get(&ticket(0)).is_none() && sessions.get(&ticket(1)).is_some());
-        assert_eq!(lock(&sessions.kept).order.len(), SESSIONS_MAX);
+        assert_eq!(lock(&sessions.cache).order.len(), SESSIONS_MAX);
         assert!(sessions.put(vec![1; TICKET_BYTES_MAX], vec![1; SESSION_BYTES_MAX]));
         assert!(!sessions.put(vec![1; TICKET_BYTES_MAX + 1], vec![1]));
         assert!(!sessions.put(vec![1], vec![1; SESSION_BYTES_MAX + 1]));

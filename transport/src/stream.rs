@@ -1,7 +1,7 @@
 //! Frames on QUIC streams: reading them one by one with their bounds, and giving a stream up when it is dropped.
 
 use crate::close::Abandon;
-use crate::frame::{Assembler, FrameError, Kind, Prefix};
+use crate::frame::{Assembler, FrameError, FrameKind, Prefix};
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream};
 
@@ -50,7 +50,7 @@ impl FrameReader {
     }
 
     /// The start of the next frame, which must come and be of this kind and no longer than this.
-    pub(crate) async fn expect(&mut self, kind: Kind, bytes_max: usize) -> Result<Prefix, ReadFailure> {
+    pub(crate) async fn expect(&mut self, kind: FrameKind, bytes_max: usize) -> Result<Prefix, ReadFailure> {
         let prefix = self.prefix().await?.ok_or(FrameError::Truncated)?;
         Ok(prefix.checked(kind, bytes_max)?)
     }

@@ -8,21 +8,21 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Mutex;
 
-/// Tickets of one peer, the newest last. Each is used once (RFC 8446 §C.4).
+/// SessionTickets of one peer, the newest last. Each is used once (RFC 8446 §C.4).
 #[derive(Default)]
-pub(crate) struct Tickets(Mutex<VecDeque<Tls13ClientSessionValue>>);
+pub(crate) struct SessionTickets(Mutex<VecDeque<Tls13ClientSessionValue>>);
 
-/// Tickets that are kept of a peer; the oldest goes one past it.
+/// SessionTickets that are kept of a peer; the oldest goes one past it.
 const TICKETS_MAX: usize = 2;
 
-impl Tickets {
+impl SessionTickets {
     /// Whether there is one to be used.
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.0).is_empty()
     }
 }
 
-impl ClientSessionStore for Tickets {
+impl ClientSessionStore for SessionTickets {
     fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
 
     fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
@@ -50,8 +50,8 @@ impl ClientSessionStore for Tickets {
     }
 }
 
-impl fmt::Debug for Tickets {
+impl fmt::Debug for SessionTickets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Tickets({})", lock(&self.0).len())
+        write!(formatter, "SessionTickets({})", lock(&self.0).len())
     }
 }

@@ -10,8 +10,8 @@
 use crate::endpoint::Expect;
 use crate::env::{Env, WallClock};
 use crate::identity::shown_key;
-use crate::sessions::Sessions;
-use crate::tickets::Tickets;
+use crate::sessions::TlsSessions;
+use crate::tickets::SessionTickets;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -27,7 +27,7 @@ use rustls::{
 };
 use std::sync::Arc;
 
-/// Tickets that a caller is given with each connection: one takes the place of the one that it used.
+/// SessionTickets that a caller is given with each connection: one takes the place of the one that it used.
 const TICKETS_PER_CONNECTION: usize = 1;
 
 /// The protocol's name in TLS (RFC 7301).
@@ -40,7 +40,7 @@ pub(crate) struct Tls {
     time: Arc<dyn TimeProvider>,
     certificate: Arc<SingleCertAndKey>,
     /// What callers may resume.
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Arc<TlsSessions>,
 }
 
 impl Tls {
@@ -53,7 +53,7 @@ impl Tls {
             initial_suite: env.crypto.initial_suite(),
             time: Arc::new(WallClock(env.clock.clone())),
             certificate: Arc::new(certificate.into()),
-            sessions: Arc::new(Sessions::new(env.clock.clone())),
+            sessions: Arc::new(TlsSessions::new(env.clock.clone())),
         })
     }
 
@@ -79,7 +79,7 @@ impl Tls {
     pub(crate) fn resuming_client(
         &self,
         expect: &Expect,
-        tickets: Arc<Tickets>,
+        tickets: Arc<SessionTickets>,
     ) -> Result<Arc<QuicClientConfig>, Error> {
         let mut config = self.rustls_client(expect)?;
         config.resumption = Resumption::store(tickets);

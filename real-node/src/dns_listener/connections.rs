@@ -11,7 +11,7 @@ use super::limits::{DnsLimits, Prefix};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use stoq::fair_share::{Admission, Full, Holder, Places};
+use stoq::fair_share::{Admission, Holder, NoSlot, SlotLimits};
 use tokio::task::{AbortHandle, Id};
 use tokio::time::Instant;
 
@@ -136,11 +136,11 @@ impl Connections {
             Some(Holder { prefix, order, spares: true, id: *id })
         });
         let without_limits = || self.open.iter().filter(|(_, open)| open.prefix.is_none());
-        let places = Places { all: all.saturating_sub(without_limits().count()), per_prefix };
+        let places = SlotLimits { all: all.saturating_sub(without_limits().count()), per_prefix };
         let (closed, reason) = match places.admit(newcomer.as_ref(), holders) {
             Admission::Free => return None,
-            Admission::Instead(id, Full::Prefix) => (id, Eviction::Prefix),
-            Admission::Instead(id, Full::All) => (id, Eviction::All),
+            Admission::Instead(id, NoSlot::Prefix) => (id, Eviction::Prefix),
+            Admission::Instead(id, NoSlot::All) => (id, Eviction::All),
             // All are of clients without limits.
             Admission::Refused(_) => {
                 (*without_limits().min_by_key(|(_, open)| open.activity.get())?.0, Eviction::All)

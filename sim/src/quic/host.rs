@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use stoq::{
-    BoxFuture, Bytes, Call, CallError, CallOptions, Class, Client, ClientConfig, Endpoint, Env, Handler,
-    Identity, Peer, Server, ServerLimits, Standing, Status, TransportConfig,
+    BoxFuture, Bytes, Call, CallError, CallOptions, Client, ClientConfig, Endpoint, Env, Handler, Identity,
+    LinkClass, Peer, PeerRole, Server, ServerLimits, Status, TransportConfig,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -335,11 +335,11 @@ impl Handler for Silence {
         Box::pin(std::future::pending())
     }
 
-    fn standing(&self, key: &PublicKey) -> Standing {
-        if self.validators.contains(key) { Standing::Validator } else { Standing::Client }
+    fn role(&self, key: &PublicKey) -> PeerRole {
+        if self.validators.contains(key) { PeerRole::Validator } else { PeerRole::Client }
     }
 
-    fn message(&self, _from: PublicKey, _class: Class, _bytes: Bytes) -> BoxFuture<'_, ()> {
+    fn message(&self, _from: PublicKey, _class: LinkClass, _bytes: Bytes) -> BoxFuture<'_, ()> {
         self.record.hit(FaultClass::SilentPeer);
         Box::pin(std::future::ready(()))
     }

@@ -12,7 +12,7 @@ use hypermesh_core::base::{Marks, Mono, Now, PublicKey, Table, WriteBatch};
 use hypermesh_core::node::{
     Discontinuity, JobId, JobOutcome, MessageClass, Node, Output, PeerStatus, PersistToken, RequestId, Traced,
 };
-use hypermesh_driver::Turnable;
+use hypermesh_driver::StateMachine;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV6;
 use std::sync::Arc;
@@ -162,7 +162,7 @@ impl Subject {
     }
 }
 
-impl Turnable for Subject {
+impl StateMachine for Subject {
     fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]) {
         self.now = now;
         if let Some(Lying { liar, .. }) = &mut self.host.conduct().lying {

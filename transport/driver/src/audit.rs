@@ -44,15 +44,15 @@ pub(super) fn note_response(response: &Response) {
     }
 }
 
-/// An owner's operation that a request brought.
+/// An owner's operation that a request submitted.
 #[derive(Clone, Copy)]
-pub(super) struct Brought {
+pub(super) struct SubmittedOperation {
     operation: OperationId,
     /// The block that had carried it already when the request came.
     carried_by: Option<Height>,
 }
 
-impl Brought {
+impl SubmittedOperation {
     /// The operation of a request that came when the state was that of this view.
     pub(super) fn by(request: &Request, view: &View) -> Option<Self> {
         let operation = request.operation()?.id();
@@ -61,31 +61,32 @@ impl Brought {
     }
 }
 
-/// The operations of which this process has written that they are committed.
+/// The operations of which this process has audited that they are committed.
 #[derive(Default)]
-pub(super) struct Written(Mutex<Newest>);
+pub(super) struct AuditedOperations(Mutex<Newest>);
 
 /// The newest of them.
 #[derive(Default)]
 struct Newest {
     operations: BTreeSet<OperationId>,
-    /// The same, oldest first, each with the height of the state when it was written.
+    /// The same, oldest first, each with the height of the state when it was audited.
     order: VecDeque<(OperationId, Height)>,
     /// Operations that were dropped from these lists are in blocks up to this height.
     dropped: Option<Height>,
 }
 
-impl Written {
-    /// Takes note of a committed operation, at this height or before. Returns whether its line is still to be written.
-    fn is_first(&self, brought: Brought, height: Height) -> bool {
+impl AuditedOperations {
+    /// Takes note of a committed operation, at this height or before. Returns whether its line is still to be audited.
+    fn is_first(&self, submitted: SubmittedOperation, height: Height) -> bool {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // An old operation that is not in the lists may have been dropped from them: without this, whoever repeats more
-        // operations than the lists hold, one after the other, would have all of them written again and again.
-        let may_be_dropped = brought.carried_by.is_some_and(|carried_by| Some(carried_by) <= newest.dropped);
-        if may_be_dropped || !newest.operations.insert(brought.operation) {
+        // operations than the lists hold, one after the other, would have all of them audited again and again.
+        let may_be_dropped =
+            submitted.carried_by.is_some_and(|carried_by| Some(carried_by) <= newest.dropped);
+        if may_be_dropped || !newest.operations.insert(submitted.operation) {
             return false;
         }
-        newest.order.push_back((brought.operation, height));
+        newest.order.push_back((submitted.operation, height));
         if newest.order.len() > WRITTEN_COUNT_MAX
             && let Some((operation, height)) = newest.order.pop_front()
         {
@@ -98,21 +99,21 @@ impl Written {
 
 /// Logs how a request ended. Dropped before that, it logs that nobody waits any more.
 pub(super) struct Ending {
-    /// The owner's operation that the request brought.
-    brought: Option<Brought>,
+    /// The owner's operation that the request submitted.
+    submitted: Option<SubmittedOperation>,
     ended: bool,
 }
 
 impl Ending {
-    pub(super) const fn new(brought: Option<Brought>) -> Self {
-        Self { brought, ended: false }
+    pub(super) const fn new(submitted: Option<SubmittedOperation>) -> Self {
+        Self { submitted, ended: false }
     }
 
-    /// Logs the result. `height` is that of the state, in which what was brought is committed if it succeeded.
-    pub(super) fn log(mut self, result: &Result<Bytes, Status>, written: &Written, height: Height) {
+    /// Logs the result. `height` is that of the state, in which what was submitted is committed if it succeeded.
+    pub(super) fn log(mut self, result: &Result<Bytes, Status>, audited: &AuditedOperations, height: Height) {
         self.ended = true;
         match result {
-            Ok(_) if self.brought.is_some_and(|brought| written.is_first(brought, height)) => {
+            Ok(_) if self.submitted.is_some_and(|submitted| audited.is_first(submitted, height)) => {
                 tracing::info!(target: AUDIT, "operation committed");
             }
             Ok(_) => tracing::debug!(target: AUDIT, outcome = StatusCode::Ok.name(), "answered"),
@@ -133,7 +134,7 @@ impl Drop for Ending {
 }
 
 const AUDIT: &str = "audit";
-/// The most operations that are remembered as written. A block holds at most a quarter as many from one member.
+/// The most operations that are remembered as audited. A block holds at most a quarter as many from one member.
 const WRITTEN_COUNT_MAX: usize = 4096;
 
 fn hexadecimal(bytes: &[u8; 16]) -> String {
@@ -152,41 +153,41 @@ mod tests {
     }
 
     /// Operation N is carried by block N.
-    fn fresh(number: u64) -> Brought {
-        Brought { operation: operation(number), carried_by: None }
+    fn fresh(number: u64) -> SubmittedOperation {
+        SubmittedOperation { operation: operation(number), carried_by: None }
     }
 
-    fn repeated(number: u64) -> Brought {
-        Brought { carried_by: Some(Height(number)), ..fresh(number) }
+    fn repeated(number: u64) -> SubmittedOperation {
+        SubmittedOperation { carried_by: Some(Height(number)), ..fresh(number) }
     }
 
     #[test]
     fn an_operation_is_written_once_however_often_it_is_sent() {
-        let written = Written::default();
-        assert!(written.is_first(fresh(1), Height(1)));
-        assert!(!written.is_first(fresh(1), Height(1)), "sent twice before it was committed");
-        assert!(!written.is_first(repeated(1), Height(9)));
+        let audited = AuditedOperations::default();
+        assert!(audited.is_first(fresh(1), Height(1)));
+        assert!(!audited.is_first(fresh(1), Height(1)), "sent twice before it was committed");
+        assert!(!audited.is_first(repeated(1), Height(9)));
         // Another node was asked first, and this one answers from the receipt.
-        assert!(written.is_first(repeated(2), Height(9)));
-        assert!(!written.is_first(repeated(2), Height(9)));
+        assert!(audited.is_first(repeated(2), Height(9)));
+        assert!(!audited.is_first(repeated(2), Height(9)));
     }
 
     #[test]
     fn operations_are_remembered_up_to_the_limit_and_one_that_was_dropped_is_not_written_again() {
-        let written = Written::default();
+        let audited = AuditedOperations::default();
         let count = WRITTEN_COUNT_MAX as u64;
         for number in 1..=count {
-            assert!(written.is_first(fresh(number), Height(number)));
+            assert!(audited.is_first(fresh(number), Height(number)));
         }
-        assert!(!written.is_first(fresh(1), Height(count)), "all are remembered");
-        assert_eq!(written.0.lock().unwrap_or_else(PoisonError::into_inner).dropped, None);
-        assert!(written.is_first(fresh(count + 1), Height(count + 1)));
-        let newest = written.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(!audited.is_first(fresh(1), Height(count)), "all are remembered");
+        assert_eq!(audited.0.lock().unwrap_or_else(PoisonError::into_inner).dropped, None);
+        assert!(audited.is_first(fresh(count + 1), Height(count + 1)));
+        let newest = audited.0.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!((newest.operations.len(), newest.order.len()), (WRITTEN_COUNT_MAX, WRITTEN_COUNT_MAX));
         assert_eq!(newest.dropped, Some(Height(1)));
         drop(newest);
         for number in 1..=count + 1 {
-            assert!(!written.is_first(repeated(number), Height(count + 1)), "{number}");
+            assert!(!audited.is_first(repeated(number), Height(count + 1)), "{number}");
         }
     }
 }

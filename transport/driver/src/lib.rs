@@ -6,39 +6,39 @@
 //! view that it publishes, by the task of the call itself.
 //!
 //! What comes to the server's [`Handler`](stoq::Handler) goes into those queues: a call becomes `handle_request`, and waits
-//! for the `Respond` with its id; a message becomes `handle_message`; the links' [`PeerStatus`] becomes `handle_peer`. A
+//! for the `Respond` with its id; a message becomes `handle_message`; the links' [`LinkStatus`] becomes `handle_peer`. A
 //! `Send` of the node's becomes [`Links::send`].
 #![forbid(unsafe_code)]
 
 mod audit;
 mod lookups;
 mod meters;
+mod node_task;
 mod onward;
 mod service;
+mod state_machine;
 mod steps;
-mod turn;
-mod turnable;
 mod workers;
 
 pub use meters::{ExtraCounters, Meters};
-pub use turnable::Turnable;
+pub use state_machine::StateMachine;
 pub use workers::{Storage, ThreadWorkers, Workers};
 
 use hypermesh_core::api::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, View};
 use hypermesh_core::base::{Now, PublicKey, Table};
 use hypermesh_core::node::{Discontinuity, Event, Node};
-use service::{NodeService, Ways};
+use node_task::{Inbox, Incoming, NodeTask};
+use service::{NodeChannels, NodeService};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::time::Duration;
 use stoq::{
-    BindError, CLIENT_MESSAGE_BYTES_MAX, Client, ClientConfig, Endpoint, Env, LinkConfig, Links,
-    MESSAGE_BYTES_MAX, PeerStatus, Server, ServerLimits, ServerMetrics, TransportConfig,
+    BindError, CLIENT_MESSAGE_BYTES_MAX, Client, ClientConfig, Endpoint, Env, LinkConfig, LinkStatus, Links,
+    MESSAGE_BYTES_MAX, Server, ServerLimits, ServerMetrics, TransportConfig,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use turn::{Inbox, Incoming, Turning};
 
 /// How many urgent inputs wait for the node. Past it, links slow down.
 const QUEUE_MAX: usize = 4096;
@@ -110,7 +110,7 @@ impl Driver {
     ///
     /// # Errors
     /// If the address cannot be bound.
-    pub fn start<N: Turnable>(config: DriverConfig<N>) -> Result<Self, BindError> {
+    pub fn start<N: StateMachine>(config: DriverConfig<N>) -> Result<Self, BindError> {
         let DriverConfig { env, listen, moved, node, workers, observer } = config;
         let endpoint = Endpoint::bind(env.clone(), listen, TransportConfig::default())?;
         let (incoming, queue) = mpsc::channel(QUEUE_MAX);
@@ -123,8 +123,9 @@ impl Driver {
             peers.into_iter().filter_map(|(key, addresses)| Some((key, *addresses.first()?))).collect();
         let validators: BTreeSet<PublicKey> = peers.keys().copied().collect();
         let meters = Meters::default();
-        let ways = Ways { urgent: incoming.clone(), bulk, requests: ask, cancelled: cancel };
-        let service = NodeService::new(ways, views.clone(), env.clock.clone(), validators, meters.clone());
+        let channels = NodeChannels { urgent: incoming.clone(), bulk, requests: ask, cancelled: cancel };
+        let service =
+            NodeService::new(channels, views.clone(), env.clock.clone(), validators, meters.clone());
         let limits =
             ServerLimits { connections_per_key_max: CONNECTIONS_PER_KEY_MAX, ..ServerLimits::default() };
         let server = Server::start(&endpoint, Arc::new(service), limits);
@@ -132,8 +133,8 @@ impl Driver {
         let onward = Client::new(&endpoint, ClientConfig::default());
         let links = Links::start(&endpoint, peers, LinkConfig::default(), status_hook(incoming.clone()));
         let seen = server.clone();
-        links.look_also(Arc::new(move |key| seen.remote_of(key)));
-        let turning = Turning::new(
+        links.set_locator(Arc::new(move |key| seen.remote_of(key)));
+        let task = NodeTask::new(
             node,
             env.clock,
             links,
@@ -146,7 +147,7 @@ impl Driver {
             moved,
         );
         let inbox = Inbox { urgent: queue, bulk: bulk_queue, cancelled, requests };
-        let task = tokio::spawn(turning.run(inbox));
+        let task = tokio::spawn(task.run(inbox));
         Ok(Self { endpoint, server, views, meters, task, stop: incoming })
     }
 
@@ -184,8 +185,8 @@ impl Driver {
 
     /// A way to find out whether the node is being turned.
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
-        Pulse { incoming: self.stop.clone() }
+    pub fn liveness(&self) -> Liveness {
+        Liveness { incoming: self.stop.clone() }
     }
 
     /// Tells the node where it is itself. If the others may not know that, it announces it to them.
@@ -278,16 +279,16 @@ impl MovedPeers {
 
 /// Tells whether a node is being turned: whether its task takes what comes to it. Outlives the driver.
 #[derive(Clone)]
-pub struct Pulse {
+pub struct Liveness {
     incoming: mpsc::Sender<Incoming>,
 }
 
-impl Pulse {
+impl Liveness {
     /// Waits until the node's task has come round. It takes as long as that takes: for ever, if the task is
     /// stuck. `false` if there is no task any more.
-    pub async fn beat(&self) -> bool {
-        let (turned, answer) = oneshot::channel();
-        self.incoming.send(Incoming::Beat { turned }).await.is_ok() && answer.await.is_ok()
+    pub async fn probe(&self) -> bool {
+        let (reached, answer) = oneshot::channel();
+        self.incoming.send(Incoming::Probe { reached }).await.is_ok() && answer.await.is_ok()
     }
 }
 
@@ -328,9 +329,9 @@ fn addresses(
 fn status_hook(incoming: mpsc::Sender<Incoming>) -> stoq::OnStatus {
     Arc::new(move |peer, status| {
         let status = match status {
-            PeerStatus::Connected => hypermesh_core::node::PeerStatus::Connected,
-            PeerStatus::Lost => hypermesh_core::node::PeerStatus::Lost,
-            PeerStatus::Refused => hypermesh_core::node::PeerStatus::Refused,
+            LinkStatus::Connected => hypermesh_core::node::PeerStatus::Connected,
+            LinkStatus::Lost => hypermesh_core::node::PeerStatus::Lost,
+            LinkStatus::Refused => hypermesh_core::node::PeerStatus::Refused,
         };
         let incoming = incoming.clone();
         // The hook must not wait, and a change of status must not be lost.

@@ -1,4 +1,4 @@
-//! What subscriptions look up at the node, kept at hand while many are likely to want the same.
+//! What subscriptions look up at the node, cached at hand while many are likely to want the same.
 
 use hypermesh_core::api::{ApiFault, RECENT_COUNT_MAX, Request, Response};
 use std::collections::{BTreeMap, VecDeque};
@@ -7,41 +7,41 @@ use tokio::sync::Mutex;
 /// The newest answers to what subscriptions look up. One is looked up at a time, so that a thousand who wait for a block
 /// ask the node for it once.
 #[derive(Default)]
-pub(super) struct Lookups(Mutex<Kept>);
+pub(super) struct Lookups(Mutex<CachedLookups>);
 
 #[derive(Default)]
-struct Kept {
+struct CachedLookups {
     answers: BTreeMap<Vec<u8>, Response>,
     /// The keys of `answers`, oldest first.
     order: VecDeque<Vec<u8>>,
 }
 
 impl Lookups {
-    /// The answer to this request: the one that is kept, or what `look` finds.
+    /// The answer to this request: the one that is cached, or what `look` finds.
     pub(super) async fn get(
         &self,
         request: Request,
         look: impl AsyncFnOnce(Request) -> Result<Response, ApiFault>,
     ) -> Result<Response, ApiFault> {
         let key = [request.method().name.as_bytes(), &request.encode()].concat();
-        let mut kept = self.0.lock().await;
-        if let Some(answer) = kept.answers.get(&key) {
+        let mut cached = self.0.lock().await;
+        if let Some(answer) = cached.answers.get(&key) {
             return Ok(answer.clone());
         }
         let answer = look(request).await?;
-        if kept.order.len() >= KEPT_MAX
-            && let Some(oldest) = kept.order.pop_front()
+        if cached.order.len() >= CACHED_COUNT_MAX
+            && let Some(oldest) = cached.order.pop_front()
         {
-            kept.answers.remove(&oldest);
+            cached.answers.remove(&oldest);
         }
-        kept.order.push_back(key.clone());
-        kept.answers.insert(key, answer.clone());
+        cached.order.push_back(key.clone());
+        cached.answers.insert(key, answer.clone());
         Ok(answer)
     }
 }
 
-/// Answers that are kept: what is recent, of blocks and of entries.
-const KEPT_MAX: usize = 2 * RECENT_COUNT_MAX as usize;
+/// Answers that are cached: what is recent, of blocks and of entries.
+const CACHED_COUNT_MAX: usize = 2 * RECENT_COUNT_MAX as usize;
 
 #[cfg(test)]
 mod tests {
@@ -65,15 +65,15 @@ mod tests {
                 Ok(answer.clone())
             );
         };
-        for index in (0..KEPT_MAX as u64).chain(0..KEPT_MAX as u64) {
+        for index in (0..CACHED_COUNT_MAX as u64).chain(0..CACHED_COUNT_MAX as u64) {
             get(index).await;
         }
-        assert_eq!(looked.get(), KEPT_MAX);
-        get(KEPT_MAX as u64).await;
+        assert_eq!(looked.get(), CACHED_COUNT_MAX);
+        get(CACHED_COUNT_MAX as u64).await;
         get(1).await;
-        assert_eq!(looked.get(), KEPT_MAX + 1);
+        assert_eq!(looked.get(), CACHED_COUNT_MAX + 1);
         get(0).await;
-        assert_eq!(looked.get(), KEPT_MAX + 2);
+        assert_eq!(looked.get(), CACHED_COUNT_MAX + 2);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! The numbers that a node's services tell: what the node counts, what its server counts, and what whoever runs it adds.
 
-use super::Turnable;
+use super::StateMachine;
 use hypermesh_core::api::{Counters, DnsAnswer, Response, View};
 use hypermesh_core::base::Now;
 use hypermesh_core::trustchain::dns::Outcome;
@@ -67,7 +67,7 @@ impl Meters {
     }
 
     /// Takes the node's own numbers, unless that was done a moment ago.
-    pub(super) fn take<N: Turnable>(&self, now: Now, node: &N) {
+    pub(super) fn take<N: StateMachine>(&self, now: Now, node: &N) {
         let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.at.is_none_or(|at| now.mono.since(at.mono) >= TAKE_PERIOD) {
             taken.at = Some(now);

@@ -53,7 +53,7 @@ pub(super) fn servers(view: &View, links: &Links, service: &str, first: usize) -
         Some(Peer { addr, expect: Expect::Key(key) })
     };
     let mut servers: Vec<Peer> = records.filter_map(server).collect();
-    let turn = first.checked_rem(servers.len()).unwrap_or_default();
-    servers.rotate_left(turn);
+    let start = first.checked_rem(servers.len()).unwrap_or_default();
+    servers.rotate_left(start);
     servers
 }

@@ -1,9 +1,9 @@
 //! What callers see of a node: reads from its view, all else through its queue.
 
 use super::Meters;
-use super::audit::{self, Brought, Ending, Written};
+use super::audit::{self, AuditedOperations, Ending, SubmittedOperation};
 use super::lookups::Lookups;
-use super::turn::{Asked, Incoming, stopping};
+use super::node_task::{Incoming, NodeRequest, stopping};
 use bytes::Bytes;
 use hypermesh_core::api::{
     ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, TraceId, View, check_exposed,
@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use stoq::{
-    Advice, BoxFuture, Call, CallStream, Class, Clock, Handler, MethodShape, MethodTraits, Standing, Status,
-    StatusCode, Turn,
+    Advice, BoxFuture, Call, CallSlot, CallStream, Clock, Handler, LinkClass, MethodShape, MethodTraits,
+    PeerRole, Status, StatusCode,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument as _, Span};
@@ -26,17 +26,17 @@ use tracing::{Instrument as _, Span};
 /// reach it before it gives up by itself. For short deadlines, a tenth of them.
 const OVERDUE_BEFORE: Duration = Duration::from_millis(500);
 
-/// The ways to a node: see [`super::turn::Inbox`].
-pub(super) struct Ways {
+/// The channels to a node: see [`super::node_task::Inbox`].
+pub(super) struct NodeChannels {
     pub(super) urgent: mpsc::Sender<Incoming>,
     pub(super) bulk: mpsc::Sender<Incoming>,
-    pub(super) requests: mpsc::Sender<Asked>,
+    pub(super) requests: mpsc::Sender<NodeRequest>,
     pub(super) cancelled: mpsc::UnboundedSender<RequestId>,
 }
 
 /// The services of a node.
 pub(super) struct NodeService {
-    ways: Ways,
+    channels: NodeChannels,
     /// The last request's number.
     last_request: AtomicU64,
     views: watch::Receiver<Arc<View>>,
@@ -44,19 +44,19 @@ pub(super) struct NodeService {
     validators: BTreeSet<PublicKey>,
     lookups: Lookups,
     meters: Meters,
-    written: Written,
+    audited: AuditedOperations,
 }
 
 impl NodeService {
     pub(super) fn new(
-        ways: Ways,
+        channels: NodeChannels,
         views: watch::Receiver<Arc<View>>,
         clock: Arc<dyn Clock>,
         validators: BTreeSet<PublicKey>,
         meters: Meters,
     ) -> Self {
-        let (lookups, written) = (Lookups::default(), Written::default());
-        Self { ways, last_request: AtomicU64::new(0), views, clock, validators, lookups, meters, written }
+        let (lookups, audited) = (Lookups::default(), AuditedOperations::default());
+        Self { channels, last_request: AtomicU64::new(0), views, clock, validators, lookups, meters, audited }
     }
 
     async fn answer(&self, call: Call) -> Result<Bytes, Status> {
@@ -69,21 +69,21 @@ impl NodeService {
             return Ok(response.encode().into());
         }
         let span = audit::span(&call, &request);
-        let brought = Brought::by(&request, &view);
+        let submitted = SubmittedOperation::by(&request, &view);
         let traced = Traced { id: TraceId(call.trace_id), received: call.received, deadline: call.deadline };
         // A batch that a validator hands over was let in where its client had sent it.
         let is_handed_over =
             matches!(request, Request::ValidateBatch(_)) && self.validators.contains(&call.caller);
         let admits = (!is_handed_over).then_some(call.caller);
-        let (turn, service) = (call.turn, call.service.clone());
-        let asked = async {
-            let ending = Ending::new(brought);
-            let result = self.ask(request, traced, (admits, &service), turn).await;
+        let (slot, service) = (call.slot, call.service.clone());
+        let answer = async {
+            let ending = Ending::new(submitted);
+            let result = self.ask(request, traced, (admits, &service), slot).await;
             let height = self.views.borrow().state.height();
-            ending.log(&result, &self.written, height);
+            ending.log(&result, &self.audited, height);
             result
         };
-        asked.instrument(span).await
+        answer.instrument(span).await
     }
 
     /// Puts a request into the node's queue. The turn goes along: no more calls wait there than are worked on at once,
@@ -93,14 +93,14 @@ impl NodeService {
         request: Request,
         traced: Option<Traced>,
         admits: Option<PublicKey>,
-        turn: Turn,
-    ) -> Result<Pending, ApiFault> {
+        slot: CallSlot,
+    ) -> Result<PendingReply, ApiFault> {
         let (respond, response) = oneshot::channel();
         let id = RequestId(self.last_request.fetch_add(1, Relaxed) + 1);
-        let pending = Pending { id, response, cancelled: Some(self.ways.cancelled.clone()) };
+        let pending = PendingReply { id, response, cancelled: Some(self.channels.cancelled.clone()) };
         let (request, span) = (Box::new(request), Span::current());
-        let asked = Asked { id, admits, request, traced, respond, turn, span };
-        self.ways.requests.send(asked).await.map_err(|_| stopping())?;
+        let request = NodeRequest { id, admits, request, traced, respond, slot, span };
+        self.channels.requests.send(request).await.map_err(|_| stopping())?;
         Ok(pending)
     }
 
@@ -109,9 +109,9 @@ impl NodeService {
         request: Request,
         traced: Traced,
         (admits, service): (Option<PublicKey>, &str),
-        turn: Turn,
+        slot: CallSlot,
     ) -> Result<Bytes, Status> {
-        let pending = self.submit(request, Some(traced), admits, turn).await.map_err(status)?;
+        let pending = self.submit(request, Some(traced), admits, slot).await.map_err(status)?;
         let answered = tokio::select! {
             biased;
             answered = pending.answer() => answered,
@@ -122,14 +122,14 @@ impl NodeService {
 }
 
 /// A request that the node has, or is about to get. Dropped before its answer has come, it tells the node that nobody waits.
-struct Pending {
+struct PendingReply {
     id: RequestId,
     response: oneshot::Receiver<Result<Response, ApiFault>>,
     /// `None` once the answer has come.
     cancelled: Option<mpsc::UnboundedSender<RequestId>>,
 }
 
-impl Pending {
+impl PendingReply {
     async fn answer(mut self) -> Result<Response, ApiFault> {
         let answered = (&mut self.response).await;
         self.cancelled = None;
@@ -137,7 +137,7 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for PendingReply {
     fn drop(&mut self) {
         // The node must see that nobody listens when it learns of this.
         self.response.close();
@@ -156,7 +156,7 @@ impl NodeService {
         let mut subscription = Subscription::open(request).map_err(status)?;
         let (service, method) = (call.service, call.method);
         // From here on it mostly waits; what it looks up, it waits its turn for.
-        drop((call.turn, call.body));
+        drop((call.slot, call.body));
         let mut views = self.views.clone();
         let mut may_change = true;
         loop {
@@ -190,12 +190,12 @@ impl NodeService {
         recent: bool,
         stream: &CallStream<'_>,
     ) -> Result<Response, ApiFault> {
-        let look = async |request, turn| self.submit(request, None, None, turn).await?.answer().await;
+        let look = async |request, slot| self.submit(request, None, None, slot).await?.answer().await;
         match recent {
-            true => self.lookups.get(request, async |request| look(request, Turn::default()).await).await,
+            true => self.lookups.get(request, async |request| look(request, CallSlot::default()).await).await,
             false => {
-                let turn = stream.turn().await.map_err(|status| ApiFault::unavailable(status.message()))?;
-                look(request, turn).await
+                let slot = stream.slot().await.map_err(|status| ApiFault::unavailable(status.message()))?;
+                look(request, slot).await
             }
         }
     }
@@ -231,24 +231,24 @@ impl Handler for NodeService {
         MethodTraits { shape, early: method.early, writes: method.writes }
     }
 
-    fn standing(&self, key: &PublicKey) -> Standing {
-        if self.validators.contains(key) { Standing::Validator } else { Standing::Client }
+    fn role(&self, key: &PublicKey) -> PeerRole {
+        if self.validators.contains(key) { PeerRole::Validator } else { PeerRole::Client }
     }
 
     fn rival(&self, key: PublicKey) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let status = hypermesh_core::node::PeerStatus::Doubled;
             // A node that is stopping takes nothing more.
-            let _closed = self.ways.urgent.send(Incoming::Peer { peer: key, status }).await;
+            let _closed = self.channels.urgent.send(Incoming::Peer { peer: key, status }).await;
         })
     }
 
     // Which stream a message came on is its sender's choice.
-    fn message(&self, from: PublicKey, _: Class, bytes: Bytes) -> BoxFuture<'_, ()> {
+    fn message(&self, from: PublicKey, _: LinkClass, bytes: Bytes) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let way = match hypermesh_core::node::MessageClass::of(&bytes) {
-                hypermesh_core::node::MessageClass::Consensus => &self.ways.urgent,
-                hypermesh_core::node::MessageClass::Bulk => &self.ways.bulk,
+                hypermesh_core::node::MessageClass::Consensus => &self.channels.urgent,
+                hypermesh_core::node::MessageClass::Bulk => &self.channels.bulk,
             };
             // A node that is stopping takes nothing more.
             let _closed = way.send(Incoming::Message { from, bytes }).await;

@@ -4,7 +4,7 @@
 
 use hypermesh_core::api::{TraceEvent, TraceId};
 
-pub(super) fn tell(trace: TraceId, step: &TraceEvent) {
+pub(super) fn log(trace: TraceId, step: &TraceEvent) {
     match step {
         TraceEvent::Decided { height, refused: None } => {
             tracing::debug!(target: STEP, %trace, height = height.0, "decided");

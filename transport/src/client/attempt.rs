@@ -2,7 +2,7 @@
 
 use super::error::CallError;
 use crate::close::Abandon;
-use crate::frame::{FrameError, Header, Kind, put_prefix, put_value};
+use crate::frame::{FrameError, FrameKind, Header, put_prefix, put_value};
 use crate::status::{STATUS_DETAIL_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, Status, StatusCode};
 use crate::stream::{FrameReader, ReadFailure, Sender};
 use bytes::{Bytes, BytesMut};
@@ -22,12 +22,12 @@ pub(super) async fn attempt(
     loop {
         match opened.next(answer_bytes_max).await? {
             Frame::Message(message) if body.is_none() => body = Some(message),
-            Frame::Message(_) => return Err(unexpected(Kind::Message, Kind::Status).into()),
+            Frame::Message(_) => return Err(unexpected(FrameKind::Message, FrameKind::Status).into()),
             Frame::Status(status) => {
                 return match body {
                     Some(body) if status.code() == StatusCode::Ok => Ok(body),
                     None if status.code() != StatusCode::Ok => Err(CallError::Refused { status }),
-                    _ => Err(unexpected(Kind::Status, Kind::Message).into()),
+                    _ => Err(unexpected(FrameKind::Status, FrameKind::Message).into()),
                 };
             }
         }
@@ -60,7 +60,7 @@ impl Opened {
         let (send, frames) = (Sender::new(send, Abandon::Cancelled), FrameReader::new(receive));
         let mut opened = Self { send, frames, ended: false };
         let mut head = BytesMut::new();
-        put_value(&mut head, Kind::Header, header);
+        put_value(&mut head, FrameKind::Header, header);
         opened.write(head, body).await?;
         Ok(opened)
     }
@@ -71,7 +71,7 @@ impl Opened {
     }
 
     async fn write(&mut self, mut head: BytesMut, body: Bytes) -> Result<(), CallError> {
-        put_prefix(&mut head, Kind::Message, body.len());
+        put_prefix(&mut head, FrameKind::Message, body.len());
         match self.send.stream.write_all_chunks(&mut [head.freeze(), body]).await {
             // Stopped, the server has answered without reading all: the answer says why.
             Ok(()) | Err(WriteError::Stopped(_)) => Ok(()),
@@ -88,15 +88,15 @@ impl Opened {
     /// What the server says next. It may be given up at any time, and loses nothing.
     pub(super) async fn next(&mut self, bytes_max: usize) -> Result<Frame, ReadFailure> {
         let prefix = self.frames.prefix().await?.ok_or(FrameError::Truncated)?;
-        if prefix.kind == Kind::Message {
-            prefix.checked(Kind::Message, bytes_max)?;
+        if prefix.kind == FrameKind::Message {
+            prefix.checked(FrameKind::Message, bytes_max)?;
             return Ok(Frame::Message(self.frames.payload().await?));
         }
-        prefix.checked(Kind::Status, STATUS_BYTES_MAX)?;
-        let content = |error| FrameError::Content { kind: Kind::Status, error };
+        prefix.checked(FrameKind::Status, STATUS_BYTES_MAX)?;
+        let content = |error| FrameError::Content { kind: FrameKind::Status, error };
         let status: Status = decode(&self.frames.payload().await?, STATUS_BYTES_MAX).map_err(content)?;
         if !status.is_bounded() {
-            return Err(unexpected(Kind::Status, Kind::Message).into());
+            return Err(unexpected(FrameKind::Status, FrameKind::Message).into());
         }
         self.frames.end().await?;
         self.ended = true;
@@ -112,7 +112,7 @@ impl Drop for Opened {
     }
 }
 
-const fn unexpected(kind: Kind, expected: Kind) -> FrameError {
+const fn unexpected(kind: FrameKind, expected: FrameKind) -> FrameError {
     FrameError::Unexpected { kind, expected }
 }
 

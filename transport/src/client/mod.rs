@@ -154,9 +154,9 @@ impl Client {
         body: impl Into<Bytes>,
         options: CallOptions,
     ) -> Result<Bytes, CallError> {
-        let mut record = Record::begin(&self.inner);
+        let mut meter = CallMeter::begin(&self.inner);
         let result = self.inner.call(peer, service, method, body.into(), options).await;
-        record.code = result.as_ref().map_or_else(CallError::code, |_| StatusCode::Ok);
+        meter.code = result.as_ref().map_or_else(CallError::code, |_| StatusCode::Ok);
         result
     }
 
@@ -192,12 +192,12 @@ impl Client {
         body: impl Into<Bytes>,
         options: CallOptions,
     ) -> Result<MessageStream, CallError> {
-        let mut record = Record::begin(&self.inner);
+        let mut meter = CallMeter::begin(&self.inner);
         let result = self.inner.open(peer, service, method, body.into(), options).await;
         match result {
-            Ok((opened, deadline)) => Ok(MessageStream::new(opened, deadline, record)),
+            Ok((opened, deadline)) => Ok(MessageStream::new(opened, deadline, meter)),
             Err(error) => {
-                record.code = error.code();
+                meter.code = error.code();
                 Err(error)
             }
         }
@@ -396,20 +396,20 @@ impl Inner {
 }
 
 /// Counts a call when it ends, be it by being dropped.
-struct Record {
+struct CallMeter {
     client: Arc<Inner>,
     start: Instant,
     code: StatusCode,
 }
 
-impl Record {
+impl CallMeter {
     fn begin(client: &Arc<Inner>) -> Self {
         client.counters.requests.fetch_add(1, Relaxed);
         Self { client: Arc::clone(client), start: Instant::now(), code: StatusCode::Cancelled }
     }
 }
 
-impl Drop for Record {
+impl Drop for CallMeter {
     fn drop(&mut self) {
         self.client.counters.ended(self.code, self.start.elapsed());
     }

@@ -1,6 +1,6 @@
 //! The answers of a streaming call, as its caller sees them.
 
-use super::Record;
+use super::CallMeter;
 use super::attempt::{Frame, Opened};
 use super::error::CallError;
 use crate::status::StatusCode;
@@ -15,15 +15,15 @@ pub struct MessageStream {
     opened: Opened,
     deadline: Instant,
     bytes_max: usize,
-    record: Record,
+    meter: CallMeter,
     /// How it ended, once it has.
     end: Option<Result<(), CallError>>,
 }
 
 impl MessageStream {
-    pub(super) fn new(opened: Opened, deadline: Instant, record: Record) -> Self {
-        let bytes_max = record.client.config.message_bytes_max;
-        Self { opened, deadline, bytes_max, record, end: None }
+    pub(super) fn new(opened: Opened, deadline: Instant, meter: CallMeter) -> Self {
+        let bytes_max = meter.client.config.message_bytes_max;
+        Self { opened, deadline, bytes_max, meter, end: None }
     }
 
     /// The next answer; `None` when there are no more, and all is well. Given up, it loses nothing.
@@ -42,7 +42,7 @@ impl MessageStream {
             Ok(Err(failure)) => Err(failure.into()),
             Err(_) => Err(CallError::DeadlineExceeded),
         };
-        self.record.code = end.as_ref().map_or_else(CallError::code, |()| StatusCode::Ok);
+        self.meter.code = end.as_ref().map_or_else(CallError::code, |()| StatusCode::Ok);
         self.end = Some(end.clone());
         end.map(|()| None)
     }

@@ -12,7 +12,7 @@ pub use peer::{DialError, Expect, Peer};
 use crate::close::Close;
 use crate::env::{Env, WallClock};
 use crate::sessions::UnsealFault;
-use crate::tickets::Tickets;
+use crate::tickets::SessionTickets;
 use crate::tls::Tls;
 use connection_id::{RandomConnectionIds, random_connection_id};
 use hypermesh_base::{Digest, Domain, PublicKey};
@@ -33,13 +33,13 @@ struct Inner {
     quinn: quinn::Endpoint,
     tls: Tls,
     transport: TransportConfig,
-    instance: Instance,
+    process: ProcessId,
 }
 
 /// One life of an endpoint: drawn at random when it is bound, so that a peer can tell two processes that hold the
 /// same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, borsh::BorshSerialize, borsh::BorshDeserialize)]
-pub(crate) struct Instance(pub(crate) [u8; 16]);
+pub(crate) struct ProcessId(pub(crate) [u8; 16]);
 
 /// Why an endpoint could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -92,8 +92,8 @@ impl Endpoint {
         let runtime = env.net.runtime();
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, None, socket, runtime);
         let quinn = quinn.map_err(socket_failed)?;
-        let instance = Instance(env.random());
-        Ok(Self { inner: Arc::new(Inner { env, quinn, tls, transport, instance }) })
+        let process = ProcessId(env.random());
+        Ok(Self { inner: Arc::new(Inner { env, quinn, tls, transport, process }) })
     }
 
     /// The address that peers reach this endpoint at.
@@ -116,8 +116,8 @@ impl Endpoint {
         self.inner.quinn.wait_idle().await;
     }
 
-    pub(crate) fn instance(&self) -> Instance {
-        self.inner.instance
+    pub(crate) fn process(&self) -> ProcessId {
+        self.inner.process
     }
 
     pub(crate) fn env(&self) -> &Env {
@@ -172,10 +172,10 @@ impl Endpoint {
         quinn.set_server_config(Some(config));
     }
 
-    /// How to dial a peer and resume sessions with it. Tickets are good for connections that are dialled with what this
+    /// How to dial a peer and resume sessions with it. SessionTickets are good for connections that are dialled with what this
     /// gives, and for no others.
     pub(crate) fn resumption(&self, peer: &Peer) -> Resumption {
-        let tickets = Arc::<Tickets>::default();
+        let tickets = Arc::<SessionTickets>::default();
         let tls = self.inner.tls.resuming_client(&peer.expect, tickets.clone());
         Resumption { tls: tls.expect("was built once when the endpoint was bound"), tickets }
     }
@@ -251,7 +251,7 @@ impl Endpoint {
 /// How to dial one peer, with the tickets that it has given.
 pub(crate) struct Resumption {
     tls: Arc<QuicClientConfig>,
-    pub(crate) tickets: Arc<Tickets>,
+    pub(crate) tickets: Arc<SessionTickets>,
 }
 
 /// A connection whose handshake is not over.

@@ -6,14 +6,14 @@ type Holding = Holder<u8, u64, u64>;
 
 /// A table whose holders are numbered as they come.
 struct Table {
-    places: Places,
+    limits: SlotLimits,
     held: Vec<Holding>,
     next: u64,
 }
 
 impl Table {
     const fn new(all: usize, per_prefix: usize) -> Self {
-        Self { places: Places { all, per_prefix }, held: Vec::new(), next: 0 }
+        Self { limits: SlotLimits { all, per_prefix }, held: Vec::new(), next: 0 }
     }
 
     fn count(&self, prefix: u8) -> usize {
@@ -22,13 +22,13 @@ impl Table {
 
     /// Lets one in if it may, and says what came of it; of a holder that gave way, which prefix had it.
     fn come(&mut self, prefix: u8, spares: bool) -> Admission<u8> {
-        let admission = self.places.admit(Some(&prefix), self.held.iter().cloned());
+        let admission = self.limits.admit(Some(&prefix), self.held.iter().cloned());
         let outcome = match admission {
             Admission::Free => Admission::Free,
             Admission::Refused(full) => return Admission::Refused(full),
             Admission::Instead(id, full) => {
-                let place = self.held.iter().position(|holder| holder.id == id).unwrap();
-                Admission::Instead(self.held.remove(place).prefix, full)
+                let index = self.held.iter().position(|holder| holder.id == id).unwrap();
+                Admission::Instead(self.held.remove(index).prefix, full)
             }
         };
         self.held.push(Holder { prefix, order: self.next, spares, id: self.next });
@@ -43,12 +43,12 @@ fn a_place_is_free_up_to_the_last_and_then_the_prefix_with_the_most_loses_its_fi
     for prefix in [1, 2, 2, 2] {
         assert_eq!(table.come(prefix, false), Admission::Free);
     }
-    assert_eq!(table.come(3, false), Admission::Instead(2, Full::All));
+    assert_eq!(table.come(3, false), Admission::Instead(2, NoSlot::All));
     assert_eq!(table.held.iter().map(|holder| holder.id).collect::<Vec<_>>(), [0, 2, 3, 4]);
     // Prefix 2 holds two, and the others would with another: nothing that is done there is broken off for them.
-    assert_eq!(table.come(1, false), Admission::Refused(Full::All));
-    assert_eq!(table.come(4, false), Admission::Instead(2, Full::All));
-    assert_eq!(table.come(5, false), Admission::Refused(Full::All), "all hold one");
+    assert_eq!(table.come(1, false), Admission::Refused(NoSlot::All));
+    assert_eq!(table.come(4, false), Admission::Instead(2, NoSlot::All));
+    assert_eq!(table.come(5, false), Admission::Refused(NoSlot::All), "all hold one");
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn a_full_prefix_takes_from_itself_and_only_what_it_can_spare() {
         table.come(1, spares);
     }
     table.come(2, true);
-    assert_eq!(table.come(1, false), Admission::Instead(1, Full::Prefix));
-    assert_eq!(table.come(1, false), Admission::Refused(Full::Prefix));
+    assert_eq!(table.come(1, false), Admission::Instead(1, NoSlot::Prefix));
+    assert_eq!(table.come(1, false), Admission::Refused(NoSlot::Prefix));
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn where_all_hold_as_much_the_first_that_can_spare_its_place_gives_way_but_never
     for (prefix, spares) in [(1, false), (2, true), (3, true)] {
         table.come(prefix, spares);
     }
-    assert_eq!(table.come(1, false), Admission::Refused(Full::All), "it holds one, as the others do");
-    assert_eq!(table.come(4, true), Admission::Instead(2, Full::All));
-    assert_eq!(table.come(4, false), Admission::Instead(4, Full::All), "its own");
+    assert_eq!(table.come(1, false), Admission::Refused(NoSlot::All), "it holds one, as the others do");
+    assert_eq!(table.come(4, true), Admission::Instead(2, NoSlot::All));
+    assert_eq!(table.come(4, false), Admission::Instead(4, NoSlot::All), "its own");
 }
 
 #[test]
@@ -79,27 +79,27 @@ fn whoever_has_no_prefix_takes_from_the_one_with_the_most() {
         let held = held.iter().zip(0_u64..);
         held.map(|(&(prefix, spares), id)| Holder { prefix, order: id, spares, id }).collect::<Vec<_>>()
     };
-    let places = Places { all: 3, per_prefix: 1 };
-    let admit = |held| places.admit(None, holders(held));
+    let limits = SlotLimits { all: 3, per_prefix: 1 };
+    let admit = |held| limits.admit(None, holders(held));
     assert_eq!(admit(&[(1, true), (2, false)]), Admission::Free);
-    assert_eq!(admit(&[(1, true), (2, false), (2, false)]), Admission::Instead(1, Full::All));
-    assert_eq!(admit(&[(1, false), (2, false), (3, true)]), Admission::Instead(2, Full::All));
-    assert_eq!(admit(&[(1, false), (2, false), (3, false)]), Admission::Refused(Full::All));
+    assert_eq!(admit(&[(1, true), (2, false), (2, false)]), Admission::Instead(1, NoSlot::All));
+    assert_eq!(admit(&[(1, false), (2, false), (3, true)]), Admission::Instead(2, NoSlot::All));
+    assert_eq!(admit(&[(1, false), (2, false), (3, false)]), Admission::Refused(NoSlot::All));
 }
 
 /// What happens at a table: somebody comes from a prefix, busy or not; or whoever is at this place leaves, or becomes busy.
 #[derive(Clone, Debug)]
-enum Step {
+enum TestStep {
     Come { prefix: u8, spares: bool },
     Leave(Index),
     Busy(Index),
 }
 
-fn step(prefixes: u8) -> impl Strategy<Value = Step> {
+fn step(prefixes: u8) -> impl Strategy<Value = TestStep> {
     prop_oneof![
-        8 => (0..prefixes, any::<bool>()).prop_map(|(prefix, spares)| Step::Come { prefix, spares }),
-        1 => any::<Index>().prop_map(Step::Leave),
-        1 => any::<Index>().prop_map(Step::Busy),
+        8 => (0..prefixes, any::<bool>()).prop_map(|(prefix, spares)| TestStep::Come { prefix, spares }),
+        1 => any::<Index>().prop_map(TestStep::Leave),
+        1 => any::<Index>().prop_map(TestStep::Busy),
     ]
 }
 
@@ -117,8 +117,8 @@ proptest! {
         let mut table = Table::new(all, if half { part.max(all / 2) } else { all });
         for step in steps {
             match step {
-                Step::Come { prefix: 0, .. } if table.count(0) >= part => {}
-                Step::Come { prefix, spares } => {
+                TestStep::Come { prefix: 0, .. } if table.count(0) >= part => {}
+                TestStep::Come { prefix, spares } => {
                     let (own, honest) = (table.count(prefix), table.count(0));
                     let outcome = table.come(prefix, spares);
                     let is_in = !matches!(outcome, Admission::Refused(_));
@@ -129,17 +129,17 @@ proptest! {
                         prop_assert!(loser == prefix || table.count(loser) >= own, "{loser} lost to {prefix}");
                     }
                 }
-                Step::Leave(index) if !table.held.is_empty() => {
+                TestStep::Leave(index) if !table.held.is_empty() => {
                     table.held.remove(index.index(table.held.len()));
                 }
-                Step::Busy(index) if !table.held.is_empty() => {
-                    let place = index.index(table.held.len());
-                    table.held[place].spares = false;
+                TestStep::Busy(index) if !table.held.is_empty() => {
+                    let position = index.index(table.held.len());
+                    table.held[position].spares = false;
                 }
-                Step::Leave(_) | Step::Busy(_) => {}
+                TestStep::Leave(_) | TestStep::Busy(_) => {}
             }
             prop_assert!(table.held.len() <= all);
-            prop_assert!((0..prefixes).all(|prefix| table.count(prefix) <= table.places.per_prefix));
+            prop_assert!((0..prefixes).all(|prefix| table.count(prefix) <= table.limits.per_prefix));
         }
     }
 }

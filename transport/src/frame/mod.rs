@@ -11,7 +11,7 @@ use hypermesh_base::{DecodeError, decode, encode};
 /// What a frame holds. The numbers are part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Kind {
+pub(crate) enum FrameKind {
     /// The [`Header`] of a call.
     Header = 1,
     /// Bytes whose meaning the method defines.
@@ -36,15 +36,15 @@ pub(crate) enum FrameError {
     #[error("a frame of kind {kind:?} where one of kind {expected:?} must come")]
     Unexpected {
         /// What came.
-        kind: Kind,
+        kind: FrameKind,
         /// What must come.
-        expected: Kind,
+        expected: FrameKind,
     },
     /// A frame that is longer than its kind may be.
     #[error("a frame of kind {kind:?} with {bytes} bytes where at most {bytes_max} are allowed")]
     TooLong {
         /// What came.
-        kind: Kind,
+        kind: FrameKind,
         /// How long it said that it was.
         bytes: usize,
         /// How long it may be.
@@ -60,7 +60,7 @@ pub(crate) enum FrameError {
     #[error("{kind:?} frame: {error}")]
     Content {
         /// Which kind.
-        kind: Kind,
+        kind: FrameKind,
         /// What is wrong with it.
         error: DecodeError,
     },
@@ -94,7 +94,7 @@ impl Header {
     /// # Errors
     /// If they are not one, or its names are not names.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
-        let content = |error| FrameError::Content { kind: Kind::Header, error };
+        let content = |error| FrameError::Content { kind: FrameKind::Header, error };
         let header: Self = decode(bytes, HEADER_BYTES_MAX).map_err(content)?;
         if is_name(&header.service) && is_name(&header.method) { Ok(header) } else { Err(FrameError::Name) }
     }
@@ -110,7 +110,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefix {
     /// What the frame holds.
-    pub(crate) kind: Kind,
+    pub(crate) kind: FrameKind,
     /// How long its payload is.
     pub(crate) bytes: usize,
 }
@@ -120,7 +120,7 @@ impl Prefix {
     ///
     /// # Errors
     /// If not.
-    pub(crate) fn checked(self, expected: Kind, bytes_max: usize) -> Result<Self, FrameError> {
+    pub(crate) fn checked(self, expected: FrameKind, bytes_max: usize) -> Result<Self, FrameError> {
         let Self { kind, bytes } = self;
         if kind != expected {
             return Err(FrameError::Unexpected { kind, expected });
@@ -150,10 +150,10 @@ impl Assembler {
     pub(crate) fn prefix(&mut self) -> Result<Option<Prefix>, FrameError> {
         if self.prefix.is_none() && self.buffer.len() >= PREFIX_BYTES {
             let kind = match self.buffer.get_u8() {
-                1 => Kind::Header,
-                2 => Kind::Message,
-                3 => Kind::Status,
-                4 => Kind::Link,
+                1 => FrameKind::Header,
+                2 => FrameKind::Message,
+                3 => FrameKind::Status,
+                4 => FrameKind::Link,
                 kind => return Err(FrameError::UnknownKind { kind }),
             };
             let bytes = usize::try_from(self.buffer.get_u32_le()).unwrap_or(usize::MAX);
@@ -180,7 +180,7 @@ impl Assembler {
 }
 
 /// Appends the start of a frame with a payload of this many bytes.
-pub(crate) fn put_prefix(buffer: &mut BytesMut, kind: Kind, bytes: usize) {
+pub(crate) fn put_prefix(buffer: &mut BytesMut, kind: FrameKind, bytes: usize) {
     let bytes = u32::try_from(bytes).expect("every bound on a payload is below 4 GiB");
     buffer.reserve(PREFIX_BYTES);
     buffer.put_u8(kind as u8);
@@ -188,7 +188,7 @@ pub(crate) fn put_prefix(buffer: &mut BytesMut, kind: Kind, bytes: usize) {
 }
 
 /// Appends a frame that holds a value's encoding.
-pub(crate) fn put_value<T: BorshSerialize>(buffer: &mut BytesMut, kind: Kind, value: &T) {
+pub(crate) fn put_value<T: BorshSerialize>(buffer: &mut BytesMut, kind: FrameKind, value: &T) {
     let bytes = encode(value);
     put_prefix(buffer, kind, bytes.len());
     buffer.extend_from_slice(&bytes);

@@ -16,7 +16,7 @@ fn header() -> Header {
 #[test]
 fn a_header_frame_has_these_bytes_in_every_version() {
     let mut buffer = BytesMut::new();
-    put_value(&mut buffer, Kind::Header, &header());
+    put_value(&mut buffer, FrameKind::Header, &header());
     let expected = concat!(
         "0149000000",
         "01",
@@ -33,10 +33,10 @@ fn a_header_frame_has_these_bytes_in_every_version() {
 #[test]
 fn frames_come_out_as_they_went_in_however_the_bytes_are_cut() {
     let mut buffer = BytesMut::new();
-    put_value(&mut buffer, Kind::Header, &header());
-    put_prefix(&mut buffer, Kind::Message, 3);
+    put_value(&mut buffer, FrameKind::Header, &header());
+    put_prefix(&mut buffer, FrameKind::Message, 3);
     buffer.extend_from_slice(b"abc");
-    put_prefix(&mut buffer, Kind::Message, 0);
+    put_prefix(&mut buffer, FrameKind::Message, 0);
     for size in 1..=buffer.len() {
         let mut assembler = Assembler::default();
         let mut frames = Vec::new();
@@ -49,7 +49,7 @@ fn frames_come_out_as_they_went_in_however_the_bytes_are_cut() {
         }
         assert!(assembler.is_between_frames());
         let kinds: Vec<_> = frames.iter().map(|(kind, _)| *kind).collect();
-        assert_eq!(kinds, [Kind::Header, Kind::Message, Kind::Message]);
+        assert_eq!(kinds, [FrameKind::Header, FrameKind::Message, FrameKind::Message]);
         assert_eq!(Header::parse(&frames[0].1), Ok(header()));
         assert_eq!((&frames[1].1[..], &frames[2].1[..]), (&b"abc"[..], &b""[..]));
     }
@@ -66,12 +66,12 @@ fn names_hold_at_their_limit_and_not_one_past_it() {
 
 #[test]
 fn a_prefix_holds_at_its_limit_and_not_one_past_it() {
-    let prefix = |bytes| Prefix { kind: Kind::Message, bytes };
-    assert!(prefix(10).checked(Kind::Message, 10).is_ok());
-    let refused = FrameError::TooLong { kind: Kind::Message, bytes: 11, bytes_max: 10 };
-    assert_eq!(prefix(11).checked(Kind::Message, 10), Err(refused));
-    let refused = FrameError::Unexpected { kind: Kind::Message, expected: Kind::Status };
-    assert_eq!(prefix(1).checked(Kind::Status, 10), Err(refused));
+    let prefix = |bytes| Prefix { kind: FrameKind::Message, bytes };
+    assert!(prefix(10).checked(FrameKind::Message, 10).is_ok());
+    let refused = FrameError::TooLong { kind: FrameKind::Message, bytes: 11, bytes_max: 10 };
+    assert_eq!(prefix(11).checked(FrameKind::Message, 10), Err(refused));
+    let refused = FrameError::Unexpected { kind: FrameKind::Message, expected: FrameKind::Status };
+    assert_eq!(prefix(1).checked(FrameKind::Status, 10), Err(refused));
 }
 
 proptest! {

@@ -1,12 +1,12 @@
 //! Links between validators: messages that need no answer, sent at once or when the peer is there again.
 //!
-//! A link is a connection that this node dials and keeps, with one stream for each [`Class`]; the peer keeps
+//! A link is a connection that this node dials and keeps, with one stream for each [`LinkClass`]; the peer keeps
 //! its own in the other direction. [`Links::send`] never waits. Messages of a class arrive in order; those
 //! that QUIC had taken when a connection was lost are lost, those that still waited are sent over the next
-//! one, none arrives twice. What must not be lost, the node asks for again ([`PeerStatus`] tells it when).
+//! one, none arrives twice. What must not be lost, the node asks for again ([`LinkStatus`] tells it when).
 //!
 //! A peer may have several addresses ([`Links::set_addresses`]), which are dialled one after the other. One that
-//! answers at none of them is also dialled where its own connection to this node comes from ([`Links::look_also`]): so
+//! answers at none of them is also dialled where its own connection to this node comes from ([`Links::set_locator`]): so
 //! a peer whose address changed is found without anybody's doing. Addresses are hints; who answers must hold the
 //! peer's key.
 
@@ -17,10 +17,10 @@ mod worker;
 pub use queue::QueueLimits;
 
 use crate::backoff::BackoffConfig;
-use crate::endpoint::{Endpoint, Instance};
-use crate::frame::{FrameError, Kind, MESSAGE_BYTES_MAX};
+use crate::endpoint::{Endpoint, ProcessId};
+use crate::frame::{FrameError, FrameKind, MESSAGE_BYTES_MAX};
 use crate::lock::lock;
-use crate::server::Class;
+use crate::server::LinkClass;
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
 use hypermesh_base::{PublicKey, decode};
@@ -36,21 +36,21 @@ use worker::Link;
 
 /// Whether a peer can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerStatus {
+pub enum LinkStatus {
     /// The link stands: what is sent from now on goes out at once.
     Connected,
     /// The link is lost, and with it what was on its way.
     Lost,
     /// The peer refused the link: another process with this endpoint's key has one there, and still answers.
-    /// Told after [`PeerStatus::Lost`]. The peer may lie.
+    /// Told after [`LinkStatus::Lost`]. The peer may lie.
     Refused,
 }
 
 /// What is told when a link comes up or goes down. Called from the link's task; must not wait.
-pub type OnStatus = Arc<dyn Fn(PublicKey, PeerStatus) + Send + Sync>;
+pub type OnStatus = Arc<dyn Fn(PublicKey, LinkStatus) + Send + Sync>;
 
 /// Where a peer was seen, if it was.
-pub type Whereabouts = Arc<dyn Fn(&PublicKey) -> Option<SocketAddrV6> + Send + Sync>;
+pub type PeerLocator = Arc<dyn Fn(&PublicKey) -> Option<SocketAddrV6> + Send + Sync>;
 
 /// How links behave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ struct Inner {
     endpoint: Endpoint,
     config: LinkConfig,
     on_status: OnStatus,
-    whereabouts: Arc<OnceLock<Whereabouts>>,
+    locator: Arc<OnceLock<PeerLocator>>,
     peers: Mutex<BTreeMap<PublicKey, Running>>,
 }
 
@@ -154,7 +154,7 @@ impl Links {
             endpoint: endpoint.clone(),
             config,
             on_status,
-            whereabouts: Arc::default(),
+            locator: Arc::default(),
             peers: Mutex::default(),
         };
         let links = Self { inner: Arc::new(inner) };
@@ -163,12 +163,12 @@ impl Links {
     }
 
     /// Says where to look for a peer that does not answer at its address. What was said first, holds.
-    pub fn look_also(&self, whereabouts: Whereabouts) {
-        drop(self.inner.whereabouts.set(whereabouts));
+    pub fn set_locator(&self, locator: PeerLocator) {
+        drop(self.inner.locator.set(locator));
     }
 
     /// Changes who the peers are. Links to those that stay at their address are not touched; those to others
-    /// end without a [`PeerStatus::Lost`], and what waited for them is gone.
+    /// end without a [`LinkStatus::Lost`], and what waited for them is gone.
     pub fn set_peers(&self, peers: BTreeMap<PublicKey, SocketAddrV6>) {
         let mut running = lock(&self.inner.peers);
         running.retain(|key, running| {
@@ -204,7 +204,7 @@ impl Links {
     ///
     /// # Errors
     /// If there is no such peer or the message is too long for any.
-    pub fn send(&self, to: &PublicKey, class: Class, message: impl Into<Bytes>) -> Result<(), LinkError> {
+    pub fn send(&self, to: &PublicKey, class: LinkClass, message: impl Into<Bytes>) -> Result<(), LinkError> {
         let message = message.into();
         let (bytes, bytes_max) = (message.len(), self.inner.config.message_bytes_max);
         if bytes > bytes_max {
@@ -224,7 +224,7 @@ impl Links {
     }
 
     fn run(&self, key: PublicKey, addr: SocketAddrV6) -> Running {
-        let Inner { endpoint, config, on_status, whereabouts, .. } = &*self.inner;
+        let Inner { endpoint, config, on_status, locator, .. } = &*self.inner;
         let link = Arc::new(Link {
             key,
             addresses: Mutex::new(vec![addr]),
@@ -234,14 +234,14 @@ impl Links {
             connected: AtomicBool::new(false),
             dials: AtomicU64::new(0),
         });
-        let keeper = worker::Keeper {
+        let task = worker::LinkTask {
             endpoint: endpoint.clone(),
             link: link.clone(),
             config: config.clone(),
             on_status: on_status.clone(),
-            whereabouts: whereabouts.clone(),
+            locator: locator.clone(),
         };
-        let task = tokio::spawn(keeper.run());
+        let task = tokio::spawn(task.run());
         Running { link, task }
     }
 }
@@ -263,14 +263,14 @@ impl Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct LinkHeader {
     /// Which messages come on the stream.
-    pub(crate) class: Class,
+    pub(crate) class: LinkClass,
     /// Which life of the sender's it is.
-    pub(crate) instance: Instance,
+    pub(crate) process: ProcessId,
 }
 
 impl LinkHeader {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
-        decode(bytes, LINK_BYTES_MAX).map_err(|error| FrameError::Content { kind: Kind::Link, error })
+        decode(bytes, LINK_BYTES_MAX).map_err(|error| FrameError::Content { kind: FrameKind::Link, error })
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::log::LinkLog;
 use super::queue::Queue;
-use super::{LinkConfig, LinkHeader, OnStatus, PeerStatus, Whereabouts};
+use super::{LinkConfig, LinkHeader, LinkStatus, OnStatus, PeerLocator};
 use crate::backoff::Backoff;
 use crate::close::{Abandon, Close};
-use crate::endpoint::{Connection, Endpoint, Expect, Instance, Peer};
-use crate::frame::{Kind, put_prefix, put_value};
+use crate::endpoint::{Connection, Endpoint, Expect, Peer, ProcessId};
+use crate::frame::{FrameKind, put_prefix, put_value};
 use crate::lock::lock;
-use crate::server::Class;
+use crate::server::LinkClass;
 use crate::stream::Sender;
 use bytes::BytesMut;
 use hypermesh_base::PublicKey;
@@ -32,24 +32,24 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) const fn queue(&self, class: Class) -> &Queue {
+    pub(super) const fn queue(&self, class: LinkClass) -> &Queue {
         match class {
-            Class::Consensus => &self.consensus,
-            Class::Bulk => &self.bulk,
+            LinkClass::Consensus => &self.consensus,
+            LinkClass::Bulk => &self.bulk,
         }
     }
 }
 
 /// What the task of a link works with.
-pub(super) struct Keeper {
+pub(super) struct LinkTask {
     pub(super) endpoint: Endpoint,
     pub(super) link: Arc<Link>,
     pub(super) config: LinkConfig,
     pub(super) on_status: OnStatus,
-    pub(super) whereabouts: Arc<OnceLock<Whereabouts>>,
+    pub(super) locator: Arc<OnceLock<PeerLocator>>,
 }
 
-impl Keeper {
+impl LinkTask {
     /// Keeps the link until the task is aborted.
     pub(super) async fn run(self) {
         let Self { endpoint, link, config, on_status, .. } = &self;
@@ -67,14 +67,14 @@ impl Keeper {
                     let known = before.or_else(|| lock(&link.addresses).first().copied());
                     log.linked(addr, known.filter(|known| *known != addr), since);
                     link.connected.store(true, Relaxed);
-                    on_status(link.key, PeerStatus::Connected);
-                    carry(link, &connection, endpoint.instance()).await;
+                    on_status(link.key, LinkStatus::Connected);
+                    carry(link, &connection, endpoint.process()).await;
                     link.connected.store(false, Relaxed);
                     log.lost(addr, &close_reason(&connection));
-                    on_status(link.key, PeerStatus::Lost);
-                    if Close::Twin.was_said(&connection.quinn) {
+                    on_status(link.key, LinkStatus::Lost);
+                    if Close::Twin.was_received(&connection.quinn) {
                         log.refused();
-                        on_status(link.key, PeerStatus::Refused);
+                        on_status(link.key, LinkStatus::Refused);
                     }
                     // A peer that takes the connection and drops it at once is not back.
                     if since.elapsed() >= config.redial.longest {
@@ -92,32 +92,32 @@ impl Keeper {
 
     /// Where to dial the peer: at its addresses in turn, and then where it was seen.
     fn address(&self, turn: usize) -> SocketAddrV6 {
-        let Self { link, whereabouts, .. } = self;
+        let Self { link, locator, .. } = self;
         let mut addresses = lock(&link.addresses).clone();
-        let seen = whereabouts.get().and_then(|whereabouts| whereabouts(&link.key));
+        let seen = locator.get().and_then(|locator| locator(&link.key));
         addresses.extend(seen.filter(|seen| !addresses.contains(seen)));
         addresses[turn % addresses.len()]
     }
 }
 
 /// Sends what waits, each class on its own stream, until the connection is lost.
-async fn carry(link: &Link, connection: &Connection, instance: Instance) {
+async fn carry(link: &Link, connection: &Connection, process: ProcessId) {
     tokio::select! {
         biased;
         _ = connection.quinn.closed() => {}
-        _ = send(link, connection, LinkHeader { class: Class::Consensus, instance }) => {}
-        _ = send(link, connection, LinkHeader { class: Class::Bulk, instance }) => {}
+        _ = send(link, connection, LinkHeader { class: LinkClass::Consensus, process }) => {}
+        _ = send(link, connection, LinkHeader { class: LinkClass::Bulk, process }) => {}
     }
 }
 
 async fn send(link: &Link, connection: &Connection, header: LinkHeader) -> Result<(), WriteError> {
     let mut stream = Sender::new(connection.quinn.open_uni().await?, Abandon::Cancelled);
     drop(stream.stream.set_priority(match header.class {
-        Class::Consensus => 1,
-        Class::Bulk => 0,
+        LinkClass::Consensus => 1,
+        LinkClass::Bulk => 0,
     }));
     let mut head = BytesMut::new();
-    put_value(&mut head, Kind::Link, &header);
+    put_value(&mut head, FrameKind::Link, &header);
     stream.stream.write_all(&head).await?;
     let queue = link.queue(header.class);
     loop {
@@ -137,7 +137,7 @@ impl Unsent<'_> {
     async fn write(mut self, stream: &mut Sender) -> Result<(), WriteError> {
         let Some(message) = &self.message else { return Ok(()) };
         let mut head = BytesMut::new();
-        put_prefix(&mut head, Kind::Message, message.len());
+        put_prefix(&mut head, FrameKind::Message, message.len());
         if message.len() <= COPIED_BYTES_MAX {
             head.extend_from_slice(message);
             stream.stream.write_all(&head).await?;

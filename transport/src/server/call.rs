@@ -1,15 +1,15 @@
 //! One call, as it is served: read within bounds and time, handed to the handler, answered.
 
+use super::call_queue::{CallGuard, CallSlot};
 use super::connection::Peer;
-use super::door::{Turn, Visit};
 use super::handler::{Call, MethodShape};
 use super::memory::Memory;
 use super::outcomes::answer_once;
-use super::request::{Refusal, Request, read, too_long};
+use super::request::{CallRejection, Request, read, too_long};
 use super::streaming::CallStream;
 use crate::close::Abandon;
 use crate::endpoint::ipv6;
-use crate::frame::{Kind, put_prefix, put_value};
+use crate::frame::{FrameKind, put_prefix, put_value};
 use crate::status::{Advice, Status, StatusCode};
 use crate::stream::{FrameReader, Sender};
 use bytes::{Bytes, BytesMut};
@@ -35,19 +35,19 @@ pub(super) async fn serve(peer: Arc<Peer>, send: SendStream, receive: RecvStream
             _answering = Some(peer.activity.answer());
             handle(&peer, &mut send, &mut reader, request).await
         }
-        Err(refusal) => Err(refusal),
+        Err(rejection) => Err(rejection),
     };
-    let why = result.as_ref().err().map_or(Abandon::Refused, Refusal::abandon);
+    let why = result.as_ref().err().map_or(Abandon::Refused, CallRejection::abandon);
     let answer = match result {
         Ok(answer) => answer,
-        Err(Refusal::Answer(status)) => Answer::Status(status),
-        Err(Refusal::Slow) => {
+        Err(CallRejection::Answer(status)) => Answer::Status(status),
+        Err(CallRejection::Slow) => {
             let limit = peer.shared.limits.request_timeout;
             let message = format!("the request was not here within {limit:?}");
             Answer::Status(Status::new(StatusCode::DeadlineExceeded, message))
         }
-        Err(Refusal::Violation(error)) => return peer.violated(&error.to_string()),
-        Err(Refusal::Gone) => return peer.shared.counters.call(StatusCode::Cancelled),
+        Err(CallRejection::Violation(error)) => return peer.violated(&error.to_string()),
+        Err(CallRejection::Gone) => return peer.shared.counters.call(StatusCode::Cancelled),
     };
     // Whatever was not read will not be. After a whole request this does nothing.
     reader.stop(why);
@@ -76,7 +76,7 @@ impl Drop for UnderWay {
 enum Answer {
     /// A message, and that all is well.
     Body(Bytes),
-    /// The status alone: a refusal, or the end of a streaming call.
+    /// The status alone: a rejection, or the end of a streaming call.
     Status(Status),
 }
 
@@ -86,15 +86,15 @@ async fn handle(
     send: &mut Sender,
     reader: &mut FrameReader,
     request: Request,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, CallRejection> {
     let Request { header, shape, early, writes, body, memory } = request;
-    let visit = peer.shared.door.enter(peer.connection.key).map_err(Refusal::Answer)?;
+    let guard = peer.shared.call_queue.enter(peer.connection.key).map_err(CallRejection::Answer)?;
     if header.service == OWN_SERVICE && header.method == PING_METHOD {
         return Ok(Answer::Body(Bytes::new()));
     }
     let deadline_ms = header.deadline_ms;
     let received = peer.shared.endpoint.env().clock.now();
-    let call = |allowed, turn| Call {
+    let call = |allowed, slot| Call {
         received,
         caller: peer.connection.key,
         remote: ipv6(peer.connection.quinn.remote_address()),
@@ -105,7 +105,7 @@ async fn handle(
         trace_id: header.trace_id,
         early,
         body,
-        turn,
+        slot,
     };
     let limits = &peer.shared.limits;
     let longest = match shape {
@@ -117,16 +117,16 @@ async fn handle(
     let served = async {
         match shape {
             MethodShape::Unary => {
-                let call = call(allowed, visit.turn().await.map_err(Refusal::Answer)?);
+                let call = call(allowed, guard.slot().await.map_err(CallRejection::Answer)?);
                 let result = match writes {
-                    true => answer_once(peer, &visit, call).await,
+                    true => answer_once(peer, &guard, call).await,
                     false => peer.shared.handler.call(call).await,
                 };
                 drop(memory);
-                result.map(Answer::Body).map_err(|status| Refusal::Answer(refused(status)))
+                result.map(Answer::Body).map_err(|status| CallRejection::Answer(refused(status)))
             }
             MethodShape::ServerStreaming | MethodShape::Bidirectional => {
-                let ended = stream(peer, |turn| call(allowed, turn), &visit, send, reader).await;
+                let ended = stream(peer, |slot| call(allowed, slot), &guard, send, reader).await;
                 drop(memory);
                 ended
             }
@@ -136,27 +136,27 @@ async fn handle(
         biased;
         result = timeout(allowed, served) => result,
         // Stopped by the caller, or the connection is lost.
-        _ = stopped => return Err(Refusal::Gone),
+        _ = stopped => return Err(CallRejection::Gone),
     };
     result.unwrap_or_else(|_| {
         let message = format!("not done within {allowed:?}; it may yet be done");
-        Err(Refusal::Answer(Status::new(StatusCode::DeadlineExceeded, message)))
+        Err(CallRejection::Answer(Status::new(StatusCode::DeadlineExceeded, message)))
     })
 }
 
 async fn stream(
     peer: &Peer,
-    call: impl FnOnce(Turn) -> Call,
-    visit: &Visit,
+    call: impl FnOnce(CallSlot) -> Call,
+    guard: &CallGuard,
     send: &mut Sender,
     reader: &mut FrameReader,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, CallRejection> {
     let limits = &peer.shared.limits;
     let remote = peer.connection.quinn.remote_address();
     let opened = peer.shared.streams.open(peer.connection.key, remote, limits);
-    let open = opened.map_err(Refusal::Answer)?;
-    let call = call(visit.turn().await.map_err(Refusal::Answer)?);
-    let mut stream = CallStream::new(peer, visit, send, reader);
+    let open = opened.map_err(CallRejection::Answer)?;
+    let call = call(guard.slot().await.map_err(CallRejection::Answer)?);
+    let mut stream = CallStream::new(peer, guard, send, reader);
     let result = tokio::select! {
         biased;
         result = peer.shared.handler.stream(call, &mut stream) => result,
@@ -165,11 +165,11 @@ async fn stream(
     match (stream.into_over(), result) {
         (Some(over), _) => Err(over),
         (None, Ok(())) => Ok(Answer::Status(Status::ok())),
-        (None, Err(status)) => Err(Refusal::Answer(refused(status))),
+        (None, Err(status)) => Err(CallRejection::Answer(refused(status))),
     }
 }
 
-/// A handler's refusal, which is one.
+/// The status of a failed handler, which must not be `Ok`.
 fn refused(status: Status) -> Status {
     match status.code() {
         StatusCode::Ok => Status::new(StatusCode::Internal, "the method failed and did not say how"),
@@ -189,16 +189,16 @@ async fn respond(peer: &Peer, send: &mut Sender, answer: Answer) {
         Answer::Body(body) if body.len() > bytes_max => (None, too_long("answer", body.len(), bytes_max)),
         Answer::Body(body) => match Memory::take(peer, body.len()) {
             Ok(memory) => (Some((body, memory)), Status::ok()),
-            Err(crowded) => (None, crowded.status()),
+            Err(reached) => (None, reached.status()),
         },
         Answer::Status(status) => (None, status),
     };
     let (mut head, mut tail) = (BytesMut::new(), BytesMut::new());
     let (body, memory) = body.unzip();
     if let Some(body) = &body {
-        put_prefix(&mut head, Kind::Message, body.len());
+        put_prefix(&mut head, FrameKind::Message, body.len());
     }
-    put_value(&mut tail, Kind::Status, &status);
+    put_value(&mut tail, FrameKind::Status, &status);
     let mut chunks = [head.freeze(), body.unwrap_or_default(), tail.freeze()];
     let written =
         timeout(peer.shared.limits.response_timeout, send.stream.write_all_chunks(&mut chunks)).await;

@@ -1,9 +1,9 @@
 //! One connection to a server, from its handshake to its end.
 
 use super::activity::Activity;
-use super::handler::Standing;
-use super::places::Place;
-use super::registry::Ticket;
+use super::handler::PeerRole;
+use super::registry::ConnectionNumber;
+use super::slots::Slot;
 use super::{Shared, call, link, memory};
 use crate::close::Close;
 use crate::endpoint::Connection;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 pub(super) struct Peer {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Connection,
-    pub(super) standing: Standing,
+    pub(super) role: PeerRole,
     /// The bytes of this key's requests and responses that may yet be held, in KiB.
     pub(super) memory: Arc<Semaphore>,
     /// How many calls are under way on this connection.
@@ -29,7 +29,7 @@ pub(super) struct Peer {
 
 /// Carries out the handshake, then serves the connection's streams until it is over. What a resumed connection brings in its
 /// first flight is served meanwhile.
-pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: Place) {
+pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: Slot) {
     let begin = Instant::now();
     let met = tokio::select! {
         biased;
@@ -40,12 +40,12 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: Plac
         shared.counters.refused.fetch_add(1, Relaxed);
         return;
     };
-    let standing = shared.handler.standing(&connection.key);
+    let role = shared.handler.role(&connection.key);
     let memory = memory::kibibytes(shared.limits.caller_bytes_max);
     let memory = lock(&shared.registry).memory(connection.key, memory);
     let calls = AtomicUsize::new(0);
     let activity = Activity::new();
-    let peer = Arc::new(Peer { shared, connection, standing, memory, calls, activity });
+    let peer = Arc::new(Peer { shared, connection, role, memory, calls, activity });
     let mut serving = Box::pin(peer.clone().serve());
     if let Some(established) = established {
         let end = begin + peer.shared.limits.handshake_timeout;
@@ -62,9 +62,9 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: Incoming, handshake: Plac
         }
     }
     drop(handshake);
-    let Some(ticket) = peer.enter() else { return };
+    let Some(number) = peer.enter() else { return };
     serving.await;
-    peer.leave(ticket);
+    peer.leave(number);
 }
 
 /// What the server waits for until the handshake of a resumed connection is over.
@@ -107,9 +107,9 @@ async fn identify(incoming: Incoming) -> Result<Option<(Connection, Option<Estab
 impl Peer {
     /// The most bytes of a message from or to this peer.
     pub(super) fn message_bytes_max(&self) -> usize {
-        match self.standing {
-            Standing::Client => self.shared.limits.client_message_bytes_max,
-            Standing::Validator => self.shared.limits.validator_message_bytes_max,
+        match self.role {
+            PeerRole::Client => self.shared.limits.client_message_bytes_max,
+            PeerRole::Validator => self.shared.limits.validator_message_bytes_max,
         }
     }
 
@@ -121,20 +121,19 @@ impl Peer {
     }
 
     /// Takes the connection in, now that its handshake is over; `None` if there is no room for it.
-    fn enter(&self) -> Option<Ticket> {
+    fn enter(&self) -> Option<ConnectionNumber> {
         let Shared { registry, limits, counters, endpoint, .. } = &*self.shared;
-        let Some(ticket) = lock(registry).admit(&self.connection, self.standing, &self.activity, limits)
-        else {
+        let Some(number) = lock(registry).admit(&self.connection, self.role, &self.activity, limits) else {
             counters.refused.fetch_add(1, Relaxed);
             return None;
         };
         counters.accepted.fetch_add(1, Relaxed);
-        if self.standing == Standing::Validator {
+        if self.role == PeerRole::Validator {
             let window_bytes = endpoint.transport().window_bytes;
             self.connection.quinn.set_receive_window(VarInt::from(window_bytes));
             self.connection.quinn.set_send_window(u64::from(window_bytes));
         }
-        Some(ticket)
+        Some(number)
     }
 
     /// Starts a task for each stream that the peer opens, until the connection is over.
@@ -147,7 +146,7 @@ impl Peer {
                     Ok(stream) if stream.is_0rtt() => {
                         Close::LinkRefused.connection(&quinn, "a link does not come in a first flight");
                     }
-                    Ok(stream) if self.standing == Standing::Validator => {
+                    Ok(stream) if self.role == PeerRole::Validator => {
                         drop(tokio::spawn(link::receive(self.clone(), stream)));
                     }
                     Ok(_) => Close::LinkRefused.connection(&quinn, "links are for this mesh's validators"),
@@ -157,7 +156,7 @@ impl Peer {
                     Ok((send, receive)) => drop(tokio::spawn(call::serve(self.clone(), send, receive))),
                     Err(_) => return,
                 },
-                () = sleep(self.shared.limits.silence_timeout), if self.standing == Standing::Client => {
+                () = sleep(self.shared.limits.silence_timeout), if self.role == PeerRole::Client => {
                     if self.calls.load(Relaxed) > 0 {
                         // Somebody listens.
                         continue;
@@ -168,7 +167,7 @@ impl Peer {
         }
     }
 
-    fn leave(&self, ticket: Ticket) {
-        drop(lock(&self.shared.registry).remove(self.connection.key, ticket));
+    fn leave(&self, number: ConnectionNumber) {
+        drop(lock(&self.shared.registry).remove(self.connection.key, number));
     }
 }

@@ -1,6 +1,6 @@
 //! What a server asks of the node behind it.
 
-use super::door::Turn;
+use super::call_queue::CallSlot;
 use super::streaming::CallStream;
 use crate::client::CallOptions;
 use crate::status::Status;
@@ -47,9 +47,9 @@ pub struct Call {
     pub early: bool,
     /// The message.
     pub body: Bytes,
-    /// The call's turn to be worked on. Dropped before waiting for something that takes long, it lets others be
+    /// The call's slot. Dropped before waiting for something that takes long, it lets others be
     /// worked on meanwhile.
-    pub turn: Turn,
+    pub slot: CallSlot,
 }
 
 /// How many messages a method takes and gives.
@@ -79,7 +79,7 @@ pub struct MethodTraits {
 
 /// What a peer is to this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum PeerRole {
     /// Anyone: may call, within the limits for clients.
     Client,
     /// One of the validators: may also open links, has larger windows, and is never crowded out by clients.
@@ -102,7 +102,7 @@ pub enum Standing {
     serde::Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Class {
+pub enum LinkClass {
     /// Small and urgent.
     Consensus,
     /// Large, and first to be left out when there is too much.
@@ -137,8 +137,8 @@ pub trait Handler: Send + Sync + 'static {
 
     /// What the holder of this key is to this node. Asked once for each connection, and again by
     /// [`crate::Server::review`].
-    fn standing(&self, _key: &PublicKey) -> Standing {
-        Standing::Client
+    fn role(&self, _key: &PublicKey) -> PeerRole {
+        PeerRole::Client
     }
 
     /// Takes note that another process with this validator's key asked for a link and was refused, since the first one
@@ -150,7 +150,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Takes a message from a validator's link. The messages of one class come one after the other, in the
     /// order they were sent; while the future runs, no further one is read, and a sender that outruns the
     /// node is slowed down. Messages may be lost when a connection is, never doubled.
-    fn message(&self, _from: PublicKey, _class: Class, _bytes: Bytes) -> BoxFuture<'_, ()> {
+    fn message(&self, _from: PublicKey, _class: LinkClass, _bytes: Bytes) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 }

@@ -1,6 +1,6 @@
 //! What a server gives to those who ask.
 
-use crate::fair_share::Places;
+use crate::fair_share::SlotLimits;
 use crate::frame::MESSAGE_BYTES_MAX;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct ServerLimits {
     /// Handshakes under way from one /56 of the network; for one more, its own oldest gives way if it has had its
     /// grace, or the newcomer is refused.
     pub handshakes_per_prefix_max: usize,
-    /// A handshake that takes longer can spare its place for another.
+    /// A handshake that takes longer can spare its slot for another.
     pub handshake_grace: Duration,
     /// A handshake that takes longer is given up.
     pub handshake_timeout: Duration,
@@ -42,9 +42,9 @@ pub struct ServerLimits {
     /// Calls under way of one key, over all its connections; a further one is refused.
     pub calls_per_caller_max: usize,
     /// Calls that are worked on at once. The others wait, and callers take turns: a call is worked on until the
-    /// handler drops its [`Turn`](super::Turn).
+    /// handler drops its [`CallSlot`](super::CallSlot).
     pub calls_working_max: usize,
-    /// Calls that wait for their turn, of all keys. Past it, the longest line's last is told to come back.
+    /// Calls that wait for a slot, of all keys. Past it, the last call of the longest queue is rejected.
     pub calls_waiting_max: usize,
     /// Streaming calls under way of one key, over all its connections; a further one is refused.
     pub streams_per_caller_max: usize,
@@ -76,19 +76,19 @@ pub struct ServerLimits {
 }
 
 impl ServerLimits {
-    /// The places for handshakes.
-    pub(super) const fn handshakes(&self) -> Places {
-        Places { all: self.handshakes_max, per_prefix: self.handshakes_per_prefix_max }
+    /// The slots for handshakes.
+    pub(super) const fn handshakes(&self) -> SlotLimits {
+        SlotLimits { all: self.handshakes_max, per_prefix: self.handshakes_per_prefix_max }
     }
 
-    /// The places for clients' connections.
-    pub(super) const fn clients(&self) -> Places {
-        Places { all: self.clients_max, per_prefix: self.clients_per_prefix_max }
+    /// The slots for clients' connections.
+    pub(super) const fn clients(&self) -> SlotLimits {
+        SlotLimits { all: self.clients_max, per_prefix: self.clients_per_prefix_max }
     }
 
-    /// The places for streaming calls.
-    pub(super) const fn streams(&self) -> Places {
-        Places { all: self.streams_max, per_prefix: self.streams_per_prefix_max }
+    /// The slots for streaming calls.
+    pub(super) const fn streams(&self) -> SlotLimits {
+        SlotLimits { all: self.streams_max, per_prefix: self.streams_per_prefix_max }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::connection::Peer;
 use crate::close::Close;
-use crate::frame::Kind;
+use crate::frame::FrameKind;
 use crate::link::{LINK_BYTES_MAX, LinkHeader};
 use crate::stream::{FrameReader, ReadFailure};
 use quinn::RecvStream;
@@ -20,9 +20,9 @@ pub(super) async fn receive(peer: Arc<Peer>, stream: RecvStream) {
 
 async fn carry(peer: &Peer, stream: RecvStream) -> Result<(), ReadFailure> {
     let mut reader = FrameReader::new(stream);
-    reader.expect(Kind::Link, LINK_BYTES_MAX).await?;
-    let LinkHeader { class, instance } = LinkHeader::parse(&reader.payload().await?)?;
-    if !peer.shared.holders.admit(&peer.connection, instance).await {
+    reader.expect(FrameKind::Link, LINK_BYTES_MAX).await?;
+    let LinkHeader { class, process } = LinkHeader::parse(&reader.payload().await?)?;
+    if !peer.shared.link_owners.admit(&peer.connection, process).await {
         // Both streams of a connection come here; one of them tells.
         if peer.connection.quinn.close_reason().is_none() {
             let reason = "another process with this key is linked here, and it still answers";
@@ -34,7 +34,7 @@ async fn carry(peer: &Peer, stream: RecvStream) -> Result<(), ReadFailure> {
         return Ok(());
     }
     while let Some(prefix) = reader.prefix().await? {
-        prefix.checked(Kind::Message, peer.message_bytes_max())?;
+        prefix.checked(FrameKind::Message, peer.message_bytes_max())?;
         let message = reader.payload().await?;
         peer.shared.counters.link_messages.fetch_add(1, Relaxed);
         peer.shared.handler.message(peer.connection.key, class, message).await;

@@ -12,28 +12,28 @@ pub(super) struct Memory {
 }
 
 /// That no more can be held for now.
-pub(super) struct Crowded;
+pub(super) struct LimitReached;
 
 impl Memory {
     /// Charges that many bytes, or refuses: it does not wait, since what would be waited for is the same
     /// peers' doing.
-    pub(super) fn take(peer: &Peer, bytes: usize) -> Result<Self, Crowded> {
+    pub(super) fn take(peer: &Peer, bytes: usize) -> Result<Self, LimitReached> {
         let take = |memory: &Arc<Semaphore>| {
-            memory.clone().try_acquire_many_owned(kibibytes(bytes)).map_err(|_| Crowded)
+            memory.clone().try_acquire_many_owned(kibibytes(bytes)).map_err(|_| LimitReached)
         };
         Ok(Self { _caller: take(&peer.memory)?, _server: take(&peer.shared.memory)? })
     }
 }
 
-impl Crowded {
+impl LimitReached {
     /// What is said of an answer that cannot be held: what was asked may have been done.
     pub(super) fn status(self) -> Status {
         Status::new(StatusCode::Unavailable, "this node holds as many bytes as it may: try again")
     }
 
     /// What is said of a request that cannot be held, and of which nothing is done: when to come back.
-    pub(super) fn refusal(self, peer: &Peer) -> Status {
-        self.status().with_advice(peer.shared.door.come_back(peer.connection.key))
+    pub(super) fn rejection(self, peer: &Peer) -> Status {
+        self.status().with_advice(peer.shared.call_queue.retry_advice(peer.connection.key))
     }
 }
 

@@ -3,42 +3,42 @@
 //!
 //! Flow: a connection attempt is refused if too many handshakes are under way and none gives way; after the handshake the
 //! connection is registered under the caller's key; each stream that the caller opens is a call in a task of
-//! its own (or a link's stream, if the caller is a validator). A call that was read waits at the door until it is
+//! its own (or a link's stream, if the caller is a validator). A call that was read waits in a queue until it is
 //! its caller's turn, so that no caller is served at another's cost.
 
 mod activity;
 mod call;
+mod call_queue;
 mod connection;
-mod door;
 mod handler;
-mod holders;
 mod limits;
 mod link;
+mod link_owners;
 mod memory;
 mod metrics;
 mod outcomes;
-mod places;
 mod prefix;
 mod registry;
 mod request;
+mod slots;
 mod streaming;
 
 pub(crate) use call::{OWN_SERVICE, PING_METHOD};
-pub use door::Turn;
-pub use handler::{BoxFuture, Call, Class, Handler, MethodShape, MethodTraits, Standing};
+pub use call_queue::CallSlot;
+pub use handler::{BoxFuture, Call, Handler, LinkClass, MethodShape, MethodTraits, PeerRole};
 pub use limits::{CLIENT_MESSAGE_BYTES_MAX, ServerLimits};
 pub use metrics::ServerMetrics;
 pub use streaming::CallStream;
 
 use crate::endpoint::Endpoint;
 use crate::lock::lock;
-use door::{Door, DoorLimits};
-use holders::Holders;
+use call_queue::{CallQueue, CallQueueLimits};
 use hypermesh_base::PublicKey;
+use link_owners::LinkOwners;
 use metrics::Counters;
 use outcomes::Outcomes;
-use places::PlaceTable;
 use registry::Registry;
+use slots::SlotTable;
 use std::net::SocketAddrV6;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, Weak};
@@ -59,13 +59,13 @@ struct Shared {
     limits: ServerLimits,
     counters: Counters,
     registry: Mutex<Registry>,
-    door: Arc<Door>,
+    call_queue: Arc<CallQueue>,
     /// Streaming calls under way.
     streams: Streams,
     /// What came of calls that change something.
     outcomes: Arc<Outcomes>,
     /// Which process of each validator has the link.
-    holders: Holders,
+    link_owners: LinkOwners,
     /// The bytes of requests and responses that may yet be held, in KiB.
     memory: Arc<Semaphore>,
     /// How many calls are being served, until the caller has all of the answer.
@@ -83,8 +83,8 @@ impl Server {
             endpoint: endpoint.clone(),
             handler,
             memory: Arc::new(Semaphore::new(memory::kibibytes(limits.total_bytes_max) as usize)),
-            door: Door::new(
-                DoorLimits {
+            call_queue: CallQueue::new(
+                CallQueueLimits {
                     working_max: limits.calls_working_max,
                     waiting_max: limits.calls_waiting_max,
                     per_caller_max: limits.calls_per_caller_max,
@@ -97,17 +97,17 @@ impl Server {
             under_way: watch::Sender::new(0),
             streams: Streams::default(),
             outcomes: Outcomes::new(endpoint.env().clock.clone()),
-            holders: Holders::default(),
+            link_owners: LinkOwners::default(),
         });
         tokio::spawn(accept(shared.clone()));
         Self { shared }
     }
 
-    /// Closes the connections of those whose [`Standing`] has changed, so that they come back under the new
+    /// Closes the connections of those whose [`PeerRole`] has changed, so that they come back under the new
     /// one. To be called when the set of validators changes.
     pub fn review(&self) {
         let Shared { registry, handler, .. } = &*self.shared;
-        lock(registry).review(|key| handler.standing(key));
+        lock(registry).review(|key| handler.role(key));
     }
 
     /// Where the newest connection that the holder of this key opened comes from, as long as it stands. A node
@@ -153,7 +153,7 @@ impl Shared {
         let open = lock(&self.registry).len();
         ServerMetrics {
             connections_open: open as u64,
-            calls_waiting: self.door.waiting() as u64,
+            calls_waiting: self.call_queue.waiting() as u64,
             streams_open: self.streams.len() as u64,
             ..self.counters.snapshot()
         }
@@ -162,7 +162,7 @@ impl Shared {
 
 /// Takes connection attempts until the endpoint closes.
 async fn accept(shared: Arc<Shared>) {
-    let (handshakes, limits) = (PlaceTable::default(), &shared.limits);
+    let (handshakes, limits) = (SlotTable::default(), &shared.limits);
     while let Some(incoming) = shared.endpoint.quinn().accept().await {
         let busy = handshakes.len() >= limits.unvalidated_handshakes_max;
         if busy && incoming.may_retry() && !incoming.remote_address_validated() {

@@ -8,8 +8,8 @@
 //! This is memory, of one server and one life. What must not happen twice across nodes and restarts, the handler itself
 //! sees to: a node's operations are executed once by their content, wherever they are sent.
 
+use super::call_queue::{CallGuard, CallSlot};
 use super::connection::Peer;
-use super::door::{Turn, Visit};
 use super::handler::Call;
 use crate::env::Clock;
 use crate::lock::lock;
@@ -21,17 +21,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
-type Outcome = Result<Bytes, Status>;
+type CallResult = Result<Bytes, Status>;
 type Key = (PublicKey, [u8; 16]);
 
 /// Outcomes by caller and key.
 pub(super) struct Outcomes {
     clock: Arc<dyn Clock>,
-    kept: Mutex<Kept>,
+    cached: Mutex<CachedOutcomes>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct CachedOutcomes {
     calls: BTreeMap<Key, Known>,
     /// What has ended, by the order in which it did.
     order: BTreeMap<u64, Key>,
@@ -52,7 +52,7 @@ enum State {
     /// It is under way. Closed when it ends.
     Running(watch::Receiver<()>),
     /// It has ended.
-    Ended { outcome: Outcome, at: Mono },
+    Ended { outcome: CallResult, at: Mono },
 }
 
 /// What is to be done with a call.
@@ -62,7 +62,7 @@ enum Begun {
     /// It is under way: wait.
     Again(watch::Receiver<()>),
     /// It was done: this came of it.
-    Done(Outcome),
+    Done(CallResult),
 }
 
 /// That a call is under way. Dropped before it has ended, it is as if the call had never come.
@@ -73,7 +73,7 @@ struct Running {
 }
 
 /// Has the handler answer the call, unless it has answered it before.
-pub(super) async fn answer_once(peer: &Peer, visit: &Visit, mut call: Call) -> Outcome {
+pub(super) async fn answer_once(peer: &Peer, guard: &CallGuard, mut call: Call) -> CallResult {
     let Some(idempotency_key) = call.idempotency_key else { return peer.shared.handler.call(call).await };
     let key = (call.caller, idempotency_key);
     let request = REQUEST.hash(&[call.service.as_bytes(), call.method.as_bytes(), &call.body]);
@@ -86,10 +86,10 @@ pub(super) async fn answer_once(peer: &Peer, visit: &Visit, mut call: Call) -> O
             }
             Begun::Again(mut under_way) => {
                 // Waiting is no work.
-                call.turn = Turn::default();
+                call.slot = CallSlot::default();
                 // It is closed when the first attempt ends, however it does.
                 drop(under_way.changed().await);
-                call.turn = visit.turn().await?;
+                call.slot = guard.slot().await?;
             }
             Begun::Done(outcome) => {
                 let Call { caller, service, method, remote, .. } = &call;
@@ -106,13 +106,13 @@ pub(super) async fn answer_once(peer: &Peer, visit: &Visit, mut call: Call) -> O
 
 impl Outcomes {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { clock, kept: Mutex::default() })
+        Arc::new(Self { clock, cached: Mutex::default() })
     }
 
     fn begin(self: &Arc<Self>, key: Key, request: Digest) -> Result<Begun, Status> {
-        let mut kept = lock(&self.kept);
-        kept.expire(self.clock.now().mono);
-        match kept.calls.get(&key) {
+        let mut cached = lock(&self.cached);
+        cached.expire(self.clock.now().mono);
+        match cached.calls.get(&key) {
             Some(known) if known.request != request => Err(Status::new(
                 StatusCode::AlreadyExists,
                 "this idempotency key was used for another request: draw a new one for a new request",
@@ -121,7 +121,7 @@ impl Outcomes {
             Some(Known { state: State::Ended { outcome, .. }, .. }) => Ok(Begun::Done(outcome.clone())),
             None => {
                 let (alive, under_way) = watch::channel(());
-                kept.calls.insert(key, Known { request, state: State::Running(under_way) });
+                cached.calls.insert(key, Known { request, state: State::Running(under_way) });
                 Ok(Begun::First(Running { outcomes: self.clone(), key, _alive: alive }))
             }
         }
@@ -130,26 +130,26 @@ impl Outcomes {
 
 impl Running {
     /// Keeps what came of it, if that is for good.
-    fn end(self, outcome: &Outcome) {
+    fn end(self, outcome: &CallResult) {
         if !is_final(outcome) {
             return;
         }
         let now = self.outcomes.clock.now().mono;
-        lock(&self.outcomes.kept).keep(self.key, outcome.clone(), now);
+        lock(&self.outcomes.cached).insert(self.key, outcome.clone(), now);
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut kept = lock(&self.outcomes.kept);
-        if let Some(Known { state: State::Running(_), .. }) = kept.calls.get(&self.key) {
-            kept.calls.remove(&self.key);
+        let mut cached = lock(&self.outcomes.cached);
+        if let Some(Known { state: State::Running(_), .. }) = cached.calls.get(&self.key) {
+            cached.calls.remove(&self.key);
         }
     }
 }
 
-impl Kept {
-    fn keep(&mut self, key: Key, outcome: Outcome, at: Mono) {
+impl CachedOutcomes {
+    fn insert(&mut self, key: Key, outcome: CallResult, at: Mono) {
         let Some(known) = self.calls.get_mut(&key) else { return };
         self.bytes += bytes_of(&outcome);
         known.state = State::Ended { outcome, at };
@@ -196,7 +196,7 @@ impl Kept {
 }
 
 /// Whether it would come out the same if it were tried again.
-fn is_final(outcome: &Outcome) -> bool {
+fn is_final(outcome: &CallResult) -> bool {
     match outcome {
         Ok(_) => true,
         Err(status) => matches!(
@@ -210,7 +210,7 @@ fn is_final(outcome: &Outcome) -> bool {
     }
 }
 
-fn bytes_of(outcome: &Outcome) -> usize {
+fn bytes_of(outcome: &CallResult) -> usize {
     outcome.as_ref().map_or_else(|status| status.message().len() + status.detail().len(), Bytes::len)
 }
 
@@ -249,7 +249,7 @@ mod tests {
     }
 
     /// Whether this would be done now; if so, it is, with this outcome.
-    fn is_done(outcomes: &Arc<Outcomes>, key: Key, outcome: Outcome) -> bool {
+    fn is_done(outcomes: &Arc<Outcomes>, key: Key, outcome: CallResult) -> bool {
         match outcomes.begin(key, Digest([1; 32])).unwrap() {
             Begun::First(running) => {
                 running.end(&outcome);
@@ -294,8 +294,8 @@ mod tests {
         assert!((0..4).all(|number| !is_done(&outcomes, key(100, number), large())));
         assert!(is_done(&outcomes, key(100, 4), large()));
         assert!(is_done(&outcomes, key(100, 0), large()) && !is_done(&outcomes, key(100, 2), large()));
-        let kept = lock(&outcomes.kept);
-        assert_eq!((kept.calls.len(), kept.bytes), (kept.order.len(), OUTCOME_BYTES_MAX));
+        let cached = lock(&outcomes.cached);
+        assert_eq!((cached.calls.len(), cached.bytes), (cached.order.len(), OUTCOME_BYTES_MAX));
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
         assert!(!is_done(&outcomes, key(1, 1), Ok(Bytes::new())));
         clock.0.store(life + 1, Relaxed);
         assert!(is_done(&outcomes, key(1, 1), Ok(Bytes::new())));
-        assert_eq!(lock(&outcomes.kept).calls.len(), 1);
+        assert_eq!(lock(&outcomes.cached).calls.len(), 1);
     }
 
     #[test]
@@ -338,6 +338,6 @@ mod tests {
         let refused = outcomes.begin(key(1, 1), Digest([2; 32])).err().unwrap();
         assert_eq!(refused.code(), StatusCode::AlreadyExists);
         drop(running);
-        assert!(lock(&outcomes.kept).calls.is_empty());
+        assert!(lock(&outcomes.cached).calls.is_empty());
     }
 }

@@ -1,12 +1,12 @@
 //! The connections that a server has taken, by key, and how many there may be.
 
 use super::activity::{Activity, GivesWay};
-use super::handler::Standing;
+use super::handler::PeerRole;
 use super::limits::ServerLimits;
 use super::prefix::Prefix;
 use crate::close::Close;
 use crate::endpoint::{Connection, ipv6};
-use crate::fair_share::{Admission, Full, Holder};
+use crate::fair_share::{Admission, Holder, NoSlot};
 use hypermesh_base::PublicKey;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
@@ -15,20 +15,20 @@ use tokio::sync::Semaphore;
 
 /// An open connection's number. They count up, so the lowest is the oldest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
+pub(super) struct ConnectionNumber(u64);
 
 #[derive(Default)]
 pub(super) struct Registry {
-    open: BTreeMap<(PublicKey, Ticket), Entry>,
+    open: BTreeMap<(PublicKey, ConnectionNumber), OpenConnection>,
     next: u64,
     clients: usize,
     /// By key, the bytes of requests and responses that its connections may yet hold together, in KiB.
     memory: BTreeMap<PublicKey, Weak<Semaphore>>,
 }
 
-struct Entry {
+struct OpenConnection {
     connection: Connection,
-    standing: Standing,
+    role: PeerRole,
     prefix: Prefix,
     activity: Activity,
 }
@@ -39,50 +39,50 @@ impl Registry {
     pub(super) fn admit(
         &mut self,
         connection: &Connection,
-        standing: Standing,
+        role: PeerRole,
         activity: &Activity,
         limits: &ServerLimits,
-    ) -> Option<Ticket> {
+    ) -> Option<ConnectionNumber> {
         let key = connection.key;
         let oldest: Vec<_> = self.of(key).collect();
         if oldest.len() >= limits.connections_per_key_max
-            && let Some(entry) = oldest.first().and_then(|ticket| self.remove(key, *ticket))
+            && let Some(entry) = oldest.first().and_then(|number| self.remove(key, *number))
         {
             Close::Replaced.connection(&entry.quinn, "this key opened another connection and has too many");
         }
         let prefix = Prefix::of(connection.quinn.remote_address());
-        if standing == Standing::Client
+        if role == PeerRole::Client
             && let Err(full) = self.make_room(prefix, limits)
         {
             Close::Crowded.connection(&connection.quinn, refusal(full));
             return None;
         }
-        let ticket = Ticket(self.next);
+        let number = ConnectionNumber(self.next);
         self.next += 1;
-        self.clients += usize::from(standing == Standing::Client);
-        if standing == Standing::Validator || self.clients <= limits.roomy_clients_max {
+        self.clients += usize::from(role == PeerRole::Client);
+        if role == PeerRole::Validator || self.clients <= limits.roomy_clients_max {
             let room = limits.calls_per_roomy_connection_max.max(limits.calls_per_connection_max);
             connection.quinn.set_max_concurrent_bi_streams(room.into());
         }
         let (connection, activity) = (connection.clone(), activity.clone());
-        self.open.insert((key, ticket), Entry { connection, standing, prefix, activity });
-        Some(ticket)
+        self.open.insert((key, number), OpenConnection { connection, role, prefix, activity });
+        Some(number)
     }
 
     /// Makes room for one more client with this prefix: another client's connection is closed if need be.
-    fn make_room(&mut self, prefix: Prefix, limits: &ServerLimits) -> Result<(), Full> {
-        let clients = self.open.iter().filter(|(_, entry)| entry.standing == Standing::Client);
+    fn make_room(&mut self, prefix: Prefix, limits: &ServerLimits) -> Result<(), NoSlot> {
+        let clients = self.open.iter().filter(|(_, entry)| entry.role == PeerRole::Client);
         let holders = clients.map(|(at, entry)| {
             let gives_way = entry.activity.gives_way(limits);
             let spares = !matches!(gives_way, GivesWay::Answering(_));
             Holder { prefix: entry.prefix, order: (gives_way, *at), spares, id: (gives_way, *at) }
         });
-        let (gives_way, (key, ticket)) = match limits.clients().admit(Some(&prefix), holders) {
+        let (gives_way, (key, number)) = match limits.clients().admit(Some(&prefix), holders) {
             Admission::Free => return Ok(()),
             Admission::Instead(rival, _) => rival,
             Admission::Refused(full) => return Err(full),
         };
-        if let Some(rival) = self.remove(key, ticket) {
+        if let Some(rival) = self.remove(key, number) {
             let reason = match gives_way {
                 GivesWay::Idle(_) => "others came, and this connection was idle for longest",
                 GivesWay::Streaming(_) => "others came, and this connection had the oldest stream",
@@ -107,20 +107,19 @@ impl Registry {
     }
 
     /// Forgets a connection, and hands it back if it was still known.
-    pub(super) fn remove(&mut self, key: PublicKey, ticket: Ticket) -> Option<Connection> {
-        let entry = self.open.remove(&(key, ticket))?;
-        self.clients -= usize::from(entry.standing == Standing::Client);
+    pub(super) fn remove(&mut self, key: PublicKey, number: ConnectionNumber) -> Option<Connection> {
+        let entry = self.open.remove(&(key, number))?;
+        self.clients -= usize::from(entry.role == PeerRole::Client);
         Some(entry.connection)
     }
 
     /// Closes every connection whose key has another standing now.
-    pub(super) fn review(&mut self, standing: impl Fn(&PublicKey) -> Standing) {
-        let changed = self.open.iter().filter(|((key, _), entry)| standing(key) != entry.standing);
+    pub(super) fn review(&mut self, role: impl Fn(&PublicKey) -> PeerRole) {
+        let changed = self.open.iter().filter(|((key, _), entry)| role(key) != entry.role);
         let changed: Vec<_> = changed.map(|(at, _)| *at).collect();
-        for (key, ticket) in changed {
-            if let Some(connection) = self.remove(key, ticket) {
-                Close::StandingChanged
-                    .connection(&connection.quinn, "the set of validators changed: dial again");
+        for (key, number) in changed {
+            if let Some(connection) = self.remove(key, number) {
+                Close::RoleChanged.connection(&connection.quinn, "the set of validators changed: dial again");
             }
         }
     }
@@ -137,17 +136,19 @@ impl Registry {
     }
 
     /// The connections of a key, oldest first.
-    fn of(&self, key: PublicKey) -> impl Iterator<Item = Ticket> {
-        self.open.range((key, Ticket(0))..=(key, Ticket(u64::MAX))).map(|((_, ticket), _)| *ticket)
+    fn of(&self, key: PublicKey) -> impl Iterator<Item = ConnectionNumber> {
+        self.open
+            .range((key, ConnectionNumber(0))..=(key, ConnectionNumber(u64::MAX)))
+            .map(|((_, number), _)| *number)
     }
 }
 
-const fn refusal(full: Full) -> &'static str {
+const fn refusal(full: NoSlot) -> &'static str {
     match full {
-        Full::Prefix => {
+        NoSlot::Prefix => {
             "your part of the network has as many connections as one may have, and all are asked something: close one, or come back"
         }
-        Full::All => {
+        NoSlot::All => {
             "all places are taken, all are asked something, and no part of the network has more than yours would: come back, or ask another node"
         }
     }

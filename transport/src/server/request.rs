@@ -5,7 +5,7 @@ use super::connection::Peer;
 use super::handler::{MethodShape, MethodTraits};
 use super::memory::Memory;
 use crate::close::Abandon;
-use crate::frame::{FrameError, HEADER_BYTES_MAX, HEADER_VERSION, Header, Kind};
+use crate::frame::{FrameError, FrameKind, HEADER_BYTES_MAX, HEADER_VERSION, Header};
 use crate::status::{Advice, Status, StatusCode};
 use crate::stream::{FrameReader, ReadFailure};
 use bytes::Bytes;
@@ -24,7 +24,7 @@ pub(super) struct Request {
 }
 
 /// Why a call came to nothing before or while it was handled.
-pub(super) enum Refusal {
+pub(super) enum CallRejection {
     /// The caller is told.
     Answer(Status),
     /// The request came too slowly.
@@ -35,7 +35,7 @@ pub(super) enum Refusal {
     Gone,
 }
 
-impl From<ReadFailure> for Refusal {
+impl From<ReadFailure> for CallRejection {
     fn from(failure: ReadFailure) -> Self {
         match failure {
             ReadFailure::Frame(error) => Self::Violation(error),
@@ -44,7 +44,7 @@ impl From<ReadFailure> for Refusal {
     }
 }
 
-impl Refusal {
+impl CallRejection {
     /// What the caller is told of the rest of its request.
     pub(super) const fn abandon(&self) -> Abandon {
         if matches!(self, Self::Slow) { Abandon::Slow } else { Abandon::Refused }
@@ -52,21 +52,21 @@ impl Refusal {
 }
 
 /// Reads a call's request, in the time that a request has.
-pub(super) async fn read(peer: &Peer, reader: &mut FrameReader) -> Result<Request, Refusal> {
+pub(super) async fn read(peer: &Peer, reader: &mut FrameReader) -> Result<Request, CallRejection> {
     match timeout(peer.shared.limits.request_timeout, read_all(peer, reader)).await {
         Ok(request) => request,
-        Err(_) => Err(Refusal::Slow),
+        Err(_) => Err(CallRejection::Slow),
     }
 }
 
-async fn read_all(peer: &Peer, reader: &mut FrameReader) -> Result<Request, Refusal> {
-    reader.expect(Kind::Header, HEADER_BYTES_MAX).await?;
-    let header = Header::parse(&reader.payload().await?).map_err(Refusal::Violation)?;
+async fn read_all(peer: &Peer, reader: &mut FrameReader) -> Result<Request, CallRejection> {
+    reader.expect(FrameKind::Header, HEADER_BYTES_MAX).await?;
+    let header = Header::parse(&reader.payload().await?).map_err(CallRejection::Violation)?;
     let MethodTraits { shape, early, writes } = traits(peer, &header);
     if reader.is_early() && !early {
-        return Err(Refusal::Answer(too_early(&header)));
+        return Err(CallRejection::Answer(too_early(&header)));
     }
-    let prefix = reader.expect(Kind::Message, peer.message_bytes_max()).await;
+    let prefix = reader.expect(FrameKind::Message, peer.message_bytes_max()).await;
     let memory = charge(peer, prefix)?;
     let body = reader.payload().await?;
     if shape != MethodShape::Bidirectional {
@@ -74,7 +74,7 @@ async fn read_all(peer: &Peer, reader: &mut FrameReader) -> Result<Request, Refu
     }
     if header.version != HEADER_VERSION {
         let message = format!("this node reads headers of version {HEADER_VERSION}, not {}", header.version);
-        return Err(Refusal::Answer(Status::new(StatusCode::Unimplemented, message)));
+        return Err(CallRejection::Answer(Status::new(StatusCode::Unimplemented, message)));
     }
     Ok(Request { header, shape, early: reader.is_early(), writes, body, memory })
 }
@@ -98,14 +98,14 @@ fn too_early(Header { service, method, .. }: &Header) -> Status {
 pub(super) fn charge(
     peer: &Peer,
     prefix: Result<crate::frame::Prefix, ReadFailure>,
-) -> Result<Memory, Refusal> {
+) -> Result<Memory, CallRejection> {
     match prefix {
-        Err(ReadFailure::Frame(FrameError::TooLong { kind: Kind::Message, bytes, bytes_max })) => {
-            Err(Refusal::Answer(too_long("request", bytes, bytes_max)))
+        Err(ReadFailure::Frame(FrameError::TooLong { kind: FrameKind::Message, bytes, bytes_max })) => {
+            Err(CallRejection::Answer(too_long("request", bytes, bytes_max)))
         }
         prefix => {
             let memory = Memory::take(peer, prefix?.bytes);
-            memory.map_err(|crowded| Refusal::Answer(crowded.refusal(peer)))
+            memory.map_err(|reached| CallRejection::Answer(reached.rejection(peer)))
         }
     }
 }

@@ -4,15 +4,15 @@
 //! it does as far as the caller has room, so a caller that reads slowly slows the work down, and one message of the call
 //! is held here at a time.
 
+use super::call_queue::{CallGuard, CallSlot};
 use super::connection::Peer;
-use super::door::{Turn, Visit};
 use super::limits::ServerLimits;
-use super::memory::{Crowded, Memory};
-use super::places::{Place, PlaceTable};
-use super::request::{Refusal, charge, too_long};
+use super::memory::{LimitReached, Memory};
+use super::request::{CallRejection, charge, too_long};
+use super::slots::{Slot, SlotTable};
 use crate::close::Abandon;
-use crate::fair_share::Full;
-use crate::frame::{Kind, put_prefix};
+use crate::fair_share::NoSlot;
+use crate::frame::{FrameKind, put_prefix};
 use crate::lock::lock;
 use crate::status::{Advice, Status, StatusCode};
 use crate::stream::{FrameReader, Sender};
@@ -26,23 +26,23 @@ use tokio::time::timeout;
 /// A handler's end of a streaming call.
 pub struct CallStream<'a> {
     peer: &'a Peer,
-    visit: &'a Visit,
+    guard: &'a CallGuard,
     send: &'a mut Sender,
     reader: &'a mut FrameReader,
     /// The memory of the message that is being read.
     reading: Option<Memory>,
     /// Why the call is over, once it is.
-    over: Option<Refusal>,
+    over: Option<CallRejection>,
 }
 
 impl<'a> CallStream<'a> {
     pub(super) const fn new(
         peer: &'a Peer,
-        visit: &'a Visit,
+        guard: &'a CallGuard,
         send: &'a mut Sender,
         reader: &'a mut FrameReader,
     ) -> Self {
-        Self { peer, visit, send, reader, reading: None, over: None }
+        Self { peer, guard, send, reader, reading: None, over: None }
     }
 
     /// Sends a message to the caller, waiting until there is room for it.
@@ -55,9 +55,9 @@ impl<'a> CallStream<'a> {
         if bytes > bytes_max {
             return Err(too_long("answer", bytes, bytes_max));
         }
-        let memory = Memory::take(self.peer, bytes).map_err(Crowded::status)?;
+        let memory = Memory::take(self.peer, bytes).map_err(LimitReached::status)?;
         let mut head = BytesMut::new();
-        put_prefix(&mut head, Kind::Message, bytes);
+        put_prefix(&mut head, FrameKind::Message, bytes);
         let mut chunks = [head.freeze(), message];
         let patience = self.peer.shared.limits.stall_timeout;
         self.send.begin_message();
@@ -69,12 +69,12 @@ impl<'a> CallStream<'a> {
                 Ok(())
             }
             Ok(Err(_)) => {
-                self.over = Some(Refusal::Gone);
+                self.over = Some(CallRejection::Gone);
                 Err(Status::new(StatusCode::Cancelled, "the caller waits no more"))
             }
             Err(_) => {
                 self.send.abandon_as(Abandon::Slow);
-                self.over = Some(Refusal::Gone);
+                self.over = Some(CallRejection::Gone);
                 Err(Status::new(StatusCode::Cancelled, format!("the caller took nothing for {patience:?}")))
             }
         }
@@ -87,20 +87,20 @@ impl<'a> CallStream<'a> {
     /// If the caller breaks the protocol, or a limit. The handler does well to return the status: the call is over.
     pub async fn receive(&mut self) -> Result<Option<Bytes>, Status> {
         let received = self.receive_one().await;
-        received.map_err(|refusal| {
-            let status = match &refusal {
-                Refusal::Answer(status) => status.clone(),
+        received.map_err(|rejection| {
+            let status = match &rejection {
+                CallRejection::Answer(status) => status.clone(),
                 _ => Status::new(StatusCode::Cancelled, "the caller broke off"),
             };
-            self.over = Some(refusal);
+            self.over = Some(rejection);
             status
         })
     }
 
-    async fn receive_one(&mut self) -> Result<Option<Bytes>, Refusal> {
+    async fn receive_one(&mut self) -> Result<Option<Bytes>, CallRejection> {
         let Some(prefix) = self.reader.prefix().await? else { return Ok(None) };
         if self.reading.is_none() {
-            let checked = prefix.checked(Kind::Message, self.peer.message_bytes_max());
+            let checked = prefix.checked(FrameKind::Message, self.peer.message_bytes_max());
             self.reading = Some(charge(self.peer, checked.map_err(Into::into))?);
         }
         let body = self.reader.payload().await?;
@@ -108,16 +108,16 @@ impl<'a> CallStream<'a> {
         Ok(Some(body))
     }
 
-    /// Waits for this caller's turn to be worked on, as a call of its own would. Drop the turn when the work is done.
+    /// Waits for a slot, as a call of its own would. Drop the slot when the work is done.
     ///
     /// # Errors
     /// If too many wait. The handler does well to return the status: the caller may come back.
-    pub async fn turn(&self) -> Result<Turn, Status> {
-        self.visit.turn().await
+    pub async fn slot(&self) -> Result<CallSlot, Status> {
+        self.guard.slot().await
     }
 
     /// Why the call is over, if the caller ended it.
-    pub(super) fn into_over(self) -> Option<Refusal> {
+    pub(super) fn into_over(self) -> Option<CallRejection> {
         self.over
     }
 }
@@ -128,13 +128,13 @@ const STREAM_RETRY_MS: u32 = 1000;
 /// Streaming calls under way, of each key, from each part of the network and of all.
 #[derive(Clone, Default)]
 pub(super) struct Streams {
-    places: PlaceTable,
+    slots: SlotTable,
     open: Arc<Mutex<BTreeMap<PublicKey, usize>>>,
 }
 
 /// That a streaming call is under way. It is counted until this is dropped.
 pub(super) struct Open {
-    place: Place,
+    slot: Slot,
     streams: Streams,
     key: PublicKey,
 }
@@ -153,15 +153,15 @@ impl Streams {
         if own >= limits.streams_per_caller_max {
             return Err(refused(format!("{own} streaming calls of this key are under way: end one first")));
         }
-        let place = self.places.take(remote, limits.streams(), None).map_err(|full| {
+        let slot = self.slots.take(remote, limits.streams(), None).map_err(|full| {
             refused(match full {
-                Full::Prefix => {
+                NoSlot::Prefix => {
                     let share_max = limits.streams_per_prefix_max;
                     format!(
                         "{share_max} streaming calls from your /56 of the network are under way: end one first"
                     )
                 }
-                Full::All => format!(
+                NoSlot::All => format!(
                     "{} streaming calls are under way, and no /56 of the network has more than yours would: end one \
                      first, or ask another node",
                     limits.streams_max
@@ -170,19 +170,19 @@ impl Streams {
         })?;
         open.insert(key, own + 1);
         drop(open);
-        Ok(Open { place, streams: self.clone(), key })
+        Ok(Open { slot, streams: self.clone(), key })
     }
 
     /// How many are under way.
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.slots.len()
     }
 }
 
 impl Open {
     /// Waits until the call has to end for one from a part of the network that has fewer, and gives what its caller is told.
     pub(super) async fn lost(&self) -> Status {
-        self.place.lost().await;
+        self.slot.lost().await;
         let message = "all places for streaming calls are taken, your /56 of the network holds the most, and somebody came from \
                        one with fewer: ask again from where you are, or ask another node";
         refused(message.into())

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::close::Close;
-use crate::frame::{Header, Kind, put_prefix, put_value};
+use crate::frame::{FrameKind, Header, put_prefix, put_value};
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig as TlsConfig, SignatureScheme};
@@ -168,7 +168,7 @@ async fn whoever_becomes_a_validator_has_to_come_again() {
     ping(&connection.quinn).await;
     node.validators.lock().unwrap().insert(key(2));
     running.review();
-    assert_eq!(closed(&connection.quinn).await.0, Close::StandingChanged as u64);
+    assert_eq!(closed(&connection.quinn).await.0, Close::RoleChanged as u64);
 }
 
 /// Calls `stoq/ping` on this very connection.
@@ -182,8 +182,8 @@ pub(super) async fn ping(connection: &quinn::Connection) {
         trace_id: [0; 16],
     };
     let mut request = bytes::BytesMut::new();
-    put_value(&mut request, Kind::Header, &header);
-    put_prefix(&mut request, Kind::Message, 0);
+    put_value(&mut request, FrameKind::Header, &header);
+    put_prefix(&mut request, FrameKind::Message, 0);
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
     send.write_all(&request).await.unwrap();
     send.finish().unwrap();

@@ -162,15 +162,15 @@ fn run(seed: u64) -> Vec<Sent> {
                 client.call(&peer, "dns", "wait", vec![], short).await.unwrap_err();
             })
         });
-        links.send(&key(1), Class::Bulk, vec![8; 20_000]).unwrap();
+        links.send(&key(1), LinkClass::Bulk, vec![8; 20_000]).unwrap();
         for call in calls {
             call.await.unwrap();
         }
         server.close().await;
-        links.send(&key(1), Class::Consensus, vec![9; 100]).unwrap();
+        links.send(&key(1), LinkClass::Consensus, vec![9; 100]).unwrap();
         let server = seeded(&net, seed + 1000, 1);
         let _running = Server::start(&server, node.clone(), ServerLimits::default());
-        while next(&mut events).await != Event::Message(key(2), Class::Consensus, vec![9; 100].into()) {}
+        while next(&mut events).await != Event::Message(key(2), LinkClass::Consensus, vec![9; 100].into()) {}
         clients[1].call(&peer, "dns", "echo", vec![], CallOptions::repeatable(LONG)).await.unwrap();
         net.sent()
     })

@@ -3,8 +3,8 @@
 use super::determinism::seeded;
 use super::memory_net::MemoryNet;
 use super::*;
-use crate::endpoint::{Instance, ipv6};
-use crate::frame::{Kind, put_prefix, put_value};
+use crate::endpoint::{ProcessId, ipv6};
+use crate::frame::{FrameKind, put_prefix, put_value};
 use crate::link::LinkHeader;
 use bytes::BytesMut;
 use quinn::ConnectionError;
@@ -204,8 +204,12 @@ async fn a_link_does_not_come_in_a_first_flight() {
     let early = client.dial_early(&peer, &resumption).unwrap();
     let mut send = early.quinn.open_uni().await.unwrap();
     let mut link = BytesMut::new();
-    put_value(&mut link, Kind::Link, &LinkHeader { class: Class::Bulk, instance: Instance([1; 16]) });
-    put_prefix(&mut link, Kind::Message, 0);
+    put_value(
+        &mut link,
+        FrameKind::Link,
+        &LinkHeader { class: LinkClass::Bulk, process: ProcessId([1; 16]) },
+    );
+    put_prefix(&mut link, FrameKind::Message, 0);
     send.write_all(&link).await.unwrap();
     let error = timeout(LONG, early.quinn.closed()).await.expect("the connection is closed");
     // Before the handshake is over, QUIC does not tell the application's code (RFC 9000 §10.2.3).

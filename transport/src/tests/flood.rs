@@ -2,7 +2,7 @@
 //! are counts and bytes.
 
 use super::*;
-use crate::frame::Kind;
+use crate::frame::FrameKind;
 use quinn::VarInt;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -48,7 +48,7 @@ async fn ten_thousand_streams_that_are_never_finished_are_cut_off_and_nobody_els
         for _ in 0..STREAMS {
             // One byte of a frame's start, and then nothing.
             let (mut send, receive) = connection.quinn.open_bi().await.unwrap();
-            send.write_all(&[Kind::Header as u8]).await.unwrap();
+            send.write_all(&[FrameKind::Header as u8]).await.unwrap();
             open.spawn(async move {
                 drop(send.stopped().await);
                 drop((send.reset(VarInt::from_u32(1)), receive));
@@ -276,7 +276,7 @@ async fn a_part_of_the_network_has_its_share_of_connections_and_the_longest_idle
     echo(&asking, &peer).await;
     // A call that comes byte by byte is none yet.
     let (mut send, _receive) = dripping.quinn.open_bi().await.unwrap();
-    send.write_all(&[Kind::Header as u8]).await.unwrap();
+    send.write_all(&[FrameKind::Header as u8]).await.unwrap();
     let newcomer = client(4);
     echo(&newcomer, &peer).await;
     assert_eq!(closed(&dripping.quinn).await.0, close::Close::Crowded as u64);

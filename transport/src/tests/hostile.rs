@@ -3,8 +3,8 @@
 use super::*;
 use crate::close::{Abandon, Close};
 use crate::endpoint::Connection;
-use crate::endpoint::Instance;
-use crate::frame::{Header, Kind, PREFIX_BYTES, put_prefix, put_value};
+use crate::endpoint::ProcessId;
+use crate::frame::{FrameKind, Header, PREFIX_BYTES, put_prefix, put_value};
 use crate::link::LinkHeader;
 use bytes::BytesMut;
 
@@ -21,8 +21,8 @@ fn header() -> Header {
 
 fn request(header: &Header) -> BytesMut {
     let mut bytes = BytesMut::new();
-    put_value(&mut bytes, Kind::Header, header);
-    put_prefix(&mut bytes, Kind::Message, 2);
+    put_value(&mut bytes, FrameKind::Header, header);
+    put_prefix(&mut bytes, FrameKind::Message, 2);
     bytes.extend_from_slice(b"hi");
     bytes
 }
@@ -62,7 +62,7 @@ async fn garbage_ends_the_connection_with_a_reason() {
 async fn a_header_at_its_limit_is_read_and_one_past_it_ends_the_connection() {
     let sized = |bytes: usize| {
         let mut buffer = BytesMut::new();
-        put_prefix(&mut buffer, Kind::Header, bytes);
+        put_prefix(&mut buffer, FrameKind::Header, bytes);
         buffer.extend_from_slice(&vec![1; bytes]);
         buffer
     };
@@ -79,7 +79,7 @@ async fn a_request_without_an_end_or_with_more_than_one_ends_the_connection() {
     assert_eq!(cut_off(&[&whole[..], &whole].concat()).await, "bytes after the last frame");
     assert_eq!(cut_off(&[]).await, "the stream ended too early");
     let mut message = BytesMut::new();
-    put_prefix(&mut message, Kind::Message, 0);
+    put_prefix(&mut message, FrameKind::Message, 0);
     assert_eq!(cut_off(&message).await, "a frame of kind Message where one of kind Header must come");
 }
 
@@ -120,8 +120,8 @@ async fn a_peer_that_does_not_read_its_answer_is_cut_off() {
     let mut header = header();
     header.method = "grow".into();
     let mut request = BytesMut::new();
-    put_value(&mut request, Kind::Header, &header);
-    put_prefix(&mut request, Kind::Message, 8);
+    put_value(&mut request, FrameKind::Header, &header);
+    put_prefix(&mut request, FrameKind::Message, 8);
     request.extend_from_slice(&(2_usize << 20).to_le_bytes());
     let mut streams = Vec::new();
     for _ in 0..16 {
@@ -151,7 +151,11 @@ async fn a_link_from_one_who_is_no_validator_ends_the_connection() {
     let connection = client.dial(&peer_of(&server)).await.unwrap();
     let mut send = connection.quinn.open_uni().await.unwrap();
     let mut head = BytesMut::new();
-    put_value(&mut head, Kind::Link, &LinkHeader { class: Class::Bulk, instance: Instance([1; 16]) });
+    put_value(
+        &mut head,
+        FrameKind::Link,
+        &LinkHeader { class: LinkClass::Bulk, process: ProcessId([1; 16]) },
+    );
     send.write_all(&head).await.unwrap();
     assert_eq!(closed(&connection.quinn).await.0, Close::LinkRefused as u64);
 }
@@ -165,12 +169,16 @@ async fn a_links_message_past_the_limit_ends_the_connection() {
     let connection = client.dial(&peer_of(&server)).await.unwrap();
     let mut send = connection.quinn.open_uni().await.unwrap();
     let mut bytes = BytesMut::new();
-    put_value(&mut bytes, Kind::Link, &LinkHeader { class: Class::Bulk, instance: Instance([1; 16]) });
-    put_prefix(&mut bytes, Kind::Message, 1000);
+    put_value(
+        &mut bytes,
+        FrameKind::Link,
+        &LinkHeader { class: LinkClass::Bulk, process: ProcessId([1; 16]) },
+    );
+    put_prefix(&mut bytes, FrameKind::Message, 1000);
     bytes.extend_from_slice(&[7; 1000]);
-    put_prefix(&mut bytes, Kind::Message, 1001);
+    put_prefix(&mut bytes, FrameKind::Message, 1001);
     send.write_all(&bytes).await.unwrap();
-    assert_eq!(next(&mut events).await, Event::Message(key(2), Class::Bulk, vec![7; 1000].into()));
+    assert_eq!(next(&mut events).await, Event::Message(key(2), LinkClass::Bulk, vec![7; 1000].into()));
     assert_eq!(closed(&connection.quinn).await.0, Close::Protocol as u64);
 }
 
@@ -205,13 +213,14 @@ async fn a_server_that_answers_what_no_server_may_is_an_error_and_not_a_panic() 
     for answer in [
         vec![],
         vec![0xff; 20],
-        frame(Kind::Header, b"hello"),
-        frame(Kind::Message, b"hello"),
-        frame(Kind::Status, b"hello"),
-        frame(Kind::Status, &ok()),
-        frame(Kind::Status, &long),
-        [frame(Kind::Message, b"a"), frame(Kind::Message, b"b"), frame(Kind::Status, &ok())].concat(),
-        [frame(Kind::Message, b"a"), frame(Kind::Status, &ok()), vec![0]].concat(),
+        frame(FrameKind::Header, b"hello"),
+        frame(FrameKind::Message, b"hello"),
+        frame(FrameKind::Status, b"hello"),
+        frame(FrameKind::Status, &ok()),
+        frame(FrameKind::Status, &long),
+        [frame(FrameKind::Message, b"a"), frame(FrameKind::Message, b"b"), frame(FrameKind::Status, &ok())]
+            .concat(),
+        [frame(FrameKind::Message, b"a"), frame(FrameKind::Status, &ok()), vec![0]].concat(),
     ] {
         let (server, task) = answering(answer).await;
         let result =

@@ -71,7 +71,7 @@ enum Event {
     Sent,
     /// The future of a call was dropped before it was done.
     Dropped,
-    Message(PublicKey, Class, Bytes),
+    Message(PublicKey, LinkClass, Bytes),
     Rival(PublicKey),
 }
 
@@ -157,7 +157,7 @@ impl Handler for Node {
                     }
                 }
                 "hold" => {
-                    drop(call.turn);
+                    drop(call.slot);
                     stream.send(call.body).await?;
                     let permit = self.gate.acquire().await;
                     permit.unwrap().forget();
@@ -182,9 +182,9 @@ impl Handler for Node {
         MethodTraits { shape, early: method == "echo", writes }
     }
 
-    fn standing(&self, key: &PublicKey) -> Standing {
+    fn role(&self, key: &PublicKey) -> PeerRole {
         let validators = self.validators.lock().unwrap();
-        if validators.contains(key) { Standing::Validator } else { Standing::Client }
+        if validators.contains(key) { PeerRole::Validator } else { PeerRole::Client }
     }
 
     fn rival(&self, key: PublicKey) -> BoxFuture<'_, ()> {
@@ -192,7 +192,7 @@ impl Handler for Node {
         Box::pin(std::future::ready(()))
     }
 
-    fn message(&self, from: PublicKey, class: Class, bytes: Bytes) -> BoxFuture<'_, ()> {
+    fn message(&self, from: PublicKey, class: LinkClass, bytes: Bytes) -> BoxFuture<'_, ()> {
         let _gone = self.events.send(Event::Message(from, class, bytes));
         Box::pin(std::future::ready(()))
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::close::Abandon;
-use crate::frame::{Header, Kind, put_prefix, put_value};
+use crate::frame::{FrameKind, Header, put_prefix, put_value};
 use bytes::BytesMut;
 use hypermesh_base::encode;
 
@@ -226,9 +226,9 @@ async fn ask_for_much(connection: &quinn::Connection) -> quinn::RecvStream {
         idempotency_key: None,
         trace_id: [0; 16],
     };
-    put_value(&mut request, Kind::Header, &header);
+    put_value(&mut request, FrameKind::Header, &header);
     let body = count(1000, 64 << 10);
-    put_prefix(&mut request, Kind::Message, body.len());
+    put_prefix(&mut request, FrameKind::Message, body.len());
     request.extend_from_slice(&body);
     send.write_all(&request).await.unwrap();
     send.finish().unwrap();

@@ -1,7 +1,7 @@
 //! The task that owns the node.
 
 use super::onward::{self, HandOver};
-use super::{DriverFault, Meters, Observer, Turnable, Workers, steps};
+use super::{DriverFault, Meters, Observer, StateMachine, Workers, steps};
 use bytes::Bytes;
 use hypermesh_core::api::{AddressRecord, ApiFault, Request, Response, View};
 use hypermesh_core::base::{Mono, PublicKey, Table, WriteBatch};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::time::Duration;
-use stoq::{Class, Client, Clock, Links, Turn};
+use stoq::{CallSlot, Client, Clock, LinkClass, Links};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::Span;
@@ -33,7 +33,7 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 type Respond = oneshot::Sender<Result<Response, ApiFault>>;
 
 /// A request that no view answers.
-pub(super) struct Asked {
+pub(super) struct NodeRequest {
     pub(super) id: RequestId,
     /// Whose request it is, if it may be refused while others wait; `None` if it is taken in any case.
     pub(super) admits: Option<PublicKey>,
@@ -42,7 +42,7 @@ pub(super) struct Asked {
     pub(super) traced: Option<Traced>,
     pub(super) respond: Respond,
     /// The call's turn at the server's door, given back when the node has taken the request.
-    pub(super) turn: Turn,
+    pub(super) slot: CallSlot,
     /// What the log lines about it stand in.
     pub(super) span: Span,
 }
@@ -66,7 +66,7 @@ pub(super) enum Incoming {
     /// The machine slept or was resumed.
     Discontinuity { what: Discontinuity },
     /// Someone wants to know that the node is being turned.
-    Beat { turned: oneshot::Sender<()> },
+    Probe { reached: oneshot::Sender<()> },
     /// The node is to stop.
     Stop,
 }
@@ -80,11 +80,11 @@ pub(super) struct Inbox {
     /// Requests whose callers wait no more. No more than there are requests.
     pub(super) cancelled: mpsc::UnboundedReceiver<RequestId>,
     /// What no view answers.
-    pub(super) requests: mpsc::Receiver<Asked>,
+    pub(super) requests: mpsc::Receiver<NodeRequest>,
 }
 
 /// The task that owns the node.
-pub(super) struct Turning<N> {
+pub(super) struct NodeTask<N> {
     node: N,
     clock: Arc<dyn Clock>,
     links: Links,
@@ -110,7 +110,7 @@ pub(super) struct Turning<N> {
     stop_by: Option<Instant>,
 }
 
-impl<N: Turnable> Turning<N> {
+impl<N: StateMachine> NodeTask<N> {
     #[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
     pub(super) fn new(
         node: N,
@@ -124,7 +124,7 @@ impl<N: Turnable> Turning<N> {
         onward: Client,
         moved: BTreeMap<PublicKey, Vec<SocketAddrV6>>,
     ) -> Self {
-        let turning = Self {
+        let task = Self {
             node,
             clock,
             links,
@@ -143,8 +143,8 @@ impl<N: Turnable> Turning<N> {
             writing: false,
             stop_by: None,
         };
-        turning.locate();
-        turning
+        task.locate();
+        task
     }
 
     /// Tells the links where the validators may be.
@@ -164,7 +164,7 @@ impl<N: Turnable> Turning<N> {
             if self.may_stop() {
                 return Ok(());
             }
-            if self.turn(&mut inbox)? {
+            if self.handle_burst(&mut inbox)? {
                 // Other tasks of this thread have their turn, too.
                 tokio::task::yield_now().await;
                 continue;
@@ -176,14 +176,14 @@ impl<N: Turnable> Turning<N> {
                 Some(incoming) = inbox.urgent.recv() => self.take(incoming)?,
                 Some(incoming) = inbox.bulk.recv() => self.take(incoming)?,
                 Some(id) = inbox.cancelled.recv() => self.cancel(id),
-                Some(asked) = inbox.requests.recv() => self.ask(asked),
+                Some(request) = inbox.requests.recv() => self.ask(request),
                 () = sleep_until(wake), if wake.is_some() => self.node.handle_timeout(self.clock.now()),
             }
         }
     }
 
     /// Takes what is there, most urgent first. `false` if there was nothing.
-    fn turn(&mut self, inbox: &mut Inbox) -> Result<bool, DriverFault> {
+    fn handle_burst(&mut self, inbox: &mut Inbox) -> Result<bool, DriverFault> {
         let mut taken = 0;
         while taken < BURST_MAX
             && let Ok(incoming) = inbox.urgent.try_recv()
@@ -208,8 +208,8 @@ impl<N: Turnable> Turning<N> {
             taken += 1;
         }
         for _ in 0..REQUEST_BURST_MAX {
-            let Ok(asked) = inbox.requests.try_recv() else { break };
-            self.ask(asked);
+            let Ok(request) = inbox.requests.try_recv() else { break };
+            self.ask(request);
             taken += 1;
         }
         Ok(taken > 0)
@@ -239,9 +239,9 @@ impl<N: Turnable> Turning<N> {
                 self.locate();
             }
             Incoming::Damage { table, key } => self.node.handle_damage(now, table, &key),
-            Incoming::Beat { turned } => {
+            Incoming::Probe { reached } => {
                 // Whoever asked may have given up.
-                let _gone = turned.send(());
+                let _gone = reached.send(());
             }
             Incoming::Stop => self.stop_by = Some(Instant::now() + STOP_GRACE),
         }
@@ -249,7 +249,7 @@ impl<N: Turnable> Turning<N> {
         Ok(())
     }
 
-    fn ask(&mut self, Asked { id, admits, request, traced, respond, turn, span }: Asked) {
+    fn ask(&mut self, NodeRequest { id, admits, request, traced, respond, slot, span }: NodeRequest) {
         if self.stop_by.is_some() {
             // A caller that has gone away does not mind.
             let _gone = respond.send(Err(stopping()));
@@ -270,7 +270,7 @@ impl<N: Turnable> Turning<N> {
         self.waiting.insert(id, respond);
         self.node.handle_request(now, id, traced, *request);
         // What it waits for from here on is no work.
-        drop(turn);
+        drop(slot);
         // What this causes at once is told as its doing.
         self.collect();
     }
@@ -324,7 +324,7 @@ impl<N: Turnable> Turning<N> {
                     });
                 }
                 Output::Event(event) => (self.observer)(&event, self.clock.now()),
-                Output::Step { trace, step } => steps::tell(trace, &step),
+                Output::Step { trace, step } => steps::log(trace, &step),
                 Output::HandOver { batch, trace, deadline } => {
                     let left = deadline.since(self.clock.now().mono);
                     let servers =
@@ -339,8 +339,8 @@ impl<N: Turnable> Turning<N> {
 
     fn send(&self, to: &PublicKey, class: hypermesh_core::node::MessageClass, message: Arc<[u8]>) {
         let class = match class {
-            hypermesh_core::node::MessageClass::Consensus => Class::Consensus,
-            hypermesh_core::node::MessageClass::Bulk => Class::Bulk,
+            hypermesh_core::node::MessageClass::Consensus => LinkClass::Consensus,
+            hypermesh_core::node::MessageClass::Bulk => LinkClass::Bulk,
         };
         if let Err(fault) = self.links.send(to, class, Bytes::from_owner(message)) {
             tracing::debug!(%to, %fault, "message not sent");

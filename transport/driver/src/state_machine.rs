@@ -10,7 +10,7 @@ use std::net::SocketAddrV6;
 use std::sync::Arc;
 
 /// A state machine that takes what a [`Node`] takes and wants done what a node wants done, under the same contract.
-pub trait Turnable: Send + 'static {
+pub trait StateMachine: Send + 'static {
     /// As [`Node::handle_message`].
     fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]);
     /// As [`Node::handle_request`].
@@ -52,7 +52,7 @@ pub trait Turnable: Send + 'static {
     fn numbers(&self) -> BTreeMap<&'static str, Counters>;
 }
 
-impl Turnable for Node {
+impl StateMachine for Node {
     fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]) {
         Self::handle_message(self, now, from, bytes);
     }

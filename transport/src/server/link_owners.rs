@@ -4,7 +4,7 @@
 //! does not answer a probe: so a process that was restarted gets in again within [`PROBE_TIMEOUT`], wherever it runs.
 
 use crate::close::Close;
-use crate::endpoint::{Connection, Instance};
+use crate::endpoint::{Connection, ProcessId};
 use crate::lock::lock;
 use bytes::Bytes;
 use hypermesh_base::PublicKey;
@@ -20,21 +20,21 @@ const PROBE_ROUND_TRIPS: u32 = 3;
 /// How often is looked.
 const PROBE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The holder of each validator's link. As many as there are validators.
+/// The owner of each validator's link. As many as there are validators.
 #[derive(Default)]
-pub(super) struct Holders {
-    held: Mutex<BTreeMap<PublicKey, Holder>>,
+pub(super) struct LinkOwners {
+    owners: Mutex<BTreeMap<PublicKey, LinkOwner>>,
 }
 
-struct Holder {
-    instance: Instance,
+struct LinkOwner {
+    process: ProcessId,
     connection: quinn::Connection,
 }
 
-impl Holders {
+impl LinkOwners {
     /// Whether this process may have its validator's link. Waits for the one that has it to answer, or not.
-    pub(super) async fn admit(&self, connection: &Connection, instance: Instance) -> bool {
-        while let Some(rival) = self.take(connection, instance) {
+    pub(super) async fn admit(&self, connection: &Connection, process: ProcessId) -> bool {
+        while let Some(rival) = self.take(connection, process) {
             if answers(&rival).await {
                 return false;
             }
@@ -45,14 +45,14 @@ impl Holders {
     }
 
     /// Takes the link, or gives the connection of whoever has it.
-    fn take(&self, connection: &Connection, instance: Instance) -> Option<quinn::Connection> {
-        let mut held = lock(&self.held);
-        match held.get(&connection.key) {
-            Some(holder) if holder.instance != instance && holder.connection.close_reason().is_none() => {
-                Some(holder.connection.clone())
+    fn take(&self, connection: &Connection, process: ProcessId) -> Option<quinn::Connection> {
+        let mut owners = lock(&self.owners);
+        match owners.get(&connection.key) {
+            Some(owner) if owner.process != process && owner.connection.close_reason().is_none() => {
+                Some(owner.connection.clone())
             }
             _ => {
-                held.insert(connection.key, Holder { instance, connection: connection.quinn.clone() });
+                owners.insert(connection.key, LinkOwner { process, connection: connection.quinn.clone() });
                 None
             }
         }
