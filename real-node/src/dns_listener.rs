@@ -23,7 +23,7 @@ pub use tcp::{CONNECTION_TIMEOUT, IDLE_TIMEOUT, QUERIES_PER_CONNECTION_MAX, WRIT
 use class::truncated;
 use connections::Connections;
 use hypermesh_core::trustchain::dns::{QUERY_BYTES_MAX, Transport};
-use rate::{ResponseRate, Verdict};
+use rate::{RateDecision, ResponseRate};
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -204,22 +204,22 @@ fn limited(
     answer: &Answerer,
     counters: &DnsCounters,
 ) -> Option<Vec<u8>> {
-    let mut verdict = rate.judge_all(client);
-    if let Verdict::Drop(class) = verdict {
+    let mut decision = rate.decide_all(client);
+    if let RateDecision::Drop(class) = decision {
         counters.count_limited(class);
         return None;
     }
     let response = answer(query, Transport::Udp);
-    if let (Verdict::Answer, Some(response)) = (verdict, &response) {
-        verdict = rate.judge_class(client, response);
+    if let (RateDecision::Answer, Some(response)) = (decision, &response) {
+        decision = rate.decide_class(client, response);
     }
-    let response = match verdict {
-        Verdict::Answer => response,
-        Verdict::Truncate(class) => {
+    let response = match decision {
+        RateDecision::Answer => response,
+        RateDecision::Truncate(class) => {
             counters.count_limited(class);
             response.map(truncated)
         }
-        Verdict::Drop(class) => {
+        RateDecision::Drop(class) => {
             counters.count_limited(class);
             return None;
         }

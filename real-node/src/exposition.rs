@@ -8,7 +8,7 @@ mod encode;
 mod families;
 mod file;
 
-pub use encode::{Kind, Text};
+pub use encode::{MetricKind, Text};
 pub use file::MetricsFile;
 
 use encode::Numbers;

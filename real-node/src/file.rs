@@ -79,7 +79,7 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Failed, format!("cannot write {}: {error}", path.display()))
     };
-    let Place { folder, name } = Place::of(path)?;
+    let FileTarget { folder, name } = FileTarget::of(path)?;
     if let Ok(about) = fs::metadata(path) {
         let kind = about.file_type();
         if kind.is_fifo() || kind.is_char_device() {
@@ -111,12 +111,12 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), Failure> {
 }
 
 /// Where a file is written: a folder that is held open, so that nobody can put another in its place, and a name in it.
-struct Place {
+struct FileTarget {
     folder: File,
     name: OsString,
 }
 
-impl Place {
+impl FileTarget {
     /// Where the file of this path is, through links at its end.
     fn of(path: &Path) -> Result<Self, Failure> {
         let failed = |error: Errno| {

@@ -239,10 +239,10 @@ fn check(genesis: &Genesis) -> Result<(), String> {
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path, bytes_max: usize) -> Result<T, Failure> {
     let text = read_text(path, bytes_max)?;
     serde_json::from_str(&text)
-        .map_err(|error| Failure::new(Exit::Input, format!("{}: {}", path.display(), told(&error))))
+        .map_err(|error| Failure::new(Exit::Input, format!("{}: {}", path.display(), describe(&error))))
 }
 
-fn told(error: &serde_json::Error) -> String {
+fn describe(error: &serde_json::Error) -> String {
     match error.is_eof() {
         true => format!("it ends too early ({error}): copy the whole file again"),
         false => with_suggestion(&error.to_string()),

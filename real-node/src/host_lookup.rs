@@ -21,7 +21,7 @@ const LOOKUPS_AT_ONCE_MAX: usize = 8;
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a look-up gave; `None` as long as it runs.
-type Outcome = Option<Result<Vec<IpAddr>, String>>;
+type HostLookupResult = Option<Result<Vec<IpAddr>, String>>;
 /// What asks the resolver. It may block.
 type Resolve = dyn Fn(&DomainName) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
@@ -40,7 +40,7 @@ pub(crate) struct HostLookup {
 }
 
 /// The hosts that are being looked up, and where the outcome of each comes.
-type Running = Mutex<BTreeMap<DomainName, watch::Receiver<Outcome>>>;
+type Running = Mutex<BTreeMap<DomainName, watch::Receiver<HostLookupResult>>>;
 
 impl HostLookup {
     fn new(resolve: Arc<Resolve>) -> Self {
@@ -78,7 +78,7 @@ impl HostLookup {
         answered.unwrap_or_else(|| Err(format!("host {host}: its look-up was broken off")))
     }
 
-    fn running_one(&self, host: &DomainName) -> Option<watch::Receiver<Outcome>> {
+    fn running_one(&self, host: &DomainName) -> Option<watch::Receiver<HostLookupResult>> {
         lock(&self.running).get(host).cloned()
     }
 
@@ -87,7 +87,7 @@ impl HostLookup {
         &self,
         host: &DomainName,
         permit: OwnedSemaphorePermit,
-    ) -> Result<watch::Receiver<Outcome>, String> {
+    ) -> Result<watch::Receiver<HostLookupResult>, String> {
         let mut running = lock(&self.running);
         if let Some(outcome) = running.get(host) {
             return Ok(outcome.clone());
@@ -115,8 +115,8 @@ struct Lookup {
     host: DomainName,
     running: Arc<Running>,
     permit: Option<OwnedSemaphorePermit>,
-    found: Outcome,
-    answer: watch::Sender<Outcome>,
+    found: HostLookupResult,
+    answer: watch::Sender<HostLookupResult>,
 }
 
 impl Lookup {
@@ -134,7 +134,7 @@ impl Drop for Lookup {
     }
 }
 
-fn lock(running: &Running) -> MutexGuard<'_, BTreeMap<DomainName, watch::Receiver<Outcome>>> {
+fn lock(running: &Running) -> MutexGuard<'_, BTreeMap<DomainName, watch::Receiver<HostLookupResult>>> {
     running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -92,13 +92,13 @@ impl Machine {
     fn look_again(&mut self) -> Option<Discontinuity> {
         let slept = std::mem::replace(&mut self.slept, slept());
         // Both are taken note of, so that one resume is not reported twice.
-        let told = self.uevents.as_ref().is_some_and(new_generation);
+        let is_reported = self.uevents.as_ref().is_some_and(new_generation);
         let changed = self.generation.is_some() && {
             let before = self.generation.take();
             self.generation = generation(Path::new(GENERATION_FILE)).or_else(|| before.clone());
             self.generation != before
         };
-        if told || changed { Some(Discontinuity::Resumed) } else { suspension(slept, self.slept) }
+        if is_reported || changed { Some(Discontinuity::Resumed) } else { suspension(slept, self.slept) }
     }
 }
 

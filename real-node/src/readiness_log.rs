@@ -39,7 +39,7 @@ async fn look_again_and_again(
         Ok(true) => Changes::default(),
         Ok(false) => return,
         // What is lacking now has lasted.
-        Err(_) => Changes { told: None, seen: look().as_ref().map(lacking).unwrap_or_default() },
+        Err(_) => Changes { reported: None, seen: look().as_ref().map(lacking).unwrap_or_default() },
     };
     while let Some(status) = look() {
         if let Some(change) = changes.note(&status) {
@@ -74,8 +74,8 @@ enum Change {
 
 #[derive(Default)]
 struct Changes {
-    /// What was lacking when it was told last; none if nothing was told yet.
-    told: Option<Vec<Condition>>,
+    /// What was lacking in the last report; `None` before the first.
+    reported: Option<Vec<Condition>>,
     /// What was lacking at the last look.
     seen: Vec<Condition>,
 }
@@ -86,11 +86,11 @@ impl Changes {
         let lasts = self.seen == lacks;
         self.seen.clone_from(&lacks);
         let change = if lacks.is_empty() { Change::Ready } else { Change::Lacks };
-        let news = self.told.as_ref() != Some(&lacks);
+        let news = self.reported.as_ref() != Some(&lacks);
         if !news || (change == Change::Lacks && !lasts) {
             return None;
         }
-        self.told = Some(lacks);
+        self.reported = Some(lacks);
         Some(change)
     }
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     /// What is told of a node, and after how many seconds, if it lacks this much after so long. It stops after two minutes.
-    async fn told(
+    async fn reported(
         ready: impl Future<Output = bool>,
         lacks: impl Fn(Duration) -> &'static [Condition],
     ) -> Vec<(Change, u64)> {
@@ -141,18 +141,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_never_becomes_ready_tells_what_it_lacks_after_the_grace() {
-        let lines = told(pending(), |_| &[Condition::Quorum]).await;
+        let lines = reported(pending(), |_| &[Condition::Quorum]).await;
         assert_eq!(lines, [(Change::Lacks, START_GRACE.as_secs())]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_becomes_ready_within_the_grace_tells_nothing_else() {
-        assert_eq!(told(ready(true), |_| &[]).await, [(Change::Ready, 0)]);
+        assert_eq!(reported(ready(true), |_| &[]).await, [(Change::Ready, 0)]);
         let late = async {
             sleep(START_GRACE - Duration::from_secs(1)).await;
             true
         };
-        let lines = told(late, |passed| if passed < START_GRACE / 2 { &[Condition::Quorum] } else { &[] });
+        let lines =
+            reported(late, |passed| if passed < START_GRACE / 2 { &[Condition::Quorum] } else { &[] });
         assert_eq!(lines.await, [(Change::Ready, START_GRACE.as_secs() - 1)]);
     }
 
@@ -161,7 +162,7 @@ mod tests {
         let lacks = |passed: Duration| -> &'static [Condition] {
             if passed < 2 * START_GRACE { &[Condition::Quorum] } else { &[] }
         };
-        let lines = told(pending(), lacks).await;
+        let lines = reported(pending(), lacks).await;
         assert_eq!(
             lines.iter().map(|(change, _)| *change).collect::<Vec<_>>(),
             [Change::Lacks, Change::Ready]
@@ -172,6 +173,6 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_stops_before_it_is_ready_tells_nothing() {
-        assert!(told(ready(false), |_| &[Condition::Quorum]).await.is_empty());
+        assert!(reported(ready(false), |_| &[Condition::Quorum]).await.is_empty());
     }
 }

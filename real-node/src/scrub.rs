@@ -62,7 +62,7 @@ struct Scrubber {
     counters: Arc<ScrubCounters>,
     file: PathBuf,
     cursor: Cursor,
-    kept: Instant,
+    saved_at: Instant,
     /// How many corrupted rows this pass has found.
     found: u64,
 }
@@ -77,7 +77,8 @@ impl Scrub {
         file: PathBuf,
     ) -> Self {
         let cursor = read_position(&file);
-        let scrubber = Scrubber { reader, reports, counters, file, cursor, kept: Instant::now(), found: 0 };
+        let scrubber =
+            Scrubber { reader, reports, counters, file, cursor, saved_at: Instant::now(), found: 0 };
         Self { task: tokio::spawn(scrubber.run()) }
     }
 }
@@ -121,7 +122,7 @@ impl Scrubber {
             self.counters.passes.fetch_add(1, Relaxed);
             self.counters.pass_bytes.store(0, Relaxed);
             (self.cursor, self.found) = (Cursor::default(), 0);
-            self.keep().await;
+            self.save_cursor().await;
             sleep(PASS_PERIOD.saturating_sub(begun.elapsed())).await;
         }
     }
@@ -141,8 +142,8 @@ impl Scrubber {
             }
             let Some(next) = scanned.next else { return true };
             self.cursor = next;
-            if self.kept.elapsed() >= KEEP_PERIOD {
-                self.keep().await;
+            if self.saved_at.elapsed() >= KEEP_PERIOD {
+                self.save_cursor().await;
             }
             sleep(pause(scanned.bytes)).await;
         }
@@ -166,8 +167,8 @@ impl Scrubber {
         }
     }
 
-    async fn keep(&mut self) {
-        self.kept = Instant::now();
+    async fn save_cursor(&mut self) {
+        self.saved_at = Instant::now();
         let (file, cursor) = (self.file.clone(), self.cursor.clone());
         // Without it the next scrub begins at the beginning, which does no harm.
         drop(spawn_blocking(move || write_position(&file, &cursor)).await);

@@ -33,7 +33,7 @@ pub use scan::{Cursor, Damage, Finding, Scanned};
 use crate::data::sync_folder;
 use crate::share_files::ShareFiles;
 use fault::{advice, opening, reading};
-use handle::{Handle, Mark};
+use handle::{Handle, OpenMarker};
 use hypermesh_core::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
 use redb::backends::FileBackend;
 use redb::{
@@ -84,16 +84,16 @@ impl RedbStore {
         let device = |reason: std::io::Error| StoreError::of(path, reason.into());
         if std::fs::metadata(path).map_or(true, |about| about.len() == 0) {
             Self::create(path)?;
-            // A mark from before is that of a store that was removed: the new one was never left open.
-            Mark::remove_stale(path)?;
+            // A marker from before is that of a store that was removed: the new one was never left open.
+            OpenMarker::remove_stale(path)?;
         }
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(device)?;
         let backend = FileBackend::new(file).map_err(|error| opening(path, error))?;
         let begun = Instant::now();
         let mut store = Self::on(backend, path, CACHE_BYTES)?;
-        let (mark, crashed) = Mark::make(path)?;
+        let (marker, crashed) = OpenMarker::make(path)?;
         let handle = Arc::get_mut(&mut store.handle).expect("nobody reads a store that is being opened");
-        handle.set_mark(mark);
+        handle.set_marker(marker);
         store.crashed = crashed;
         if crashed {
             let (path, ms) = (path.display(), begun.elapsed().as_millis());

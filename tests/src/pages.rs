@@ -14,7 +14,7 @@
 
 /// What a page says is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PageStep {
     /// Commands.
     Run {
         /// On whom, as the page says it.
@@ -45,33 +45,33 @@ pub enum Step {
 ///
 /// # Errors
 /// If a block of commands is not preceded by a word on how it is run, with its line.
-pub fn steps(page: &str) -> Result<Vec<Step>, String> {
+pub fn steps(page: &str) -> Result<Vec<PageStep>, String> {
     let mut steps = Vec::new();
-    let mut said: Option<&str> = None;
+    let mut directive: Option<&str> = None;
     let mut lines = (1..).zip(page.lines().map(str::trim));
     while let Some((line, text)) = lines.next() {
         if let Some(language) = text.strip_prefix("```") {
             let block = lines.by_ref().map(|(_, text)| text).take_while(|text| *text != "```");
             let commands = block.collect::<Vec<_>>().join("\n");
             if language.is_empty() {
-                let word =
-                    said.ok_or_else(|| format!("line {line}: commands, and not a word on running them"))?;
+                let word = directive
+                    .ok_or_else(|| format!("line {line}: commands, and not a word on running them"))?;
                 steps.extend(run(word, commands, line)?);
             }
-            said = None;
+            directive = None;
         } else if let Some(word) = text.strip_prefix("<!-- ").and_then(|text| text.strip_suffix(" -->")) {
             match word.strip_prefix("carry ") {
                 Some(carried) => steps.push(carry(carried, line)?),
-                None => said = Some(word),
+                None => directive = Some(word),
             }
         } else if !text.is_empty() {
-            said = None;
+            directive = None;
         }
     }
     Ok(steps)
 }
 
-fn run(word: &str, commands: String, line: usize) -> Result<Option<Step>, String> {
+fn run(word: &str, commands: String, line: usize) -> Result<Option<PageStep>, String> {
     if word.strip_prefix("not run: ").is_some_and(|why| !why.is_empty()) {
         return Ok(None);
     }
@@ -83,10 +83,10 @@ fn run(word: &str, commands: String, line: usize) -> Result<Option<Step>, String
         Some(code) => code.parse().map_err(|_| unknown())?,
         None => 0,
     };
-    Ok(Some(Step::Run { on: on.to_owned(), exit, remark, commands, line }))
+    Ok(Some(PageStep::Run { on: on.to_owned(), exit, remark, commands, line }))
 }
 
-fn carry(text: &str, line: usize) -> Result<Step, String> {
+fn carry(text: &str, line: usize) -> Result<PageStep, String> {
     let parts = || {
         let (file, rest) = text.split_once(" from ")?;
         let (from, rest) = rest.split_once(" to ")?;
@@ -95,7 +95,7 @@ fn carry(text: &str, line: usize) -> Result<Step, String> {
     };
     let [file, from, to, name] =
         parts().ok_or_else(|| format!("line {line}: carry FILE from WHO to WHO as FILE"))?;
-    Ok(Step::Carry { file, from, to, name })
+    Ok(PageStep::Carry { file, from, to, name })
 }
 
 #[cfg(test)]
@@ -107,14 +107,14 @@ mod tests {
         let page = "text\n<!-- run on client, exit code 4 -->\n```\none\ntwo\n```\n<!-- not run: x -->\n```\nno\n```\n\
             ```toml\na = 1\n```\n<!-- carry a.txt from client to node-1 as b.txt -->\n<!-- run on each node; same -->\n\n\
             ```\nthree\n```\n";
-        let run = |on: &str, exit, remark: &str, commands: &str, line| Step::Run {
+        let run = |on: &str, exit, remark: &str, commands: &str, line| PageStep::Run {
             on: on.into(),
             exit,
             remark: remark.into(),
             commands: commands.into(),
             line,
         };
-        let carry = Step::Carry {
+        let carry = PageStep::Carry {
             file: "a.txt".into(),
             from: "client".into(),
             to: "node-1".into(),

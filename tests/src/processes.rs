@@ -188,11 +188,11 @@ impl ProcessMesh {
         }
     }
 
-    /// Waits until a node has said some words in its log, after that many bytes of it.
+    /// Waits until some words are in the log of a node, after that many bytes of it.
     ///
     /// # Panics
     /// If it does not in time.
-    pub async fn said(&self, number: usize, after: usize, words: &str) {
+    pub async fn wait_for_log(&self, number: usize, after: usize, words: &str) {
         let end = Instant::now() + PATIENCE;
         while !self.log(number)[after..].contains(words) {
             assert!(Instant::now() < end, "node-{} did not say {words:?}: {}", number + 1, self.log(number));

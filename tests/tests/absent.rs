@@ -202,7 +202,7 @@ async fn a_node_that_is_told_to_stop_answers_first_and_one_that_is_told_twice_do
     assert!(timeout(Duration::from_millis(300), &mut asked).await.is_err(), "two of four do not answer");
     let before = mesh.log(1).len();
     mesh.signal(1, "TERM");
-    mesh.said(1, before, "stopping: told to").await;
+    mesh.wait_for_log(1, before, "stopping: told to").await;
     let told = Instant::now();
     mesh.signal(1, "TERM");
     let status = mesh.ended(1).await;

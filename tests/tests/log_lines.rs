@@ -38,7 +38,7 @@ async fn a_change_is_one_line_and_a_read_is_none() {
     let mut mesh = ProcessMesh::started(PROGRAM).await;
     mesh.until_all(|status| status.connected == NODES as u64).await;
     for number in 0..NODES {
-        mesh.said(number, 0, "ready").await;
+        mesh.wait_for_log(number, 0, "ready").await;
     }
     assert!(hypermesh(&mesh, &["dns", "set", "demo.hypermesh", "AAAA", "2001:db8::1"]));
 

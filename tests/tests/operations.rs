@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use hypermesh_tests::hosts::{HOME, Init, Network, address};
-use hypermesh_tests::pages::{Step, steps};
+use hypermesh_tests::pages::{PageStep, steps};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn network() -> Option<Network> {
     Network::start(&HOSTS, Init::Systemd, &files)
 }
 
-fn page(name: &str) -> Vec<Step> {
+fn page(name: &str) -> Vec<PageStep> {
     let page = std::fs::read_to_string(checkout().join(name)).unwrap();
     steps(&page).unwrap_or_else(|fault| panic!("{name}: {fault}"))
 }
@@ -83,7 +83,7 @@ fn the_page_on_operations_is_true() {
     let Some(network) = network() else { return };
     for step in steps {
         match step {
-            Step::Run { on, exit, remark, commands, line } => {
+            PageStep::Run { on, exit, remark, commands, line } => {
                 eprintln!("line {line}: on {on}");
                 let mut seen = Vec::new();
                 for host in who(&on) {
@@ -103,7 +103,7 @@ fn the_page_on_operations_is_true() {
                     assert!(seen.iter().all(|text| !text.is_empty() && *text == seen[0]), "{seen:?}");
                 }
             }
-            Step::Carry { file, from, to, name } => carry(&network, [&file, &from, &to, &name]),
+            PageStep::Carry { file, from, to, name } => carry(&network, [&file, &from, &to, &name]),
         }
     }
     the_units_do_what_they_say(&network);
@@ -161,7 +161,7 @@ fn the_tour_of_the_readme_is_true() {
     let Some(network) = Network::start(&["tour"], Init::Plain, &files) else { return };
     let mut script = String::from("set -euo pipefail\n");
     for step in steps {
-        let Step::Run { on, exit, commands, line, .. } = step else {
+        let PageStep::Run { on, exit, commands, line, .. } = step else {
             panic!("nothing is carried in the README")
         };
         assert_eq!(on, "the devnet");

@@ -69,8 +69,8 @@ async fn only_a_killed_node_says_that_it_was_and_a_block_that_its_disk_changed_c
 
     let before = mesh.log(VICTIM).len();
     mesh.start(VICTIM);
-    mesh.said(VICTIM, before, "the scrub found a corrupted row").await;
-    mesh.said(VICTIM, before, &format!("block {HEIGHT} and its certificate")).await;
+    mesh.wait_for_log(VICTIM, before, "the scrub found a corrupted row").await;
+    mesh.wait_for_log(VICTIM, before, &format!("block {HEIGHT} and its certificate")).await;
     mesh.signal(VICTIM, "TERM");
     assert!(mesh.ended(VICTIM).await.success());
     assert!(!mesh.log(VICTIM)[before..].contains(CRASHED));

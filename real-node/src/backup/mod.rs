@@ -80,7 +80,7 @@ pub fn back_up(folder: &NodeFolder, file: &Path, passphrase: &str) -> Result<Bac
     let parts = contents.check()?;
     let bytes = Zeroizing::new(encode(&contents));
     file::write(file, &envelope::seal(&bytes, passphrase, &mut SystemEntropy), Access::Private)?;
-    Ok(parts.told(&contents))
+    Ok(parts.report(&contents))
 }
 
 /// The parts of a backup that were checked to belong together.
@@ -151,7 +151,7 @@ fn check_shares(row: &[u8], genesis: &Digest, me: &PublicKey) -> Result<(), Stri
 }
 
 impl Parts {
-    fn told(&self, contents: &Contents) -> BackedUp {
+    fn report(&self, contents: &Contents) -> BackedUp {
         BackedUp {
             name: self.config.name.clone(),
             key: self.identity.public(),

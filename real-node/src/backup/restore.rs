@@ -68,8 +68,8 @@ pub fn restore(
     plot(folder, &parts, tell)?;
     let done = std::fs::remove_file(mark_of(folder)).and_then(|()| sync_folder(Some(folder.path())));
     done.map_err(|error| file::failed(folder.path(), &error))?;
-    let told = parts.told(&contents);
-    Ok(Restored { name: told.name, key: told.key, genesis, shares: told.shares, made: told.made })
+    let report = parts.report(&contents);
+    Ok(Restored { name: report.name, key: report.key, genesis, shares: report.shares, made: report.made })
 }
 
 /// Refuses a folder that holds anything but the beginning of this very restoration.

@@ -275,7 +275,7 @@ async fn until_ready(
     output: Output,
 ) -> Result<Vec<NodeReport>, Failure> {
     let end = Instant::now() + timeout;
-    let mut told = String::new();
+    let mut printed = String::new();
     loop {
         let reports = ask(nodes, process, timeout.min(STATUS_TIMEOUT)).await?;
         let missing: Vec<String> = reports.iter().filter_map(missing).collect();
@@ -287,9 +287,9 @@ async fn until_ready(
             return Err(Failure::new(Exit::Unreachable, message.trim_end()));
         }
         let lines = missing.join("\n");
-        if lines != told {
+        if lines != printed {
             output.tell(&lines);
-            told = lines;
+            printed = lines;
         }
         sleep(READY_PERIOD).await;
     }
@@ -329,15 +329,15 @@ async fn ask(
 
 /// A context may have several addresses of one node: where it answers counts, and else the first.
 fn one_of_each(reports: Vec<NodeReport>) -> Vec<NodeReport> {
-    let mut kept: Vec<NodeReport> = Vec::new();
+    let mut distinct: Vec<NodeReport> = Vec::new();
     for report in reports {
-        match kept.iter_mut().find(|other| other.key == report.key) {
+        match distinct.iter_mut().find(|other| other.key == report.key) {
             Some(other) if other.status.is_none() && report.status.is_some() => *other = report,
             Some(_) => {}
-            None => kept.push(report),
+            None => distinct.push(report),
         }
     }
-    kept
+    distinct
 }
 
 fn table(reports: &[NodeReport]) -> String {

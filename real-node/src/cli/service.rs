@@ -156,14 +156,14 @@ fn announce(args: AnnounceArgs, global: &Global, output: Output) -> Result<(), F
             None => client,
         };
         let mut unwritten = Ok(());
-        let told = |news: LeaseNews<'_>| {
+        let on_news = |news: LeaseNews<'_>| {
             if let Err(failure) = tell(&announcement, &news, output) {
                 unwritten = Err(failure);
             }
         };
-        let kept = client.keep_announced(&announcement, serving, told).await;
+        let ended = client.keep_announced(&announcement, serving, on_news).await;
         client.close().await;
-        kept.and(unwritten)
+        ended.and(unwritten)
     })
 }
 

@@ -24,8 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// The addresses of validators that a client knows beside those of genesis.
 #[derive(Default)]
 pub(super) struct Addresses {
-    /// When it was asked last what was announced.
-    asked: Mono,
+    /// When the announced addresses were last requested.
+    refreshed_at: Mono,
     announced: BTreeMap<PublicKey, SocketAddrV6>,
     by_context: BTreeMap<PublicKey, Vec<SocketAddrV6>>,
 }
@@ -39,7 +39,7 @@ impl Addresses {
         genesis: &Genesis,
         (timeout, now): (Duration, Mono),
     ) -> Self {
-        let mut addresses = Self { asked: now, ..Self::default() };
+        let mut addresses = Self { refreshed_at: now, ..Self::default() };
         for (key, address) in found {
             addresses.by_context.entry(*key).or_default().push(*address);
         }
@@ -90,11 +90,11 @@ async fn ask(stoq: &Client, bootstrap: &Targets, timeout: Duration) -> Option<Ad
     let method = AddressesRequest::METHOD;
     let what = (method.service, method.name);
     let body = encode(&AddressesRequest {});
-    let asked = walk::walk(stoq, bootstrap, what, &body, timeout.min(TIMEOUT), |bytes| {
+    let book = walk::walk(stoq, bootstrap, what, &body, timeout.min(TIMEOUT), |bytes| {
         decode::<AddressBook>(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))
     });
-    let asked = asked.await.map(|(book, _trail)| book);
-    asked.inspect_err(|failure| tracing::debug!(%failure, "no node told which addresses have changed")).ok()
+    let book = book.await.map(|(book, _errors)| book);
+    book.inspect_err(|failure| tracing::debug!(%failure, "no node told which addresses have changed")).ok()
 }
 
 impl MeshClient {
@@ -103,10 +103,10 @@ impl MeshClient {
         let now = self.clock.now().mono;
         {
             let mut addresses = self.addresses_known();
-            if now.since(addresses.asked) < AGAIN_AFTER {
+            if now.since(addresses.refreshed_at) < AGAIN_AFTER {
                 return;
             }
-            addresses.asked = now;
+            addresses.refreshed_at = now;
         }
         self.look_up_again().await;
         let Some(book) = ask(&self.stoq, &self.bootstrap, self.timeout).await else { return };

@@ -64,10 +64,10 @@ impl MeshClient {
         &self,
         announcement: &AnnounceService,
         serving: impl Future<Output = ()>,
-        mut told: impl FnMut(LeaseNews<'_>),
+        mut on_news: impl FnMut(LeaseNews<'_>),
     ) -> Result<(), Failure> {
         let mut serving = pin!(serving);
-        told(LeaseNews::Announced(&self.announce(announcement).await?));
+        on_news(LeaseNews::Announced(&self.announce(announcement).await?));
         let period = Duration::from_secs(announcement.lease_seconds.into()) / RENEWALS_PER_LEASE;
         let renewing = async {
             let (mut wait, mut retry) = (period, RETRY_FIRST);
@@ -76,12 +76,12 @@ impl MeshClient {
                 match self.announce(announcement).await {
                     Ok(receipt) => {
                         (wait, retry) = (period, RETRY_FIRST);
-                        told(LeaseNews::Renewed(&receipt));
+                        on_news(LeaseNews::Renewed(&receipt));
                     }
                     Err(failure) => {
                         wait = retry.min(period);
                         retry = retry.saturating_mul(2);
-                        told(LeaseNews::Failed(&failure, wait));
+                        on_news(LeaseNews::Failed(&failure, wait));
                     }
                 }
             }
@@ -93,7 +93,7 @@ impl MeshClient {
         }
         match self.withdraw(&announcement.instance).await {
             Ok(receipt) => {
-                told(LeaseNews::Withdrawn(&receipt));
+                on_news(LeaseNews::Withdrawn(&receipt));
                 Ok(())
             }
             // The lease was over already, or somebody else took the instance away.

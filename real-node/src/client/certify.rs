@@ -17,7 +17,7 @@ use rcgen::CertificateParams;
 
 /// A certificate with all that was found when it was verified.
 #[derive(Debug)]
-pub struct Certified {
+pub struct VerifiedCertificate {
     /// What the node gave.
     pub issued: IssuedCertificate,
     /// Who approved it.
@@ -40,7 +40,7 @@ impl MeshClient {
         key: &SecretKey,
         port: u16,
         lifetime_seconds: u32,
-    ) -> Result<Certified, Failure> {
+    ) -> Result<VerifiedCertificate, Failure> {
         let csr = request_of(host, key)?;
         let services = vec![ServicePort { port, protocol: Protocol::Udp }];
         let profile = CertificateProfile::default();
@@ -51,7 +51,7 @@ impl MeshClient {
     ///
     /// # Errors
     /// As [`Self::certify_host`].
-    pub async fn certify(&self, issue: IssueCertificate) -> Result<Certified, Failure> {
+    pub async fn certify(&self, issue: IssueCertificate) -> Result<VerifiedCertificate, Failure> {
         let operation = self.operation(Action::IssueCertificate(issue)).await?;
         self.certify_operation(&operation).await
     }
@@ -61,7 +61,7 @@ impl MeshClient {
     ///
     /// # Errors
     /// As [`Self::certify_host`].
-    pub async fn certify_operation(&self, operation: &Operation) -> Result<Certified, Failure> {
+    pub async fn certify_operation(&self, operation: &Operation) -> Result<VerifiedCertificate, Failure> {
         let request = request_in(operation)?;
         let issued = self.call(&IssueCertificateRequest { operation: operation.clone() }).await?;
         self.certified_as(issued, &request).await
@@ -75,7 +75,7 @@ impl MeshClient {
         &self,
         serial_number: SerialNumber,
         issue: &IssueCertificate,
-    ) -> Result<Certified, Failure> {
+    ) -> Result<VerifiedCertificate, Failure> {
         let request = request_of_csr(&issue.csr)?;
         let issued = self.call(&CertificateRequestBySerial { serial_number }).await?;
         self.certified_as(issued, &request).await
@@ -85,10 +85,10 @@ impl MeshClient {
         &self,
         issued: IssuedCertificate,
         request: &CertificateRequest,
-    ) -> Result<Certified, Failure> {
+    ) -> Result<VerifiedCertificate, Failure> {
         let bundle = self.trust_bundle().await?;
         let (proof, verification) = verified(&issued, request, &bundle)?;
-        Ok(Certified { issued, proof, verification, bundle })
+        Ok(VerifiedCertificate { issued, proof, verification, bundle })
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// A look-up's outcome, with the place of its node in the context.
-type Outcome = (usize, PublicKey, Result<Vec<SocketAddrV6>, String>);
+type LookupResult = (usize, PublicKey, Result<Vec<SocketAddrV6>, String>);
 
 /// Where a node is, and who.
 pub(super) type Found = (PublicKey, SocketAddrV6);
@@ -18,8 +18,8 @@ const OTHERS_WITHIN: Duration = Duration::from_millis(300);
 
 /// Look-ups that are under way.
 pub(super) struct Lookups {
-    under_way: JoinSet<Outcome>,
-    done: Vec<Outcome>,
+    under_way: JoinSet<LookupResult>,
+    done: Vec<LookupResult>,
     faults: Vec<String>,
 }
 

@@ -28,7 +28,7 @@ mod subscribe;
 mod walk;
 
 pub use announce::LeaseNews;
-pub use certify::Certified;
+pub use certify::VerifiedCertificate;
 pub(crate) use certify::is_for;
 pub use clock::ClockError;
 pub use fault::failure_of;
@@ -61,7 +61,7 @@ use std::time::Duration;
 use stoq::{
     Client, ClientConfig, ClientMetrics, Clock, Endpoint, Env, Expect, Identity, Peer, TransportConfig,
 };
-use walk::{Target, Targets, Trail};
+use walk::{NodeErrors, Target, Targets};
 
 /// A client of one mesh, acting for one owner. Safe to share between tasks; calls of many tasks share
 /// connections.
@@ -183,7 +183,7 @@ impl MeshClient {
         (service, method): (&str, &str),
         body: &[u8],
         accept: impl Fn(&[u8]) -> Result<T, Failure>,
-    ) -> Result<(T, Trail), Failure> {
+    ) -> Result<(T, NodeErrors), Failure> {
         if self.is_lost.swap(false, Relaxed) {
             self.follow_addresses().await;
         }
@@ -193,7 +193,7 @@ impl MeshClient {
         }
         let walked = walk::walk(&self.stoq, &targets, (service, method), body, self.timeout, accept).await;
         match &walked {
-            Ok((_, trail)) if trail.is_empty() => {}
+            Ok((_, errors)) if errors.is_empty() => {}
             Ok(_) => self.follow_addresses().await,
             // Its time is up: the next call looks around first.
             Err(_) => self.is_lost.store(true, Relaxed),

@@ -6,7 +6,7 @@
 //! those that are found then are asked.
 
 use super::fault::{failure_of, is_of_the_node};
-use super::walk::{Target, Trail, first_to_answer};
+use super::walk::{NodeErrors, Target, first_to_answer};
 use super::{Answers, MeshClient};
 use crate::failure::{Exit, Failure};
 use hypermesh_core::api::{Request, SubscribeServiceRequest};
@@ -47,7 +47,7 @@ impl MeshClient {
     ) -> Result<Bytes, Failure> {
         let end = Instant::now() + options.deadline;
         let body: Bytes = body.into();
-        let mut trail = Trail::default();
+        let mut errors = NodeErrors::default();
         let mut asked: Vec<Target> = Vec::new();
         // As it is remembered, and once more as it is now.
         for _ in 0..2 {
@@ -58,7 +58,7 @@ impl MeshClient {
             };
             targets.retain(|target| !asked.contains(target));
             asked.extend(targets.iter().cloned());
-            while let Some(target) = self.next_to_ask(&mut targets, end, &mut trail).await {
+            while let Some(target) = self.next_to_ask(&mut targets, end, &mut errors).await {
                 let left = end.saturating_duration_since(Instant::now());
                 let deadline = if targets.is_empty() { left } else { left / 2 };
                 let options = CallOptions { deadline, ..options.clone() };
@@ -73,11 +73,11 @@ impl MeshClient {
                     return Err(Failure::new(exit, format!("{name} {service}/{method}: {message}")));
                 }
                 self.note_failed(std::iter::once(&target));
-                trail.missed(target, &error);
+                errors.missed(target, &error);
             }
             self.forget(name, &asked);
         }
-        Err(trail.failure((service, method)))
+        Err(errors.failure((service, method)))
     }
 
     /// Follows a service's instances from now on, by subscription: what is remembered of it is forgotten when they change,
@@ -123,10 +123,10 @@ impl MeshClient {
         &self,
         targets: &mut Vec<Target>,
         end: Instant,
-        trail: &mut Trail,
+        errors: &mut NodeErrors,
     ) -> Option<Target> {
         let order = targets.clone();
-        let first = first_to_answer(self.stoq(), targets, end, trail).await;
+        let first = first_to_answer(self.stoq(), targets, end, errors).await;
         self.note_failed(order.iter().take_while(|target| Some(*target) != first.as_ref()));
         first
     }

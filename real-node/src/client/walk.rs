@@ -39,7 +39,7 @@ struct Known {
 
 /// What went wrong at which node.
 #[derive(Default)]
-pub(super) struct Trail {
+pub(super) struct NodeErrors {
     missed: Vec<(Target, Failure)>,
     /// Whether a node answered, if not what was asked for.
     reached: bool,
@@ -118,17 +118,17 @@ pub(super) async fn walk<T>(
     body: &[u8],
     timeout: Duration,
     accept: impl Fn(&[u8]) -> Result<T, Failure>,
-) -> Result<(T, Trail), Failure> {
+) -> Result<(T, NodeErrors), Failure> {
     let end = Instant::now() + timeout;
     let Known { list: mut left, first_is_live, faults } = targets.known();
     let mut live = (first_is_live && !left.is_empty()).then(|| left.remove(0));
-    let mut trail = Trail { faults, ..Trail::default() };
+    let mut errors = NodeErrors { faults, ..NodeErrors::default() };
     loop {
         let next = match live.take() {
             Some(target) => Some(target),
-            None => first_to_answer(stoq, &mut left, end, &mut trail).await,
+            None => first_to_answer(stoq, &mut left, end, &mut errors).await,
         };
-        let Some(target) = next else { return Err(trail.failure((service, method))) };
+        let Some(target) = next else { return Err(errors.failure((service, method))) };
         let time_left = end.saturating_duration_since(Instant::now());
         let deadline = if left.is_empty() { time_left } else { time_left / 2 };
         let early = Method::find(service, method).is_some_and(|method| method.early);
@@ -137,11 +137,11 @@ pub(super) async fn walk<T>(
             Ok(bytes) => match accept(&bytes) {
                 Ok(accepted) => {
                     targets.answered(&target);
-                    return Ok((accepted, trail));
+                    return Ok((accepted, errors));
                 }
-                Err(failure) => trail.add(target.clone(), failure),
+                Err(failure) => errors.add(target.clone(), failure),
             },
-            Err(error) if is_of_the_node(&error) => trail.missed(target.clone(), &error),
+            Err(error) if is_of_the_node(&error) => errors.missed(target.clone(), &error),
             Err(error) => {
                 targets.answered(&target);
                 let Failure { exit, message } = failure_of(&error);
@@ -164,8 +164,8 @@ pub(super) async fn open(
 ) -> Result<MessageStream, Failure> {
     let end = Instant::now() + timeout;
     let Known { list: mut left, faults, .. } = targets.known();
-    let mut trail = Trail { faults, ..Trail::default() };
-    while let Some(target) = first_to_answer(stoq, &mut left, end, &mut trail).await {
+    let mut errors = NodeErrors { faults, ..NodeErrors::default() };
+    while let Some(target) = first_to_answer(stoq, &mut left, end, &mut errors).await {
         let options = CallOptions::once(listening);
         match stoq.stream(&target.peer, service, method, body.to_vec(), options).await {
             Ok(stream) => {
@@ -173,21 +173,21 @@ pub(super) async fn open(
                 return Ok(stream);
             }
             Err(error) => {
-                trail.missed(target.clone(), &error);
+                errors.missed(target.clone(), &error);
                 targets.failed(&target);
             }
         }
     }
-    Err(trail.failure((service, method)))
+    Err(errors.failure((service, method)))
 }
 
 /// The first node that answers a ping, each being asked a moment after the one before. Nodes that fail leave
-/// the list for the trail; the winner leaves it too.
+/// the list and are added to the errors; the winner leaves the list too.
 pub(super) async fn first_to_answer(
     stoq: &Client,
     left: &mut Vec<Target>,
     end: Instant,
-    trail: &mut Trail,
+    errors: &mut NodeErrors,
 ) -> Option<Target> {
     let mut pings = JoinSet::new();
     for (turn, target) in (0..).zip(left.iter()) {
@@ -205,13 +205,13 @@ pub(super) async fn first_to_answer(
         left.retain(|other| *other != target);
         match outcome {
             Ok(()) => return Some(target),
-            Err(error) => trail.missed(target, &error),
+            Err(error) => errors.missed(target, &error),
         }
     }
     None
 }
 
-impl Trail {
+impl NodeErrors {
     /// Whether nothing went wrong.
     pub(super) const fn is_empty(&self) -> bool {
         self.missed.is_empty()
@@ -239,20 +239,20 @@ impl Trail {
     /// Whose answers were refused, and why, a line each.
     pub(super) fn refused(&self) -> Vec<String> {
         let refused = self.missed.iter().filter(|(_, failure)| failure.exit == Exit::NotValid);
-        let told = refused
+        let lines = refused
             .map(|(target, failure)| format!("{} at {}: {}", target.name, target.peer.addr, failure.message));
-        told.collect()
+        lines.collect()
     }
 
     /// What to say when every node failed: what each of them did, and the exit code that says most.
     pub(super) fn failure(self, (service, method): (&str, &str)) -> Failure {
-        let told = self.missed.iter().find(|(_, failure)| failure.exit != Exit::Unreachable);
-        let exit = told.map_or(Exit::Unreachable, |(_, failure)| failure.exit);
+        let answered = self.missed.iter().find(|(_, failure)| failure.exit != Exit::Unreachable);
+        let exit = answered.map_or(Exit::Unreachable, |(_, failure)| failure.exit);
         let outcome = if self.reached { "no node gave an answer" } else { "no node could be reached" };
         let mut message = format!("{service}/{method}: {outcome}");
         for (target, failure) in &self.missed {
-            let told = write!(message, "\n  {} at {}: {}", target.name, target.peer.addr, failure.message);
-            told.expect("writing into a string does not fail");
+            let written = write!(message, "\n  {} at {}: {}", target.name, target.peer.addr, failure.message);
+            written.expect("writing into a string does not fail");
         }
         for fault in &self.faults {
             write!(message, "\n  {fault}").expect("writing into a string does not fail");

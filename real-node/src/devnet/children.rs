@@ -56,19 +56,19 @@ impl Children {
 
     /// What there is to tell of nodes that had ended and answer again.
     pub(super) fn returned(&mut self, nodes: &Nodes) -> Vec<String> {
-        let mut told = Vec::new();
+        let mut reports = Vec::new();
         for (child, node) in self.nodes.iter_mut().zip(nodes.iter()) {
             let answers = node.status.is_some();
             if child.ended && answers != child.returned {
                 child.returned = answers;
-                told.push(match (answers, child.folder.process()) {
+                reports.push(match (answers, child.folder.process()) {
                     (true, Some(process)) => format!("{} is back (process {process})", child.name),
                     (true, None) => format!("{} is back", child.name),
                     (false, _) => format!("{} is gone again", child.name),
                 });
             }
         }
-        told
+        reports
     }
 
     /// Stops the nodes: asks them to, waits, and kills those that do not, or all at the next signal. Nodes

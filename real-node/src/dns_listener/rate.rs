@@ -19,7 +19,7 @@ const BUCKETS: usize = 1 << 17;
 
 /// What becomes of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RateDecision {
     /// It is sent.
     Answer,
     /// It is past the rate of this class, and sent truncated, with nothing but the question.
@@ -59,37 +59,37 @@ impl ResponseRate {
 
     /// What becomes of any response to a client at this address. To be asked before the answer is made: a flood is not
     /// worth making answers for.
-    pub(super) fn judge_all(&mut self, client: IpAddr) -> Verdict {
+    pub(super) fn decide_all(&mut self, client: IpAddr) -> RateDecision {
         let prefix = self.limits.prefix_of(client);
-        prefix.map_or(Verdict::Answer, |prefix| self.judge(prefix, RateClass::All, &[]))
+        prefix.map_or(RateDecision::Answer, |prefix| self.decide(prefix, RateClass::All, &[]))
     }
 
     /// What becomes of this response to a client at this address, by its class.
-    pub(super) fn judge_class(&mut self, client: IpAddr, response: &[u8]) -> Verdict {
-        let Some(prefix) = self.limits.prefix_of(client) else { return Verdict::Answer };
+    pub(super) fn decide_class(&mut self, client: IpAddr, response: &[u8]) -> RateDecision {
+        let Some(prefix) = self.limits.prefix_of(client) else { return RateDecision::Answer };
         let class = RateClass::of(response);
         // Of names that are not there one can think of as many as one likes.
         let name = if class == RateClass::Positive { question_name(response) } else { &[] };
-        self.judge(prefix, class, name)
+        self.decide(prefix, class, name)
     }
 
-    fn judge(&mut self, prefix: Prefix, class: RateClass, name: &[u8]) -> Verdict {
+    fn decide(&mut self, prefix: Prefix, class: RateClass, name: &[u8]) -> RateDecision {
         let rate = self.rate(class);
         if rate == 0 {
-            return Verdict::Answer;
+            return RateDecision::Answer;
         }
         let now_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let interval_us = 1_000_000 / u64::from(rate);
         let burst = u64::from(rate) * u64::from(self.limits.burst_seconds);
         let ahead_us = interval_us * burst.saturating_sub(1);
         let (slip, index) = (self.limits.slip, self.index(prefix, class, name));
-        let Some(bucket) = self.buckets.get_mut(index) else { return Verdict::Drop(class) };
+        let Some(bucket) = self.buckets.get_mut(index) else { return RateDecision::Drop(class) };
         if bucket.due_us <= now_us.saturating_add(ahead_us) {
             bucket.due_us = bucket.due_us.max(now_us).saturating_add(interval_us);
-            return Verdict::Answer;
+            return RateDecision::Answer;
         }
         bucket.held_back = (bucket.held_back + 1).checked_rem(slip).unwrap_or(1);
-        if bucket.held_back == 0 { Verdict::Truncate(class) } else { Verdict::Drop(class) }
+        if bucket.held_back == 0 { RateDecision::Truncate(class) } else { RateDecision::Drop(class) }
     }
 
     const fn rate(&self, class: RateClass) -> u32 {
@@ -139,16 +139,16 @@ mod tests {
     }
 
     fn of_class(rate: &mut ResponseRate, client: &str, response: &[u8], queries: usize) -> [usize; 3] {
-        counted(queries, || rate.judge_class(address(client), response))
+        counted(queries, || rate.decide_class(address(client), response))
     }
 
-    fn counted(queries: usize, mut judge: impl FnMut() -> Verdict) -> [usize; 3] {
+    fn counted(queries: usize, mut decide: impl FnMut() -> RateDecision) -> [usize; 3] {
         let mut counts = [0; 3];
         for _ in 0..queries {
-            counts[match judge() {
-                Verdict::Answer => 0,
-                Verdict::Truncate(_) => 1,
-                Verdict::Drop(_) => 2,
+            counts[match decide() {
+                RateDecision::Answer => 0,
+                RateDecision::Truncate(_) => 1,
+                RateDecision::Drop(_) => 2,
             }] += 1;
         }
         counts
@@ -177,8 +177,8 @@ mod tests {
         let answered = absent.filter(|absent| of_class(&mut rate, client, absent, 1)[0] == 1).count();
         assert_eq!(answered, 10);
         assert_eq!(
-            rate.judge_class(address(client), &response(3, "x")),
-            Verdict::Truncate(RateClass::NxDomain)
+            rate.decide_class(address(client), &response(3, "x")),
+            RateDecision::Truncate(RateClass::NxDomain)
         );
         assert_eq!(of_class(&mut rate, client, &response(5, "web"), 1), [1, 0, 0], "errors have their own");
     }
@@ -187,8 +187,8 @@ mod tests {
     async fn all_classes_together_have_a_rate() {
         let mut rate = ResponseRate::new(limits());
         let client = address("192.0.2.7");
-        assert_eq!(counted(82, || rate.judge_all(client)), [80, 1, 1]);
-        assert_eq!(rate.judge_all(client), Verdict::Drop(RateClass::All));
+        assert_eq!(counted(82, || rate.decide_all(client)), [80, 1, 1]);
+        assert_eq!(rate.decide_all(client), RateDecision::Drop(RateClass::All));
     }
 
     #[tokio::test(start_paused = true)]
@@ -201,7 +201,7 @@ mod tests {
         let none = DnsLimits { responses_per_second: 0, all_per_second: 0, ..limits() };
         let mut rate = ResponseRate::new(none);
         assert_eq!(of_class(&mut rate, "192.0.2.7", &response(0, "web"), 1000)[0], 1000);
-        assert_eq!(counted(1000, || rate.judge_all(address("192.0.2.7")))[0], 1000);
+        assert_eq!(counted(1000, || rate.decide_all(address("192.0.2.7")))[0], 1000);
     }
 
     #[tokio::test(start_paused = true)]
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(of_class(&mut rate, resolver, &web, 21)[0], 20);
         rate.set_limits(DnsLimits { exempt: vec![resolver.parse().unwrap()], ..limits() });
         assert_eq!(of_class(&mut rate, resolver, &web, 1000), [1000, 0, 0]);
-        assert_eq!(counted(1000, || rate.judge_all(address(resolver))), [1000, 0, 0]);
+        assert_eq!(counted(1000, || rate.decide_all(address(resolver))), [1000, 0, 0]);
         assert_eq!(of_class(&mut rate, neighbour, &web, 1)[0], 0);
     }
 
@@ -226,7 +226,7 @@ mod tests {
         assert!(free >= 250, "{free}");
         for local in ["::1", "127.0.0.9"] {
             assert_eq!(of_class(&mut rate, local, &web, 1000), [1000, 0, 0]);
-            assert_eq!(counted(1000, || rate.judge_all(address(local))), [1000, 0, 0]);
+            assert_eq!(counted(1000, || rate.decide_all(address(local))), [1000, 0, 0]);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 
 /// How a number moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Up and down.
     Gauge,
     /// Up alone, from the process's start.
@@ -17,7 +17,7 @@ pub enum Kind {
     Untyped,
 }
 
-impl Kind {
+impl MetricKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Gauge => "gauge",
@@ -34,7 +34,7 @@ pub struct Text(String);
 
 impl Text {
     /// Begins a family: every sample until the next bears its name.
-    pub fn family(&mut self, name: &str, kind: Kind, help: &str) {
+    pub fn family(&mut self, name: &str, kind: MetricKind, help: &str) {
         // The format escapes these two in help.
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         self.line(format_args!("# HELP {name} {help}"));
@@ -86,7 +86,7 @@ impl Numbers {
             let labels = labels(name.strip_prefix(base).unwrap_or_default()).unwrap_or_default();
             let full = format!("{PREFIX}{base}");
             if last != base {
-                text.family(&full, Kind::Untyped, "not known here");
+                text.family(&full, MetricKind::Untyped, "not known here");
                 last = base;
             }
             text.sample(&full, &labels, value);
@@ -102,7 +102,7 @@ impl Numbers {
 
     fn encode_family(&self, family: &Family, text: &mut Text) {
         let name = family.exposed();
-        if family.kind == Kind::Histogram {
+        if family.kind == MetricKind::Histogram {
             text.family(&name, family.kind, family.help);
             return self.encode_histogram(family, &name, text);
         }
@@ -160,7 +160,7 @@ fn decimal(parts: u64, digits: u32) -> String {
 fn is_known(name: &str) -> bool {
     let base = name.split('{').next().unwrap_or_default();
     FAMILIES.iter().any(|family| match family.kind {
-        Kind::Histogram => base
+        MetricKind::Histogram => base
             .strip_prefix(&family.counted())
             .is_some_and(|rest| ["_bucket", "_sum", "_count"].contains(&rest)),
         _ => base == family.counted(),
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn what_would_break_a_line_is_escaped() {
         let mut text = Text::default();
-        text.family("x", Kind::Gauge, "two\nlines");
+        text.family("x", MetricKind::Gauge, "two\nlines");
         text.sample("x", &[label("of", "a\"b\\c\nd")], 1);
         let expected = "# HELP x two\\nlines\n# TYPE x gauge\nx{of=\"a\\\"b\\\\c\\nd\"} 1\n";
         assert_eq!(text.into_string(), expected);

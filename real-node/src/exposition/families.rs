@@ -2,7 +2,7 @@
 //!
 //! The table in docs/operations.md says the same; a test holds both against what a node prints.
 
-use super::encode::{Kind, PREFIX};
+use super::encode::{MetricKind, PREFIX};
 
 /// The unit that a number is counted in. It is exposed in the base unit, as Prometheus wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,17 +20,17 @@ pub(super) enum Unit {
 pub(super) struct Family {
     /// Its name, without what all begin with, its unit, and what counters end with.
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: MetricKind,
     pub(super) unit: Unit,
     pub(super) help: &'static str,
 }
 
 const fn gauge(name: &'static str, unit: Unit, help: &'static str) -> Family {
-    Family { name, kind: Kind::Gauge, unit, help }
+    Family { name, kind: MetricKind::Gauge, unit, help }
 }
 
 const fn counter(name: &'static str, unit: Unit, help: &'static str) -> Family {
-    Family { name, kind: Kind::Counter, unit, help }
+    Family { name, kind: MetricKind::Counter, unit, help }
 }
 
 /// Every number that a node tells.
@@ -241,7 +241,7 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
     Family {
         name: "trustchain_issuance",
-        kind: Kind::Histogram,
+        kind: MetricKind::Histogram,
         unit: Unit::Milliseconds,
         help: "how long issuances took that this node was asked for, from the call to the signed certificate",
     },
@@ -325,6 +325,6 @@ impl Family {
     }
 
     const fn ending(&self) -> &'static str {
-        if matches!(self.kind, Kind::Counter) { "_total" } else { "" }
+        if matches!(self.kind, MetricKind::Counter) { "_total" } else { "" }
     }
 }

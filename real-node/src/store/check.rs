@@ -2,7 +2,7 @@
 
 use super::overlay::Overlay;
 use super::scan::{Cursor, Damage, Finding};
-use super::{CACHE_BYTES, Handle, Mark, RedbReader, StoreError, guarded, opening};
+use super::{CACHE_BYTES, Handle, OpenMarker, RedbReader, StoreError, guarded, opening};
 use crate::share_files::ShareFiles;
 use hypermesh_core::base::Table;
 use redb::Database;
@@ -79,7 +79,7 @@ pub fn check_store(path: &Path, tell: &mut dyn FnMut(u64)) -> Result<CheckReport
         store: path.to_path_buf(),
         bytes: about.len(),
         rows: 0,
-        closed_cleanly: !Mark::is_beside(path),
+        closed_cleanly: !OpenMarker::is_beside(path),
         pages: check_pages(path, about.len(), tell)?,
         corrupted: Vec::new(),
         not_listed: 0,

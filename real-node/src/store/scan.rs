@@ -11,7 +11,7 @@ use redb::{ReadableDatabase, ReadableTableMetadata};
 
 /// The most missing rows that are named for one gap.
 pub(super) const GAP_COUNT_MAX: u64 = 256;
-/// What a row counts beside its key and value, so that a step over small rows ends too.
+/// What a row counts beside its key and value, so that a pass over small rows ends too.
 const ROW_BYTES: u64 = 16;
 
 /// Where a scan continues.
@@ -49,7 +49,7 @@ pub enum Damage {
     Pages(String),
 }
 
-/// One step of a scan.
+/// One pass of a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scanned {
     /// Rows that were read.
@@ -72,10 +72,10 @@ impl RedbReader {
         if table == Table::Shares {
             return Scanned { next: next_table, ..self.scan_shares() };
         }
-        let mut step = Step { table, cursor: cursor.clone(), scanned: Scanned::default() };
+        let mut pass = ScanPass { table, cursor: cursor.clone(), scanned: Scanned::default() };
         // What was found before the pages contradicted each other is worth as much.
-        let outcome = guarded(|| self.scan_rows(&mut step, bytes_max));
-        let Step { mut scanned, cursor, .. } = step;
+        let outcome = guarded(|| self.scan_rows(&mut pass, bytes_max));
+        let ScanPass { mut scanned, cursor, .. } = pass;
         let broken = match outcome {
             Ok(Ok(more)) => {
                 scanned.next = if more { Some(cursor) } else { next_table };
@@ -90,15 +90,15 @@ impl RedbReader {
     }
 
     /// Reads on. Tells whether the table has more.
-    fn scan_rows(&self, step: &mut Step, bytes_max: u64) -> Result<bool, redb::Error> {
-        let open = self.handle.database().begin_read()?.open_table(definition(step.table))?;
-        let start = step.cursor.key.clone();
+    fn scan_rows(&self, pass: &mut ScanPass, bytes_max: u64) -> Result<bool, redb::Error> {
+        let open = self.handle.database().begin_read()?.open_table(definition(pass.table))?;
+        let start = pass.cursor.key.clone();
         for entry in open.range::<&[u8]>(start.as_slice()..)? {
             let (key, sealed) = entry?;
             let (key, sealed) = (key.value(), sealed.value());
             let reachable = open.get(key)?.is_some();
-            step.take(key, sealed, reachable);
-            if step.scanned.bytes >= bytes_max {
+            pass.take(key, sealed, reachable);
+            if pass.scanned.bytes >= bytes_max {
                 return Ok(true);
             }
         }
@@ -137,14 +137,14 @@ impl RedbReader {
     }
 }
 
-/// A step under way.
-struct Step {
+/// A pass under way.
+struct ScanPass {
     table: Table,
     cursor: Cursor,
     scanned: Scanned,
 }
 
-impl Step {
+impl ScanPass {
     fn take(&mut self, key: &[u8], sealed: &[u8], reachable: bool) {
         let sound = row::unseal(self.table, key, sealed).is_some();
         let number = first_number(self.table).and(<[u8; 8]>::try_from(key).ok()).map(u64::from_be_bytes);

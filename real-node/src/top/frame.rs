@@ -40,7 +40,7 @@ pub struct Frame {
     /// What somebody should look into.
     pub alarms: Vec<Alarm>,
     /// The newest certificates, newest first.
-    pub certificates: Vec<Certified>,
+    pub certificates: Vec<IssuedLine>,
 }
 
 /// The mesh as a whole.
@@ -113,7 +113,7 @@ pub struct Alarm {
 
 /// A certificate that was issued.
 #[derive(Clone, Debug, Serialize)]
-pub struct Certified {
+pub struct IssuedLine {
     /// When.
     pub issued: UnixMillis,
     /// In which block.
@@ -138,7 +138,7 @@ impl Frame {
             nodes.iter().zip(&now.seen).map(|((name, node), seen)| NodeLine::new(name, node, seen)).collect();
         let mesh = MeshLine::new(before, now);
         let alarms = alarms(mesh.as_ref(), &lines, now.wall, heartbeat);
-        let certificates = newest.into_iter().map(Certified::from).collect();
+        let certificates = newest.into_iter().map(IssuedLine::from).collect();
         Self { at: now.wall, mesh, nodes: lines, alarms, certificates }
     }
 }
@@ -211,7 +211,7 @@ impl NodeLine {
     }
 }
 
-impl From<CertificateSummary> for Certified {
+impl From<CertificateSummary> for IssuedLine {
     fn from(certificate: CertificateSummary) -> Self {
         Self {
             issued: certificate.issued,
@@ -250,10 +250,10 @@ fn alarms(mesh: Option<&MeshLine>, nodes: &[NodeLine], wall: UnixMillis, heartbe
             alarms.push(warning(format!("{name} is not linked with {}", status.unreachable.join(", "))));
         }
         // What is said already, in these words or by the links, is not said twice.
-        let told = |unmet: &&Unmet| {
+        let is_reported = |unmet: &&Unmet| {
             unmet.condition == Condition::Quorum || Some(&unmet.detail) == status.standstill.as_ref()
         };
-        for unmet in status.not_ready.iter().filter(|unmet| !told(unmet)) {
+        for unmet in status.not_ready.iter().filter(|unmet| !is_reported(unmet)) {
             alarms.push(warning(format!("{name} is not ready: {unmet}")));
         }
         if status.ahead_ms > CLOCK_MS_MAX {
@@ -331,14 +331,14 @@ pub(crate) mod tests {
         Frame::new(&nodes, Some(&before), &now, Vec::new(), Duration::from_secs(2))
     }
 
-    fn told(frame: &Frame) -> Vec<&str> {
+    fn alarms(frame: &Frame) -> Vec<&str> {
         frame.alarms.iter().map(|alarm| alarm.what.as_str()).collect()
     }
 
     #[test]
     fn a_whole_mesh_has_rates_and_no_alarm() {
         let frame = frame(|_, _| {});
-        assert_eq!(told(&frame), Vec::<&str>::new());
+        assert_eq!(alarms(&frame), Vec::<&str>::new());
         let mesh = frame.mesh.unwrap();
         assert_eq!((mesh.answering, mesh.age_ms, mesh.height), (4, 800, Height(120)));
         assert!((mesh.rates.unwrap().blocks - 2.5).abs() < 1e-9);
@@ -352,7 +352,7 @@ pub(crate) mod tests {
                 *seen = silent();
             }
         });
-        assert_eq!(told(&one), ["node-3 does not answer"]);
+        assert_eq!(alarms(&one), ["node-3 does not answer"]);
         let two = frame(|place, seen| {
             if place >= 2 {
                 *seen = silent();
@@ -371,7 +371,7 @@ pub(crate) mod tests {
                     change(&mut seen.as_mut().unwrap().status);
                 }
             });
-            told(&frame).join("; ")
+            alarms(&frame).join("; ")
         };
         let unlinked = says(|status| {
             status.connected = 3;

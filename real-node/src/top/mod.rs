@@ -10,7 +10,7 @@ mod screen;
 #[cfg(test)]
 pub(crate) use frame::tests;
 
-pub use frame::{Alarm, Certified, Frame, MeshLine, NodeLine};
+pub use frame::{Alarm, Frame, IssuedLine, MeshLine, NodeLine};
 
 use crate::client::MeshClient;
 use crate::context::Bootstrap;

@@ -214,7 +214,7 @@ fn alarm_lines(frame: &Frame) -> Paragraph<'_> {
 }
 
 fn certificates(frame: &Frame) -> Paragraph<'_> {
-    let line = |certificate: &super::Certified| {
+    let line = |certificate: &super::IssuedLine| {
         let revoked = if certificate.revoked { "  revoked".red() } else { Span::from("") };
         Line::from(vec![
             Span::from(moment::text(certificate.issued)).dim(),

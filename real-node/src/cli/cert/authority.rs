@@ -5,7 +5,7 @@ use super::super::Global;
 use super::super::proof::unasked;
 use super::revoke;
 use super::sent::SentOperation;
-use crate::client::{Certified, MeshClient, runtime, session};
+use crate::client::{MeshClient, VerifiedCertificate, runtime, session};
 use crate::failure::{Exit, Failure};
 use crate::moment;
 use crate::progress::while_waiting;
@@ -146,7 +146,7 @@ async fn certified_earlier(
     client: &MeshClient,
     issue: &IssueCertificate,
     sent: &[SentOperation],
-) -> Result<Option<Certified>, Failure> {
+) -> Result<Option<VerifiedCertificate>, Failure> {
     for sent in sent.iter().rev() {
         match client.certified(sent.serial_number, issue).await {
             Err(failure) if failure.exit == Exit::NotFound => {}
@@ -156,8 +156,8 @@ async fn certified_earlier(
     Ok(None)
 }
 
-fn files(certified: Certified) -> Result<IssuedFiles, Failure> {
-    let Certified { issued, proof, verification, bundle } = certified;
+fn files(certified: VerifiedCertificate) -> Result<IssuedFiles, Failure> {
+    let VerifiedCertificate { issued, proof, verification, bundle } = certified;
     let newest = bundle.issuing_ders.last();
     let newest =
         newest.ok_or_else(|| Failure::new(Exit::NotValid, "the trust bundle has no issuing certificate"))?;

@@ -158,17 +158,17 @@ impl Newest {
 }
 
 /// What is done for each authority's list.
-struct Kind {
+struct ListKind {
     authority: Authority,
     key: &'static str,
     /// The list in an answer, and the number of the newest that a block has fixed.
     of: fn(&PublishedLists) -> (Option<&PublishedList>, u64),
-    verify: fn(&TrustBundle, &[u8]) -> Verdict,
+    verify: fn(&TrustBundle, &[u8]) -> ListResult,
     /// Asks for a list with at least this number.
     request: fn(u64) -> RevocationListRequest,
 }
 
-const ISSUING: Kind = Kind {
+const ISSUING: ListKind = ListKind {
     authority: Authority::Issuing,
     key: "issuing",
     of: |lists| (lists.issuing.as_ref(), lists.newest),
@@ -176,7 +176,7 @@ const ISSUING: Kind = Kind {
     request: |number| RevocationListRequest { at_least: Some(number), root_at_least: None },
 };
 
-const ROOT: Kind = Kind {
+const ROOT: ListKind = ListKind {
     authority: Authority::Root,
     key: "root",
     of: |lists| (lists.root.as_ref(), lists.root_newest),
@@ -189,7 +189,7 @@ const ROOT: Kind = Kind {
 pub(super) async fn fetch(
     client: &MeshClient,
     bundle: &TrustBundle,
-    wanted: Authority,
+    authority: Authority,
 ) -> Result<Newest, Failure> {
     let quorum = bundle.genesis.validator_set().quorum();
     let liars_max = bundle.genesis.validators.len() - quorum;
@@ -206,10 +206,10 @@ pub(super) async fn fetch(
         return Err(Failure::new(Exit::Unreachable, message));
     }
     // Whoever has seen a newer one fixed says so; whether that is true, the list itself will tell.
-    let mut said: Vec<u64> = answers.iter().map(|lists| lists.newest).collect();
-    said.sort_unstable_by_key(|number| core::cmp::Reverse(*number));
-    let announced = said.get(liars_max).copied().unwrap_or_default();
-    for kind in [ISSUING, ROOT].into_iter().filter(|kind| wanted.includes(kind.authority)) {
+    let mut newest_numbers: Vec<u64> = answers.iter().map(|lists| lists.newest).collect();
+    newest_numbers.sort_unstable_by_key(|number| core::cmp::Reverse(*number));
+    let announced = newest_numbers.get(liars_max).copied().unwrap_or_default();
+    for kind in [ISSUING, ROOT].into_iter().filter(|kind| authority.includes(kind.authority)) {
         let newest = answers.iter().map(|lists| (kind.of)(lists).1).max().unwrap_or_default();
         let (number, within) = match newest_of(&answers, &kind, |der| (kind.verify)(bundle, der)) {
             Ok(list) if list.list().number < newest => (newest, left().min(SIGNED_WITHIN)),
@@ -218,17 +218,17 @@ pub(super) async fn fetch(
         };
         answers.extend(ask((kind.request)(number), within).await);
     }
-    let newest = |kind: &Kind| newest_of(&answers, kind, |der| (kind.verify)(bundle, der));
+    let newest = |kind: &ListKind| newest_of(&answers, kind, |der| (kind.verify)(bundle, der));
     Ok(Newest { issuing: newest(&ISSUING), root: newest(&ROOT), announced })
 }
 
 /// The newest list of an authority that holds, or why there is none.
 fn newest_of(
     answers: &[PublishedLists],
-    kind: &Kind,
-    verify: impl Fn(&[u8]) -> Verdict,
+    kind: &ListKind,
+    verify: impl Fn(&[u8]) -> ListResult,
 ) -> Result<Fetched, Failure> {
-    let Kind { key, of, .. } = *kind;
+    let ListKind { key, of, .. } = *kind;
     let (mut newest, mut refused) = (None::<Fetched>, None);
     for PublishedList { crl_der, .. } in answers.iter().filter_map(|lists| of(lists).0) {
         match verify(crl_der) {
@@ -251,7 +251,7 @@ fn newest_of(
     })
 }
 
-fn not_signed(Kind { authority, key, .. }: &Kind) -> String {
+fn not_signed(ListKind { authority, key, .. }: &ListKind) -> String {
     let other = if *authority == Authority::Root { ISSUING.key } else { ROOT.key };
     format!(
         "the {key} key's revocation list is not signed yet: validators sign it once enough of them run. See hypermesh health and \
@@ -259,7 +259,7 @@ fn not_signed(Kind { authority, key, .. }: &Kind) -> String {
     )
 }
 
-type Verdict = Result<CheckedList, ListRefusal>;
+type ListResult = Result<CheckedList, ListRefusal>;
 
 /// The issuing key's revocation list in a file, DER, or PEM with the root key's beside it, checked against a trust bundle.
 pub(super) fn read(path: &Path, bundle: &TrustBundle) -> Result<CheckedList, Failure> {

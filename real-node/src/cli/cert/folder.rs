@@ -7,7 +7,7 @@
 //!
 //! - [`FolderWriter`] is the one way to change it, under a [lock](lock::FolderLock): it writes the next generation, switches,
 //!   and makes a plain folder, as others write it, into one with generations.
-//! - [`Pending`] is a generation that is not in use yet: what a command that was interrupted left for the next.
+//! - [`PendingGeneration`] is a generation that is not in use yet: what a command that was interrupted left for the next.
 //! - [`Disk`] is every operation that this takes, one by one, in a [`Directory`](directory::Directory) that is held open: the folder
 //!   may belong to somebody else, who must not lead a process of root elsewhere by links.
 //!
@@ -27,9 +27,9 @@ pub(super) use directory::{At, Directory};
 #[cfg(test)]
 pub(super) use disk::FileAccess;
 pub(super) use disk::{Disk, RealDisk};
-pub(super) use pending::{Pending, PendingState, Replaced};
+pub(super) use pending::{PendingGeneration, PendingState, Replaced};
 pub(super) use renewal::{PORT_DEFAULT, Renewal};
-pub(super) use writer::{Draft, FolderWriter};
+pub(super) use writer::{FolderWriter, GenerationDraft};
 
 use super::{request_file, subject};
 use crate::client::is_for;
@@ -127,7 +127,7 @@ impl Folder {
 
     /// What the next `cert renew` finds of one that was interrupted or left to wait, if it may go on at this moment.
     pub(super) fn unfinished(&self, at: UnixMillis) -> Option<&'static str> {
-        let Ok(next) = Pending::read(&self.generation(self.next()), self.next()) else {
+        let Ok(next) = PendingGeneration::read(&self.generation(self.next()), self.next()) else {
             return Some("a renewal was interrupted, and what it left cannot be read");
         };
         let next = next?;

@@ -10,7 +10,7 @@
 
 use super::authority::{Authority, IssuedFiles};
 use super::folder::{
-    CERTIFICATE_FILE, CHAIN_FILE, FULL_CHAIN_FILE, FolderWriter, PROOF_FILE, Pending, PendingState,
+    CERTIFICATE_FILE, CHAIN_FILE, FULL_CHAIN_FILE, FolderWriter, PROOF_FILE, PendingGeneration, PendingState,
     ROOT_FILE, Replaced,
 };
 use super::issue::IssuedReport;
@@ -45,14 +45,14 @@ pub(super) struct HandedOver {
 
 impl Handover<'_> {
     /// Brings a generation into use, from wherever it is.
-    pub(super) fn finish(self, mut pending: Pending) -> Result<HandedOver, Failure> {
+    pub(super) fn finish(self, mut pending: PendingGeneration) -> Result<HandedOver, Failure> {
         let issued = match pending.state.issued.clone() {
             Some(issued) => issued,
             None => match self.certify(&mut pending) {
                 Ok(issued) => issued,
                 Err(NotCertified { failure, is_final }) => {
                     if !is_final {
-                        return Err(self.kept(&pending, &failure));
+                        return Err(self.resumable(&pending, &failure));
                     }
                     // Why it failed is told rather than a disk's fault.
                     drop(self.writer.discard(&pending));
@@ -90,7 +90,7 @@ impl Handover<'_> {
     }
 
     /// Gives up a generation that is not gone on with, once it is proved that nothing of it will be missed.
-    pub(super) fn give_up(&self, pending: &Pending, advice: &str) -> Result<(), Failure> {
+    pub(super) fn give_up(&self, pending: &PendingGeneration, advice: &str) -> Result<(), Failure> {
         let sent = pending.state.sent();
         let is_unused = match sent.is_empty() {
             true => true,
@@ -114,7 +114,7 @@ impl Handover<'_> {
     }
 
     /// A failure after which the generation stays, and what to do about that.
-    fn kept(&self, pending: &Pending, failure: &Failure) -> Failure {
+    fn resumable(&self, pending: &PendingGeneration, failure: &Failure) -> Failure {
         let folder = self.writer.folder().path("");
         let message = format!(
             "{failure}\nthe certificate may be issued all the same: what was begun stays in {}, with the key if it was made here. \
@@ -148,7 +148,7 @@ impl Handover<'_> {
     ///
     /// That it failed is final only where nothing was ever sent. A refusal is not: a node gives one that lies, that has too much to
     /// do, or that does not know yet what is committed; and a second command may fail before it reaches the mesh.
-    fn certify(&self, pending: &mut Pending) -> Result<IssuedReport, NotCertified> {
+    fn certify(&self, pending: &mut PendingGeneration) -> Result<IssuedReport, NotCertified> {
         let mut may_be_sent = pending.state.operation.is_some();
         let issue = issue_of(pending).map_err(|failure| NotCertified { is_final: !may_be_sent, failure })?;
         let publishes = !issue.services.is_empty() && !pending.request.names.dns().is_empty();
@@ -169,7 +169,7 @@ impl Handover<'_> {
     fn ask(
         &self,
         issue: IssueCertificate,
-        pending: &mut Pending,
+        pending: &mut PendingGeneration,
         may_be_sent: &mut bool,
     ) -> Result<IssuedFiles, Failure> {
         if pending.state.is_full() {
@@ -187,7 +187,7 @@ impl Handover<'_> {
         })
     }
 
-    fn report(&self, pending: &Pending, files: &IssuedFiles) -> IssuedReport {
+    fn report(&self, pending: &PendingGeneration, files: &IssuedFiles) -> IssuedReport {
         IssuedReport {
             names: pending.request.names.clone(),
             serial_number: files.serial_number,
@@ -201,7 +201,7 @@ impl Handover<'_> {
     }
 
     /// Waits until the generation may be used; `false` if it may not yet, and nobody wants to wait.
-    fn wait(&self, pending: &Pending) -> Result<bool, Failure> {
+    fn wait(&self, pending: &PendingGeneration) -> Result<bool, Failure> {
         let now = self.authority.now();
         // A clock that was put back must not make it longer.
         let usable_from = pending.state.usable_from.min(now.plus(LEAD_MS));
@@ -230,7 +230,7 @@ struct NotCertified {
 }
 
 /// What the mesh is asked for.
-fn issue_of(pending: &Pending) -> Result<IssueCertificate, Failure> {
+fn issue_of(pending: &PendingGeneration) -> Result<IssueCertificate, Failure> {
     let renewal = pending.renewal()?;
     Ok(IssueCertificate {
         csr: pending.csr.clone(),

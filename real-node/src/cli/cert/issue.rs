@@ -6,7 +6,8 @@
 use super::super::Global;
 use super::authority::{Authority, Mesh};
 use super::folder::{
-    Disk, Draft, Folder, FolderWriter, PORT_DEFAULT, Pending, PendingState, RealDisk, Renewal, is_key_of,
+    Disk, Folder, FolderWriter, GenerationDraft, PORT_DEFAULT, PendingGeneration, PendingState, RealDisk,
+    Renewal, is_key_of,
 };
 use super::handover::Handover;
 use super::key::{self, KeyType};
@@ -83,9 +84,9 @@ struct NewReport {
 
 /// Issues a certificate.
 pub(super) fn issue(args: IssueArgs, global: &Global, output: Output) -> Result<(), Failure> {
-    let place = Place { disk: &RealDisk, lock_wait: Duration::from_secs(global.timeout), output };
+    let access = FolderAccess { disk: &RealDisk, lock_wait: Duration::from_secs(global.timeout), output };
     let typed = Typed::of(&args)?;
-    let issued = issued(&args, &typed, &place, &Mesh(global))?;
+    let issued = issued(&args, &typed, &access, &Mesh(global))?;
     let decoded = |name: &DomainName| Some((name.to_string(), name.to_unicode()?));
     let unicode = issued.names.dns().iter().filter_map(decoded).collect();
     let report = NewReport { issued, not_given: typed.not_given(), unicode };
@@ -93,7 +94,7 @@ pub(super) fn issue(args: IssueArgs, global: &Global, output: Output) -> Result<
 }
 
 /// Where commands that change a folder work.
-pub(super) struct Place<'a> {
+pub(super) struct FolderAccess<'a> {
     /// What changes the folder.
     pub(super) disk: &'a dyn Disk,
     /// How long to wait for another command that has it.
@@ -106,18 +107,18 @@ pub(super) struct Place<'a> {
 pub(super) fn issued(
     args: &IssueArgs,
     typed: &Typed,
-    place: &Place<'_>,
+    access: &FolderAccess<'_>,
     authority: &dyn Authority,
 ) -> Result<IssuedReport, Failure> {
     // What is refused makes nothing, not even a folder.
     let folder = Folder::new(&args.out);
     folder.refuse_foreign()?;
-    Wanted::of(&folder, typed, args)?;
-    typed.tell(place.output);
-    let writer = FolderWriter::open(&args.out, place.disk, place.lock_wait, place.output)?;
+    RequestSource::of(&folder, typed, args)?;
+    typed.tell(access.output);
+    let writer = FolderWriter::open(&args.out, access.disk, access.lock_wait, access.output)?;
     // Another command may have been here since.
-    let wanted = match Wanted::of(writer.folder(), typed, args) {
-        Ok(wanted) => wanted,
+    let source = match RequestSource::of(writer.folder(), typed, args) {
+        Ok(source) => source,
         Err(refusal) => {
             writer.leave_unchanged()?;
             return Err(refusal);
@@ -125,22 +126,22 @@ pub(super) fn issued(
     };
     let unsettled = writer.unsettled()?;
     let earlier = writer.pending()?;
-    let handover = Handover { writer, authority, no_wait: false, output: place.output };
+    let handover = Handover { writer, authority, no_wait: false, output: access.output };
     if let Some(state) = unsettled {
         // The switch is done; only a report was not given.
-        let is_this = wanted.is_same(state.issued.as_ref()) && !args.force;
+        let is_this = source.is_same(state.issued.as_ref()) && !args.force;
         let done = handover.settle(state)?;
         if is_this {
             return Ok(done.issued);
         }
     }
     if let Some(earlier) = earlier {
-        if wanted.continues(&earlier, args)? {
+        if source.continues(&earlier, args)? {
             return handover.finish(earlier).map(|done| done.issued);
         }
-        abandon(&handover, &earlier, args, place.output)?;
+        abandon(&handover, &earlier, args, access.output)?;
     }
-    let pending = wanted.begin(&handover.writer, args);
+    let pending = source.begin(&handover.writer, args);
     match pending {
         Ok(pending) => handover.finish(pending).map(|done| done.issued),
         Err(failure) => {
@@ -154,7 +155,7 @@ pub(super) fn issued(
 /// Gives up what an earlier command began for something else.
 fn abandon(
     handover: &Handover<'_>,
-    earlier: &Pending,
+    earlier: &PendingGeneration,
     args: &IssueArgs,
     output: Output,
 ) -> Result<(), Failure> {
@@ -208,7 +209,7 @@ impl Typed {
 }
 
 /// The request to be certified.
-struct Wanted {
+struct RequestSource {
     /// The private key, if it is made here or stands in the folder.
     key_pem: Option<Zeroizing<String>>,
     /// Whether it is made here, and not yet anywhere.
@@ -219,10 +220,10 @@ struct Wanted {
     request: CertificateRequest,
 }
 
-impl Wanted {
+impl RequestSource {
     /// What is asked for, if the folder may take it.
     fn of(folder: &Folder, typed: &Typed, args: &IssueArgs) -> Result<Self, Failure> {
-        let wanted = match typed {
+        let source = match typed {
             Typed::Request(_, RequestFile { csr, request, .. }) => {
                 // The key of another request is refused below, or goes with the certificate that is replaced.
                 let key_pem = match args.force {
@@ -234,9 +235,9 @@ impl Wanted {
             Typed::Names(names) => Self::for_own_key(folder, names, args)?,
         };
         if !args.force {
-            folder.admit(&wanted.request)?;
+            folder.admit(&source.request)?;
         }
-        Ok(wanted)
+        Ok(source)
     }
 
     /// A request with the key in the folder, or with a new one.
@@ -254,7 +255,7 @@ impl Wanted {
     }
 
     /// Whether an interrupted command wanted the same: for a key that is made here, any key does.
-    fn continues(&self, earlier: &Pending, args: &IssueArgs) -> Result<bool, Failure> {
+    fn continues(&self, earlier: &PendingGeneration, args: &IssueArgs) -> Result<bool, Failure> {
         let is_issue = earlier.state.replaces.is_none() && !args.force;
         let same = match self.is_new_key {
             true => earlier.key()?.is_some() && earlier.request.names == self.request.names,
@@ -263,9 +264,9 @@ impl Wanted {
         Ok(is_issue && same)
     }
 
-    fn begin(&self, writer: &FolderWriter<'_>, args: &IssueArgs) -> Result<Pending, Failure> {
+    fn begin(&self, writer: &FolderWriter<'_>, args: &IssueArgs) -> Result<PendingGeneration, Failure> {
         let ports = args.port.iter().map(ToString::to_string).collect();
-        writer.begin(Draft {
+        writer.begin(GenerationDraft {
             key_pem: self.key_pem.as_ref().map(|key| key.as_str()),
             csr: &self.csr,
             renewal: &Renewal { lifetime_seconds: args.lifetime, ports },

@@ -5,9 +5,11 @@
 
 use super::super::Global;
 use super::authority::{Authority, Mesh};
-use super::folder::{Draft, Folder, FolderWriter, Pending, PendingState, RealDisk, Replaced};
+use super::folder::{
+    Folder, FolderWriter, GenerationDraft, PendingGeneration, PendingState, RealDisk, Replaced,
+};
 use super::handover::{HandedOver, Handover};
-use super::issue::{IssuedReport, Place, report_line, signed_request};
+use super::issue::{FolderAccess, IssuedReport, report_line, signed_request};
 use super::key::{self, KeyType};
 use super::subject;
 use crate::client::is_for;
@@ -68,15 +70,15 @@ pub(super) struct RenewedReport {
 
 /// Renews a certificate.
 pub(super) fn renew(args: RenewArgs, global: &Global, output: Output) -> Result<(), Failure> {
-    let place = Place { disk: &RealDisk, lock_wait: Duration::from_secs(global.timeout), output };
-    let report = renewed(&args, &place, &Mesh(global))?;
+    let access = FolderAccess { disk: &RealDisk, lock_wait: Duration::from_secs(global.timeout), output };
+    let report = renewed(&args, &access, &Mesh(global))?;
     output.print(&report, |report| report_text(report, moment::now()))
 }
 
 /// Renews a certificate, or finishes what was begun.
 pub(super) fn renewed(
     args: &RenewArgs,
-    place: &Place<'_>,
+    access: &FolderAccess<'_>,
     authority: &dyn Authority,
 ) -> Result<RenewedReport, Failure> {
     let path = subject::folder_of(&args.folder)?;
@@ -86,15 +88,15 @@ pub(super) fn renewed(
         // Where there is nothing to renew, nothing is made.
         folder.certificate()?;
     }
-    let writer = FolderWriter::open(&path, place.disk, place.lock_wait, place.output)?;
+    let writer = FolderWriter::open(&path, access.disk, access.lock_wait, access.output)?;
     let unsettled = writer.unsettled()?;
     let mut pending = writer.pending()?;
-    let handover = Handover { writer, authority, no_wait: args.no_wait, output: place.output };
+    let handover = Handover { writer, authority, no_wait: args.no_wait, output: access.output };
     if let Some(state) = unsettled {
         let is_enough = pending.is_none() && (state.new_key || !args.new_key);
         let done = handover.settle(state)?;
         if is_enough && !is_due(&handover.writer, authority)? {
-            place.output.tell("the renewal before this one was interrupted, and is finished now");
+            access.output.tell("the renewal before this one was interrupted, and is finished now");
             return Ok(RenewedReport::of(done));
         }
     }
@@ -106,7 +108,7 @@ pub(super) fn renewed(
     }
     let pending = match pending {
         Some(mut begun) => {
-            tell_begun(&begun, args, place.output);
+            tell_begun(&begun, args, access.output);
             if let Some(old) = begun.state.replaces.as_mut()
                 && args.revoke_old
                 && !old.revoke
@@ -128,7 +130,7 @@ fn is_due(writer: &FolderWriter<'_>, authority: &dyn Authority) -> Result<bool, 
 
 /// Whether what waits is what is asked for: whoever wants a new key may have given the old one up, and whoever put the files of
 /// another certificate in place wants that one.
-fn is_of_use(begun: &Pending, args: &RenewArgs, folder: &Folder) -> bool {
+fn is_of_use(begun: &PendingGeneration, args: &RenewArgs, folder: &Folder) -> bool {
     let is_for_others = begun.state.replaces.is_some()
         && folder.certificate().is_ok_and(|in_use| match in_use.role {
             CertificateRole::Leaf(names) => names != begun.request.names,
@@ -138,7 +140,7 @@ fn is_of_use(begun: &Pending, args: &RenewArgs, folder: &Folder) -> bool {
 }
 
 /// Gives up what waits and is not what is asked for. Where its key is in use too, nothing is lost but a fee.
-fn abandon(handover: &Handover<'_>, useless: &Pending) -> Result<(), Failure> {
+fn abandon(handover: &Handover<'_>, useless: &PendingGeneration) -> Result<(), Failure> {
     let in_use = handover.writer.folder().key().ok().flatten();
     if useless.has_key_of(in_use.as_ref().map(|key| key.as_str()))? {
         return handover.writer.drop_pending(useless);
@@ -148,13 +150,13 @@ fn abandon(handover: &Handover<'_>, useless: &Pending) -> Result<(), Failure> {
 }
 
 /// Whether what waits is itself at its end, or revoked: it is then of no use.
-fn is_stale(pending: &Pending, authority: &dyn Authority) -> bool {
+fn is_stale(pending: &PendingGeneration, authority: &dyn Authority) -> bool {
     let Ok(Some(certificate)) = pending.certificate() else { return false };
     certificate.validity.renewal_due() <= authority.now()
         || authority.revocation(certificate.serial).is_ok_and(|revocation| revocation.is_some())
 }
 
-fn tell_begun(begun: &Pending, args: &RenewArgs, output: Output) {
+fn tell_begun(begun: &PendingGeneration, args: &RenewArgs, output: Output) {
     let key = if begun.state.new_key { "a new key" } else { "the same key" };
     output.tell(format_args!("going on with the renewal that was begun, with {key}"));
     if args.lifetime.is_some() || !args.port.is_empty() {
@@ -163,7 +165,11 @@ fn tell_begun(begun: &Pending, args: &RenewArgs, output: Output) {
 }
 
 /// Begins a renewal of the certificate in use.
-fn begin(writer: &FolderWriter<'_>, args: &RenewArgs, authority: &dyn Authority) -> Result<Pending, Failure> {
+fn begin(
+    writer: &FolderWriter<'_>,
+    args: &RenewArgs,
+    authority: &dyn Authority,
+) -> Result<PendingGeneration, Failure> {
     let folder = writer.folder();
     let old = folder.certificate()?;
     let revocation = authority.revocation(old.serial)?;
@@ -183,7 +189,7 @@ fn begin(writer: &FolderWriter<'_>, args: &RenewArgs, authority: &dyn Authority)
     if !args.port.is_empty() {
         renewal.ports = args.port.iter().map(ToString::to_string).collect();
     }
-    writer.begin(Draft {
+    writer.begin(GenerationDraft {
         key_pem: key_pem.as_ref().map(|key| key.as_str()),
         csr: &csr,
         renewal: &renewal,

@@ -1,7 +1,7 @@
 //! `hypermesh cert revoke`.
 
 use super::super::Global;
-use super::subject::{self, Subject};
+use super::subject::{self, CertificateSelector};
 use crate::client::{MeshClient, done, session};
 use crate::failure::{Exit, Failure};
 use crate::moment;
@@ -18,7 +18,7 @@ use serde::Serialize;
 pub struct RevokeArgs {
     /// Its serial number, its file (PEM or DER), or its folder
     #[arg(value_name = "SERIAL|FILE|DIR", value_parser = subject::parse)]
-    pub certificate: Subject,
+    pub certificate: CertificateSelector,
     /// Why (RFC 5280): unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or
     /// privilegeWithdrawn
     #[arg(long)]

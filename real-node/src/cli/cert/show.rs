@@ -2,7 +2,7 @@
 
 use super::super::Global;
 use super::super::proof::{ask_proved, late, unasked};
-use super::subject::{self, Subject};
+use super::subject::{self, CertificateSelector};
 use crate::client::session;
 use crate::failure::Failure;
 use crate::moment;
@@ -20,7 +20,7 @@ use hypermesh_core::trust::{Answer, Question};
 pub struct ShowArgs {
     /// Its serial number, its file (PEM or DER), or its folder
     #[arg(value_name = "SERIAL|FILE|DIR", value_parser = subject::parse)]
-    pub certificate: Subject,
+    pub certificate: CertificateSelector,
     /// Have the answer proved: rows of the state under a header that a quorum decided, checked here
     #[arg(long)]
     pub prove: bool,
@@ -33,8 +33,8 @@ pub(super) fn run(args: &ShowArgs, global: &Global, output: Output) -> Result<()
         return show_proved(args, global, output);
     }
     let der = match &args.certificate {
-        Subject::File(path) => Some(subject::read(path)?.0),
-        Subject::Serial(_) => None,
+        CertificateSelector::File(path) => Some(subject::read(path)?.0),
+        CertificateSelector::Serial(_) => None,
     };
     let state = session(global, "asking for the certificate", async |client| {
         let certificate_der = match (der, &args.certificate) {
@@ -52,8 +52,8 @@ pub(super) fn run(args: &ShowArgs, global: &Global, output: Output) -> Result<()
 /// Shows what the state says of a certificate. Whether it is signed as it should be, `cert verify` tells.
 fn show_proved(args: &ShowArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let file = match &args.certificate {
-        Subject::File(path) => Some(subject::read(path)?.1),
-        Subject::Serial(_) => None,
+        CertificateSelector::File(path) => Some(subject::read(path)?.1),
+        CertificateSelector::Serial(_) => None,
     };
     let serial_number = args.certificate.serial()?;
     let answer = ask_proved(&Question::Certificate { serial_number }, global, output)?;

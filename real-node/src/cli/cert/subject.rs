@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// A certificate, by one of its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum CertificateSelector {
     /// Its serial number.
     Serial(SerialNumber),
     /// Its file, or the folder that `cert issue` wrote.
@@ -22,12 +22,12 @@ pub enum Subject {
 ///
 /// # Errors
 /// Never: a path is looked at when it is used.
-pub(super) fn parse(text: &str) -> Result<Subject, std::convert::Infallible> {
+pub(super) fn parse(text: &str) -> Result<CertificateSelector, std::convert::Infallible> {
     let digits = text.replace(':', "").to_ascii_lowercase();
-    Ok(digits.parse().map_or_else(|_| Subject::File(text.into()), Subject::Serial))
+    Ok(digits.parse().map_or_else(|_| CertificateSelector::File(text.into()), CertificateSelector::Serial))
 }
 
-impl Subject {
+impl CertificateSelector {
     /// Tells what does not belong together in the folder that it names, if it names one.
     pub(super) fn tell_mismatch(&self, output: Output) -> Result<(), Failure> {
         let Self::File(path) = self else { return Ok(()) };
@@ -114,9 +114,9 @@ mod tests {
     #[test]
     fn a_serial_number_is_told_from_a_path() {
         let serial = "01e7c0efbaa923c40c2a34567d620008";
-        let named = Subject::Serial(serial.parse().unwrap());
+        let named = CertificateSelector::Serial(serial.parse().unwrap());
         let colons = "01:E7:C0:EF:BA:A9:23:C4:0C:2A:34:56:7D:62:00:08";
         assert_eq!((parse(serial), parse(colons)), (Ok(named.clone()), Ok(named)));
-        assert_eq!(parse("web/cert.pem"), Ok(Subject::File("web/cert.pem".into())));
+        assert_eq!(parse("web/cert.pem"), Ok(CertificateSelector::File("web/cert.pem".into())));
     }
 }

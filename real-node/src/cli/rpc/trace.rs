@@ -22,7 +22,7 @@ struct Traced {
 }
 
 /// A step of one node's, as it stands in the table.
-struct Row<'a> {
+struct OutputRow<'a> {
     node: &'a str,
     /// By the node's wall clock, in microseconds: its first step's time, and exact from there.
     at_us: u64,
@@ -68,7 +68,7 @@ fn names(genesis: &Genesis) -> BTreeMap<PublicKey, String> {
 }
 
 fn table(traced: &Traced, names: &BTreeMap<PublicKey, String>) -> String {
-    let mut rows: Vec<Row<'_>> = traced.nodes.iter().flat_map(rows).collect();
+    let mut rows: Vec<OutputRow<'_>> = traced.nodes.iter().flat_map(rows).collect();
     rows.sort_by_key(|row| row.at_us);
     let width = rows.iter().map(|row| row.node.len()).max().unwrap_or_default().max(4);
     let mut text = format!(
@@ -101,10 +101,10 @@ fn table(traced: &Traced, names: &BTreeMap<PublicKey, String>) -> String {
     text
 }
 
-fn rows(node: &NodeTrace) -> impl Iterator<Item = Row<'_>> {
+fn rows(node: &NodeTrace) -> impl Iterator<Item = OutputRow<'_>> {
     let first = node.steps.first().map_or(0, |step| step.time.0.saturating_mul(1000));
     let before = std::iter::once(None).chain(node.steps.iter().map(|step| Some(step.after_us)));
-    node.steps.iter().zip(before).map(move |(step, before)| Row {
+    node.steps.iter().zip(before).map(move |(step, before)| OutputRow {
         node: &node.name,
         at_us: first.saturating_add(step.after_us),
         since_us: step.after_us,

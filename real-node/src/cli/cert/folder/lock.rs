@@ -27,37 +27,37 @@ impl FolderLock {
         wait: Duration,
         output: Output,
     ) -> Result<(Self, HeldFolder), Failure> {
-        let turn = Turn { path, wait, deadline: Instant::now() + wait, output };
+        let waiting = LockWait { path, wait, deadline: Instant::now() + wait, output };
         let mut made_in = None;
         loop {
             // The folder may go between two looks: an issue that was refused took it away again.
             if let Some((file, mut held)) = open(disk, path)? {
                 held.made_in = held.made_in.or(made_in);
-                turn.wait_for(&file, &held.private)?;
+                waiting.wait_for(&file, &held.private)?;
                 if held.is_in_place() && is_at(&file, &held.private)? {
                     return Ok((Self { _file: file }, held));
                 }
                 made_in = held.made_in;
             }
-            if Instant::now() >= turn.deadline {
-                return Err(turn.is_over());
+            if Instant::now() >= waiting.deadline {
+                return Err(waiting.is_over());
             }
         }
     }
 }
 
-/// How a command waits for its turn.
-struct Turn<'a> {
+/// How a command waits for the lock of a folder.
+struct LockWait<'a> {
     path: &'a Path,
     wait: Duration,
     deadline: Instant,
     output: Output,
 }
 
-impl Turn<'_> {
+impl LockWait<'_> {
     /// Waits until this process has the lock, in the folder `private`.
     fn wait_for(&self, file: &File, private: &Directory) -> Result<(), Failure> {
-        let mut told = false;
+        let mut is_reported = false;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(()),
@@ -67,13 +67,13 @@ impl Turn<'_> {
             if Instant::now() >= self.deadline {
                 return Err(self.is_over());
             }
-            if !told {
+            if !is_reported {
                 self.output.tell(format_args!(
                     "{} is in use by another hypermesh command: waiting for it, {} s at most",
                     self.path.display(),
                     self.wait.as_secs()
                 ));
-                told = true;
+                is_reported = true;
             }
             std::thread::sleep(AGAIN_AFTER);
         }

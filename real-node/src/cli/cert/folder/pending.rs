@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// A generation that is not in use yet.
-pub(in crate::cli::cert) struct Pending {
+pub(in crate::cli::cert) struct PendingGeneration {
     /// Its number.
     pub(super) number: u64,
     /// Its folder.
@@ -61,7 +61,7 @@ pub(in crate::cli::cert) struct Replaced {
     pub(in crate::cli::cert) revoke: bool,
 }
 
-impl Pending {
+impl PendingGeneration {
     /// The generation in this folder, if there is one that a command can go on with.
     ///
     /// Its state is the last that is written of it, and the first that is removed. So where there is a state, the rest is there

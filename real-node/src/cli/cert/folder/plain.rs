@@ -1,7 +1,7 @@
 //! Plain files in a certificate's folder: as an earlier version wrote them, or as a person put them there.
 
 use super::FILES;
-use super::pending::{Pending, STATE_FILE};
+use super::pending::{PendingGeneration, STATE_FILE};
 use super::writer::{FolderWriter, read_copy};
 use crate::failure::Failure;
 use hypermesh_core::trustchain::ca::PEM_BYTES_MAX;
@@ -35,7 +35,7 @@ impl FolderWriter<'_> {
 
     /// Copies a generation that waits to where it is the next after one with the number before. The original goes when that is in
     /// use, so there is one that can be gone on with at each moment. The state is the last: without it, a copy is none.
-    fn copy_waiting(&self, waiting: &Pending, number: u64) -> Result<(), Failure> {
+    fn copy_waiting(&self, waiting: &PendingGeneration, number: u64) -> Result<(), Failure> {
         let (source, copy) = (self.generation(waiting.number)?, self.make_generation(number)?);
         for name in FILES.into_iter().chain([STATE_FILE]) {
             let Some(file) = read_copy(&source, name, FILE_BYTES_MAX)? else { continue };

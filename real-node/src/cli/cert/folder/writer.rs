@@ -4,7 +4,7 @@ use super::directory::{At, Directory};
 use super::disk::{Disk, FileAccess, PRIVATE_MODE};
 use super::held::{HeldFolder, LOCK_FILE, NEXT_FILE, NEXT_LINK};
 use super::lock::FolderLock;
-use super::pending::{Pending, PendingState, STATE_FILE};
+use super::pending::{PendingGeneration, PendingState, STATE_FILE};
 use super::{
     CERTIFICATE_FILE, CURRENT_LINK, FILES, Folder, ISSUED_FILES, KEY_FILE, PRIVATE_FOLDER, RENEWAL_FILE,
     REQUEST_FILE, Renewal, link_target,
@@ -28,7 +28,7 @@ pub(in crate::cli::cert) struct FolderWriter<'d> {
 }
 
 /// What a generation begins with.
-pub(in crate::cli::cert) struct Draft<'a> {
+pub(in crate::cli::cert) struct GenerationDraft<'a> {
     /// The private key, if it was made here.
     pub(in crate::cli::cert) key_pem: Option<&'a str>,
     /// The request, DER.
@@ -72,22 +72,26 @@ impl<'d> FolderWriter<'d> {
     }
 
     /// What a command that was interrupted, or told not to wait, left to go on with.
-    pub(in crate::cli::cert) fn pending(&self) -> Result<Option<Pending>, Failure> {
+    pub(in crate::cli::cert) fn pending(&self) -> Result<Option<PendingGeneration>, Failure> {
         let number = self.held.next();
         if self.held.generation(number)?.is_none() {
             return Ok(None);
         }
-        Pending::read(&self.folder.generation(number), number)
+        PendingGeneration::read(&self.folder.generation(number), number)
     }
 
     /// Begins the next generation: with all that is known before the mesh is asked, and with a file for all that the mesh will
     /// give, so that a disk without room, or an owner that cannot be kept, shows before anything is asked and paid for.
-    pub(in crate::cli::cert) fn begin(&self, draft: Draft<'_>) -> Result<Pending, Failure> {
+    pub(in crate::cli::cert) fn begin(
+        &self,
+        draft: GenerationDraft<'_>,
+    ) -> Result<PendingGeneration, Failure> {
         let number = self.held.next();
         let path = self.folder.generation(number);
         let request =
             CertificateRequest::from_csr(draft.csr).map_err(|fault| Failure::new(Exit::Input, fault))?;
-        let pending = Pending { number, path, state: draft.state.clone(), csr: draft.csr.to_vec(), request };
+        let pending =
+            PendingGeneration { number, path, state: draft.state.clone(), csr: draft.csr.to_vec(), request };
         let begun = self.write_draft(&pending, &draft);
         if begun.is_err() {
             // The first failure is told; what is left is undone by the next command too.
@@ -96,7 +100,7 @@ impl<'d> FolderWriter<'d> {
         begun.map(|()| pending)
     }
 
-    fn write_draft(&self, pending: &Pending, draft: &Draft<'_>) -> Result<(), Failure> {
+    fn write_draft(&self, pending: &PendingGeneration, draft: &GenerationDraft<'_>) -> Result<(), Failure> {
         let request = pem(PemLabel::CertificateRequest, draft.csr);
         let renewal = draft.renewal.text()?;
         let generation = self.make_generation(pending.number)?;
@@ -117,7 +121,7 @@ impl<'d> FolderWriter<'d> {
     }
 
     /// Notes how far a generation is.
-    pub(in crate::cli::cert) fn note(&self, pending: &Pending) -> Result<(), Failure> {
+    pub(in crate::cli::cert) fn note(&self, pending: &PendingGeneration) -> Result<(), Failure> {
         let generation = self.generation(pending.number)?;
         let place = generation.at(STATE_FILE);
         let text = serde_json::to_string(&pending.state)
@@ -129,7 +133,7 @@ impl<'d> FolderWriter<'d> {
     /// Writes what the mesh gave, and then that it is all there.
     pub(in crate::cli::cert) fn complete(
         &self,
-        pending: &Pending,
+        pending: &PendingGeneration,
         files: &[(&str, String)],
     ) -> Result<(), Failure> {
         let generation = self.generation(pending.number)?;
@@ -141,7 +145,7 @@ impl<'d> FolderWriter<'d> {
     }
 
     /// Puts a generation that is complete in the place of the one in use, all files at one instant, and removes the one before.
-    pub(in crate::cli::cert) fn switch(&self, pending: &Pending) -> Result<(), Failure> {
+    pub(in crate::cli::cert) fn switch(&self, pending: &PendingGeneration) -> Result<(), Failure> {
         let generation = self.generation(pending.number)?;
         // Before the switch they lead nowhere or to the generation in use, after it to the new one.
         for name in FILES {
@@ -168,13 +172,13 @@ impl<'d> FolderWriter<'d> {
     }
 
     /// Undoes a generation that is not in use, and all that was made for it where there is no other.
-    pub(in crate::cli::cert) fn discard(self, pending: &Pending) -> Result<(), Failure> {
+    pub(in crate::cli::cert) fn discard(self, pending: &PendingGeneration) -> Result<(), Failure> {
         self.drop_pending(pending)?;
         self.leave_unchanged()
     }
 
     /// Undoes a generation that is not in use.
-    pub(in crate::cli::cert) fn drop_pending(&self, pending: &Pending) -> Result<(), Failure> {
+    pub(in crate::cli::cert) fn drop_pending(&self, pending: &PendingGeneration) -> Result<(), Failure> {
         self.remove_generation(pending.number)
     }
 

@@ -11,7 +11,7 @@ mod uncertain;
 
 use super::super::folder::{Disk, RealDisk};
 use super::super::folder::{FULL_CHAIN_FILE, Folder};
-use super::super::issue::{IssueArgs, IssuedReport, Place, Typed, issued};
+use super::super::issue::{FolderAccess, IssueArgs, IssuedReport, Typed, issued};
 use super::super::key::KeyType;
 use super::super::renew::{RenewArgs, RenewedReport, renewed};
 use crate::failure::Failure;
@@ -77,7 +77,7 @@ impl Desk {
     }
 
     fn issue(&self, disk: &dyn Disk, args: &IssueArgs) -> Result<IssuedReport, Failure> {
-        issued(args, &Typed::of(args)?, &place(disk), &self.authority)
+        issued(args, &Typed::of(args)?, &access(disk), &self.authority)
     }
 
     fn renew(&self, disk: &dyn Disk, change: impl FnOnce(&mut RenewArgs)) -> Result<RenewedReport, Failure> {
@@ -91,7 +91,7 @@ impl Desk {
             no_wait: false,
         };
         change(&mut args);
-        renewed(&args, &place(disk), &self.authority)
+        renewed(&args, &access(disk), &self.authority)
     }
 
     /// The serial number of the certificate that a server would take up now with its key; `None` if nothing is there.
@@ -128,8 +128,8 @@ impl Desk {
     }
 }
 
-fn place(disk: &dyn Disk) -> Place<'_> {
-    Place { disk, lock_wait: Duration::from_secs(60), output: Output { json: false } }
+fn access(disk: &dyn Disk) -> FolderAccess<'_> {
+    FolderAccess { disk, lock_wait: Duration::from_secs(60), output: Output { json: false } }
 }
 
 fn issue_args(name: &str, out: &Path) -> IssueArgs {

@@ -191,10 +191,10 @@ fn a_folder_that_is_in_use_is_waited_for_and_then_refused() {
     let lock = fs::File::open(desk.web().join(".hypermesh/lock")).unwrap();
     lock.lock().unwrap();
     let args = IssueArgs { force: true, ..issue_args("web.demo.hypermesh", &desk.web()) };
-    let place = Place { lock_wait: Duration::from_millis(120), ..place(&RealDisk) };
-    let failure = issued(&args, &Typed::of(&args).unwrap(), &place, &desk.authority).unwrap_err();
+    let access = FolderAccess { lock_wait: Duration::from_millis(120), ..access(&RealDisk) };
+    let failure = issued(&args, &Typed::of(&args).unwrap(), &access, &desk.authority).unwrap_err();
     assert!(failure.message.contains("in use by another hypermesh command"), "{failure}");
     drop(lock);
-    issued(&args, &Typed::of(&args).unwrap(), &place, &desk.authority).unwrap();
+    issued(&args, &Typed::of(&args).unwrap(), &access, &desk.authority).unwrap();
     desk.assert_tidy();
 }
