@@ -2,6 +2,9 @@
 //!
 //! A reader that has enough (`| head`) is no failure: what is left is dropped, and the command goes on. This module alone
 //! writes to the two; `println!` and its kin, which panic where nobody reads, are refused by `clippy`.
+//!
+//! Names and messages come from nodes, which may lie. Control characters in them are printed in escaped form, so that no
+//! node can send escape sequences to the terminal. Data that is [written](Output::write) as it is goes to files and pipes.
 
 use crate::failure::{Exit, Failure};
 use serde::Serialize;
@@ -58,7 +61,7 @@ impl Output {
     }
 
     fn next_line(self, line: &str) -> Result<bool, Failure> {
-        self.write(format!("{line}\n").as_bytes())
+        self.write(printed(line).as_bytes())
     }
 
     /// Writes data as it is. `false` if nobody reads any more.
@@ -116,10 +119,42 @@ impl Output {
     /// Tells something on standard error.
     pub fn tell(self, line: impl std::fmt::Display) {
         // Where standard error cannot be written to, there is nobody to tell that.
-        writeln!(std::io::stderr().lock(), "{line}").unwrap_or_default();
+        std::io::stderr().lock().write_all(printed(&line.to_string()).as_bytes()).unwrap_or_default();
     }
+}
+
+/// The text as it is printed: with its control characters as `\u001b`, line ends and tabs excepted, and with a line end. JSON
+/// stays the same JSON: in it they occur in strings alone, where that is their escape.
+fn printed(text: &str) -> String {
+    let mut line = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => line.push(c),
+            _ if c.is_control() => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => line.push(c),
+        }
+    }
+    line.push('\n');
+    line
 }
 
 fn unwritten(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, format!("standard output: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a lying node might call a kind of fee: it clears the screen, in two ways, and writes over the line.
+    const HOSTILE: &str = "issue\u{1b}[2J\u{9b}2J\u{7f}\rfree";
+
+    #[test]
+    fn no_text_of_a_node_sends_escape_sequences_to_the_terminal() {
+        assert_eq!(printed(HOSTILE), concat!(r"issue\u001b[2J\u009b2J\u007f\u000dfree", "\n"));
+        assert_eq!(printed("two\n\tlines, *ü*"), "two\n\tlines, *ü*\n");
+        let json = printed(&serde_json::to_string_pretty(&[HOSTILE]).unwrap());
+        assert!(!json.contains(|c: char| c.is_control() && c != '\n'), "{json:?}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap(), [HOSTILE]);
+    }
 }
