@@ -5,7 +5,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use hypermesh_core::base::{Digest, Entropy, PublicKey, SecretKey};
 use hypermesh_core::hypermesh::committee::{
-    CommitmentPool, Committee, KeyGeneration, KeyPurpose, Progress, Session, Signer, SigningSession,
+    CommitmentPool, Committee, GenerationSession, KeyGeneration, KeyPurpose, Progress, Signer, SigningSession,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -35,8 +35,11 @@ impl Signers {
             .map(|number| SecretKey::from_seed([number + 1; 32]))
             .map(|key| (key.public(), key))
             .collect();
-        let session =
-            Session { genesis: Digest([1; 32]), attempt: 0, validators: keys.keys().copied().collect() };
+        let session = GenerationSession {
+            genesis: Digest([1; 32]),
+            attempt: 0,
+            validators: keys.keys().copied().collect(),
+        };
         let mut parts = BTreeMap::new();
         let mut round1 = BTreeMap::new();
         for key in keys.keys() {

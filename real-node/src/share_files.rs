@@ -9,7 +9,7 @@
 use crate::data::make_private_folder;
 use crate::failure::Failure;
 use crate::file::{self, Access};
-use hypermesh_core::base::{Row, Table, Write, WriteBatch};
+use hypermesh_core::base::{KeyValue, Table, Write, WriteBatch};
 use hypermesh_core::hypermesh::committee::StoredShares;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl ShareFiles {
     ///
     /// # Errors
     /// If the device fails. Files of other names are not looked at.
-    pub fn rows(&self) -> Result<Vec<Row>, Failure> {
+    pub fn rows(&self) -> Result<Vec<KeyValue>, Failure> {
         let mut keys = self.keys().map_err(|error| file::failed(&self.folder, &error))?;
         keys.sort();
         let mut rows = Vec::new();

@@ -34,7 +34,7 @@ use crate::data::sync_folder;
 use crate::share_files::ShareFiles;
 use fault::{advice, opening, reading};
 use handle::{Handle, OpenMarker};
-use hypermesh_core::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
+use hypermesh_core::base::{KeyValue, ReadError, Reader, Table, Write, WriteBatch};
 use redb::backends::FileBackend;
 use redb::{
     Database, ReadableDatabase, ReadableTableMetadata, StorageBackend, TableDefinition, TableError,
@@ -228,7 +228,7 @@ impl RedbReader {
         }
     }
 
-    fn rows(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
+    fn rows(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<KeyValue>, ReadError> {
         let read = || {
             let open = self.handle.database().begin_read()?.open_table(definition(table))?;
             let rows = open.range::<&[u8]>(start..)?.take(rows_max);
@@ -237,7 +237,7 @@ impl RedbReader {
                 let unsealed = row::unseal(table, key.value(), value.value()).map(<[u8]>::to_vec);
                 Ok(unsealed.map(|value| (key.value().to_vec(), value)))
             });
-            unsealed.collect::<Result<Option<Vec<Row>>, redb::Error>>()
+            unsealed.collect::<Result<Option<Vec<KeyValue>>, redb::Error>>()
         };
         checked(table, guarded(read))?.ok_or(ReadError::Damaged { table })
     }
@@ -251,7 +251,7 @@ impl Reader for RedbReader {
         }
     }
 
-    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
+    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<KeyValue>, ReadError> {
         if table != Table::Shares {
             return self.rows(table, start, rows_max);
         }

@@ -4,7 +4,7 @@
 use crate::Scenario;
 use crate::stage::{Stage, ensure};
 use hypermesh_core::base::MicroCaesar;
-use hypermesh_core::caesar::{BOND_FEE, Place as Purse, STAKE_MINIMUM};
+use hypermesh_core::caesar::{BOND_FEE, LedgerAccount, STAKE_MINIMUM};
 use hypermesh_sim::world::{RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -35,7 +35,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let purse = |stage: &Stage, purse| {
         stage.world.view(place).map(|view| view.state.balance(purse).0).unwrap_or_default()
     };
-    let before = purse(stage, Purse::Stake(key));
+    let before = purse(stage, LedgerAccount::Stake(key));
     let nonce = stage.nonce();
     let asked = stage.ask((place + 1) % 4, owner.bond(nonce, BONDED));
     stage.receipt(&asked)?;
@@ -44,26 +44,34 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let asked = stage.ask((place + 2) % 4, owner.unbond(nonce, UNBONDED));
     stage.receipt(&asked)?;
     stage.settle()?;
-    ensure(purse(stage, Purse::Stake(key)) == before + BONDED.0 - UNBONDED.0, "another amount is at stake")?;
-    ensure(purse(stage, Purse::Unbonding(key)) == UNBONDED.0, "another amount is being unbonded")?;
+    ensure(
+        purse(stage, LedgerAccount::Stake(key)) == before + BONDED.0 - UNBONDED.0,
+        "another amount is at stake",
+    )?;
+    ensure(purse(stage, LedgerAccount::Unbonding(key)) == UNBONDED.0, "another amount is being unbonded")?;
 
     // A validator keeps the minimum.
     let nonce = stage.nonce();
-    let left = purse(stage, Purse::Stake(key));
+    let left = purse(stage, LedgerAccount::Stake(key));
     let too_much = MicroCaesar(left - STAKE_MINIMUM.0 + 1);
     let asked = stage.ask(place, owner.unbond(nonce, too_much));
     let refusal = stage.refusal(&asked)?;
     ensure(refusal.message.contains("must stay"), "a validator took its stake away")?;
 
-    let earned = purse(stage, Purse::Account(key));
+    let earned = purse(stage, LedgerAccount::Account(key));
     ensure(earned >= GIVEN.0 - BONDED.0 - 2 * BOND_FEE.0, "it paid more than it should")?;
     let delay = stage.world.cast().genesis.profile.unbonding_ms_delay();
     let due = stage.world.wall().plus(delay);
     stage.sleep_until(due.minus(60_000))?;
-    ensure(purse(stage, Purse::Unbonding(key)) == UNBONDED.0, "it was released early")?;
+    ensure(purse(stage, LedgerAccount::Unbonding(key)) == UNBONDED.0, "it was released early")?;
     stage.sleep_until(due)?;
     stage.wait("the release", |world| {
-        world.view(place).is_some_and(|view| view.state.balance(Purse::Unbonding(key)) == MicroCaesar::ZERO)
+        world
+            .view(place)
+            .is_some_and(|view| view.state.balance(LedgerAccount::Unbonding(key)) == MicroCaesar::ZERO)
     })?;
-    ensure(purse(stage, Purse::Account(key)) >= earned + UNBONDED.0, "what was released did not arrive")
+    ensure(
+        purse(stage, LedgerAccount::Account(key)) >= earned + UNBONDED.0,
+        "what was released did not arrive",
+    )
 }

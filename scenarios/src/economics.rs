@@ -11,7 +11,7 @@
 //! does all that the honest do, and on one day votes both ways.
 
 use hypermesh_core::base::{MicroCaesar, PublicKey, SecretKey, UnixMillis};
-use hypermesh_core::caesar::{Movement, Place, Reason};
+use hypermesh_core::caesar::{LedgerAccount, Movement, MovementReason};
 use hypermesh_core::hypermesh::ordering::{
     CommitCertificate, CommitSignature, Evidence, Round, Vote, VoteKind,
 };
@@ -347,18 +347,19 @@ impl Mesh {
     fn count(&mut self, movements: &[Movement]) {
         let places: BTreeMap<PublicKey, usize> = self.cast.keys().zip(0..).collect();
         for Movement { source, target, amount, reason, .. } in movements {
-            let ((Place::Stake(side) | Place::Unbonding(side), Place::Reserve) | (_, Place::Account(side))) =
-                (source, target)
+            let ((LedgerAccount::Stake(side) | LedgerAccount::Unbonding(side), LedgerAccount::Reserve)
+            | (_, LedgerAccount::Account(side))) = (source, target)
             else {
-                self.paid += if matches!(reason, Reason::Fee | Reason::Rent) { amount.0 } else { 0 };
+                self.paid +=
+                    if matches!(reason, MovementReason::Fee | MovementReason::Rent) { amount.0 } else { 0 };
                 continue;
             };
             let Some(account) = places.get(side).and_then(|place| self.accounts.get_mut(*place)) else {
                 continue;
             };
             match reason {
-                Reason::Reward => account.earned.0 += amount.0,
-                Reason::Slash => account.slashed.0 += amount.0,
+                MovementReason::Reward => account.earned.0 += amount.0,
+                MovementReason::Slash => account.slashed.0 += amount.0,
                 _ => {}
             }
         }
@@ -371,10 +372,11 @@ impl Mesh {
     }
 
     fn close_day(&mut self) {
-        self.reserve.push(self.state.balance(Place::Reserve));
+        self.reserve.push(self.state.balance(LedgerAccount::Reserve));
         self.fee_rate.push(std::mem::take(&mut self.rate_today));
         for (key, account) in self.cast.keys().zip(&mut self.accounts) {
-            let places = [Place::Account(key), Place::Stake(key), Place::Unbonding(key)];
+            let places =
+                [LedgerAccount::Account(key), LedgerAccount::Stake(key), LedgerAccount::Unbonding(key)];
             account.holds.push(MicroCaesar(places.iter().map(|place| self.state.balance(*place).0).sum()));
         }
     }

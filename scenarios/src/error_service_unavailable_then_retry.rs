@@ -3,7 +3,7 @@
 use crate::Scenario;
 use crate::stage::{Stage, ensure};
 use hypermesh_core::api::FaultKind;
-use hypermesh_core::caesar::{ISSUE_FEE, Place as Purse};
+use hypermesh_core::caesar::{ISSUE_FEE, LedgerAccount};
 use hypermesh_sim::world::{RunFault, Start};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let alone = stage.any_place();
     let other = (alone + 1) % 4;
     let purse = |stage: &Stage| {
-        let client = Purse::Account(stage.world.cast().client.public());
+        let client = LedgerAccount::Account(stage.world.cast().client.public());
         stage.world.view(other).map(|view| view.state.balance(client))
     };
     let before = purse(stage);

@@ -4,7 +4,7 @@
 use crate::Scenario;
 use crate::stage::{Asked, Stage, ensure};
 use hypermesh_core::base::MicroCaesar;
-use hypermesh_core::caesar::{FEE_RATE_FLOOR, Place as Purse, TRANSFER_FEE};
+use hypermesh_core::caesar::{FEE_RATE_FLOOR, LedgerAccount, TRANSFER_FEE};
 use hypermesh_sim::world::{RunFault, Start, World};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -33,7 +33,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     // Whatever the rate is by now, less than the listed price is never enough.
     let other = stage.owner(&stage.world.cast().other).at_most(MicroCaesar(TRANSFER_FEE.0 - 1));
     let key = other.key.public();
-    let held = |world: &World| world.view(0).map(|view| view.state.balance(Purse::Account(key)));
+    let held = |world: &World| world.view(0).map(|view| view.state.balance(LedgerAccount::Account(key)));
     let before = held(&stage.world);
     let nonce = stage.nonce();
     let too_little = stage.ask(0, other.transfer(nonce, poor, MicroCaesar(1)));

@@ -5,7 +5,7 @@ use crate::Scenario;
 use crate::stage::{Stage, ensure};
 use hypermesh_core::api::{ProveRequest, Request, Response};
 use hypermesh_core::trust::{Answer, Proved, Question};
-use hypermesh_core::trustchain::dns::{Outcome, RecordData, RecordType};
+use hypermesh_core::trustchain::dns::{RecordData, RecordType, ResolutionOutcome};
 use hypermesh_sim::world::{Lie, Place, RunFault, Start, name};
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let truth = proved(stage, honest, &there)?;
     ensure(data(&truth.answer) == [old.clone()], "the truth is not proved")?;
     ensure(
-        outcome(&proved(stage, honest, &nowhere)?.answer) == Some(Outcome::NoSuchName),
+        outcome(&proved(stage, honest, &nowhere)?.answer) == Some(ResolutionOutcome::NoSuchName),
         "absence is not proved",
     )?;
     stage.world.corrupt(liar, Lie::ForgedAnswers);
@@ -72,7 +72,7 @@ fn data(answer: &Answer) -> Vec<RecordData> {
     }
 }
 
-const fn outcome(answer: &Answer) -> Option<Outcome> {
+const fn outcome(answer: &Answer) -> Option<ResolutionOutcome> {
     match answer {
         Answer::Records(found) => Some(found.outcome),
         _ => None,

@@ -5,7 +5,7 @@ use crate::Scenario;
 use crate::stage::{Asked, Stage, ensure};
 use hypermesh_core::api::{HistoryCursor, HistoryRequest, Movements, MovementsRequest, Request, Response};
 use hypermesh_core::base::{Digest, Height, MicroCaesar};
-use hypermesh_core::caesar::{Holder, JournalHead, Place as Purse};
+use hypermesh_core::caesar::{Holder, JournalHead, LedgerAccount};
 use hypermesh_sim::world::{Place, RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -63,7 +63,7 @@ fn walk(stage: &mut Stage, place: Place, holder: Holder) -> Result<(), RunFault>
         )?;
         for entry in &history.page.movements {
             let amount = i128::from(entry.movement.amount.0);
-            let is_own = |purse: Purse| purse.holder() == Some(holder);
+            let is_own = |purse: LedgerAccount| purse.holder() == Some(holder);
             sum += if is_own(entry.movement.target) { amount } else { 0 };
             sum -= if is_own(entry.movement.source) { amount } else { 0 };
             count += 1;
@@ -77,7 +77,7 @@ fn walk(stage: &mut Stage, place: Place, holder: Holder) -> Result<(), RunFault>
     ensure(expected == Some(Digest::ZERO), "a history does not begin at nothing")?;
     if let Holder::Owner(owner) = holder {
         let state = stage.world.view(place).map(|view| view.state.clone());
-        let held = state.as_ref().map(|state| i128::from(state.balance(Purse::Account(owner)).0));
+        let held = state.as_ref().map(|state| i128::from(state.balance(LedgerAccount::Account(owner)).0));
         ensure(held == Some(sum), "a history does not add up to the balance")?;
         ensure(state.map(|state| state.history(holder).count) == Some(count), "a history is not whole")?;
     }

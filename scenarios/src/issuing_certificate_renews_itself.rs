@@ -9,7 +9,7 @@ use hypermesh_core::api::{IssuedCertificate, LogEntryRequest, Request, Response}
 use hypermesh_core::base::UnixMillis;
 use hypermesh_core::state::IssuingCertificate;
 use hypermesh_core::trust::{TrustBundle, verify_certificate};
-use hypermesh_core::trustchain::ca::{PemLabel, from_pem, take_apart};
+use hypermesh_core::trustchain::ca::{PemLabel, from_pem, parse_certificate};
 use hypermesh_core::trustchain::ct::LogEntry;
 use hypermesh_sim::world::{RunFault, Start};
 use std::time::Duration;
@@ -76,7 +76,8 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
 
 /// A certificate comes with an issuing certificate that does not end before it.
 fn covered(issued: &IssuedCertificate) -> Result<(), RunFault> {
-    let chain = from_pem(PemLabel::Certificate, &issued.chain_pem).ok().and_then(|der| take_apart(&der).ok());
+    let chain =
+        from_pem(PemLabel::Certificate, &issued.chain_pem).ok().and_then(|der| parse_certificate(&der).ok());
     let ends = chain.map(|issuing| issuing.validity.not_after);
     ensure(ends >= Some(issued.not_after), "a certificate outlives the issuing certificate it came with")
 }
@@ -91,6 +92,6 @@ fn is_logged(stage: &mut Stage, bundle: &TrustBundle) -> Result<(), RunFault> {
         return Err(RunFault::Unexpected("the log has no such entry".to_string()));
     };
     let entry = LogEntry::decode(&logged.entry).map_err(|fault| RunFault::Unexpected(fault.to_string()))?;
-    let newest = bundle.issuing_ders.last().and_then(|der| take_apart(&der.0).ok());
+    let newest = bundle.issuing_ders.last().and_then(|der| parse_certificate(&der.0).ok());
     ensure(newest.is_some_and(|newest| newest.tbs == entry.tbs), "another certificate stands in the log")
 }

@@ -4,7 +4,7 @@
 use crate::Scenario;
 use crate::stage::{Stage, ensure, tells};
 use hypermesh_core::base::{MicroCaesar, PublicKey};
-use hypermesh_core::caesar::Place as Purse;
+use hypermesh_core::caesar::LedgerAccount;
 use hypermesh_core::node::Event;
 use hypermesh_sim::world::{Lie, Place, RunFault, Start, World};
 
@@ -34,7 +34,7 @@ fn play(stage: &mut Stage, lie: Lie) -> Result<(), RunFault> {
     let liar = stage.any_place();
     let honest: Vec<Place> = (0..4).filter(|place| *place != liar).collect();
     let Some(key) = stage.world.cast().keys().nth(liar) else { return ensure(false, "no such validator") };
-    let stake = purse(&stage.world, honest[0], Purse::Stake(key));
+    let stake = purse(&stage.world, honest[0], LedgerAccount::Stake(key));
     ensure(stake > MicroCaesar::ZERO, "it has nothing to lose")?;
     stage.world.corrupt(liar, lie);
     stage.world.expect_evidence(liar);
@@ -64,10 +64,10 @@ fn play(stage: &mut Stage, lie: Lie) -> Result<(), RunFault> {
 /// So many certificates are asked for at most before the lie comes to light.
 const TURNS: usize = 24;
 
-fn purse(world: &World, place: Place, purse: Purse) -> MicroCaesar {
+fn purse(world: &World, place: Place, purse: LedgerAccount) -> MicroCaesar {
     world.view(place).map(|view| view.state.balance(purse)).unwrap_or_default()
 }
 
 fn is_slashed(world: &World, honest: &[Place], liar: PublicKey) -> bool {
-    honest.iter().all(|place| purse(world, *place, Purse::Stake(liar)) == MicroCaesar::ZERO)
+    honest.iter().all(|place| purse(world, *place, LedgerAccount::Stake(liar)) == MicroCaesar::ZERO)
 }

@@ -4,7 +4,7 @@
 use crate::Scenario;
 use crate::stage::{Stage, ensure};
 use hypermesh_core::base::PublicKey;
-use hypermesh_core::caesar::Place as Purse;
+use hypermesh_core::caesar::LedgerAccount;
 use hypermesh_core::state::{AUDIT_MISSES_MAX, Member};
 use hypermesh_sim::world::{Place, RunFault, Start, World};
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let absent = stage.any_place();
     let Some(key) = stage.world.cast().keys().nth(absent) else { return ensure(false, "no such validator") };
     let witness = (absent + 1) % 4;
-    let stake = stage.world.view(witness).map(|view| view.state.balance(Purse::Stake(key)));
+    let stake = stage.world.view(witness).map(|view| view.state.balance(LedgerAccount::Stake(key)));
     stage.world.crash(absent);
     let profile = stage.world.cast().genesis.profile;
     let beacons = u64::from(AUDIT_MISSES_MAX) + 2;
@@ -31,7 +31,10 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         .run_until("the absent node suspended", patience, |world| is_suspended(world, witness, key))?;
     let view = stage.world.view(witness);
     ensure(view.as_ref().is_some_and(|view| !view.state.earns(&key)), "a suspended validator earns")?;
-    ensure(view.map(|view| view.state.balance(Purse::Stake(key))) == stake, "an absence cost a stake")?;
+    ensure(
+        view.map(|view| view.state.balance(LedgerAccount::Stake(key))) == stake,
+        "an absence cost a stake",
+    )?;
     stage.issue(witness)?;
     stage.world.start(absent)?;
     stage.world.run_until("the node taken back", patience, |world| !is_suspended(world, witness, key))?;

@@ -71,7 +71,7 @@ fn lose_a_disk(stage: &mut Stage) -> Result<(Place, Place), RunFault> {
 fn is_unspent(stage: &Stage, victim: Place) -> Result<(), RunFault> {
     let key = stage.world.cast().keys().nth(victim);
     let left = stage.world.view(victim).zip(key).map(|(view, key)| {
-        let repairs = view.state.repairs();
+        let repairs = view.state.share_repairs();
         // A request under way is paid for until it has failed.
         let open = repairs.open.as_ref().is_some_and(|open| open.validator == key);
         repairs.budget(&key).left_at(view.state.time()) + u32::from(open)

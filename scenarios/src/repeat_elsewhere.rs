@@ -2,7 +2,7 @@
 
 use crate::Scenario;
 use crate::stage::{Asked, Stage, ensure};
-use hypermesh_core::caesar::{ISSUE_FEE, Place as Purse};
+use hypermesh_core::caesar::{ISSUE_FEE, LedgerAccount};
 use hypermesh_sim::world::{RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -15,7 +15,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 fn play(stage: &mut Stage) -> Result<(), RunFault> {
     stage.begin()?;
     let purse = |stage: &Stage| {
-        let client = Purse::Account(stage.world.cast().client.public());
+        let client = LedgerAccount::Account(stage.world.cast().client.public());
         stage.world.view(0).map(|view| view.state.balance(client))
     };
     let before = purse(stage);

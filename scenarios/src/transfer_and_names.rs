@@ -4,7 +4,7 @@ use crate::Scenario;
 use crate::stage::{Stage, ensure};
 use hypermesh_core::api::{DnsRequest, Request, Response};
 use hypermesh_core::base::MicroCaesar;
-use hypermesh_core::caesar::{Place as Purse, TRANSFER_FEE};
+use hypermesh_core::caesar::{LedgerAccount, TRANSFER_FEE};
 use hypermesh_core::state::SetRecords;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
 use hypermesh_sim::world::{RunFault, Start, name};
@@ -23,7 +23,7 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let client = stage.client();
     let poor = stage.world.cast().poor.public();
     let purse = |stage: &Stage, owner| {
-        stage.world.view(0).map(|view| view.state.balance(Purse::Account(owner))).unwrap_or_default()
+        stage.world.view(0).map(|view| view.state.balance(LedgerAccount::Account(owner))).unwrap_or_default()
     };
     let before = purse(stage, client.key.public());
     let nonce = stage.nonce();

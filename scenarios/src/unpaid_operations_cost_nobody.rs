@@ -4,7 +4,7 @@
 use crate::Scenario;
 use crate::stage::{Asked, Stage, ensure};
 use hypermesh_core::base::MicroCaesar;
-use hypermesh_core::caesar::{FEE_RATE_FLOOR, Place as Purse, TRANSFER_FEE};
+use hypermesh_core::caesar::{FEE_RATE_FLOOR, LedgerAccount, TRANSFER_FEE};
 use hypermesh_core::state::{Outcome, Receipt};
 use hypermesh_sim::world::{Lie, RunFault, Start, World, name};
 
@@ -85,7 +85,8 @@ fn overdraw(stage: &mut Stage, place: usize) -> Result<(), RunFault> {
         }
     }
     ensure(paid == PAID, &format!("{paid} transfers were done where {PAID} could be paid"))?;
-    let left = stage.world.view(place).map(|view| view.state.balance(Purse::Account(poor.key.public())));
+    let left =
+        stage.world.view(place).map(|view| view.state.balance(LedgerAccount::Account(poor.key.public())));
     ensure(left == Some(MicroCaesar::ZERO), "the owner has something left, or owes")
 }
 

@@ -16,7 +16,7 @@ use hypermesh_core::state::{ConsensusProof, Header};
 use hypermesh_core::trust::{CertificateProof, TrustBundle};
 use hypermesh_core::trustchain::ca::{
     CertificateRequest, Issuer, LeafParameters, SerialNumber, SignedCertificate, Validity, certificate_der,
-    take_apart, with_proof,
+    parse_certificate, with_proof,
 };
 use hypermesh_core::trustchain::ct::{
     Checkpoint, LogEntry, MerkleTree, NoteSignature, SignedCheckpoint, TreeHead,
@@ -99,7 +99,7 @@ impl Loot {
         request: &CertificateRequest,
     ) -> Result<Forgery, Nothing> {
         let issuer = issuer(bundle)?;
-        let example = take_apart(genuine_der)?;
+        let example = parse_certificate(genuine_der)?;
         let serial = SerialNumber::from_operation(&Digest([0x66; 32]));
         let validity = Validity::leaf(
             bundle.genesis.time.max(example.validity.not_before),
@@ -179,7 +179,7 @@ fn identifier(
 /// The authority as its own certificates describe it.
 fn issuer(bundle: &TrustBundle) -> Result<Issuer, Nothing> {
     let newest = bundle.issuing_ders.last().ok_or("the bundle has no issuing certificate")?;
-    let (root, issuing) = (take_apart(&bundle.root_der)?, take_apart(&newest.0)?);
+    let (root, issuing) = (parse_certificate(&bundle.root_der)?, parse_certificate(&newest.0)?);
     let key =
         |certificate: &SignedCertificate| certificate.subject_key.ed25519().ok_or("not an Ed25519 authority");
     Ok(Issuer {

@@ -8,7 +8,7 @@ use hypermesh_core::api::{
     DnsRequest, HypermeshHealthRequest, IssueCertificateRequest, IssuedCertificate, Request,
     TrustchainHealthRequest,
 };
-use hypermesh_core::trustchain::dns::{Outcome, RecordType};
+use hypermesh_core::trustchain::dns::{RecordType, ResolutionOutcome};
 use hypermesh_sim::world::Owner;
 use hypermesh_tests::processes::{NODES, ProcessMesh};
 use hypermesh_tests::{call, client, wall};
@@ -139,7 +139,10 @@ async fn answers_with_its_age(mesh: &ProcessMesh) {
     let client = client(mesh.owner().clone());
     let request = DnsRequest { name: "kept.hypermesh".parse().unwrap(), record_type: RecordType::Aaaa };
     let answer = call(&client, mesh.peer(0), &request).await.unwrap();
-    assert!(answer.stale && answer.age_ms > 6_000 && answer.outcome == Outcome::Found, "{answer:?}");
+    assert!(
+        answer.stale && answer.age_ms > 6_000 && answer.outcome == ResolutionOutcome::Found,
+        "{answer:?}"
+    );
     for transport in ["+notcp", "+tcp"] {
         let text = dig(mesh, 0, &[transport]);
         assert!(text.contains("fd00::7") && text.contains("EDE: 3"), "{text}");

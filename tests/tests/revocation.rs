@@ -9,7 +9,7 @@ use desk::Desk;
 use hypermesh::mesh_tls::MeshTls;
 use hypermesh_core::state::PUBLISHED_TTL_SECONDS;
 use hypermesh_core::trust::TrustBundle;
-use hypermesh_core::trustchain::ca::{PemLabel, from_pem, pem, take_apart};
+use hypermesh_core::trustchain::ca::{PemLabel, from_pem, parse_certificate, pem};
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, Error};
@@ -161,7 +161,7 @@ fn the_command_line_judges(desk: &Desk) {
 
 fn serial(desk: &Desk, folder: &str) -> String {
     let der = from_pem(PemLabel::Certificate, &desk.read(&format!("{folder}/cert.pem"))).unwrap();
-    take_apart(&der).unwrap().serial.to_string()
+    parse_certificate(&der).unwrap().serial.to_string()
 }
 
 fn repeats_and_refusals(desk: &Desk) {

@@ -88,7 +88,7 @@ pub enum Shape {
 
 /// What a line of the table may add.
 #[derive(Clone, Copy)]
-enum Mark {
+enum MethodMark {
     Early,
     Stream,
     Both,
@@ -107,20 +107,20 @@ pub enum Settlement<'a> {
     Certificate(&'a IssuedCertificate),
 }
 
-const fn shape_of(mut marks: &[Mark]) -> Shape {
+const fn shape_of(mut marks: &[MethodMark]) -> Shape {
     while let [first, rest @ ..] = marks {
         match first {
-            Mark::Stream => return Shape::ServerStreaming,
-            Mark::Both => return Shape::Bidirectional,
-            Mark::Early | Mark::Certificate | Mark::Batch => marks = rest,
+            MethodMark::Stream => return Shape::ServerStreaming,
+            MethodMark::Both => return Shape::Bidirectional,
+            MethodMark::Early | MethodMark::Certificate | MethodMark::Batch => marks = rest,
         }
     }
     Shape::Unary
 }
 
-const fn is_early(mut marks: &[Mark]) -> bool {
+const fn is_early(mut marks: &[MethodMark]) -> bool {
     while let [first, rest @ ..] = marks {
-        if matches!(first, Mark::Early) {
+        if matches!(first, MethodMark::Early) {
             return true;
         }
         marks = rest;
@@ -128,11 +128,11 @@ const fn is_early(mut marks: &[Mark]) -> bool {
     false
 }
 
-const fn writes(mut marks: &[Mark]) -> bool {
+const fn writes(mut marks: &[MethodMark]) -> bool {
     while let [first, rest @ ..] = marks {
         match first {
-            Mark::Certificate | Mark::Batch => return true,
-            Mark::Early | Mark::Stream | Mark::Both => marks = rest,
+            MethodMark::Certificate | MethodMark::Batch => return true,
+            MethodMark::Early | MethodMark::Stream | MethodMark::Both => marks = rest,
         }
     }
     false
@@ -188,9 +188,9 @@ macro_rules! methods {
                 response: stringify!($response),
                 request_shape: <$request as Described>::SHAPE,
                 response_shape: <$response as Described>::SHAPE,
-                shape: shape_of(&[$(Mark::$mark),*]),
-                early: is_early(&[$(Mark::$mark),*]),
-                writes: writes(&[$(Mark::$mark),*]),
+                shape: shape_of(&[$(MethodMark::$mark),*]),
+                early: is_early(&[$(MethodMark::$mark),*]),
+                writes: writes(&[$(MethodMark::$mark),*]),
             };
         })*
 

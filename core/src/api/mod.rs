@@ -51,8 +51,8 @@ pub use status::{
     Metrics, NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
 };
 pub use subscribe::{
-    LOG_NEWS_ENTRIES_MAX, LOG_NEWS_SCAN_MAX, LogNews, RECENT_COUNT_MAX, Step, SubscribeBlocksRequest,
-    SubscribeLogRequest, Subscription, WATCHED_NAMES_MAX,
+    LOG_NEWS_ENTRIES_MAX, LOG_NEWS_SCAN_MAX, LogNews, RECENT_COUNT_MAX, SubscribeBlocksRequest,
+    SubscribeLogRequest, Subscription, SubscriptionStep, WATCHED_NAMES_MAX,
 };
 pub use trace::{InvalidTraceId, NodeTrace, Signed, TraceEvent, TraceId, TraceRequest, TraceStep};
 pub use trustchain::{

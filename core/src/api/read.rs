@@ -5,8 +5,8 @@ use super::records::list_records;
 use super::*;
 use crate::base::{MicroCaesar, PublicKey, UnixMillis};
 use crate::caesar::{
-    FEE_BYTES_INCLUDED, FEE_PER_BYTE, FEE_RATE_CEILING, FEE_RATE_FLOOR, NAME_MS_PERIOD, NAME_RENT, Place,
-    at_rate, reward,
+    FEE_BYTES_INCLUDED, FEE_PER_BYTE, FEE_RATE_CEILING, FEE_RATE_FLOOR, LedgerAccount, NAME_MS_PERIOD,
+    NAME_RENT, at_rate, reward,
 };
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::hypermesh::proof::{Diligence, FourProofSet, Statement};
@@ -15,7 +15,7 @@ use crate::state::{
     Batch, Certificate, Earnings, Holdings, Inadmissible, Member, NameOwner, OPERATIONS, OperationKind,
     Outcome, Receipt, RegisteredName, SERVICES, State, StateProof, Unpaid, Validator, Witness, holding_of,
 };
-use crate::trustchain::ca::{SerialNumber, take_apart};
+use crate::trustchain::ca::{SerialNumber, parse_certificate};
 use crate::trustchain::dns;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -88,7 +88,7 @@ fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> Certificate
     let Some(issuer) = state.issuer() else {
         return CertificateState::NotOfThisMesh { reason: "this mesh has no issuer yet".to_string() };
     };
-    let certificate = match take_apart(der) {
+    let certificate = match parse_certificate(der) {
         Ok(certificate) => certificate,
         Err(fault) => return CertificateState::NotOfThisMesh { reason: fault.to_string() },
     };
@@ -301,7 +301,7 @@ fn prove(view: &View, request: &ProveRequest) -> Result<StateProof, ApiFault> {
 
 fn balance(state: &State, request: &BalanceRequest) -> Balance {
     let stake = state.get::<Member>(&request.owner).map(|member| member.stake).unwrap_or_default();
-    let balance = state.balance(Place::Account(request.owner));
+    let balance = state.balance(LedgerAccount::Account(request.owner));
     let unbonding = state.unbonding(&request.owner).releases;
     Balance { owner: request.owner, balance, stake, unbonding, height: state.height() }
 }
@@ -322,7 +322,7 @@ fn fees(state: &State) -> FeeSchedule {
         bytes_included: FEE_BYTES_INCLUDED as u64,
         rent: NAME_RENT,
         rent_ms_period: NAME_MS_PERIOD,
-        reserve: state.balance(Place::Reserve),
+        reserve: state.balance(LedgerAccount::Reserve),
         supply: state.founding_supply(),
     }
 }
@@ -344,7 +344,7 @@ fn supply(state: &State) -> Supply {
 }
 
 fn rewards(state: &State) -> Rewards {
-    let reserve = state.balance(Place::Reserve);
+    let reserve = state.balance(LedgerAccount::Reserve);
     let validators = state.validators();
     let earnings = state.get::<Earnings>(&()).unwrap_or_default();
     let attendance = state.attendance();
@@ -353,7 +353,7 @@ fn rewards(state: &State) -> Rewards {
         name: state.get::<Validator>(key).map(|row| row.name).unwrap_or_default(),
         missed_audits: state.get::<Member>(key).map(|row| row.missed_audits).unwrap_or_default(),
         earned: earnings.paid.get(key).copied().unwrap_or_default(),
-        stake: state.balance(Place::Stake(*key)),
+        stake: state.balance(LedgerAccount::Stake(*key)),
         earns: state.earns(key),
         last_vote: attendance.last.get(key).copied().unwrap_or_default(),
     };

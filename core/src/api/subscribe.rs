@@ -66,7 +66,7 @@ pub const RECENT_COUNT_MAX: u64 = 128;
 
 /// What a subscription wants next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum SubscriptionStep {
     /// The node's answer to a request, given to [`Subscription::take`].
     Look {
         /// The request.
@@ -83,11 +83,11 @@ pub enum Step {
 /// How far a caller has been told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    kind: Kind,
+    kind: SubscriptionKind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+enum SubscriptionKind {
     Blocks {
         next: Option<Height>,
         found: Option<Box<BlockProof>>,
@@ -115,14 +115,16 @@ impl Subscription {
         let kind = match request {
             Request::SubscribeBlocks(SubscribeBlocksRequest { from }) => {
                 // There is no block 0 to tell of: genesis is asked for by its own method.
-                Kind::Blocks { next: from.map(|from| from.max(Height(1))), found: None }
+                SubscriptionKind::Blocks { next: from.map(|from| from.max(Height(1))), found: None }
             }
             Request::SubscribeLog(SubscribeLogRequest { names, from }) => {
                 check(&names)?;
                 let next = from.map(|from| from.0);
-                Kind::Log { names, next, told: next.unwrap_or_default(), found: Vec::new() }
+                SubscriptionKind::Log { names, next, told: next.unwrap_or_default(), found: Vec::new() }
             }
-            Request::SubscribeService(SubscribeServiceRequest { name }) => Kind::Service { name, told: None },
+            Request::SubscribeService(SubscribeServiceRequest { name }) => {
+                SubscriptionKind::Service { name, told: None }
+            }
             _ => return Err(ApiFault::invalid("this method is not subscribed to: call it")),
         };
         Ok(Self { kind })
@@ -134,7 +136,7 @@ impl Subscription {
     /// If it is not of the method that was subscribed to, past a limit, or the subscription does not change.
     pub fn change(&mut self, request: Request) -> Result<(), ApiFault> {
         match (&mut self.kind, request) {
-            (Kind::Log { names, next, told, found }, Request::SubscribeLog(request)) => {
+            (SubscriptionKind::Log { names, next, told, found }, Request::SubscribeLog(request)) => {
                 check(&request.names)?;
                 *names = request.names;
                 if let Some(LeafIndex(from)) = request.from {
@@ -148,11 +150,11 @@ impl Subscription {
     }
 
     /// What is to be done next, as things stand in this view.
-    pub fn step(&mut self, view: &View) -> Step {
+    pub fn step(&mut self, view: &View) -> SubscriptionStep {
         match &mut self.kind {
-            Kind::Blocks { next, found } => blocks(view, next, found),
-            Kind::Log { next, told, found, .. } => log(view, next, told, found),
-            Kind::Service { name, told } => service(view, name, told),
+            SubscriptionKind::Blocks { next, found } => blocks(view, next, found),
+            SubscriptionKind::Log { next, told, found, .. } => log(view, next, told, found),
+            SubscriptionKind::Service { name, told } => service(view, name, told),
         }
     }
 
@@ -162,8 +164,10 @@ impl Subscription {
     /// If the node did not find it: the subscription ends with that.
     pub fn take(&mut self, answer: Result<Response, ApiFault>) -> Result<(), ApiFault> {
         match (&mut self.kind, answer?) {
-            (Kind::Blocks { found, .. }, Response::Header(proof)) => *found = Some(Box::new(proof)),
-            (Kind::Log { names, next, found, .. }, Response::LogEntry(entry)) => {
+            (SubscriptionKind::Blocks { found, .. }, Response::Header(proof)) => {
+                *found = Some(Box::new(proof))
+            }
+            (SubscriptionKind::Log { names, next, found, .. }, Response::LogEntry(entry)) => {
                 *next = Some(entry.index.0.saturating_add(1));
                 if is_wanted(names, &entry.entry) {
                     found.push(entry);
@@ -175,7 +179,7 @@ impl Subscription {
     }
 }
 
-fn blocks(view: &View, next: &mut Option<Height>, found: &mut Option<Box<BlockProof>>) -> Step {
+fn blocks(view: &View, next: &mut Option<Height>, found: &mut Option<Box<BlockProof>>) -> SubscriptionStep {
     let newest = view.state.height();
     let height = *next.get_or_insert(Height(newest.0.saturating_add(1)));
     let ready =
@@ -183,13 +187,13 @@ fn blocks(view: &View, next: &mut Option<Height>, found: &mut Option<Box<BlockPr
     match ready {
         Some(proof) => {
             *next = Some(Height(height.0.saturating_add(1)));
-            Step::Tell(Response::SubscribeBlocks(proof))
+            SubscriptionStep::Tell(Response::SubscribeBlocks(proof))
         }
-        None if height <= newest => Step::Look {
+        None if height <= newest => SubscriptionStep::Look {
             request: Request::Header(HeaderRequest { height: Some(height) }),
             recent: newest.0 - height.0 <= RECENT_COUNT_MAX,
         },
-        None => Step::Wait,
+        None => SubscriptionStep::Wait,
     }
 }
 
@@ -198,7 +202,7 @@ fn last_block(view: &View) -> Option<BlockProof> {
     Some(BlockProof { header: view.state.head()?.clone(), commit: view.commit.clone()? })
 }
 
-fn log(view: &View, next: &mut Option<u64>, told: &mut u64, found: &mut Vec<LogEntry>) -> Step {
+fn log(view: &View, next: &mut Option<u64>, told: &mut u64, found: &mut Vec<LogEntry>) -> SubscriptionStep {
     let size = view.state.log().size();
     if next.is_none() {
         (*next, *told) = (Some(size), size);
@@ -208,25 +212,28 @@ fn log(view: &View, next: &mut Option<u64>, told: &mut u64, found: &mut Vec<LogE
     let is_full = found.len() >= LOG_NEWS_ENTRIES_MAX || looked_at >= LOG_NEWS_SCAN_MAX;
     if looked_at > 0 && (is_full || index >= size) {
         *told = index;
-        return Step::Tell(Response::SubscribeLog(LogNews { size: index, entries: core::mem::take(found) }));
+        return SubscriptionStep::Tell(Response::SubscribeLog(LogNews {
+            size: index,
+            entries: core::mem::take(found),
+        }));
     }
     if index >= size {
-        return Step::Wait;
+        return SubscriptionStep::Wait;
     }
-    Step::Look {
+    SubscriptionStep::Look {
         request: Request::LogEntry(LogEntryRequest { index: LeafIndex(index) }),
         recent: size - index <= RECENT_COUNT_MAX,
     }
 }
 
 /// The instances as they are now, if they are others than those that were told: what came and went in between, nobody hears.
-fn service(view: &View, name: &DomainName, told: &mut Option<Box<ServiceState>>) -> Step {
+fn service(view: &View, name: &DomainName, told: &mut Option<Box<ServiceState>>) -> SubscriptionStep {
     let now = ServiceState::of(&view.state, name);
     if told.as_ref().is_some_and(|told| told.is_same(&now)) {
-        return Step::Wait;
+        return SubscriptionStep::Wait;
     }
     *told = Some(Box::new(now.clone()));
-    Step::Tell(Response::SubscribeService(now))
+    SubscriptionStep::Tell(Response::SubscribeService(now))
 }
 
 fn check(names: &[DomainName]) -> Result<(), ApiFault> {

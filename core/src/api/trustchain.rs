@@ -4,7 +4,7 @@ use crate::base::{Digest, Height, LeafIndex, MicroCaesar, PublicKey, UnixMillis}
 use crate::state::{Operation, OperationId, Revocation};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{SerialNumber, SubjectNames};
-use crate::trustchain::dns::{NamedRecordSet, Outcome, RecordType};
+use crate::trustchain::dns::{NamedRecordSet, RecordType, ResolutionOutcome};
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -298,7 +298,7 @@ message! {
     /// A name's records.
     DnsAnswer {
         /// What came of it.
-        outcome: Outcome,
+        outcome: ResolutionOutcome,
         /// The records, after any aliases that led to them, in order.
         answers: Vec<NamedRecordSet>,
         /// The zone's own record, for an answer that says that something is not there.

@@ -11,4 +11,4 @@ pub use mark::{MARKS, Marks};
 pub(crate) use mark::{place_of_mark, reached};
 pub use profile::{Profile, UnknownProfile};
 pub use size::Size;
-pub use store::{ReadError, Reader, Row, Table, Write, WriteBatch};
+pub use store::{KeyValue, ReadError, Reader, Table, Write, WriteBatch};

@@ -80,7 +80,7 @@ pub enum ReadError {
 }
 
 /// A row: its key and its value.
-pub type Row = (Vec<u8>, Vec<u8>);
+pub type KeyValue = (Vec<u8>, Vec<u8>);
 
 /// Reads of the store. They see every write that was handed out, durable or not.
 pub trait Reader: Send {
@@ -94,7 +94,7 @@ pub trait Reader: Send {
     ///
     /// # Errors
     /// If the device fails or a row is damaged.
-    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError>;
+    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<KeyValue>, ReadError>;
 }
 
 /// One write.

@@ -9,7 +9,7 @@
 //! Why not a row in the tree for each movement: the state is in memory, and rewards alone would add a row a validator
 //! and block for ever, or have to be pruned, and then there would be no history.
 
-use super::{Movement, Place};
+use super::{LedgerAccount, Movement};
 use crate::base::{Digest, Domain, Height, PublicKey, UnixMillis};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -102,7 +102,7 @@ pub struct HistoryPage {
     pub movements: Vec<NumberedMovement>,
 }
 
-impl Place {
+impl LedgerAccount {
     /// Whose history movements of this place stand in; genesis has none.
     #[must_use]
     pub const fn holder(self) -> Option<Holder> {
@@ -190,16 +190,16 @@ fn link(before: &Digest, height: Height, movement: &Movement) -> Digest {
 mod tests {
     use super::*;
     use crate::base::MicroCaesar;
-    use crate::caesar::Reason;
+    use crate::caesar::MovementReason;
     use proptest::prelude::*;
 
-    fn place(number: u8) -> Place {
+    fn place(number: u8) -> LedgerAccount {
         let owner = PublicKey([number / 3; 32]);
         match number % 3 {
-            _ if number == 0 => Place::Reserve,
-            0 => Place::Account(owner),
-            1 => Place::Stake(owner),
-            _ => Place::Unbonding(owner),
+            _ if number == 0 => LedgerAccount::Reserve,
+            0 => LedgerAccount::Account(owner),
+            1 => LedgerAccount::Stake(owner),
+            _ => LedgerAccount::Unbonding(owner),
         }
     }
 
@@ -208,7 +208,7 @@ mod tests {
             source: place(source),
             target: place(target),
             amount: MicroCaesar(1),
-            reason: Reason::Transfer,
+            reason: MovementReason::Transfer,
             operation: None,
         }
     }
@@ -255,7 +255,7 @@ mod tests {
     fn a_movement_between_places_of_one_owner_stands_once() {
         let holders: Vec<_> = movement(3, 4).holders().collect();
         assert_eq!(holders, [Holder::Owner(PublicKey([1; 32]))]);
-        let genesis = Movement { source: Place::Genesis, ..movement(3, 4) };
+        let genesis = Movement { source: LedgerAccount::Genesis, ..movement(3, 4) };
         assert_eq!(genesis.holders().count(), 1);
         assert_eq!(movement(0, 4).holders().count(), 2);
     }

@@ -14,7 +14,7 @@ pub use fee::{
     next_fee_rate, with_bytes,
 };
 pub use history::{BlockMovements, HistoryHead, HistoryPage, Holder, JournalHead, NumberedMovement};
-pub use movement::{Ledger, LedgerFault, Movement, Place, Reason};
+pub use movement::{Ledger, LedgerAccount, LedgerFault, Movement, MovementReason};
 pub use reward::{REWARD_MS_DIVISOR, REWARD_MS_MAX, reward};
 
 use crate::base::MicroCaesar;

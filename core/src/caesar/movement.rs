@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum LedgerAccount {
     /// Someone's account.
     Account(PublicKey),
     /// What fees go into and rewards come out of.
@@ -48,7 +48,7 @@ pub enum Place {
 )]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Reason {
+pub enum MovementReason {
     /// Genesis gave it.
     Genesis,
     /// An owner wants it.
@@ -73,13 +73,13 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Movement {
     /// Out of here.
-    pub source: Place,
+    pub source: LedgerAccount,
     /// Into here.
-    pub target: Place,
+    pub target: LedgerAccount,
     /// How much.
     pub amount: MicroCaesar,
     /// Why.
-    pub reason: Reason,
+    pub reason: MovementReason,
     /// Because of which operation, by its id; none if the mesh does it by rule.
     pub operation: Option<Digest>,
 }
@@ -105,7 +105,7 @@ pub enum LedgerFault {
     Overflow,
 }
 
-impl Reason {
+impl MovementReason {
     /// As it is shown.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -126,10 +126,10 @@ impl Reason {
 /// Balances by place.
 pub trait Ledger {
     /// What stands at a place.
-    fn balance(&self, place: Place) -> MicroCaesar;
+    fn balance(&self, place: LedgerAccount) -> MicroCaesar;
 
     /// Sets what stands at a place. Only [`Ledger::carry_out`] calls it.
-    fn set_balance(&mut self, place: Place, balance: MicroCaesar);
+    fn set_balance(&mut self, place: LedgerAccount, balance: MicroCaesar);
 
     /// Takes note of a movement that was made. Only [`Ledger::carry_out`] calls it.
     fn note(&mut self, movement: Movement);
@@ -164,14 +164,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[derive(Default)]
-    struct Book(BTreeMap<Place, MicroCaesar>, Vec<Movement>);
+    struct ModelLedger(BTreeMap<LedgerAccount, MicroCaesar>, Vec<Movement>);
 
-    impl Ledger for Book {
-        fn balance(&self, place: Place) -> MicroCaesar {
+    impl Ledger for ModelLedger {
+        fn balance(&self, place: LedgerAccount) -> MicroCaesar {
             self.0.get(&place).copied().unwrap_or_default()
         }
 
-        fn set_balance(&mut self, place: Place, balance: MicroCaesar) {
+        fn set_balance(&mut self, place: LedgerAccount, balance: MicroCaesar) {
             self.0.insert(place, balance);
         }
 
@@ -180,29 +180,35 @@ mod tests {
         }
     }
 
-    fn movement(source: Place, target: Place, amount: u64) -> Movement {
-        Movement { source, target, amount: MicroCaesar(amount), reason: Reason::Transfer, operation: None }
+    fn movement(source: LedgerAccount, target: LedgerAccount, amount: u64) -> Movement {
+        Movement {
+            source,
+            target,
+            amount: MicroCaesar(amount),
+            reason: MovementReason::Transfer,
+            operation: None,
+        }
     }
 
-    fn place(number: u8) -> Place {
-        if number == 0 { Place::Reserve } else { Place::Account(PublicKey([number; 32])) }
+    fn place(number: u8) -> LedgerAccount {
+        if number == 0 { LedgerAccount::Reserve } else { LedgerAccount::Account(PublicKey([number; 32])) }
     }
 
     proptest! {
         #[test]
         fn no_movement_makes_or_loses_anything(moves in prop::collection::vec((0_u8..4, 0_u8..4, any::<u64>()), 0..40)) {
-            let mut book = Book::default();
+            let mut ledger = ModelLedger::default();
             for number in 0..4 {
-                book.set_balance(place(number), MicroCaesar(1_000_000));
+                ledger.set_balance(place(number), MicroCaesar(1_000_000));
             }
             for (source, target, amount) in moves {
                 let amount = MicroCaesar(amount % 1_500_000);
-                let noted = book.1.len();
-                let refused = book.carry_out(movement(place(source), place(target), amount.0)).is_err();
+                let noted = ledger.1.len();
+                let refused = ledger.carry_out(movement(place(source), place(target), amount.0)).is_err();
                 let moved = !refused && source != target && amount != MicroCaesar::ZERO;
-                prop_assert_eq!(book.1.len() - noted, usize::from(moved), "noted once, if it was made");
-                prop_assert_eq!(book.0.values().map(|balance| balance.0).sum::<u64>(), 4_000_000);
-                let short = refused && amount.0 <= 1_000_000 && book.balance(place(source)) >= amount;
+                prop_assert_eq!(ledger.1.len() - noted, usize::from(moved), "noted once, if it was made");
+                prop_assert_eq!(ledger.0.values().map(|balance| balance.0).sum::<u64>(), 4_000_000);
+                let short = refused && amount.0 <= 1_000_000 && ledger.balance(place(source)) >= amount;
                 prop_assert!(!short, "a movement that could be made was refused");
             }
         }
@@ -210,18 +216,18 @@ mod tests {
 
     #[test]
     fn a_movement_of_nothing_leaves_no_trace() {
-        let mut book = Book::default();
-        assert_eq!(book.carry_out(movement(place(1), place(2), 0)), Ok(()));
-        assert!(book.0.is_empty() && book.1.is_empty());
+        let mut ledger = ModelLedger::default();
+        assert_eq!(ledger.carry_out(movement(place(1), place(2), 0)), Ok(()));
+        assert!(ledger.0.is_empty() && ledger.1.is_empty());
     }
 
     #[test]
     fn a_movement_of_all_is_made_and_of_one_more_is_refused() {
-        let mut book = Book::default();
-        book.set_balance(Place::Reserve, MicroCaesar(5));
-        let movement = |amount| movement(Place::Reserve, place(1), amount);
+        let mut ledger = ModelLedger::default();
+        ledger.set_balance(LedgerAccount::Reserve, MicroCaesar(5));
+        let movement = |amount| movement(LedgerAccount::Reserve, place(1), amount);
         let needed = LedgerFault::Insufficient { balance: MicroCaesar(5), needed: MicroCaesar(6) };
-        assert_eq!(book.carry_out(movement(6)), Err(needed));
-        assert_eq!(book.carry_out(movement(5)), Ok(()));
+        assert_eq!(ledger.carry_out(movement(6)), Err(needed));
+        assert_eq!(ledger.carry_out(movement(5)), Ok(()));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{config, found_out};
 use crate::base::{MicroCaesar, Sequence, UnixMillis};
-use crate::caesar::{BOND_FEE, Place, REGISTER_FEE, TRANSFER_FEE};
-use crate::state::tests::kit::{BEGIN, FUNDS, Mesh, alice, bob, pauper, register, transfer};
+use crate::caesar::{BOND_FEE, LedgerAccount, REGISTER_FEE, TRANSFER_FEE};
+use crate::state::tests::test_util::{BEGIN, FUNDS, Mesh, alice, bob, pauper, register, transfer};
 use crate::state::{
     Action, Attest, Bond, Candidate, Member, Operation, OperationBody, Outcome, Receipt, Refusal, State,
     Unbond,
@@ -66,7 +66,7 @@ enum Item {
 
 /// A block.
 #[derive(Clone, Debug)]
-struct Step {
+struct ModelStep {
     /// How long after its parent, in milliseconds.
     after_ms: u64,
     /// How many precommits decided its parent.
@@ -77,7 +77,7 @@ struct Step {
 
 /// What a receipt says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum ModelOutcome {
     Done,
     Funds { balance: u64, needed: u64 },
     Stake { stake: u64 },
@@ -88,7 +88,7 @@ enum Told {
 
 /// The model. `WRONG` is added to every fee: zero, unless it is to be found out.
 #[derive(Clone, Debug)]
-struct Book<const WRONG: u64> {
+struct ModelLedger<const WRONG: u64> {
     time: u64,
     height: u64,
     accounts: [u64; ACCOUNT_COUNT],
@@ -100,15 +100,15 @@ struct Book<const WRONG: u64> {
     signed: Vec<Signed>,
     /// Operations that were paid for: they have their receipt, until it goes.
     receipts: BTreeMap<usize, i64>,
-    /// The operations of the last block: which, what they paid, what they are told.
-    told: Vec<(usize, u64, Told)>,
+    /// The operations of the last block: which, what they paid, their outcomes.
+    outcomes: Vec<(usize, u64, ModelOutcome)>,
     beacon: (u64, u64),
     tickets: BTreeSet<u64>,
     /// For how many beacons in a row the first validator, and the others, have shown nothing.
     missed: [u32; 2],
 }
 
-impl<const WRONG: u64> Book<WRONG> {
+impl<const WRONG: u64> ModelLedger<WRONG> {
     fn new() -> Self {
         let mut accounts = [0; ACCOUNT_COUNT];
         for funded in [0, 1, OWNER_COUNT] {
@@ -124,7 +124,7 @@ impl<const WRONG: u64> Book<WRONG> {
             batches: 0,
             signed: Vec::new(),
             receipts: BTreeMap::new(),
-            told: Vec::new(),
+            outcomes: Vec::new(),
             beacon: (0, 0),
             tickets: BTreeSet::new(),
             missed: [0; 2],
@@ -146,7 +146,7 @@ impl<const WRONG: u64> Book<WRONG> {
             || numbers.iter().all(|number| matches!(after.signed[*number].act, Act::Attest))
     }
 
-    fn block(&mut self, step: &Step) {
+    fn block(&mut self, step: &ModelStep) {
         self.time += step.after_ms;
         if self.height > 0 {
             let ms = u128::from(step.after_ms.min(REWARD_MS_MAX));
@@ -165,14 +165,14 @@ impl<const WRONG: u64> Book<WRONG> {
         self.accounts[OWNER_COUNT] += released.iter().map(|(amount, _)| amount).sum::<u64>();
         let time = self.time.cast_signed();
         self.receipts.retain(|_, expires| *expires >= time);
-        self.told.clear();
+        self.outcomes.clear();
         let numbers = self.numbers(&step.items);
         let mut attests = !self.tickets.contains(&self.beacon.0);
         for number in numbers {
             self.carry(number, &mut attests);
         }
         // A batch of which nobody pays for anything is in no block.
-        if !self.told.is_empty() {
+        if !self.outcomes.is_empty() {
             self.batches += 1;
             self.tickets.insert(self.beacon.0);
             self.missed[0] = 0;
@@ -226,35 +226,37 @@ impl<const WRONG: u64> Book<WRONG> {
         self.receipts.insert(number, expires);
         self.accounts[owner] -= fee;
         self.reserve += fee;
-        let told = self.act(owner, act);
-        self.told.push((number, fee, told));
+        let outcome = self.act(owner, act);
+        self.outcomes.push((number, fee, outcome));
     }
 
-    fn act(&mut self, owner: usize, act: Act) -> Told {
+    fn act(&mut self, owner: usize, act: Act) -> ModelOutcome {
         let balance = self.accounts[owner];
         let is_member = owner == OWNER_COUNT;
         match act {
-            Act::Attest => Told::Done,
-            Act::Bond(_) | Act::Unbond(_) if !is_member => Told::NotMember,
-            Act::Bond(amount) if amount > balance => Told::Funds { balance, needed: amount },
+            Act::Attest => ModelOutcome::Done,
+            Act::Bond(_) | Act::Unbond(_) if !is_member => ModelOutcome::NotMember,
+            Act::Bond(amount) if amount > balance => ModelOutcome::Funds { balance, needed: amount },
             Act::Bond(amount) => {
                 self.accounts[owner] -= amount;
                 self.stake += amount;
-                Told::Done
+                ModelOutcome::Done
             }
-            Act::Unbond(amount) if self.stake < STAKE + amount => Told::Stake { stake: self.stake },
-            Act::Unbond(_) if self.unbonding.len() == UNBONDING_COUNT_MAX => Told::UnbondingFull,
+            Act::Unbond(amount) if self.stake < STAKE + amount => ModelOutcome::Stake { stake: self.stake },
+            Act::Unbond(_) if self.unbonding.len() == UNBONDING_COUNT_MAX => ModelOutcome::UnbondingFull,
             Act::Unbond(amount) => {
                 self.stake -= amount;
                 self.unbonding.push((amount, self.time + UNBONDING_MS));
-                Told::Done
+                ModelOutcome::Done
             }
-            Act::TakenName => Told::Taken,
-            Act::Transfer { amount, .. } if amount > balance => Told::Funds { balance, needed: amount },
+            Act::TakenName => ModelOutcome::Taken,
+            Act::Transfer { amount, .. } if amount > balance => {
+                ModelOutcome::Funds { balance, needed: amount }
+            }
             Act::Transfer { to, amount } => {
                 self.accounts[owner] -= amount;
                 self.accounts[to] += amount;
-                Told::Done
+                ModelOutcome::Done
             }
         }
     }
@@ -290,15 +292,15 @@ fn items() -> impl Strategy<Value = Item> {
     ]
 }
 
-impl<const WRONG: u64> ReferenceStateMachine for Book<WRONG> {
+impl<const WRONG: u64> ReferenceStateMachine for ModelLedger<WRONG> {
     type State = Self;
-    type Transition = Step;
+    type Transition = ModelStep;
 
     fn init_state() -> BoxedStrategy<Self> {
         Just(Self::new()).boxed()
     }
 
-    fn transitions(book: &Self) -> BoxedStrategy<Step> {
+    fn transitions(book: &Self) -> BoxedStrategy<ModelStep> {
         let pauses = prop_oneof![6 => 1..3_000_u64, 2 => 1..12_000_u64, 1 => 12_000..4_000_000_u64, 1 => 86_000_000..90_000_000_u64];
         let book = book.clone();
         (pauses, 3..=4_usize, prop::collection::vec(items(), 0..5))
@@ -310,16 +312,16 @@ impl<const WRONG: u64> ReferenceStateMachine for Book<WRONG> {
                         items.pop();
                     }
                 }
-                Step { after_ms, signers, items }
+                ModelStep { after_ms, signers, items }
             })
             .boxed()
     }
 
-    fn preconditions(book: &Self, step: &Step) -> bool {
+    fn preconditions(book: &Self, step: &ModelStep) -> bool {
         book.may_carry(&step.items) && (step.items.is_empty() || book.has_ticket(book.time + step.after_ms))
     }
 
-    fn apply(mut book: Self, step: &Step) -> Self {
+    fn apply(mut book: Self, step: &ModelStep) -> Self {
         book.block(step);
         book
     }
@@ -354,17 +356,17 @@ impl<const WRONG: u64> Real<WRONG> {
         self.signed.push(body.sign(owner));
     }
 
-    fn told(receipt: &Receipt) -> Told {
+    fn outcome(receipt: &Receipt) -> ModelOutcome {
         match &receipt.outcome {
-            Outcome::Done(_) => Told::Done,
+            Outcome::Done(_) => ModelOutcome::Done,
             Outcome::Refused(refusal) => match refusal {
                 Refusal::Funds { balance, needed, .. } => {
-                    Told::Funds { balance: balance.0, needed: needed.0 }
+                    ModelOutcome::Funds { balance: balance.0, needed: needed.0 }
                 }
-                Refusal::Stake { stake, .. } => Told::Stake { stake: stake.0 },
-                Refusal::UnbondingFull { .. } => Told::UnbondingFull,
-                Refusal::NotMember { .. } => Told::NotMember,
-                Refusal::AlreadyRegistered { .. } => Told::Taken,
+                Refusal::Stake { stake, .. } => ModelOutcome::Stake { stake: stake.0 },
+                Refusal::UnbondingFull { .. } => ModelOutcome::UnbondingFull,
+                Refusal::NotMember { .. } => ModelOutcome::NotMember,
+                Refusal::AlreadyRegistered { .. } => ModelOutcome::Taken,
                 other => panic!("{other}"),
             },
         }
@@ -373,19 +375,20 @@ impl<const WRONG: u64> Real<WRONG> {
 
 impl<const WRONG: u64> StateMachineTest for Real<WRONG> {
     type SystemUnderTest = Self;
-    type Reference = Book<WRONG>;
+    type Reference = ModelLedger<WRONG>;
 
-    fn init_test(_: &Book<WRONG>) -> Self {
+    fn init_test(_: &ModelLedger<WRONG>) -> Self {
         Self { mesh: Mesh::new(), signed: Vec::new() }
     }
 
-    fn apply(mut real: Self, book: &Book<WRONG>, step: Step) -> Self {
+    fn apply(mut real: Self, book: &ModelLedger<WRONG>, step: ModelStep) -> Self {
         for signed in &book.signed[real.signed.len()..] {
             real.sign(signed);
         }
         // Which operations are in the batch follows from what was signed up to it, as in the book.
         let new = step.items.iter().filter(|item| matches!(item, Item::New { .. })).count();
-        let mut before = Book { signed: book.signed[..book.signed.len() - new].to_vec(), ..book.clone() };
+        let mut before =
+            ModelLedger { signed: book.signed[..book.signed.len() - new].to_vec(), ..book.clone() };
         let numbers = before.numbers(&step.items);
         let operations: Vec<Operation> = numbers.iter().map(|number| real.signed[*number].clone()).collect();
         let mesh = &mut real.mesh;
@@ -399,31 +402,35 @@ impl<const WRONG: u64> StateMachineTest for Real<WRONG> {
         let time = mesh.state.time().plus(step.after_ms);
         let receipts =
             mesh.advance_with_what_pays(Candidate { time, batches, parent_commit, ..mesh.candidate() });
-        let told: Vec<_> = receipts
+        let outcomes: Vec<_> = receipts
             .iter()
             .map(|receipt| {
                 let number = real.signed.iter().position(|signed| signed.id() == receipt.operation);
                 (
                     number.expect("a receipt is of something that was signed"),
                     receipt.fee.0,
-                    Self::told(receipt),
+                    Self::outcome(receipt),
                 )
             })
             .collect();
-        assert_eq!(told, book.told, "receipts");
+        assert_eq!(outcomes, book.outcomes, "receipts");
         real
     }
 
-    fn check_invariants(real: &Self, book: &Book<WRONG>) {
+    fn check_invariants(real: &Self, book: &ModelLedger<WRONG>) {
         let state: &State = &real.mesh.state;
         let owners = [alice(), bob(), pauper()];
         let accounts = owners.iter().chain(&real.mesh.validators).map(|key| key.public());
         for (account, held) in accounts.zip(book.accounts) {
-            assert_eq!(state.balance(Place::Account(account)), MicroCaesar(held), "balance of {account}");
+            assert_eq!(
+                state.balance(LedgerAccount::Account(account)),
+                MicroCaesar(held),
+                "balance of {account}"
+            );
         }
-        assert_eq!(state.balance(Place::Reserve), MicroCaesar(book.reserve), "reserve");
+        assert_eq!(state.balance(LedgerAccount::Reserve), MicroCaesar(book.reserve), "reserve");
         let first = real.mesh.validators[0].public();
-        assert_eq!(state.balance(Place::Stake(first)), MicroCaesar(book.stake), "stake");
+        assert_eq!(state.balance(LedgerAccount::Stake(first)), MicroCaesar(book.stake), "stake");
         let unbonding: Vec<(u64, u64)> = state
             .unbonding(&first)
             .releases
@@ -432,7 +439,7 @@ impl<const WRONG: u64> StateMachineTest for Real<WRONG> {
             .collect();
         assert_eq!(unbonding, book.unbonding, "unbonding");
         let sum = MicroCaesar(unbonding.iter().map(|(amount, _)| amount).sum());
-        assert_eq!(state.balance(Place::Unbonding(first)), sum, "all that is unbonded");
+        assert_eq!(state.balance(LedgerAccount::Unbonding(first)), sum, "all that is unbonded");
         let carrier: Member = state.get(&real.mesh.validators[0].public()).unwrap();
         assert_eq!(carrier.next_sequence, Sequence(book.batches), "the next batch's number");
         for (number, signed) in real.signed.iter().enumerate() {
@@ -462,7 +469,7 @@ fn a_fee_that_is_off_by_a_millionth_is_found_out_by_one_operation() {
 #[test]
 fn a_repeat_is_judged_by_what_it_stands_for_once_the_batch_is_signed() {
     let new = |owner, act, life| Item::New { owner, act, life };
-    let step = |after_ms, items| Step { after_ms, signers: 3, items };
+    let step = |after_ms, items| ModelStep { after_ms, signers: 3, items };
     let mut steps = alloc::vec![
         step(
             79,
@@ -477,11 +484,11 @@ fn a_repeat_is_judged_by_what_it_stands_for_once_the_batch_is_signed() {
     ];
     steps.extend(core::iter::repeat_n(step(12_000, Vec::new()), 3));
     // Suspended by hand: a beacon for which nobody's ticket came counts for nobody, and this model has one submitter.
-    let book = steps.iter().fold(Book::<0>::new(), <Book<0> as ReferenceStateMachine>::apply);
-    let book = Book { missed: [MISSES_MAX; 2], ..book };
+    let book = steps.iter().fold(ModelLedger::<0>::new(), <ModelLedger<0> as ReferenceStateMachine>::apply);
+    let book = ModelLedger { missed: [MISSES_MAX; 2], ..book };
     let last = |number| step(1, [new(0, Act::Attest, 0), Item::Again(number)].into());
-    assert!(!Book::preconditions(&book, &last(74)));
-    assert!(Book::preconditions(&book, &last(76)), "operation 4 is an attestation");
+    assert!(!ModelLedger::preconditions(&book, &last(74)));
+    assert!(ModelLedger::preconditions(&book, &last(76)), "operation 4 is an attestation");
     steps.push(last(76));
-    Real::<0>::test_sequential(config(1), Book::new(), steps, None);
+    Real::<0>::test_sequential(config(1), ModelLedger::new(), steps, None);
 }

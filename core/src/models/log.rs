@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 /// What is done to a log, or asked of it. Places and sizes are modulo what there is.
 #[derive(Clone, Debug)]
-enum Step {
+enum ModelStep {
     /// Entries are appended.
     Append(Vec<u8>),
     /// They are appended to a copy that is thrown away, as for a block that is not decided.
@@ -124,13 +124,13 @@ impl<const WRONG: bool> Leaves<WRONG> {
 
 impl<const WRONG: bool> ReferenceStateMachine for Leaves<WRONG> {
     type State = Self;
-    type Transition = Step;
+    type Transition = ModelStep;
 
     fn init_state() -> BoxedStrategy<Self> {
         Just(Self::default()).boxed()
     }
 
-    fn transitions(_: &Self) -> BoxedStrategy<Step> {
+    fn transitions(_: &Self) -> BoxedStrategy<ModelStep> {
         let entry = || prop::collection::vec(any::<u8>(), 0..3);
         let (place, bit, number) = (|| 0..64_usize, || 0..256_usize, || 0..1_000_u64);
         let spoilt = move || {
@@ -145,17 +145,17 @@ impl<const WRONG: bool> ReferenceStateMachine for Leaves<WRONG> {
         let include = (number(), number(), spoilt());
         let extend = (number(), number(), spoilt());
         prop_oneof![
-            6 => entry().prop_map(Step::Append),
-            1 => entry().prop_map(Step::AppendToCopy),
-            1 => Just(Step::Rebuild),
-            4 => include.prop_map(|(index, size, spoilt)| Step::Include { index, size, spoilt }),
-            4 => extend.prop_map(|(old, new, spoilt)| Step::Extend { old, new, spoilt }),
+            6 => entry().prop_map(ModelStep::Append),
+            1 => entry().prop_map(ModelStep::AppendToCopy),
+            1 => Just(ModelStep::Rebuild),
+            4 => include.prop_map(|(index, size, spoilt)| ModelStep::Include { index, size, spoilt }),
+            4 => extend.prop_map(|(old, new, spoilt)| ModelStep::Extend { old, new, spoilt }),
         ]
         .boxed()
     }
 
-    fn apply(mut leaves: Self, step: &Step) -> Self {
-        if let Step::Append(entry) = step {
+    fn apply(mut leaves: Self, step: &ModelStep) -> Self {
+        if let ModelStep::Append(entry) = step {
             leaves.0.push(entry.clone());
         }
         leaves
@@ -214,23 +214,25 @@ impl<const WRONG: bool> StateMachineTest for Real<WRONG> {
         MerkleTree::new()
     }
 
-    fn apply(mut tree: MerkleTree, leaves: &Leaves<WRONG>, step: Step) -> MerkleTree {
+    fn apply(mut tree: MerkleTree, leaves: &Leaves<WRONG>, step: ModelStep) -> MerkleTree {
         match step {
-            Step::Append(entry) => {
+            ModelStep::Append(entry) => {
                 let index = tree.push(leaf_hash(&entry));
                 assert_eq!(index, LeafIndex(leaves.0.len() as u64 - 1));
             }
-            Step::AppendToCopy(entry) => {
+            ModelStep::AppendToCopy(entry) => {
                 let mut copy = tree.clone();
                 copy.push(leaf_hash(&entry));
                 assert_eq!(copy.root_at(tree.size()), Ok(tree.root()));
             }
-            Step::Rebuild => {
+            ModelStep::Rebuild => {
                 let hashes = (0..tree.size()).map(|index| tree.leaf_hash(LeafIndex(index)).unwrap());
                 tree = hashes.collect();
             }
-            Step::Include { index, size, spoilt } => Self::include(&tree, &leaves.0, (index, size), spoilt),
-            Step::Extend { old, new, spoilt } => Self::extend(&tree, &leaves.0, (old, new), spoilt),
+            ModelStep::Include { index, size, spoilt } => {
+                Self::include(&tree, &leaves.0, (index, size), spoilt)
+            }
+            ModelStep::Extend { old, new, spoilt } => Self::extend(&tree, &leaves.0, (old, new), spoilt),
         }
         tree
     }
@@ -252,6 +254,6 @@ prop_state_machine! {
 #[test]
 fn a_tree_that_is_divided_elsewhere_is_found_out_by_three_entries() {
     let steps = found_out::<Real<true>>(1..80);
-    assert_eq!(steps.iter().filter(|step| matches!(step, Step::Append(_))).count(), 3);
+    assert_eq!(steps.iter().filter(|step| matches!(step, ModelStep::Append(_))).count(), 3);
     assert_eq!(steps.len(), 3);
 }

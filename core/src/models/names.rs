@@ -5,10 +5,12 @@
 //! certificates are not here: see `state::tests::certificates`.
 
 use super::{config, found_out};
-use crate::state::tests::kit::{Mesh, alice, bob, clear, name, pauper, reclaim, records, register, set};
+use crate::state::tests::test_util::{
+    Mesh, alice, bob, clear, name, pauper, reclaim, records, register, set,
+};
 use crate::state::{Action, Outcome, Receipt, Refusal};
 use crate::trustchain::dns::{
-    CNAME_CHAIN_MAX, Outcome as Ended, RecordData, RecordType, Transport, answer, resolve,
+    CNAME_CHAIN_MAX, RecordData, RecordType, ResolutionOutcome, Transport, answer, resolve,
 };
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -64,9 +66,9 @@ enum Wish {
     },
 }
 
-/// What an owner is told.
+/// The outcome that an owner expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum ModelOutcome {
     Done,
     OutsideZone,
     Taken,
@@ -93,7 +95,7 @@ struct Maps<const WRONG: bool> {
     owners: BTreeMap<&'static str, (usize, Option<&'static str>)>,
     /// By name and type, the values.
     records: BTreeMap<(&'static str, usize), RecordData>,
-    told: Vec<Told>,
+    outcomes: Vec<ModelOutcome>,
     /// Whether the last step's wishes changed records.
     changed: bool,
 }
@@ -136,7 +138,7 @@ impl<const WRONG: bool> Maps<WRONG> {
         Self {
             owners: BTreeMap::from([("given.demo.hypermesh", (0, None))]),
             records: BTreeMap::from([(("given.demo.hypermesh", 0), address)]),
-            told: Vec::new(),
+            outcomes: Vec::new(),
             changed: false,
         }
     }
@@ -157,20 +159,20 @@ impl<const WRONG: bool> Maps<WRONG> {
         core::iter::successors(self.owners[name].1, |granter| self.owners[granter].1).collect()
     }
 
-    fn reclaim(&mut self, by: usize, name: &'static str) -> Result<(), Told> {
+    fn reclaim(&mut self, by: usize, name: &'static str) -> Result<(), ModelOutcome> {
         if !is_within(name, ZONE) {
-            return Err(Told::OutsideZone);
+            return Err(ModelOutcome::OutsideZone);
         }
-        let held = self.held(name).ok_or(Told::NotRegistered)?;
+        let held = self.held(name).ok_or(ModelOutcome::NotRegistered)?;
         let mut may = self.granters(held);
         if held == name && self.owners[name].1.is_none() {
-            return Err(Told::NotGranted);
+            return Err(ModelOutcome::NotGranted);
         }
         if held != name {
             may.push(held);
         }
         if !may.iter().any(|above| self.owners[above].0 == by) {
-            return Err(Told::NotGranter);
+            return Err(ModelOutcome::NotGranter);
         }
         if held == name {
             let fallen = |owned: &&'static str| *owned == name || self.granters(owned).contains(&name);
@@ -181,41 +183,41 @@ impl<const WRONG: bool> Maps<WRONG> {
         Ok(())
     }
 
-    fn holds(&self, by: usize, name: &str) -> Result<(), Told> {
+    fn holds(&self, by: usize, name: &str) -> Result<(), ModelOutcome> {
         match self.owner(name) {
-            _ if !is_within(name, ZONE) => Err(Told::OutsideZone),
+            _ if !is_within(name, ZONE) => Err(ModelOutcome::OutsideZone),
             Some(owner) if owner == by => Ok(()),
-            Some(_) => Err(Told::NotOwner),
-            None => Err(Told::NotRegistered),
+            Some(_) => Err(ModelOutcome::NotOwner),
+            None => Err(ModelOutcome::NotRegistered),
         }
     }
 
-    fn grant(&mut self, wish: Wish) -> Result<(), Told> {
+    fn grant(&mut self, wish: Wish) -> Result<(), ModelOutcome> {
         let (Wish::Register { by, .. }
         | Wish::Set { by, .. }
         | Wish::Clear { by, .. }
         | Wish::Reclaim { by, .. }) = wish;
         if by == 2 {
-            return Err(Told::Funds);
+            return Err(ModelOutcome::Funds);
         }
         match wish {
             Wish::Register { name, owner, .. } => {
                 let name = NAMES[name];
                 if !is_within(name, ZONE) {
-                    return Err(Told::OutsideZone);
+                    return Err(ModelOutcome::OutsideZone);
                 }
                 if let Some((taken, _)) = self.owners.get(name) {
                     // Again, to who has it, by who could take it back.
                     let again =
                         *taken == owner && self.granters(name).iter().any(|above| self.owners[above].0 == by);
-                    return if again { Ok(()) } else { Err(Told::Taken) };
+                    return if again { Ok(()) } else { Err(ModelOutcome::Taken) };
                 }
                 if is_own(name) {
-                    return Err(Told::Reserved);
+                    return Err(ModelOutcome::Reserved);
                 }
                 match self.holds(by, name) {
                     // Directly below the zone, a name goes to whoever asks first.
-                    Err(Told::NotRegistered)
+                    Err(ModelOutcome::NotRegistered)
                         if name.strip_suffix(ZONE).unwrap().matches('.').count() == 1 => {}
                     held => held?,
                 }
@@ -229,7 +231,7 @@ impl<const WRONG: bool> Maps<WRONG> {
                 if others.any(|other| {
                     self.records.contains_key(&(name, other)) && (is_alias(kind) || is_alias(other))
                 }) {
-                    return Err(Told::Cname);
+                    return Err(ModelOutcome::Cname);
                 }
                 self.may_lead(by, name, kind, target(value))?;
                 let data = data(kind, value);
@@ -246,10 +248,10 @@ impl<const WRONG: bool> Maps<WRONG> {
     }
 
     /// Whether an alias, or mail, of this owner's at a name may lead to a target.
-    fn may_lead(&self, by: usize, name: &str, kind: usize, target: &str) -> Result<(), Told> {
+    fn may_lead(&self, by: usize, name: &str, kind: usize, target: &str) -> Result<(), ModelOutcome> {
         let alias_at = |at: &str| self.records.iter().find(|((name, kind), _)| *name == at && *kind == ALIAS);
         if kind == MAIL && alias_at(target).is_some() {
-            return Err(Told::ToAlias);
+            return Err(ModelOutcome::ToAlias);
         }
         if kind != ALIAS {
             return Ok(());
@@ -259,7 +261,7 @@ impl<const WRONG: bool> Maps<WRONG> {
             end = next.to_string();
         }
         if end == name {
-            return Err(Told::Loop);
+            return Err(ModelOutcome::Loop);
         }
         let above = self.owners.keys().filter(|owned| is_within(name, owned));
         let registered = above.max_by_key(|owned| owned.len()).copied().unwrap_or_default();
@@ -267,18 +269,22 @@ impl<const WRONG: bool> Maps<WRONG> {
         let mut mail =
             self.records.iter().filter(|((at, kind), data)| *kind == MAIL && *at != name && points(data));
         match mail.any(|((at, _), _)| self.owner(at) == Some(by) && is_within(at, registered)) {
-            true => Err(Told::PointedAt),
+            true => Err(ModelOutcome::PointedAt),
             false => Ok(()),
         }
     }
 
     /// How a question ends, with the names and records in the answer, in order.
-    fn ask(&self, name: &'static str, kind: usize) -> (Ended, Vec<(&'static str, RecordData)>) {
+    fn ask(&self, name: &'static str, kind: usize) -> (ResolutionOutcome, Vec<(&'static str, RecordData)>) {
         let mut answers: Vec<(&str, RecordData)> = Vec::new();
         let mut name = name;
         while answers.len() <= CNAME_CHAIN_MAX {
             if !is_within(name, ZONE) {
-                let ended = if answers.is_empty() { Ended::NotAuthoritative } else { Ended::Found };
+                let ended = if answers.is_empty() {
+                    ResolutionOutcome::NotAuthoritative
+                } else {
+                    ResolutionOutcome::Found
+                };
                 return (ended, answers);
             }
             if let Some(data) = self.records.get(&(name, kind)) {
@@ -289,7 +295,14 @@ impl<const WRONG: bool> Maps<WRONG> {
             let Some(data @ RecordData::Cname(target)) = self.records.get(&(name, alias)) else {
                 let exists =
                     self.records.keys().any(|(other, _)| *other == name || (!WRONG && is_below(other, name)));
-                return (if exists || name == ZONE { Ended::NoData } else { Ended::NoSuchName }, answers);
+                return (
+                    if exists || name == ZONE {
+                        ResolutionOutcome::NoData
+                    } else {
+                        ResolutionOutcome::NoSuchName
+                    },
+                    answers,
+                );
             };
             answers.push((name, data.clone()));
             let target = NAMES.into_iter().find(|name| *name == target.as_str()).unwrap();
@@ -298,7 +311,7 @@ impl<const WRONG: bool> Maps<WRONG> {
             }
             name = target;
         }
-        (Ended::Found, answers)
+        (ResolutionOutcome::Found, answers)
     }
 }
 
@@ -326,11 +339,11 @@ impl<const WRONG: bool> ReferenceStateMachine for Maps<WRONG> {
     }
 
     fn apply(mut maps: Self, wishes: &Vec<Wish>) -> Self {
-        maps.told.clear();
+        maps.outcomes.clear();
         maps.changed = false;
         for wish in wishes {
             let granted = maps.grant(*wish);
-            maps.told.push(granted.err().unwrap_or(Told::Done));
+            maps.outcomes.push(granted.err().unwrap_or(ModelOutcome::Done));
         }
         maps
     }
@@ -348,20 +361,20 @@ fn action(wish: Wish) -> Action {
     }
 }
 
-fn told(receipt: &Receipt) -> Told {
-    let Outcome::Refused(refusal) = &receipt.outcome else { return Told::Done };
+fn outcome(receipt: &Receipt) -> ModelOutcome {
+    let Outcome::Refused(refusal) = &receipt.outcome else { return ModelOutcome::Done };
     match refusal {
-        Refusal::OutsideZone { .. } => Told::OutsideZone,
-        Refusal::AlreadyRegistered { .. } => Told::Taken,
-        Refusal::Reserved { .. } => Told::Reserved,
-        Refusal::NotOwner { .. } => Told::NotOwner,
-        Refusal::NotRegistered { .. } => Told::NotRegistered,
-        Refusal::Cname { .. } => Told::Cname,
-        Refusal::NotGranted { .. } => Told::NotGranted,
-        Refusal::NotGranter { .. } => Told::NotGranter,
-        Refusal::AliasLoop { .. } => Told::Loop,
-        Refusal::TargetIsAlias { .. } => Told::ToAlias,
-        Refusal::PointedAt { .. } => Told::PointedAt,
+        Refusal::OutsideZone { .. } => ModelOutcome::OutsideZone,
+        Refusal::AlreadyRegistered { .. } => ModelOutcome::Taken,
+        Refusal::Reserved { .. } => ModelOutcome::Reserved,
+        Refusal::NotOwner { .. } => ModelOutcome::NotOwner,
+        Refusal::NotRegistered { .. } => ModelOutcome::NotRegistered,
+        Refusal::Cname { .. } => ModelOutcome::Cname,
+        Refusal::NotGranted { .. } => ModelOutcome::NotGranted,
+        Refusal::NotGranter { .. } => ModelOutcome::NotGranter,
+        Refusal::AliasLoop { .. } => ModelOutcome::Loop,
+        Refusal::TargetIsAlias { .. } => ModelOutcome::ToAlias,
+        Refusal::PointedAt { .. } => ModelOutcome::PointedAt,
         other => panic!("{other}"),
     }
 }
@@ -399,8 +412,9 @@ impl<const WRONG: bool> StateMachineTest for Real<WRONG> {
             .collect();
         let receipts = mesh.carry(operations);
         // What its owner cannot pay for is in no block.
-        let paid: Vec<_> = maps.told.iter().copied().filter(|told| *told != Told::Funds).collect();
-        assert_eq!(receipts.iter().map(told).collect::<Vec<_>>(), paid);
+        let paid: Vec<_> =
+            maps.outcomes.iter().copied().filter(|outcome| *outcome != ModelOutcome::Funds).collect();
+        assert_eq!(receipts.iter().map(outcome).collect::<Vec<_>>(), paid);
         let serial = if maps.changed { mesh.state.height().0 + 1 } else { serial };
         (mesh, serial)
     }
@@ -422,7 +436,7 @@ impl<const WRONG: bool> StateMachineTest for Real<WRONG> {
                 let expected: Vec<_> =
                     answers.iter().map(|(name, data)| (*name, records([data.clone()].into()))).collect();
                 assert_eq!((resolution.outcome, found), (ended, expected), "{asked} {record_type:?}");
-                let nothing = matches!(ended, Ended::NoData | Ended::NoSuchName);
+                let nothing = matches!(ended, ResolutionOutcome::NoData | ResolutionOutcome::NoSuchName);
                 let start = resolution.authority.map(|start| (start.name, start.set.data));
                 let says = start.map(|(zone, data)| match data.as_slice() {
                     [RecordData::Soa(soa)] => (zone, u64::from(soa.serial)),
@@ -430,8 +444,8 @@ impl<const WRONG: bool> StateMachineTest for Real<WRONG> {
                 });
                 assert_eq!(says, nothing.then(|| (name(ZONE), *serial)), "{asked}");
                 let code = match ended {
-                    Ended::NoSuchName => ResponseCode::NXDomain,
-                    Ended::NotAuthoritative => ResponseCode::Refused,
+                    ResolutionOutcome::NoSuchName => ResponseCode::NXDomain,
+                    ResolutionOutcome::NotAuthoritative => ResponseCode::Refused,
                     _ => ResponseCode::NoError,
                 };
                 assert_eq!(over_the_wire(mesh, asked, record_type), (code, answers.len()), "{asked}");

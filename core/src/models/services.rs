@@ -1,11 +1,11 @@
 //! Announced services against a map of what was announced and until when. What is answered of a service follows from the
 //! map, read literally: who is announced, is not critical and has not run out, and what was set by hand where nobody is.
 //!
-//! Time is that of blocks, and passes here without any: see `kit::only`.
+//! Time is that of blocks, and passes here without any: see `test_util::only`.
 
 use super::{config, found_out};
 use crate::base::UnixMillis;
-use crate::state::tests::kit::{
+use crate::state::tests::test_util::{
     Mesh, alice, announce, bob, clear, name, offer, only, register, set, withdraw,
 };
 use crate::state::{
@@ -70,14 +70,14 @@ struct Says {
 
 /// What happens in a block.
 #[derive(Clone, Debug)]
-struct Step {
+struct ModelStep {
     after_ms: u64,
     wishes: Vec<Wish>,
 }
 
-/// What an owner is told.
+/// The outcome that an owner expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum ModelOutcome {
     Done,
     NotOwner,
     Taken,
@@ -96,7 +96,7 @@ struct Maps<const WRONG: bool> {
     /// What each says, and until when.
     announced: BTreeMap<Which, (Says, u64)>,
     by_hand: BTreeMap<(String, usize), ()>,
-    told: Vec<Told>,
+    outcomes: Vec<ModelOutcome>,
 }
 
 fn srv((service, _, protocol): Which) -> String {
@@ -135,7 +135,7 @@ impl<const WRONG: bool> Maps<WRONG> {
             granters: BTreeMap::new(),
             announced: BTreeMap::new(),
             by_hand: BTreeMap::new(),
-            told: Vec::new(),
+            outcomes: Vec::new(),
         }
     }
 
@@ -150,8 +150,8 @@ impl<const WRONG: bool> Maps<WRONG> {
         above.max_by_key(|(owned, _)| owned.len()).unwrap()
     }
 
-    fn holds(&self, by: usize, name: &str) -> Result<(), Told> {
-        if self.owner(name) == by { Ok(()) } else { Err(Told::NotOwner) }
+    fn holds(&self, by: usize, name: &str) -> Result<(), ModelOutcome> {
+        if self.owner(name) == by { Ok(()) } else { Err(ModelOutcome::NotOwner) }
     }
 
     /// Whether instances write the records of this kind at this name.
@@ -162,12 +162,12 @@ impl<const WRONG: bool> Maps<WRONG> {
         self.announced.iter().any(writes)
     }
 
-    fn is_free(&self, name: &str, kind: usize) -> Result<(), Told> {
+    fn is_free(&self, name: &str, kind: usize) -> Result<(), ModelOutcome> {
         let taken = self.by_hand.contains_key(&(name.to_string(), kind)) && !self.is_announced(name, kind);
-        if taken { Err(Told::SetByHand) } else { Ok(()) }
+        if taken { Err(ModelOutcome::SetByHand) } else { Ok(()) }
     }
 
-    fn grant(&mut self, wish: Wish) -> Result<(), Told> {
+    fn grant(&mut self, wish: Wish) -> Result<(), ModelOutcome> {
         match wish {
             Wish::Announce { by, which, says, leases } => {
                 self.holds(by, &full(which))?;
@@ -183,14 +183,15 @@ impl<const WRONG: bool> Maps<WRONG> {
             }
             Wish::Withdraw { by, which } => {
                 let own = self.holds(by, &full(which));
-                own.or_else(|told| self.holds(by, SERVICES[which.0]).map_err(|_| told))?;
-                self.announced.remove(&which).ok_or(Told::NoInstance)?;
+                own.or_else(|outcome| self.holds(by, SERVICES[which.0]).map_err(|_| outcome))?;
+                self.announced.remove(&which).ok_or(ModelOutcome::NoInstance)?;
             }
             Wish::GiveAway { by, which, full: whole } => {
                 let name = if whole { full(which) } else { host(which) };
                 if let Some(granters) = self.granters.get_mut(&name) {
                     // Again, to who has it, by one of those that it was granted under: it is that one's grant now.
-                    let own = granters.iter().position(|granter| *granter == by).ok_or(Told::Taken)?;
+                    let own =
+                        granters.iter().position(|granter| *granter == by).ok_or(ModelOutcome::Taken)?;
                     granters.drain(..own);
                     return Ok(());
                 }
@@ -203,7 +204,7 @@ impl<const WRONG: bool> Maps<WRONG> {
                 let name = at(which, kind);
                 self.holds(by, &name)?;
                 if self.is_announced(&name, kind) {
-                    return Err(Told::Reserved);
+                    return Err(ModelOutcome::Reserved);
                 }
                 match wish {
                     Wish::Set { .. } => self.by_hand.insert((name, kind), ()),
@@ -244,13 +245,13 @@ impl<const WRONG: bool> Maps<WRONG> {
 
 impl<const WRONG: bool> ReferenceStateMachine for Maps<WRONG> {
     type State = Self;
-    type Transition = Step;
+    type Transition = ModelStep;
 
     fn init_state() -> BoxedStrategy<Self> {
         Just(Self::new()).boxed()
     }
 
-    fn transitions(_: &Self) -> BoxedStrategy<Step> {
+    fn transitions(_: &Self) -> BoxedStrategy<ModelStep> {
         let by = || prop_oneof![4 => Just(0_usize), 2 => Just(1_usize)];
         let which = || (0..SERVICES.len(), 0..LABELS.len(), 0..PROTOCOLS.len());
         let says = (0..3_u16, any::<bool>()).prop_map(|(address, is_critical)| Says { address, is_critical });
@@ -264,18 +265,18 @@ impl<const WRONG: bool> ReferenceStateMachine for Maps<WRONG> {
         let lease_ms = u64::from(LEASE_SECONDS_MIN) * 1000;
         let after = prop_oneof![4 => 1..4_000_u64, 1 => Just(lease_ms), 1 => Just(lease_ms + 1), 1 => Just(2 * lease_ms)];
         (after, prop::collection::vec(wish, 0..5))
-            .prop_map(|(after_ms, wishes)| Step { after_ms, wishes })
+            .prop_map(|(after_ms, wishes)| ModelStep { after_ms, wishes })
             .boxed()
     }
 
-    fn apply(mut maps: Self, step: &Step) -> Self {
+    fn apply(mut maps: Self, step: &ModelStep) -> Self {
         maps.time += step.after_ms;
         // Leases that are over end before anything else in a block.
         maps.pass();
-        maps.told.clear();
+        maps.outcomes.clear();
         for wish in &step.wishes {
             let granted = maps.grant(*wish);
-            maps.told.push(granted.err().unwrap_or(Told::Done));
+            maps.outcomes.push(granted.err().unwrap_or(ModelOutcome::Done));
         }
         maps
     }
@@ -316,14 +317,14 @@ fn action(wish: Wish) -> Action {
     }
 }
 
-fn told(receipt: &Receipt) -> Told {
-    let Outcome::Refused(refusal) = &receipt.outcome else { return Told::Done };
+fn outcome(receipt: &Receipt) -> ModelOutcome {
+    let Outcome::Refused(refusal) = &receipt.outcome else { return ModelOutcome::Done };
     match refusal {
-        Refusal::NotOwner { .. } => Told::NotOwner,
-        Refusal::AlreadyRegistered { .. } => Told::Taken,
-        Refusal::Reserved { .. } => Told::Reserved,
-        Refusal::SetByHand { .. } => Told::SetByHand,
-        Refusal::NoInstance { .. } => Told::NoInstance,
+        Refusal::NotOwner { .. } => ModelOutcome::NotOwner,
+        Refusal::AlreadyRegistered { .. } => ModelOutcome::Taken,
+        Refusal::Reserved { .. } => ModelOutcome::Reserved,
+        Refusal::SetByHand { .. } => ModelOutcome::SetByHand,
+        Refusal::NoInstance { .. } => ModelOutcome::NoInstance,
         other => panic!("{other}"),
     }
 }
@@ -337,7 +338,7 @@ impl<const WRONG: bool> StateMachineTest for Real<WRONG> {
         Self { begun: state.time(), state, nonce: 0 }
     }
 
-    fn apply(mut real: Self, maps: &Maps<WRONG>, step: Step) -> Self {
+    fn apply(mut real: Self, maps: &Maps<WRONG>, step: ModelStep) -> Self {
         let time = real.begun.plus(maps.time);
         let mut sign = |wish: &Wish| {
             let (Wish::Announce { by, .. }
@@ -359,7 +360,7 @@ impl<const WRONG: bool> StateMachineTest for Real<WRONG> {
         };
         let operations: Vec<_> = step.wishes.iter().map(&mut sign).collect();
         let (state, receipts) = only(&real.state, time, &operations);
-        assert_eq!(receipts.iter().map(told).collect::<Vec<_>>(), maps.told);
+        assert_eq!(receipts.iter().map(outcome).collect::<Vec<_>>(), maps.outcomes);
         Self { state, ..real }
     }
 

@@ -107,7 +107,7 @@ impl Node {
 mod tests {
     use super::*;
     use crate::base::PublicKey;
-    use crate::state::tests::kit::{Mesh, alice, bob, transfer};
+    use crate::state::tests::test_util::{Mesh, alice, bob, transfer};
 
     fn operations() -> Vec<CheckedOperation> {
         let mut mesh = Mesh::new();

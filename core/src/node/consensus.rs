@@ -107,8 +107,8 @@ impl Node {
         if self.ordering.started || self.ordering.settling || waits {
             return;
         }
-        let others = self.engine.later_messages_from() > self.state.validators().tolerated_faults();
-        if self.ordering.heartbeat_due || others || self.engine.later_proposal() || self.has_work() {
+        let others = self.engine.future_message_signers() > self.state.validators().tolerated_faults();
+        if self.ordering.heartbeat_due || others || self.engine.has_future_proposal() || self.has_work() {
             self.start_height(Vec::new());
         }
     }

@@ -4,7 +4,7 @@
 use super::Node;
 use crate::api::Counters;
 use crate::base::{Digest, MicroCaesar};
-use crate::caesar::{Place, STAKE_MINIMUM};
+use crate::caesar::{LedgerAccount, STAKE_MINIMUM};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::state::Validator;
 use crate::trustchain::ca::REVOKED_COUNT_MAX;
@@ -74,8 +74,8 @@ impl Node {
             amount
         };
         Counters::from([
-            ("node_balance_microcaesar".into(), held(Place::Account(me))),
-            ("node_stake_microcaesar".into(), held(Place::Stake(me))),
+            ("node_balance_microcaesar".into(), held(LedgerAccount::Account(me))),
+            ("node_stake_microcaesar".into(), held(LedgerAccount::Stake(me))),
             ("stake_minimum_microcaesar".into(), STAKE_MINIMUM.0),
         ])
     }

@@ -9,7 +9,9 @@ use crate::base::{DecodeError, Height, LeafIndex, PublicKey, decode, encode};
 use crate::hypermesh::committee::{
     BlindedShares, CommitmentOffer, KeyPurpose, Round2, ShareRequest, SignatureClaim, SignedShare,
 };
-use crate::hypermesh::ordering::{CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, Said};
+use crate::hypermesh::ordering::{
+    CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, SignedStatement,
+};
 use crate::state::{BLOCK_BYTES_MAX, Batch, CheckedBatch, SystemOperation};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -91,7 +93,7 @@ pub(super) struct RecallNumber(pub(super) [u8; 8]);
 pub(super) struct VoteHistoryAnswer {
     /// That of the request.
     pub(super) number: RecallNumber,
-    pub(super) statements: Vec<Said>,
+    pub(super) statements: Vec<SignedStatement>,
 }
 
 /// A batch, and the trace ids of its operations.
@@ -275,7 +277,7 @@ mod tests {
     use crate::api::TraceId;
     use crate::base::Digest;
     use crate::node::trace::TracedPart;
-    use crate::state::tests::kit::{Mesh, alice, bob, transfer};
+    use crate::state::tests::test_util::{Mesh, alice, bob, transfer};
     use crate::trustchain::ca::SerialNumber;
     use alloc::collections::BTreeMap;
     use proptest::prelude::*;

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
-    Digest, Height, Marks, Now, PublicKey, ReadError, Reader, Row, Table, UnixMillis, WriteBatch, decode,
-    encode,
+    Digest, Height, KeyValue, Marks, Now, PublicKey, ReadError, Reader, Table, UnixMillis, WriteBatch,
+    decode, encode,
 };
 use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
 use crate::state::{BLOCK_BYTES_MAX, Block, Changes, Genesis, Header, Member, State, Validator};
@@ -343,8 +343,8 @@ pub(super) fn stored_proof(
     bytes.map(|bytes| decode(&bytes, BLOCK_BYTES_MAX).map_err(damaged)).transpose()
 }
 
-fn read_all(reader: &dyn Reader, table: Table) -> Result<Vec<Row>, ReadError> {
-    let mut rows: Vec<Row> = Vec::new();
+fn read_all(reader: &dyn Reader, table: Table) -> Result<Vec<KeyValue>, ReadError> {
+    let mut rows: Vec<KeyValue> = Vec::new();
     loop {
         let start = rows.last().map(|(key, _)| [key.as_slice(), &[0]].concat()).unwrap_or_default();
         let page = reader.range(table, &start, ROWS_PER_READ)?;

@@ -144,7 +144,7 @@ impl OwnerQueues {
 mod tests {
     use super::*;
     use crate::base::SecretKey;
-    use crate::state::tests::kit::{Mesh, bob, transfer};
+    use crate::state::tests::test_util::{Mesh, bob, transfer};
 
     fn owner(seed: u8) -> SecretKey {
         SecretKey::from_seed([seed; 32])

@@ -212,7 +212,7 @@ impl Node {
 mod tests {
     use super::*;
     use crate::base::{SecretKey, Sequence};
-    use crate::state::tests::kit::{Mesh, alice, bob, transfer};
+    use crate::state::tests::test_util::{Mesh, alice, bob, transfer};
     use alloc::vec;
 
     fn batch(mesh: &mut Mesh, member: &SecretKey, sequence: u64) -> Arc<CheckedBatch> {

@@ -14,7 +14,7 @@ use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::{PublicKey, Size, reached};
 use crate::hypermesh::ordering::{
-    ConsensusMessage, Input, LastSaid, SAID_PER_VALIDATOR_MAX, Said, said_in_log,
+    ConsensusMessage, Input, STATEMENTS_PER_VALIDATOR_MAX, SignedStatement, VoteHistory, statements_in_log,
 };
 use crate::state::BLOCK_BYTES_MAX;
 use alloc::collections::BTreeSet;
@@ -28,7 +28,7 @@ const RECALL_AGAIN_AFTER: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(super) struct Recall {
     /// The last signed messages of the others.
-    history: LastSaid,
+    history: VoteHistory,
     /// Who has sent this node its own last messages.
     answered: BTreeSet<PublicKey>,
     /// Whether enough have.
@@ -43,14 +43,14 @@ pub(super) struct Recall {
 impl Recall {
     pub(super) fn size(&self, validators: usize) -> Size {
         let held = self.history.count();
-        Size::limited("last words of validators", held, validators * SAID_PER_VALIDATOR_MAX)
+        Size::limited("last words of validators", held, validators * STATEMENTS_PER_VALIDATOR_MAX)
     }
 }
 
 impl Node {
     /// Begins to ask, once the log of votes that was found on the disk is there.
     pub(super) fn begin_recall(&mut self) {
-        said_in_log(&self.ordering.log, BLOCK_BYTES_MAX)
+        statements_in_log(&self.ordering.log, BLOCK_BYTES_MAX)
             .for_each(|statement| self.recall.history.note(statement));
         if let Some(commit) = &self.commit {
             self.recall.history.note_commit(commit);
@@ -122,8 +122,9 @@ impl Node {
         let VoteHistoryAnswer { number, statements } = answer;
         let me = self.identity.public();
         let genesis = self.state.genesis_hash();
-        let holds = |statement: &Said| statement.validator() == me && statement.verify(&genesis).is_ok();
-        if statements.len() > SAID_PER_VALIDATOR_MAX || !statements.iter().all(holds) {
+        let holds =
+            |statement: &SignedStatement| statement.validator() == me && statement.verify(&genesis).is_ok();
+        if statements.len() > STATEMENTS_PER_VALIDATOR_MAX || !statements.iter().all(holds) {
             let reason = "told this node of votes that it did not sign".into();
             return self.outbox.event(Event::PeerFault { peer: from, reason });
         }
@@ -154,7 +155,9 @@ impl Node {
 
     /// Records what a validator signed itself and sent over its own link.
     pub(super) fn record_statement(&mut self, from: PublicKey, message: &ConsensusMessage) {
-        if let Some(statement) = Said::of(message).filter(|statement| statement.validator() == from) {
+        if let Some(statement) =
+            SignedStatement::of(message).filter(|statement| statement.validator() == from)
+        {
             self.recall.history.note(statement);
         }
     }

@@ -3,7 +3,7 @@
 use super::{Event, Node};
 use crate::api::ApiFault;
 use crate::base::{MicroCaesar, reached};
-use crate::caesar::{Movement, Place, Reason, STAKE_MINIMUM};
+use crate::caesar::{LedgerAccount, Movement, MovementReason, STAKE_MINIMUM};
 use crate::state::{Offence, State, SystemAction, SystemOperation};
 use alloc::boxed::Box;
 
@@ -27,7 +27,10 @@ impl Node {
     /// Reports the validators that a block has slashed.
     pub(super) fn announce_slashed(&mut self, movements: &[Movement]) {
         for Movement { source, amount, reason, operation, .. } in movements {
-            let (Place::Stake(validator) | Place::Unbonding(validator), Reason::Slash) = (source, reason)
+            let (
+                LedgerAccount::Stake(validator) | LedgerAccount::Unbonding(validator),
+                MovementReason::Slash,
+            ) = (source, reason)
             else {
                 continue;
             };
@@ -54,5 +57,5 @@ impl Node {
 }
 
 fn stake_of(state: &State, member: &crate::base::PublicKey) -> MicroCaesar {
-    state.balance(Place::Stake(*member))
+    state.balance(LedgerAccount::Stake(*member))
 }

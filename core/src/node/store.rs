@@ -2,7 +2,7 @@
 //! and are not durable yet.
 
 use super::{Node, PersistToken};
-use crate::base::{ReadError, Reader, Row, Table, Write, WriteBatch};
+use crate::base::{KeyValue, ReadError, Reader, Table, Write, WriteBatch};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -77,7 +77,7 @@ impl Reader for Store {
         }
     }
 
-    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
+    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<KeyValue>, ReadError> {
         self.reader.range(table, start, rows_max)
     }
 }

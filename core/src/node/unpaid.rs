@@ -8,7 +8,7 @@ use super::admission::Queue;
 use super::submit::BATCH_ROOM_BYTES_MAX;
 use crate::api::{ApiFault, FaultKind};
 use crate::base::{MicroCaesar, reached};
-use crate::caesar::Place;
+use crate::caesar::LedgerAccount;
 use crate::state::{
     Action, Attest, BATCH_OPERATION_COUNT_MAX, CheckedOperation, Outcome, Receipt, Refusal, Unpaid,
 };
@@ -38,7 +38,7 @@ impl Node {
         let owner = operation.operation.body.owner;
         let costs = self.submission.waiting_of(&owner).chain([operation]).map(|one| self.state.cost(one));
         let needed: u128 = costs.sum();
-        let balance = self.state.balance(Place::Account(owner));
+        let balance = self.state.balance(LedgerAccount::Account(owner));
         let needed = MicroCaesar(u64::try_from(needed).unwrap_or(u64::MAX));
         (needed > balance).then_some(Refusal::Funds { owner, balance, needed })
     }
@@ -127,7 +127,7 @@ impl Node {
 mod tests {
     use super::*;
     use crate::node::signing::tests::{mesh, opened};
-    use crate::state::tests::kit::{alice, bob, transfer};
+    use crate::state::tests::test_util::{alice, bob, transfer};
 
     #[test]
     fn a_ticket_that_does_not_stand_goes_with_an_attestation_and_another_goes_without() {

@@ -36,11 +36,11 @@ pub use chain::genesis::{
     LABEL_BYTES_MAX, REVERSE_ZONE_COUNT_MAX, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, ZONE_BYTES_MAX,
 };
 pub use chain::row::{
-    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Earnings, FeeRate, Generation, Horizon,
-    Instance, IssuingCertificate, Member, NameCount, NameOwner, Offences, Published, RecordKey, Release,
-    Reserve, Revocation, RevocationListHead, Revoked, RootRevocationList, Row, Unbonding, Validator,
+    Account, ActiveCommittee, Attendance, Beacon, Certificate, Due, Earnings, EvidenceHorizon, FeeRate,
+    Generation, Instance, IssuingCertificate, Member, NameCount, NameOwner, Offences, Published, RecordKey,
+    Release, Reserve, Revocation, RevocationListHead, Revoked, RootRevocationList, Row, Unbonding, Validator,
 };
-pub use chain::state::{Changes, Draft, State};
+pub use chain::state::{Changes, State, StateDraft};
 pub use chain::totals::{Holdings, Totals};
 pub use chain::tree::TreeHasher;
 pub(crate) use chain::witness::get;
@@ -77,6 +77,6 @@ pub use system::operation::{
     SystemAction, SystemOperation,
 };
 pub use system::share_repair::{
-    OpenRepair, REPAIR_BUDGET_MAX, REPAIR_MS_MAX, REPAIR_MS_PAUSE_MAX, REPAIR_MS_PAUSE_MIN, REPAIR_MS_REFILL,
-    RepairAction, RepairBudget, RepairOutcome, Repairs,
+    OpenShareRepair, REPAIR_BUDGET_MAX, REPAIR_MS_MAX, REPAIR_MS_PAUSE_MAX, REPAIR_MS_PAUSE_MIN,
+    REPAIR_MS_REFILL, RepairAction, RepairBudget, RepairOutcome, ShareRepairs,
 };

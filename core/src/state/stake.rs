@@ -4,13 +4,13 @@
 //! A validator keeps the minimum at stake for as long as it is one. Amounts are never locked up by anybody but their
 //! member.
 
-use super::Draft;
+use super::StateDraft;
 use crate::base::{MicroCaesar, PublicKey, UnixMillis};
-use crate::caesar::{Ledger, Movement, Place, Reason};
+use crate::caesar::{Ledger, LedgerAccount, Movement, MovementReason};
 use crate::state::chain::row::Unbonding;
 use alloc::vec::Vec;
 
-impl Draft {
+impl StateDraft {
     /// Puts what was taken out of a member's stake up to a delay ago into its account.
     pub(super) fn release(&mut self, owner: PublicKey, until: UnixMillis) {
         let mut unbonding = self.state().unbonding(&owner);
@@ -23,10 +23,10 @@ impl Draft {
         self.put(&owner, &unbonding);
         for amount in due {
             let movement = Movement {
-                source: Place::Unbonding(owner),
-                target: Place::Account(owner),
+                source: LedgerAccount::Unbonding(owner),
+                target: LedgerAccount::Account(owner),
                 amount,
-                reason: Reason::Release,
+                reason: MovementReason::Release,
                 operation: None,
             };
             self.carry_out(movement).expect("the parts of what is being unbonded add up to all of it");

@@ -5,8 +5,8 @@ use crate::base::{Digest, PublicKey, UnixMillis, decode, encode};
 use crate::hypermesh::committee::{CommitteeKeys, KeyPurpose};
 use crate::state::{Genesis, GenesisFault, SystemAction, SystemOperation, VALIDATOR_COUNT_MAX};
 use crate::trustchain::ca::{
-    Anchor as RootAnchor, CertificateFault, ChainCheck, ChainFault, ChainStep, SignedCertificate, Validity,
-    take_apart,
+    CertificateFault, ChainAnchor, ChainCheck, ChainFault, ChainStep, SignedCertificate, Validity,
+    parse_certificate,
 };
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -104,7 +104,7 @@ pub enum BundleFault {
 
 /// What a bundle anchors, once it has been checked.
 #[derive(Clone, Debug)]
-pub(super) struct Anchor {
+pub(super) struct BundleAnchor {
     pub(super) genesis_hash: Digest,
     pub(super) root_key: PublicKey,
     pub(super) issuing_key: PublicKey,
@@ -114,7 +114,7 @@ pub(super) struct Anchor {
     pub(super) issuing: Vec<SignedCertificate>,
 }
 
-impl Anchor {
+impl BundleAnchor {
     /// The issuing certificate to judge a certificate under, at an instant: the newest that holds then, and does not
     /// end before it. Where there is none, the newest, so that it can be said what is wrong.
     pub(super) fn issuing_for(&self, validity: &Validity, at: UnixMillis) -> Option<&SignedCertificate> {
@@ -159,28 +159,28 @@ impl TrustBundle {
         decode(&bytes, TRUST_BUNDLE_BYTES_MAX).map_err(|_| InvalidBundle)
     }
 
-    pub(super) fn anchor(&self) -> Result<Anchor, BundleFault> {
+    pub(super) fn anchor(&self) -> Result<BundleAnchor, BundleFault> {
         self.genesis.check()?;
         let genesis_hash = self.genesis.hash();
         let keys = self.confirmed_keys(&genesis_hash)?;
         let key = |purpose: KeyPurpose| keys.public(purpose).ok_or(BundleFault::Keys { purpose });
         let (root_key, issuing_key) = (key(KeyPurpose::Root)?, key(KeyPurpose::Issuing)?);
         let log_key = key(KeyPurpose::Log)?;
-        let root = apart("root", &self.root_der)?;
+        let root = parse("root", &self.root_der)?;
         let count = self.issuing_ders.len();
         if !(1..=ISSUING_COUNT_MAX).contains(&count) {
             return Err(BundleFault::IssuingCount { count });
         }
         let mut issuing = Vec::with_capacity(count);
         for IssuingDer(der) in &self.issuing_ders {
-            let certificate = apart("issuing", der)?;
+            let certificate = parse("issuing", der)?;
             if certificate.subject_key.ed25519() != Some(issuing_key) {
                 return Err(BundleFault::Issuing);
             }
             self.check_authorities(root_key, &root, &certificate)?;
             issuing.push(certificate);
         }
-        Ok(Anchor { genesis_hash, root_key, issuing_key, log_key, root, issuing })
+        Ok(BundleAnchor { genesis_hash, root_key, issuing_key, log_key, root, issuing })
     }
 
     /// Takes in an issuing certificate that came later than the bundle, such as lies beside a certificate. The bundle
@@ -213,7 +213,7 @@ impl TrustBundle {
             leaf: issuing,
             issuing,
             root,
-            anchor: &RootAnchor { root_key, zone: self.genesis.zone.clone() },
+            anchor: &ChainAnchor { root_key, zone: self.genesis.zone.clone() },
             now: self.genesis.time,
             expected: None,
         };
@@ -244,6 +244,6 @@ impl TrustBundle {
     }
 }
 
-fn apart(which: &'static str, der: &[u8]) -> Result<SignedCertificate, BundleFault> {
-    take_apart(der).map_err(|fault| BundleFault::Certificate { which, fault })
+fn parse(which: &'static str, der: &[u8]) -> Result<SignedCertificate, BundleFault> {
+    parse_certificate(der).map_err(|fault| BundleFault::Certificate { which, fault })
 }

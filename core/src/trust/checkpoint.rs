@@ -1,6 +1,6 @@
 //! Checking a checkpoint of the log against a trust bundle: whose log, whose signatures, and enough of them.
 
-use super::bundle::{Anchor, BundleFault, TrustBundle};
+use super::bundle::{BundleAnchor, BundleFault, TrustBundle};
 use crate::state::{GenesisValidator, cosigner_name};
 use crate::trustchain::ct::{CheckpointFault, Cosigned, Cosigner, SignedCheckpoint, TreeHead};
 use alloc::string::String;
@@ -59,7 +59,7 @@ impl TrustBundle {
 
     pub(super) fn verify_checkpoint_with(
         &self,
-        anchor: &Anchor,
+        anchor: &BundleAnchor,
         note: &str,
     ) -> Result<CheckedCheckpoint, CheckpointRefusal> {
         let genesis = &self.genesis;

@@ -5,8 +5,8 @@ use super::verify::{Check, CheckName, Verification};
 use crate::base::{Height, PublicKey, UnixMillis};
 use crate::state::Certificate;
 use crate::trustchain::ca::{
-    RevocationList, RevocationListFault, RevokedEntry, SerialNumber, SignedCertificate, take_apart,
-    take_apart_crl,
+    RevocationList, RevocationListFault, RevokedEntry, SerialNumber, SignedCertificate, parse_certificate,
+    parse_crl,
 };
 use alloc::format;
 use alloc::string::String;
@@ -69,7 +69,7 @@ fn verify_list(
     key: &PublicKey,
     key_name: &'static str,
 ) -> Result<CheckedList, ListRefusal> {
-    let signed = take_apart_crl(der)?;
+    let signed = parse_crl(der)?;
     let same = authorities.iter().all(|authority| {
         authority.subject_name == signed.issuer_name && authority.subject_key_id == signed.authority_key_id
     });
@@ -112,7 +112,7 @@ impl Verification {
         source: &str,
         at: UnixMillis,
     ) {
-        let Ok(certificate) = take_apart(certificate_der) else { return };
+        let Ok(certificate) = parse_certificate(certificate_der) else { return };
         if !self.valid {
             return;
         }
@@ -142,7 +142,7 @@ impl Verification {
         height: Height,
         at: UnixMillis,
     ) {
-        let Ok(certificate) = take_apart(certificate_der) else { return };
+        let Ok(certificate) = parse_certificate(certificate_der) else { return };
         let row = row.filter(|row| row.is_of(&certificate.pre_tbs));
         let revocation = row.map(|row| row.revocation.filter(|revoked| revoked.at.seconds() <= at.seconds()));
         let proved = format!("as is proved at height {height}");

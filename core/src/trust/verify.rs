@@ -1,13 +1,13 @@
 //! Verifying a certificate offline, check by check, each with its name.
 
-use super::bundle::Anchor;
+use super::bundle::BundleAnchor;
 use super::{CertificateProof, TrustBundle};
 use crate::base::{Height, LeafIndex, PublicKey, UnixMillis, decode};
 use crate::state::{ConsensusProof, Genesis};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
-    Anchor as RootAnchor, CertificateRole, ChainCheck, ChainStep, ExpectedName, PROOF_BYTES_MAX,
-    SignedCertificate, SubjectKey, take_apart,
+    CertificateRole, ChainAnchor, ChainCheck, ChainStep, ExpectedName, PROOF_BYTES_MAX, SignedCertificate,
+    SubjectKey, parse_certificate,
 };
 use crate::trustchain::ct::{LogEntry, TreeHead, verify_inclusion};
 use alloc::format;
@@ -103,7 +103,7 @@ impl Verification {
             self.note(CheckName::Bundle, bundle.anchor().map_err(|fault| fault.to_string()), |anchor| {
                 format!("mesh {} with genesis {}", bundle.genesis.network, anchor.genesis_hash)
             })?;
-        let leaf = take_apart(der).map_err(|fault| fault.to_string());
+        let leaf = parse_certificate(der).map_err(|fault| fault.to_string());
         let leaf = self.note(CheckName::Form, leaf, |leaf| format!("serial number {}", leaf.serial))?;
         let chain = chain(bundle, &anchor, &leaf, name, wall);
         let part = |wanted: fn(ChainStep) -> bool| {
@@ -154,7 +154,7 @@ impl Verification {
 /// Every step of the chain, with its fault where it has one.
 fn chain(
     bundle: &TrustBundle,
-    anchor: &Anchor,
+    anchor: &BundleAnchor,
     leaf: &SignedCertificate,
     name: Option<&DomainName>,
     now: UnixMillis,
@@ -166,7 +166,7 @@ fn chain(
         leaf,
         issuing,
         root: &anchor.root,
-        anchor: &RootAnchor { root_key, zone: bundle.genesis.zone.clone() },
+        anchor: &ChainAnchor { root_key, zone: bundle.genesis.zone.clone() },
         now,
         expected: expected.as_ref(),
     };
@@ -197,7 +197,7 @@ fn listed(leaf: &SignedCertificate) -> String {
     }
 }
 
-fn approved(anchor: &Anchor, leaf: &SignedCertificate) -> Result<ConsensusProof, String> {
+fn approved(anchor: &BundleAnchor, leaf: &SignedCertificate) -> Result<ConsensusProof, String> {
     let missing = "it carries no proof that consensus approved it: never logged".to_string();
     let bytes = leaf.proof.as_ref().ok_or(missing)?;
     let malformed = |_| "its consensus proof is malformed".to_string();
@@ -211,7 +211,7 @@ fn approved(anchor: &Anchor, leaf: &SignedCertificate) -> Result<ConsensusProof,
     Ok(consensus)
 }
 
-fn logged(anchor: &Anchor, leaf: &SignedCertificate, consensus: &ConsensusProof) -> Result<(), String> {
+fn logged(anchor: &BundleAnchor, leaf: &SignedCertificate, consensus: &ConsensusProof) -> Result<(), String> {
     let header = &consensus.header;
     let entry = LogEntry {
         timestamp: header.time,
@@ -225,7 +225,7 @@ fn logged(anchor: &Anchor, leaf: &SignedCertificate, consensus: &ConsensusProof)
 
 fn quorum(
     bundle: &TrustBundle,
-    anchor: &Anchor,
+    anchor: &BundleAnchor,
     leaf: &SignedCertificate,
     consensus: &ConsensusProof,
     proof: &CertificateProof,
@@ -250,7 +250,7 @@ fn quorum(
 
 fn checkpoint(
     bundle: &TrustBundle,
-    anchor: &Anchor,
+    anchor: &BundleAnchor,
     consensus: &ConsensusProof,
     proof: &CertificateProof,
 ) -> Result<Vec<String>, String> {

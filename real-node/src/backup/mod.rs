@@ -26,7 +26,7 @@ use crate::moment;
 use crate::node_config::{CONFIG_BYTES_MAX, NodeConfigFile};
 use crate::share_files::ShareFiles;
 use borsh::{BorshDeserialize, BorshSerialize};
-use hypermesh_core::base::{Digest, PublicKey, Row, SecretKey, UnixMillis, decode, encode};
+use hypermesh_core::base::{Digest, KeyValue, PublicKey, SecretKey, UnixMillis, decode, encode};
 use hypermesh_core::hypermesh::committee::{Committee, StoredShares};
 use hypermesh_core::state::{GENESIS_BYTES_MAX, Genesis};
 use serde::Serialize;
@@ -48,7 +48,7 @@ struct Contents {
     /// The text of `node.toml`.
     config: String,
     /// The rows of the key shares, by attempt.
-    shares: Vec<Row>,
+    shares: Vec<KeyValue>,
 }
 
 /// What was backed up. Nothing in it is secret.

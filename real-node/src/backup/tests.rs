@@ -5,7 +5,7 @@ use crate::plot::PlotFolder;
 use crate::roles::Roles;
 use crate::store::RedbStore;
 use hypermesh_core::base::{MicroCaesar, Profile, WriteBatch};
-use hypermesh_core::hypermesh::committee::{Generated, KeyGeneration, Session};
+use hypermesh_core::hypermesh::committee::{Generated, GenerationSession, KeyGeneration};
 use hypermesh_driver::Storage;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -57,7 +57,7 @@ impl Mesh {
         let mut validators: Vec<PublicKey> =
             self.genesis.validators.iter().map(|validator| validator.member.key).collect();
         validators.sort();
-        let session = Session { genesis: self.genesis.hash(), attempt: 0, validators };
+        let session = GenerationSession { genesis: self.genesis.hash(), attempt: 0, validators };
         let Generated { keys, shares } = generate(&session).remove(&me).unwrap();
         StoredShares { keys, shares }.to_bytes().to_vec()
     }
@@ -102,7 +102,7 @@ fn init(folder: &TempDir, network: &str, number: u16) -> ValidatorFile {
     initialise(&node, &config, config.listen, &mut |_| {}).unwrap()
 }
 
-fn generate(session: &Session) -> BTreeMap<PublicKey, Generated> {
+fn generate(session: &GenerationSession) -> BTreeMap<PublicKey, Generated> {
     let begin = |me: &PublicKey| KeyGeneration::begin(session.clone(), *me, &mut SystemEntropy).unwrap();
     let mut begun: BTreeMap<_, _> = session.validators.iter().map(|me| (*me, begin(me))).collect();
     let round1: BTreeMap<_, _> = begun.iter().map(|(me, (_, package))| (*me, package.clone())).collect();

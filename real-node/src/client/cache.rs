@@ -4,7 +4,7 @@
 use hypermesh_core::api::DnsAnswer;
 use hypermesh_core::base::Mono;
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::dns::{Outcome, RecordData, RecordType, TTL_SECONDS_MAX};
+use hypermesh_core::trustchain::dns::{RecordData, RecordType, ResolutionOutcome, TTL_SECONDS_MAX};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -89,8 +89,8 @@ pub(super) fn records_of(answer: &DnsAnswer) -> Vec<RecordData> {
 /// there (RFC 2308 §5). Of a name that is not the mesh's, nothing is.
 fn time_to_live(answer: &DnsAnswer) -> Option<Duration> {
     let seconds = match answer.outcome {
-        Outcome::Found => answer.answers.iter().map(|found| found.set.ttl_seconds).min()?,
-        Outcome::NoData | Outcome::NoSuchName => {
+        ResolutionOutcome::Found => answer.answers.iter().map(|found| found.set.ttl_seconds).min()?,
+        ResolutionOutcome::NoData | ResolutionOutcome::NoSuchName => {
             let start = answer.authority.as_ref()?;
             let negative = start.set.data.iter().find_map(|data| match data {
                 RecordData::Soa(soa) => Some(soa.negative_ttl_seconds),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn answer(
-        outcome: Outcome,
+        outcome: ResolutionOutcome,
         answers: Vec<NamedRecordSet>,
         authority: Option<NamedRecordSet>,
     ) -> DnsAnswer {
@@ -163,29 +163,32 @@ mod tests {
 
     #[test]
     fn records_are_remembered_until_their_time_to_live_is_over_and_no_moment_longer() {
-        let found = |ttl| answer(Outcome::Found, vec![named("web.demo.hypermesh", ttl, address())], None);
+        let found =
+            |ttl| answer(ResolutionOutcome::Found, vec![named("web.demo.hypermesh", ttl, address())], None);
         assert_eq!(lasts(&found(1)), Some(1000));
         assert_eq!(lasts(&found(10)), Some(10_000));
         let alias = named("web.demo.hypermesh", 3, RecordData::Cname(name("a.demo.hypermesh")));
-        let chain = answer(Outcome::Found, vec![alias, named("a.demo.hypermesh", 9, address())], None);
+        let chain =
+            answer(ResolutionOutcome::Found, vec![alias, named("a.demo.hypermesh", 9, address())], None);
         assert_eq!(lasts(&chain), Some(3000), "as long as the shortest on the way");
     }
 
     #[test]
     fn that_there_is_nothing_is_remembered_as_long_as_the_zone_says_and_nothing_of_other_zones() {
-        for outcome in [Outcome::NoData, Outcome::NoSuchName] {
+        for outcome in [ResolutionOutcome::NoData, ResolutionOutcome::NoSuchName] {
             assert_eq!(lasts(&answer(outcome, vec![], Some(start(60, 7)))), Some(7000));
             assert_eq!(lasts(&answer(outcome, vec![], Some(start(5, 7)))), Some(5000), "RFC 2308 §5");
             assert_eq!(lasts(&answer(outcome, vec![], None)), None);
         }
-        assert_eq!(lasts(&answer(Outcome::NotAuthoritative, vec![], Some(start(60, 7)))), None);
+        assert_eq!(lasts(&answer(ResolutionOutcome::NotAuthoritative, vec![], Some(start(60, 7)))), None);
     }
 
     #[test]
     fn the_cache_is_full_at_its_limit_and_forgets_first_what_ends_first() {
         let mut cache = Cache::default();
         let nth = |number: usize| name(&format!("n{number}.demo.hypermesh"));
-        let found = |ttl| answer(Outcome::Found, vec![named("web.demo.hypermesh", ttl, address())], None);
+        let found =
+            |ttl| answer(ResolutionOutcome::Found, vec![named("web.demo.hypermesh", ttl, address())], None);
         for number in 0..CACHE_COUNT_MAX {
             let ttl = if number == 5 { 2 } else { 60 };
             cache.put(nth(number), RecordType::Aaaa, &found(ttl), at(0));
@@ -203,7 +206,7 @@ mod tests {
     #[test]
     fn a_name_is_forgotten_with_those_below_it() {
         let mut cache = Cache::default();
-        let found = answer(Outcome::Found, vec![named("web.demo.hypermesh", 60, address())], None);
+        let found = answer(ResolutionOutcome::Found, vec![named("web.demo.hypermesh", 60, address())], None);
         for text in ["web.demo.hypermesh", "_stoq._udp.web.demo.hypermesh", "xweb.demo.hypermesh"] {
             cache.put(name(text), RecordType::Aaaa, &found, at(0));
         }

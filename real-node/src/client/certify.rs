@@ -11,7 +11,7 @@ use hypermesh_core::state::{Action, CertificateProfile, IssueCertificate, Operat
 use hypermesh_core::trust::{CertificateProof, TrustBundle, Verification, verify_certificate};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::{
-    CertificateRequest, CertificateRole, SerialNumber, SignedCertificate, take_apart,
+    CertificateRequest, CertificateRole, SerialNumber, SignedCertificate, parse_certificate,
 };
 use rcgen::CertificateParams;
 
@@ -134,7 +134,7 @@ fn verified(
     let refused = |reason: &dyn std::fmt::Display| {
         Failure::new(Exit::NotValid, format!("the node gave a certificate that does not hold: {reason}"))
     };
-    let certificate = take_apart(&issued.certificate_der).map_err(|fault| refused(&fault))?;
+    let certificate = parse_certificate(&issued.certificate_der).map_err(|fault| refused(&fault))?;
     if !is_for(&certificate, request) || certificate.serial != issued.serial_number {
         return Err(refused(&"it is not of the key, the names and the serial number asked for"));
     }

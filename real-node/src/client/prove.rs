@@ -104,16 +104,16 @@ fn ends_at(page: &History, head: &HistoryHead) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use hypermesh_core::base::{Digest, Height, MicroCaesar, PublicKey, UnixMillis};
-    use hypermesh_core::caesar::{HistoryPage, Movement, NumberedMovement, Place, Reason};
+    use hypermesh_core::caesar::{HistoryPage, LedgerAccount, Movement, MovementReason, NumberedMovement};
 
     #[test]
     fn a_page_is_taken_only_if_it_ends_where_the_state_says() {
         let owner = PublicKey([1; 32]);
         let movement = Movement {
-            source: Place::Account(owner),
-            target: Place::Reserve,
+            source: LedgerAccount::Account(owner),
+            target: LedgerAccount::Reserve,
             amount: MicroCaesar(10_000),
-            reason: Reason::Fee,
+            reason: MovementReason::Fee,
             operation: None,
         };
         let time = UnixMillis(1_796_000_000_000);

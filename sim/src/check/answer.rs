@@ -11,7 +11,7 @@ use hypermesh_core::api::{
     ServiceState,
 };
 use hypermesh_core::base::Height;
-use hypermesh_core::caesar::Place;
+use hypermesh_core::caesar::LedgerAccount;
 use hypermesh_core::state::{Member, NameOwner, State, StateProof};
 use hypermesh_core::trust::Question;
 use hypermesh_core::trustchain::DomainName;
@@ -177,7 +177,7 @@ fn check_balance(
     answer: &Balance,
 ) -> Result<(), String> {
     let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
-    let balance = state.balance(Place::Account(asked.owner));
+    let balance = state.balance(LedgerAccount::Account(asked.owner));
     let stake = state.get::<Member>(&asked.owner).map(|member| member.stake).unwrap_or_default();
     if (answer.owner, answer.balance, answer.stake) != (asked.owner, balance, stake) {
         return Err(format!("says that {} holds {}, and it is {balance}", asked.owner, answer.balance));
@@ -248,7 +248,7 @@ mod tests {
     use crate::world::{Cast, announcement, name};
     use hypermesh_core::api::{HeaderRequest, LogEntryRequest, ProveRequest, ServiceRequest, StatusRequest};
     use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar, UnixMillis};
-    use hypermesh_core::trustchain::dns::{Outcome, RecordType};
+    use hypermesh_core::trustchain::dns::{RecordType, ResolutionOutcome};
 
     #[test]
     fn it_fires_when_a_dns_answer_is_wrong_or_older_than_it_says() {
@@ -262,7 +262,7 @@ mod tests {
         };
         assert_eq!(fires(|_| {}), Ok(()));
         let broken: [fn(&mut DnsAnswer); 4] = [
-            |answer| answer.outcome = Outcome::Found,
+            |answer| answer.outcome = ResolutionOutcome::Found,
             |answer| answer.age_ms = 0,
             |answer| answer.time = answer.time.plus(1),
             |answer| answer.height = Height(answer.height.0 - 1),

@@ -14,7 +14,7 @@ use hypermesh_core::node::Event;
 use hypermesh_core::state::{Certificate, Effect, NameOwner, Outcome, State};
 use hypermesh_core::trust::CertificateProof;
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::ca::{SerialNumber, SignedCertificate, take_apart};
+use hypermesh_core::trustchain::ca::{SerialNumber, SignedCertificate, parse_certificate};
 use hypermesh_core::trustchain::ct::{LogEntry, leaf_hash};
 use std::collections::BTreeSet;
 
@@ -134,7 +134,7 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
 fn check_issued(chain: &Chain, newest: &State, issued: &IssuedCertificate) -> Result<(), String> {
     let serial = issued.serial_number;
     let broken = |what: &str| format!("shows {serial}, {what}");
-    let signed = take_apart(&issued.certificate_der).map_err(|fault| broken(&fault.to_string()))?;
+    let signed = parse_certificate(&issued.certificate_der).map_err(|fault| broken(&fault.to_string()))?;
     let row = newest.get::<Certificate>(&serial).ok_or_else(|| broken("which no block approved"))?;
     let told = (signed.serial, issued.height, issued.leaf_index, issued.not_after);
     if told != (serial, row.height, row.leaf_index, row.not_after) {
@@ -191,7 +191,7 @@ fn check_status(state: &State, request: &Request, answer: &CertificateState) -> 
 
 /// Whether these bytes are a certificate that the state has, signed and logged.
 fn is_approved(state: &State, der: &[u8]) -> bool {
-    let Ok(signed) = take_apart(der) else { return false };
+    let Ok(signed) = parse_certificate(der) else { return false };
     state.get::<Certificate>(&signed.serial).is_some_and(|row| is_logged(state, &row, &signed))
 }
 

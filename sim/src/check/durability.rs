@@ -4,7 +4,7 @@
 use super::Violation;
 use crate::world::{Disk, Place};
 use hypermesh_core::base::{Height, PublicKey, Table};
-use hypermesh_core::hypermesh::ordering::{ConsensusMessage, Said};
+use hypermesh_core::hypermesh::ordering::{ConsensusMessage, SignedStatement};
 use hypermesh_core::state::BLOCK_BYTES_MAX;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,16 +46,23 @@ impl DurabilityCheck {
         self.last = Some((place, Arc::clone(message)));
         let Some((&CONSENSUS, rest)) = message.split_first() else { return Ok(()) };
         let Ok(decoded) = ConsensusMessage::decode(rest, BLOCK_BYTES_MAX) else { return Ok(()) };
-        let Some(said) = Said::of(&decoded).filter(|said| said.validator() == sender) else { return Ok(()) };
-        let signature = match said {
-            Said::Vote(signed) => signed.signature,
-            Said::Proposal(signed) => signed.signature,
+        let Some(statement) =
+            SignedStatement::of(&decoded).filter(|statement| statement.validator() == sender)
+        else {
+            return Ok(());
+        };
+        let signature = match statement {
+            SignedStatement::Vote(signed) => signed.signature,
+            SignedStatement::Proposal(signed) => signed.signature,
         };
         let excused = self.excused.contains(&place);
-        if excused || durable_height(disk) >= said.height() || disk.holds_durably(Table::Wal, &signature.0) {
+        if excused
+            || durable_height(disk) >= statement.height()
+            || disk.holds_durably(Table::Wal, &signature.0)
+        {
             return Ok(());
         }
-        let what = format!("node-{} sends {said:?}, which its disk does not hold durably", place + 1);
+        let what = format!("node-{} sends {statement:?}, which its disk does not hold durably", place + 1);
         Err(Violation::new("durability", what))
     }
 }

@@ -9,9 +9,9 @@
 use super::{Chain, Violation};
 use hypermesh_core::base::{Height, MicroCaesar, PublicKey, UnixMillis, encode};
 use hypermesh_core::caesar::{
-    ANNOUNCE_FEE, BOND_FEE, BlockMovements, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, Movement, NAME_RENT,
-    Place, RECLAIM_FEE, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE, REWARD_MS_DIVISOR, REWARD_MS_MAX,
-    Reason, STAKE_MINIMUM, TRANSFER_FEE,
+    ANNOUNCE_FEE, BOND_FEE, BlockMovements, FEE_RATE_CEILING, FEE_RATE_FLOOR, ISSUE_FEE, LedgerAccount,
+    Movement, MovementReason, NAME_RENT, RECLAIM_FEE, RECORDS_FEE, REGISTER_FEE, RENEW_FEE, REVOKE_FEE,
+    REWARD_MS_DIVISOR, REWARD_MS_MAX, STAKE_MINIMUM, TRANSFER_FEE,
 };
 use hypermesh_core::state::{
     Account, Action, Attest, Block, Member, Operation, OperationId, Outcome, Receipt, State, SystemAction,
@@ -49,7 +49,7 @@ pub(super) struct Means {
 /// What everyone holds.
 #[derive(Clone, Default)]
 struct Model {
-    held: BTreeMap<Place, u64>,
+    held: BTreeMap<LedgerAccount, u64>,
     /// What is on its way out of stakes: when, whose, how much. In the order in which it is released.
     releases: Vec<(UnixMillis, PublicKey, u64)>,
     zones: Vec<DomainName>,
@@ -174,16 +174,16 @@ impl Model {
             suspended: suspended(state),
             ..Self::default()
         };
-        model.held.insert(Place::Reserve, state.balance(Place::Reserve).0);
+        model.held.insert(LedgerAccount::Reserve, state.balance(LedgerAccount::Reserve).0);
         for (owner, account) in state.rows::<Account>(Vec::new()).filter_map(|(k, row)| Some((key(k)?, row)))
         {
-            model.held.insert(Place::Account(owner), account.balance.0);
+            model.held.insert(LedgerAccount::Account(owner), account.balance.0);
         }
         for (owner, member) in state.rows::<Member>(Vec::new()).filter_map(|(k, row)| Some((key(k)?, row))) {
-            model.held.insert(Place::Stake(owner), member.stake.0);
+            model.held.insert(LedgerAccount::Stake(owner), member.stake.0);
         }
         for (owner, row) in state.rows::<Unbonding>(Vec::new()).filter_map(|(k, row)| Some((key(k)?, row))) {
-            model.held.insert(Place::Unbonding(owner), row.balance.0);
+            model.held.insert(LedgerAccount::Unbonding(owner), row.balance.0);
             let parts = row.releases.iter().map(|release| (release.time, owner, release.amount.0));
             model.releases.extend(parts);
         }
@@ -197,12 +197,19 @@ impl Model {
         let ms = block.header.time.since(self.time).min(REWARD_MS_MAX);
         self.time = block.header.time;
         let Some(commit) = &block.body.parent_commit else { return Ok(()) };
-        let due = u128::from(self.holds(Place::Reserve)) * u128::from(ms) / u128::from(REWARD_MS_DIVISOR);
+        let due =
+            u128::from(self.holds(LedgerAccount::Reserve)) * u128::from(ms) / u128::from(REWARD_MS_DIVISOR);
         let share = u64::try_from(due).map_err(|_| "more is due than there is")? / self.validators.max(1);
         for signature in &commit.signatures {
             let diligent = !self.suspended.contains(&signature.validator);
-            if diligent && self.holds(Place::Stake(signature.validator)) >= STAKE_MINIMUM.0 {
-                self.shift(Place::Reserve, Place::Account(signature.validator), share, Reason::Reward, None)?;
+            if diligent && self.holds(LedgerAccount::Stake(signature.validator)) >= STAKE_MINIMUM.0 {
+                self.shift(
+                    LedgerAccount::Reserve,
+                    LedgerAccount::Account(signature.validator),
+                    share,
+                    MovementReason::Reward,
+                    None,
+                )?;
             }
         }
         Ok(())
@@ -222,9 +229,9 @@ impl Model {
         };
         let id = Some(OperationId(operation.id()));
         self.releases.retain(|(_, owner, _)| *owner != offender);
-        for source in [Place::Stake(offender), Place::Unbonding(offender)] {
+        for source in [LedgerAccount::Stake(offender), LedgerAccount::Unbonding(offender)] {
             let amount = self.holds(source);
-            self.shift(source, Place::Reserve, amount, Reason::Slash, id)?;
+            self.shift(source, LedgerAccount::Reserve, amount, MovementReason::Slash, id)?;
         }
         Ok(())
     }
@@ -236,7 +243,7 @@ impl Model {
         release: UnixMillis,
     ) -> Result<(), String> {
         let (owner, action) = (operation.body.owner, &operation.body.action);
-        let (account, id) = (Place::Account(owner), Some(receipt.operation));
+        let (account, id) = (LedgerAccount::Account(owner), Some(receipt.operation));
         let cost = self.fee(operation);
         if self.asks(operation) > operation.body.fee_max.0 {
             return Err(format!("operation {} asks for more than its owner's limit", receipt.operation));
@@ -250,22 +257,26 @@ impl Model {
                 receipt.operation, receipt.fee
             ));
         }
-        self.shift(account, Place::Reserve, cost, Reason::Fee, id)?;
+        self.shift(account, LedgerAccount::Reserve, cost, MovementReason::Fee, id)?;
         if let Outcome::Refused(_) = receipt.outcome {
             return Ok(());
         }
-        let (stake, unbonding) = (Place::Stake(owner), Place::Unbonding(owner));
+        let (stake, unbonding) = (LedgerAccount::Stake(owner), LedgerAccount::Unbonding(owner));
         match action {
-            Action::Transfer(transfer) => {
-                self.shift(account, Place::Account(transfer.to), transfer.amount.0, Reason::Transfer, id)
-            }
+            Action::Transfer(transfer) => self.shift(
+                account,
+                LedgerAccount::Account(transfer.to),
+                transfer.amount.0,
+                MovementReason::Transfer,
+                id,
+            ),
             Action::RegisterName(_) | Action::RenewName(_) => {
-                self.shift(account, Place::Reserve, self.rent(action), Reason::Rent, id)
+                self.shift(account, LedgerAccount::Reserve, self.rent(action), MovementReason::Rent, id)
             }
-            Action::Bond(bond) => self.shift(account, stake, bond.amount.0, Reason::Bond, id),
+            Action::Bond(bond) => self.shift(account, stake, bond.amount.0, MovementReason::Bond, id),
             Action::Unbond(unbond) => {
                 self.releases.push((release, owner, unbond.amount.0));
-                self.shift(stake, unbonding, unbond.amount.0, Reason::Unbond, id)
+                self.shift(stake, unbonding, unbond.amount.0, MovementReason::Unbond, id)
             }
             // Nothing but the fee moves.
             Action::Attest(Attest)
@@ -311,8 +322,8 @@ impl Model {
     fn means(&self, operation: &Operation) -> Means {
         let (owner, action) = (operation.body.owner, &operation.body.action);
         Means {
-            account: self.holds(Place::Account(owner)),
-            stake: self.holds(Place::Stake(owner)),
+            account: self.holds(LedgerAccount::Account(owner)),
+            stake: self.holds(LedgerAccount::Stake(owner)),
             releases: self.releases.iter().filter(|(_, whose, _)| *whose == owner).count(),
             fee: self.fee(operation),
             rent: self.rent(action),
@@ -337,7 +348,13 @@ impl Model {
     fn release(&mut self, time: UnixMillis) -> Result<(), String> {
         let due = self.releases.iter().take_while(|(release, ..)| *release < time).count();
         for (_, owner, amount) in self.releases.drain(..due).collect::<Vec<_>>() {
-            self.shift(Place::Unbonding(owner), Place::Account(owner), amount, Reason::Release, None)?;
+            self.shift(
+                LedgerAccount::Unbonding(owner),
+                LedgerAccount::Account(owner),
+                amount,
+                MovementReason::Release,
+                None,
+            )?;
         }
         Ok(())
     }
@@ -347,16 +364,16 @@ impl Model {
         name.parent().is_some_and(|parent| self.zones.contains(&parent))
     }
 
-    fn holds(&self, place: Place) -> u64 {
+    fn holds(&self, place: LedgerAccount) -> u64 {
         self.held.get(&place).copied().unwrap_or_default()
     }
 
     fn shift(
         &mut self,
-        source: Place,
-        target: Place,
+        source: LedgerAccount,
+        target: LedgerAccount,
         amount: u64,
-        reason: Reason,
+        reason: MovementReason,
         operation: Option<OperationId>,
     ) -> Result<(), String> {
         let held = self.holds(source);
@@ -373,7 +390,7 @@ impl Model {
     }
 
     fn compare(&self, state: &State) -> Result<(), String> {
-        let differs = |(place, expected): (&Place, &u64)| {
+        let differs = |(place, expected): (&LedgerAccount, &u64)| {
             let held = state.balance(*place);
             (held.0 != *expected).then(|| format!("{place:?} holds {held} and should hold {expected}"))
         };
@@ -426,11 +443,11 @@ mod tests {
     fn it_fires_when_a_balance_is_not_what_the_model_says() {
         assert_eq!(fires(|_, _| {}), Ok(()));
         let richer = |check: &mut LedgerCheck, receipt: &Receipt| {
-            *check.model.as_mut().unwrap().held.get_mut(&Place::Account(receipt.owner)).unwrap() += 1;
+            *check.model.as_mut().unwrap().held.get_mut(&LedgerAccount::Account(receipt.owner)).unwrap() += 1;
         };
         assert_eq!(fires(richer).unwrap_err().check, "ledger");
         let spent = |check: &mut LedgerCheck, receipt: &Receipt| {
-            check.model.as_mut().unwrap().held.insert(Place::Account(receipt.owner), 0);
+            check.model.as_mut().unwrap().held.insert(LedgerAccount::Account(receipt.owner), 0);
         };
         assert!(fires(spent).unwrap_err().what.contains("of 0"));
     }

@@ -10,7 +10,7 @@ use super::{Chain, Moment, Violation};
 use borsh::{BorshDeserialize, BorshSerialize};
 use hypermesh_core::base::{Digest, Height, PublicKey, Signature, Table, decode, encode};
 use hypermesh_core::hypermesh::committee::{
-    Commitment, Incarnation, NonceId, ShareRequest, SignedShare, message_digest,
+    Commitment, NonceId, ShareRequest, SignedShare, SignerIncarnation, message_digest,
 };
 use hypermesh_core::node::MESSAGE_BYTES_MAX;
 use hypermesh_core::state::{Certificate, ConsensusProof, State};
@@ -43,7 +43,7 @@ type Points = [u8; Commitment::POINT_BYTES];
 struct Asked {
     task: Task,
     message: Digest,
-    nonce: (Incarnation, NonceId),
+    nonce: (SignerIncarnation, NonceId),
     /// The nonce's commitment: two nonces with one commitment are the same, whatever their numbers.
     points: Points,
 }
@@ -53,7 +53,7 @@ struct Asked {
 pub struct NonceCheck {
     /// What each signer was asked for, by session.
     asked: BTreeMap<(PublicKey, Digest), Asked>,
-    spent: BTreeSet<(PublicKey, Incarnation, NonceId)>,
+    spent: BTreeSet<(PublicKey, SignerIncarnation, NonceId)>,
     /// The commitments of the same, each signer's.
     revealed: BTreeSet<(PublicKey, Points)>,
     derived: BTreeMap<Task, Digest>,
@@ -176,7 +176,7 @@ mod tests {
     fn request(signer: PublicKey, task: Task, message: Digest, id: u64) -> (Vec<u8>, Digest) {
         // Number 9 hides the nonce of number 1.
         let points = [u8::try_from(id % 8).unwrap(); Commitment::POINT_BYTES];
-        let named = NamedCommitment { incarnation: Incarnation([1; 16]), id: NonceId(id), points };
+        let named = NamedCommitment { incarnation: SignerIncarnation([1; 16]), id: NonceId(id), points };
         let commitments = BTreeMap::from([(signer, named)]);
         let committee = Digest([u8::try_from(id).unwrap(); 32]);
         let request = ShareRequest { committee, purpose: KeyPurpose::Log, message, commitments };

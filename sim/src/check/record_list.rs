@@ -5,7 +5,7 @@ use super::{Chain, Given};
 use hypermesh_core::api::{RecordList, RecordListRequest};
 use hypermesh_core::state::{NameOwner, RecordKey, State};
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::dns::{NamedRecordSet, Outcome, RecordSet, RecordType, resolve};
+use hypermesh_core::trustchain::dns::{NamedRecordSet, RecordSet, RecordType, ResolutionOutcome, resolve};
 
 /// The most sets in a page.
 const PAGE_COUNT_MAX: u32 = 1000;
@@ -86,10 +86,9 @@ fn shown(state: &State, key: &RecordKey) -> Option<NamedRecordSet> {
         return None;
     }
     let found = resolve(state, &key.name, key.record_type);
-    found
-        .answers
-        .into_iter()
-        .find(|one| found.outcome == Outcome::Found && one.set.record_type() == Some(key.record_type))
+    found.answers.into_iter().find(|one| {
+        found.outcome == ResolutionOutcome::Found && one.set.record_type() == Some(key.record_type)
+    })
 }
 
 #[cfg(test)]

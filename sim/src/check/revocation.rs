@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::world::{Cast, name};
     use hypermesh_core::base::{Digest, LeafIndex, UnixMillis};
-    use hypermesh_core::state::{Draft, OperationId};
+    use hypermesh_core::state::{OperationId, StateDraft};
     use hypermesh_core::trustchain::ca::{RevocationReason, SubjectNames};
 
     const REASON: RevocationReason = RevocationReason::Superseded;
@@ -75,7 +75,7 @@ mod tests {
     }
 
     /// A state after genesis with one certificate, as `change` makes it.
-    fn state(change: impl FnOnce(&mut Draft, Certificate)) -> State {
+    fn state(change: impl FnOnce(&mut StateDraft, Certificate)) -> State {
         let cast = Cast::new(4);
         let (state, _) = State::genesis(cast.genesis.clone());
         let certificate = Certificate {
@@ -97,7 +97,7 @@ mod tests {
         draft.finish().0
     }
 
-    fn revoke(draft: &mut Draft, certificate: Certificate) {
+    fn revoke(draft: &mut StateDraft, certificate: Certificate) {
         let (at, not_after) = (certificate.issued, certificate.not_after);
         let revocation = Some(Revocation { at, reason: REASON, list: 2 });
         draft.put(&serial(), &Certificate { revocation, ..certificate });
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn it_fires_when_a_key_is_published_that_should_not_be() {
         let at = name("_443._tcp.web.demo.hypermesh");
-        let publish = |draft: &mut Draft| {
+        let publish = |draft: &mut StateDraft| {
             draft.put(&at, &Published { keys: vec![(serial(), Digest([4; 32]))] });
         };
         let good = state(|draft, certificate| {

@@ -11,7 +11,7 @@ use hypermesh_core::api::PublishedList;
 use hypermesh_core::base::{PublicKey, Signature, Table, Write, WriteBatch};
 use hypermesh_core::hypermesh::committee::KeyPurpose;
 use hypermesh_core::state::State;
-use hypermesh_core::trustchain::ca::{PemLabel, from_pem, take_apart, take_apart_crl};
+use hypermesh_core::trustchain::ca::{PemLabel, from_pem, parse_certificate, parse_crl};
 use hypermesh_core::trustchain::ct::{Checkpoint, TreeHead};
 
 const CHECK: &str = "signatures";
@@ -76,7 +76,7 @@ fn key_of(state: &State, purpose: KeyPurpose) -> Result<PublicKey, String> {
 }
 
 fn check_list(state: &State, der: &[u8], purpose: KeyPurpose) -> Result<(), String> {
-    let list = take_apart_crl(der).map_err(|fault| fault.to_string())?;
+    let list = parse_crl(der).map_err(|fault| fault.to_string())?;
     let signed = list.signed_by(&key_of(state, purpose)?);
     signed
         .map(|_| ())
@@ -84,7 +84,7 @@ fn check_list(state: &State, der: &[u8], purpose: KeyPurpose) -> Result<(), Stri
 }
 
 fn check_certificate(state: &State, der: &[u8], purpose: KeyPurpose) -> Result<(), String> {
-    let certificate = take_apart(der).map_err(|fault| fault.to_string())?;
+    let certificate = parse_certificate(der).map_err(|fault| fault.to_string())?;
     let signed = certificate.signed_by(&key_of(state, purpose)?);
     signed.map(|_| ()).map_err(|_| format!("shows a certificate under the {purpose} key that others refuse"))
 }
@@ -191,12 +191,12 @@ mod tests {
         assert_eq!(verdict(&world, Response::TrustBundle(bundle.clone())), Ok(()));
 
         let mut leaf = issued.clone();
-        let tbs = take_apart(&leaf.certificate_der).unwrap().tbs;
+        let tbs = parse_certificate(&leaf.certificate_der).unwrap().tbs;
         twist(&world, KeyPurpose::Issuing, &tbs, &mut leaf.certificate_der);
         assert!(verdict(&world, Response::IssueCertificate(leaf)).unwrap_err().what.contains("refuse"));
 
         let mut root = bundle.root_der.clone();
-        let tbs = take_apart(&root).unwrap().tbs;
+        let tbs = parse_certificate(&root).unwrap().tbs;
         twist(&world, KeyPurpose::Root, &tbs, &mut root);
         let rooted = IssuedCertificate { root_pem: pem(PemLabel::Certificate, &root), ..issued };
         assert!(verdict(&world, Response::IssueCertificate(rooted)).unwrap_err().what.contains("refuse"));
@@ -205,12 +205,12 @@ mod tests {
 
         let of = |lists: &PublishedLists| (lists.issuing.clone().unwrap(), lists.root.clone().unwrap());
         let (mut issuing, mut root) = of(&lists);
-        let tbs = take_apart_crl(&issuing.crl_der).unwrap().tbs;
+        let tbs = parse_crl(&issuing.crl_der).unwrap().tbs;
         twist(&world, KeyPurpose::Issuing, &tbs, &mut issuing.crl_der);
         let twisted = PublishedLists { issuing: Some(issuing), ..lists.clone() };
         assert!(verdict(&world, Response::GetRevocationList(twisted)).unwrap_err().what.contains("refuse"));
 
-        let tbs = take_apart_crl(&root.crl_der).unwrap().tbs;
+        let tbs = parse_crl(&root.crl_der).unwrap().tbs;
         twist(&world, KeyPurpose::Root, &tbs, &mut root.crl_der);
         let twisted = PublishedLists { root: Some(root), ..lists.clone() };
         assert!(verdict(&world, Response::GetRevocationList(twisted)).unwrap_err().what.contains("refuse"));
@@ -223,7 +223,7 @@ mod tests {
         let Documents { world, lists, bundle, .. } = documents();
         let list = lists.issuing.unwrap();
         let state = world.checks().chain().newest().unwrap();
-        let root = take_apart(&bundle.root_der).unwrap();
+        let root = parse_certificate(&bundle.root_der).unwrap();
         let key = [TASK, &[ROOT]].concat();
         assert_eq!(check_row(state, &key, &root.signature.0), Ok(()));
         let mut twisted = bundle.root_der.clone();
@@ -233,7 +233,7 @@ mod tests {
 
         assert_eq!(check_row(state, LIST, &list.crl_der), Ok(()));
         let mut twisted = list.clone();
-        twist(&world, KeyPurpose::Issuing, &take_apart_crl(&list.crl_der).unwrap().tbs, &mut twisted.crl_der);
+        twist(&world, KeyPurpose::Issuing, &parse_crl(&list.crl_der).unwrap().tbs, &mut twisted.crl_der);
         assert!(check_row(state, LIST, &twisted.crl_der).unwrap_err().contains("others refuse"));
 
         let size = state.log().size();

@@ -1,7 +1,7 @@
 //! A disk: writes are seen at once, are durable only later, in order, and a crash loses those that are not. Rows
 //! may rot: they are then read as damaged, until they are written anew.
 
-use hypermesh_core::base::{Digest, ReadError, Reader, Row, Table, Write, WriteBatch};
+use hypermesh_core::base::{Digest, KeyValue, ReadError, Reader, Table, Write, WriteBatch};
 use hypermesh_core::node::PersistToken;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -232,7 +232,7 @@ impl Reader for Disk {
         Ok(contents.visible.get(&table).and_then(|rows| rows.get(key)).cloned())
     }
 
-    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
+    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<KeyValue>, ReadError> {
         let contents = self.lock();
         contents.readable(table)?;
         let Some(rows) = contents.visible.get(&table) else { return Ok(Vec::new()) };

@@ -3,7 +3,7 @@
 
 use hypermesh_core::trustchain::ca::{
     CERTIFICATE_BYTES_MAX, CRL_BYTES_MAX, PROOF_BYTES_MAX, REVOKED_COUNT_MAX, PemLabel, SerialNumber, TBS_BYTES_MAX, from_pem, pem,
-    split, take_apart, take_apart_crl, with_proof,
+    split, parse_certificate, parse_crl, with_proof,
 };
 use hypermesh_fuzz::{select, shown, text};
 
@@ -11,7 +11,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((which, bytes)) = select(input) else { return };
     match which % 7 {
         0 | 1 => {
-            let Ok(certificate) = take_apart(bytes) else { return };
+            let Ok(certificate) = parse_certificate(bytes) else { return };
             assert!(bytes.len() <= CERTIFICATE_BYTES_MAX);
             assert_eq!(certificate.to_der().as_deref(), Ok(bytes));
             let (pre_tbs, proof) = split(&certificate.tbs).expect("it was taken apart");
@@ -37,7 +37,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             }
         }
         4 | 5 => {
-            let Ok(list) = take_apart_crl(bytes) else { return };
+            let Ok(list) = parse_crl(bytes) else { return };
             assert!(bytes.len() <= CRL_BYTES_MAX && list.list.entries.len() <= REVOKED_COUNT_MAX);
             assert_eq!(list.to_der().as_deref(), Ok(bytes));
             for entry in &list.list.entries {

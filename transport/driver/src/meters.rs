@@ -3,7 +3,7 @@
 use super::StateMachine;
 use hypermesh_core::api::{Counters, DnsAnswer, Response, View};
 use hypermesh_core::base::Now;
-use hypermesh_core::trustchain::dns::Outcome;
+use hypermesh_core::trustchain::dns::ResolutionOutcome;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -89,8 +89,8 @@ impl Meters {
 
     fn count_dns(&self, answer: &DnsAnswer) {
         let place = match answer.outcome {
-            Outcome::Found | Outcome::NoData => 0,
-            Outcome::NoSuchName => 1,
+            ResolutionOutcome::Found | ResolutionOutcome::NoData => 0,
+            ResolutionOutcome::NoSuchName => 1,
             _ => 2,
         };
         if let Some(counter) = self.0.dns.get(place) {

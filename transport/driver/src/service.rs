@@ -6,8 +6,8 @@ use super::lookups::Lookups;
 use super::node_task::{Incoming, NodeRequest, stopping};
 use bytes::Bytes;
 use hypermesh_core::api::{
-    ApiFault, FaultKind, Method, Request, Response, Shape, Step, Subscription, TraceId, View, check_exposed,
-    read,
+    ApiFault, FaultKind, Method, Request, Response, Shape, Subscription, SubscriptionStep, TraceId, View,
+    check_exposed, read,
 };
 use hypermesh_core::base::{Mono, PublicKey};
 use hypermesh_core::node::{RequestId, Traced};
@@ -162,12 +162,12 @@ impl NodeService {
         loop {
             let view = views.borrow_and_update().clone();
             match subscription.step(&view) {
-                Step::Look { request, recent } => {
+                SubscriptionStep::Look { request, recent } => {
                     let found = self.look_up(request, recent, stream).await;
                     subscription.take(found).map_err(status)?;
                 }
-                Step::Tell(response) => stream.send(response.encode().into()).await?,
-                Step::Wait => tokio::select! {
+                SubscriptionStep::Tell(response) => stream.send(response.encode().into()).await?,
+                SubscriptionStep::Wait => tokio::select! {
                     biased;
                     changed = views.changed() => changed.map_err(|_| status(stopping()))?,
                     further = stream.receive(), if may_change => match further? {

@@ -369,7 +369,10 @@ fn balances_fees_and_names_are_told() {
     assert_eq!(sum, supply.genesis.0);
     let dns = DnsRequest { name: name("given.demo.hypermesh"), record_type: RecordType::Aaaa };
     let Ok(Response::ResolveDns(found)) = answer(&mesh, &Request::ResolveDns(dns)) else { panic!() };
-    assert_eq!((found.outcome, found.height, found.time), (Outcome::Found, Height(1), mesh.state.time()));
+    assert_eq!(
+        (found.outcome, found.height, found.time),
+        (ResolutionOutcome::Found, Height(1), mesh.state.time())
+    );
     let Ok(Response::Genesis(genesis)) = answer(&mesh, &Request::Genesis(GenesisRequest {})) else {
         panic!()
     };

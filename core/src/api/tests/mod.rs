@@ -14,7 +14,7 @@ use crate::base::{
 use crate::caesar::{HistoryHead, HistoryPage, Holder, ISSUE_FEE};
 use crate::hypermesh::proof::{ProofKind, SpaceProof, Statement, TimeProof};
 use crate::state::tests::encoding::actions;
-use crate::state::tests::kit::*;
+use crate::state::tests::test_util::*;
 use crate::state::{
     Attest, Batch, Certificate, ConsensusProof, Instance, IssueCertificate, Member, OPERATIONS, Operation,
     OperationKind, RecordKey, SERVICES, batch_root,
@@ -23,7 +23,7 @@ use crate::trust::Question;
 use crate::trust::tests::{certified, signed_with};
 use crate::trustchain::ca::SerialNumber;
 use crate::trustchain::ct::{TreeHead, verify_consistency, verify_inclusion};
-use crate::trustchain::dns::{Outcome, RecordType};
+use crate::trustchain::dns::{RecordType, ResolutionOutcome};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;

@@ -104,11 +104,14 @@ fn that_something_is_not_there_is_proved_too() {
         Answer::Records(found) => found.outcome,
         other => panic!("{other:?}"),
     };
-    assert_eq!(outcome(&records(name("given.demo.hypermesh"), RecordType::Txt)), Outcome::NoData);
-    assert_eq!(outcome(&records(name("nobody.demo.hypermesh"), RecordType::Aaaa)), Outcome::NoSuchName);
+    assert_eq!(outcome(&records(name("given.demo.hypermesh"), RecordType::Txt)), ResolutionOutcome::NoData);
+    assert_eq!(
+        outcome(&records(name("nobody.demo.hypermesh"), RecordType::Aaaa)),
+        ResolutionOutcome::NoSuchName
+    );
     // It has no records, and exists because one below it has (RFC 8020).
     let between = records(name("_udp.trustchain.demo.hypermesh"), RecordType::Srv);
-    assert_eq!(outcome(&between), Outcome::NoData);
+    assert_eq!(outcome(&between), ResolutionOutcome::NoData);
     let nobody = Question::Owner { name: name("nobody.demo.hypermesh") };
     assert_eq!(proved(mesh(), &nobody).unwrap().answer, Answer::Owner(None));
     let unknown = Question::Certificate { serial_number: SerialNumber::from_operation(&Digest([3; 32])) };

@@ -1,7 +1,7 @@
 //! The list of records, page by page.
 
 use super::*;
-use crate::state::{Draft, NameOwner, State};
+use crate::state::{NameOwner, State, StateDraft};
 use crate::trustchain::dns::{RecordData, RecordSet};
 
 fn list_of(state: &State, request: RecordListRequest) -> RecordList {
@@ -62,7 +62,7 @@ fn records_are_listed_page_by_page_in_the_order_of_their_names() {
 }
 
 /// A state with so many sets, each of so many bytes of text.
-fn filled(sets: usize, strings: usize) -> Draft {
+fn filled(sets: usize, strings: usize) -> StateDraft {
     let mut draft = Mesh::new().state.draft();
     let data = RecordData::Txt(vec![crate::trustchain::dns::Octets(vec![b'x'; 255]); strings]);
     for number in 0..sets {

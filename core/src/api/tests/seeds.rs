@@ -6,7 +6,7 @@ use crate::hypermesh::committee::KeyPurpose;
 use crate::hypermesh::ordering::{CommitSignature, ConsensusMessage, PolkaCertificate, Round, SignedVote};
 use crate::hypermesh::ordering::{Vote, VoteKind};
 use crate::hypermesh::proof::prove_ticket;
-use crate::trustchain::ca::{CertificateRequest, PemLabel, crl_der, pem, take_apart};
+use crate::trustchain::ca::{CertificateRequest, PemLabel, crl_der, parse_certificate, pem};
 use std::fs;
 use std::path::PathBuf;
 
@@ -113,15 +113,15 @@ fn seeds_of_certificates() {
         write("request", 4, &alloc::format!("pem-{number}"), text.as_bytes());
     }
     let certified = certified();
-    let apart = take_apart(&certified.der).unwrap();
+    let certificate = parse_certificate(&certified.der).unwrap();
     write("certificate", 0, "leaf", &certified.der);
     write("certificate", 0, "root", &certified.bundle.root_der);
     write("certificate", 0, "issuing", &certified.bundle.issuing_ders[0].0);
     let list = certified.mesh.state.revocation_list_tbs().unwrap();
     let signature = certified.mesh.sign(KeyPurpose::Issuing, &list);
     write("certificate", 5, "list", &crl_der(&list, &signature).unwrap());
-    write("certificate", 2, "tbs", &apart.tbs);
-    write("certificate", 3, "serial", &encode(&apart.serial));
+    write("certificate", 2, "tbs", &certificate.tbs);
+    write("certificate", 3, "serial", &encode(&certificate.serial));
     write("certificate", 4, "pem", pem(PemLabel::Certificate, &certified.der).as_bytes());
     write("trust", 0, "bundle", &encode(&certified.bundle));
     write("trust", 1, "proof", &encode(&certified.proof));

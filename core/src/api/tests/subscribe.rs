@@ -9,9 +9,9 @@ fn told(mesh: &Mesh, subscription: &mut Subscription) -> (Vec<Response>, usize) 
     let (mut responses, mut looked_up) = (Vec::new(), 0);
     loop {
         match subscription.step(&view(mesh)) {
-            Step::Wait => return (responses, looked_up),
-            Step::Tell(response) => responses.push(response),
-            Step::Look { request, .. } => {
+            SubscriptionStep::Wait => return (responses, looked_up),
+            SubscriptionStep::Tell(response) => responses.push(response),
+            SubscriptionStep::Look { request, .. } => {
                 looked_up += 1;
                 subscription.take(look_up(mesh, &request)).unwrap();
             }

@@ -1,6 +1,6 @@
-//! Commitments to nonces: what a signer hands out ahead of time, and a coordinator's stock of them.
+//! Commitments to nonces: what a signer hands out ahead of time, and a coordinator's held of them.
 //!
-//! A commitment is spent on one signature. The stock is a matter of speed alone: losing any of it, on either
+//! A commitment is spent on one signature. The held is a matter of speed alone: losing any of it, on either
 //! side, costs a repeated request and never safety.
 //!
 //! Both sides drop what they hold for each other whenever the connection between them is made anew
@@ -52,7 +52,7 @@ pub const fn first_count(purpose: KeyPurpose) -> usize {
 
 /// The life of a signer in memory: drawn at random when it starts. Nonces do not outlive it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
-pub struct Incarnation(pub [u8; 16]);
+pub struct SignerIncarnation(pub [u8; 16]);
 
 /// The number of a nonce, never used twice by one incarnation of a signer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -73,7 +73,7 @@ pub struct CommitmentOffer {
     /// What for.
     pub purpose: KeyPurpose,
     /// Whose: commitments of another incarnation of the same signer are void.
-    pub incarnation: Incarnation,
+    pub incarnation: SignerIncarnation,
     /// The lowest number that is still good for this coordinator and purpose. The signer has no nonces for lower
     /// numbers any more, so commitments to them are void.
     pub oldest: NonceId,
@@ -141,15 +141,15 @@ pub enum OfferFault {
     },
 }
 
-/// A coordinator's stock of commitments, by signer and purpose. Bounded by the committee and the quotas.
+/// A coordinator's held of commitments, by signer and purpose. Bounded by the committee and the quotas.
 #[derive(Clone, Debug, Default)]
 pub struct CommitmentPool {
-    stocks: BTreeMap<(PublicKey, KeyPurpose), Stock>,
+    signers: BTreeMap<(PublicKey, KeyPurpose), SignerCommitments>,
 }
 
 #[derive(Clone, Debug)]
-struct Stock {
-    incarnation: Incarnation,
+struct SignerCommitments {
+    incarnation: SignerIncarnation,
     last: NonceId,
     commitments: VecDeque<Commitment>,
 }
@@ -157,7 +157,7 @@ struct Stock {
 const _: () = assert!(VALIDATOR_COUNT_MAX * ISSUING_OUTSTANDING_COUNT_MAX <= 1 << 15);
 
 impl CommitmentPool {
-    /// An empty stock.
+    /// An empty held.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -171,7 +171,7 @@ impl CommitmentPool {
     /// old ones and the word of that was lost, so the newest are the ones that are good.
     ///
     /// # Errors
-    /// If the offer breaks a rule; see [`OfferFault`]. The stock then stays as it was.
+    /// If the offer breaks a rule; see [`OfferFault`]. The held then stays as it was.
     pub fn accept_offer(
         &mut self,
         committee: &Committee,
@@ -186,34 +186,34 @@ impl CommitmentPool {
             return Err(OfferFault::Count { from, count });
         }
         let CommitmentOffer { purpose, incarnation, oldest, commitments } = offer;
-        let held = self.stocks.get(&(from, purpose)).filter(|stock| stock.incarnation == incarnation);
-        let previous = held.map(|stock| stock.last);
+        let held = self.signers.get(&(from, purpose)).filter(|held| held.incarnation == incarnation);
+        let previous = held.map(|held| held.last);
         let ids: Vec<_> = previous.into_iter().chain(commitments.iter().map(|one| one.id)).collect();
         if !ids.is_sorted_by(|one, next| one < next) {
             return Err(OfferFault::Repeated { from });
         }
         let Some(last) = ids.last().copied() else { return Err(OfferFault::Count { from, count }) };
-        self.stocks.retain(|(signer, _), stock| *signer != from || stock.incarnation == incarnation);
-        let fresh = Stock { incarnation, last, commitments: VecDeque::new() };
-        let stock = self.stocks.entry((from, purpose)).or_insert(fresh);
-        stock.last = last;
-        stock.commitments.retain(|commitment| commitment.id >= oldest);
-        stock.commitments.extend(commitments);
-        let excess = stock.commitments.len().saturating_sub(outstanding_count_max(purpose));
-        stock.commitments.drain(..excess);
+        self.signers.retain(|(signer, _), held| *signer != from || held.incarnation == incarnation);
+        let fresh = SignerCommitments { incarnation, last, commitments: VecDeque::new() };
+        let held = self.signers.entry((from, purpose)).or_insert(fresh);
+        held.last = last;
+        held.commitments.retain(|commitment| commitment.id >= oldest);
+        held.commitments.extend(commitments);
+        let excess = held.commitments.len().saturating_sub(outstanding_count_max(purpose));
+        held.commitments.drain(..excess);
         Ok(())
     }
 
     /// Drops all that is held of a signer: when its connection was made anew, when it refuses a request
     /// because it does not know the nonce, or when it left the committee.
     pub fn forget(&mut self, signer: &PublicKey) {
-        self.stocks.retain(|(held, _), _| held != signer);
+        self.signers.retain(|(held, _), _| held != signer);
     }
 
     /// How many unspent commitments are held of a signer for a purpose.
     #[must_use]
     pub fn held_count(&self, signer: &PublicKey, purpose: KeyPurpose) -> usize {
-        self.stocks.get(&(*signer, purpose)).map_or(0, |stock| stock.commitments.len())
+        self.signers.get(&(*signer, purpose)).map_or(0, |held| held.commitments.len())
     }
 
     /// Whether there are commitments of as many of these signers as a signature takes. Nothing is decoded, so a
@@ -225,20 +225,24 @@ impl CommitmentPool {
     }
 
     /// The next commitment of a signer, left in place.
-    pub(super) fn next(&self, signer: &PublicKey, purpose: KeyPurpose) -> Option<(Incarnation, Commitment)> {
-        let stock = self.stocks.get(&(*signer, purpose))?;
-        Some((stock.incarnation, *stock.commitments.front()?))
+    pub(super) fn next(
+        &self,
+        signer: &PublicKey,
+        purpose: KeyPurpose,
+    ) -> Option<(SignerIncarnation, Commitment)> {
+        let held = self.signers.get(&(*signer, purpose))?;
+        Some((held.incarnation, *held.commitments.front()?))
     }
 
     /// Takes out the next commitment of a signer.
     pub(super) fn spend(&mut self, signer: &PublicKey, purpose: KeyPurpose) {
-        if let Some(stock) = self.stocks.get_mut(&(*signer, purpose)) {
-            stock.commitments.pop_front();
+        if let Some(held) = self.signers.get_mut(&(*signer, purpose)) {
+            held.commitments.pop_front();
         }
     }
 }
 
-impl fmt::Debug for Incarnation {
+impl fmt::Debug for SignerIncarnation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().take(4).try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }

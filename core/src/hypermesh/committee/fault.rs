@@ -63,13 +63,13 @@ pub struct Accusation {
     /// In which key; `None` if in all of them.
     pub purpose: Option<KeyPurpose>,
     /// What.
-    pub reason: Reason,
+    pub reason: GenerationFaultReason,
 }
 
 /// How a validator broke the protocol of key generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum GenerationFaultReason {
     /// There is no round-1 package of it.
     #[error("sent no round-1 package")]
     Missing,

@@ -16,14 +16,14 @@
 //! Secrets are held in memory only, and are wiped when the attempt ends, however it ends.
 
 use super::KeyPurpose;
-use super::fault::{Accusation, GenerationFault, InvalidSession, Reason};
+use super::fault::{Accusation, GenerationFault, GenerationFaultReason, InvalidSession};
 use super::keys::CommitteeKeys;
 use super::secret::{SecretScalar, encode_secret};
 use super::shares::KeyShares;
 use super::suite::Identifier;
 use super::suite::generation::{part1, part2, part3, round1, round2};
 use super::suite::keys::{KeyPackage, SecretShare};
-use super::transcript::{DealerCommitment, Round1, Session, Transcript};
+use super::transcript::{DealerCommitment, GenerationSession, Round1, Transcript};
 use crate::base::{Digest, Entropy, EntropyRng, PublicKey};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -64,12 +64,12 @@ pub struct Generated {
 /// [`KeyGeneration::receive_round1`] is called once. Round-2 packages may come before it and are held. After
 /// [`GenerationFault::Accused`] or the outcome, every call gives [`GenerationFault::OutOfOrder`].
 pub struct KeyGeneration {
-    session: Session,
+    session: GenerationSession,
     me: PublicKey,
-    stage: Stage,
+    stage: GenerationStage,
 }
 
-enum Stage {
+enum GenerationStage {
     /// Round 1 is made; the others' is awaited.
     Committed(Committed),
     /// Round 2 is made; the others' is awaited.
@@ -96,7 +96,7 @@ impl KeyGeneration {
     /// # Errors
     /// If the session could not be run; see [`InvalidSession`].
     pub fn begin(
-        session: Session,
+        session: GenerationSession,
         me: PublicKey,
         entropy: &mut dyn Entropy,
     ) -> Result<(Self, Round1), InvalidSession> {
@@ -115,7 +115,8 @@ impl KeyGeneration {
             secrets.insert(purpose, secret);
         }
         let mine = Round1 { session: session.id(), commitments };
-        let stage = Stage::Committed(Committed { secrets, mine: mine.clone(), early: BTreeMap::new() });
+        let stage =
+            GenerationStage::Committed(Committed { secrets, mine: mine.clone(), early: BTreeMap::new() });
         Ok((Self { session, me, stage }, mine))
     }
 
@@ -128,15 +129,15 @@ impl KeyGeneration {
         if let Some(stranger) = all.keys().find(|sender| !self.session.has(sender)) {
             return Err(GenerationFault::NotAValidator { from: *stranger });
         }
-        let Stage::Committed(committed) = &mut self.stage else {
+        let GenerationStage::Committed(committed) = &mut self.stage else {
             return Err(GenerationFault::OutOfOrder);
         };
         let early = core::mem::take(&mut committed.early);
-        let (dealing, packages) = match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Committed(committed) => committed.deal(&self.session, &self.me, all)?,
-            Stage::Dealing(_) | Stage::Over => return Err(GenerationFault::OutOfOrder),
+        let (dealing, packages) = match core::mem::replace(&mut self.stage, GenerationStage::Over) {
+            GenerationStage::Committed(committed) => committed.deal(&self.session, &self.me, all)?,
+            GenerationStage::Dealing(_) | GenerationStage::Over => return Err(GenerationFault::OutOfOrder),
         };
-        self.stage = Stage::Dealing(dealing);
+        self.stage = GenerationStage::Dealing(dealing);
         let mut generated = None;
         for (from, package) in early {
             generated = self.receive_round2(from, package)?;
@@ -162,21 +163,23 @@ impl KeyGeneration {
             return Err(GenerationFault::OtherSession { from });
         }
         let accept = match &mut self.stage {
-            Stage::Committed(committed) => hold(&mut committed.early, from, package),
-            Stage::Dealing(dealing) => dealing.accept(&self.session, &self.me, from, package),
-            Stage::Over => return Err(GenerationFault::OutOfOrder),
+            GenerationStage::Committed(committed) => hold(&mut committed.early, from, package),
+            GenerationStage::Dealing(dealing) => dealing.accept(&self.session, &self.me, from, package),
+            GenerationStage::Over => return Err(GenerationFault::OutOfOrder),
         };
         if let Err(accusation) = accept {
-            self.stage = Stage::Over;
+            self.stage = GenerationStage::Over;
             return Err(GenerationFault::Accused { accusations: BTreeMap::from([(from, accusation)]) });
         }
         match &self.stage {
-            Stage::Dealing(dealing) if dealing.received.len() + 1 == self.session.validators.len() => {
+            GenerationStage::Dealing(dealing)
+                if dealing.received.len() + 1 == self.session.validators.len() =>
+            {
                 let generated = dealing.finish(&self.session, &self.me);
-                self.stage = Stage::Over;
+                self.stage = GenerationStage::Over;
                 Ok(Some(generated))
             }
-            Stage::Committed(_) | Stage::Dealing(_) | Stage::Over => Ok(None),
+            GenerationStage::Committed(_) | GenerationStage::Dealing(_) | GenerationStage::Over => Ok(None),
         }
     }
 
@@ -184,9 +187,9 @@ impl KeyGeneration {
     #[must_use]
     pub fn missing(&self) -> Vec<PublicKey> {
         let received = match &self.stage {
-            Stage::Committed(committed) => &committed.early,
-            Stage::Dealing(dealing) => &dealing.received,
-            Stage::Over => return Vec::new(),
+            GenerationStage::Committed(committed) => &committed.early,
+            GenerationStage::Dealing(dealing) => &dealing.received,
+            GenerationStage::Over => return Vec::new(),
         };
         let awaited = |other: &&PublicKey| **other != self.me && !received.contains_key(*other);
         self.session.validators.iter().filter(awaited).copied().collect()
@@ -196,12 +199,12 @@ impl KeyGeneration {
 impl Committed {
     fn deal(
         self,
-        session: &Session,
+        session: &GenerationSession,
         me: &PublicKey,
         all: &BTreeMap<PublicKey, Round1>,
     ) -> Result<(Dealing, BTreeMap<PublicKey, Round2>), GenerationFault> {
         if all.get(me).is_some_and(|package| *package != self.mine) {
-            let accusation = Accusation { purpose: None, reason: Reason::Contradiction };
+            let accusation = Accusation { purpose: None, reason: GenerationFaultReason::Contradiction };
             return Err(GenerationFault::Accused { accusations: BTreeMap::from([(*me, accusation)]) });
         }
         let transcript = Transcript::check(session, all)?;
@@ -226,7 +229,7 @@ impl Committed {
 impl Dealing {
     fn accept(
         &mut self,
-        session: &Session,
+        session: &GenerationSession,
         me: &PublicKey,
         from: PublicKey,
         package: Round2,
@@ -234,18 +237,18 @@ impl Dealing {
         for purpose in KeyPurpose::ALL {
             let accuse = |reason| Accusation { purpose: Some(purpose), reason };
             let share = package.shares.get(&purpose).and_then(SecretScalar::signing_share);
-            let share = share.ok_or(accuse(Reason::Malformed))?;
+            let share = share.ok_or(accuse(GenerationFaultReason::Malformed))?;
             let dealer = session.identifier(purpose, &from);
             let dealt = self.transcript.packages.get(&purpose).and_then(|packages| packages.get(&dealer));
             let commitment = dealt.expect("the transcript has everyone").commitment().clone();
             SecretShare::new(session.identifier(purpose, me), share, commitment)
                 .verify()
-                .map_err(|_| accuse(Reason::InvalidShare))?;
+                .map_err(|_| accuse(GenerationFaultReason::InvalidShare))?;
         }
         hold(&mut self.received, from, package)
     }
 
-    fn finish(&self, session: &Session, me: &PublicKey) -> Generated {
+    fn finish(&self, session: &GenerationSession, me: &PublicKey) -> Generated {
         let packages = self.secrets.iter().map(|(purpose, secret)| {
             let received = self.received.iter().map(|(from, package)| {
                 let share = package.shares.get(purpose).and_then(SecretScalar::signing_share);
@@ -270,7 +273,7 @@ impl Dealing {
 
 fn others_of(
     transcript: &Transcript,
-    session: &Session,
+    session: &GenerationSession,
     purpose: KeyPurpose,
     me: &PublicKey,
 ) -> BTreeMap<Identifier, round1::Package> {
@@ -287,7 +290,7 @@ fn hold(
 ) -> Result<(), Accusation> {
     match packages.get(&from) {
         Some(first) if !first.same(&package) => {
-            Err(Accusation { purpose: None, reason: Reason::Contradiction })
+            Err(Accusation { purpose: None, reason: GenerationFaultReason::Contradiction })
         }
         Some(_) => Ok(()),
         None => {
@@ -324,9 +327,9 @@ impl fmt::Debug for Round2 {
 impl fmt::Debug for KeyGeneration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match self.stage {
-            Stage::Committed(_) => "committed",
-            Stage::Dealing(_) => "dealing",
-            Stage::Over => "over",
+            GenerationStage::Committed(_) => "committed",
+            GenerationStage::Dealing(_) => "dealing",
+            GenerationStage::Over => "over",
         };
         write!(formatter, "KeyGeneration(attempt {}, {stage})", self.session.attempt)
     }

@@ -30,9 +30,9 @@ mod identifier;
 mod keys;
 mod nonces;
 mod purpose;
-mod repair;
 mod request;
 mod secret;
+mod share_repair;
 mod shares;
 mod signer;
 mod suite;
@@ -46,21 +46,21 @@ pub(crate) mod twist;
 
 pub use claim::{FalseClaim, SignatureClaim};
 pub use commitments::{
-    Commitment, CommitmentOffer, CommitmentPool, Incarnation, NonceId, OFFER_COMMITMENT_COUNT_MAX,
-    OfferFault, first_count, outstanding_count_max,
+    Commitment, CommitmentOffer, CommitmentPool, NonceId, OFFER_COMMITMENT_COUNT_MAX, OfferFault,
+    SignerIncarnation, first_count, outstanding_count_max,
 };
 pub use coordinator::{MESSAGE_BYTES_MAX, NotEnoughSigners, Progress, ShareFault, SigningSession};
 pub use evidence::{NoEvidence, ShareEvidence};
-pub use fault::{Accusation, GenerationFault, InvalidSession, Reason};
+pub use fault::{Accusation, GenerationFault, GenerationFaultReason, InvalidSession};
 pub use generation::{Dealt, Generated, KeyGeneration, Round2};
 pub use keys::{
     Committee, CommitteeKeys, GroupKey, InvalidKeys, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, threshold,
 };
 pub use purpose::KeyPurpose;
-pub use repair::{
+pub use request::{NamedCommitment, ShareRequest, SignedShare, message_digest};
+pub use share_repair::{
     BlindedShares, InvalidRepair, RepairAsker, RepairCommitments, RepairFault, RepairHelper, RepairSession,
 };
-pub use request::{NamedCommitment, ShareRequest, SignedShare, message_digest};
 pub use shares::{InvalidShares, KeyShares, StoredShares};
 pub use signer::{COORDINATOR_COUNT_MAX, SignRefusal, Signer};
-pub use transcript::{DealerCommitment, Round1, Session, derive_keys};
+pub use transcript::{DealerCommitment, GenerationSession, Round1, derive_keys};

@@ -2,7 +2,7 @@
 //! to sign, and a share that its signer put its name to.
 
 use super::KeyPurpose;
-use super::commitments::{Commitment, Incarnation, NonceId};
+use super::commitments::{Commitment, NonceId, SignerIncarnation};
 use super::keys::VALIDATOR_COUNT_MAX;
 use crate::base::{Digest, Domain, PublicKey, SecretKey, Signature, SignatureError};
 use alloc::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub struct ShareRequest {
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct NamedCommitment {
     /// The signer's life that the nonce belongs to.
-    pub incarnation: Incarnation,
+    pub incarnation: SignerIncarnation,
     /// The nonce's number in that life.
     pub id: NonceId,
     /// The hiding point and the binding point, compressed.
@@ -98,7 +98,7 @@ mod tests {
 
     fn request() -> ShareRequest {
         let points = [7; Commitment::POINT_BYTES];
-        let named = NamedCommitment { incarnation: Incarnation([5; 16]), id: NonceId(6), points };
+        let named = NamedCommitment { incarnation: SignerIncarnation([5; 16]), id: NonceId(6), points };
         ShareRequest {
             committee: Digest([1; 32]),
             purpose: KeyPurpose::Issuing,

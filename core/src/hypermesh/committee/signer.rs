@@ -3,7 +3,8 @@
 
 use super::KeyPurpose;
 use super::commitments::{
-    Commitment, CommitmentOffer, Incarnation, NonceId, OFFER_COMMITMENT_COUNT_MAX, outstanding_count_max,
+    Commitment, CommitmentOffer, NonceId, OFFER_COMMITMENT_COUNT_MAX, SignerIncarnation,
+    outstanding_count_max,
 };
 use super::coordinator::MESSAGE_BYTES_MAX;
 use super::evidence::decode_commitments;
@@ -77,7 +78,7 @@ pub enum SignRefusal {
 pub struct Signer {
     committee: Arc<Committee>,
     me: PublicKey,
-    incarnation: Incarnation,
+    incarnation: SignerIncarnation,
     packages: BTreeMap<KeyPurpose, KeyPackage>,
     stocks: BTreeMap<PublicKey, BTreeMap<KeyPurpose, NonceStock>>,
     next: NonceId,
@@ -98,7 +99,7 @@ impl Signer {
         let packages = shares.packages(&committee, &me)?;
         let mut incarnation = [0; 16];
         entropy.fill(&mut incarnation);
-        let (incarnation, stocks) = (Incarnation(incarnation), BTreeMap::new());
+        let (incarnation, stocks) = (SignerIncarnation(incarnation), BTreeMap::new());
         Ok(Self { committee, me, incarnation, packages, stocks, next: NonceId(0), latest: None })
     }
 
@@ -199,7 +200,7 @@ impl Signer {
         self.stocks.clear();
         let mut incarnation = [0; 16];
         entropy.fill(&mut incarnation);
-        self.incarnation = Incarnation(incarnation);
+        self.incarnation = SignerIncarnation(incarnation);
     }
 
     /// Drops the nonces of a coordinator: when its connection was made anew or it left for good.
@@ -218,7 +219,7 @@ impl Signer {
 
     /// This life of the signer.
     #[must_use]
-    pub const fn incarnation(&self) -> Incarnation {
+    pub const fn incarnation(&self) -> SignerIncarnation {
         self.incarnation
     }
 

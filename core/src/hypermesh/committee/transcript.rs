@@ -7,7 +7,7 @@
 //! receivers see that; hence every one of them confirms before the keys are used.
 
 use super::KeyPurpose;
-use super::fault::{Accusation, GenerationFault, InvalidSession, Reason};
+use super::fault::{Accusation, GenerationFault, GenerationFaultReason, InvalidSession};
 use super::identifier::identifier;
 use super::keys::{CommitteeKeys, GroupKey, VALIDATOR_COUNT_MAX, VALIDATOR_COUNT_MIN, threshold};
 use super::suite::generation::round1;
@@ -24,7 +24,7 @@ const SESSION: Domain = Domain::new("hypermesh v1 committee key generation");
 
 /// One attempt at key generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct GenerationSession {
     /// The genesis of the mesh.
     pub genesis: Digest,
     /// The attempt's number. No two attempts of a mesh share one.
@@ -36,7 +36,7 @@ pub struct Session {
 /// A validator's round-1 package for all keys: goes on the chain, signed by its sender.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Round1 {
-    /// The session that it was made for: [`Session::id`].
+    /// The session that it was made for: [`GenerationSession::id`].
     pub session: Digest,
     /// What the validator deals, for each key.
     pub commitments: BTreeMap<KeyPurpose, DealerCommitment>,
@@ -51,7 +51,7 @@ pub struct DealerCommitment {
     pub proof: ProofBytes,
 }
 
-impl Session {
+impl GenerationSession {
     /// What packages name, so that one which was late from another attempt is not taken for a fault.
     #[must_use]
     pub fn id(&self) -> Digest {
@@ -93,20 +93,20 @@ impl Round1 {
     ///
     /// # Errors
     /// What the dealer did wrong.
-    pub fn check(&self, session: &Session, dealer: &PublicKey) -> Result<(), Accusation> {
+    pub fn check(&self, session: &GenerationSession, dealer: &PublicKey) -> Result<(), Accusation> {
         self.decode(session, dealer).map(|_| ())
     }
 
     fn decode(
         &self,
-        session: &Session,
+        session: &GenerationSession,
         dealer: &PublicKey,
     ) -> Result<BTreeMap<KeyPurpose, round1::Package>, Accusation> {
         if self.session != session.id() {
-            return Err(Accusation { purpose: None, reason: Reason::OtherSession });
+            return Err(Accusation { purpose: None, reason: GenerationFaultReason::OtherSession });
         }
         let decoded = |purpose| {
-            let commitment = self.commitments.get(&purpose).ok_or(Reason::Malformed)?;
+            let commitment = self.commitments.get(&purpose).ok_or(GenerationFaultReason::Malformed)?;
             commitment.decode(usize::from(session.threshold()), session.identifier(purpose, dealer))
         };
         KeyPurpose::ALL
@@ -132,17 +132,17 @@ impl DealerCommitment {
     }
 
     /// Decoding refuses points of small or mixed order and the identity.
-    fn decode(&self, threshold: usize, dealer: Identifier) -> Result<round1::Package, Reason> {
+    fn decode(&self, threshold: usize, dealer: Identifier) -> Result<round1::Package, GenerationFaultReason> {
         if self.coefficients.len() != threshold {
-            return Err(Reason::Malformed);
+            return Err(GenerationFaultReason::Malformed);
         }
         let commitment = VerifiableSecretSharingCommitment::deserialize(&self.coefficients)
-            .map_err(|_| Reason::Malformed)?;
-        let proof = Signature::deserialize(&self.proof.0).map_err(|_| Reason::Malformed)?;
+            .map_err(|_| GenerationFaultReason::Malformed)?;
+        let proof = Signature::deserialize(&self.proof.0).map_err(|_| GenerationFaultReason::Malformed)?;
         match self.proof_holds(dealer, &proof) {
             Some(true) => Ok(round1::Package::new(commitment, proof)),
-            Some(false) => Err(Reason::InvalidProof),
-            None => Err(Reason::Malformed),
+            Some(false) => Err(GenerationFaultReason::InvalidProof),
+            None => Err(GenerationFaultReason::Malformed),
         }
     }
 
@@ -165,7 +165,7 @@ impl DealerCommitment {
 /// [`GenerationFault::NotAValidator`] a package from outside the session, and
 /// [`GenerationFault::OutOfOrder`] a session that could not be run.
 pub fn derive_keys(
-    session: &Session,
+    session: &GenerationSession,
     all: &BTreeMap<PublicKey, Round1>,
 ) -> Result<CommitteeKeys, GenerationFault> {
     session.check().map_err(|_| GenerationFault::OutOfOrder)?;
@@ -180,7 +180,7 @@ pub(super) struct Transcript {
 
 impl Transcript {
     pub(super) fn check(
-        session: &Session,
+        session: &GenerationSession,
         all: &BTreeMap<PublicKey, Round1>,
     ) -> Result<Self, GenerationFault> {
         if let Some(stranger) = all.keys().find(|sender| !session.has(sender)) {
@@ -189,7 +189,7 @@ impl Transcript {
         let mut accusations = BTreeMap::new();
         let mut packages: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for dealer in &session.validators {
-            let missing = Accusation { purpose: None, reason: Reason::Missing };
+            let missing = Accusation { purpose: None, reason: GenerationFaultReason::Missing };
             match all.get(dealer).ok_or(missing).and_then(|package| package.decode(session, dealer)) {
                 Ok(decoded) => {
                     for (purpose, package) in decoded {
@@ -207,7 +207,8 @@ impl Transcript {
         }
         let mut keys = BTreeMap::new();
         for (purpose, packages) in &packages {
-            let degenerate = Accusation { purpose: Some(*purpose), reason: Reason::DegenerateKey };
+            let degenerate =
+                Accusation { purpose: Some(*purpose), reason: GenerationFaultReason::DegenerateKey };
             let everyone = || session.validators.iter().map(|dealer| (*dealer, degenerate)).collect();
             let key = group_key(session, *purpose, packages);
             keys.insert(*purpose, key.ok_or_else(|| GenerationFault::Accused { accusations: everyone() })?);
@@ -220,7 +221,7 @@ impl Transcript {
 /// The group key and public shares: the sum of the dealers' commitments, evaluated at zero and at each
 /// validator's identifier. `None` if one of them is the identity.
 fn group_key(
-    session: &Session,
+    session: &GenerationSession,
     purpose: KeyPurpose,
     packages: &BTreeMap<Identifier, round1::Package>,
 ) -> Option<GroupKey> {

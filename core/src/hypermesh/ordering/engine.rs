@@ -5,17 +5,19 @@ use super::context::{CoreHeight, CoreValidator, MeshContext, Value};
 use super::convert::{core_round, nobody, round};
 use super::evidence::Evidence;
 use super::fault::EngineFault;
+use super::future_messages::{
+    FUTURE_PROPOSALS_PER_VALIDATOR_MAX, FUTURE_VOTES_PER_VALIDATOR_MAX, FutureMessages,
+};
 use super::host::Host;
-use super::later::{LATER_PROPOSALS_PER_VALIDATOR_MAX, LATER_VOTES_PER_VALIDATOR_MAX, LaterMessages};
 use super::message::ConsensusMessage;
 use super::outbox::Output;
 use super::roster::Roster;
-use super::said::Said;
 use super::signer::VERIFIED_COUNT_MAX;
 use super::timers::Timeouts;
 use super::validators::ValidatorSet;
 use super::values::Candidate;
 use super::vote::{Round, SignedVote};
+use super::vote_history::SignedStatement;
 use super::wal::{CoreInput, abstention};
 use crate::base::{Digest, Height, Marks, Mono, PublicKey, SecretKey, Size, reached};
 use crate::planted::{self, Bug};
@@ -33,7 +35,8 @@ use malachite_types::{ThresholdParam, ThresholdParams, Validity, ValueOrigin, Va
 const EVIDENCE_PER_VALIDATOR_MAX: usize = 3;
 
 /// The most messages for the next height kept of one validator.
-const LATER_PER_VALIDATOR_MAX: usize = LATER_VOTES_PER_VALIDATOR_MAX + LATER_PROPOSALS_PER_VALIDATOR_MAX;
+const FUTURE_MESSAGES_PER_VALIDATOR_MAX: usize =
+    FUTURE_VOTES_PER_VALIDATOR_MAX + FUTURE_PROPOSALS_PER_VALIDATOR_MAX;
 
 /// Bounds of the core's own queue for later heights, which the engine leaves empty.
 const CORE_QUEUE_HEIGHTS: usize = 1;
@@ -116,7 +119,7 @@ pub enum Input {
     },
     /// A peer holds this message with this node's own signature. If the log does not hold it, the log was lost or
     /// rolled back, and this node signs nothing until it is past that height.
-    Own(Said),
+    Own(SignedStatement),
     /// A block that others decided, for the height under way. It is validated like any other, and then decided.
     Synced {
         /// The block.
@@ -141,7 +144,7 @@ pub(super) enum Phase {
 ///
 /// The host calls [`Self::step`] with every input in the order of their arrival and carries out every output, in
 /// order, as [`Output`] says. A new engine waits for [`Input::StartHeight`]; a decided one waits for the next.
-/// Meanwhile messages for the height to come are kept: [`Self::later_messages_from`] and [`Self::later_proposal`]
+/// Meanwhile messages for the height to come are kept: [`Self::future_message_signers`] and [`Self::has_future_proposal`]
 /// are reasons to start it. The engine never votes for a block that the host has not called valid, and signs
 /// nothing at a height for which its log turns out not to be whole.
 pub struct Engine {
@@ -152,7 +155,7 @@ pub struct Engine {
     pub(super) next_roster: Option<Roster>,
     /// The height that is waited for, where the core has not been told of it yet.
     pub(super) waits_for: Option<Height>,
-    pub(super) later: LaterMessages,
+    pub(super) future_messages: FutureMessages,
     pub(super) awaiting_value: Option<(Height, Round)>,
     /// The highest height that each validator has sent a message for, where above this node's.
     pub(super) seen: BTreeMap<PublicKey, Height>,
@@ -189,7 +192,7 @@ impl Engine {
             roster,
             next_roster: None,
             waits_for: None,
-            later: LaterMessages::default(),
+            future_messages: FutureMessages::default(),
             awaiting_value: None,
             seen: BTreeMap::new(),
             behind: BTreeMap::new(),
@@ -206,7 +209,7 @@ impl Engine {
         match input {
             Input::StartHeight { height, roster, wal } => self.start_height(height, roster, &wal),
             Input::Advance { height, roster } => self.advance(height, roster),
-            Input::Own(said) => self.on_own(said),
+            Input::Own(statement) => self.on_own_statement(statement),
             Input::Message { from, message } => self.on_message(from, message),
             Input::Timeout { token } => {
                 if let Some(timeout) = self.host.timers.fire(token) {
@@ -269,14 +272,14 @@ impl Engine {
     /// From how many validators there are messages for the next height. More than f of them show that the mesh
     /// has begun it.
     #[must_use]
-    pub fn later_messages_from(&self) -> usize {
-        self.later.signers()
+    pub fn future_message_signers(&self) -> usize {
+        self.future_messages.signers()
     }
 
     /// Whether there is a proposal for the next height, well formed and signed by the proposer of its round.
     #[must_use]
-    pub fn later_proposal(&self) -> bool {
-        self.later.has_proposal()
+    pub fn has_future_proposal(&self) -> bool {
+        self.future_messages.has_proposal()
     }
 
     /// The highest height above this node's that a validator has sent a message for, and which one. A validator
@@ -318,8 +321,8 @@ impl Engine {
         [
             Size::limited(
                 "messages for the next height",
-                self.later.count(),
-                validators * LATER_PER_VALIDATOR_MAX,
+                self.future_messages.count(),
+                validators * FUTURE_MESSAGES_PER_VALIDATOR_MAX,
             ),
             Size::limited("verified signatures", self.host.verifier.count(), VERIFIED_COUNT_MAX),
             Size::limited("evidence of the height", reported, validators * EVIDENCE_PER_VALIDATOR_MAX),

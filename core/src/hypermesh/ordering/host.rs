@@ -9,12 +9,12 @@ use super::engine::EngineConfig;
 use super::fault::EngineFault;
 use super::message::{ConsensusMessage, Proposal, RoundCertificate, RoundCertificateKind};
 use super::outbox::{Outbox, Output};
-use super::said::Said;
 use super::signer::{Signer, Verifier};
 use super::timers::Timers;
 use super::validators::ValidatorSet;
 use super::values::{Candidate, Values};
 use super::vote::{ProposalHeader, Round, SignedProposalHeader, SignedVote, Vote, VoteKind};
+use super::vote_history::SignedStatement;
 use super::wal::{CoreInput, Journal};
 use crate::base::{Digest, Height, Marks, Mono, PublicKey, reached};
 use alloc::collections::BTreeSet;
@@ -45,7 +45,7 @@ pub(super) struct Host {
     /// While the log is replayed: the digests of this node's messages that it holds.
     pub(super) replaying: Option<BTreeSet<Digest>>,
     /// Messages of this node's own that peers have shown before the log was read.
-    pub(super) shown: Vec<Said>,
+    pub(super) shown: Vec<SignedStatement>,
     /// The block that came by sync and is being fed to the core.
     pub(super) synced: Option<Value>,
     /// Set once the height is decided.

@@ -18,38 +18,38 @@ mod effects;
 mod engine;
 mod evidence;
 mod fault;
+mod foreign_decisions;
+mod future_messages;
 mod host;
-mod later;
 mod message;
 mod outbox;
-mod recall;
 mod receive;
 mod recovery;
 mod roster;
-mod said;
 mod signer;
 mod timers;
 mod validators;
 mod values;
 mod vote;
+mod vote_history;
 mod wal;
 
 pub use certificate::{CertificateFault, CommitCertificate, CommitSignature};
 pub use engine::{Engine, EngineConfig, Input};
 pub use evidence::{Evidence, EvidenceFault};
 pub use fault::EngineFault;
-pub use later::{LATER_PROPOSALS_PER_VALIDATOR_MAX, LATER_VOTES_PER_VALIDATOR_MAX};
+pub use future_messages::{FUTURE_PROPOSALS_PER_VALIDATOR_MAX, FUTURE_VOTES_PER_VALIDATOR_MAX};
 pub use message::{
     ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, PolkaCertificate, PolkaSignature, Proposal, RoundCertificate,
     RoundCertificateKind, RoundVote, ValueBytes,
 };
 pub use outbox::Output;
 pub use roster::Roster;
-pub use said::{LastSaid, SAID_PER_VALIDATOR_MAX, Said};
 pub use timers::Timeouts;
 pub use validators::{InvalidValidatorSet, VALIDATORS_MAX, ValidatorSet};
 pub use vote::{ProposalHeader, Round, SignedProposalHeader, SignedVote, Vote, VoteKind};
-pub use wal::said_in_log;
+pub use vote_history::{STATEMENTS_PER_VALIDATOR_MAX, SignedStatement, VoteHistory};
+pub use wal::statements_in_log;
 
 #[cfg(hypermesh_fuzzing)]
 pub use wal::replay_log;

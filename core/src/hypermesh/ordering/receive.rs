@@ -98,7 +98,7 @@ impl Engine {
                 let signer = vote.vote.validator;
                 let counts = self.is_validator(&signer) && signer != self.host.signer.public();
                 if counts && self.host.check_vote(&vote) {
-                    self.later.add_vote(vote);
+                    self.future_messages.add_vote(vote);
                 }
             }
             ConsensusMessage::Proposal(proposal) => {
@@ -106,7 +106,7 @@ impl Engine {
                 let counts =
                     self.is_validator(&header.proposer) && header.proposer != self.host.signer.public();
                 if counts && self.check_proposal(&proposal, known.as_ref()) {
-                    self.later.add_proposal(proposal);
+                    self.future_messages.add_proposal(proposal);
                 }
             }
             // They justify nothing that has not begun, and are sent again.

@@ -7,8 +7,8 @@ use super::context::CoreHeight;
 use super::convert::round;
 use super::engine::{Engine, Phase};
 use super::fault::EngineFault;
+use super::future_messages::FutureMessages;
 use super::host::rebroadcast;
-use super::later::LaterMessages;
 use super::message::ConsensusMessage;
 use super::outbox::Output;
 use super::roster::Roster;
@@ -32,7 +32,7 @@ impl Engine {
             self.host.outbox.fault(EngineFault::StartedOutOfOrder { height });
             return;
         }
-        let kept = if height == self.next_height() { self.later.take() } else { Vec::new() };
+        let kept = if height == self.next_height() { self.future_messages.take() } else { Vec::new() };
         self.reset(height, roster.clone());
         let inputs = self.read_log(height, wal);
         if !inputs.is_empty() {
@@ -76,7 +76,7 @@ impl Engine {
         self.abstention_logged = None;
         self.seen.retain(|_, seen| *seen > height);
         self.behind.clear();
-        self.later = LaterMessages::default();
+        self.future_messages = FutureMessages::default();
         self.host.start(height);
     }
 

@@ -2,7 +2,7 @@
 
 mod chaos;
 mod codec;
-mod recall;
+mod foreign_decisions;
 mod steps;
 mod twins;
 mod world;

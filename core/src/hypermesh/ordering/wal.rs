@@ -1,4 +1,4 @@
-//! The log of a height under way: everything that a restarted validator needs to be where it was.
+//! The log of votes of a height under way: everything that a restarted validator needs to be where it was.
 //!
 //! An entry is written before what it led to is sent. A block is written once: later entries about it name its
 //! id. What the core replays are its own inputs, so reading the log gives those back.
@@ -6,8 +6,8 @@
 use super::context::{CoreHeight, CoreValidator, MeshContext, Value};
 use super::convert::{core_round, round};
 use super::message::{MESSAGE_EXTRA_BYTES_MAX, PolkaCertificate, Proposal, ValueBytes};
-use super::said::Said;
 use super::vote::{Round, SignedProposalHeader, SignedVote};
+use super::vote_history::SignedStatement;
 use crate::base::{Digest, Height, PublicKey, decode, encode};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -21,14 +21,14 @@ pub(super) type CoreInput = Input<MeshContext>;
 
 /// One entry of the log, with the height that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(super) struct Record {
+pub(super) struct WalRecord {
     pub(super) height: Height,
-    pub(super) entry: Entry,
+    pub(super) entry: WalEntry,
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(super) enum Entry {
+pub(super) enum WalEntry {
     /// A vote was cast or received.
     Vote(SignedVote),
     /// A proposal was made or received. The block is there unless an earlier entry holds it.
@@ -45,14 +45,14 @@ pub(super) enum Entry {
     /// A quorum's prevotes were received in one piece.
     Polka(PolkaCertificate),
     /// A wait came to its end.
-    TimedOut { step: Step, round: Round },
+    TimedOut { step: TimeoutStep, round: Round },
     /// The log was found not to be whole: this node signs nothing up to and including that height.
     Abstained { through: Height },
 }
 
 /// The waits that the log keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(super) enum Step {
+pub(super) enum TimeoutStep {
     Propose,
     Prevote,
     Precommit,
@@ -79,11 +79,12 @@ impl Journal {
     /// The entry for an input that the core wants logged; `None` if it is of a kind that is not replayed.
     pub(super) fn write(&mut self, height: Height, input: &CoreInput) -> Option<Vec<u8>> {
         let entry = match input {
-            Input::Vote(vote) => Entry::Vote(vote.into()),
-            Input::Proposal(proposal) => {
-                Entry::Proposal { signed: proposal.into(), value: self.write_value(&proposal.message.value) }
-            }
-            Input::ProposedValue(proposed, _) => Entry::Verdict {
+            Input::Vote(vote) => WalEntry::Vote(vote.into()),
+            Input::Proposal(proposal) => WalEntry::Proposal {
+                signed: proposal.into(),
+                value: self.write_value(&proposal.message.value),
+            },
+            Input::ProposedValue(proposed, _) => WalEntry::Verdict {
                 round: round(proposed.round),
                 valid_round: proposed.valid_round.as_u32().map(Round),
                 proposer: proposed.proposer.0,
@@ -91,16 +92,16 @@ impl Journal {
                 value: self.write_value(&proposed.value),
                 valid: proposed.validity.is_valid(),
             },
-            Input::PolkaCertificate(certificate) => Entry::Polka(certificate.into()),
+            Input::PolkaCertificate(certificate) => WalEntry::Polka(certificate.into()),
             Input::TimeoutElapsed(timeout) => {
-                Entry::TimedOut { step: logged_step(timeout.kind)?, round: round(timeout.round) }
+                WalEntry::TimedOut { step: logged_step(timeout.kind)?, round: round(timeout.round) }
             }
             Input::StartHeight(..)
             | Input::RoundCertificate(_)
             | Input::Propose(_)
             | Input::SyncValueResponse(_) => return None,
         };
-        Some(encode(&Record { height, entry }))
+        Some(encode(&WalRecord { height, entry }))
     }
 
     /// Reads the log of a height, up to the first damaged entry. Entries of other heights are passed over.
@@ -114,11 +115,11 @@ impl Journal {
         let mut replay = Replay::default();
         let bytes_max = value_bytes_max.saturating_add(MESSAGE_EXTRA_BYTES_MAX);
         for (index, bytes) in entries.iter().enumerate() {
-            let Ok(record) = decode::<Record>(bytes, bytes_max) else {
+            let Ok(record) = decode::<WalRecord>(bytes, bytes_max) else {
                 replay.damaged = Some(index);
                 break;
             };
-            if let Entry::Abstained { through } = record.entry {
+            if let WalEntry::Abstained { through } = record.entry {
                 replay.abstained = replay.abstained.max(Some(through));
                 continue;
             }
@@ -145,16 +146,16 @@ impl Journal {
     fn restore(
         &mut self,
         height: Height,
-        entry: Entry,
+        entry: WalEntry,
         identify: fn(&[u8]) -> Option<Digest>,
     ) -> Option<CoreInput> {
         Some(match entry {
-            Entry::Vote(vote) if vote.vote.height == height => Input::Vote((&vote).into()),
-            Entry::Proposal { signed, value } if signed.header.height == height => {
+            WalEntry::Vote(vote) if vote.vote.height == height => Input::Vote((&vote).into()),
+            WalEntry::Proposal { signed, value } if signed.header.height == height => {
                 let value = self.restore_value(signed.header.value_id, value, identify)?;
                 Input::Proposal(Proposal { signed, value: ValueBytes(value.bytes) }.into())
             }
-            Entry::Verdict { round, valid_round, proposer, value_id, value, valid } => {
+            WalEntry::Verdict { round, valid_round, proposer, value_id, value, valid } => {
                 let proposed = ProposedValue {
                     height: CoreHeight(height),
                     round: core_round(round),
@@ -165,18 +166,21 @@ impl Journal {
                 };
                 Input::ProposedValue(proposed, ValueOrigin::Consensus)
             }
-            Entry::Polka(certificate) if certificate.height == height => {
+            WalEntry::Polka(certificate) if certificate.height == height => {
                 Input::PolkaCertificate((&certificate).into())
             }
-            Entry::TimedOut { step, round } => {
+            WalEntry::TimedOut { step, round } => {
                 let kind = match step {
-                    Step::Propose => TimeoutKind::Propose,
-                    Step::Prevote => TimeoutKind::Prevote,
-                    Step::Precommit => TimeoutKind::Precommit,
+                    TimeoutStep::Propose => TimeoutKind::Propose,
+                    TimeoutStep::Prevote => TimeoutKind::Prevote,
+                    TimeoutStep::Precommit => TimeoutKind::Precommit,
                 };
                 Input::TimeoutElapsed(Timeout::new(core_round(round), kind))
             }
-            Entry::Vote(_) | Entry::Proposal { .. } | Entry::Polka(_) | Entry::Abstained { .. } => {
+            WalEntry::Vote(_)
+            | WalEntry::Proposal { .. }
+            | WalEntry::Polka(_)
+            | WalEntry::Abstained { .. } => {
                 return None;
             }
         })
@@ -211,28 +215,31 @@ pub fn replay_log(
     (replay.inputs.len(), replay.damaged)
 }
 
-/// What validators said, as far as the entries of a log hold it with their signatures. Damaged entries are passed
+/// Signed statements of validators, as far as the entries of a log hold it with their signatures. Damaged entries are passed
 /// over: the engine finds those.
-pub fn said_in_log(entries: &[Vec<u8>], value_bytes_max: usize) -> impl Iterator<Item = Said> + '_ {
+pub fn statements_in_log(
+    entries: &[Vec<u8>],
+    value_bytes_max: usize,
+) -> impl Iterator<Item = SignedStatement> + '_ {
     let bytes_max = value_bytes_max.saturating_add(MESSAGE_EXTRA_BYTES_MAX);
-    entries.iter().filter_map(move |bytes| match decode::<Record>(bytes, bytes_max).ok()?.entry {
-        Entry::Vote(vote) => Some(Said::Vote(vote)),
-        Entry::Proposal { signed, .. } => Some(Said::Proposal(signed)),
+    entries.iter().filter_map(move |bytes| match decode::<WalRecord>(bytes, bytes_max).ok()?.entry {
+        WalEntry::Vote(vote) => Some(SignedStatement::Vote(vote)),
+        WalEntry::Proposal { signed, .. } => Some(SignedStatement::Proposal(signed)),
         _ => None,
     })
 }
 
 /// The entry that keeps a restarted node from signing what it must not.
 pub(super) fn abstention(height: Height, through: Height) -> Vec<u8> {
-    encode(&Record { height, entry: Entry::Abstained { through } })
+    encode(&WalRecord { height, entry: WalEntry::Abstained { through } })
 }
 
 /// Waits for the height's end and for repeating votes leave no trace in the log.
-const fn logged_step(kind: TimeoutKind) -> Option<Step> {
+const fn logged_step(kind: TimeoutKind) -> Option<TimeoutStep> {
     match kind {
-        TimeoutKind::Propose => Some(Step::Propose),
-        TimeoutKind::Prevote => Some(Step::Prevote),
-        TimeoutKind::Precommit => Some(Step::Precommit),
+        TimeoutKind::Propose => Some(TimeoutStep::Propose),
+        TimeoutKind::Prevote => Some(TimeoutStep::Prevote),
+        TimeoutKind::Precommit => Some(TimeoutStep::Precommit),
         TimeoutKind::Rebroadcast | TimeoutKind::FinalizeHeight(_) => None,
     }
 }

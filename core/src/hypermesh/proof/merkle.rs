@@ -112,8 +112,8 @@ pub(super) fn open(
     }
 }
 
-/// What a walk from opened leaves up to the root meets on its way. `None` ends it: the proof is too short.
-pub(super) trait Climb {
+/// Visits the nodes between opened leaves and the root. `None` ends the visit: the proof is too short.
+pub(super) trait PathVisitor {
     /// The root of a subtree that holds no opened leaf.
     fn sibling(&mut self) -> Option<Digest>;
     /// An opened leaf.
@@ -127,7 +127,12 @@ pub(super) trait Climb {
 }
 
 /// The node that the opened leaves and the proof's siblings lead to.
-pub(super) fn climb(level: u32, index: u32, positions: &[u32], walk: &mut impl Climb) -> Option<Digest> {
+pub(super) fn climb(
+    level: u32,
+    index: u32,
+    positions: &[u32],
+    walk: &mut impl PathVisitor,
+) -> Option<Digest> {
     if positions.is_empty() {
         return walk.sibling();
     }
@@ -162,7 +167,7 @@ struct GivenLeaves<'a> {
     siblings: core::slice::Iter<'a, Digest>,
 }
 
-impl Climb for GivenLeaves<'_> {
+impl PathVisitor for GivenLeaves<'_> {
     fn sibling(&mut self) -> Option<Digest> {
         self.siblings.next().copied()
     }

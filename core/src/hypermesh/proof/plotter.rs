@@ -2,7 +2,7 @@
 
 use super::parameters::SpaceParameters;
 use super::space::{LABEL_BYTES, Label, Plot, PlotKey};
-use super::space_graph::{Graph, Place};
+use super::space_graph::{Graph, LabelPosition};
 use alloc::vec::Vec;
 
 /// Makes a plot layer by layer. Memory: two layers, of 1 GiB each in production.
@@ -173,7 +173,7 @@ impl Plotter {
     }
 
     fn next_label(&self, vertex: u32) -> Label {
-        let place = Place { layer: self.layer, vertex };
+        let place = LabelPosition { layer: self.layer, vertex };
         // Parents lie before the vertex in its layer, and anywhere in the one below, which is whole.
         let current = |parent: u32| self.current[parent as usize];
         let previous = |parent: u32| self.previous[parent as usize];

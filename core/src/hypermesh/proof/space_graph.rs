@@ -96,7 +96,7 @@ impl Graph {
     pub(super) fn label(
         &self,
         key: &PlotKey,
-        place: Place,
+        place: LabelPosition,
         current: impl Fn(u32) -> Label,
         previous: impl Fn(u32) -> Label,
     ) -> Label {
@@ -119,7 +119,7 @@ impl Graph {
 
 /// Where a label stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct LabelPosition {
     /// The layer, from 0.
     pub(super) layer: u32,
     /// The position in the layer.

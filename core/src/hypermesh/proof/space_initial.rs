@@ -12,7 +12,7 @@ use super::fault::ProofFault;
 use super::merkle::{Leaves, NodeKey, Tree, root_of, siblings_max};
 use super::parameters::SpaceParameters;
 use super::space::{LABEL_BYTES, Label, LayerReader, PLOT_TREE, PlotIndex, PlotKey, check_count};
-use super::space_graph::{Graph, Place};
+use super::space_graph::{Graph, LabelPosition};
 use crate::base::{Digest, Domain};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -175,7 +175,9 @@ impl Columns<'_> {
         for layer in 0..self.layers {
             let current = |parent| self.label(layer, parent);
             let previous = |parent| self.label(layer - 1, parent);
-            if graph.label(key, Place { layer, vertex }, current, previous) != self.label(layer, vertex) {
+            if graph.label(key, LabelPosition { layer, vertex }, current, previous)
+                != self.label(layer, vertex)
+            {
                 return Err(ProofFault::WrongLabel { layer, vertex });
             }
         }

@@ -11,7 +11,7 @@
 
 use super::challenge::positions;
 use super::fault::ProofFault;
-use super::merkle::{Climb, NodeKey, climb, open, siblings_max};
+use super::merkle::{NodeKey, PathVisitor, climb, open, siblings_max};
 use super::parameters::{DEPTH_MAX, TimeParameters};
 use super::space::check_count;
 use crate::base::{Digest, Domain, PublicKey};
@@ -171,7 +171,7 @@ struct Walk<'a> {
     peaks: Vec<Digest>,
 }
 
-impl Climb for Walk<'_> {
+impl PathVisitor for Walk<'_> {
     fn sibling(&mut self) -> Option<Digest> {
         self.siblings.next().copied()
     }

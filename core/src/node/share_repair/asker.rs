@@ -5,13 +5,13 @@
 //! A request that does not come to its end is ended by its asker, which names whom it waited for in vain.
 
 use super::status::ShareRepairStatus;
-use super::{Event, Node, OpenRepair, RepairAction, RepairOutcome, SystemAction};
+use super::{Event, Node, OpenShareRepair, RepairAction, RepairOutcome, SystemAction};
 use crate::base::{Mono, PublicKey, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
     BlindedShares, Committee, KeyShares, RepairAsker, RepairFault, RepairSession, StoredShares,
 };
 use crate::node::generation::shares_key;
-use crate::state::Repairs;
+use crate::state::ShareRepairs;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -43,7 +43,7 @@ impl AskerState {
     }
 
     /// Whose part in the request on the chain has not come.
-    pub(super) fn missing(&self, open: &OpenRepair) -> Vec<PublicKey> {
+    pub(super) fn missing(&self, open: &OpenShareRepair) -> Vec<PublicKey> {
         match &self.part {
             Some(part) => part.missing(),
             None => open.helpers.iter().filter(|key| !open.commitments.contains_key(key)).copied().collect(),
@@ -55,7 +55,7 @@ impl Node {
     pub(super) fn seek_repair(
         &mut self,
         committee: &Arc<Committee>,
-        repairs: &Repairs,
+        repairs: &ShareRepairs,
         session: Option<RepairSession>,
     ) {
         let me = self.identity.public();
@@ -65,7 +65,12 @@ impl Node {
         }
     }
 
-    fn follow_own_repair(&mut self, committee: &Arc<Committee>, open: &OpenRepair, session: RepairSession) {
+    fn follow_own_repair(
+        &mut self,
+        committee: &Arc<Committee>,
+        open: &OpenShareRepair,
+        session: RepairSession,
+    ) {
         let now = self.now.mono;
         let asker = self.share_repair.asker.take();
         let mut asker = asker
@@ -91,7 +96,7 @@ impl Node {
     }
 
     /// Asks, if that is of use now. Repeated, it says the same until it is heard, or for so long that others may have come.
-    fn ask_for_repair(&mut self, committee: &Arc<Committee>, repairs: &Repairs) {
+    fn ask_for_repair(&mut self, committee: &Arc<Committee>, repairs: &ShareRepairs) {
         let ShareRepairStatus::Asking { helpers } = self.next_repair_step(committee, repairs) else {
             self.share_repair.asker = None;
             return;
@@ -117,7 +122,11 @@ impl Node {
     }
 
     /// What a validator without its shares, and without a request on the chain, does next.
-    pub(super) fn next_repair_step(&self, committee: &Committee, repairs: &Repairs) -> ShareRepairStatus {
+    pub(super) fn next_repair_step(
+        &self,
+        committee: &Committee,
+        repairs: &ShareRepairs,
+    ) -> ShareRepairStatus {
         let me = self.identity.public();
         let time = self.state.time();
         if let Some(open) = repairs.open.as_ref().filter(|_| !repairs.is_free(&me, time)) {
@@ -156,7 +165,7 @@ impl Node {
 
     /// A repair for this node that it has no need of: it was repaired and the word of that was lost, it came by its shares
     /// otherwise, or someone else holds its key and asks for its shares.
-    pub(super) fn end_own_repair(&mut self, open: Option<&OpenRepair>) {
+    pub(super) fn end_own_repair(&mut self, open: Option<&OpenShareRepair>) {
         let me = self.identity.public();
         let Some(open) = open.filter(|open| open.validator == me) else { return };
         let outcome = if self.share_repair.repaired == Some(open.number) {
@@ -183,7 +192,7 @@ impl Node {
                 let blame = self.share_repair.blame.entry(from).or_default();
                 *blame = blame.saturating_add(BLAME_OF_THE_CAUGHT);
                 self.share_repair.asker = None;
-                if let Some(open) = self.state.repairs().open {
+                if let Some(open) = self.state.share_repairs().open {
                     self.give_up_repair(&open, from, &fault.to_string());
                 }
             }

@@ -16,7 +16,7 @@ use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::{PublicKey, reached};
 use crate::hypermesh::committee::{BlindedShares, Committee, RepairFault, RepairHelper, RepairSession};
-use crate::state::{ABORT_REASON_BYTES_MAX, OpenRepair, RepairAction, RepairOutcome, SystemAction};
+use crate::state::{ABORT_REASON_BYTES_MAX, OpenShareRepair, RepairAction, RepairOutcome, SystemAction};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -49,7 +49,7 @@ impl Node {
     /// Does what a repair asks of this node, after a block or a while.
     pub(super) fn continue_share_repair(&mut self) {
         let Some(committee) = self.signing.committee.clone() else { return };
-        let repairs = self.state.repairs();
+        let repairs = self.state.share_repairs();
         let open = repairs.open.as_ref();
         let session = open.and_then(|open| session_of(&committee, open));
         match (open, &session) {
@@ -75,7 +75,7 @@ impl Node {
             let validator = state.helper.session().validator();
             let sum = state.sum.clone();
             let helper = self.identity.public();
-            match self.state.repairs().open {
+            match self.state.share_repairs().open {
                 Some(open) if open.is_committed() => {
                     self.send_deltas();
                     if let Some(sum) = sum {
@@ -91,7 +91,7 @@ impl Node {
 
     // --- as helper ---
 
-    fn help(&mut self, committee: &Arc<Committee>, open: &OpenRepair, session: &RepairSession) {
+    fn help(&mut self, committee: &Arc<Committee>, open: &OpenShareRepair, session: &RepairSession) {
         let me = self.identity.public();
         let on_chain = open.commitments.get(&me);
         let mine = self.share_repair.helper.as_ref().filter(|state| state.helper.session() == session);
@@ -110,7 +110,7 @@ impl Node {
         }
     }
 
-    fn begin_to_help(&mut self, committee: &Arc<Committee>, open: &OpenRepair, session: &RepairSession) {
+    fn begin_to_help(&mut self, committee: &Arc<Committee>, open: &OpenShareRepair, session: &RepairSession) {
         let me = self.identity.public();
         let shares = self.stored_shares(committee.keys().attempt).map(|(_, shares)| shares);
         let helper = shares.and_then(|shares| {
@@ -125,7 +125,7 @@ impl Node {
         }
     }
 
-    fn commit_to_repair(&mut self, open: &OpenRepair) {
+    fn commit_to_repair(&mut self, open: &OpenShareRepair) {
         let Some(state) = &self.share_repair.helper else { return };
         let commitments = state.helper.commitments().clone();
         let action = RepairAction::Commit { validator: open.validator, number: open.number, commitments };
@@ -141,7 +141,9 @@ impl Node {
 
     pub(super) fn on_repair_deltas(&mut self, from: PublicKey, package: BlindedShares) {
         // What comes before this node has everyone's commitments is sent again.
-        let Some(open) = self.state.repairs().open.filter(OpenRepair::is_committed) else { return };
+        let Some(open) = self.state.share_repairs().open.filter(OpenShareRepair::is_committed) else {
+            return;
+        };
         let Some(committed) = open.commitments.get(&from) else { return };
         let Some(state) = &mut self.share_repair.helper else { return };
         match state.helper.receive(from, package, committed) {
@@ -158,7 +160,7 @@ impl Node {
         }
     }
 
-    fn give_up_repair(&mut self, open: &OpenRepair, accused: PublicKey, reason: &str) {
+    fn give_up_repair(&mut self, open: &OpenShareRepair, accused: PublicKey, reason: &str) {
         self.share_repair.helper = None;
         let mut reason = String::from(reason);
         while reason.len() > ABORT_REASON_BYTES_MAX {
@@ -211,7 +213,7 @@ impl Node {
     }
 }
 
-fn session_of(committee: &Committee, open: &OpenRepair) -> Option<RepairSession> {
+fn session_of(committee: &Committee, open: &OpenShareRepair) -> Option<RepairSession> {
     let keys = committee.keys().clone();
     RepairSession::new(keys, open.validator, open.number, open.helpers.clone()).ok()
 }

@@ -49,7 +49,7 @@ impl Node {
         let Some(committee) = self.signing.committee.as_ref().filter(|_| !self.holds_shares()) else {
             return ShareRepairStatus::NotNeeded;
         };
-        let repairs = self.state.repairs();
+        let repairs = self.state.share_repairs();
         match repairs.open.as_ref().filter(|open| open.validator == self.identity.public()) {
             Some(open) => {
                 let asker = self.share_repair.asker.as_ref();
@@ -63,7 +63,7 @@ impl Node {
     /// How many requests for repair of its key shares this node can make at once, out of [`REPAIR_BUDGET_MAX`].
     #[must_use]
     pub fn share_repairs_left(&self) -> u32 {
-        self.state.repairs().budget(&self.identity.public()).left_at(self.state.time())
+        self.state.share_repairs().budget(&self.identity.public()).left_at(self.state.time())
     }
 
     /// The same in words, for the status of a node without its shares.

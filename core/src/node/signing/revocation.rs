@@ -11,7 +11,7 @@ use crate::hypermesh::committee::KeyPurpose;
 use crate::node::task::Task;
 use crate::node::waiters::{WAITER_PER_THING_COUNT_MAX, WaiterLimitReached};
 use crate::node::{Event, Node, OpenFault, RequestId};
-use crate::trustchain::ca::{CRL_MS_LIFETIME, RevocationList, crl_der, take_apart_crl};
+use crate::trustchain::ca::{CRL_MS_LIFETIME, RevocationList, crl_der, parse_crl};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -72,7 +72,7 @@ impl Node {
     /// A stored list with its signature, if that holds. The bytes are the list's own: an older one cannot be derived again.
     fn take_stored_list(&self, der: Vec<u8>) -> Option<(SignedList, StrictSignature)> {
         let key = self.signing.committee.as_ref()?.keys().public(KeyPurpose::Issuing)?;
-        let signed = take_apart_crl(&der).ok()?;
+        let signed = parse_crl(&der).ok()?;
         let signature = signed.signed_by(&key).ok()?;
         let RevocationList { number, this_update, next_update, .. } = signed.list;
         Some((SignedList { number, this_update, next_update, der }, signature))
@@ -185,7 +185,7 @@ impl Node {
             let signature = self.signing.finished.get(&Task::RootRevocationList(number))?;
             crl_der(&self.state.root_list_tbs(number)?, signature).ok()
         })?;
-        let RevocationList { number, this_update, next_update, .. } = take_apart_crl(&crl_der).ok()?.list;
+        let RevocationList { number, this_update, next_update, .. } = parse_crl(&crl_der).ok()?.list;
         Some(PublishedList { number, this_update, next_update, crl_der })
     }
 

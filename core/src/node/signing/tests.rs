@@ -6,7 +6,7 @@ use crate::api::{
     ConsensusRequirements, PublishedLists, Request, Response, RevocationListRequest, ValidateBatchRequest,
 };
 use crate::base::{
-    Digest, Height, MicroCaesar, Mono, Now, PublicKey, ReadError, Reader, Row, SecretKey, Signature,
+    Digest, Height, KeyValue, MicroCaesar, Mono, Now, PublicKey, ReadError, Reader, SecretKey, Signature,
     StrictSignature, Table, encode,
 };
 use crate::hypermesh::RevealChain;
@@ -19,7 +19,7 @@ use crate::node::message::{CommitmentsRequest, Message, ShareRequests, SharesSig
 use crate::node::task::Task;
 use crate::node::trace::MessageTraces;
 use crate::node::{Event, Node, NodeConfig, Output, PeerStatus, RequestId};
-use crate::state::tests::kit::{Mesh, Seeded, alice, bob, genesis, plot_of, transfer};
+use crate::state::tests::test_util::{Mesh, Seeded, alice, bob, genesis, plot_of, transfer};
 use crate::state::{Candidate, Offence, SYSTEM_OPERATION_BYTES_MAX, SystemAction, SystemOperation};
 use crate::trustchain::ca::crl_der;
 use alloc::boxed::Box;
@@ -41,7 +41,7 @@ impl Reader for Rows {
         Ok(self.0.get(&(table, key.to_vec())).cloned())
     }
 
-    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<Row>, ReadError> {
+    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<KeyValue>, ReadError> {
         let rows = self.0.range((table, start.to_vec())..).take_while(|((of, _), _)| *of == table);
         Ok(rows.take(rows_max).map(|((_, key), value)| (key.clone(), value.clone())).collect())
     }

@@ -77,8 +77,8 @@ mod tests {
     use super::*;
     use crate::base::Digest;
     use crate::hypermesh::committee::{
-        Commitment, Incarnation, KeyPurpose, NamedCommitment, NonceId, ShareRequest, VALIDATOR_COUNT_MAX,
-        threshold,
+        Commitment, KeyPurpose, NamedCommitment, NonceId, ShareRequest, SignerIncarnation,
+        VALIDATOR_COUNT_MAX, threshold,
     };
     use crate::node::message::TASK_COUNT_MAX;
     use crate::node::task::Task;
@@ -88,7 +88,7 @@ mod tests {
 
     fn message(height: u64, tasks: usize, signers: usize) -> ShareRequests {
         let named = NamedCommitment {
-            incarnation: Incarnation([1; 16]),
+            incarnation: SignerIncarnation([1; 16]),
             id: NonceId(1),
             points: [1; Commitment::POINT_BYTES],
         };

@@ -1,19 +1,19 @@
 //! What a block does to the state, and whether it may.
 
 use crate::base::{Digest, Height, MicroCaesar, PublicKey, Sequence, UnixMillis, encode};
-use crate::caesar::{BlockMovements, Ledger, Movement, Place, Reason, STAKE_MINIMUM, reward};
+use crate::caesar::{BlockMovements, Ledger, LedgerAccount, Movement, MovementReason, STAKE_MINIMUM, reward};
 use crate::hypermesh::ordering::{CertificateFault, CommitCertificate};
 use crate::hypermesh::proof::{Diligence, Expectation, FourProofSet, ProofRejection, Statement};
 use crate::planted::{self, Bug};
+use crate::state::block::execute_operation::execute_operation;
 use crate::state::block::format::BLOCK_FRAME_BYTES_MAX;
 use crate::state::block::include::Included;
-use crate::state::block::payable::{Carrier, Unpaid};
-use crate::state::block::perform::perform;
+use crate::state::block::payable::{CarryingBatch, Unpaid};
 use crate::state::chain::state::Changes;
 use crate::state::{
     AUDIT_MISSES_MAX, BLOCK_BYTES_MAX, BLOCK_TIME_MAX, BLOCK_VERSION, Batch, Block, Body, CheckedBatch,
-    CheckedOperation, Draft, Earnings, Header, Member, OperationId, Receipt, SYSTEM_BYTES_MAX,
-    SYSTEM_OPERATION_COUNT_MAX, State, SystemOperation,
+    CheckedOperation, Earnings, Header, Member, OperationId, Receipt, SYSTEM_BYTES_MAX,
+    SYSTEM_OPERATION_COUNT_MAX, State, StateDraft, SystemOperation,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -160,7 +160,7 @@ pub enum BlockFault {
 
 /// Where and when an operation happens.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::state) struct Moment {
+pub(in crate::state) struct BlockPosition {
     pub(in crate::state) height: Height,
     pub(in crate::state) time: UnixMillis,
 }
@@ -283,15 +283,15 @@ impl State {
     /// # Errors
     /// If it may not be in that block.
     pub fn rehearse(&self, operation: &CheckedOperation, time: UnixMillis) -> Result<Receipt, Unpaid> {
-        let moment = Moment { height: self.height().next(), time };
-        perform(&mut self.draft(), operation, &mut Carrier::of_owner(operation), moment)
+        let position = BlockPosition { height: self.height().next(), time };
+        execute_operation(&mut self.draft(), operation, &mut CarryingBatch::of_owner(operation), position)
     }
 
     /// Whether a system operation by a proposer could be in the next block.
     #[must_use]
     pub fn accepts(&self, operation: &SystemOperation) -> bool {
-        let moment = Moment { height: self.height().next(), time: self.time() };
-        self.draft().apply_system(operation, &operation.validator, moment)
+        let position = BlockPosition { height: self.height().next(), time: self.time() };
+        self.draft().apply_system(operation, &operation.validator, position)
     }
 
     /// Builds the next block, leaving out what may not be in it and what would make it longer than
@@ -301,9 +301,9 @@ impl State {
     #[must_use]
     pub fn build(&self, candidate: Candidate) -> (Block, Executed) {
         let Candidate { time, proposer, batches, system, parent_commit } = candidate;
-        let moment = Moment { height: self.height().next(), time };
+        let position = BlockPosition { height: self.height().next(), time };
         let commit = parent_commit.clone();
-        let built = self.run(commit.as_ref(), proposer, moment, |draft, included| {
+        let built = self.run(commit.as_ref(), proposer, position, |draft, included| {
             let mut room = BLOCK_BYTES_MAX - BLOCK_FRAME_BYTES_MAX;
             room = room.saturating_sub(encode(&parent_commit).len());
             let mut body = Body { parent_commit, ..Body::default() };
@@ -311,13 +311,13 @@ impl State {
             for operation in system {
                 let bytes = encode(&operation).len();
                 let fits = bytes <= system_room && body.system.len() < SYSTEM_OPERATION_COUNT_MAX;
-                if fits && draft.apply_system(&operation, &proposer, moment) {
+                if fits && draft.apply_system(&operation, &proposer, position) {
                     system_room -= bytes;
                     room -= bytes;
                     body.system.push(operation);
                 }
             }
-            body.batches = draft.fill(&batches, room, moment, included);
+            body.batches = draft.fill(&batches, room, position, included);
             Ok::<Body, Infallible>(body)
         });
         let (header, body, executed) = built.unwrap_or_else(|never| match never {});
@@ -338,16 +338,16 @@ impl State {
         assert!(given.eq(&block.body.batches), "a block is executed with its own batches");
         self.check_header(block)?;
         self.check_parent_commit(block.body.parent_commit.as_ref())?;
-        let moment = Moment { height: block.header.height, time: block.header.time };
+        let at = BlockPosition { height: block.header.height, time: block.header.time };
         let (proposer, commit) = (block.header.proposer, block.body.parent_commit.as_ref());
-        let (header, _, executed) = self.run(commit, proposer, moment, |draft, included| {
+        let (header, _, executed) = self.run(commit, proposer, at, |draft, included| {
             for (position, operation) in block.body.system.iter().enumerate() {
-                if !draft.apply_system(operation, &proposer, moment) {
+                if !draft.apply_system(operation, &proposer, at) {
                     return Err(BlockFault::System { position });
                 }
             }
             for (position, batch) in batches.iter().enumerate() {
-                let outcome = draft.include(batch, moment, included);
+                let outcome = draft.include(batch, at, included);
                 outcome.map_err(|reason| BlockFault::Batch { position, reason })?;
             }
             Ok(&block.body)
@@ -363,17 +363,17 @@ impl State {
         &self,
         parent_commit: Option<&CommitCertificate>,
         proposer: PublicKey,
-        moment: Moment,
-        fill: impl FnOnce(&mut Draft, &mut Included) -> Result<B, F>,
+        position: BlockPosition,
+        fill: impl FnOnce(&mut StateDraft, &mut Included) -> Result<B, F>,
     ) -> Result<(Header, B, Executed), F> {
         let mut draft = self.draft();
         draft.attend(parent_commit);
-        draft.reward(parent_commit, moment);
-        draft.settle_dues(moment);
+        draft.reward(parent_commit, position);
+        draft.settle_dues(position);
         let mut included = Included::default();
         let body = fill(&mut draft, &mut included)?;
-        let executed = draft.conclude(moment, included);
-        let header = self.header(moment, proposer, body.borrow(), &executed.state);
+        let executed = draft.conclude(position, included);
+        let header = self.header(position, proposer, body.borrow(), &executed.state);
         let state = executed.state.crowned(header.clone());
         Ok((header, body, Executed { state, ..executed }))
     }
@@ -414,13 +414,13 @@ impl State {
         }
     }
 
-    fn header(&self, moment: Moment, proposer: PublicKey, body: &Body, after: &Self) -> Header {
+    fn header(&self, position: BlockPosition, proposer: PublicKey, body: &Body, after: &Self) -> Header {
         Header {
             version: BLOCK_VERSION,
             genesis: self.genesis_hash(),
-            height: moment.height,
+            height: position.height,
             parent: self.head().map_or(Digest::ZERO, Header::hash),
-            time: moment.time,
+            time: position.time,
             proposer,
             body_root: body.root(),
             state_root: after.root(),
@@ -433,13 +433,13 @@ impl State {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Pays those whose precommits decided the parent, in equal parts, if they have the minimum at stake.
-    fn reward(&mut self, commit: Option<&CommitCertificate>, moment: Moment) {
+    fn reward(&mut self, commit: Option<&CommitCertificate>, position: BlockPosition) {
         let Some(commit) = commit else { return };
-        let ms_since_parent = moment.time.since(self.state().time());
+        let ms_since_parent = position.time.since(self.state().time());
         let validators = self.state().validators().count() as u64;
-        let share = reward(self.balance(Place::Reserve), ms_since_parent, validators);
+        let share = reward(self.balance(LedgerAccount::Reserve), ms_since_parent, validators);
         if share == MicroCaesar::ZERO {
             return;
         }
@@ -449,10 +449,10 @@ impl Draft {
                 continue;
             }
             let movement = Movement {
-                source: Place::Reserve,
-                target: Place::Account(validator),
+                source: LedgerAccount::Reserve,
+                target: LedgerAccount::Account(validator),
                 amount: share,
-                reason: Reason::Reward,
+                reason: MovementReason::Reward,
                 operation: None,
             };
             self.carry_out(movement).expect("the parts of a reward add up to less than the reserve");
@@ -462,14 +462,14 @@ impl Draft {
         self.put(&(), &earnings);
     }
 
-    fn conclude(mut self, moment: Moment, included: Included) -> Executed {
+    fn conclude(mut self, position: BlockPosition, included: Included) -> Executed {
         let Included { receipts, paid, .. } = included;
         self.follow_load(paid);
-        self.fix_revocation_list(moment);
-        self.fix_zone_serials(moment);
-        self.renew_beacon(moment.time);
-        self.mark_horizon(moment);
-        let movements = self.settle_history(moment);
+        self.fix_revocation_list(position);
+        self.fix_zone_serials(position);
+        self.renew_beacon(position.time);
+        self.mark_horizon(position);
+        let movements = self.settle_history(position);
         let (state, changes, entries) = self.finish();
         Executed { state, receipts, entries, movements, changes }
     }

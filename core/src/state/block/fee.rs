@@ -3,7 +3,7 @@
 use crate::base::MicroCaesar;
 use crate::caesar::{at_rate, next_fee_rate};
 use crate::state::chain::row::FeeRate;
-use crate::state::{Action, Draft, State, listed_fee};
+use crate::state::{Action, State, StateDraft, listed_fee};
 
 impl State {
     /// What the listed prices are multiplied by in the next block.
@@ -19,7 +19,7 @@ impl State {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Sets the rate for the next block, after one with so many operations that paid.
     pub(in crate::state) fn follow_load(&mut self, operations: usize) {
         let before = self.state().fee_rate();

@@ -1,16 +1,16 @@
 //! Which batches are in a block, with which of their operations, and in which order.
 //!
 //! Nobody's key decides who is served. Members whose last batch was included longest ago come first; among those of one
-//! height, the order is drawn anew for each. Every batch is sure of an equal share of what room there is.
+//! height, the order is drawn anew for each. Every batch is sure of an equal share of what space there is.
 
 use crate::base::{Digest, Domain, Height, PublicKey};
 use crate::hypermesh::proof::Diligence;
 use crate::state::block::batch_tree::{BATCH_TREE_HEIGHT_MAX, Omitted};
-use crate::state::block::execute::Moment;
-use crate::state::block::perform::perform;
+use crate::state::block::execute::BlockPosition;
+use crate::state::block::execute_operation::execute_operation;
 use crate::state::{
     Action, Attest, BATCH_BYTES_MAX, BLOCK_BATCH_COUNT_MAX, BLOCK_OPERATION_COUNT_MAX, Batch, CheckedBatch,
-    Draft, Inadmissible, Member, Receipt, State,
+    Inadmissible, Member, Receipt, State, StateDraft,
 };
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -55,14 +55,14 @@ impl State {
     }
 }
 
-/// Room in a block, or a batch's share of it.
+/// BlockSpace in a block, or a batch's share of it.
 #[derive(Clone, Copy, Debug)]
-struct Room {
+struct BlockSpace {
     bytes: usize,
     operations: usize,
 }
 
-impl Room {
+impl BlockSpace {
     /// What one batch may take, where all of these want to be in the block.
     fn share(self, waiting: &[Arc<CheckedBatch>]) -> Self {
         let wanted = |size: fn(&CheckedBatch) -> usize| waiting.iter().map(|batch| size(batch)).collect();
@@ -73,10 +73,10 @@ impl Room {
     }
 }
 
-/// The most that each may take of a room so that all together fit: an equal part, and more where others want less.
-fn fair_share(room: usize, mut wanted: Vec<usize>) -> usize {
+/// The most that each may take of a space so that all together fit: an equal part, and more where others want less.
+fn fair_share(space: usize, mut wanted: Vec<usize>) -> usize {
     wanted.sort_unstable();
-    let (mut left, mut count) = (room, wanted.len());
+    let (mut left, mut count) = (space, wanted.len());
     for one in wanted {
         let part = left / count;
         if one > part {
@@ -85,49 +85,49 @@ fn fair_share(room: usize, mut wanted: Vec<usize>) -> usize {
         left -= one;
         count -= 1;
     }
-    room
+    space
 }
 
-impl Draft {
+impl StateDraft {
     /// Includes what it can of these batches, in this order.
     pub(in crate::state) fn fill(
         &mut self,
         batches: &[Arc<CheckedBatch>],
-        room_bytes: usize,
-        moment: Moment,
+        space_bytes: usize,
+        position: BlockPosition,
         included: &mut Included,
     ) -> Vec<Batch> {
-        let mut room = Room { bytes: room_bytes, operations: BLOCK_OPERATION_COUNT_MAX };
+        let mut space = BlockSpace { bytes: space_bytes, operations: BLOCK_OPERATION_COUNT_MAX };
         let mut filled = Vec::new();
         for (place, batch) in batches.iter().enumerate() {
             let state = self.state();
             let admitted = state.require_batch_place(batch, included).is_ok()
-                && state.admit_in_block(batch, moment.time, Diligence::StopAtFirst).is_ok();
+                && state.admit_in_block(batch, position.time, Diligence::StopAtFirst).is_ok();
             if !admitted {
                 continue;
             }
             let end = batches.len().min(place + BLOCK_BATCH_COUNT_MAX - filled.len());
-            let share = room.share(batches.get(place..end).unwrap_or_default());
-            let Some(kept) = self.keep(batch, room, share, moment, included) else { continue };
+            let share = space.share(batches.get(place..end).unwrap_or_default());
+            let Some(kept) = self.keep(batch, space, share, position, included) else { continue };
             let kept = batch.keeping(&kept);
-            room.bytes = room.bytes.saturating_sub(crate::base::encode(&kept).len());
-            room.operations = room.operations.saturating_sub(kept.operations.len());
+            space.bytes = space.bytes.saturating_sub(crate::base::encode(&kept).len());
+            space.operations = space.operations.saturating_sub(kept.operations.len());
             filled.push(kept);
         }
         filled
     }
 
-    /// Carries out the operations of a batch that are paid for, in order, as far as there is room: the first in the
-    /// whole room, so that a small share keeps nobody out, the others in the share. `None` if there is none.
+    /// Carries out the operations of a batch that are paid for, in order, as far as there is space: the first in the
+    /// whole space, so that a small share keeps nobody out, the others in the share. `None` if there is none.
     fn keep(
         &mut self,
         batch: &CheckedBatch,
-        room: Room,
-        share: Room,
-        moment: Moment,
+        space: BlockSpace,
+        share: BlockSpace,
+        position: BlockPosition,
         included: &mut Included,
     ) -> Option<Vec<bool>> {
-        let mut carrier = self.state().carrier(batch);
+        let mut carrying = self.state().carrying_batch(batch);
         let (paid_before, before) = (included.paid, included.receipts.len());
         let total = batch.operations.len();
         let mut kept = alloc::vec![false; total];
@@ -136,7 +136,7 @@ impl Draft {
             ..Shortened::default()
         };
         for (place, operation) in batch.operations.iter().enumerate() {
-            let limit = if size.operations == 0 { room } else { share };
+            let limit = if size.operations == 0 { space } else { share };
             let rest = total - place - 1;
             if size.operations == limit.operations {
                 break;
@@ -144,7 +144,7 @@ impl Draft {
             if size.bytes_with(operation.bytes, rest) > limit.bytes.min(BATCH_BYTES_MAX) {
                 break;
             }
-            match perform(self, operation, &mut carrier, moment) {
+            match execute_operation(self, operation, &mut carrying, position) {
                 Ok(receipt) => {
                     included.note(&operation.operation.body.action, receipt);
                     size.keep(operation.bytes);
@@ -158,7 +158,7 @@ impl Draft {
         if included.receipts.len() == before {
             return None;
         }
-        self.note_batch(batch, included.paid - paid_before, moment);
+        self.note_batch(batch, included.paid - paid_before, position);
         included.members.insert(batch.batch.member);
         Some(kept)
     }
@@ -167,7 +167,7 @@ impl Draft {
     pub(in crate::state) fn include(
         &mut self,
         batch: &CheckedBatch,
-        moment: Moment,
+        position: BlockPosition,
         included: &mut Included,
     ) -> Result<(), Inadmissible> {
         self.state().require_batch_place(batch, included)?;
@@ -177,27 +177,27 @@ impl Draft {
         if included.operations + batch.operations.len() > BLOCK_OPERATION_COUNT_MAX {
             return Err(Inadmissible::Full);
         }
-        self.state().admit_in_block(batch, moment.time, Diligence::StopAtFirst)?;
-        let mut carrier = self.state().carrier(batch);
+        self.state().admit_in_block(batch, position.time, Diligence::StopAtFirst)?;
+        let mut carrying = self.state().carrying_batch(batch);
         let paid_before = included.paid;
         for operation in &batch.operations {
-            let receipt = perform(self, operation, &mut carrier, moment);
+            let receipt = execute_operation(self, operation, &mut carrying, position);
             let receipt =
                 receipt.map_err(|reason| Inadmissible::Unpaid { operation: operation.id, reason })?;
             included.note(&operation.operation.body.action, receipt);
         }
-        self.note_batch(batch, included.paid - paid_before, moment);
+        self.note_batch(batch, included.paid - paid_before, position);
         included.members.insert(batch.batch.member);
         Ok(())
     }
 
     /// The member's next number, its ticket if the batch carries one, and the load that sets the difficulty.
-    fn note_batch(&mut self, batch: &CheckedBatch, paid: usize, moment: Moment) {
+    fn note_batch(&mut self, batch: &CheckedBatch, paid: usize, position: BlockPosition) {
         let key = batch.batch.member;
         let mut member = self.state().get::<Member>(&key).expect("an admitted batch has a member");
         let mut beacon = self.state().beacon();
         member.next_sequence = member.next_sequence.next();
-        member.last_batch = moment.height;
+        member.last_batch = position.height;
         if let Some(ticket) = self.ticket_of(batch) {
             member.tickets.insert(batch.batch.beacon_index, ticket);
             member.missed_audits = 0;

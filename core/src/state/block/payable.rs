@@ -6,9 +6,9 @@
 //! [`Omitted`](crate::state::Omitted): the member whose batch it is pays nothing for it and loses none of its other operations.
 
 use crate::base::{MicroCaesar, PublicKey, UnixMillis};
-use crate::caesar::Place;
+use crate::caesar::LedgerAccount;
 use crate::planted::{self, Bug};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::{
     Action, CheckedBatch, CheckedOperation, Inadmissible, Member, OPERATION_MS_LIFE_MAX, OperationBody,
     Receipt, Refusal, State,
@@ -33,14 +33,14 @@ pub enum Unpaid {
 
 /// The batch that carries an operation, as far as that decides what is free.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::state) struct Carrier {
+pub(in crate::state) struct CarryingBatch {
     /// Who submitted it.
     pub(in crate::state) member: PublicKey,
     /// Whether it puts a ticket on chain and has no attestation yet.
     pub(in crate::state) attests: bool,
 }
 
-impl Carrier {
+impl CarryingBatch {
     /// The batch with which an owner would carry its own operation on chain.
     pub(in crate::state) const fn of_owner(operation: &CheckedOperation) -> Self {
         Self { member: operation.operation.body.owner, attests: true }
@@ -54,8 +54,8 @@ impl State {
     /// # Errors
     /// With what stands against it.
     pub fn payable(&self, operation: &CheckedOperation, time: UnixMillis) -> Result<MicroCaesar, Unpaid> {
-        let moment = Moment { height: self.height().next(), time };
-        self.payable_by(operation, Carrier::of_owner(operation), moment)
+        let position = BlockPosition { height: self.height().next(), time };
+        self.payable_by(operation, CarryingBatch::of_owner(operation), position)
     }
 
     /// All that an operation takes from its owner's account in the next block, in millionths, if it is done: fee, rent and
@@ -70,23 +70,23 @@ impl State {
     pub(in crate::state) fn payable_by(
         &self,
         operation: &CheckedOperation,
-        carrier: Carrier,
-        moment: Moment,
+        carrying: CarryingBatch,
+        position: BlockPosition,
     ) -> Result<MicroCaesar, Unpaid> {
         let body = &operation.operation.body;
         if self.get::<Receipt>(&operation.id).is_some() && !planted::is(Bug::FreeRetry) {
             return Err(Unpaid::Repeated);
         }
-        if matches!(body.action, Action::Attest(_)) && !(carrier.attests && carrier.member == body.owner) {
+        if matches!(body.action, Action::Attest(_)) && !(carrying.attests && carrying.member == body.owner) {
             return Err(Unpaid::Attestation);
         }
-        out_of_time(body, moment.time)?;
+        out_of_time(body, position.time)?;
         let amount = self.fee(&body.action, operation.bytes);
         let asked = amount.checked_add(body.action.rent(self)).unwrap_or(MicroCaesar(u64::MAX));
         if asked > body.fee_max {
             return Err(Unpaid::Refused(Refusal::FeeMax { asked, fee_max: body.fee_max }));
         }
-        let (owner, balance) = (body.owner, self.balance(Place::Account(body.owner)));
+        let (owner, balance) = (body.owner, self.balance(LedgerAccount::Account(body.owner)));
         if balance < amount {
             return Err(Unpaid::Refused(Refusal::Funds { owner, balance, needed: amount }));
         }
@@ -98,11 +98,11 @@ impl State {
     /// # Errors
     /// With what stands against its first.
     pub fn require_payable(&self, batch: &CheckedBatch, time: UnixMillis) -> Result<(), Inadmissible> {
-        let moment = Moment { height: self.height().next(), time };
-        let carrier = self.carrier(batch);
+        let position = BlockPosition { height: self.height().next(), time };
+        let carrying = self.carrying_batch(batch);
         let mut first = None;
         for operation in &batch.operations {
-            match self.payable_by(operation, carrier, moment) {
+            match self.payable_by(operation, carrying, position) {
                 Ok(_) => return Ok(()),
                 Err(reason) => {
                     first = first.or(Some(Inadmissible::Unpaid { operation: operation.id, reason }))
@@ -112,12 +112,12 @@ impl State {
         first.map_or(Ok(()), Err)
     }
 
-    /// A batch as the carrier of its operations, before the first of them.
-    pub(in crate::state) fn carrier(&self, batch: &CheckedBatch) -> Carrier {
+    /// A batch as the one that carries its operations, before the first of them.
+    pub(in crate::state) fn carrying_batch(&self, batch: &CheckedBatch) -> CarryingBatch {
         let member = batch.batch.member;
         let row = self.get::<Member>(&member);
         let stands = row.is_some_and(|row| row.tickets.contains_key(&batch.batch.beacon_index));
-        Carrier { member, attests: batch.batch.proofs.carries_ticket() && !stands }
+        CarryingBatch { member, attests: batch.batch.proofs.carries_ticket() && !stands }
     }
 }
 

@@ -4,11 +4,11 @@
 use crate::base::{Digest, LeafIndex, PublicKey, UnixMillis};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::planted::{self, Bug};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::{Published, Row as _};
 use crate::state::operations::Caller;
 use crate::state::{
-    Certificate, Draft, Due, Effect, IssueCertificate, IssuingCertificate, Refusal, ServicePort, State,
+    Certificate, Due, Effect, IssueCertificate, IssuingCertificate, Refusal, ServicePort, State, StateDraft,
 };
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
@@ -155,11 +155,11 @@ impl Certificate {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Fixes and logs the next issuing certificate, and notes when it is to be renewed: at two thirds of its life, as
     /// long as the root allows the next a longer one.
-    pub(in crate::state) fn renew_issuing(&mut self, moment: Moment) {
-        let Moment { height, time } = moment;
+    pub(in crate::state) fn renew_issuing(&mut self, position: BlockPosition) {
+        let BlockPosition { height, time } = position;
         let (before, number) = match (self.state().issuer(), self.state().newest_issuing()) {
             (Some(issuer), Some(number)) => (Some(issuer), number + 1),
             _ => (None, 0),
@@ -189,24 +189,24 @@ impl Draft {
         caller: &Caller<'_>,
         request: &CertificateRequest,
         issue: &IssueCertificate,
-        moment: Moment,
+        position: BlockPosition,
     ) -> Result<Effect, Refusal> {
         let issuer = self.state().issuer().ok_or(Refusal::NoCommittee)?;
         let issuer_ends = issuer.issuing_validity.not_after;
         let lifetime_ms = u64::from(issue.lifetime_seconds) * 1000;
-        if moment.time.plus(lifetime_ms) > issuer_ends {
+        if position.time.plus(lifetime_ms) > issuer_ends {
             return Err(Refusal::OutlivesIssuer { issuer_ends });
         }
         let subject_key = request.subject_key.spki_hash();
         self.state().require_sound(&subject_key)?;
         let owner = caller.owner;
         let tlsa = tlsa_names(&request.names, &issue.services);
-        self.state().require_publishable(&tlsa, owner, moment.time)?;
+        self.state().require_publishable(&tlsa, owner, position.time)?;
         let serial = SerialNumber::from_operation(&caller.operation.0);
-        let validity = Validity::leaf(moment.time, lifetime_ms, &issuer.issuing_validity);
+        let validity = Validity::leaf(position.time, lifetime_ms, &issuer.issuing_validity);
         let tbs = issuer.leaf_tbs(request, &LeafParameters { serial, validity }).map_err(unfit)?;
         let precertificate = Digest(Sha256::digest(&tbs).into());
-        let entry = LogEntry { timestamp: moment.time, issuer_key_hash: issuer.issuing_key_hash(), tbs };
+        let entry = LogEntry { timestamp: position.time, issuer_key_hash: issuer.issuing_key_hash(), tbs };
         let leaf_index = match planted::is(Bug::LogAfterSigning) {
             true => LeafIndex(self.state().log().size()),
             false => self.append(entry.encode()),
@@ -217,12 +217,12 @@ impl Draft {
             names: request.names.clone(),
             precertificate,
             leaf_index,
-            height: moment.height,
+            height: position.height,
             not_before: validity.not_before,
             not_after: validity.not_after,
             tlsa,
             subject_key,
-            issued: moment.time,
+            issued: position.time,
             revocation: None,
         };
         self.record(serial, &certificate);

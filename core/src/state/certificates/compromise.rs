@@ -11,9 +11,9 @@
 
 use crate::base::{Digest, PublicKey, UnixMillis};
 use crate::planted::{self, Bug};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::row;
-use crate::state::{Certificate, Draft, Refusal, State};
+use crate::state::{Certificate, Refusal, State, StateDraft};
 use crate::trustchain::ca::{RevocationReason, SerialNumber};
 use crate::trustchain::dns::{RecordData, RecordSet};
 use alloc::vec::Vec;
@@ -38,13 +38,13 @@ pub struct CompromisedKey {
 /// That a certificate bears a key, by the key and the certificate's owner: there as long as it is neither revoked nor past
 /// its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(in crate::state) struct Bears {
+pub(in crate::state) struct KeyUse {
     /// Its last moment.
     pub(in crate::state) not_after: UnixMillis,
 }
 
 row!(CompromisedKey, 30, Digest, |key| key.0.to_vec());
-row!(Bears, 31, (Digest, PublicKey, SerialNumber), |key| {
+row!(KeyUse, 31, (Digest, PublicKey, SerialNumber), |key| {
     [&key.0.0[..], &key.1.0, key.2.as_bytes()].concat()
 });
 
@@ -95,7 +95,7 @@ impl State {
             let (owner, serial) = row.get(KEY_BYTES..)?.split_first_chunk()?;
             Some((PublicKey(*owner), SerialNumber::from_bytes(serial).ok()?))
         };
-        let holds = self.rows::<Bears>(prefix).filter(move |(_, bears)| at <= bears.not_after);
+        let holds = self.rows::<KeyUse>(prefix).filter(move |(_, key_use)| at <= key_use.not_after);
         holds.filter_map(move |(row, _)| read(&row))
     }
 }
@@ -111,18 +111,18 @@ fn key_of(record: &RecordData) -> Option<Digest> {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Notes that a certificate bears its key.
     pub(in crate::state) fn note_bearer(&mut self, serial: SerialNumber, certificate: &Certificate) {
         self.put(
             &(certificate.subject_key, certificate.owner, serial),
-            &Bears { not_after: certificate.not_after },
+            &KeyUse { not_after: certificate.not_after },
         );
     }
 
     /// Notes that a certificate bears its key no longer: it is revoked, or past its end.
     pub(in crate::state) fn forget_bearer(&mut self, serial: SerialNumber, certificate: &Certificate) {
-        self.remove::<Bears>(&(certificate.subject_key, certificate.owner, serial));
+        self.remove::<KeyUse>(&(certificate.subject_key, certificate.owner, serial));
     }
 
     /// Notes that the key of a certificate is compromised, and revokes what else its owner has that bears it.
@@ -130,26 +130,26 @@ impl Draft {
         &mut self,
         serial: SerialNumber,
         certificate: &Certificate,
-        moment: Moment,
+        position: BlockPosition,
     ) -> SameKey {
         let key = certificate.subject_key;
         if self.state().compromised(&key).is_none() {
-            self.put(&key, &CompromisedKey { since: moment.time, serial });
+            self.put(&key, &CompromisedKey { since: position.time, serial });
         }
         let owner = certificate.owner;
         let own = |draft: &Self, count| -> Vec<SerialNumber> {
-            let own = draft.state().bearing(&key, Some(&owner), moment.time);
+            let own = draft.state().bearing(&key, Some(&owner), position.time);
             own.map(|(_, serial)| serial).take(count).collect()
         };
         let mut revoked = own(self, REVOKED_TOGETHER_MAX);
         // Until the list is full.
         let mut end =
-            |other: &SerialNumber| self.end(*other, RevocationReason::KeyCompromise, moment).is_ok();
+            |other: &SerialNumber| self.end(*other, RevocationReason::KeyCompromise, position).is_ok();
         let ended = revoked.iter().take_while(|other| end(other)).count();
         revoked.truncate(ended);
         // Its owner's first: whoever has stolen the key can have others certified for it.
         let mut standing = own(self, LEFT_STANDING_MAX);
-        let others = self.state().bearing(&key, None, moment.time).filter(|(holder, _)| *holder != owner);
+        let others = self.state().bearing(&key, None, position.time).filter(|(holder, _)| *holder != owner);
         standing.extend(others.map(|(_, serial)| serial).take(LEFT_STANDING_MAX - standing.len()));
         SameKey { revoked, standing }
     }
@@ -158,7 +158,7 @@ impl Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::tests::kit::*;
+    use crate::state::tests::test_util::*;
     use crate::state::{Effect, Published, SetRecords, Unpaid};
     use crate::trustchain::ca::CertificateRequest;
     use crate::trustchain::dns::RecordType;
@@ -308,7 +308,7 @@ mod tests {
         let mut mesh = Mesh::active();
         let serial = issued(&mut mesh, &alice(), issue(&[GIVEN]));
         issued(&mut mesh, &alice(), issue(&[GIVEN]));
-        let count = |mesh: &Mesh| mesh.state.rows::<Bears>(Vec::new()).count();
+        let count = |mesh: &Mesh| mesh.state.rows::<KeyUse>(Vec::new()).count();
         assert_eq!(count(&mesh), 2);
         mesh.done(&alice(), revoke(serial, RevocationReason::Superseded));
         assert_eq!(count(&mesh), 1);

@@ -12,9 +12,9 @@
 
 use crate::base::{PublicKey, UnixMillis};
 use crate::planted::{self, Bug};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::{RevocationListHead, Revoked, RootRevocationList, Row as _};
-use crate::state::{Certificate, Draft, Due, Refusal, Revocation, State};
+use crate::state::{Certificate, Due, Refusal, Revocation, State, StateDraft};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{
     CRL_MS_LIFETIME, CRL_MS_PERIOD, REVOKED_COUNT_MAX, ROOT_CRL_MS_PERIOD, RevocationList, RevocationReason,
@@ -94,22 +94,22 @@ impl State {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Takes a certificate that holds still out of the zone and into the list.
     pub(in crate::state) fn end(
         &mut self,
         serial: SerialNumber,
         reason: RevocationReason,
-        moment: Moment,
+        position: BlockPosition,
     ) -> Result<Revocation, Refusal> {
         let certificate = self.state().get::<Certificate>(&serial);
         let mut certificate = certificate.ok_or(Refusal::NoCertificate { serial })?;
-        let mut head = self.revocation_list_head(moment);
+        let mut head = self.revocation_list_head(position);
         if head.entries as usize >= REVOKED_COUNT_MAX {
             return Err(Refusal::RevocationListFull { entries: head.entries });
         }
         head.entries += 1;
-        let at = moment.time;
+        let at = position.time;
         // One list covers all that this block revokes.
         let revocation = Revocation { at, reason, list: head.number + 1 };
         self.put(&(), &head);
@@ -124,13 +124,13 @@ impl Draft {
     }
 
     /// Fixes a new revocation list, if a certificate was revoked or the period is over.
-    pub(in crate::state) fn fix_revocation_list(&mut self, moment: Moment) {
+    pub(in crate::state) fn fix_revocation_list(&mut self, position: BlockPosition) {
         let ListDue { revoked, scheduled } = core::mem::take(&mut self.list);
         if !revoked && !scheduled {
             return;
         }
-        let time = moment.time;
-        let mut head = self.revocation_list_head(moment);
+        let time = position.time;
+        let mut head = self.revocation_list_head(position);
         if scheduled {
             head.entries -= self.drop_expired(&head);
             head.scheduled = time;
@@ -142,8 +142,8 @@ impl Draft {
     }
 
     /// Fixes the next list of the root key, unless the root certificate has ended.
-    pub(in crate::state) fn fix_root_list(&mut self, moment: Moment) {
-        let time = moment.time;
+    pub(in crate::state) fn fix_root_list(&mut self, position: BlockPosition) {
+        let time = position.time;
         if self.state().issuer().is_none_or(|issuer| !issuer.root_validity.contains(time)) {
             return;
         }
@@ -154,8 +154,8 @@ impl Draft {
 
     /// The newest list. There is none before the end of the block that brings the keys, which may issue a certificate and
     /// revoke it already.
-    fn revocation_list_head(&self, moment: Moment) -> RevocationListHead {
-        let time = moment.time;
+    fn revocation_list_head(&self, position: BlockPosition) -> RevocationListHead {
+        let time = position.time;
         let first = RevocationListHead { number: 0, this_update: time, scheduled: time, entries: 0 };
         self.state().get::<RevocationListHead>(&()).unwrap_or(first)
     }
@@ -178,9 +178,9 @@ mod tests {
     use super::*;
     use crate::hypermesh::committee::KeyPurpose;
     use crate::state::operations::Rules as _;
-    use crate::state::tests::kit::*;
+    use crate::state::tests::test_util::*;
     use crate::state::{Effect, Outcome, Published, RevokeCertificate, SameKey, Unpaid};
-    use crate::trustchain::ca::{RevocationReason, crl_der, take_apart_crl};
+    use crate::trustchain::ca::{RevocationReason, crl_der, parse_crl};
     use crate::trustchain::dns::{RecordSet, RecordType};
 
     const GIVEN: &str = "given.demo.hypermesh";
@@ -309,8 +309,8 @@ mod tests {
         assert_eq!(mesh.state.root_list_number(), Some(1));
         mesh.pass(1);
         assert_eq!(mesh.state.root_list_number(), Some(2));
-        let first = take_apart_tbs(&mesh, 1);
-        let second = take_apart_tbs(&mesh, 2);
+        let first = parse_tbs(&mesh, 1);
+        let second = parse_tbs(&mesh, 2);
         assert!(second.this_update > first.this_update && second.this_update < first.next_update);
         assert_eq!((first.number, second.number, second.entries.len()), (1, 2, 0));
         // After a standstill of years there is one list, not one for each period.
@@ -319,16 +319,16 @@ mod tests {
         let ends = mesh.state.issuer().unwrap().root_validity.not_after;
         mesh.pass(ends.since(mesh.state.time()) - ROOT_CRL_MS_PERIOD / 2);
         assert_eq!(mesh.state.root_list_number(), Some(4));
-        assert_eq!(take_apart_tbs(&mesh, 4).next_update, ends);
+        assert_eq!(parse_tbs(&mesh, 4).next_update, ends);
         mesh.pass(ROOT_CRL_MS_PERIOD * 2);
         assert_eq!(mesh.state.root_list_number(), Some(4), "the root has ended");
         assert_eq!(mesh.state.root_list_tbs(5), None);
     }
 
-    fn take_apart_tbs(mesh: &Mesh, number: u64) -> RevocationList {
+    fn parse_tbs(mesh: &Mesh, number: u64) -> RevocationList {
         let tbs = mesh.state.root_list_tbs(number).unwrap();
         let der = crl_der(&tbs, &mesh.sign(KeyPurpose::Root, &tbs)).unwrap();
-        take_apart_crl(&der).unwrap().list
+        parse_crl(&der).unwrap().list
     }
 
     #[test]
@@ -377,10 +377,14 @@ mod tests {
         let mut draft = mesh.state.draft();
         let entries = u32::try_from(REVOKED_COUNT_MAX - 1).unwrap();
         draft.put(&(), &RevocationListHead { entries, ..head(&mesh) });
-        let moment = Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
+        let position = BlockPosition { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
         let mut attempt = |serial| {
             let reason = RevocationReason::Unspecified;
-            RevokeCertificate { serial_number: serial, reason }.perform(&mut draft, &caller(&alice()), moment)
+            RevokeCertificate { serial_number: serial, reason }.execute(
+                &mut draft,
+                &caller(&alice()),
+                position,
+            )
         };
         assert!(matches!(attempt(serials[0]), Ok(Effect::CertificateRevoked { .. })));
         assert_eq!(attempt(serials[1]), Err(Refusal::RevocationListFull { entries: entries + 1 }));

@@ -1,10 +1,12 @@
 //! Where the state keeps how far each history goes, and what genesis moved.
 
 use crate::base::{Height, MicroCaesar};
-use crate::caesar::{BlockMovements, HistoryHead, Holder, JournalHead, Movement, Place, Reason};
-use crate::state::block::execute::Moment;
+use crate::caesar::{
+    BlockMovements, HistoryHead, Holder, JournalHead, LedgerAccount, Movement, MovementReason,
+};
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::{Account, Reserve};
-use crate::state::{Draft, Genesis, State};
+use crate::state::{Genesis, State, StateDraft};
 use alloc::collections::BTreeMap;
 
 impl State {
@@ -29,33 +31,33 @@ impl Genesis {
     #[must_use]
     pub fn movements(&self) -> BlockMovements {
         let give = |target, amount| Movement {
-            source: Place::Genesis,
+            source: LedgerAccount::Genesis,
             target,
             amount,
-            reason: Reason::Genesis,
+            reason: MovementReason::Genesis,
             operation: None,
         };
-        let reserve = core::iter::once(give(Place::Reserve, self.reserve));
-        let stakes = self.all_members().map(|member| give(Place::Stake(member.key), member.stake));
+        let reserve = core::iter::once(give(LedgerAccount::Reserve, self.reserve));
+        let stakes = self.all_members().map(|member| give(LedgerAccount::Stake(member.key), member.stake));
         let accounts =
-            self.accounts.iter().map(|account| give(Place::Account(account.owner), account.balance));
+            self.accounts.iter().map(|account| give(LedgerAccount::Account(account.owner), account.balance));
         let all = reserve.chain(stakes).chain(accounts);
         let movements = all.filter(|movement| movement.amount != MicroCaesar::ZERO).collect();
         BlockMovements { time: self.time, movements, ..BlockMovements::default() }
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Ends the histories of a block: what moved, and how far each history went before. The heads go into the state.
-    pub(in crate::state) fn settle_history(&mut self, moment: Moment) -> BlockMovements {
+    pub(in crate::state) fn settle_history(&mut self, position: BlockPosition) -> BlockMovements {
         let movements = core::mem::take(&mut self.movements);
         let mut before = BTreeMap::new();
         for holder in movements.iter().flat_map(Movement::holders) {
             before.entry(holder).or_insert_with(|| self.state().history(holder));
         }
         let journal = self.state().journal();
-        let block = BlockMovements { time: moment.time, movements, before, journal };
-        self.keep_heads(&block, moment.height);
+        let block = BlockMovements { time: position.time, movements, before, journal };
+        self.keep_heads(&block, position.height);
         block
     }
 

@@ -58,7 +58,7 @@ row!(Revoked, 15, SerialNumber, |serial| serial.as_bytes().to_vec());
 row!(RevocationListHead, 16, (), |_unit| Vec::new());
 row!(Unbonding, 17, PublicKey, |member| member.0.to_vec());
 row!(Offences, 22, PublicKey, |validator| validator.0.to_vec());
-row!(Horizon, 23, (), |_unit| Vec::new());
+row!(EvidenceHorizon, 23, (), |_unit| Vec::new());
 row!(JournalHead, 18, (), |_unit| Vec::new());
 row!(Earnings, 19, (), |_unit| Vec::new());
 row!(FeeRate, 26, (), |_unit| Vec::new());
@@ -139,7 +139,7 @@ pub struct Offences {
 
 /// Heights of the past and their times, some way apart: how old evidence of a height is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct Horizon {
+pub struct EvidenceHorizon {
     /// The oldest first.
     pub marks: Vec<(UnixMillis, Height)>,
 }

@@ -1,8 +1,8 @@
 //! The state itself, and drafts of the next one.
 
 use crate::base::{Digest, Domain, Height, MicroCaesar, Sequence, UnixMillis};
-use crate::caesar::{Ledger, Movement, Place};
-use crate::hypermesh::committee::Session;
+use crate::caesar::{Ledger, LedgerAccount, Movement};
+use crate::hypermesh::committee::GenerationSession;
 use crate::hypermesh::ordering::ValidatorSet;
 use crate::state::chain::row::{
     Account, ActiveCommittee, Beacon, Due, Generation, Member, NameCount, NameOwner, Reserve, Row, Unbonding,
@@ -38,7 +38,7 @@ pub struct State {
 }
 
 /// A state under construction: the one before, with changes noted as they are made.
-pub struct Draft {
+pub struct StateDraft {
     base: State,
     changes: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
     /// Log entries that were appended, in order.
@@ -258,26 +258,32 @@ impl State {
 
     /// The session of an attempt at key generation: all validators of genesis.
     #[must_use]
-    pub fn generation_session(&self, attempt: u32) -> Session {
-        Session { genesis: self.genesis_hash, attempt, validators: self.validators.as_slice().to_vec() }
+    pub fn generation_session(&self, attempt: u32) -> GenerationSession {
+        GenerationSession {
+            genesis: self.genesis_hash,
+            attempt,
+            validators: self.validators.as_slice().to_vec(),
+        }
     }
 
     /// What stands at a place of the ledger.
     #[must_use]
-    pub fn balance(&self, place: Place) -> MicroCaesar {
+    pub fn balance(&self, place: LedgerAccount) -> MicroCaesar {
         match place {
-            Place::Account(owner) => self.get::<Account>(&owner).unwrap_or_default().balance,
-            Place::Reserve => self.get::<Reserve>(&()).unwrap_or_default().balance,
-            Place::Stake(member) => self.get::<Member>(&member).map(|row| row.stake).unwrap_or_default(),
-            Place::Unbonding(member) => self.unbonding(&member).balance,
-            Place::Genesis => MicroCaesar::ZERO,
+            LedgerAccount::Account(owner) => self.get::<Account>(&owner).unwrap_or_default().balance,
+            LedgerAccount::Reserve => self.get::<Reserve>(&()).unwrap_or_default().balance,
+            LedgerAccount::Stake(member) => {
+                self.get::<Member>(&member).map(|row| row.stake).unwrap_or_default()
+            }
+            LedgerAccount::Unbonding(member) => self.unbonding(&member).balance,
+            LedgerAccount::Genesis => MicroCaesar::ZERO,
         }
     }
 
     /// Opens a draft of the next state.
     #[must_use]
-    pub fn draft(&self) -> Draft {
-        Draft {
+    pub fn draft(&self) -> StateDraft {
+        StateDraft {
             base: self.clone(),
             changes: BTreeMap::new(),
             entries: Vec::new(),
@@ -295,8 +301,8 @@ impl State {
     }
 }
 
-impl Draft {
-    /// The state so far; its root is that of the state before until [`Draft::finish`].
+impl StateDraft {
+    /// The state so far; its root is that of the state before until [`StateDraft::finish`].
     #[must_use]
     pub const fn state(&self) -> &State {
         &self.base
@@ -451,32 +457,34 @@ impl Draft {
     }
 }
 
-impl Ledger for Draft {
-    fn balance(&self, place: Place) -> MicroCaesar {
+impl Ledger for StateDraft {
+    fn balance(&self, place: LedgerAccount) -> MicroCaesar {
         self.base.balance(place)
     }
 
-    fn set_balance(&mut self, place: Place, balance: MicroCaesar) {
+    fn set_balance(&mut self, place: LedgerAccount, balance: MicroCaesar) {
         self.follow_balance(place, self.balance(place), balance);
         match place {
-            Place::Account(owner) => {
+            LedgerAccount::Account(owner) => {
                 let account = self.base.get::<Account>(&owner).unwrap_or_default();
                 self.put(&owner, &Account { balance, ..account });
             }
-            Place::Reserve => {
+            LedgerAccount::Reserve => {
                 let reserve = self.base.get::<Reserve>(&()).unwrap_or_default();
                 self.put(&(), &Reserve { balance, ..reserve });
             }
-            Place::Stake(member) => {
+            LedgerAccount::Stake(member) => {
                 let row = self.base.get::<Member>(&member).expect("only members' stakes move");
                 self.put(&member, &Member { stake: balance, ..row });
             }
-            Place::Unbonding(member) if balance == MicroCaesar::ZERO => self.remove::<Unbonding>(&member),
-            Place::Unbonding(member) => {
+            LedgerAccount::Unbonding(member) if balance == MicroCaesar::ZERO => {
+                self.remove::<Unbonding>(&member)
+            }
+            LedgerAccount::Unbonding(member) => {
                 let unbonding = self.base.unbonding(&member);
                 self.put(&member, &Unbonding { balance, ..unbonding });
             }
-            Place::Genesis => unreachable!("nothing moves out of genesis after genesis, or into it"),
+            LedgerAccount::Genesis => unreachable!("nothing moves out of genesis after genesis, or into it"),
         }
     }
 

@@ -4,9 +4,9 @@
 //! a block. The simulator compares them with a full walk ([`State::count_totals`]) after every block.
 
 use crate::base::MicroCaesar;
-use crate::caesar::Place;
+use crate::caesar::LedgerAccount;
 use crate::state::chain::row::{Account, Certificate, Instance, Member, NameOwner, Row, Unbonding};
-use crate::state::{Draft, Genesis, State};
+use crate::state::{Genesis, State, StateDraft};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -66,7 +66,7 @@ impl State {
             accounts: u128::from(accounts.0),
             stakes: u128::from(stakes.0),
             unbonding: u128::from(unbonding.0),
-            reserve: u128::from(self.balance(Place::Reserve).0),
+            reserve: u128::from(self.balance(LedgerAccount::Reserve).0),
         }
     }
 
@@ -109,12 +109,12 @@ impl Totals {
     }
 
     /// The sum that a place of the ledger is part of; the reserve and genesis are no sums.
-    const fn sum_of(&mut self, place: Place) -> Option<&mut MicroCaesar> {
+    const fn sum_of(&mut self, place: LedgerAccount) -> Option<&mut MicroCaesar> {
         match place {
-            Place::Account(_) => Some(&mut self.accounts),
-            Place::Stake(_) => Some(&mut self.stakes),
-            Place::Unbonding(_) => Some(&mut self.unbonding),
-            Place::Reserve | Place::Genesis => None,
+            LedgerAccount::Account(_) => Some(&mut self.accounts),
+            LedgerAccount::Stake(_) => Some(&mut self.stakes),
+            LedgerAccount::Unbonding(_) => Some(&mut self.unbonding),
+            LedgerAccount::Reserve | LedgerAccount::Genesis => None,
         }
     }
 
@@ -134,9 +134,14 @@ impl Totals {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// A balance at a place of the ledger becomes another.
-    pub(in crate::state) fn follow_balance(&mut self, place: Place, before: MicroCaesar, after: MicroCaesar) {
+    pub(in crate::state) fn follow_balance(
+        &mut self,
+        place: LedgerAccount,
+        before: MicroCaesar,
+        after: MicroCaesar,
+    ) {
         if let Some(sum) = self.totals.sum_of(place) {
             // Modular, so that it is exact whenever the sum fits, which the supply does, in whatever order.
             *sum = MicroCaesar(sum.0.wrapping_sub(before.0).wrapping_add(after.0));
@@ -162,7 +167,7 @@ impl Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::tests::kit::*;
+    use crate::state::tests::test_util::*;
     use crate::state::{Action, Bond, Unbond};
     use crate::trustchain::dns::RecordData;
     use alloc::vec;

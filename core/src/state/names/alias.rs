@@ -112,15 +112,15 @@ impl State {
             Chain::Loop => Refusal::AliasLoop { name: name.clone(), target: target.clone() },
             Chain::TooLong => Refusal::AliasChain { name: name.clone() },
         })?;
-        let pointing = self.pointing_records(name, at);
+        let targets = self.record_targets(name, at);
         let own = |by: &RecordKey| {
             self.owner_of(&by.name, at) == Some(owner) && !self.is_announced(&by.name, by.record_type)
         };
-        if let Some(RecordKey { name: by, record_type }) = pointing.hosts.iter().find(|by| own(by)) {
+        if let Some(RecordKey { name: by, record_type }) = targets.hosts.iter().find(|by| own(by)) {
             let (name, by) = (name.clone(), by.clone());
             return Err(Refusal::PointedAt { name, by, record_type: *record_type });
         }
-        match length + pointing.aliases_before(name, own) > CNAME_CHAIN_MAX {
+        match length + targets.aliases_before(name, own) > CNAME_CHAIN_MAX {
             true => Err(Refusal::AliasChain { name: name.clone() }),
             false => Ok(()),
         }
@@ -129,36 +129,36 @@ impl State {
     /// What records point at, among those at and below the registered name that a name lies in. Whose they are is to be asked:
     /// that takes more than to read them, and few of them matter. Records that announced instances have are not their owner's to
     /// change.
-    fn pointing_records(&self, name: &DomainName, at: UnixMillis) -> Pointing {
-        let mut pointing = Pointing::default();
-        let Some(holding) = holding_of(self, name, at) else { return pointing };
+    fn record_targets(&self, name: &DomainName, at: UnixMillis) -> RecordTargets {
+        let mut targets = RecordTargets::default();
+        let Some(holding) = holding_of(self, name, at) else { return targets };
         let registered = holding.registered.name;
         let sets = self.get::<NameCount>(&registered).map_or(0, |count| count.sets);
         if sets > ALIAS_SCAN_SETS_MAX {
-            return pointing;
+            return targets;
         }
         let wanted = [RecordType::Cname, RecordType::Mx, RecordType::Srv];
         let below = [&[RecordSet::TAG], TreeKey::from(&registered).as_bytes()].concat();
         let keys = self.keys(&below).filter_map(|key| RecordKey::of(key.get(1..)?));
         for by in keys.filter(|key| wanted.contains(&key.record_type) && key.name != *name) {
             if let Some(set) = self.get::<RecordSet>(&(by.name.clone(), by.record_type)) {
-                pointing.note(name, by, &set);
+                targets.note(name, by, &set);
             }
         }
-        pointing
+        targets
     }
 }
 
 /// What records point at.
 #[derive(Default)]
-struct Pointing {
+struct RecordTargets {
     /// Aliases, by the name that they are aliases of.
     aliases: BTreeMap<DomainName, Vec<RecordKey>>,
     /// Records that point at the name as at a host.
     hosts: Vec<RecordKey>,
 }
 
-impl Pointing {
+impl RecordTargets {
     fn note(&mut self, name: &DomainName, by: RecordKey, set: &RecordSet) {
         if let [RecordData::Cname(target)] = set.data.as_slice() {
             self.aliases.entry(target.clone()).or_default().push(by);

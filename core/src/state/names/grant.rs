@@ -15,12 +15,12 @@
 
 use crate::base::{PublicKey, UnixMillis};
 use crate::planted::{self, Bug};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::{NameOwner, Row as _, own_records_key, row};
 use crate::state::names::rent::{NameTerm, term_of};
 use crate::state::operations::Caller;
 use crate::state::{
-    Certificate, Draft, Due, Effect, OperationId, Refusal, RegisterName, RowSource, State, get,
+    Certificate, Due, Effect, OperationId, Refusal, RegisterName, RowSource, State, StateDraft, get,
 };
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{SerialNumber, SubjectNames};
@@ -65,14 +65,14 @@ pub struct CertifiedName {
 
 /// That a certificate bears a name: there as long as it is neither revoked nor past its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(in crate::state) struct Certified {
+pub(in crate::state) struct CertifiedNameRow {
     /// Whose it is.
     pub(in crate::state) owner: PublicKey,
     /// Its last moment.
     pub(in crate::state) not_after: UnixMillis,
 }
 
-row!(Certified, 35, CertifiedName, |key| {
+row!(CertifiedNameRow, 35, CertifiedName, |key| {
     [own_records_key(&key.name).as_slice(), key.serial.as_bytes()].concat()
 });
 
@@ -238,19 +238,19 @@ impl State {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Notes that a certificate bears its names.
     pub(in crate::state) fn note_names(&mut self, serial: SerialNumber, certificate: &Certificate) {
         let Certificate { owner, not_after, .. } = *certificate;
         for name in self.state().certified_names(&certificate.names) {
-            self.put(&CertifiedName { name, serial }, &Certified { owner, not_after });
+            self.put(&CertifiedName { name, serial }, &CertifiedNameRow { owner, not_after });
         }
     }
 
     /// Notes that a certificate bears its names no longer: it is revoked, or past its end.
     pub(in crate::state) fn forget_names(&mut self, serial: SerialNumber, certificate: &Certificate) {
         for name in self.state().certified_names(&certificate.names) {
-            self.remove::<Certified>(&CertifiedName { name, serial });
+            self.remove::<CertifiedNameRow>(&CertifiedName { name, serial });
         }
     }
 
@@ -260,13 +260,13 @@ impl Draft {
         caller: &Caller<'_>,
         register: &RegisterName,
         granter: &NameHolding,
-        moment: Moment,
+        position: BlockPosition,
     ) -> Result<Effect, Refusal> {
-        self.state().require_limits(register, granter, moment.time)?;
+        self.state().require_limits(register, granter, position.time)?;
         granter.require_may_grant()?;
         let row = NameOwner {
             owner: register.owner,
-            since: moment.height,
+            since: position.height,
             expires: None,
             registration: caller.operation,
             grant: Some(Grant { under: granter.registered.row.registration, limits: register.limits }),
@@ -281,19 +281,19 @@ impl Draft {
         owner: PublicKey,
         register: &RegisterName,
         holding: NameHolding,
-        moment: Moment,
+        position: BlockPosition,
     ) -> Result<Effect, Refusal> {
         let NameHolding { registered: RegisteredName { name, row }, mut granters } = holding;
         let own = granters.iter().position(|granter| granter.row.owner == owner);
         let (Some(grant), Some(own)) = (row.grant.filter(|_| row.owner == register.owner), own) else {
             return Err(Refusal::AlreadyRegistered { name, owner: row.owner });
         };
-        self.state().require_paid(&name, moment.time)?;
+        self.state().require_paid(&name, position.time)?;
         let granters = granters.split_off(own);
         let (registered, above) = granters.split_first().expect("the granter was found among them");
         let granter = NameHolding { registered: registered.clone(), granters: above.to_vec() };
         granter.require_may_grant()?;
-        self.state().require_limits(register, &granter, moment.time)?;
+        self.state().require_limits(register, &granter, position.time)?;
         if let Some(until) = register.limits.until {
             // Certificates may have been issued until then: who wants it back sooner takes it back.
             let least = grant.limits.until;
@@ -358,10 +358,10 @@ impl State {
         &self,
         name: &DomainName,
         start: Option<&CertifiedName>,
-    ) -> impl Iterator<Item = (CertifiedName, Certified)> {
+    ) -> impl Iterator<Item = (CertifiedName, CertifiedNameRow)> {
         let prefix = TreeKey::from(name).as_bytes().to_vec();
-        let start = start.map(Certified::key_bytes).filter(|start| *start >= prefix);
-        let rows = self.rows_from::<Certified>(start.unwrap_or_else(|| prefix.clone()));
+        let start = start.map(CertifiedNameRow::key_bytes).filter(|start| *start >= prefix);
+        let rows = self.rows_from::<CertifiedNameRow>(start.unwrap_or_else(|| prefix.clone()));
         let below = rows.take_while(move |(key, _)| key.starts_with(&prefix));
         below.filter_map(|(key, row)| {
             let (tree, serial) = key.split_at_checked(key.len().checked_sub(SERIAL_BYTES)?)?;

@@ -15,11 +15,13 @@
 //! less than that.
 
 use crate::base::{PublicKey, UnixMillis};
-use crate::caesar::{Movement, NAME_MS_AHEAD_MAX, NAME_MS_GRACE, NAME_MS_PERIOD, NAME_RENT, Place, Reason};
-use crate::state::block::execute::Moment;
+use crate::caesar::{
+    LedgerAccount, Movement, MovementReason, NAME_MS_AHEAD_MAX, NAME_MS_GRACE, NAME_MS_PERIOD, NAME_RENT,
+};
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::{NameOwner, Published};
 use crate::state::operations::Caller;
-use crate::state::{Draft, Due, Effect, LEAF_SECONDS_MAX, Refusal, Row, RowSource, State, get};
+use crate::state::{Due, Effect, LEAF_SECONDS_MAX, Refusal, Row, RowSource, State, StateDraft, get};
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{RecordSet, TreeKey};
 use alloc::vec::Vec;
@@ -106,18 +108,18 @@ impl State {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Takes the rent for a period of a name out of its payer's account.
     pub(in crate::state) fn pay_rent(&mut self, caller: &Caller<'_>) -> Result<(), Refusal> {
         let owner = caller.owner;
         let movement = Movement {
-            source: Place::Account(owner),
-            target: Place::Reserve,
+            source: LedgerAccount::Account(owner),
+            target: LedgerAccount::Reserve,
             amount: NAME_RENT,
-            reason: Reason::Rent,
+            reason: MovementReason::Rent,
             operation: Some(caller.operation.0),
         };
-        crate::state::block::perform::pay(self, movement, owner)
+        crate::state::block::execute_operation::pay(self, movement, owner)
     }
 
     /// Gives a name directly below a zone to an owner for a period, if the rent is paid.
@@ -125,11 +127,11 @@ impl Draft {
         &mut self,
         caller: &Caller<'_>,
         (name, owner): (&DomainName, PublicKey),
-        moment: Moment,
+        position: BlockPosition,
     ) -> Result<Effect, Refusal> {
         self.pay_rent(caller)?;
-        let expires = Some(self.until_freed(name, moment.time.plus(NAME_MS_PERIOD)));
-        let (since, registration) = (moment.height, caller.operation);
+        let expires = Some(self.until_freed(name, position.time.plus(NAME_MS_PERIOD)));
+        let (since, registration) = (position.height, caller.operation);
         self.put(name, &NameOwner { owner, since, expires, registration, grant: None });
         Ok(Effect::NameRegistered { expires })
     }
@@ -143,10 +145,15 @@ impl Draft {
 
     /// Clears away what is at and below a name whose grace is over, as much as `room` has rows; removes the name itself when
     /// all is gone, and notes to go on otherwise.
-    pub(in crate::state) fn free_name(&mut self, name: &DomainName, moment: Moment, room: &mut usize) {
+    pub(in crate::state) fn free_name(
+        &mut self,
+        name: &DomainName,
+        position: BlockPosition,
+        room: &mut usize,
+    ) {
         let row = self.state().get::<NameOwner>(name);
         // What was put off to a later block may have been registered anew since.
-        if !row.is_some_and(|row| matches!(row.term(moment.time), NameTerm::Freed { .. })) {
+        if !row.is_some_and(|row| matches!(row.term(position.time), NameTerm::Freed { .. })) {
             return;
         }
         let prefix = TreeKey::from(name).as_bytes().to_vec();
@@ -165,7 +172,7 @@ impl Draft {
             }
         }
         if *room == 0 {
-            return self.schedule(moment.time, Due::NameFreed(name.clone()));
+            return self.schedule(position.time, Due::NameFreed(name.clone()));
         }
         *room -= 1;
         self.remove::<NameOwner>(name);

@@ -2,11 +2,11 @@
 
 use crate::base::{Height, PublicKey};
 use crate::planted::{self, Bug};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::certificates::authority::PUBLISHED_TTL_SECONDS;
 use crate::state::chain::row::row;
 use crate::state::{
-    Draft, Genesis, GenesisValidator, NameCount, RowSource, SetRecords, State, Validator, get,
+    Genesis, GenesisValidator, NameCount, RowSource, SetRecords, State, StateDraft, Validator, get,
 };
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SubjectKey;
@@ -105,7 +105,7 @@ pub(in crate::state) fn is_reserved_label(label: &str) -> bool {
         || label.starts_with('_')
 }
 
-impl Draft {
+impl StateDraft {
     /// Publishes the nodes and their services, as genesis lists them.
     pub(in crate::state) fn publish_mesh(&mut self, genesis: &Genesis) {
         let zone = &genesis.zone;
@@ -194,7 +194,7 @@ pub struct ZoneChange {
 
 row!(ZoneChange, 32, DomainName, |zone| TreeKey::from(zone).as_bytes().to_vec());
 
-impl Draft {
+impl StateDraft {
     /// Notes that something changed at a name that is answered.
     pub(in crate::state) fn note_zone_change(&mut self, name: &DomainName) {
         if let Some(zone) = self.state().zone_of(name).cloned() {
@@ -203,9 +203,9 @@ impl Draft {
     }
 
     /// Gives the zones that answer otherwise than before this block a new serial number.
-    pub(in crate::state) fn fix_zone_serials(&mut self, moment: Moment) {
+    pub(in crate::state) fn fix_zone_serials(&mut self, position: BlockPosition) {
         for zone in core::mem::take(&mut self.changed_zones) {
-            self.put(&zone, &ZoneChange { height: moment.height });
+            self.put(&zone, &ZoneChange { height: position.height });
         }
     }
 

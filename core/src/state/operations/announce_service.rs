@@ -3,11 +3,11 @@
 use super::{Caller, OperationFault, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::ANNOUNCE_FEE;
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::services::announce::AnnouncementFault;
 use crate::state::{
-    Draft, Due, Effect, Instance, InstanceName, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, Location, Offer,
-    Refusal,
+    Due, Effect, Instance, InstanceName, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, Location, Offer, Refusal,
+    StateDraft,
 };
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -36,14 +36,19 @@ impl Rules for AnnounceService {
         }
     }
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         let Self { instance: name, offer, lease_seconds } = self;
         let owner = caller.owner;
-        draft.state().require_owner(&name.full(), owner, moment.time)?;
+        draft.state().require_owner(&name.full(), owner, position.time)?;
         if let Location::Addresses(_) = &offer.location {
-            draft.state().require_owner(&name.host(), owner, moment.time)?;
+            draft.state().require_owner(&name.host(), owner, position.time)?;
         }
-        draft.end_leases_of(&name.service, moment.time);
+        draft.end_leases_of(&name.service, position.time);
         let before = draft.state().get::<Instance>(name);
         let unchanged = before.as_ref().is_some_and(|before| before.offer == *offer);
         if !unchanged {
@@ -52,13 +57,13 @@ impl Rules for AnnounceService {
         if let Some(before) = &before {
             draft.remove::<Due>(&(before.expires, Due::Lease(name.clone())));
         }
-        let expires = moment.time.plus(u64::from(*lease_seconds) * 1000);
+        let expires = position.time.plus(u64::from(*lease_seconds) * 1000);
         draft.schedule(expires, Due::Lease(name.clone()));
         let instance = Instance {
             name: name.clone(),
             owner,
             offer: offer.clone(),
-            since: before.as_ref().map_or(moment.height, |before| before.since),
+            since: before.as_ref().map_or(position.height, |before| before.since),
             lease_seconds: *lease_seconds,
             expires,
         };

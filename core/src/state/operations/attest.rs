@@ -2,8 +2,8 @@
 
 use super::{Caller, Rules};
 use crate::base::MicroCaesar;
-use crate::state::block::execute::Moment;
-use crate::state::{Draft, Effect, Member, Refusal};
+use crate::state::block::execute::BlockPosition;
+use crate::state::{Effect, Member, Refusal, StateDraft};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,12 @@ pub struct Attest;
 impl Rules for Attest {
     const PRICE: Option<MicroCaesar> = None;
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, _: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        _: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         match draft.state().get::<Member>(&caller.owner) {
             Some(_) => Ok(Effect::Attested),
             None => Err(Refusal::NotMember { owner: caller.owner }),

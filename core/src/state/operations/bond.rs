@@ -2,10 +2,10 @@
 
 use super::{Caller, OperationFault, Rules, require_amount};
 use crate::base::MicroCaesar;
-use crate::caesar::{BOND_FEE, Ledger, Movement, Place, Reason};
-use crate::state::block::execute::Moment;
-use crate::state::block::perform::pay;
-use crate::state::{Draft, Effect, Member, Refusal};
+use crate::caesar::{BOND_FEE, Ledger, LedgerAccount, Movement, MovementReason};
+use crate::state::block::execute::BlockPosition;
+use crate::state::block::execute_operation::pay;
+use crate::state::{Effect, Member, Refusal, StateDraft};
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -28,17 +28,22 @@ impl Rules for Bond {
         self.amount
     }
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, _: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        _: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         let owner = caller.owner;
         draft.state().get::<Member>(&owner).ok_or(Refusal::NotMember { owner })?;
         let movement = Movement {
-            source: Place::Account(owner),
-            target: Place::Stake(owner),
+            source: LedgerAccount::Account(owner),
+            target: LedgerAccount::Stake(owner),
             amount: self.amount,
-            reason: Reason::Bond,
+            reason: MovementReason::Bond,
             operation: Some(caller.operation.0),
         };
         pay(draft, movement, owner)?;
-        Ok(Effect::Bonded { stake: draft.balance(Place::Stake(owner)) })
+        Ok(Effect::Bonded { stake: draft.balance(LedgerAccount::Stake(owner)) })
     }
 }

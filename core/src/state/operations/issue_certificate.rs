@@ -3,8 +3,8 @@
 use super::{Caller, OPERATION_BYTES_MAX, OperationFault, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::ISSUE_FEE;
-use crate::state::block::execute::Moment;
-use crate::state::{Draft, Effect, Refusal, ServicePort};
+use crate::state::block::execute::BlockPosition;
+use crate::state::{Effect, Refusal, ServicePort, StateDraft};
 use crate::trustchain::ca::{CSR_BYTES_MAX, CertificateRequest};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -69,11 +69,16 @@ impl Rules for IssueCertificate {
         Ok(Some(request))
     }
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         let request = caller.request.expect("a checked operation to issue has a checked request");
-        draft.state().require_names(&request.names, caller.owner, moment.time)?;
-        let end = moment.time.plus(u64::from(self.lifetime_seconds) * 1000);
-        draft.state().require_granted_until(&request.names, end, moment.time)?;
-        draft.approve(caller, request, self, moment)
+        draft.state().require_names(&request.names, caller.owner, position.time)?;
+        let end = position.time.plus(u64::from(self.lifetime_seconds) * 1000);
+        draft.state().require_granted_until(&request.names, end, position.time)?;
+        draft.approve(caller, request, self, position)
     }
 }

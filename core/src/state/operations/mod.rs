@@ -39,10 +39,10 @@ pub use transfer::Transfer;
 pub use unbond::Unbond;
 pub use withdraw_service::WithdrawService;
 
-use super::{Draft, Effect, Refusal, State};
+use super::{Effect, Refusal, State, StateDraft};
 use crate::base::{MicroCaesar, PublicKey};
 use crate::caesar::with_bytes;
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,12 @@ pub(super) trait Rules {
     ///
     /// # Errors
     /// With the rule that it breaks.
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal>;
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal>;
 }
 
 /// The signed operation in which an action stands.
@@ -160,13 +165,13 @@ macro_rules! operations {
                 match self { $(Self::$kind(action) => action.amount()),* }
             }
 
-            pub(super) fn perform(
+            pub(super) fn execute(
                 &self,
-                draft: &mut Draft,
+                draft: &mut StateDraft,
                 caller: &Caller<'_>,
-                moment: Moment,
+                position: BlockPosition,
             ) -> Result<Effect, Refusal> {
-                match self { $(Self::$kind(action) => action.perform(draft, caller, moment)),* }
+                match self { $(Self::$kind(action) => action.execute(draft, caller, position)),* }
             }
         }
     };

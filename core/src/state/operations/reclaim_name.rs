@@ -4,11 +4,11 @@ use super::{Caller, Rules};
 use crate::base::{MicroCaesar, PublicKey};
 use crate::caesar::RECLAIM_FEE;
 use crate::planted::{self, Bug};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::NameOwner;
-use crate::state::names::grant::Certified;
+use crate::state::names::grant::CertifiedNameRow;
 use crate::state::names::ownership::outside;
-use crate::state::{CertifiedName, Draft, Effect, REVOKED_TOGETHER_MAX, Refusal};
+use crate::state::{CertifiedName, Effect, REVOKED_TOGETHER_MAX, Refusal, StateDraft};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::{RevocationReason, SerialNumber};
 use alloc::vec::Vec;
@@ -36,8 +36,13 @@ pub struct ReclaimName {
 impl Rules for ReclaimName {
     const PRICE: Option<MicroCaesar> = Some(RECLAIM_FEE);
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal> {
-        let (name, owner, at) = (&self.name, caller.owner, moment.time);
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal> {
+        let (name, owner, at) = (&self.name, caller.owner, position.time);
         let state = draft.state();
         if state.zone_of(name).is_none() {
             return Err(outside(state, name));
@@ -61,22 +66,22 @@ impl Rules for ReclaimName {
             // Only what ends here leaves rows that hold nothing: whoever takes back the same name again begins no new search.
             draft.clear_ended(name, None, at, &mut { ENDED_NAME_COUNT_MAX });
         }
-        let (revoked, rest) = draft.withdraw_certificates(self, moment);
+        let (revoked, rest) = draft.withdraw_certificates(self, position);
         Ok(Effect::NameReclaimed { previous: granted.then(|| holding.owner()), revoked, rest })
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Revokes certificates that bear names at or below a name which are not their owners' any more, and says where to go on
     /// if one operation does not do for all.
     fn withdraw_certificates(
         &mut self,
         reclaim: &ReclaimName,
-        moment: Moment,
+        position: BlockPosition,
     ) -> (Vec<SerialNumber>, Option<CertifiedName>) {
-        let at = moment.time;
+        let at = position.time;
         let rows = self.state().certified(&reclaim.name, reclaim.start.as_ref());
-        let found: Vec<(CertifiedName, Certified)> = rows.take(RECLAIM_LOOKED_AT_MAX + 1).collect();
+        let found: Vec<(CertifiedName, CertifiedNameRow)> = rows.take(RECLAIM_LOOKED_AT_MAX + 1).collect();
         let mut revoked = Vec::new();
         // The rows of a name stand together.
         let mut last_owner: Option<(DomainName, Option<PublicKey>)> = None;
@@ -95,7 +100,8 @@ impl Draft {
             let full =
                 looked_at == RECLAIM_LOOKED_AT_MAX || (withdrawn && revoked.len() == REVOKED_TOGETHER_MAX);
             // Also where the list is full.
-            if full || (withdrawn && self.end(serial, RevocationReason::PrivilegeWithdrawn, moment).is_err())
+            if full
+                || (withdrawn && self.end(serial, RevocationReason::PrivilegeWithdrawn, position).is_err())
             {
                 return (revoked, Some(certified));
             }

@@ -4,9 +4,9 @@
 use super::{Caller, OperationFault, Rules, check_script, require_key};
 use crate::base::{MicroCaesar, PublicKey};
 use crate::caesar::{NAME_RENT, REGISTER_FEE};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::names::ownership::outside;
-use crate::state::{Draft, Effect, GrantLimits, Refusal, State};
+use crate::state::{Effect, GrantLimits, Refusal, State, StateDraft};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -41,28 +41,33 @@ impl Rules for RegisterName {
         }
     }
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         let owner = caller.owner;
         let state = draft.state();
         let name = &self.name;
         let zone = state.zone_of(name).ok_or_else(|| outside(state, name))?;
         // A freed name is nobody's, whatever it left: it is refused below, until that is cleared away.
-        let holding = state.holding(name, moment.time);
+        let holding = state.holding(name, position.time);
         if let Some(taken) = holding.as_ref().filter(|holding| holding.registered.name == *name) {
-            return draft.grant_anew(owner, self, taken.clone(), moment);
+            return draft.grant_anew(owner, self, taken.clone(), position);
         }
         if state.is_of_the_mesh(name) {
             return Err(Refusal::Reserved { name: name.clone() });
         }
-        state.require_paid(name, moment.time)?;
+        state.require_paid(name, position.time)?;
         match holding {
-            Some(above) if above.owner() == owner => draft.grant_name(caller, self, &above, moment),
+            Some(above) if above.owner() == owner => draft.grant_name(caller, self, &above, position),
             Some(above) => Err(Refusal::NotOwner { name: name.clone(), owner: above.owner() }),
             None if name.parent().as_ref() != Some(zone) => {
                 Err(Refusal::NotRegistered { name: name.clone() })
             }
             None if self.limits != GrantLimits::default() => Err(Refusal::Unlimited { name: name.clone() }),
-            None => draft.let_name(caller, (name, self.owner), moment),
+            None => draft.let_name(caller, (name, self.owner), position),
         }
     }
 }

@@ -3,9 +3,9 @@
 use super::{Caller, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::{NAME_MS_AHEAD_MAX, NAME_MS_GRACE, NAME_MS_PERIOD, NAME_RENT, RENEW_FEE};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::NameOwner;
-use crate::state::{Draft, Due, Effect, NameTerm, Refusal};
+use crate::state::{Due, Effect, NameTerm, Refusal, StateDraft};
 use crate::trustchain::DomainName;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,12 @@ impl Rules for RenewName {
     const PRICE: Option<MicroCaesar> = Some(RENEW_FEE);
     const RENT_MAX: MicroCaesar = NAME_RENT;
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         let name = &self.name;
         let row = draft.state().get::<NameOwner>(name);
         let row = row.ok_or_else(|| Refusal::NotRegistered { name: name.clone() })?;
@@ -29,17 +34,17 @@ impl Rules for RenewName {
             return Err(Refusal::NotOwner { name: name.clone(), owner: row.owner });
         }
         let Some(paid_until) = row.expires else { return Err(Refusal::NoRent { name: name.clone() }) };
-        if let NameTerm::Freed { freed } = row.term(moment.time) {
+        if let NameTerm::Freed { freed } = row.term(position.time) {
             return Err(Refusal::Lapsed { name: name.clone(), freed });
         }
         let expires = paid_until.plus(NAME_MS_PERIOD);
-        if expires.since(moment.time) > NAME_MS_AHEAD_MAX {
+        if expires.since(position.time) > NAME_MS_AHEAD_MAX {
             return Err(Refusal::PaidAhead { name: name.clone(), expires: paid_until });
         }
         draft.pay_rent(caller)?;
         draft.remove::<Due>(&(paid_until, Due::NameLapsed(name.clone())));
         draft.remove::<Due>(&(paid_until.plus(NAME_MS_GRACE), Due::NameFreed(name.clone())));
-        if !row.term(moment.time).is_held() {
+        if !row.term(position.time).is_held() {
             draft.note_term_change(name);
         }
         let expires = draft.until_freed(name, expires);

@@ -4,8 +4,8 @@
 use super::{Caller, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::REVOKE_FEE;
-use crate::state::block::execute::Moment;
-use crate::state::{Certificate, Draft, Effect, Refusal, SameKey};
+use crate::state::block::execute::BlockPosition;
+use crate::state::{Certificate, Effect, Refusal, SameKey, StateDraft};
 use crate::trustchain::ca::{RevocationReason, SerialNumber};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -22,11 +22,16 @@ pub struct RevokeCertificate {
 impl Rules for RevokeCertificate {
     const PRICE: Option<MicroCaesar> = Some(REVOKE_FEE);
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         let serial = self.serial_number;
         let certificate = draft.state().get::<Certificate>(&serial);
         let certificate = certificate.ok_or(Refusal::NoCertificate { serial })?;
-        if !draft.state().may_revoke(&certificate, caller.owner, moment.time) {
+        if !draft.state().may_revoke(&certificate, caller.owner, position.time) {
             return Err(Refusal::NotCertificateOwner { serial, owner: certificate.owner });
         }
         let compromised = self.reason == RevocationReason::KeyCompromise;
@@ -34,15 +39,15 @@ impl Rules for RevokeCertificate {
             return Err(Refusal::KeyOfAnother { serial, owner: certificate.owner });
         }
         let not_after = certificate.not_after;
-        let has_ended = not_after.seconds() < moment.time.seconds();
+        let has_ended = not_after.seconds() < position.time.seconds();
         let revocation = match certificate.revocation {
             Some(revocation) => Some(revocation),
-            None if !has_ended => Some(draft.end(serial, self.reason, moment)?),
+            None if !has_ended => Some(draft.end(serial, self.reason, position)?),
             None if compromised => None,
             None => return Err(Refusal::CertificateExpired { serial, not_after }),
         };
         let same_key = match compromised {
-            true => draft.report_key(serial, &certificate, moment),
+            true => draft.report_key(serial, &certificate, position),
             false => SameKey::default(),
         };
         Ok(match revocation {

@@ -3,9 +3,9 @@
 use super::{Caller, OperationFault, Rules, check_script};
 use crate::base::MicroCaesar;
 use crate::caesar::RECORDS_FEE;
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::Published;
-use crate::state::{Draft, Effect, Refusal};
+use crate::state::{Effect, Refusal, StateDraft};
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::CertificateRequest;
 use crate::trustchain::dns::{RecordData, RecordSet, RecordType, check_name};
@@ -44,12 +44,17 @@ impl Rules for SetRecords {
         }
     }
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         let Self { name, record_type, records } = self;
-        draft.state().require_owner(name, caller.owner, moment.time)?;
+        draft.state().require_owner(name, caller.owner, position.time)?;
         // What instances whose leases are over have left there is in nobody's way.
         let above = core::iter::successors(name.parent(), DomainName::parent).take(2);
-        above.for_each(|service| draft.end_leases_of(&service, moment.time));
+        above.for_each(|service| draft.end_leases_of(&service, position.time));
         let state = draft.state();
         let published = *record_type == RecordType::Tlsa && state.get::<Published>(name).is_some();
         if published || state.is_announced(name, *record_type) {
@@ -62,7 +67,7 @@ impl Rules for SetRecords {
             if check_name(state.zone_of(name) == Some(name), &types).is_err() {
                 return Err(Refusal::Cname { name: name.clone() });
             }
-            state.require_followable(name, records, caller.owner, moment.time)?;
+            state.require_followable(name, records, caller.owner, position.time)?;
         }
         draft.set_record_set(name, *record_type, records.as_ref());
         Ok(Effect::RecordsSet)

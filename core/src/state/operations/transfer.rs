@@ -2,10 +2,10 @@
 
 use super::{Caller, OperationFault, Rules, require_amount, require_key};
 use crate::base::{MicroCaesar, PublicKey};
-use crate::caesar::{Movement, Place, Reason, TRANSFER_FEE};
-use crate::state::block::execute::Moment;
-use crate::state::block::perform::pay;
-use crate::state::{Draft, Effect, Refusal};
+use crate::caesar::{LedgerAccount, Movement, MovementReason, TRANSFER_FEE};
+use crate::state::block::execute::BlockPosition;
+use crate::state::block::execute_operation::pay;
+use crate::state::{Effect, Refusal, StateDraft};
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -31,12 +31,17 @@ impl Rules for Transfer {
         self.amount
     }
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, _: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        _: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         let movement = Movement {
-            source: Place::Account(caller.owner),
-            target: Place::Account(self.to),
+            source: LedgerAccount::Account(caller.owner),
+            target: LedgerAccount::Account(self.to),
             amount: self.amount,
-            reason: Reason::Transfer,
+            reason: MovementReason::Transfer,
             operation: Some(caller.operation.0),
         };
         pay(draft, movement, caller.owner)?;

@@ -2,10 +2,12 @@
 
 use super::{Caller, OperationFault, Rules, require_amount};
 use crate::base::MicroCaesar;
-use crate::caesar::{BOND_FEE, Ledger, Movement, Place, Reason, STAKE_MINIMUM, UNBONDING_COUNT_MAX};
-use crate::state::block::execute::Moment;
+use crate::caesar::{
+    BOND_FEE, Ledger, LedgerAccount, Movement, MovementReason, STAKE_MINIMUM, UNBONDING_COUNT_MAX,
+};
+use crate::state::block::execute::BlockPosition;
 use crate::state::chain::row::Release;
-use crate::state::{Draft, Due, Effect, Member, Refusal};
+use crate::state::{Due, Effect, Member, Refusal, StateDraft};
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -24,10 +26,15 @@ impl Rules for Unbond {
         require_amount(self.amount).map(|()| None)
     }
 
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal> {
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal> {
         let owner = caller.owner;
         // What is due by now makes room for this part.
-        draft.release(owner, moment.time.minus(1));
+        draft.release(owner, position.time.minus(1));
         let member = draft.state().get::<Member>(&owner).ok_or(Refusal::NotMember { owner })?;
         let is_validator = draft.state().validators().contains(&owner);
         let least = if is_validator { STAKE_MINIMUM } else { MicroCaesar::ZERO };
@@ -38,14 +45,14 @@ impl Rules for Unbond {
             return Err(Refusal::UnbondingFull { count: u32::try_from(parts).unwrap_or(u32::MAX) });
         }
         let movement = Movement {
-            source: Place::Stake(owner),
-            target: Place::Unbonding(owner),
+            source: LedgerAccount::Stake(owner),
+            target: LedgerAccount::Unbonding(owner),
             amount: self.amount,
-            reason: Reason::Unbond,
+            reason: MovementReason::Unbond,
             operation: Some(caller.operation.0),
         };
         draft.carry_out(movement).expect("a stake holds what was just found in it");
-        let time = moment.time.plus(draft.state().genesis_document().profile.unbonding_ms_delay());
+        let time = position.time.plus(draft.state().genesis_document().profile.unbonding_ms_delay());
         let mut unbonding = draft.state().unbonding(&owner);
         unbonding.releases.push(Release { time, amount: self.amount });
         draft.put(&owner, &unbonding);

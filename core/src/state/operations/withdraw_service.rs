@@ -3,8 +3,8 @@
 use super::{Caller, OperationFault, Rules};
 use crate::base::MicroCaesar;
 use crate::caesar::ANNOUNCE_FEE;
-use crate::state::block::execute::Moment;
-use crate::state::{Draft, Due, Effect, Instance, InstanceName, Refusal};
+use crate::state::block::execute::BlockPosition;
+use crate::state::{Due, Effect, Instance, InstanceName, Refusal, StateDraft};
 use crate::trustchain::ca::CertificateRequest;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,13 @@ impl Rules for WithdrawService {
     }
 
     /// For who may announce it, and the owner of its service.
-    fn perform(&self, draft: &mut Draft, caller: &Caller<'_>, moment: Moment) -> Result<Effect, Refusal> {
-        let (name, owner, at) = (&self.instance, caller.owner, moment.time);
+    fn execute(
+        &self,
+        draft: &mut StateDraft,
+        caller: &Caller<'_>,
+        position: BlockPosition,
+    ) -> Result<Effect, Refusal> {
+        let (name, owner, at) = (&self.instance, caller.owner, position.time);
         let state = draft.state();
         let own = state.require_owner(&name.full(), owner, at);
         own.or_else(|refusal| state.require_owner(&name.service, owner, at).map_err(|_| refusal))?;

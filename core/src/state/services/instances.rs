@@ -12,8 +12,8 @@ use crate::base::UnixMillis;
 use crate::caesar::NAME_MS_GRACE;
 use crate::state::chain::row::{Instance, own_records_key};
 use crate::state::{
-    AnnounceService, Draft, Due, InstanceHealth, InstanceName, Location, Offer, Refusal, ServiceProtocol,
-    State,
+    AnnounceService, Due, InstanceHealth, InstanceName, Location, Offer, Refusal, ServiceProtocol, State,
+    StateDraft,
 };
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{RECORDS_PER_SET_MAX, RecordData, RecordSet, RecordType, SvcbParameters};
@@ -118,7 +118,7 @@ impl State {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Takes away the instances of a service whose leases are over, which more than a block can do may have put off.
     pub(in crate::state) fn end_leases_of(&mut self, service: &DomainName, at: UnixMillis) {
         let over = self.state().standing_instances(service).filter(|instance| instance.is_over(at));

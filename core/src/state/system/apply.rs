@@ -4,10 +4,11 @@ use crate::base::{Digest, Domain, PublicKey, UnixMillis};
 use crate::hypermesh::committee::{CommitteeKeys, Round1, derive_keys};
 use crate::hypermesh::proof::retarget;
 use crate::hypermesh::reveal_link;
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::{
-    ABORT_REASON_BYTES_MAX, ActiveCommittee, BLOCK_OPERATION_COUNT_MAX, Beacon, Certificate, Draft, Due,
-    ENDED_ROW_COUNT_MAX, FREED_ROW_COUNT_MAX, Generation, Receipt, SystemAction, SystemOperation, Validator,
+    ABORT_REASON_BYTES_MAX, ActiveCommittee, BLOCK_OPERATION_COUNT_MAX, Beacon, Certificate, Due,
+    ENDED_ROW_COUNT_MAX, FREED_ROW_COUNT_MAX, Generation, Receipt, StateDraft, SystemAction, SystemOperation,
+    Validator,
 };
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -20,13 +21,13 @@ const DUE_COUNT_MAX: usize = 3 * BLOCK_OPERATION_COUNT_MAX;
 
 const NEXT_BEACON: Domain = Domain::new("hypermesh v1 next beacon");
 
-impl Draft {
+impl StateDraft {
     /// Carries out a system operation, if it may happen now.
     pub(in crate::state) fn apply_system(
         &mut self,
         operation: &SystemOperation,
         proposer: &PublicKey,
-        moment: Moment,
+        position: BlockPosition,
     ) -> bool {
         let state = self.state();
         let validator = operation.validator;
@@ -36,20 +37,20 @@ impl Draft {
         match &operation.action {
             SystemAction::Reveal(preimage) => validator == *proposer && self.reveal(validator, *preimage),
             SystemAction::GenerationRound1 { attempt, package } => {
-                self.round1(validator, *attempt, package, moment)
+                self.round1(validator, *attempt, package, position)
             }
             SystemAction::GenerationConfirm { attempt, keys } => {
-                self.confirm(validator, *attempt, keys, moment)
+                self.confirm(validator, *attempt, keys, position)
             }
-            SystemAction::Accuse(offence) => self.punish(offence, operation.id(), moment),
-            SystemAction::Repair(action) => self.apply_repair(validator, action, moment),
+            SystemAction::Accuse(offence) => self.punish(offence, operation.id(), position),
+            SystemAction::Repair(action) => self.apply_repair(validator, action, position),
             SystemAction::GenerationAbort { attempt, accused, reason } => {
                 let bounded = reason.len() <= ABORT_REASON_BYTES_MAX
                     && accused.iter().all(|key| self.state().validators().contains(key))
                     && accused.is_sorted_by(|a, b| a < b);
                 bounded
                     && self.generation(*attempt).is_some_and(|generation| {
-                        self.begin_again(&generation, validator, reason.clone(), moment);
+                        self.begin_again(&generation, validator, reason.clone(), position);
                         true
                     })
             }
@@ -76,7 +77,13 @@ impl Draft {
         (self.state().committee().is_none() && generation.attempt == attempt).then_some(generation)
     }
 
-    fn round1(&mut self, validator: PublicKey, attempt: u32, package: &Round1, moment: Moment) -> bool {
+    fn round1(
+        &mut self,
+        validator: PublicKey,
+        attempt: u32,
+        package: &Round1,
+        position: BlockPosition,
+    ) -> bool {
         let Some(mut generation) = self.generation(attempt) else { return false };
         let session = self.state().generation_session(attempt);
         if generation.round1.contains_key(&validator) || package.check(&session, &validator).is_err() {
@@ -87,7 +94,7 @@ impl Draft {
             match derive_keys(&session, &generation.round1) {
                 Ok(keys) => generation.keys = Some(keys),
                 Err(fault) => {
-                    self.begin_again(&generation, validator, fault.to_string(), moment);
+                    self.begin_again(&generation, validator, fault.to_string(), position);
                     return true;
                 }
             }
@@ -97,33 +104,45 @@ impl Draft {
     }
 
     /// The keys follow from the commitments on chain; a confirmation says that its validator holds its shares.
-    fn confirm(&mut self, validator: PublicKey, attempt: u32, keys: &CommitteeKeys, moment: Moment) -> bool {
+    fn confirm(
+        &mut self,
+        validator: PublicKey,
+        attempt: u32,
+        keys: &CommitteeKeys,
+        position: BlockPosition,
+    ) -> bool {
         let Some(mut generation) = self.generation(attempt) else { return false };
         if generation.keys.as_ref() != Some(keys) || !generation.confirmed.insert(validator) {
             return false;
         }
         if generation.confirmed.len() == self.state().validators().count() {
-            self.activate(attempt, keys, moment);
+            self.activate(attempt, keys, position);
         } else {
             self.put(&(), &generation);
         }
         true
     }
 
-    fn activate(&mut self, attempt: u32, keys: &CommitteeKeys, moment: Moment) {
+    fn activate(&mut self, attempt: u32, keys: &CommitteeKeys, position: BlockPosition) {
         let committee =
-            ActiveCommittee { attempt, keys: keys.clone(), height: moment.height, time: moment.time };
+            ActiveCommittee { attempt, keys: keys.clone(), height: position.height, time: position.time };
         self.put(&(), &committee);
         self.remove::<Generation>(&());
-        self.renew_issuing(moment);
-        self.fix_root_list(moment);
+        self.renew_issuing(position);
+        self.fix_root_list(position);
         self.list.scheduled = true;
     }
 
-    fn begin_again(&mut self, generation: &Generation, by: PublicKey, reason: String, moment: Moment) {
+    fn begin_again(
+        &mut self,
+        generation: &Generation,
+        by: PublicKey,
+        reason: String,
+        position: BlockPosition,
+    ) {
         let next = Generation {
             attempt: generation.attempt.saturating_add(1),
-            begun: moment.time,
+            begun: position.time,
             round1: BTreeMap::new(),
             keys: None,
             confirmed: BTreeSet::new(),
@@ -159,8 +178,8 @@ impl Draft {
 
     /// Lets happen what has fallen due before this block: first of all in it, so that its operations find the state as it is
     /// at its time.
-    pub(in crate::state) fn settle_dues(&mut self, moment: Moment) {
-        let time = moment.time;
+    pub(in crate::state) fn settle_dues(&mut self, position: BlockPosition) {
+        let time = position.time;
         let dues: Vec<(UnixMillis, Due)> = self
             .state()
             .rows::<Due>(Vec::new())
@@ -185,12 +204,12 @@ impl Draft {
                     }
                 }
                 Due::RevocationList => self.list.scheduled = true,
-                Due::Issuing => self.renew_issuing(moment),
+                Due::Issuing => self.renew_issuing(position),
                 Due::Release(member) => self.release(*member, at),
-                Due::NameFreed(name) => self.free_name(name, moment, &mut room),
+                Due::NameFreed(name) => self.free_name(name, position, &mut room),
                 Due::Lease(name) => self.end_lease(name, at),
                 Due::NameLapsed(name) => self.note_term_change(name),
-                Due::RootRevocationList => self.fix_root_list(moment),
+                Due::RootRevocationList => self.fix_root_list(position),
                 Due::GrantEnded { name, after } => {
                     self.clear_ended(name, after.as_ref(), time, &mut ended_room);
                 }

@@ -16,7 +16,7 @@
 use crate::base::{Height, PublicKey};
 use crate::hypermesh::ordering::{CommitCertificate, Roster};
 use crate::state::chain::row::Attendance;
-use crate::state::{Draft, State};
+use crate::state::{State, StateDraft};
 use alloc::vec::Vec;
 
 /// After this many turns round all validators without a precommit on chain a validator counts as absent.
@@ -63,7 +63,7 @@ impl State {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Notes who decided the parent.
     pub(in crate::state) fn attend(&mut self, commit: Option<&CommitCertificate>) {
         let Some(commit) = commit else { return };

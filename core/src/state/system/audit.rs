@@ -9,7 +9,7 @@
 //! tickets have.
 
 use crate::base::PublicKey;
-use crate::state::{Action, Attest, Batch, Draft, Member, State};
+use crate::state::{Action, Attest, Batch, Member, State, StateDraft};
 use alloc::vec::Vec;
 
 /// So many beacons in a row without a ticket on chain, and a member is suspended.
@@ -31,7 +31,7 @@ impl State {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Counts who has put no ticket on chain for a beacon that is over.
     pub(in crate::state) fn audit(&mut self, beacon_index: u64) {
         let members: Vec<(Vec<u8>, Member)> = self.state().rows::<Member>(Vec::new()).collect();

@@ -18,12 +18,12 @@
 //! the admission of its batches and its rewards, because its stake is below the minimum, until it has bonded anew.
 
 use crate::base::{Digest, Height, MicroCaesar, PublicKey, UnixMillis};
-use crate::caesar::{Ledger, Movement, Place, Reason, STAKE_MINIMUM};
+use crate::caesar::{Ledger, LedgerAccount, Movement, MovementReason, STAKE_MINIMUM};
 use crate::hypermesh::committee::{Committee, FalseClaim, ShareEvidence};
 use crate::hypermesh::ordering::Evidence;
-use crate::state::block::execute::Moment;
-use crate::state::chain::row::{Horizon, Offences};
-use crate::state::{Draft, State};
+use crate::state::block::execute::BlockPosition;
+use crate::state::chain::row::{EvidenceHorizon, Offences};
+use crate::state::{State, StateDraft};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +85,7 @@ impl State {
     #[must_use]
     pub fn oldest_evidence(&self, at: UnixMillis) -> Height {
         let age_max = self.genesis_document().profile.evidence_ms_max();
-        let horizon = self.get::<Horizon>(&()).unwrap_or_default();
+        let horizon = self.get::<EvidenceHorizon>(&()).unwrap_or_default();
         let too_old = horizon.marks.iter().rev().find(|(time, _)| at.since(*time) >= age_max);
         too_old.or(horizon.marks.first()).map(|(_, height)| *height).unwrap_or_default()
     }
@@ -100,15 +100,15 @@ impl State {
     pub(in crate::state) fn at_risk_at(&self, validator: &PublicKey, at: UnixMillis) -> MicroCaesar {
         let unbonding = self.unbonding(validator).releases.into_iter();
         let waiting = unbonding.filter(|release| release.time >= at).map(|release| release.amount);
-        waiting.fold(self.balance(Place::Stake(*validator)), |sum, amount| {
+        waiting.fold(self.balance(LedgerAccount::Stake(*validator)), |sum, amount| {
             sum.checked_add(amount).expect("the supply fits, and this is part of it")
         })
     }
 
     /// Whether evidence shows an offence that is to be punished in a block of this height and time. Cheapest first.
-    fn convicts(&self, offence: &Offence, moment: Moment) -> bool {
+    fn convicts(&self, offence: &Offence, position: BlockPosition) -> bool {
         let offender = offence.offender();
-        let at_risk = self.at_risk_at(&offender, moment.time);
+        let at_risk = self.at_risk_at(&offender, position.time);
         if at_risk == MicroCaesar::ZERO {
             return false;
         }
@@ -127,8 +127,8 @@ impl State {
                 let at = evidence.height();
                 let punished = offences.through.is_some_and(|through| at <= through);
                 !punished
-                    && at <= moment.height
-                    && at >= self.oldest_evidence(moment.time)
+                    && at <= position.height
+                    && at >= self.oldest_evidence(position.time)
                     && evidence.verify(&self.genesis_hash(), self.validators()).is_ok()
             }
             Offence::BadShare(evidence) => {
@@ -141,27 +141,32 @@ impl State {
     }
 }
 
-impl Draft {
+impl StateDraft {
     /// Punishes an offence, if the evidence shows one that is to be punished. `operation` brought it.
-    pub(in crate::state) fn punish(&mut self, offence: &Offence, operation: Digest, moment: Moment) -> bool {
-        if !self.state().convicts(offence, moment) {
+    pub(in crate::state) fn punish(
+        &mut self,
+        offence: &Offence,
+        operation: Digest,
+        position: BlockPosition,
+    ) -> bool {
+        if !self.state().convicts(offence, position) {
             return false;
         }
         let offender = offence.offender();
         // What is out of the stake by its time is its owner's, also if more fell due than the block could do.
-        self.release(offender, moment.time.minus(1));
+        self.release(offender, position.time.minus(1));
         let mut offences = self.state().offences(&offender);
         let lost = self.state().at_risk(&offender);
-        for source in [Place::Stake(offender), Place::Unbonding(offender)] {
+        for source in [LedgerAccount::Stake(offender), LedgerAccount::Unbonding(offender)] {
             let amount = self.balance(source);
-            let (target, reason) = (Place::Reserve, Reason::Slash);
+            let (target, reason) = (LedgerAccount::Reserve, MovementReason::Slash);
             let movement = Movement { source, target, amount, reason, operation: Some(operation) };
             self.carry_out(movement).expect("a place holds what was just found in it");
         }
         offences.count = offences.count.saturating_add(1);
         offences.slashed = offences.slashed.checked_add(lost).unwrap_or(MicroCaesar(u64::MAX));
         match offence.in_signing() {
-            None => offences.through = Some(moment.height),
+            None => offences.through = Some(position.height),
             Some(offence) => {
                 offences.shares.insert(offence);
             }
@@ -171,17 +176,17 @@ impl Draft {
     }
 
     /// Marks the height of now and then, so that it is known how old evidence is.
-    pub(in crate::state) fn mark_horizon(&mut self, moment: Moment) {
+    pub(in crate::state) fn mark_horizon(&mut self, position: BlockPosition) {
         let age_max = self.state().genesis_document().profile.evidence_ms_max();
-        let mut horizon = self.state().get::<Horizon>(&()).unwrap_or_default();
+        let mut horizon = self.state().get::<EvidenceHorizon>(&()).unwrap_or_default();
         let marked: Option<UnixMillis> = horizon.marks.last().map(|(time, _)| *time);
-        if marked.is_some_and(|marked| moment.time.since(marked) < age_max / HORIZON_PARTS) {
+        if marked.is_some_and(|marked| position.time.since(marked) < age_max / HORIZON_PARTS) {
             return;
         }
-        horizon.marks.push((moment.time, moment.height));
+        horizon.marks.push((position.time, position.height));
         // The first is the newest of those that are too old, so that what is younger than the bound always counts.
         let too_old = |mark: Option<&(UnixMillis, Height)>| {
-            mark.is_some_and(|(time, _)| moment.time.since(*time) >= age_max)
+            mark.is_some_and(|(time, _)| position.time.since(*time) >= age_max)
         };
         while too_old(horizon.marks.get(1)) {
             horizon.marks.remove(0);

@@ -13,8 +13,8 @@
 
 use crate::base::{PublicKey, UnixMillis};
 use crate::hypermesh::committee::{RepairCommitments, RepairSession};
-use crate::state::block::execute::Moment;
-use crate::state::{ABORT_REASON_BYTES_MAX, Draft, Row, State};
+use crate::state::block::execute::BlockPosition;
+use crate::state::{ABORT_REASON_BYTES_MAX, Row, State, StateDraft};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -82,13 +82,13 @@ pub enum RepairOutcome {
 
 /// The repairs under one committee.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct Repairs {
+pub struct ShareRepairs {
     /// Under the keys of which attempt at key generation.
     pub attempt: u32,
     /// What each validator that has asked may still ask for.
     pub budgets: BTreeMap<PublicKey, RepairBudget>,
     /// The repair under way.
-    pub open: Option<OpenRepair>,
+    pub open: Option<OpenShareRepair>,
 }
 
 /// What a validator may still ask for.
@@ -108,7 +108,7 @@ pub struct RepairBudget {
 
 /// How a request that is over counts for the validator that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Settlement {
+enum RepairSettlement {
     /// It has its shares.
     Repaired,
     /// It failed through others.
@@ -119,7 +119,7 @@ enum Settlement {
 
 /// A repair under way.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct OpenRepair {
+pub struct OpenShareRepair {
     /// Whose shares.
     pub validator: PublicKey,
     /// The how many-th of that validator, from 0.
@@ -132,7 +132,7 @@ pub struct OpenRepair {
     pub commitments: BTreeMap<PublicKey, RepairCommitments>,
 }
 
-impl Row for Repairs {
+impl Row for ShareRepairs {
     type Key = ();
     const TAG: u8 = 24;
 
@@ -141,7 +141,7 @@ impl Row for Repairs {
     }
 }
 
-impl OpenRepair {
+impl OpenShareRepair {
     /// Whether the commitments of all helpers are there.
     #[must_use]
     pub fn is_committed(&self) -> bool {
@@ -193,11 +193,11 @@ impl RepairBudget {
     }
 
     /// A request that was taken out has ended.
-    fn settle(&mut self, settlement: Settlement, at: UnixMillis) {
+    fn settle(&mut self, settlement: RepairSettlement, at: UnixMillis) {
         match settlement {
-            Settlement::Repaired => self.failures = 0,
-            Settlement::FailedByAsker => {}
-            Settlement::FailedThroughOthers => {
+            RepairSettlement::Repaired => self.failures = 0,
+            RepairSettlement::FailedByAsker => {}
+            RepairSettlement::FailedThroughOthers => {
                 self.left = self.left.saturating_add(1).min(REPAIR_BUDGET_MAX);
                 self.failures = self.failures.saturating_add(1);
             }
@@ -212,7 +212,7 @@ fn pause_after(failures: u32) -> u64 {
     REPAIR_MS_PAUSE_MIN.saturating_mul(doubled).min(REPAIR_MS_PAUSE_MAX)
 }
 
-impl Repairs {
+impl ShareRepairs {
     /// What a validator may still ask for.
     #[must_use]
     pub fn budget(&self, validator: &PublicKey) -> RepairBudget {
@@ -228,7 +228,7 @@ impl Repairs {
     }
 
     /// Ends the repair under way.
-    fn settle(&mut self, settlement: Settlement, at: UnixMillis) {
+    fn settle(&mut self, settlement: RepairSettlement, at: UnixMillis) {
         let Some(open) = self.open.take() else { return };
         self.budgets.entry(open.validator).or_insert(RepairBudget::FULL).settle(settlement, at);
     }
@@ -236,8 +236,9 @@ impl Repairs {
     /// Ends the repair under way because another validator asks. Before all helpers have committed, its asker could do
     /// nothing about it.
     fn give_way(&mut self, at: UnixMillis) {
-        let committed = self.open.as_ref().is_some_and(OpenRepair::is_committed);
-        let settlement = if committed { Settlement::FailedByAsker } else { Settlement::FailedThroughOthers };
+        let committed = self.open.as_ref().is_some_and(OpenShareRepair::is_committed);
+        let settlement =
+            if committed { RepairSettlement::FailedByAsker } else { RepairSettlement::FailedThroughOthers };
         self.settle(settlement, at);
     }
 }
@@ -245,33 +246,33 @@ impl Repairs {
 impl State {
     /// The repairs under the committee in force.
     #[must_use]
-    pub fn repairs(&self) -> Repairs {
-        let repairs = self.get::<Repairs>(&()).unwrap_or_default();
+    pub fn share_repairs(&self) -> ShareRepairs {
+        let repairs = self.get::<ShareRepairs>(&()).unwrap_or_default();
         match self.committee() {
             Some(committee) if committee.attempt != repairs.attempt => {
-                Repairs { attempt: committee.attempt, ..Repairs::default() }
+                ShareRepairs { attempt: committee.attempt, ..ShareRepairs::default() }
             }
             _ => repairs,
         }
     }
 }
 
-impl Draft {
+impl StateDraft {
     pub(in crate::state) fn apply_repair(
         &mut self,
         by: PublicKey,
         action: &RepairAction,
-        moment: Moment,
+        position: BlockPosition,
     ) -> bool {
         match action {
             RepairAction::Ask { attempt, number, helpers } => {
-                self.ask_for_repair(by, (*attempt, *number), helpers, moment)
+                self.ask_for_repair(by, (*attempt, *number), helpers, position)
             }
             RepairAction::Commit { validator, number, commitments } => {
                 self.commit_to_repair(by, (*validator, *number), commitments)
             }
             RepairAction::End { validator, number, outcome } => {
-                self.end_repair(by, (*validator, *number), outcome, moment)
+                self.end_repair(by, (*validator, *number), outcome, position)
             }
         }
     }
@@ -281,27 +282,27 @@ impl Draft {
         by: PublicKey,
         (attempt, number): (u32, u32),
         helpers: &[PublicKey],
-        moment: Moment,
+        position: BlockPosition,
     ) -> bool {
         let Some(committee) = self.state().committee() else { return false };
-        let mut repairs = self.state().repairs();
+        let mut repairs = self.state().share_repairs();
         let mut budget = repairs.budget(&by);
         let in_turn = attempt == committee.attempt && budget.next == number && number < u32::MAX;
-        let in_time = moment.time >= budget.next_at(moment.time);
-        let free = repairs.is_free(&by, moment.time);
+        let in_time = position.time >= budget.next_at(position.time);
+        let free = repairs.is_free(&by, position.time);
         if !(in_turn && in_time && free)
             || RepairSession::new(committee.keys, by, number, helpers.to_vec()).is_err()
         {
             return false;
         }
-        repairs.give_way(moment.time);
-        budget.spend(moment.time);
+        repairs.give_way(position.time);
+        budget.spend(position.time);
         repairs.budgets.insert(by, budget);
-        repairs.open = Some(OpenRepair {
+        repairs.open = Some(OpenShareRepair {
             validator: by,
             number,
             helpers: helpers.to_vec(),
-            begun: moment.time,
+            begun: position.time,
             commitments: BTreeMap::new(),
         });
         self.put(&(), &repairs);
@@ -315,7 +316,7 @@ impl Draft {
         commitments: &RepairCommitments,
     ) -> bool {
         let Some(committee) = self.state().committee() else { return false };
-        let mut repairs = self.state().repairs();
+        let mut repairs = self.state().share_repairs();
         let Some(open) = repairs.open.as_mut().filter(|open| (open.validator, open.number) == request) else {
             return false;
         };
@@ -336,9 +337,9 @@ impl Draft {
         by: PublicKey,
         request: (PublicKey, u32),
         outcome: &RepairOutcome,
-        moment: Moment,
+        position: BlockPosition,
     ) -> bool {
-        let mut repairs = self.state().repairs();
+        let mut repairs = self.state().share_repairs();
         let Some(open) = repairs.open.as_ref().filter(|open| (open.validator, open.number) == request) else {
             return false;
         };
@@ -353,13 +354,13 @@ impl Draft {
         };
         if may {
             let settlement = match outcome {
-                RepairOutcome::Repaired => Settlement::Repaired,
+                RepairOutcome::Repaired => RepairSettlement::Repaired,
                 RepairOutcome::GivenUp { accused, .. } if by == open.validator && accused.is_empty() => {
-                    Settlement::FailedByAsker
+                    RepairSettlement::FailedByAsker
                 }
-                RepairOutcome::GivenUp { .. } => Settlement::FailedThroughOthers,
+                RepairOutcome::GivenUp { .. } => RepairSettlement::FailedThroughOthers,
             };
-            repairs.settle(settlement, moment.time);
+            repairs.settle(settlement, position.time);
             self.put(&(), &repairs);
         }
         may

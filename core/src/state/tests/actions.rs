@@ -1,6 +1,6 @@
 //! What owners want, in as few words as tests can say it.
 
-use super::kit::{name, records};
+use super::test_util::{name, records};
 use crate::base::{MicroCaesar, PublicKey, SecretKey};
 use crate::state::*;
 use crate::trustchain::ca::{RevocationReason, SerialNumber};

@@ -1,10 +1,11 @@
 //! Which types owners set, how far aliases lead, and what may point at one.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::state::*;
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{
-    CNAME_CHAIN_MAX, Outcome, RECORDS_PER_SET_MAX, RecordData, RecordType, Soa, UnsettableType, resolve,
+    CNAME_CHAIN_MAX, RECORDS_PER_SET_MAX, RecordData, RecordType, ResolutionOutcome, Soa, UnsettableType,
+    resolve,
 };
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -72,12 +73,12 @@ fn records_of_types_without_fields_here_are_set_answered_and_removed() {
     let data = RecordData::parse(record_type, "\\# 4 0A000001").unwrap();
     mesh.done(&alice(), set(at, vec![data.clone()]));
     let found = resolve(&mesh.state, &name(at), record_type);
-    assert_eq!((found.outcome, &found.answers[0].set.data), (Outcome::Found, &vec![data]));
+    assert_eq!((found.outcome, &found.answers[0].set.data), (ResolutionOutcome::Found, &vec![data]));
     let other = RecordType::from_number(65281);
-    assert_eq!(resolve(&mesh.state, &name(at), other).outcome, Outcome::NoData);
+    assert_eq!(resolve(&mesh.state, &name(at), other).outcome, ResolutionOutcome::NoData);
     assert!(matches!(mesh.refused(&alice(), alias(at, "a.example")), Refusal::Cname { .. }));
     mesh.done(&alice(), clear(at, record_type));
-    assert_eq!(resolve(&mesh.state, &name(at), record_type).outcome, Outcome::NoData);
+    assert_eq!(resolve(&mesh.state, &name(at), record_type).outcome, ResolutionOutcome::NoData);
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn a_chain_of_aliases_has_so_many_links_whichever_is_set_last() {
         mesh.done(&alice(), alias(&link(2), &link(3)));
         mesh.done(&alice(), set(&link(CNAME_CHAIN_MAX), vec![RecordData::Aaaa(1_u128.into())]));
         let found = resolve(&mesh.state, &name(&link(0)), RecordType::Aaaa);
-        assert_eq!((found.outcome, found.answers.len()), (Outcome::Found, CNAME_CHAIN_MAX + 1));
+        assert_eq!((found.outcome, found.answers.len()), (ResolutionOutcome::Found, CNAME_CHAIN_MAX + 1));
     }
 }
 
@@ -159,7 +160,7 @@ fn what_others_point_at_a_name_keeps_its_owner_from_nothing() {
     mesh.done(&alice(), set("end.given.demo.hypermesh", vec![RecordData::Aaaa(1_u128.into())]));
     // The stranger's chain is now one too long, and is answered as far as the bound.
     let found = resolve(&mesh.state, &name(&at(0)), RecordType::Aaaa);
-    assert_eq!((found.outcome, found.answers.len()), (Outcome::Found, CNAME_CHAIN_MAX + 1));
+    assert_eq!((found.outcome, found.answers.len()), (ResolutionOutcome::Found, CNAME_CHAIN_MAX + 1));
     assert_eq!(found.answers.last().and_then(|found| found.set.record_type()), Some(RecordType::Cname));
     assert!(matches!(mesh.refused(&bob(), mx(bobs, own)), Refusal::TargetIsAlias { .. }));
 }
@@ -180,9 +181,9 @@ fn what_points_at_an_alias_is_looked_for_among_so_many_sets() {
         mesh.outcome(&alice(), alias(host, "end.example"))
     };
     let refused = set_among(ALIAS_SCAN_SETS_MAX);
-    assert!(matches!(refused, super::super::Outcome::Refused(Refusal::PointedAt { .. })), "{refused:?}");
+    assert!(matches!(refused, Outcome::Refused(Refusal::PointedAt { .. })), "{refused:?}");
     let done = set_among(ALIAS_SCAN_SETS_MAX + 1);
-    assert!(matches!(done, super::super::Outcome::Done(_)), "{done:?}");
+    assert!(matches!(done, Outcome::Done(_)), "{done:?}");
 }
 
 #[test]

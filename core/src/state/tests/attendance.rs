@@ -1,6 +1,6 @@
 //! Who proposes next: those who have been voting first.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{Height, SecretKey};
 use crate::hypermesh::ordering::Round;
 use crate::state::*;

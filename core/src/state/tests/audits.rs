@@ -1,8 +1,8 @@
 //! Members that no longer show that they hold their plots: what they lose, and how they are taken back.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{MicroCaesar, SecretKey};
-use crate::caesar::{Place, Reason, STAKE_MINIMUM};
+use crate::caesar::{LedgerAccount, MovementReason, STAKE_MINIMUM};
 use crate::hypermesh::proof::Diligence;
 use crate::state::*;
 use alloc::vec;
@@ -30,7 +30,7 @@ fn so_many_beacons_without_a_ticket_suspend_and_not_one_fewer() {
         end_beacon(&mut mesh);
     }
     assert_eq!((missed(&mesh, &member), earns(&mesh, &member)), (AUDIT_MISSES_MAX, false));
-    assert_eq!(mesh.state.balance(Place::Stake(member.public())), STAKE_MINIMUM, "never its stake");
+    assert_eq!(mesh.state.balance(LedgerAccount::Stake(member.public())), STAKE_MINIMUM, "never its stake");
     end_beacon(&mut mesh);
     assert_eq!(missed(&mesh, &member), AUDIT_MISSES_MAX, "it is not counted further");
 }
@@ -89,9 +89,9 @@ fn a_suspended_validator_earns_nothing_and_what_it_would_have_had_stays_in_the_r
     mesh.pass(1000);
     let paid = |mesh: &Mesh, member: &SecretKey| {
         let rewards = mesh.movements.last().unwrap().movements.iter();
-        let to = Place::Account(member.public());
+        let to = LedgerAccount::Account(member.public());
         let sum = rewards
-            .filter(|one| one.reason == Reason::Reward && one.target == to)
+            .filter(|one| one.reason == MovementReason::Reward && one.target == to)
             .map(|one| one.amount.0)
             .sum();
         MicroCaesar(sum)

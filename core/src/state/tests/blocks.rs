@@ -1,7 +1,7 @@
 //! Blocks: built and executed alike, and every wrong one refused by name.
 
-use super::kit::*;
 use super::offences::{accuse, false_claim};
+use super::test_util::*;
 use crate::base::{Digest, Height, Profile, SecretKey, Sequence, StrictSignature, UnixMillis, decode};
 use crate::hypermesh::committee::FalseClaim;
 use crate::hypermesh::ordering::CertificateFault;

@@ -1,6 +1,6 @@
 //! Certificates: what is approved, logged and published, for whom, and for how long.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{Digest, LeafIndex, SecretKey};
 use crate::state::*;
 use crate::trustchain::ca::{CLOCK_MS_TOLERANCE, SerialNumber, SubjectKey, Validity};

@@ -1,14 +1,16 @@
 //! Encodings that other versions must reproduce, pinned, and bytes from outside, which never panic.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{
     Digest, Domain, Height, LeafIndex, MicroCaesar, PublicKey, SecretKey, Sequence, UnixMillis, decode,
     encode,
 };
-use crate::caesar::{BlockMovements, HistoryHead, Holder, JournalHead, Movement, Place, Reason};
+use crate::caesar::{
+    BlockMovements, HistoryHead, Holder, JournalHead, LedgerAccount, Movement, MovementReason,
+};
 use crate::hypermesh::ordering::{Evidence, Round, Vote, VoteKind};
-use crate::state::certificates::compromise::Bears;
-use crate::state::names::grant::Certified;
+use crate::state::certificates::compromise::KeyUse;
+use crate::state::names::grant::CertifiedNameRow;
 use crate::state::*;
 use crate::trust::{CertificateProof, TrustBundle};
 use crate::trustchain::ca::{RevocationReason, SerialNumber, SubjectNames};
@@ -159,22 +161,22 @@ const HEAD: HistoryHead = HistoryHead { count: 3, last: Height(4), digest: Diges
 /// What moved in a block, with every place and reason in it.
 fn movements() -> BlockMovements {
     let reasons = [
-        (Reason::Genesis, Place::Genesis, Place::Reserve),
-        (Reason::Transfer, Place::Account(key(1)), Place::Account(key(2))),
-        (Reason::Fee, Place::Account(key(1)), Place::Reserve),
-        (Reason::Reward, Place::Reserve, Place::Account(key(1))),
-        (Reason::Bond, Place::Account(key(1)), Place::Stake(key(1))),
-        (Reason::Unbond, Place::Stake(key(1)), Place::Unbonding(key(1))),
-        (Reason::Release, Place::Unbonding(key(1)), Place::Account(key(1))),
-        (Reason::Slash, Place::Stake(key(1)), Place::Reserve),
-        (Reason::Rent, Place::Account(key(1)), Place::Reserve),
+        (MovementReason::Genesis, LedgerAccount::Genesis, LedgerAccount::Reserve),
+        (MovementReason::Transfer, LedgerAccount::Account(key(1)), LedgerAccount::Account(key(2))),
+        (MovementReason::Fee, LedgerAccount::Account(key(1)), LedgerAccount::Reserve),
+        (MovementReason::Reward, LedgerAccount::Reserve, LedgerAccount::Account(key(1))),
+        (MovementReason::Bond, LedgerAccount::Account(key(1)), LedgerAccount::Stake(key(1))),
+        (MovementReason::Unbond, LedgerAccount::Stake(key(1)), LedgerAccount::Unbonding(key(1))),
+        (MovementReason::Release, LedgerAccount::Unbonding(key(1)), LedgerAccount::Account(key(1))),
+        (MovementReason::Slash, LedgerAccount::Stake(key(1)), LedgerAccount::Reserve),
+        (MovementReason::Rent, LedgerAccount::Account(key(1)), LedgerAccount::Reserve),
     ];
     let movement = |(reason, source, target)| Movement {
         source,
         target,
         amount: MicroCaesar(7),
         reason,
-        operation: (reason == Reason::Fee).then_some(Digest([8; 32])),
+        operation: (reason == MovementReason::Fee).then_some(Digest([8; 32])),
     };
     BlockMovements {
         time: BEGIN,
@@ -195,13 +197,13 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     let (digest, serial) = (Digest([1; 32]), SerialNumber::from_operation(&Digest([2; 32])));
     let at = name("web.demo.hypermesh");
     row(found, "account", &key(1), &Account { balance: MicroCaesar(5), history: HEAD });
-    let repairs = Repairs {
+    let repairs = ShareRepairs {
         attempt: 2,
         budgets: BTreeMap::from([(
             key(1),
             RepairBudget { next: 3, left: 4, counted: UnixMillis(6), failures: 7, not_before: UnixMillis(8) },
         )]),
-        open: Some(OpenRepair {
+        open: Some(OpenShareRepair {
             validator: key(1),
             number: 2,
             helpers: vec![key(2), key(3), key(4)],
@@ -275,7 +277,7 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     };
     row(found, "certificate", &serial, &certificate);
     row(found, "compromised key", &digest, &CompromisedKey { since: BEGIN, serial });
-    row(found, "bears", &(digest, key(1), serial), &Bears { not_after: BEGIN });
+    row(found, "bears", &(digest, key(1), serial), &KeyUse { not_after: BEGIN });
     row(found, "receipt", &OperationId(digest), &receipt(Outcome::Done(Effect::Attested)));
     row(
         found,
@@ -306,7 +308,7 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     };
     row(found, "offences", &key(1), &offences);
     row(found, "fee rate", &(), &FeeRate { thousandths: 1_125 });
-    row(found, "horizon", &(), &Horizon { marks: vec![(BEGIN, Height(4))] });
+    row(found, "horizon", &(), &EvidenceHorizon { marks: vec![(BEGIN, Height(4))] });
     row(found, "journal", &(), &JournalHead { count: 3, last: Height(4), digest });
     row(found, "earnings", &(), &Earnings { paid: BTreeMap::from([(key(1), MicroCaesar(5))]) });
     row(found, "due release", &(BEGIN, Due::Release(key(1))), &Due::Release(key(1)));
@@ -327,7 +329,7 @@ fn rows(found: &mut Vec<(String, Digest)>) {
     let revoked = Revoked { at: BEGIN, reason: RevocationReason::Superseded, not_after: BEGIN.plus(1) };
     row(found, "revoked", &serial, &revoked);
     let (owner, not_after) = (key(1), BEGIN);
-    row(found, "certified", &certified("a.demo.hypermesh"), &Certified { owner, not_after });
+    row(found, "certified", &certified("a.demo.hypermesh"), &CertifiedNameRow { owner, not_after });
     let head = RevocationListHead { number: 4, this_update: BEGIN, scheduled: BEGIN, entries: 5 };
     row(found, "revocation list", &(), &head);
     row(found, "due list", &(BEGIN, Due::RevocationList), &Due::RevocationList);
@@ -466,19 +468,19 @@ fn no_two_kinds_of_row_share_a_key() {
         RevocationListHead::TAG,
         RootRevocationList::TAG,
         Attendance::TAG,
-        Repairs::TAG,
+        ShareRepairs::TAG,
         Unbonding::TAG,
         Offences::TAG,
         Totals::TAG,
         FeeRate::TAG,
-        Horizon::TAG,
+        EvidenceHorizon::TAG,
         JournalHead::TAG,
         Earnings::TAG,
         Instance::TAG,
         NameCount::TAG,
         CompromisedKey::TAG,
-        Bears::TAG,
-        Certified::TAG,
+        KeyUse::TAG,
+        CertifiedNameRow::TAG,
         ZoneChange::TAG,
     ];
     assert_eq!(tags.into_iter().collect::<BTreeSet<_>>().len(), tags.len());

@@ -1,6 +1,6 @@
 //! Fees that follow the load, and the most that an owner pays.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{MicroCaesar, SecretKey};
 use crate::caesar::*;
 use crate::state::*;
@@ -46,12 +46,12 @@ fn full_blocks_raise_the_fees_and_empty_ones_lower_them_to_the_floor() {
 #[test]
 fn an_owner_pays_at_most_what_it_says_rent_included_and_not_a_millionth_more() {
     let mut mesh = Mesh::new();
-    let before = mesh.state.balance(Place::Account(alice().public()));
+    let before = mesh.state.balance(LedgerAccount::Account(alice().public()));
     let asked = REGISTER_FEE.0 + NAME_RENT.0;
     let receipt = limited(&mut mesh, &alice(), register("a.demo.hypermesh", &alice()), asked - 1);
     let (fee_max, asked_for) = (MicroCaesar(asked - 1), MicroCaesar(asked));
     assert_eq!(receipt, Err(Unpaid::Refused(Refusal::FeeMax { asked: asked_for, fee_max })));
-    assert_eq!(mesh.state.balance(Place::Account(alice().public())), before, "it costs nothing");
+    assert_eq!(mesh.state.balance(LedgerAccount::Account(alice().public())), before, "it costs nothing");
     let receipt = limited(&mut mesh, &alice(), register("a.demo.hypermesh", &alice()), asked);
     assert!(matches!(receipt.unwrap().outcome, Outcome::Done(_)));
     let receipt = limited(&mut mesh, &alice(), register("b.a.demo.hypermesh", &alice()), REGISTER_FEE.0);

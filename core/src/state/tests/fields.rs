@@ -1,7 +1,7 @@
 //! Each field wrong in turn: of operations, batches, proofs, blocks and certificates of commit. A new field does
 //! not compile until it has its line here.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{Digest, PublicKey, SecretKey, Sequence};
 use crate::hypermesh::ordering::{CommitCertificate, CommitSignature, Round};
 use crate::hypermesh::proof::{

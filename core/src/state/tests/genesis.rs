@@ -1,8 +1,8 @@
 //! Genesis: each rule that it may break, by name.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{MicroCaesar, PublicKey, SecretKey, UnixMillis};
-use crate::caesar::{Place, STAKE_MINIMUM};
+use crate::caesar::{LedgerAccount, STAKE_MINIMUM};
 use crate::state::*;
 use crate::trustchain::dns::{RecordData, RecordType};
 use alloc::string::ToString;
@@ -208,7 +208,7 @@ fn time_supply_and_length_have_their_limits() {
     assert_eq!(full.check(), Ok(()));
     assert_eq!(full.supply(), Ok(MicroCaesar(u64::MAX)));
     let (state, _) = State::genesis(Arc::new(full.clone()));
-    assert_eq!((state.supply(), state.balance(Place::Reserve).0), (u128::from(u64::MAX), rest));
+    assert_eq!((state.supply(), state.balance(LedgerAccount::Reserve).0), (u128::from(u64::MAX), rest));
     full.accounts[0].balance.0 += 1;
     assert_eq!(full.check(), Err(GenesisFault::Supply));
 

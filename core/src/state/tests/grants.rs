@@ -1,8 +1,8 @@
 //! Names granted below others: their limits, their end, and how they are taken back.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{SecretKey, UnixMillis};
-use crate::state::block::{execute, payable, perform};
+use crate::state::block::{execute, execute_operation, payable};
 use crate::state::names::grant;
 use crate::state::operations::Rules as _;
 use crate::state::*;
@@ -56,7 +56,7 @@ fn reason(mesh: &Mesh, serial: SerialNumber) -> Option<RevocationReason> {
 }
 
 fn certified(mesh: &Mesh) -> usize {
-    mesh.state.rows::<grant::Certified>(Vec::new()).count()
+    mesh.state.rows::<grant::CertifiedNameRow>(Vec::new()).count()
 }
 
 fn text() -> Vec<RecordData> {
@@ -202,12 +202,13 @@ fn the_first_operation_after_a_standstill_is_judged_by_the_ends_of_grants() {
     let refused = mesh.operation_until(&bob(), set(HOST, text()), time);
     let done = mesh.operation_until(&alice(), set(HOST, text()), time);
     // Without what is due: as after more of it than a block does.
-    let moment = execute::Moment { height: mesh.state.height().next(), time };
+    let position = execute::BlockPosition { height: mesh.state.height().next(), time };
     let mut draft = mesh.state.draft();
     for (operation, happens) in [(refused, false), (done, true)] {
         let checked = operation.check(&mesh.genesis_hash()).unwrap();
-        let mut carrier = payable::Carrier::of_owner(&checked);
-        let receipt = perform::perform(&mut draft, &checked, &mut carrier, moment).unwrap();
+        let mut carrying = payable::CarryingBatch::of_owner(&checked);
+        let receipt =
+            execute_operation::execute_operation(&mut draft, &checked, &mut carrying, position).unwrap();
         assert_eq!(matches!(receipt.outcome, Outcome::Done(_)), happens, "{receipt:?}");
     }
 }
@@ -304,13 +305,14 @@ fn a_full_list_revokes_nothing_and_says_where_to_go_on() {
     let head = mesh.state.get::<RevocationListHead>(&()).unwrap();
     let entries = u32::try_from(crate::trustchain::ca::REVOKED_COUNT_MAX).unwrap();
     draft.put(&(), &RevocationListHead { entries, ..head });
-    let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
+    let position =
+        execute::BlockPosition { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
     let action = ReclaimName { name: name(HOST), start: None };
-    let effect = action.perform(&mut draft, &caller(&alice()), moment).unwrap();
+    let effect = action.execute(&mut draft, &caller(&alice()), position).unwrap();
     let rest = Some(CertifiedName { name: name(HOST), serial });
     let previous = Some(bob().public());
     assert_eq!(effect, Effect::NameReclaimed { previous, revoked: vec![], rest });
-    assert_eq!(draft.state().owner_of(&name(HOST), moment.time), Some(alice().public()));
+    assert_eq!(draft.state().owner_of(&name(HOST), position.time), Some(alice().public()));
 }
 
 #[test]
@@ -321,14 +323,15 @@ fn as_many_names_of_certificates_as_allowed_are_looked_at_and_one_more_is_left()
     for count in [RECLAIM_LOOKED_AT_MAX - 1, RECLAIM_LOOKED_AT_MAX] {
         let mut draft = mesh.state.draft();
         // Its own, of alice: they are looked at first, and stay.
-        let row = grant::Certified { owner: alice().public(), not_after: UnixMillis(u64::MAX) };
+        let row = grant::CertifiedNameRow { owner: alice().public(), not_after: UnixMillis(u64::MAX) };
         for number in 0..count {
             let at = name(&alloc::format!("a{number}.host1.given.demo.hypermesh"));
             draft.put(&CertifiedName { name: at, serial }, &row);
         }
-        let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
+        let position =
+            execute::BlockPosition { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
         let action = ReclaimName { name: name(HOST), start: None };
-        let effect = action.perform(&mut draft, &caller(&alice()), moment).unwrap();
+        let effect = action.execute(&mut draft, &caller(&alice()), position).unwrap();
         let Effect::NameReclaimed { revoked, rest, .. } = effect else { panic!("{effect:?}") };
         let all = count < RECLAIM_LOOKED_AT_MAX;
         assert_eq!((revoked.len(), rest.is_none()), (usize::from(all), all));
@@ -346,9 +349,9 @@ fn names_below_one_that_was_taken_back_hold_nothing_though_their_rows_are_left()
         draft.put(&name(&alloc::format!("a{number}.host1.given.demo.hypermesh")), &left);
     }
     let time = mesh.state.time().plus(1);
-    let moment = execute::Moment { height: mesh.state.height().next(), time };
+    let position = execute::BlockPosition { height: mesh.state.height().next(), time };
     let action = ReclaimName { name: name(HOST), start: None };
-    action.perform(&mut draft, &caller(&alice()), moment).unwrap();
+    action.execute(&mut draft, &caller(&alice()), position).unwrap();
     let state = draft.state();
     let rows = state.rows::<NameOwner>(Vec::new()).filter(|(_, row)| row.grant.is_some()).count();
     assert_eq!(rows, 1, "as many as allowed are cleared away");
@@ -357,8 +360,9 @@ fn names_below_one_that_was_taken_back_hold_nothing_though_their_rows_are_left()
     let operation =
         mesh.operation_until(&alice(), register("zz.host1.given.demo.hypermesh", &pauper()), time);
     let checked = operation.check(&mesh.genesis_hash()).unwrap();
-    let mut carrier = payable::Carrier::of_owner(&checked);
-    let receipt = perform::perform(&mut draft, &checked, &mut carrier, moment).unwrap();
+    let mut carrying = payable::CarryingBatch::of_owner(&checked);
+    let receipt =
+        execute_operation::execute_operation(&mut draft, &checked, &mut carrying, position).unwrap();
     assert!(matches!(receipt.outcome, Outcome::Done(_)), "{receipt:?}");
     assert_eq!(draft.state().owner_of(&zz, time), Some(pauper().public()));
 }
@@ -380,23 +384,23 @@ fn what_one_block_does_not_clear_away_the_next_ones_do() {
     let at = mesh.state.time();
     // As after a block whose room others have used up.
     draft.clear_ended(&name(HOST), None, at, &mut 0);
-    let left = |draft: &Draft| {
+    let left = |draft: &StateDraft| {
         let rows = draft.state().rows::<NameOwner>(Vec::new());
         rows.filter(|(_, row)| row.grant.is_some()).count()
     };
     assert_eq!(left(&draft), ENDED_ROW_COUNT_MAX + 2);
     // The first that is looked at holds.
     for (number, left_then) in [(1, 3), (2, 2)] {
-        let moment = execute::Moment { height: mesh.state.height().next(), time: at.plus(number) };
-        draft.settle_dues(moment);
+        let position = execute::BlockPosition { height: mesh.state.height().next(), time: at.plus(number) };
+        draft.settle_dues(position);
         assert_eq!(left(&draft), left_then);
     }
-    let kept = |draft: &Draft, text: &str| draft.state().get::<NameOwner>(&name(text)).is_some();
+    let kept = |draft: &StateDraft, text: &str| draft.state().get::<NameOwner>(&name(text)).is_some();
     assert!(kept(&draft, HOST) && kept(&draft, "zz.host1.given.demo.hypermesh"));
     assert_eq!(ends_due(&draft), 0);
 }
 
-fn ends_due(draft: &Draft) -> usize {
+fn ends_due(draft: &StateDraft) -> usize {
     let dues = draft.state().rows::<Due>(Vec::new());
     dues.filter(|(_, due)| matches!(due, Due::GrantEnded { .. })).count()
 }
@@ -411,9 +415,10 @@ fn a_name_that_was_taken_back_before_is_not_searched_again() {
     for number in 0..=ENDED_NAME_COUNT_MAX {
         draft.put(&name(&alloc::format!("a{number}.host1.given.demo.hypermesh")), &held);
     }
-    let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
+    let position =
+        execute::BlockPosition { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
     let action = ReclaimName { name: name(HOST), start: None };
-    let effect = action.perform(&mut draft, &caller(&alice()), moment).unwrap();
+    let effect = action.execute(&mut draft, &caller(&alice()), position).unwrap();
     assert_eq!(effect, Effect::NameReclaimed { previous: None, revoked: vec![], rest: None });
     assert_eq!(ends_due(&draft), 0);
 }
@@ -495,9 +500,10 @@ fn the_owner_of_the_name_in_a_spiffe_id_may_revoke_what_bears_it() {
     let mut draft = mesh.state.draft();
     let given = NameOwner { owner: alice().public(), ..row(&mesh, HOST).unwrap() };
     draft.put(&name(HOST), &given);
-    let moment = execute::Moment { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
+    let position =
+        execute::BlockPosition { height: mesh.state.height().next(), time: mesh.state.time().plus(1) };
     let asked = RevokeCertificate { serial_number: serial, reason: RevocationReason::Superseded };
-    assert!(asked.perform(&mut draft, &caller(&alice()), moment).is_ok());
+    assert!(asked.execute(&mut draft, &caller(&alice()), position).is_ok());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Stakes and histories: what is bonded, unbonded and released, and that every movement is told once to each side.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{Height, MicroCaesar, PublicKey, SecretKey};
 use crate::caesar::*;
 use crate::state::*;
@@ -19,7 +19,7 @@ pub(super) fn unbond(amount: u64) -> Action {
 }
 
 /// What every place holds, by the histories alone.
-fn told(mesh: &Mesh) -> BTreeMap<Place, i128> {
+fn told(mesh: &Mesh) -> BTreeMap<LedgerAccount, i128> {
     let mut held = BTreeMap::new();
     for Movement { source, target, amount, .. } in mesh.movements.iter().flat_map(|block| &block.movements) {
         *held.entry(*source).or_default() -= i128::from(amount.0);
@@ -32,7 +32,7 @@ fn told(mesh: &Mesh) -> BTreeMap<Place, i128> {
 pub(super) fn histories_hold(mesh: &Mesh) {
     let state = &mesh.state;
     for (place, sum) in told(mesh) {
-        if place != Place::Genesis {
+        if place != LedgerAccount::Genesis {
             assert_eq!(i128::from(state.balance(place).0), sum, "{place:?}");
         }
     }
@@ -63,7 +63,7 @@ fn every_movement_is_told_to_both_sides_with_its_reason_and_operation() {
     mesh.pass(1000);
     histories_hold(&mesh);
     let operation = Some(receipt.operation.0);
-    let (alice, bob) = (Place::Account(alice().public()), Place::Account(bob().public()));
+    let (alice, bob) = (LedgerAccount::Account(alice().public()), LedgerAccount::Account(bob().public()));
     let movement = |source, target, amount, reason, operation| Movement {
         source,
         target,
@@ -74,12 +74,12 @@ fn every_movement_is_told_to_both_sides_with_its_reason_and_operation() {
     assert_eq!(
         mesh.movements[1].movements,
         [
-            movement(alice, Place::Reserve, TRANSFER_FEE.0, Reason::Fee, operation),
-            movement(alice, bob, 5, Reason::Transfer, operation),
+            movement(alice, LedgerAccount::Reserve, TRANSFER_FEE.0, MovementReason::Fee, operation),
+            movement(alice, bob, 5, MovementReason::Transfer, operation),
         ]
     );
     let last: Vec<_> = mesh.movements.last().unwrap().movements.iter().map(|one| one.reason).collect();
-    assert_eq!(last, [Reason::Reward; 3], "by rule");
+    assert_eq!(last, [MovementReason::Reward; 3], "by rule");
     let genesis: u64 = mesh.movements[0].movements.iter().map(|one| one.amount.0).sum();
     assert_eq!(genesis, mesh.genesis.supply().unwrap().0, "genesis gave all that there is");
 }
@@ -89,7 +89,7 @@ fn a_refused_operation_tells_of_its_fee_alone() {
     let mut mesh = Mesh::new();
     mesh.refused(&alice(), transfer(&bob(), FUNDS.0));
     let reasons: Vec<_> = mesh.movements.last().unwrap().movements.iter().map(|one| one.reason).collect();
-    assert_eq!(reasons, [Reason::Fee]);
+    assert_eq!(reasons, [MovementReason::Fee]);
     histories_hold(&mesh);
 }
 
@@ -105,18 +105,22 @@ fn what_is_unbonded_comes_into_the_account_after_the_delay_and_not_before() {
         Effect::Unbonding { stake: MicroCaesar(STAKE_MINIMUM.0 + 200), release }
     );
     let held = |mesh: &Mesh, place| mesh.state.balance(place).0;
-    assert_eq!(held(&mesh, Place::Unbonding(key)), 300);
-    let reasons = |mesh: &Mesh| -> Vec<Reason> {
+    assert_eq!(held(&mesh, LedgerAccount::Unbonding(key)), 300);
+    let reasons = |mesh: &Mesh| -> Vec<MovementReason> {
         let last = mesh.movements.last().unwrap();
-        last.movements.iter().map(|one| one.reason).filter(|reason| *reason != Reason::Reward).collect()
+        last.movements
+            .iter()
+            .map(|one| one.reason)
+            .filter(|reason| *reason != MovementReason::Reward)
+            .collect()
     };
-    assert_eq!(reasons(&mesh), [Reason::Fee, Reason::Unbond]);
+    assert_eq!(reasons(&mesh), [MovementReason::Fee, MovementReason::Unbond]);
     mesh.pass(release.since(mesh.state.time()));
-    assert_eq!(held(&mesh, Place::Unbonding(key)), 300, "a block of that very time is not later");
+    assert_eq!(held(&mesh, LedgerAccount::Unbonding(key)), 300, "a block of that very time is not later");
     mesh.pass(1);
-    assert_eq!(reasons(&mesh), [Reason::Release]);
+    assert_eq!(reasons(&mesh), [MovementReason::Release]);
     let released = *mesh.movements.last().unwrap().movements.last().unwrap();
-    assert_eq!((released.target, released.amount), (Place::Account(key), MicroCaesar(300)));
+    assert_eq!((released.target, released.amount), (LedgerAccount::Account(key), MicroCaesar(300)));
     assert_eq!(mesh.state.get::<Unbonding>(&key), None, "nothing is left behind");
     histories_hold(&mesh);
 }
@@ -133,7 +137,7 @@ fn a_validator_keeps_the_minimum_at_stake_and_a_mere_member_may_take_all() {
     let too_much = Refusal::Stake { owner, stake, least: MicroCaesar(0) };
     assert_eq!(mesh.refused(&member, unbond(stake.0 + 1)), too_much);
     mesh.done(&member, unbond(stake.0));
-    assert_eq!(mesh.state.balance(Place::Stake(owner)), MicroCaesar(0));
+    assert_eq!(mesh.state.balance(LedgerAccount::Stake(owner)), MicroCaesar(0));
     let operation = mesh.operation(&alice(), transfer(&bob(), 1));
     let batch = mesh.checked(mesh.batch(&member, vec![operation]));
     let refused = mesh.state.admit(&batch, mesh.state.time(), crate::hypermesh::proof::Diligence::NameAll);
@@ -170,7 +174,7 @@ fn as_many_amounts_as_may_be_are_unbonded_at_once_and_not_one_more() {
 fn more_than_the_account_holds_cannot_be_bonded() {
     let mut mesh = Mesh::new();
     let member: SecretKey = mesh.validators[0].clone();
-    let all = mesh.state.balance(Place::Account(member.public())).0;
+    let all = mesh.state.balance(LedgerAccount::Account(member.public())).0;
     assert!(matches!(mesh.refused(&member, bond(all)), Refusal::Funds { .. }));
 }
 

@@ -1,4 +1,4 @@
-//! The state, tried by behaviour. `kit` has the mesh that they run on.
+//! The state, tried by behaviour. `test_util` has the mesh that they run on.
 
 mod actions;
 mod aliases;
@@ -11,15 +11,15 @@ mod fees;
 mod fields;
 mod genesis;
 mod grants;
-pub(crate) mod kit;
 mod ledger;
 mod names;
 mod offences;
 mod operations;
 mod rent;
-mod repairs;
 mod running;
 mod services;
+mod share_repairs;
 mod standstill;
+pub(crate) mod test_util;
 mod unpaid;
 mod zone;

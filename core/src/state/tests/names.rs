@@ -1,6 +1,6 @@
 //! Names and records: whose they are, and which may stand.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::state::*;
 use crate::trustchain::dns::{RecordData, RecordType};
 use alloc::vec;

@@ -1,7 +1,7 @@
 //! Proved lies: what is punished, once, in time, and by whom it may be brought.
 
-use super::kit::*;
 use super::ledger::{bond, histories_hold, unbond};
+use super::test_util::*;
 use crate::base::{Digest, Height, MicroCaesar, Profile, PublicKey, SecretKey, Signature, StrictSignature};
 use crate::caesar::*;
 use crate::hypermesh::committee::{
@@ -73,7 +73,7 @@ pub(super) fn accuse(mesh: &Mesh, by: usize, offence: Offence) -> SystemOperatio
 }
 
 fn at_stake(mesh: &Mesh, validator: PublicKey) -> MicroCaesar {
-    mesh.state.balance(Place::Stake(validator))
+    mesh.state.balance(LedgerAccount::Stake(validator))
 }
 
 #[test]
@@ -89,17 +89,22 @@ fn each_kind_of_proved_lie_costs_all_that_is_at_stake_and_goes_to_the_reserve() 
             2 => Offence::BadShare(bad_share(&mesh, &liar, 1)),
             _ => Offence::FalseClaim(false_claim(&mesh, &liar, 1)),
         };
-        let before = mesh.state.balance(Place::Reserve);
+        let before = mesh.state.balance(LedgerAccount::Reserve);
         let word = accuse(&mesh, 0, offence.clone());
         mesh.advance_system(vec![word.clone()]);
         assert_eq!(at_stake(&mesh, key), MicroCaesar(0));
         let block = mesh.movements.last().unwrap();
-        let rewards: u64 =
-            block.movements.iter().filter(|one| one.reason == Reason::Reward).map(|one| one.amount.0).sum();
-        assert_eq!(mesh.state.balance(Place::Reserve).0 + rewards - before.0, STAKE_MINIMUM.0);
-        let slash: Vec<_> = block.movements.iter().filter(|one| one.reason == Reason::Slash).collect();
+        let rewards: u64 = block
+            .movements
+            .iter()
+            .filter(|one| one.reason == MovementReason::Reward)
+            .map(|one| one.amount.0)
+            .sum();
+        assert_eq!(mesh.state.balance(LedgerAccount::Reserve).0 + rewards - before.0, STAKE_MINIMUM.0);
+        let slash: Vec<_> =
+            block.movements.iter().filter(|one| one.reason == MovementReason::Slash).collect();
         assert_eq!(slash.len(), 1);
-        assert_eq!((slash[0].source, slash[0].operation), (Place::Stake(key), Some(word.id())));
+        assert_eq!((slash[0].source, slash[0].operation), (LedgerAccount::Stake(key), Some(word.id())));
         let offences = mesh.state.offences(&key);
         assert_eq!((offences.count, offences.slashed), (1, STAKE_MINIMUM));
         histories_hold(&mesh);
@@ -113,7 +118,7 @@ fn each_kind_of_proved_lie_costs_all_that_is_at_stake_and_goes_to_the_reserve() 
         // Once: also in another's words, and after it has bonded anew.
         assert!(!mesh.state.accepts(&accuse(&mesh, 1, offence.clone())), "nothing is left to lose");
         for friend in [alice(), bob()] {
-            let funds = mesh.state.balance(Place::Account(friend.public())).0;
+            let funds = mesh.state.balance(LedgerAccount::Account(friend.public())).0;
             mesh.done(&friend, transfer(&liar, funds - 10_000));
         }
         mesh.done(&liar, bond(5_000));
@@ -224,7 +229,7 @@ fn evidence_expires_before_what_was_at_stake_can_be_taken_away() {
     }
     (0..2).for_each(|_| mesh.pass(age_max / 16));
     assert!(!mesh.state.accepts(&word(&mesh)), "it has expired");
-    let marks = mesh.state.get::<Horizon>(&()).unwrap().marks;
+    let marks = mesh.state.get::<EvidenceHorizon>(&()).unwrap().marks;
     assert!(marks.len() <= 18, "{} marks", marks.len());
 }
 

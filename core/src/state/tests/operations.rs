@@ -1,8 +1,8 @@
 //! Operations: what is malformed, what is refused and what that costs, what repeats.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{Digest, MicroCaesar, PublicKey, SecretKey, Sequence, Signature};
-use crate::caesar::{ISSUE_FEE, JournalHead, Place, RECORDS_FEE, REGISTER_FEE, TRANSFER_FEE};
+use crate::caesar::{ISSUE_FEE, JournalHead, LedgerAccount, RECORDS_FEE, REGISTER_FEE, TRANSFER_FEE};
 use crate::hypermesh::proof::Diligence;
 use crate::state::*;
 use crate::trustchain::ca::{ISSUING_MS_LIFETIME, RequestFault};
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 fn balance(mesh: &Mesh, owner: &SecretKey) -> MicroCaesar {
-    mesh.state.balance(Place::Account(owner.public()))
+    mesh.state.balance(LedgerAccount::Account(owner.public()))
 }
 
 /// The accounts whose rows changed, and the tags of all other rows that did.
@@ -40,7 +40,7 @@ fn refused_for(mesh: &mut Mesh, owner: &SecretKey, action: Action, fee: MicroCae
     let may: BTreeSet<_> = validators.chain([owner.public()]).collect();
     assert!(accounts.is_subset(&may), "an account that is not the owner's changed");
     let running = [Member::TAG, Receipt::TAG, Due::TAG, Beacon::TAG, Reserve::TAG, Attendance::TAG];
-    let ledger = [JournalHead::TAG, Earnings::TAG, Horizon::TAG, Totals::TAG];
+    let ledger = [JournalHead::TAG, Earnings::TAG, EvidenceHorizon::TAG, Totals::TAG];
     let running: BTreeSet<u8> = running.into_iter().chain(ledger).collect();
     assert!(tags.is_subset(&running), "rows of other kinds changed: {tags:?}");
     assert_eq!(mesh.state.log().size(), before.state.log().size());
@@ -511,7 +511,7 @@ proptest! {
                 };
                 mesh.operation(&people[who], action)
             }).collect();
-            // That the supply is conserved, every block of the kit asserts.
+            // That the supply is conserved, every block of `test_util` asserts.
             mesh.carry(operations);
         }
         let log = crate::trustchain::ct::MerkleTree::new();

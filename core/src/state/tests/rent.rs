@@ -1,12 +1,12 @@
 //! Names that cost rent: what they cost, when they lapse, who may have them back, and what is left of them.
 
-use super::kit::*;
 use super::ledger::histories_hold;
+use super::test_util::*;
 use crate::base::{MicroCaesar, UnixMillis};
 use crate::caesar::*;
 use crate::state::block::execute;
 use crate::state::*;
-use crate::trustchain::dns::{Outcome as Answer, RecordData, RecordType, resolve};
+use crate::trustchain::dns::{RecordData, RecordType, ResolutionOutcome, resolve};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ fn expiry(mesh: &Mesh, text: &str) -> Option<UnixMillis> {
 }
 
 fn answers(mesh: &Mesh, text: &str) -> bool {
-    resolve(&mesh.state, &name(text), RecordType::Txt).outcome == Answer::Found
+    resolve(&mesh.state, &name(text), RecordType::Txt).outcome == ResolutionOutcome::Found
 }
 
 fn text() -> Vec<RecordData> {
@@ -50,15 +50,15 @@ fn let_out() -> (Mesh, UnixMillis) {
 #[test]
 fn a_name_costs_its_rent_once_a_period_and_those_below_it_cost_none() {
     let mut mesh = Mesh::new();
-    let before = mesh.state.balance(Place::Account(alice().public()));
+    let before = mesh.state.balance(LedgerAccount::Account(alice().public()));
     let Effect::NameRegistered { expires: Some(expires) } = mesh.done(&alice(), register(WEB, &bob())) else {
         panic!()
     };
     assert_eq!(expires, mesh.state.time().plus(NAME_MS_PERIOD));
-    let paid = before.0 - mesh.state.balance(Place::Account(alice().public())).0;
+    let paid = before.0 - mesh.state.balance(LedgerAccount::Account(alice().public())).0;
     assert_eq!(paid, REGISTER_FEE.0 + NAME_RENT.0, "who registers pays, whoever gets it");
     let reasons: Vec<_> = mesh.movements.last().unwrap().movements.iter().map(|one| one.reason).collect();
-    assert_eq!(reasons, [Reason::Fee, Reason::Rent]);
+    assert_eq!(reasons, [MovementReason::Fee, MovementReason::Rent]);
     assert_eq!(mesh.done(&bob(), register(BELOW, &bob())), Effect::NameRegistered { expires: None });
     assert_eq!(
         mesh.refused(&alice(), renew("given.demo.hypermesh")),
@@ -92,7 +92,11 @@ fn a_name_that_is_not_renewed_is_not_answered_and_cannot_be_used_and_its_owner_c
     assert!(answers(&mesh, WEB), "a block of that very time is not later");
     mesh.pass(1);
     for at in [WEB, BELOW, "x.web.demo.hypermesh"] {
-        assert_eq!(resolve(&mesh.state, &name(at), RecordType::Txt).outcome, Answer::NoSuchName, "{at}");
+        assert_eq!(
+            resolve(&mesh.state, &name(at), RecordType::Txt).outcome,
+            ResolutionOutcome::NoSuchName,
+            "{at}"
+        );
     }
     assert!(mesh.state.term(&name("given.demo.hypermesh"), mesh.state.time()).is_held());
     let freed = expires.plus(NAME_MS_GRACE);
@@ -157,8 +161,8 @@ fn a_freed_name_with_more_rows_than_a_block_clears_is_free_when_all_are_gone() {
     mesh.state = state.crowned(mesh.state.head().unwrap().clone());
     let lapse = |state: &State, time| {
         let mut draft = state.draft();
-        let moment = execute::Moment { height: state.height(), time };
-        draft.settle_dues(moment);
+        let position = execute::BlockPosition { height: state.height(), time };
+        draft.settle_dues(position);
         draft.finish().0.crowned(state.head().unwrap().clone())
     };
     let end = expiry(&mesh, WEB).unwrap().plus(NAME_MS_GRACE + 10);

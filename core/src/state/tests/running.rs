@@ -1,11 +1,11 @@
 //! The running of the mesh: tickets, beacons, reveals, key generation, rewards.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{Digest, Domain, Height, MicroCaesar, Profile, SecretKey, Sequence};
-use crate::caesar::{Place, REWARD_MS_DIVISOR};
+use crate::caesar::{LedgerAccount, REWARD_MS_DIVISOR};
 use crate::hypermesh::committee::KeyGeneration;
 use crate::hypermesh::proof::{Diligence, ProofFault, ProofKind, SpaceProof};
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::*;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -197,8 +197,8 @@ fn what_falls_due_at_once_beyond_measure_waits_for_the_next_block() {
         let id = OperationId(Domain::new("hypermesh v1 test").hash_of(&number));
         draft.schedule(BEGIN, Due::Receipt(id));
     }
-    let at = |time| Moment { height: Height(1), time };
-    let waiting = |draft: &Draft| draft.state().rows::<Due>(Vec::new()).count();
+    let at = |time| BlockPosition { height: Height(1), time };
+    let waiting = |draft: &StateDraft| draft.state().rows::<Due>(Vec::new()).count();
     draft.settle_dues(at(BEGIN));
     assert_eq!(waiting(&draft), most + 1, "what is due at a time is due after it");
     draft.settle_dues(at(BEGIN.plus(1)));
@@ -307,12 +307,12 @@ fn a_block_pays_those_who_decided_its_parent_alike_and_out_of_the_reserve_alone(
         let before = mesh.clone();
         let commit = mesh.precommits(&mesh.blocks[0].header, &mesh.validators[..signers]);
         mesh.advance(Candidate { parent_commit: Some(commit), ..mesh.candidate() });
-        let reserve = |mesh: &Mesh| mesh.state.balance(Place::Reserve).0;
+        let reserve = |mesh: &Mesh| mesh.state.balance(LedgerAccount::Reserve).0;
         let share = reserve(&before) * 1000 / REWARD_MS_DIVISOR / 4;
         assert!(share > 0);
         assert_eq!(reserve(&before) - reserve(&mesh), share * signers as u64);
         for (rank, validator) in mesh.validators.iter().enumerate() {
-            let place = Place::Account(validator.public());
+            let place = LedgerAccount::Account(validator.public());
             let gained = mesh.state.balance(place).0 - before.state.balance(place).0;
             let expected = if rank < signers { share } else { 0 };
             assert_eq!(gained, expected);
@@ -331,7 +331,7 @@ fn a_reserve_too_small_for_a_share_pays_nothing() {
     mesh.pass(1000);
     let commit = mesh.precommits(&mesh.blocks[0].header, &mesh.validators);
     mesh.advance(Candidate { parent_commit: Some(commit), ..mesh.candidate() });
-    assert_eq!(mesh.state.balance(Place::Reserve).0, reserve);
-    assert_eq!(mesh.state.balance(Place::Account(mesh.validators[3].public())), MicroCaesar(0));
+    assert_eq!(mesh.state.balance(LedgerAccount::Reserve).0, reserve);
+    assert_eq!(mesh.state.balance(LedgerAccount::Account(mesh.validators[3].public())), MicroCaesar(0));
     assert_eq!(mesh.state.get::<Earnings>(&()), None);
 }

@@ -1,11 +1,11 @@
 //! Services that are announced under leases: who may, what is answered, and when it goes away.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{MicroCaesar, SecretKey, UnixMillis};
 use crate::caesar::*;
 use crate::state::*;
 use crate::trustchain::dns::{
-    Outcome as Answer, RECORDS_PER_SET_MAX, RecordData, RecordType, SvcbParameters, resolve,
+    RECORDS_PER_SET_MAX, RecordData, RecordType, ResolutionOutcome, SvcbParameters, resolve,
 };
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -39,7 +39,7 @@ fn targets(mesh: &Mesh) -> Vec<String> {
 }
 
 fn exists(mesh: &Mesh, at: &str) -> bool {
-    resolve(&mesh.state, &name(at), RecordType::Txt).outcome != Answer::NoSuchName
+    resolve(&mesh.state, &name(at), RecordType::Txt).outcome != ResolutionOutcome::NoSuchName
 }
 
 fn labels(mesh: &Mesh) -> Vec<String> {

@@ -1,9 +1,9 @@
 //! The first block after a long standstill: every rule about time is judged by that block's time, whatever has been done
 //! of what fell due meanwhile.
 
-use super::kit::*;
 use super::ledger::{bond, unbond};
 use super::offences::{accuse, false_claim};
+use super::test_util::*;
 use crate::base::{SecretKey, UnixMillis};
 use crate::caesar::*;
 use crate::hypermesh::ordering::{Evidence, Round, Vote, VoteKind};
@@ -192,7 +192,7 @@ fn stake_whose_release_fell_due_while_the_mesh_stood_still_can_be_spent_in_the_f
     mesh.done(&member, unbond(bonded));
     let mut mesh = ready(mesh);
     let release = mesh.state.unbonding(&member.public()).releases[0].time;
-    let all = mesh.state.balance(Place::Account(member.public())).0 + bonded - TRANSFER_FEE.0;
+    let all = mesh.state.balance(LedgerAccount::Account(member.public())).0 + bonded - TRANSFER_FEE.0;
     let outcomes = first_block(&mut mesh, release.plus(1), vec![(member, transfer(&pauper(), all))]);
     assert_eq!(outcomes, [Outcome::Done(Effect::Transferred)]);
 }
@@ -241,19 +241,20 @@ fn what_is_out_of_the_stake_by_time_is_not_slashed_by_the_first_block() {
     assert_eq!(mesh.state.at_risk_at(&liar.public(), release.plus(1)).0, STAKE_MINIMUM.0 + 200);
     // So many things are due that the release is not carried out before the evidence is looked at.
     crowd_with_dues(&mut mesh);
-    let balance = |mesh: &Mesh| mesh.state.balance(Place::Account(liar.public())).0;
+    let balance = |mesh: &Mesh| mesh.state.balance(LedgerAccount::Account(liar.public())).0;
     let account = balance(&mesh);
     let accusation = accuse(&mesh, 1, Offence::FalseClaim(false_claim(&mesh, &liar, 1)));
     let time = release.plus(1);
     mesh.advance(Candidate { time, system: vec![accusation], ..mesh.candidate() });
     assert!(mesh.state.has_overdue());
     assert_eq!(mesh.state.at_risk(&liar.public()).0, 0);
-    let to_liar =
-        |one: &&Movement| one.target == Place::Account(liar.public()) && one.reason == Reason::Reward;
+    let to_liar = |one: &&Movement| {
+        one.target == LedgerAccount::Account(liar.public()) && one.reason == MovementReason::Reward
+    };
     let movements = &mesh.movements.last().unwrap().movements;
     let rewards: u64 = movements.iter().filter(to_liar).map(|one| one.amount.0).sum();
     assert_eq!(balance(&mesh), account + rewards + 500, "what was released is its owner's");
-    let slashed = |one: &&Movement| one.reason == Reason::Slash;
+    let slashed = |one: &&Movement| one.reason == MovementReason::Slash;
     let slashed: u64 = movements.iter().filter(slashed).map(|one| one.amount.0).sum();
     assert_eq!(slashed, STAKE_MINIMUM.0 + 200);
 }
@@ -273,7 +274,7 @@ fn an_operation_that_expired_while_the_mesh_stood_still_is_not_executed_again_wh
     };
     assert_eq!(carried(&mut mesh, expires), [], "at its very end its receipt stands");
     assert_eq!(carried(&mut mesh, expires.plus(1)), [], "and then nobody carries it");
-    assert_eq!(mesh.state.balance(Place::Account(pauper().public())).0, 5, "once");
+    assert_eq!(mesh.state.balance(LedgerAccount::Account(pauper().public())).0, 5, "once");
 }
 
 #[test]

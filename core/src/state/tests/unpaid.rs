@@ -1,10 +1,10 @@
 //! What is not paid for is in no block; who has waited longest comes first; and everybody has a share of the room.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{MicroCaesar, Profile, SecretKey, Sequence};
-use crate::caesar::{FEE_RATE_FLOOR, Place, TRANSFER_FEE};
+use crate::caesar::{FEE_RATE_FLOOR, LedgerAccount, TRANSFER_FEE};
 use crate::hypermesh::proof::Diligence;
-use crate::state::block::execute::Moment;
+use crate::state::block::execute::BlockPosition;
 use crate::state::block::include::Included;
 use crate::state::*;
 use crate::trustchain::dns::{Octets, RecordData};
@@ -87,7 +87,7 @@ fn what_an_earlier_operation_of_the_block_spends_is_not_there_for_a_later_one() 
     let receipts = mesh.carry(forty.clone());
     let carried: Vec<_> = receipts.iter().map(|receipt| receipt.operation).collect();
     assert_eq!(carried, [forty[0].id(), forty[1].id()]);
-    assert_eq!(mesh.state.balance(Place::Account(pauper().public())), MicroCaesar::ZERO);
+    assert_eq!(mesh.state.balance(LedgerAccount::Account(pauper().public())), MicroCaesar::ZERO);
     let kept = &mesh.blocks.last().unwrap().body.batches[0];
     assert_eq!(kept.omitted_count(), 38);
     assert!(kept.omitted.len() <= 6, "{} hashes stand for 38 operations", kept.omitted.len());
@@ -104,9 +104,9 @@ fn a_proposer_that_leaves_out_more_than_it_must_delays_and_charges_nobody() {
     let batches = included(&block, core::slice::from_ref(&whole));
     // What the liar would have to write into its header is what the others compute.
     let mut draft = mesh.state.draft();
-    let moment = Moment { height: mesh.state.height().next(), time: mesh.candidate().time };
+    let position = BlockPosition { height: mesh.state.height().next(), time: mesh.candidate().time };
     let mut into = Included::default();
-    assert_eq!(draft.include(&batches[0], moment, &mut into), Ok(()));
+    assert_eq!(draft.include(&batches[0], position, &mut into), Ok(()));
     let (after, ..) = draft.finish();
     assert!(after.get::<Receipt>(&two[0].id()).is_none() && after.get::<Receipt>(&two[1].id()).is_some());
     let left = two[0].clone().check(&mesh.genesis_hash()).unwrap();
@@ -118,7 +118,7 @@ fn a_proposer_that_leaves_out_more_than_it_must_delays_and_charges_nobody() {
     let hollow = whole.keeping(&[false, false]);
     assert!(whole.included_as(&hollow).is_none());
     let hollow = CheckedBatch { batch: hollow, operations: Vec::new(), ..(*whole).clone() };
-    let fault = mesh.state.draft().include(&hollow, moment, &mut Included::default());
+    let fault = mesh.state.draft().include(&hollow, position, &mut Included::default());
     assert_eq!(fault, Err(Inadmissible::Hollow { member: carrier.public() }));
     let other = mesh.operation(&alice(), transfer(&bob(), 2));
     let forged = Batch { operations: vec![other], ..whole.keeping(&[false, true]) };
@@ -279,10 +279,10 @@ fn a_batch_is_whole_in_room_for_all_its_bytes_and_not_in_one_less() {
     mesh.await_ticket_time(&member);
     let operations = (0..3).map(|number| mesh.operation(&alice(), long(number))).collect();
     let batch = mesh.checked(mesh.batch(&member, operations));
-    let moment = Moment { height: mesh.state.height().next(), time: mesh.candidate().time };
+    let position = BlockPosition { height: mesh.state.height().next(), time: mesh.candidate().time };
     for (room, count) in [(batch.bytes, 3), (batch.bytes - 1, 2)] {
         let mut draft = mesh.state.draft();
-        let filled = draft.fill(&[Arc::clone(&batch)], room, moment, &mut Included::default());
+        let filled = draft.fill(&[Arc::clone(&batch)], room, position, &mut Included::default());
         assert_eq!(filled[0].operations.len(), count, "in {room} bytes");
         assert!(crate::base::encode(&filled[0]).len() <= room);
     }

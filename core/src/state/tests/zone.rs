@@ -1,15 +1,15 @@
 //! The state as resolvers see it.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::PublicKey;
 use crate::state::*;
 use crate::trustchain::DomainName;
 use crate::trustchain::ca::SubjectKey;
-use crate::trustchain::dns::{Outcome, RecordData, RecordType, ZoneSource, resolve, tlsa_for_key};
+use crate::trustchain::dns::{RecordData, RecordType, ResolutionOutcome, ZoneSource, resolve, tlsa_for_key};
 use alloc::vec;
 use alloc::vec::Vec;
 
-fn answers(mesh: &Mesh, text: &str, record_type: RecordType) -> (Outcome, Vec<RecordData>) {
+fn answers(mesh: &Mesh, text: &str, record_type: RecordType) -> (ResolutionOutcome, Vec<RecordData>) {
     let resolution = resolve(&mesh.state, &name(text), record_type);
     (resolution.outcome, resolution.answers.into_iter().flat_map(|found| found.set.data).collect())
 }
@@ -22,8 +22,8 @@ fn a_name_exists_by_the_names_below_it() {
     assert!(exists("a.b.given.demo.hypermesh") && exists("b.given.demo.hypermesh"));
     assert!(!exists("x.b.given.demo.hypermesh") && !exists("bb.given.demo.hypermesh"));
     assert!(!exists("x.a.b.given.demo.hypermesh"));
-    assert_eq!(answers(&mesh, "b.given.demo.hypermesh", RecordType::Txt).0, Outcome::NoData);
-    assert_eq!(answers(&mesh, "c.given.demo.hypermesh", RecordType::Txt).0, Outcome::NoSuchName);
+    assert_eq!(answers(&mesh, "b.given.demo.hypermesh", RecordType::Txt).0, ResolutionOutcome::NoData);
+    assert_eq!(answers(&mesh, "c.given.demo.hypermesh", RecordType::Txt).0, ResolutionOutcome::NoSuchName);
     mesh.done(&alice(), clear("a.b.given.demo.hypermesh", RecordType::Txt));
     assert!(!mesh.state.name_exists(&name("b.given.demo.hypermesh")));
 }
@@ -34,7 +34,7 @@ fn every_service_is_found_at_every_node() {
     for service in SERVICES {
         let at = alloc::format!("_stoq._udp.{service}.demo.hypermesh");
         let (outcome, data) = answers(&mesh, &at, RecordType::Srv);
-        assert_eq!((outcome, data.len()), (Outcome::Found, 4));
+        assert_eq!((outcome, data.len()), (ResolutionOutcome::Found, 4));
         for record in data {
             let RecordData::Srv { port: 4433, target: Some(target), .. } = record else { panic!("{record}") };
             let (_, addresses) = answers(&mesh, target.as_str(), RecordType::Aaaa);
@@ -56,12 +56,12 @@ fn the_tops_of_all_zones_have_their_servers_and_a_serial_number() {
     assert_eq!(zones, [mesh.genesis.zone.clone(), mesh.genesis.reverse_zones[0].clone()]);
     for zone in zones {
         let (outcome, servers) = answers(&mesh, zone.as_str(), RecordType::Ns);
-        assert_eq!((outcome, servers.len()), (Outcome::Found, 4));
+        assert_eq!((outcome, servers.len()), (ResolutionOutcome::Found, 4));
         let (_, start) = answers(&mesh, zone.as_str(), RecordType::Soa);
         let [RecordData::Soa(soa)] = start.as_slice() else { panic!("no start") };
         assert_eq!((soa.serial, soa.primary.as_str()), (1, "node-1.demo.hypermesh"));
     }
-    assert_eq!(answers(&mesh, "a.example", RecordType::Ns).0, Outcome::NotAuthoritative);
+    assert_eq!(answers(&mesh, "a.example", RecordType::Ns).0, ResolutionOutcome::NotAuthoritative);
 }
 
 /// The serial numbers of the mesh's zone and of the reverse zone, if it has one.

@@ -7,7 +7,7 @@ use super::*;
 use crate::base::{Digest, Height, LeafIndex, SecretKey, UnixMillis, decode, encode};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::hypermesh::ordering::CommitCertificate;
-use crate::state::tests::kit::*;
+use crate::state::tests::test_util::*;
 use crate::state::{
     Certificate, ConsensusProof, Effect, Header, SystemAction, SystemOperation, cosigner_name,
 };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::trustchain::ca::{
-    CRL_MS_LIFETIME, PemLabel, RevocationListFault, RevocationReason, crl_der, from_pem, pem, take_apart_crl,
+    CRL_MS_LIFETIME, PemLabel, RevocationListFault, RevocationReason, crl_der, from_pem, parse_crl, pem,
 };
 
 const HOUR_MS: u64 = 3_600_000;
@@ -106,7 +106,7 @@ fn a_list_goes_into_pem_and_back_and_says_what_it_was_made_of() {
     whole(&mut wanted.this_update);
     whole(&mut wanted.next_update);
     wanted.entries.iter_mut().for_each(|entry| whole(&mut entry.at));
-    assert_eq!(take_apart_crl(der).unwrap().list, wanted);
+    assert_eq!(parse_crl(der).unwrap().list, wanted);
 }
 
 proptest! {
@@ -127,7 +127,7 @@ proptest! {
 
     #[test]
     fn junk_is_no_list(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert_eq!(take_apart_crl(&bytes), Err(RevocationListFault::Malformed));
+        prop_assert_eq!(parse_crl(&bytes), Err(RevocationListFault::Malformed));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Certificates put together: to-be-signed bytes and signature to DER, DER to PEM and back.
 
 use super::CRL_BYTES_MAX;
+use super::parse::{CertificateFault, decode_tbs};
 use super::request::PEM_BYTES_MAX;
-use super::take_apart::{CertificateFault, decode_tbs};
 use crate::base::StrictSignature;
 use alloc::string::String;
 use alloc::vec::Vec;

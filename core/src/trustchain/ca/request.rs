@@ -1,7 +1,7 @@
 //! PKCS#10 certificate requests (RFC 2986), of which only the key and the names are taken.
 //!
 //! Whatever else a request asks for (a subject, usages, being an authority) is passed over: that comes from the profile, and
-//! [`CertificateRequest::passed_over`] names it. The signature proves that whoever made the request holds the key, and is
+//! [`CertificateRequest::ignored_attributes`] names it. The signature proves that whoever made the request holds the key, and is
 //! always checked.
 //!
 //! Faults are looked for in the order in which their owner has to mend them: a key of another kind first, since no other

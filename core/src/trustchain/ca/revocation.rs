@@ -247,7 +247,7 @@ fn framed(tbs: &[u8], signature: &[u8; 64]) -> Result<Vec<u8>, RevocationListFau
 ///
 /// # Errors
 /// If it is too long, malformed, not canonical, or not of the shape that [`Issuer::crl_tbs`] gives it.
-pub fn take_apart_crl(der: &[u8]) -> Result<SignedRevocationList, RevocationListFault> {
+pub fn parse_crl(der: &[u8]) -> Result<SignedRevocationList, RevocationListFault> {
     if der.len() > CRL_BYTES_MAX {
         return Err(RevocationListFault::TooLong { bytes: der.len() });
     }

@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 
 /// What the caller trusts, from a trust bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Anchor {
+pub struct ChainAnchor {
     /// The committee's key for the root.
     pub root_key: PublicKey,
     /// The zone that the mesh speaks for.
@@ -50,7 +50,7 @@ pub struct ChainCheck<'a> {
     /// The one that signed that.
     pub root: &'a SignedCertificate,
     /// What is trusted.
-    pub anchor: &'a Anchor,
+    pub anchor: &'a ChainAnchor,
     /// The instant to judge at.
     pub now: UnixMillis,
     /// The name that the leaf must bear, if one is asked for.

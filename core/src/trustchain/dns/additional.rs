@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 pub(super) struct Additional<'a> {
     source: &'a dyn ZoneSource,
     /// What has been or will be looked up, each once.
-    seen: Vec<Lead>,
+    seen: Vec<AdditionalQuery>,
     /// How many of those have been looked up.
     followed: usize,
     /// The sets that the response has: none goes in twice.
@@ -27,7 +27,7 @@ pub(super) struct Additional<'a> {
 
 /// A name that a client looks up next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Lead {
+struct AdditionalQuery {
     name: DomainName,
     /// SVCB or HTTPS, if the name is the target of a record of this type in alias mode.
     alias_of: Option<RecordType>,
@@ -47,32 +47,32 @@ impl<'a> Additional<'a> {
 
     /// Notes what a set leads to. The target of a CNAME record in the answer has been looked up already.
     fn note(&mut self, owner: &DomainName, set: &RecordSet) {
-        for lead in set.data.iter().filter_map(|data| Lead::of(owner, data)) {
-            self.push(lead);
+        for query in set.data.iter().filter_map(|data| AdditionalQuery::of(owner, data)) {
+            self.push(query);
         }
     }
 
-    fn push(&mut self, lead: Lead) {
+    fn push(&mut self, query: AdditionalQuery) {
         let room = self.seen.len() < ADDITIONAL_TARGETS_MAX;
-        if room && !self.seen.contains(&lead) && zone_of(self.source, &lead.name).is_some() {
-            self.seen.push(lead);
+        if room && !self.seen.contains(&query) && zone_of(self.source, &query.name).is_some() {
+            self.seen.push(query);
         }
     }
 
-    fn look_up(&mut self, lead: &Lead) {
-        if let Some(set) = self.take(&lead.name, RecordType::Cname) {
+    fn look_up(&mut self, query: &AdditionalQuery) {
+        if let Some(set) = self.take(&query.name, RecordType::Cname) {
             if let Some(RecordData::Cname(target)) = set.data.first() {
-                self.push(Lead { name: target.clone(), alias_of: lead.alias_of });
+                self.push(AdditionalQuery { name: target.clone(), alias_of: query.alias_of });
             }
-            return self.found.push_back((lead.name.clone(), set));
+            return self.found.push_back((query.name.clone(), set));
         }
-        if let Some(set) = lead.alias_of.and_then(|record_type| self.take(&lead.name, record_type)) {
-            self.note(&lead.name, &set);
-            self.found.push_back((lead.name.clone(), set));
+        if let Some(set) = query.alias_of.and_then(|record_type| self.take(&query.name, record_type)) {
+            self.note(&query.name, &set);
+            self.found.push_back((query.name.clone(), set));
         }
         for record_type in [RecordType::Aaaa, RecordType::A] {
-            let set = self.take(&lead.name, record_type);
-            self.found.extend(set.map(|set| (lead.name.clone(), set)));
+            let set = self.take(&query.name, record_type);
+            self.found.extend(set.map(|set| (query.name.clone(), set)));
         }
     }
 
@@ -90,15 +90,15 @@ impl<'a> Iterator for Additional<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.found.is_empty() {
-            let lead = self.seen.get(self.followed)?.clone();
+            let query = self.seen.get(self.followed)?.clone();
             self.followed += 1;
-            self.look_up(&lead);
+            self.look_up(&query);
         }
         self.found.pop_front()
     }
 }
 
-impl Lead {
+impl AdditionalQuery {
     /// What a record at `owner` leads to.
     fn of(owner: &DomainName, data: &RecordData) -> Option<Self> {
         match data {

@@ -177,7 +177,7 @@ fn has_whole_options(mut data: &[u8]) -> bool {
 
 fn search<'a>(source: &'a dyn ZoneSource, question: &Query) -> Lookup<'a> {
     match wire::to_domain_name(&question.name) {
-        Some(name) => look_up(source, &name, wire::wanted(question.query_type)),
+        Some(name) => look_up(source, &name, wire::queried_types(question.query_type)),
         None => look_up_impossible(source, wire::storable_ancestor(&question.name).as_ref()),
     }
 }

@@ -41,7 +41,7 @@ pub use record_set::{
     NameFault, RECORDS_PER_SET_MAX, RecordFault, RecordSet, TTL_SECONDS_MAX, TTL_SECONDS_MIN, check_name,
 };
 pub use record_type::{RecordType, UnknownRecordType, UnknownType, UnsettableType};
-pub use resolve::{CNAME_CHAIN_MAX, NamedRecordSet, Outcome, Resolution, resolve};
+pub use resolve::{CNAME_CHAIN_MAX, NamedRecordSet, Resolution, ResolutionOutcome, resolve};
 pub use reverse::reverse_name;
 pub use svcb::{SVCB_VALUES_MAX, SvcbKey, SvcbParameters};
 pub use tlsa::{TlsaProtocol, tlsa_for_key, tlsa_name};

@@ -17,7 +17,7 @@ pub const CNAME_CHAIN_MAX: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum ResolutionOutcome {
     /// With records of the type asked for, or with an alias that leads out of the zones or in a circle.
     Found,
     /// The name exists and has no records of that type.
@@ -41,7 +41,7 @@ pub struct NamedRecordSet {
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Resolution {
     /// How the search ended.
-    pub outcome: Outcome,
+    pub outcome: ResolutionOutcome,
     /// The aliases followed, in order, and the records that they led to.
     pub answers: Vec<NamedRecordSet>,
     /// The start of the zone that says there is nothing, with the time for which that may be remembered.
@@ -51,7 +51,7 @@ pub struct Resolution {
 /// Answers one question: the structured form of what [`super::answer`] says in a DNS message.
 #[must_use]
 pub fn resolve(source: &dyn ZoneSource, name: &DomainName, record_type: RecordType) -> Resolution {
-    let lookup = look_up(source, name, Wanted::Type(record_type));
+    let lookup = look_up(source, name, QueriedTypes::Type(record_type));
     let owned = |found: Found<'_>| NamedRecordSet { name: found.name, set: found.set.into_owned() };
     Resolution {
         outcome: lookup.outcome,
@@ -62,7 +62,7 @@ pub fn resolve(source: &dyn ZoneSource, name: &DomainName, record_type: RecordTy
 
 /// What a question asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum QueriedTypes {
     /// Records of a type.
     Type(RecordType),
     /// Anything: one set that exists is enough (RFC 8482 §4.1).
@@ -71,7 +71,7 @@ pub(super) enum Wanted {
 
 /// A [`Resolution`] that borrows what it found.
 pub(super) struct Lookup<'a> {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: ResolutionOutcome,
     pub(super) answers: Vec<Found<'a>>,
     pub(super) authority: Option<NamedRecordSet>,
 }
@@ -81,23 +81,27 @@ pub(super) struct Found<'a> {
     pub(super) set: Cow<'a, RecordSet>,
 }
 
-pub(super) fn look_up<'a>(source: &'a dyn ZoneSource, name: &DomainName, wanted: Wanted) -> Lookup<'a> {
-    let mut lookup = Lookup { outcome: Outcome::Found, answers: Vec::new(), authority: None };
+pub(super) fn look_up<'a>(
+    source: &'a dyn ZoneSource,
+    name: &DomainName,
+    queried: QueriedTypes,
+) -> Lookup<'a> {
+    let mut lookup = Lookup { outcome: ResolutionOutcome::Found, answers: Vec::new(), authority: None };
     let mut name = name.clone();
     for _ in 0..=CNAME_CHAIN_MAX {
         let Some(zone) = zone_of(source, &name) else {
             if lookup.answers.is_empty() {
-                lookup.outcome = Outcome::NotAuthoritative;
+                lookup.outcome = ResolutionOutcome::NotAuthoritative;
             }
             return lookup;
         };
-        if let Some(set) = find(source, zone, &name, wanted) {
+        if let Some(set) = find(source, zone, &name, queried) {
             lookup.answers.push(Found { name, set });
             return lookup;
         }
-        let Some((set, target)) = alias(source, &name, wanted) else {
+        let Some((set, target)) = alias(source, &name, queried) else {
             let exists = name == *zone || source.name_exists(&name);
-            lookup.outcome = if exists { Outcome::NoData } else { Outcome::NoSuchName };
+            lookup.outcome = if exists { ResolutionOutcome::NoData } else { ResolutionOutcome::NoSuchName };
             lookup.authority = Some(start_of(source, zone));
             return lookup;
         };
@@ -114,7 +118,8 @@ pub(super) fn look_up<'a>(source: &'a dyn ZoneSource, name: &DomainName, wanted:
 /// does not exist. `ancestor` is the part of it, from the right, that is a name.
 pub(super) fn look_up_impossible(source: &dyn ZoneSource, ancestor: Option<&DomainName>) -> Lookup<'static> {
     let zone = ancestor.and_then(|ancestor| zone_of(source, ancestor));
-    let outcome = if zone.is_some() { Outcome::NoSuchName } else { Outcome::NotAuthoritative };
+    let outcome =
+        if zone.is_some() { ResolutionOutcome::NoSuchName } else { ResolutionOutcome::NotAuthoritative };
     let authority = zone.map(|zone| start_of(source, zone));
     Lookup { outcome, answers: Vec::new(), authority }
 }
@@ -129,24 +134,24 @@ fn find<'a>(
     source: &'a dyn ZoneSource,
     zone: &DomainName,
     name: &DomainName,
-    wanted: Wanted,
+    queried: QueriedTypes,
 ) -> Option<Cow<'a, RecordSet>> {
-    match wanted {
-        Wanted::Type(RecordType::Soa) | Wanted::Any if name == zone => {
+    match queried {
+        QueriedTypes::Type(RecordType::Soa) | QueriedTypes::Any if name == zone => {
             Some(Cow::Owned(start_of(source, zone).set))
         }
-        Wanted::Type(RecordType::Soa) => None,
-        Wanted::Type(record_type) => source.record_set(name, record_type),
-        Wanted::Any => source.any_record_set(name),
+        QueriedTypes::Type(RecordType::Soa) => None,
+        QueriedTypes::Type(record_type) => source.record_set(name, record_type),
+        QueriedTypes::Any => source.any_record_set(name),
     }
 }
 
 fn alias<'a>(
     source: &'a dyn ZoneSource,
     name: &DomainName,
-    wanted: Wanted,
+    queried: QueriedTypes,
 ) -> Option<(Cow<'a, RecordSet>, DomainName)> {
-    if matches!(wanted, Wanted::Type(RecordType::Cname) | Wanted::Any) {
+    if matches!(queried, QueriedTypes::Type(RecordType::Cname) | QueriedTypes::Any) {
         return None;
     }
     let set = source.record_set(name, RecordType::Cname)?;

@@ -5,7 +5,7 @@
 //! out silently when there is no room.
 
 use super::additional::Additional;
-use super::resolve::{Lookup, Outcome};
+use super::resolve::{Lookup, ResolutionOutcome};
 use super::{
     RecordSet, STREAM_RESPONSE_BYTES_MAX, Staleness, Transport, UDP_RESPONSE_BYTES_MAX,
     UDP_RESPONSE_BYTES_MIN, ZoneSource, wire,
@@ -88,17 +88,19 @@ impl Response {
         lookup: &Lookup<'_>,
         staleness: Option<Staleness>,
     ) -> Vec<u8> {
-        self.metadata.authoritative = lookup.outcome != Outcome::NotAuthoritative;
+        self.metadata.authoritative = lookup.outcome != ResolutionOutcome::NotAuthoritative;
         self.metadata.response_code = match lookup.outcome {
-            Outcome::Found | Outcome::NoData => ResponseCode::NoError,
-            Outcome::NoSuchName => ResponseCode::NXDomain,
-            Outcome::NotAuthoritative => ResponseCode::Refused,
+            ResolutionOutcome::Found | ResolutionOutcome::NoData => ResponseCode::NoError,
+            ResolutionOutcome::NoSuchName => ResponseCode::NXDomain,
+            ResolutionOutcome::NotAuthoritative => ResponseCode::Refused,
         };
         match (lookup.outcome, staleness) {
-            (Outcome::NotAuthoritative, _) => self.explain(NOT_AUTHORITATIVE, "not in this mesh's zones"),
+            (ResolutionOutcome::NotAuthoritative, _) => {
+                self.explain(NOT_AUTHORITATIVE, "not in this mesh's zones")
+            }
             (_, None) => {}
             (outcome, Some(Staleness { age })) => {
-                let missing = outcome == Outcome::NoSuchName;
+                let missing = outcome == ResolutionOutcome::NoSuchName;
                 let code = if missing { STALE_NXDOMAIN_ANSWER } else { STALE_ANSWER };
                 self.explain(code, &alloc::format!("last committed {} s ago", age.as_secs()));
             }

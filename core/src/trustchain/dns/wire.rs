@@ -1,6 +1,6 @@
 //! Between our records and hickory-proto's, whose wire format is the only one.
 
-use super::resolve::Wanted;
+use super::resolve::QueriedTypes;
 use super::{RecordData, RecordType, Soa, SvcbKey, SvcbParameters};
 use crate::trustchain::DomainName;
 use alloc::string::String;
@@ -47,10 +47,10 @@ fn join<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Option<DomainName> {
 }
 
 /// What a question for this type asks for.
-pub(super) fn wanted(record_type: rr::RecordType) -> Wanted {
+pub(super) fn queried_types(record_type: rr::RecordType) -> QueriedTypes {
     match record_type {
-        rr::RecordType::ANY => Wanted::Any,
-        record_type => Wanted::Type(RecordType::from_number(u16::from(record_type))),
+        rr::RecordType::ANY => QueriedTypes::Any,
+        record_type => QueriedTypes::Type(RecordType::from_number(u16::from(record_type))),
     }
 }
 

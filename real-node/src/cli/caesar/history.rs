@@ -15,7 +15,7 @@ use hypermesh_core::api::{
     HISTORY_COUNT_MAX, History, HistoryCursor, HistoryRequest, Movements, MovementsRequest,
 };
 use hypermesh_core::base::{Height, PublicKey};
-use hypermesh_core::caesar::{Holder, Movement, Place};
+use hypermesh_core::caesar::{Holder, LedgerAccount, Movement};
 use std::fmt::Write as _;
 
 /// Which movements.
@@ -142,22 +142,22 @@ fn seen_from(movement: &Movement, holder: Holder) -> (&'static str, String) {
     }
 }
 
-const fn part_text(place: Place) -> &'static str {
+const fn part_text(place: LedgerAccount) -> &'static str {
     match place {
-        Place::Account(_) => "account",
-        Place::Stake(_) => "stake",
-        Place::Unbonding(_) => "unbonding",
-        Place::Reserve => "reserve",
-        Place::Genesis => "genesis",
+        LedgerAccount::Account(_) => "account",
+        LedgerAccount::Stake(_) => "stake",
+        LedgerAccount::Unbonding(_) => "unbonding",
+        LedgerAccount::Reserve => "reserve",
+        LedgerAccount::Genesis => "genesis",
     }
 }
 
-fn place_text(place: Place) -> String {
+fn place_text(place: LedgerAccount) -> String {
     match place {
-        Place::Account(owner) => owner.to_string(),
-        Place::Stake(owner) => format!("stake of {owner}"),
-        Place::Unbonding(owner) => format!("unbonding of {owner}"),
-        Place::Reserve | Place::Genesis => part_text(place).to_string(),
+        LedgerAccount::Account(owner) => owner.to_string(),
+        LedgerAccount::Stake(owner) => format!("stake of {owner}"),
+        LedgerAccount::Unbonding(owner) => format!("unbonding of {owner}"),
+        LedgerAccount::Reserve | LedgerAccount::Genesis => part_text(place).to_string(),
     }
 }
 
@@ -172,15 +172,15 @@ fn parse_cursor(text: &str) -> Result<HistoryCursor, String> {
 mod tests {
     use super::*;
     use hypermesh_core::base::{Digest, MicroCaesar, UnixMillis};
-    use hypermesh_core::caesar::{HistoryHead, HistoryPage, NumberedMovement, Reason};
+    use hypermesh_core::caesar::{HistoryHead, HistoryPage, MovementReason, NumberedMovement};
 
     fn history() -> (History, Holder) {
         let owner = PublicKey([1; 32]);
         let movement = Movement {
-            source: Place::Account(owner),
-            target: Place::Reserve,
+            source: LedgerAccount::Account(owner),
+            target: LedgerAccount::Reserve,
             amount: MicroCaesar(10_000),
-            reason: Reason::Fee,
+            reason: MovementReason::Fee,
             operation: Some(Digest([7; 32])),
         };
         let time = UnixMillis(1_796_000_000_000);

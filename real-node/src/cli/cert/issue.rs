@@ -20,7 +20,7 @@ use clap::Args;
 use hypermesh_core::base::{Height, LeafIndex, MicroCaesar, UnixMillis};
 use hypermesh_core::state::ServicePort;
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::ca::{CertificateRequest, PassedOver, SerialNumber, SubjectNames};
+use hypermesh_core::trustchain::ca::{CertificateRequest, IgnoredAttribute, SerialNumber, SubjectNames};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -76,7 +76,7 @@ struct NewReport {
     #[serde(flatten)]
     issued: IssuedReport,
     /// What a request made elsewhere asked for and did not get.
-    not_given: Vec<PassedOver>,
+    not_given: Vec<IgnoredAttribute>,
     /// Internationalised names among them, decoded.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     unicode: BTreeMap<String, String>,
@@ -200,7 +200,7 @@ impl Typed {
         }
     }
 
-    fn not_given(self) -> Vec<PassedOver> {
+    fn not_given(self) -> Vec<IgnoredAttribute> {
         match self {
             Self::Request(_, file) => file.not_given,
             Self::Names(_) => Vec::new(),

@@ -9,7 +9,7 @@ use crate::file;
 use crate::output::Output;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hypermesh_core::trustchain::ca::{CertificateRequest, PassedOver};
+use hypermesh_core::trustchain::ca::{CertificateRequest, IgnoredAttribute};
 use std::path::Path;
 
 /// The longest file that is looked at: a request, the text that `openssl req -text` puts before it, keys and certificates.
@@ -27,7 +27,7 @@ pub(super) struct RequestFile {
     /// What is taken from it.
     pub(super) request: CertificateRequest,
     /// What it asks for and does not get.
-    pub(super) not_given: Vec<PassedOver>,
+    pub(super) not_given: Vec<IgnoredAttribute>,
     keys_at: Vec<usize>,
 }
 
@@ -76,7 +76,7 @@ pub(super) fn read(path: &Path) -> Result<RequestFile, Failure> {
     let bytes = file::read(path, FILE_BYTES_MAX)?;
     let (csr, keys_at) = unarmoured(&bytes).map_err(|error| fault(&error))?;
     let request = CertificateRequest::from_csr(&csr).map_err(|error| fault(&error))?;
-    let not_given = request.passed_over(&csr).map_err(|error| fault(&error))?;
+    let not_given = request.ignored_attributes(&csr).map_err(|error| fault(&error))?;
     Ok(RequestFile { csr, request, not_given, keys_at })
 }
 

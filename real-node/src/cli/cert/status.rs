@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use hypermesh_core::base::Height;
 use hypermesh_core::state::Certificate;
 use hypermesh_core::trust::{Answer, CheckedList, Question, TrustBundle};
-use hypermesh_core::trustchain::ca::{SignedCertificate, take_apart};
+use hypermesh_core::trustchain::ca::{SignedCertificate, parse_certificate};
 use std::path::Path;
 
 /// By what to judge whether a certificate is revoked, or why it cannot be judged.
@@ -61,7 +61,7 @@ pub(super) fn look(
             false,
         );
     }
-    let Ok(SignedCertificate { serial, .. }) = take_apart(certificate_der) else {
+    let Ok(SignedCertificate { serial, .. }) = parse_certificate(certificate_der) else {
         return nowhere("it is no certificate", false);
     };
     // Verifying is an offline matter first: it does not wait long for a mesh that is away.

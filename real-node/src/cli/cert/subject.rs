@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::output::Output;
 use hypermesh_core::trustchain::ca::{
-    PEM_BYTES_MAX, PemLabel, SerialNumber, SignedCertificate, from_pem, take_apart,
+    PEM_BYTES_MAX, PemLabel, SerialNumber, SignedCertificate, from_pem, parse_certificate,
 };
 use std::path::{Path, PathBuf};
 
@@ -82,7 +82,7 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, SignedCertificate), Failure>
         }
         _ => bytes,
     };
-    let certificate = take_apart(&der).map_err(|error| fault(&error))?;
+    let certificate = parse_certificate(&der).map_err(|error| fault(&error))?;
     Ok((der, certificate))
 }
 

@@ -9,7 +9,7 @@ use crate::output::Output;
 use hypermesh_core::api::{DnsAnswer, DnsRequest};
 use hypermesh_core::trust::{Answer, Question};
 use hypermesh_core::trustchain::DomainName;
-use hypermesh_core::trustchain::dns::{Outcome as Found, RecordType, Resolution};
+use hypermesh_core::trustchain::dns::{RecordType, Resolution, ResolutionOutcome};
 
 /// Asks for the records and shows them.
 pub(super) fn run(
@@ -50,14 +50,14 @@ fn show(
 ) -> Result<(), Failure> {
     let name = name.both_ways();
     let absent = match answer.outcome {
-        Found::Found => {
+        ResolutionOutcome::Found => {
             if answer.stale {
                 output.tell(stale(answer));
             }
             return output.print(answer, answer_text);
         }
-        Found::NoData => format!("{name} has no {record_type} records"),
-        Found::NoSuchName => format!("{name} does not exist"),
+        ResolutionOutcome::NoData => format!("{name} has no {record_type} records"),
+        ResolutionOutcome::NoSuchName => format!("{name} does not exist"),
         _ => format!("{name} lies in no zone of this mesh"),
     };
     if output.json {

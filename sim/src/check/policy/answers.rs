@@ -3,7 +3,7 @@
 use super::certificates::Leaf;
 use super::model::Model;
 use super::names::{ancestors, is_within};
-use super::{CertificateRole, Chain, Given, LedgerCheck, form, take_apart};
+use super::{CertificateRole, Chain, Given, LedgerCheck, form, parse_certificate};
 use crate::check::Shown;
 use hypermesh_core::api::{ApiFault, FaultKind, IssuedCertificate, Request};
 use hypermesh_core::base::Height;
@@ -11,7 +11,7 @@ use hypermesh_core::state::{NameOwner, State};
 use hypermesh_core::trust::{Answer, Question};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::SignedCertificate;
-use hypermesh_core::trustchain::dns::{NamedRecordSet, Outcome, RecordData, RecordSet, RecordType};
+use hypermesh_core::trustchain::dns::{NamedRecordSet, RecordData, RecordSet, RecordType, ResolutionOutcome};
 
 /// What a node says if an owner cannot pay.
 const CANNOT_PAY: &str = "are needed: transfer some to it";
@@ -114,7 +114,7 @@ fn is_signed(operation: &hypermesh_core::state::Operation, state: &State) -> boo
 
 /// A certificate that is shown certifies what was asked for.
 fn check_issued(model: &Model, issued: &IssuedCertificate) -> Result<(), String> {
-    let signed = take_apart(&issued.certificate_der).map_err(|fault| fault.to_string())?;
+    let signed = parse_certificate(&issued.certificate_der).map_err(|fault| fault.to_string())?;
     match model.leaves.get(&signed.serial) {
         Some(leaf) => check_certificate(leaf, &signed),
         None => Err(format!("shows the certificate {}, which nobody may have", signed.serial)),
@@ -145,7 +145,7 @@ fn check_records(
     state: &State,
     name: &DomainName,
     record_type: RecordType,
-    told: (Outcome, &[NamedRecordSet]),
+    told: (ResolutionOutcome, &[NamedRecordSet]),
 ) -> Result<(), String> {
     let (outcome, answers) = resolve(state, name, record_type);
     match told == (outcome, answers.as_slice()) {
@@ -160,11 +160,12 @@ pub(super) fn resolve(
     state: &State,
     name: &DomainName,
     record_type: RecordType,
-) -> (Outcome, Vec<NamedRecordSet>) {
+) -> (ResolutionOutcome, Vec<NamedRecordSet>) {
     let (mut name, mut told) = (name.clone(), Vec::new());
     for _ in 0..=ALIAS_COUNT_MAX {
         let Some(zone) = zone_of(state, &name) else {
-            let outcome = if told.is_empty() { Outcome::NotAuthoritative } else { Outcome::Found };
+            let outcome =
+                if told.is_empty() { ResolutionOutcome::NotAuthoritative } else { ResolutionOutcome::Found };
             return (outcome, told);
         };
         if record_type == RecordType::Soa && name == zone {
@@ -174,23 +175,27 @@ pub(super) fn resolve(
         }
         if let Some(set) = shown(state, &name, record_type) {
             told.push(NamedRecordSet { name, set });
-            return (Outcome::Found, told);
+            return (ResolutionOutcome::Found, told);
         }
         let alias = shown(state, &name, RecordType::Cname).filter(|_| record_type != RecordType::Cname);
         let target = alias.as_ref().and_then(|set| set.data.first());
         let target =
             target.and_then(|data| if let RecordData::Cname(to) = data { Some(to.clone()) } else { None });
         let (Some(set), Some(target)) = (alias, target) else {
-            let outcome = if exists(state, &name, &zone) { Outcome::NoData } else { Outcome::NoSuchName };
+            let outcome = if exists(state, &name, &zone) {
+                ResolutionOutcome::NoData
+            } else {
+                ResolutionOutcome::NoSuchName
+            };
             return (outcome, told);
         };
         told.push(NamedRecordSet { name, set });
         if told.iter().any(|one| one.name == target) {
-            return (Outcome::Found, told);
+            return (ResolutionOutcome::Found, told);
         }
         name = target;
     }
-    (Outcome::Found, told)
+    (ResolutionOutcome::Found, told)
 }
 
 fn zone_of(state: &State, name: &DomainName) -> Option<DomainName> {

@@ -35,7 +35,7 @@ use super::ledger::{LedgerCheck, Means};
 use super::{Chain, Decided, Given, Violation};
 use hypermesh_core::base::{Height, UnixMillis};
 use hypermesh_core::state::{Block, Effect, Operation, Outcome, Receipt, State};
-use hypermesh_core::trustchain::ca::{CertificateRequest, CertificateRole, take_apart};
+use hypermesh_core::trustchain::ca::{CertificateRequest, CertificateRole, parse_certificate};
 use hypermesh_core::trustchain::ct::LogEntry;
 use model::{Against, Model, Moment};
 use reason::Reason;
@@ -215,7 +215,7 @@ fn check_bytes(
     time: UnixMillis,
 ) -> Result<(), String> {
     let entry = entry.and_then(|entry| LogEntry::decode(entry).ok()).ok_or("it is not logged")?;
-    let signed = take_apart(&unsigned(&entry.tbs)).map_err(|fault| fault.to_string())?;
+    let signed = parse_certificate(&unsigned(&entry.tbs)).map_err(|fault| fault.to_string())?;
     let leaf = model.leaves.get(&signed.serial).ok_or("another serial number is logged")?;
     if entry.timestamp != time || leaf.owner != operation.body.owner {
         return Err(format!("it is logged as of {}", entry.timestamp));

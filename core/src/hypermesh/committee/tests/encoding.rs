@@ -53,7 +53,7 @@ fn bounds_are_those_of_the_largest_committee() {
     assert_eq!(encode(&Round1 { session: GENESIS, commitments }).len(), Round1::BYTES_MAX);
 
     let named = NamedCommitment {
-        incarnation: Incarnation([0; 16]),
+        incarnation: SignerIncarnation([0; 16]),
         id: NonceId(0),
         points: [0; Commitment::POINT_BYTES],
     };

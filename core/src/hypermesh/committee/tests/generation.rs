@@ -11,7 +11,11 @@ fn accused(fault: GenerationFault) -> BTreeMap<PublicKey, Accusation> {
     }
 }
 
-fn one(culprit: PublicKey, purpose: Option<KeyPurpose>, reason: Reason) -> BTreeMap<PublicKey, Accusation> {
+fn one(
+    culprit: PublicKey,
+    purpose: Option<KeyPurpose>,
+    reason: GenerationFaultReason,
+) -> BTreeMap<PublicKey, Accusation> {
     BTreeMap::from([(culprit, Accusation { purpose, reason })])
 }
 
@@ -90,14 +94,14 @@ fn a_package_that_is_missing_names_who_did_not_send_it() {
     let part = generation.parts.get_mut(&session.validators[0]).unwrap();
     let accusations = accused(part.receive_round1(&generation.round1).unwrap_err());
     assert!(accusations.keys().eq(&session.validators[2..]));
-    assert!(accusations.values().all(|accusation| accusation.reason == Reason::Missing));
+    assert!(accusations.values().all(|accusation| accusation.reason == GenerationFaultReason::Missing));
 }
 
 #[test]
 fn a_faulty_round_1_package_names_its_sender() {
     let log = KeyPurpose::Log;
     let (culprit, fault) = changed(|package| drop(package.commitments.remove(&log)));
-    assert_eq!(accused(fault), one(culprit, Some(log), Reason::Malformed));
+    assert_eq!(accused(fault), one(culprit, Some(log), GenerationFaultReason::Malformed));
 
     let coefficients = |package: &mut Round1, change: fn(&mut Vec<[u8; 32]>)| {
         change(&mut package.commitments.get_mut(&KeyPurpose::Log).unwrap().coefficients);
@@ -111,35 +115,35 @@ fn a_faulty_round_1_package_names_its_sender() {
     ];
     for mistake in mistakes {
         let (culprit, fault) = changed(|package| coefficients(package, mistake));
-        assert_eq!(accused(fault), one(culprit, Some(log), Reason::Malformed));
+        assert_eq!(accused(fault), one(culprit, Some(log), GenerationFaultReason::Malformed));
     }
     let (culprit, fault) = changed(|package| coefficients(package, |points| points.swap(0, 1)));
-    assert_eq!(accused(fault), one(culprit, Some(log), Reason::InvalidProof));
+    assert_eq!(accused(fault), one(culprit, Some(log), GenerationFaultReason::InvalidProof));
 
     let (culprit, fault) = changed(|package| package.commitments.get_mut(&log).unwrap().proof.0[63] ^= 0xff);
-    assert_eq!(accused(fault), one(culprit, Some(log), Reason::Malformed));
+    assert_eq!(accused(fault), one(culprit, Some(log), GenerationFaultReason::Malformed));
     let (culprit, fault) = changed(|package| package.commitments.get_mut(&log).unwrap().proof.0[32] ^= 1);
-    assert_eq!(accused(fault), one(culprit, Some(log), Reason::InvalidProof));
+    assert_eq!(accused(fault), one(culprit, Some(log), GenerationFaultReason::InvalidProof));
     let (culprit, fault) = changed(|package| package.session = Digest::ZERO);
-    assert_eq!(accused(fault), one(culprit, None, Reason::OtherSession));
+    assert_eq!(accused(fault), one(culprit, None, GenerationFaultReason::OtherSession));
 }
 
 #[test]
 fn a_package_made_for_another_attempt_genesis_purpose_or_sender_is_refused() {
     let other_attempt = Generation::begin(&session(4, 2), 1).round1;
-    let other_genesis = Session { genesis: Digest([9; 32]), ..session(4, 1) };
+    let other_genesis = GenerationSession { genesis: Digest([9; 32]), ..session(4, 1) };
     let other_genesis = Generation::begin(&other_genesis, 1).round1;
     let same = Generation::begin(&session(4, 1), 2).round1;
     let [culprit, bystander] = [session(4, 1).validators[1], session(4, 1).validators[2]];
     for stolen in [&other_attempt[&culprit], &other_genesis[&culprit], &same[&bystander]] {
         let (_, fault) = changed(|package| package.commitments = stolen.commitments.clone());
-        assert_eq!(accused(fault), one(culprit, Some(KeyPurpose::Root), Reason::InvalidProof));
+        assert_eq!(accused(fault), one(culprit, Some(KeyPurpose::Root), GenerationFaultReason::InvalidProof));
     }
     let (_, fault) = changed(|package| {
         let root = package.commitments[&KeyPurpose::Root].clone();
         package.commitments.insert(KeyPurpose::Zone, root);
     });
-    assert_eq!(accused(fault), one(culprit, Some(KeyPurpose::Zone), Reason::InvalidProof));
+    assert_eq!(accused(fault), one(culprit, Some(KeyPurpose::Zone), GenerationFaultReason::InvalidProof));
 }
 
 #[test]
@@ -150,27 +154,35 @@ fn a_package_that_this_node_did_not_make_ends_its_attempt() {
     generation.round1.insert(me, Generation::begin(&session, 2).round1[&me].clone());
     let part = generation.parts.get_mut(&me).unwrap();
     let fault = part.receive_round1(&generation.round1).unwrap_err();
-    assert_eq!(accused(fault), one(me, None, Reason::Contradiction));
+    assert_eq!(accused(fault), one(me, None, GenerationFaultReason::Contradiction));
 }
 
 #[test]
 fn a_faulty_round_2_package_names_its_sender() {
     let root = Some(KeyPurpose::Root);
     let (culprit, fault) = changed_share(|package, other| *package = other.clone());
-    assert_eq!(accused(fault), one(culprit, root, Reason::InvalidShare), "a share for another receiver");
+    assert_eq!(
+        accused(fault),
+        one(culprit, root, GenerationFaultReason::InvalidShare),
+        "a share for another receiver"
+    );
     let (culprit, fault) =
         changed_share(|package, _| *package = edited(package, |bytes| bytes[32 + 4 + 1] ^= 1));
-    assert_eq!(accused(fault), one(culprit, root, Reason::InvalidShare));
+    assert_eq!(accused(fault), one(culprit, root, GenerationFaultReason::InvalidShare));
     let (culprit, fault) =
         changed_share(|package, _| *package = edited(package, |bytes| bytes[32 + 4 + 32] = 0xff));
-    assert_eq!(accused(fault), one(culprit, root, Reason::Malformed), "no scalar");
+    assert_eq!(accused(fault), one(culprit, root, GenerationFaultReason::Malformed), "no scalar");
     let (culprit, fault) = changed_share(|package, _| {
         *package = edited(package, |bytes| {
             bytes.truncate(32 + 4 + 33);
             bytes[32] = 1;
         });
     });
-    assert_eq!(accused(fault), one(culprit, Some(KeyPurpose::Issuing), Reason::Malformed), "a key missing");
+    assert_eq!(
+        accused(fault),
+        one(culprit, Some(KeyPurpose::Issuing), GenerationFaultReason::Malformed),
+        "a key missing"
+    );
 }
 
 fn edited(package: &Round2, edit: impl FnOnce(&mut Vec<u8>)) -> Round2 {
@@ -189,7 +201,7 @@ fn two_different_round_2_packages_name_their_sender() {
     let [good, other] = [me, session.validators[2]].map(|receiver| inboxes[&receiver][&culprit].clone());
     assert!(early.receive_round2(culprit, good).unwrap().is_none());
     let fault = early.receive_round2(culprit, other).unwrap_err();
-    assert_eq!(accused(fault), one(culprit, None, Reason::Contradiction));
+    assert_eq!(accused(fault), one(culprit, None, GenerationFaultReason::Contradiction));
 }
 
 #[test]
@@ -235,7 +247,7 @@ fn sessions_hold_their_limits_at_them_and_one_past_them() {
     let mut validators: Vec<_> = (1..=129).map(|seed| SecretKey::from_seed([seed; 32]).public()).collect();
     validators.sort();
     let begin = |validators: &[PublicKey]| {
-        let session = Session { genesis: GENESIS, attempt: 0, validators: validators.to_vec() };
+        let session = GenerationSession { genesis: GENESIS, attempt: 0, validators: validators.to_vec() };
         session.check()
     };
     assert_eq!(begin(&validators[..1]), Err(InvalidSession::ValidatorCount { count: 1 }));
@@ -258,12 +270,13 @@ fn the_same_entropy_gives_the_same_keys() {
 
 #[test]
 fn the_name_of_a_session_is_what_other_versions_make() {
-    let session = Session { genesis: GENESIS, attempt: 3, validators: alloc::vec![PublicKey([1; 32])] };
+    let session =
+        GenerationSession { genesis: GENESIS, attempt: 3, validators: alloc::vec![PublicKey([1; 32])] };
     assert_eq!(
         hex::encode(session.id().0),
         "ca23dce8580667bc086cf3bab8c568c2d817a860df216579c1efb187c8fe114d"
     );
-    let other = Session { attempt: 4, ..session.clone() };
+    let other = GenerationSession { attempt: 4, ..session.clone() };
     assert_ne!(other.id(), session.id());
 }
 

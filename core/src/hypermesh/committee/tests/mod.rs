@@ -4,7 +4,7 @@ mod claim;
 mod encoding;
 mod generation;
 mod offers;
-mod repair;
+mod share_repair;
 mod signing;
 
 use super::*;
@@ -48,9 +48,9 @@ pub(super) fn identities(count: usize) -> Vec<SecretKey> {
     keys
 }
 
-pub(super) fn session(count: usize, attempt: u32) -> Session {
+pub(super) fn session(count: usize, attempt: u32) -> GenerationSession {
     let validators = identities(count).iter().map(SecretKey::public).collect();
-    Session { genesis: GENESIS, attempt, validators }
+    GenerationSession { genesis: GENESIS, attempt, validators }
 }
 
 /// Every validator's part in one key generation, round 1 done.
@@ -60,7 +60,7 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    pub(super) fn begin(session: &Session, seed: u64) -> Self {
+    pub(super) fn begin(session: &GenerationSession, seed: u64) -> Self {
         let mut entropy = Seeded::new(seed);
         let (mut parts, mut round1) = (BTreeMap::new(), BTreeMap::new());
         for me in &session.validators {

@@ -89,7 +89,7 @@ fn offers_hold_their_limits_at_them_and_one_past_them() {
         let one = |id| Commitment { id: NonceId(id), points: [0; Commitment::POINT_BYTES] };
         CommitmentOffer {
             purpose: PURPOSE,
-            incarnation: Incarnation([1; 16]),
+            incarnation: SignerIncarnation([1; 16]),
             oldest: NonceId(0),
             commitments: (0..count).map(one).collect(),
         }
@@ -199,7 +199,7 @@ fn a_commitment_that_is_no_point_is_passed_over() {
     let liar = mesh.validators()[0];
     mesh.pool.forget(&liar);
     let commitments = alloc::vec![Commitment { id: NonceId(0), points: NO_COMMITMENT }];
-    let incarnation = Incarnation([9; 16]);
+    let incarnation = SignerIncarnation([9; 16]);
     let offer = CommitmentOffer { purpose: PURPOSE, incarnation, oldest: NonceId(0), commitments };
     mesh.pool.accept_offer(&mesh.committee, liar, offer).unwrap();
     let mut session = mesh.begin(b"one", &mesh.validators());

@@ -336,7 +336,7 @@ fn a_commitment_of_mixed_order_makes_no_signature_and_convicts_its_maker() {
     let mut points = Commitment::encode_points(&clean);
     points[..32].copy_from_slice(mixed.compress().as_bytes());
     mesh.pool.forget(&liar);
-    let (purpose, incarnation) = (KeyPurpose::Issuing, Incarnation([1; 16]));
+    let (purpose, incarnation) = (KeyPurpose::Issuing, SignerIncarnation([1; 16]));
     let commitments = alloc::vec![Commitment { id: NonceId(0), points }];
     let offer = CommitmentOffer { purpose, incarnation, oldest: NonceId(0), commitments };
     mesh.pool.accept_offer(&mesh.committee, liar, offer).unwrap();

@@ -1,6 +1,6 @@
 //! Wire and log forms: what goes in comes out, and nothing makes them panic.
 
-use super::super::wal::{Entry, Journal, Record, Step};
+use super::super::wal::{Journal, TimeoutStep, WalEntry, WalRecord};
 use super::super::*;
 use super::world::{VALUE_BYTES_MAX, block, identify};
 use crate::base::{DecodeError, Digest, Height, PublicKey, Signature, encode};
@@ -95,10 +95,10 @@ fn message() -> impl Strategy<Value = ConsensusMessage> {
 const LOGGED: u64 = 7;
 
 /// Entries of one height, each with its block, as a log of one entry has it.
-fn entry() -> impl Strategy<Value = Entry> {
+fn entry() -> impl Strategy<Value = WalEntry> {
     let verdict = (proposal(Just(LOGGED)), any::<bool>()).prop_map(|(proposal, valid)| {
         let header = proposal.signed.header;
-        Entry::Verdict {
+        WalEntry::Verdict {
             round: header.round,
             valid_round: header.valid_round,
             proposer: header.proposer,
@@ -107,19 +107,20 @@ fn entry() -> impl Strategy<Value = Entry> {
             valid,
         }
     });
-    let step = prop_oneof![Just(Step::Propose), Just(Step::Prevote), Just(Step::Precommit)];
+    let step =
+        prop_oneof![Just(TimeoutStep::Propose), Just(TimeoutStep::Prevote), Just(TimeoutStep::Precommit)];
     prop_oneof![
-        vote(Just(LOGGED)).prop_map(Entry::Vote),
+        vote(Just(LOGGED)).prop_map(WalEntry::Vote),
         proposal(Just(LOGGED))
-            .prop_map(|proposal| Entry::Proposal { signed: proposal.signed, value: Some(proposal.value) }),
+            .prop_map(|proposal| WalEntry::Proposal { signed: proposal.signed, value: Some(proposal.value) }),
         verdict,
-        polka(Just(LOGGED)).prop_map(Entry::Polka),
-        (step, any::<u32>()).prop_map(|(step, round)| Entry::TimedOut { step, round: Round(round) }),
+        polka(Just(LOGGED)).prop_map(WalEntry::Polka),
+        (step, any::<u32>()).prop_map(|(step, round)| WalEntry::TimedOut { step, round: Round(round) }),
     ]
 }
 
-fn record(entry: Entry) -> Vec<u8> {
-    encode(&Record { height: Height(LOGGED), entry })
+fn record(entry: WalEntry) -> Vec<u8> {
+    encode(&WalRecord { height: Height(LOGGED), entry })
 }
 
 proptest! {
@@ -163,7 +164,7 @@ proptest! {
     #[test]
     fn a_block_is_logged_once_and_found_again(made in proposal(Just(LOGGED))) {
         let value = Some(made.value.clone());
-        let whole = record(Entry::Proposal { signed: made.signed, value });
+        let whole = record(WalEntry::Proposal { signed: made.signed, value });
         let mut journal = Journal::default();
         let read = journal.read(slice::from_ref(&whole), Height(LOGGED), VALUE_BYTES_MAX, identify);
         let again = journal.write(Height(LOGGED), &read.inputs[0]).unwrap();
@@ -179,9 +180,9 @@ proptest! {
 #[test]
 fn entries_of_other_heights_are_passed_over_and_reading_stops_at_damage() {
     let timed_out = |height| {
-        encode(&Record {
+        encode(&WalRecord {
             height: Height(height),
-            entry: Entry::TimedOut { step: Step::Propose, round: Round(0) },
+            entry: WalEntry::TimedOut { step: TimeoutStep::Propose, round: Round(0) },
         })
     };
     let entries = [timed_out(6), timed_out(7), Vec::from([9]), timed_out(7)];
@@ -239,7 +240,7 @@ fn a_vote_on_the_wire_is_pinned() {
 
 #[test]
 fn a_log_entry_is_pinned() {
-    let entry = record(Entry::TimedOut { step: Step::Prevote, round: Round(2) });
+    let entry = record(WalEntry::TimedOut { step: TimeoutStep::Prevote, round: Round(2) });
     // The height; a wait that ended; for prevotes; the round.
     assert_eq!(hex::encode(entry), concat!("0700000000000000", "04", "01", "02000000"));
 }

@@ -275,12 +275,12 @@ fn messages_for_the_next_height_wait_for_it_and_count_by_signer() {
         assert_eq!(bench.message(1, ConsensusMessage::Vote(vote)), []);
         assert_eq!(bench.message(3, ConsensusMessage::RepeatedVote(vote)), [], "relayed");
     }
-    assert_eq!((bench.engine.later_messages_from(), bench.engine.later_proposal()), (1, false));
+    assert_eq!((bench.engine.future_message_signers(), bench.engine.has_future_proposal()), (1, false));
     let forged = SignedVote { signature: Signature([0; 64]), ..bench.vote(3, VoteKind::Prevote, 2, None) };
     assert_eq!(faults(&bench.message(3, ConsensusMessage::Vote(forged))).len(), 1);
     let proposal = bench.proposal(2, 2, &block(2, 2, true, 0));
     assert_eq!(bench.message(2, ConsensusMessage::Proposal(proposal)), []);
-    assert_eq!((bench.engine.later_messages_from(), bench.engine.later_proposal()), (2, true));
+    assert_eq!((bench.engine.future_message_signers(), bench.engine.has_future_proposal()), (2, true));
     assert_eq!(bench.engine.sizes()[0].held, 2, "a vote and a proposal");
     assert_eq!(bench.engine.highest_seen().map(|(_, height)| height), Some(Height(2)));
 
@@ -288,7 +288,7 @@ fn messages_for_the_next_height_wait_for_it_and_count_by_signer() {
     let outputs = bench.start(2, Vec::new());
     assert!(outputs.iter().any(|output| matches!(output, Output::Validate { height: Height(2), .. })));
     assert_eq!(bench.engine.signature_checks(), checks, "what was kept was verified when it came");
-    assert_eq!((bench.engine.later_messages_from(), bench.engine.highest_seen()), (0, None));
+    assert_eq!((bench.engine.future_message_signers(), bench.engine.highest_seen()), (0, None));
 }
 
 #[test]
@@ -301,10 +301,10 @@ fn validators_of_the_next_height_are_heard_once_they_are_announced() {
     let message = ConsensusMessage::Vote(vote.sign(&GENESIS, &new));
     let input = Input::Message { from: new.public(), message };
     assert_eq!(bench.engine.step(NOW, input.clone()), [], "unknown, but perhaps with reason: not blamed");
-    assert_eq!(bench.engine.later_messages_from(), 0);
+    assert_eq!(bench.engine.future_message_signers(), 0);
     bench.engine.expect_roster(next.into());
     assert_eq!(bench.engine.step(NOW, input), []);
-    assert_eq!(bench.engine.later_messages_from(), 1);
+    assert_eq!(bench.engine.future_message_signers(), 1);
 }
 
 #[test]
@@ -463,7 +463,7 @@ fn a_validator_that_has_not_seen_its_log_yet_draws_no_conclusion_from_its_own_vo
     let own = bench.vote(0, VoteKind::Prevote, 1, None);
     assert_eq!(bench.message(1, ConsensusMessage::RepeatedVote(own)), []);
     assert!(!bench.engine.abstains());
-    assert_eq!(bench.engine.later_messages_from(), 0, "its own messages are no reason to start");
+    assert_eq!(bench.engine.future_message_signers(), 0, "its own messages are no reason to start");
 }
 
 #[test]

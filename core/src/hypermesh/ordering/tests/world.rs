@@ -333,7 +333,7 @@ impl World {
     fn start_if_there_is_reason(&mut self, node: usize) {
         let reason = self.nodes[node].engine.as_ref().is_some_and(|engine| {
             let faults = engine.validators().tolerated_faults();
-            !engine.is_running() && (engine.later_messages_from() > faults || engine.later_proposal())
+            !engine.is_running() && (engine.future_message_signers() > faults || engine.has_future_proposal())
         });
         if reason {
             self.at(self.now, node, Event::Start);

@@ -12,9 +12,9 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert, aws_lc_rs};
 fn steps_that_fail(mesh: &Mesh, chain: &Chain, now: UnixMillis, expected: Option<&str>) -> Vec<ChainStep> {
     let expected = expected.map(|name| name.parse::<ExpectedName>().unwrap());
     let report = ChainCheck {
-        leaf: &take_apart(&chain.leaf).unwrap(),
-        issuing: &take_apart(&chain.issuing).unwrap(),
-        root: &take_apart(&chain.root).unwrap(),
+        leaf: &parse_certificate(&chain.leaf).unwrap(),
+        issuing: &parse_certificate(&chain.issuing).unwrap(),
+        root: &parse_certificate(&chain.root).unwrap(),
         anchor: &mesh.anchor(),
         now,
         expected: expected.as_ref(),
@@ -57,20 +57,23 @@ fn certificates_read_back_as_they_were_built() {
     let mesh = Mesh::new();
     let request = CertificateRequest::from_csr(P256).unwrap();
     let chain = mesh.chain(P256);
-    let leaf = take_apart(&chain.leaf).unwrap();
+    let leaf = parse_certificate(&chain.leaf).unwrap();
     assert_eq!(leaf.pre_tbs, mesh.leaf_tbs(P256));
     assert_eq!(leaf.proof, Some(vec![0xC5; 900]));
     assert_eq!(leaf.role, CertificateRole::Leaf(request.names));
     assert_eq!(leaf.subject_key, request.subject_key);
     assert_eq!((leaf.serial, leaf.validity), (serial(3), mesh.leaf_parameters().validity));
     assert_eq!(leaf.to_der(), Ok(chain.leaf));
-    assert_eq!(mesh.issuer.issuing_key_hash(), take_apart(&chain.issuing).unwrap().subject_key.spki_hash());
+    assert_eq!(
+        mesh.issuer.issuing_key_hash(),
+        parse_certificate(&chain.issuing).unwrap().subject_key.spki_hash()
+    );
     let zone = mesh.issuer.zone.clone();
-    let root = take_apart(&chain.root).unwrap();
+    let root = parse_certificate(&chain.root).unwrap();
     assert_eq!(root.role, CertificateRole::Authority { path_length: 1, zone: zone.clone() });
     assert_eq!(mesh.issuer.root_key_hash(), root.subject_key.spki_hash());
     assert_eq!(root.validity, mesh.issuer.root_validity);
-    let issuing = take_apart(&chain.issuing).unwrap();
+    let issuing = parse_certificate(&chain.issuing).unwrap();
     assert_eq!(issuing.role, CertificateRole::Authority { path_length: 0, zone });
     assert_eq!(leaf.authority_key_id, issuing.subject_key_id);
 }
@@ -208,7 +211,7 @@ fn what_does_not_fit_a_certificate_is_refused() {
     assert!(matches!(root(&|issuer| issuer.root_validity.not_after = far), Err(BuildFault::Time { .. })));
     let year_2200 = UnixMillis(7_258_118_400_000);
     let tbs = root(&|issuer| issuer.root_validity.not_after = year_2200).unwrap();
-    assert_eq!(take_apart(&signed(&Mesh::new().root, &tbs)).unwrap().validity.not_after, year_2200);
+    assert_eq!(parse_certificate(&signed(&Mesh::new().root, &tbs)).unwrap().validity.not_after, year_2200);
     let refused = root(&|issuer| issuer.root_key = PublicKey([2; 32]));
     assert!(matches!(refused, Err(BuildFault::AuthorityKey(_))));
 }
@@ -230,14 +233,14 @@ fn a_leaf_with_as_many_names_as_allowed_fits_with_its_proof() {
     let tbs = mesh.issuer.leaf_tbs(&request, &mesh.leaf_parameters()).unwrap();
     let proven = with_proof(&tbs, &[7; PROOF_BYTES_MAX]).unwrap();
     let certificate = signed(&mesh.issuing, &proven);
-    assert_eq!(split(&take_apart(&certificate).unwrap().tbs).unwrap().0, tbs);
+    assert_eq!(split(&parse_certificate(&certificate).unwrap().tbs).unwrap().0, tbs);
 }
 
 #[test]
 fn an_authority_says_that_it_is_one_before_it_says_of_which_names() {
     let chain = Mesh::new().chain(ED25519);
     for der in [&chain.root, &chain.issuing] {
-        let tbs = take_apart(der).unwrap().tbs;
+        let tbs = parse_certificate(der).unwrap().tbs;
         let extensions = x509_cert::TbsCertificate::from_der(&tbs).unwrap().extensions.unwrap();
         let ids: Vec<_> = extensions.iter().map(|extension| extension.extn_id.to_string()).collect();
         assert_eq!(ids[0], "2.5.29.19", "basicConstraints");
@@ -273,10 +276,10 @@ fn names_take_as_many_bytes_as_allowed_and_not_one_more() {
 fn a_leaf_without_dns_names_has_no_common_name_and_one_too_long_is_left_out() {
     let mesh = Mesh::new();
     let empty_name = [0x30, 0];
-    assert_eq!(take_apart(&mesh.chain(IPV6_ONLY).leaf).unwrap().subject_name, empty_name);
+    assert_eq!(parse_certificate(&mesh.chain(IPV6_ONLY).leaf).unwrap().subject_name, empty_name);
     let long = alloc::format!("{}.{}.demo.hypermesh", "a".repeat(40), "b".repeat(40)).parse().unwrap();
     let names = SubjectNames::new(vec![long], vec![], None).unwrap();
     let request = CertificateRequest { names, ..CertificateRequest::from_csr(ED25519).unwrap() };
     let tbs = mesh.issuer.leaf_tbs(&request, &mesh.leaf_parameters()).unwrap();
-    assert_eq!(take_apart(&signed(&mesh.issuing, &tbs)).unwrap().subject_name, empty_name);
+    assert_eq!(parse_certificate(&signed(&mesh.issuing, &tbs)).unwrap().subject_name, empty_name);
 }

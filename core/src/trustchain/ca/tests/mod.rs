@@ -70,8 +70,8 @@ impl Mesh {
         }
     }
 
-    fn anchor(&self) -> Anchor {
-        Anchor { root_key: self.issuer.root_key, zone: self.issuer.zone.clone() }
+    fn anchor(&self) -> ChainAnchor {
+        ChainAnchor { root_key: self.issuer.root_key, zone: self.issuer.zone.clone() }
     }
 }
 

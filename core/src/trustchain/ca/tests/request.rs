@@ -108,7 +108,7 @@ fn a_name_that_stands_twice_is_taken_once() {
 fn a_request_to_be_an_authority_makes_a_leaf() {
     let mesh = Mesh::new();
     let chain = mesh.chain(include_bytes!("../fixtures/wants_ca.der"));
-    assert!(matches!(take_apart(&chain.leaf).unwrap().role, CertificateRole::Leaf(_)));
+    assert!(matches!(parse_certificate(&chain.leaf).unwrap().role, CertificateRole::Leaf(_)));
 }
 
 #[test]
@@ -290,18 +290,18 @@ fn a_name_that_does_not_parse_is_told_by_its_place() {
 
 #[test]
 fn what_is_asked_for_and_not_given_is_named() {
-    let passed_over = |csr: &[u8]| -> Vec<String> {
+    let ignored_attributes = |csr: &[u8]| -> Vec<String> {
         let request = CertificateRequest::from_csr(csr).unwrap();
-        request.passed_over(csr).unwrap().iter().map(ToString::to_string).collect()
+        request.ignored_attributes(csr).unwrap().iter().map(ToString::to_string).collect()
     };
     let text = include_str!("../fixtures/asks_to_be_ca.pem");
-    assert_eq!(passed_over(&from_pem(PemLabel::CertificateRequest, text).unwrap()), ["CA:TRUE"]);
+    assert_eq!(ignored_attributes(&from_pem(PemLabel::CertificateRequest, text).unwrap()), ["CA:TRUE"]);
     assert_eq!(
-        passed_over(include_bytes!("../fixtures/wants_ca.der")),
+        ignored_attributes(include_bytes!("../fixtures/wants_ca.der")),
         ["CA:TRUE", "key usage keyCertSign", "extension nameConstraints", "must-staple (TLS feature)"]
     );
     // Its common name is one of its names.
-    assert_eq!(passed_over(ED25519), Vec::<String>::new());
+    assert_eq!(ignored_attributes(ED25519), Vec::<String>::new());
     // What is in every certificate was given.
     let usage = extension("2.5.29.15", &[3, 2, 7, 0x80]);
     let purposes = extension("2.5.29.37", &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 1]);
@@ -336,7 +336,7 @@ fn what_is_asked_for_and_not_given_is_named() {
 fn listed(csr: &[u8]) -> Vec<String> {
     let request = CertificateRequest::from_csr(ED25519).unwrap();
     assert!(Outline::of(csr).is_ok());
-    request.passed_over(csr).unwrap().iter().map(ToString::to_string).collect()
+    request.ignored_attributes(csr).unwrap().iter().map(ToString::to_string).collect()
 }
 
 fn organisation(name: &str) -> Vec<u8> {

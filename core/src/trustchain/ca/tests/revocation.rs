@@ -34,7 +34,7 @@ fn an_empty_list_and_one_with_every_reason_are_read_by_webpki() {
             assert!(reason.eq_ignore_ascii_case(entry.reason.name()), "{reason}");
         }
         assert!(read.find_serial(serial(99).as_bytes()).unwrap().is_none());
-        let signed = take_apart_crl(&der).unwrap();
+        let signed = parse_crl(&der).unwrap();
         assert!(signed.signed_by(&mesh.issuer.issuing_key).is_ok());
         assert!(signed.signed_by(&mesh.issuer.root_key).is_err());
         assert_eq!((signed.list.number, signed.list.entries.len()), (list.number, count));
@@ -55,14 +55,14 @@ fn a_list_is_bounded_at_its_limit_and_one_past_it() {
     full.entries = (0..REVOKED_COUNT_MAX as u32).map(entry).collect();
     let der = signed_list(&mesh, &full);
     assert!(der.len() <= CRL_BYTES_MAX, "{} bytes", der.len());
-    assert_eq!(take_apart_crl(&der).unwrap().list.entries.len(), REVOKED_COUNT_MAX);
+    assert_eq!(parse_crl(&der).unwrap().list.entries.len(), REVOKED_COUNT_MAX);
     let text = pem(PemLabel::RevocationList, &der);
     assert_eq!(from_pem(PemLabel::RevocationList, &text), Ok(der));
     full.entries.push(entry(REVOKED_COUNT_MAX as u32));
     let fault = BuildFault::TooManyRevoked { entries: REVOKED_COUNT_MAX + 1 };
     assert_eq!(mesh.issuer.crl_tbs(&full), Err(fault));
     let fault = RevocationListFault::TooLong { bytes: CRL_BYTES_MAX + 1 };
-    assert_eq!(take_apart_crl(&alloc::vec![0x30; CRL_BYTES_MAX + 1]), Err(fault));
+    assert_eq!(parse_crl(&alloc::vec![0x30; CRL_BYTES_MAX + 1]), Err(fault));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn entries_out_of_order_or_repeated_are_refused() {
     let mut list = list(3);
     list.entries.reverse();
     let refused = |list: &RevocationList| {
-        matches!(take_apart_crl(&signed_list(&mesh, list)), Err(RevocationListFault::Shape { .. }))
+        matches!(parse_crl(&signed_list(&mesh, list)), Err(RevocationListFault::Shape { .. }))
     };
     assert!(refused(&list));
     list.entries = alloc::vec![list.entries[0], list.entries[0]];

@@ -427,16 +427,16 @@ fn the_structured_answer_is_the_same_as_the_messages() {
     let found = resolve(&table, &name("alias.hypermesh"), RecordType::A);
     let names: Vec<_> = found.answers.iter().map(|answer| answer.name.as_str()).collect();
     assert_eq!(names, ["alias.hypermesh", "second.hypermesh", "web.demo.hypermesh"]);
-    assert_eq!((found.outcome, found.authority), (Outcome::Found, None));
+    assert_eq!((found.outcome, found.authority), (ResolutionOutcome::Found, None));
 
     let missing = resolve(&table, &name("no.hypermesh"), RecordType::A);
-    assert_eq!(missing.outcome, Outcome::NoSuchName);
+    assert_eq!(missing.outcome, ResolutionOutcome::NoSuchName);
     let authority = missing.authority.unwrap();
     assert_eq!((authority.name, authority.set.ttl_seconds), (name("hypermesh"), 60));
 
     let elsewhere = resolve(&table, &name("example.com"), RecordType::A);
-    assert_eq!((elsewhere.outcome, elsewhere.authority), (Outcome::NotAuthoritative, None));
-    assert_eq!(resolve(&table, &name("demo.hypermesh"), RecordType::A).outcome, Outcome::NoData);
+    assert_eq!((elsewhere.outcome, elsewhere.authority), (ResolutionOutcome::NotAuthoritative, None));
+    assert_eq!(resolve(&table, &name("demo.hypermesh"), RecordType::A).outcome, ResolutionOutcome::NoData);
 }
 
 #[test]
@@ -465,5 +465,8 @@ fn a_removed_set_is_gone_and_its_name_with_it() {
     let before = table.clone();
     table.remove(&name("ns.hypermesh"), RecordType::Aaaa);
     let outcome = |table| resolve(table, &name("ns.hypermesh"), RecordType::Aaaa).outcome;
-    assert_eq!((outcome(&table), outcome(&before)), (Outcome::NoSuchName, Outcome::Found));
+    assert_eq!(
+        (outcome(&table), outcome(&before)),
+        (ResolutionOutcome::NoSuchName, ResolutionOutcome::Found)
+    );
 }

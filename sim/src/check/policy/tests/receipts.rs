@@ -8,9 +8,9 @@ use crate::check::{Chain, Given, Moment, Violation};
 use crate::world::name;
 use hypermesh_core::api::{ApiFault, FaultKind, Response};
 use hypermesh_core::base::{Digest, MicroCaesar};
-use hypermesh_core::state::{Effect, NameOwner, Outcome as Became, Receipt, Refusal, SetRecords};
-use hypermesh_core::trustchain::ca::{SubjectNames, take_apart};
-use hypermesh_core::trustchain::dns::{Outcome, RecordData, RecordSet, RecordType};
+use hypermesh_core::state::{Effect, NameOwner, Outcome, Receipt, Refusal, SetRecords};
+use hypermesh_core::trustchain::ca::{SubjectNames, parse_certificate};
+use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType, ResolutionOutcome};
 
 const OWN: &str = "web.demo.hypermesh";
 
@@ -75,7 +75,7 @@ fn it_fires_when_what_nobody_may_do_was_done() {
 fn it_fires_when_what_is_allowed_is_refused_or_for_a_reason_that_does_not_hold() {
     let refused = |receipt: &mut Receipt| {
         let refusal = Refusal::NotOwner { name: name(OWN), owner: receipt.owner };
-        receipt.outcome = Became::Refused(refusal);
+        receipt.outcome = Outcome::Refused(refusal);
     };
     assert!(what(fires(|_, _| {}, refused)).contains("nothing stands against it"));
     let lapsed = |model: &mut Model, receipt: &Receipt| {
@@ -87,7 +87,7 @@ fn it_fires_when_what_is_allowed_is_refused_or_for_a_reason_that_does_not_hold()
 
 #[test]
 fn it_fires_when_a_receipt_says_something_else_was_done_or_is_one_too_many_or_too_few() {
-    let other = |receipt: &mut Receipt| receipt.outcome = Became::Done(Effect::Transferred);
+    let other = |receipt: &mut Receipt| receipt.outcome = Outcome::Done(Effect::Transferred);
     assert!(what(fires(|_, _| {}, other)).contains("its receipt says Transferred"));
     let again = |model: &mut Model, receipt: &Receipt| {
         model.receipts.insert(receipt.operation, UnixMillis(u64::MAX));
@@ -144,7 +144,7 @@ fn all_is_compared_in_the_end() {
 fn it_fires_on_a_certificate_for_other_names_another_key_or_another_time() {
     let (world, responses) = world_with(requests);
     let Response::IssueCertificate(issued) = &responses[1] else { panic!("another response") };
-    let signed = take_apart(&issued.certificate_der).unwrap();
+    let signed = parse_certificate(&issued.certificate_der).unwrap();
     let model = Model::of(world.checks().chain().newest().unwrap());
     let leaf = model.leaves[&issued.serial_number].clone();
     assert_eq!(check_certificate(&leaf, &signed), Ok(()));
@@ -164,14 +164,14 @@ fn a_name_that_is_not_paid_for_is_not_told_of() {
     let state = chain.newest().unwrap();
     let told = |state: &State| resolve(state, &name(OWN), RecordType::Aaaa);
     let (outcome, answers) = told(state);
-    assert_eq!((outcome, answers.len()), (Outcome::Found, 1));
-    assert_eq!(resolve(state, &name(OWN), RecordType::Txt).0, Outcome::NoData);
-    assert_eq!(resolve(state, &name("a.example"), RecordType::Txt).0, Outcome::NotAuthoritative);
+    assert_eq!((outcome, answers.len()), (ResolutionOutcome::Found, 1));
+    assert_eq!(resolve(state, &name(OWN), RecordType::Txt).0, ResolutionOutcome::NoData);
+    assert_eq!(resolve(state, &name("a.example"), RecordType::Txt).0, ResolutionOutcome::NotAuthoritative);
     let mut draft = state.draft();
     let owner = world.cast().client.public();
     let expires = Some(state.time().minus(1));
     draft.put(&name("demo.hypermesh"), &NameOwner { expires, ..NameOwner::of_genesis(owner) });
-    assert_eq!(told(&draft.finish().0), (Outcome::NoSuchName, Vec::new()));
+    assert_eq!(told(&draft.finish().0), (ResolutionOutcome::NoSuchName, Vec::new()));
 }
 
 #[test]

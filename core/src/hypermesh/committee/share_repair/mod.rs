@@ -27,7 +27,7 @@ pub use asker::RepairAsker;
 pub use helper::RepairHelper;
 
 use super::KeyPurpose;
-use super::fault::{Accusation, Reason};
+use super::fault::{Accusation, GenerationFaultReason};
 use super::identifier::identifier;
 use super::keys::{CommitteeKeys, VALIDATOR_COUNT_MAX, threshold};
 use super::secret::SecretScalar;
@@ -201,24 +201,24 @@ impl RepairCommitments {
     /// What the helper did wrong.
     pub fn check(&self, session: &RepairSession, helper: &PublicKey) -> Result<(), Accusation> {
         if self.session != session.id() {
-            return Err(Accusation { purpose: None, reason: Reason::OtherSession });
+            return Err(Accusation { purpose: None, reason: GenerationFaultReason::OtherSession });
         }
         for purpose in KeyPurpose::ALL {
             let accuse = |reason| Accusation { purpose: Some(purpose), reason };
             let points = self.points.get(&purpose).filter(|points| points.len() == session.helpers.len());
-            let points = points.ok_or(accuse(Reason::Malformed))?;
+            let points = points.ok_or(accuse(GenerationFaultReason::Malformed))?;
             let points: Option<Vec<Element>> = points.iter().map(decode_element).collect();
             let sum = points
-                .ok_or(accuse(Reason::Malformed))?
+                .ok_or(accuse(GenerationFaultReason::Malformed))?
                 .into_iter()
                 .fold(SuiteGroup::identity(), |sum, one| sum + one);
             if session.contribution(purpose, helper) != Some(sum) {
-                return Err(accuse(Reason::InvalidShare));
+                return Err(accuse(GenerationFaultReason::InvalidShare));
             }
         }
         match self.points.len() == KeyPurpose::ALL.len() {
             true => Ok(()),
-            false => Err(Accusation { purpose: None, reason: Reason::Malformed }),
+            false => Err(Accusation { purpose: None, reason: GenerationFaultReason::Malformed }),
         }
     }
 
@@ -235,10 +235,10 @@ impl BlindedShares {
     fn check(&self, half: impl Fn(KeyPurpose) -> Option<[u8; 32]>) -> Result<(), Accusation> {
         for purpose in KeyPurpose::ALL {
             let accuse = |reason| Accusation { purpose: Some(purpose), reason };
-            let scalar = self.scalars.get(&purpose).ok_or(accuse(Reason::Malformed))?;
-            let public = public_half(scalar).ok_or(accuse(Reason::Malformed))?;
+            let scalar = self.scalars.get(&purpose).ok_or(accuse(GenerationFaultReason::Malformed))?;
+            let public = public_half(scalar).ok_or(accuse(GenerationFaultReason::Malformed))?;
             if half(purpose) != Some(public) {
-                return Err(accuse(Reason::InvalidShare));
+                return Err(accuse(GenerationFaultReason::InvalidShare));
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
-//! Repairs of key shares, as the chain orders them.
+//! Share repair, as the chain orders them.
 
-use super::kit::*;
+use super::test_util::*;
 use crate::base::{PublicKey, SecretKey, UnixMillis};
 use crate::hypermesh::committee::{Committee, RepairCommitments, RepairHelper, RepairSession};
 use crate::state::*;
@@ -19,7 +19,7 @@ fn ask(mesh: &Mesh, asker: usize, number: u32) -> SystemOperation {
 }
 
 fn end(mesh: &Mesh, by: usize, asker: usize, outcome: RepairOutcome) -> SystemOperation {
-    let open = mesh.state.repairs().open.unwrap();
+    let open = mesh.state.share_repairs().open.unwrap();
     let validator = mesh.validators[asker].public();
     let action = RepairAction::End { validator, number: open.number, outcome };
     mesh.say(&mesh.validators[by], SystemAction::Repair(action))
@@ -31,7 +31,7 @@ fn given_up(accused: &[PublicKey], reason_bytes: usize) -> RepairOutcome {
 
 fn commitments(mesh: &Mesh, helper: usize) -> RepairCommitments {
     let keys = mesh.state.committee().unwrap().keys;
-    let open = mesh.state.repairs().open.unwrap();
+    let open = mesh.state.share_repairs().open.unwrap();
     let session = RepairSession::new(keys.clone(), open.validator, open.number, open.helpers).unwrap();
     let me = mesh.validators[helper].public();
     let committee = Committee::new(keys).unwrap();
@@ -41,13 +41,13 @@ fn commitments(mesh: &Mesh, helper: usize) -> RepairCommitments {
 }
 
 fn commit(mesh: &Mesh, by: usize, commitments: RepairCommitments) -> SystemOperation {
-    let OpenRepair { validator, number, .. } = mesh.state.repairs().open.unwrap();
+    let OpenShareRepair { validator, number, .. } = mesh.state.share_repairs().open.unwrap();
     let action = RepairAction::Commit { validator, number, commitments };
     mesh.say(&mesh.validators[by], SystemAction::Repair(action))
 }
 
 fn budget(mesh: &Mesh, asker: usize) -> RepairBudget {
-    mesh.state.repairs().budget(&mesh.validators[asker].public())
+    mesh.state.share_repairs().budget(&mesh.validators[asker].public())
 }
 
 fn left(mesh: &Mesh, asker: usize) -> u32 {
@@ -66,7 +66,7 @@ fn ask_in_time(mesh: &mut Mesh, asker: usize) {
     let time = at.max(mesh.state.time().plus(1));
     let word = ask(mesh, asker, budget(mesh, asker).next);
     mesh.advance(Candidate { time, system: vec![word], ..mesh.candidate() });
-    assert_eq!(mesh.state.repairs().open.unwrap().validator, mesh.validators[asker].public());
+    assert_eq!(mesh.state.share_repairs().open.unwrap().validator, mesh.validators[asker].public());
 }
 
 fn give_up(mesh: &mut Mesh, by: usize, asker: usize, accused: &[PublicKey]) {
@@ -77,7 +77,7 @@ fn give_up(mesh: &mut Mesh, by: usize, asker: usize, accused: &[PublicKey]) {
 fn commit_all(mesh: &mut Mesh, helpers: [usize; 3]) {
     let words = helpers.map(|helper| commit(mesh, helper, commitments(mesh, helper)));
     mesh.advance_system(words.into());
-    assert!(mesh.state.repairs().open.unwrap().is_committed());
+    assert!(mesh.state.share_repairs().open.unwrap().is_committed());
 }
 
 #[test]
@@ -196,10 +196,10 @@ fn helpers_commit_once_each_and_only_to_what_adds_up() {
     assert!(!mesh.state.accepts(&commit(&mesh, 1, one)));
     let last = commitments(&mesh, 3);
     mesh.advance_system(vec![commit(&mesh, 2, two), commit(&mesh, 3, last)]);
-    assert!(mesh.state.repairs().open.unwrap().is_committed());
+    assert!(mesh.state.share_repairs().open.unwrap().is_committed());
     assert!(!mesh.state.accepts(&end(&mesh, 1, 0, RepairOutcome::Repaired)), "only the asker knows");
     mesh.advance_system(vec![end(&mesh, 0, 0, RepairOutcome::Repaired)]);
-    assert_eq!(mesh.state.repairs().open, None);
+    assert_eq!(mesh.state.share_repairs().open, None);
 }
 
 #[test]
@@ -218,6 +218,6 @@ fn a_repair_is_given_up_by_those_in_it_with_a_bounded_reason() {
     }
     assert!(mesh.state.accepts(&end(&mesh, 0, 0, given_up(&[], 1))));
     mesh.advance_system(vec![end(&mesh, 1, 0, given_up(&helpers, ABORT_REASON_BYTES_MAX))]);
-    assert_eq!(mesh.state.repairs().open, None);
+    assert_eq!(mesh.state.share_repairs().open, None);
     assert_eq!(budget(&mesh, 0).next, 1, "how often was asked is not forgotten");
 }

@@ -21,7 +21,7 @@ use x509_cert::name::RdnSequence;
 /// Something that a request asks for and its certificate does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct PassedOver {
+pub struct IgnoredAttribute {
     /// What it is, such as `CA:TRUE`.
     pub what: String,
     /// Whether the request calls it critical: who does not know it should refuse the certificate.
@@ -33,38 +33,38 @@ impl CertificateRequest {
     ///
     /// # Errors
     /// If it is not a request that [`Self::from_csr`] takes.
-    pub fn passed_over(&self, csr: &[u8]) -> Result<Vec<PassedOver>, RequestFault> {
+    pub fn ignored_attributes(&self, csr: &[u8]) -> Result<Vec<IgnoredAttribute>, RequestFault> {
         let outline = Outline::of(csr)?;
         let extensions = outline.extensions()?;
         let asked = extensions.iter().filter_map(from_extension);
-        let mut passed_over: Vec<PassedOver> = asked.collect();
-        passed_over.sort_by_key(|one| !one.critical);
-        passed_over.extend(self.subject_fields(&outline));
-        Ok(passed_over)
+        let mut ignored_attributes: Vec<IgnoredAttribute> = asked.collect();
+        ignored_attributes.sort_by_key(|one| !one.critical);
+        ignored_attributes.extend(self.subject_fields(&outline));
+        Ok(ignored_attributes)
     }
 
     /// What the subject says, but for a common name that is certified as a DNS name.
-    fn subject_fields(&self, outline: &Outline<'_>) -> Vec<PassedOver> {
-        let passed_over = |what: String| PassedOver { what, critical: false };
+    fn subject_fields(&self, outline: &Outline<'_>) -> Vec<IgnoredAttribute> {
+        let ignored_attributes = |what: String| IgnoredAttribute { what, critical: false };
         let Ok(subject) = RdnSequence::from_der(outline.subject.raw) else {
-            return Vec::from([passed_over("the subject, which cannot be read,".to_string())]);
+            return Vec::from([ignored_attributes("the subject, which cannot be read,".to_string())]);
         };
         let is_certified = |field: &AttributeTypeAndValue| {
             let value = core::str::from_utf8(field.value.value()).unwrap_or_default();
             field.oid == rfc4519::CN && self.names.dns().iter().any(|name| name.as_str() == value)
         };
         let fields = subject.0.iter().flat_map(|set| set.0.iter()).filter(|field| !is_certified(field));
-        fields.map(|field| passed_over(escaped(&alloc::format!("subject {field}")))).collect()
+        fields.map(|field| ignored_attributes(escaped(&alloc::format!("subject {field}")))).collect()
     }
 }
 
-impl fmt::Display for PassedOver {
+impl fmt::Display for IgnoredAttribute {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.what)
     }
 }
 
-fn from_extension(extension: &RequestedExtension<'_>) -> Option<PassedOver> {
+fn from_extension(extension: &RequestedExtension<'_>) -> Option<IgnoredAttribute> {
     let RequestedExtension { oid, is_critical, value } = extension;
     let unknown = || {
         let kind = if *is_critical { "critical extension" } else { "extension" };
@@ -85,7 +85,7 @@ fn from_extension(extension: &RequestedExtension<'_>) -> Option<PassedOver> {
         TLS_FEATURE => Some("must-staple (TLS feature)".to_string()),
         _ => Some(unknown()),
     };
-    what.map(|what| PassedOver { what, critical: *is_critical })
+    what.map(|what| IgnoredAttribute { what, critical: *is_critical })
 }
 
 fn other_usages(usage: &KeyUsage) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use super::{BlindedShares, InvalidRepair, RepairCommitments, RepairFault, RepairSession, public_half};
 use crate::base::{Entropy, EntropyRng, PublicKey};
-use crate::hypermesh::committee::fault::{Accusation, Reason};
+use crate::hypermesh::committee::fault::{Accusation, GenerationFaultReason};
 use crate::hypermesh::committee::keys::Committee;
 use crate::hypermesh::committee::secret::SecretScalar;
 use crate::hypermesh::committee::suite::Suite;
@@ -118,7 +118,7 @@ impl RepairHelper {
         }
         let mut scalars = BTreeMap::new();
         for purpose in KeyPurpose::ALL {
-            let malformed = Accusation { purpose: Some(purpose), reason: Reason::Malformed };
+            let malformed = Accusation { purpose: Some(purpose), reason: GenerationFaultReason::Malformed };
             let deltas = self.received.values().map(|package| delta_of(package.scalars.get(&purpose)?));
             let deltas: Vec<Delta> = deltas.collect::<Option<_>>().ok_or(malformed)?;
             let sigma = scalar_of(&repair_share_part2(&deltas).serialize()).ok_or(malformed)?;

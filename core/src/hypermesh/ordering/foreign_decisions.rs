@@ -2,18 +2,18 @@
 
 use super::certificate::{CommitCertificate, CommitSignature};
 use super::engine::{Engine, Phase};
+use super::future_messages::FutureMessages;
 use super::host::Host;
-use super::later::LaterMessages;
 use super::roster::Roster;
-use super::said::{SAID_PER_VALIDATOR_MAX, Said};
 use super::validators::VALIDATORS_MAX;
 use super::vote::{SignedVote, VoteKind};
+use super::vote_history::{STATEMENTS_PER_VALIDATOR_MAX, SignedStatement};
 use super::wal::abstention;
 use crate::base::Height;
 use alloc::vec::Vec;
 
 /// This many messages of its own are kept until the log is read: every validator may show as many as it keeps.
-pub(super) const SHOWN_COUNT_MAX: usize = VALIDATORS_MAX * SAID_PER_VALIDATOR_MAX;
+pub(super) const SHOWN_STATEMENTS_MAX: usize = VALIDATORS_MAX * STATEMENTS_PER_VALIDATOR_MAX;
 
 impl Engine {
     /// Waits to start `height` as a new engine does, which knows nothing but that this node abstains, if it does.
@@ -44,30 +44,33 @@ impl Engine {
         self.abstention_logged = None;
         self.seen.retain(|_, seen| *seen > height);
         self.behind.clear();
-        self.later = LaterMessages::default();
+        self.future_messages = FutureMessages::default();
         self.host.start(height);
     }
 
     /// A peer shows a message that this node has signed. What its log does not hold makes it abstain.
-    pub(super) fn on_own(&mut self, said: Said) {
-        if said.validator() != self.host.signer.public() || said.height() < self.height() {
+    pub(super) fn on_own_statement(&mut self, statement: SignedStatement) {
+        if statement.validator() != self.host.signer.public() || statement.height() < self.height() {
             return;
         }
         // Before the height is started its log has not been read, so there is nothing to compare with yet.
-        let unread = self.phase == Phase::Waiting && said.height() == self.height();
-        if !unread || self.host.shown.len() >= SHOWN_COUNT_MAX {
+        let unread = self.phase == Phase::Waiting && statement.height() == self.height();
+        if !unread || self.host.shown.len() >= SHOWN_STATEMENTS_MAX {
             // Before its log is read this node knows of no message: it abstains rather than overlook one.
-            self.host.check_said(&said);
-        } else if !self.host.shown.contains(&said) {
+            self.host.check_statement(&statement);
+        } else if !self.host.shown.contains(&statement) {
             // Each once: a peer that repeats one message must not take the room of others.
-            self.host.shown.push(said);
+            self.host.shown.push(statement);
         }
     }
 
     /// Looks at what peers have shown, now that the log has been read.
     pub(super) fn check_shown(&mut self, height: Height) {
         let shown = core::mem::take(&mut self.host.shown);
-        shown.iter().filter(|said| said.height() >= height).for_each(|said| self.host.check_said(said));
+        shown
+            .iter()
+            .filter(|statement| statement.height() >= height)
+            .for_each(|statement| self.host.check_statement(statement));
         self.state.params.enabled = !self.host.signer.abstains();
     }
 
@@ -112,10 +115,10 @@ impl Engine {
 
 impl Host {
     /// Checks a message of this node's own that a peer holds: one that it does not know makes it abstain.
-    fn check_said(&mut self, said: &Said) {
-        match said {
-            Said::Vote(vote) => self.check_vote(vote),
-            Said::Proposal(proposal) => self.check_proposal(proposal),
+    fn check_statement(&mut self, statement: &SignedStatement) {
+        match statement {
+            SignedStatement::Vote(vote) => self.check_vote(vote),
+            SignedStatement::Proposal(proposal) => self.check_proposal(proposal),
         };
     }
 }

@@ -84,7 +84,7 @@ fn whoever_sends_a_wrong_sum_is_named() {
     let (liar, other) = (sums[0].0, sums[1].1.clone());
     let fault = repair.asker.receive(liar, other).unwrap_err();
     let RepairFault::Accused { validator, accusation } = fault else { panic!("{fault}") };
-    assert_eq!((validator, accusation.reason), (liar, Reason::InvalidShare));
+    assert_eq!((validator, accusation.reason), (liar, GenerationFaultReason::InvalidShare));
     assert!(repair.asker.missing().contains(&liar), "a wrong sum is not kept");
 }
 
@@ -115,17 +115,17 @@ fn commitments_that_do_not_add_up_are_seen_by_everyone() {
     let mut swapped = good.clone();
     let root = swapped.points.get_mut(&KeyPurpose::Root).unwrap();
     root[0] = root[1];
-    assert_eq!(reason(&swapped), Reason::InvalidShare);
+    assert_eq!(reason(&swapped), GenerationFaultReason::InvalidShare);
     let mut short = good.clone();
     short.points.get_mut(&KeyPurpose::Zone).unwrap().pop();
-    assert_eq!(reason(&short), Reason::Malformed);
+    assert_eq!(reason(&short), GenerationFaultReason::Malformed);
     let mut fewer = good.clone();
     fewer.points.remove(&KeyPurpose::Log);
-    assert_eq!(reason(&fewer), Reason::Malformed);
+    assert_eq!(reason(&fewer), GenerationFaultReason::Malformed);
     let other = RepairCommitments { session: Digest([1; 32]), ..good.clone() };
-    assert_eq!(reason(&other), Reason::OtherSession);
+    assert_eq!(reason(&other), GenerationFaultReason::OtherSession);
     let another = repair.commitments.keys().nth(1).unwrap();
-    assert_eq!(good.check(&session, another).unwrap_err().reason, Reason::InvalidShare);
+    assert_eq!(good.check(&session, another).unwrap_err().reason, GenerationFaultReason::InvalidShare);
 }
 
 #[test]

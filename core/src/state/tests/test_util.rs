@@ -11,7 +11,7 @@ use crate::hypermesh::committee::{
 use crate::hypermesh::ordering::{CommitCertificate, CommitSignature, Round, Vote, VoteKind};
 use crate::hypermesh::proof::{Plot, Plotter, Statement, plot_key, prove_set, prove_ticket};
 use crate::hypermesh::reveal_link;
-use crate::state::block::{execute, payable, perform};
+use crate::state::block::{execute, execute_operation, payable};
 use crate::state::operations::Caller;
 use crate::state::*;
 use crate::trustchain::DomainName;
@@ -531,15 +531,15 @@ impl Mesh {
 /// The state after a block of this time that has nothing but these operations: no batch, no proofs, no votes. And what
 /// became of them.
 pub(crate) fn only(state: &State, time: UnixMillis, operations: &[Operation]) -> (State, Vec<Receipt>) {
-    let moment = execute::Moment { height: state.height().next(), time };
+    let position = execute::BlockPosition { height: state.height().next(), time };
     let mut draft = state.draft();
-    draft.settle_dues(moment);
+    draft.settle_dues(position);
     let receipts = operations
         .iter()
         .map(|operation| {
             let checked = operation.clone().check(&state.genesis_hash()).unwrap();
-            let mut carrier = payable::Carrier::of_owner(&checked);
-            perform::perform(&mut draft, &checked, &mut carrier, moment).unwrap()
+            let mut carrying = payable::CarryingBatch::of_owner(&checked);
+            execute_operation::execute_operation(&mut draft, &checked, &mut carrying, position).unwrap()
         })
         .collect();
     (draft.finish().0, receipts)

@@ -1,6 +1,6 @@
 //! What a validator learns of itself after a start, and heights that it did not decide itself.
 
-use super::super::recall::SHOWN_COUNT_MAX;
+use super::super::foreign_decisions::SHOWN_STATEMENTS_MAX;
 use super::super::*;
 use super::steps::{Bench, NOW, broadcast_votes, faults};
 use super::world::{block, validators};
@@ -15,8 +15,8 @@ fn entries(outputs: &[Output]) -> Vec<Vec<u8>> {
     outputs.iter().filter_map(entry).collect()
 }
 
-fn show(bench: &mut Bench, said: Said) -> Vec<Output> {
-    bench.engine.step(NOW, Input::Own(said))
+fn show(bench: &mut Bench, statement: SignedStatement) -> Vec<Output> {
+    bench.engine.step(NOW, Input::Own(statement))
 }
 
 /// The log, and the vote that it led to, of a validator that has voted at height 1.
@@ -35,10 +35,10 @@ fn voted() -> (Vec<Vec<u8>>, SignedVote) {
 fn what_is_shown_and_stands_in_the_log_is_no_reason_to_abstain() {
     let (wal, vote) = voted();
     let mut bench = Bench::waiting();
-    assert_eq!(show(&mut bench, Said::Vote(vote)), []);
+    assert_eq!(show(&mut bench, SignedStatement::Vote(vote)), []);
     assert_eq!(faults(&bench.start(1, wal)), []);
     assert!(!bench.engine.abstains());
-    assert_eq!(show(&mut bench, Said::Vote(vote)), [], "nor when it is shown late");
+    assert_eq!(show(&mut bench, SignedStatement::Vote(vote)), [], "nor when it is shown late");
 }
 
 #[test]
@@ -46,16 +46,16 @@ fn a_vote_or_proposal_that_the_log_does_not_hold_keeps_a_validator_from_signing(
     let (wal, vote) = voted();
     let bench = Bench::waiting();
     let proposal = bench.proposal(0, 1, &block(1, 0, true, 0)).signed;
-    for said in [Said::Vote(vote), Said::Proposal(proposal)] {
+    for statement in [SignedStatement::Vote(vote), SignedStatement::Proposal(proposal)] {
         // Some of the log is there: the proposal, not the vote that it led to.
         let mut bench = Bench::waiting();
-        drop(show(&mut bench, said));
+        drop(show(&mut bench, statement));
         let outputs = bench.start(1, wal[..1].to_vec());
         assert_eq!(faults(&outputs), [EngineFault::OwnMessageUnknown { height: Height(1) }]);
         assert_eq!(broadcast_votes(&outputs), []);
 
         let mut bench = Bench::waiting();
-        assert_eq!(show(&mut bench, said), [], "it cannot tell before it has read its log");
+        assert_eq!(show(&mut bench, statement), [], "it cannot tell before it has read its log");
         let outputs = bench.start(1, Vec::new());
         assert_eq!(faults(&outputs), [EngineFault::OwnMessageUnknown { height: Height(1) }]);
         assert_eq!(broadcast_votes(&outputs), []);
@@ -71,9 +71,9 @@ fn a_vote_or_proposal_that_the_log_does_not_hold_keeps_a_validator_from_signing(
 fn one_message_that_is_shown_over_and_over_takes_no_room_of_others() {
     let (wal, vote) = voted();
     let mut bench = Bench::waiting();
-    (0..=SHOWN_COUNT_MAX).for_each(|_| assert_eq!(show(&mut bench, Said::Vote(vote)), []));
+    (0..=SHOWN_STATEMENTS_MAX).for_each(|_| assert_eq!(show(&mut bench, SignedStatement::Vote(vote)), []));
     let unknown = bench.vote(0, VoteKind::Precommit, 1, Some(Digest([9; 32])));
-    drop(show(&mut bench, Said::Vote(unknown)));
+    drop(show(&mut bench, SignedStatement::Vote(unknown)));
     let outputs = bench.start(1, wal);
     assert_eq!(faults(&outputs), [EngineFault::OwnMessageUnknown { height: Height(1) }]);
     assert!(bench.engine.abstains());
@@ -82,12 +82,12 @@ fn one_message_that_is_shown_over_and_over_takes_no_room_of_others() {
 #[test]
 fn so_many_messages_are_kept_and_one_more_makes_a_validator_abstain() {
     let mut bench = Bench::waiting();
-    for number in 0..=SHOWN_COUNT_MAX {
+    for number in 0..=SHOWN_STATEMENTS_MAX {
         assert_eq!(bench.engine.abstains_through(), None, "{number} are kept");
         let mut value = [0; 32];
         value[..8].copy_from_slice(&(number as u64).to_le_bytes());
         let vote = bench.vote(0, VoteKind::Prevote, 1, Some(Digest(value)));
-        drop(show(&mut bench, Said::Vote(vote)));
+        drop(show(&mut bench, SignedStatement::Vote(vote)));
     }
     assert_eq!(bench.engine.abstains_through(), Some(Height(1)));
 }
@@ -100,13 +100,13 @@ fn what_is_shown_of_heights_gone_by_and_of_others_does_not_matter() {
     );
     let (past, another) =
         (bench.vote(0, VoteKind::Precommit, 4, None), bench.vote(1, VoteKind::Prevote, 9, None));
-    assert_eq!(show(&mut bench, Said::Vote(past)), []);
-    assert_eq!(show(&mut bench, Said::Vote(another)), []);
+    assert_eq!(show(&mut bench, SignedStatement::Vote(past)), []);
+    assert_eq!(show(&mut bench, SignedStatement::Vote(another)), []);
     drop(bench.start(5, Vec::new()));
     assert!(!bench.engine.abstains());
     let mut forged = bench.vote(0, VoteKind::Prevote, 6, None);
     forged.vote.value_id = Some(Digest([1; 32]));
-    drop(show(&mut bench, Said::Vote(forged)));
+    drop(show(&mut bench, SignedStatement::Vote(forged)));
     assert!(!bench.engine.abstains(), "a signature that does not hold shows nothing");
 }
 
@@ -114,7 +114,7 @@ fn what_is_shown_of_heights_gone_by_and_of_others_does_not_matter() {
 fn an_abstention_outlives_the_log_that_it_was_found_in() {
     let mut bench = Bench::waiting();
     let far = bench.vote(0, VoteKind::Precommit, 7, None);
-    drop(show(&mut bench, Said::Vote(far)));
+    drop(show(&mut bench, SignedStatement::Vote(far)));
     assert_eq!(bench.engine.abstains_through(), Some(Height(7)));
     let entry = bench.engine.abstention_entry(Height(3)).expect("height 3 is not past it");
     assert_eq!(bench.engine.abstention_entry(Height(8)), None);
@@ -140,7 +140,7 @@ fn an_engine_that_is_told_of_blocks_waits_for_the_height_after_them() {
     assert!(!bench.engine.is_running());
     let vote = ConsensusMessage::Vote(bench.vote(2, VoteKind::Prevote, 5, None));
     drop(bench.message(2, vote));
-    assert_eq!(bench.engine.later_messages_from(), 1, "it is kept for the start");
+    assert_eq!(bench.engine.future_message_signers(), 1, "it is kept for the start");
     let late = ConsensusMessage::RepeatedVote(bench.vote(2, VoteKind::Prevote, 3, None));
     let behind = Output::PeerBehind { peer: bench.keys[2].public(), height: Height(3) };
     assert_eq!(bench.message(2, late), [behind]);

@@ -1,4 +1,4 @@
-//! What validators said last, so that one that has lost its log can be told.
+//! The last signed vote and proposal of each validator, for a validator that has lost its log of votes.
 //!
 //! A validator whose disk was lost or rolled back would vote again where it has voted before. Its peers hold its
 //! last vote and its last proposal, with its own signature, so that nobody can lie about them: it asks for them
@@ -12,20 +12,20 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
-/// This many messages are kept of each validator: its last vote and its last proposal.
-pub const SAID_PER_VALIDATOR_MAX: usize = 2;
+/// The most statements that are held of each validator: its last vote and its last proposal.
+pub const STATEMENTS_PER_VALIDATOR_MAX: usize = 2;
 
-/// Something that a validator signed.
+/// A message that a validator signed: a vote or a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Said {
+pub enum SignedStatement {
     /// A vote.
     Vote(SignedVote),
     /// A proposal, without its block.
     Proposal(SignedProposalHeader),
 }
 
-impl Said {
-    /// What a message says in its sender's own name, if anything.
+impl SignedStatement {
+    /// The statement that a message makes in the name of its sender, if it makes one.
     #[must_use]
     pub const fn of(message: &ConsensusMessage) -> Option<Self> {
         match message {
@@ -76,25 +76,25 @@ impl Said {
 /// The last vote and the last proposal of each validator, as far as they are known. Whoever notes something has it
 /// from the validator itself, or with a signature that was checked.
 #[derive(Debug, Default)]
-pub struct LastSaid {
-    votes: BTreeMap<PublicKey, Said>,
-    proposals: BTreeMap<PublicKey, Said>,
+pub struct VoteHistory {
+    votes: BTreeMap<PublicKey, SignedStatement>,
+    proposals: BTreeMap<PublicKey, SignedStatement>,
 }
 
-impl LastSaid {
-    /// Notes something that a validator said.
-    pub fn note(&mut self, said: Said) {
-        let kept = match said {
-            Said::Vote(_) => &mut self.votes,
-            Said::Proposal(_) => &mut self.proposals,
+impl VoteHistory {
+    /// Notes a statement of a validator.
+    pub fn note(&mut self, statement: SignedStatement) {
+        let statements = match statement {
+            SignedStatement::Vote(_) => &mut self.votes,
+            SignedStatement::Proposal(_) => &mut self.proposals,
         };
-        let last = kept.entry(said.validator()).or_insert(said);
-        if said.order() > last.order() {
-            *last = said;
+        let last = statements.entry(statement.validator()).or_insert(statement);
+        if statement.order() > last.order() {
+            *last = statement;
         }
     }
 
-    /// How many messages are kept.
+    /// How many statements are held.
     #[must_use]
     pub fn count(&self) -> usize {
         self.votes.len() + self.proposals.len()
@@ -102,12 +102,12 @@ impl LastSaid {
 
     /// Notes the precommits of a certificate.
     pub fn note_commit(&mut self, certificate: &CommitCertificate) {
-        certificate.votes().for_each(|vote| self.note(Said::Vote(vote)));
+        certificate.votes().for_each(|vote| self.note(SignedStatement::Vote(vote)));
     }
 
-    /// What a validator said last: at most [`SAID_PER_VALIDATOR_MAX`] messages.
+    /// The last statements of a validator: at most [`STATEMENTS_PER_VALIDATOR_MAX`] messages.
     #[must_use]
-    pub fn of(&self, validator: &PublicKey) -> Vec<Said> {
+    pub fn of(&self, validator: &PublicKey) -> Vec<SignedStatement> {
         self.votes.get(validator).into_iter().chain(self.proposals.get(validator)).copied().collect()
     }
 }
@@ -120,7 +120,7 @@ mod tests {
 
     const GENESIS: Digest = Digest([9; 32]);
 
-    fn vote(height: u64, round: u32, kind: VoteKind) -> Said {
+    fn vote(height: u64, round: u32, kind: VoteKind) -> SignedStatement {
         let key = SecretKey::from_seed([1; 32]);
         let vote = Vote {
             kind,
@@ -129,10 +129,10 @@ mod tests {
             value_id: None,
             validator: key.public(),
         };
-        Said::Vote(vote.sign(&GENESIS, &key))
+        SignedStatement::Vote(vote.sign(&GENESIS, &key))
     }
 
-    fn proposal(height: u64) -> Said {
+    fn proposal(height: u64) -> SignedStatement {
         let key = SecretKey::from_seed([1; 32]);
         let header = ProposalHeader {
             height: Height(height),
@@ -141,12 +141,12 @@ mod tests {
             value_id: Digest::ZERO,
             proposer: key.public(),
         };
-        Said::Proposal(header.sign(&GENESIS, &key))
+        SignedStatement::Proposal(header.sign(&GENESIS, &key))
     }
 
     #[test]
     fn the_last_vote_and_the_last_proposal_are_kept_and_no_more() {
-        let mut last = LastSaid::default();
+        let mut last = VoteHistory::default();
         let precommit = vote(3, 1, VoteKind::Precommit);
         let others =
             [vote(3, 1, VoteKind::Prevote), vote(3, 0, VoteKind::Precommit), vote(2, 9, VoteKind::Prevote)];
@@ -157,7 +157,7 @@ mod tests {
         last.note(proposal(1));
         let validator = precommit.validator();
         assert_eq!(last.of(&validator), [precommit, proposal(2)]);
-        assert_eq!(last.of(&validator).len(), SAID_PER_VALIDATOR_MAX);
+        assert_eq!(last.of(&validator).len(), STATEMENTS_PER_VALIDATOR_MAX);
         assert_eq!(last.of(&PublicKey([8; 32])), []);
         assert!(precommit.verify(&GENESIS).is_ok() && precommit.verify(&Digest::ZERO).is_err());
     }

@@ -121,7 +121,7 @@ pub enum CertificateFault {
 ///
 /// # Errors
 /// If it is too long, malformed, not canonical, or not of one of this authority's shapes.
-pub fn take_apart(der: &[u8]) -> Result<SignedCertificate, CertificateFault> {
+pub fn parse_certificate(der: &[u8]) -> Result<SignedCertificate, CertificateFault> {
     if der.len() > CERTIFICATE_BYTES_MAX {
         return Err(CertificateFault::TooLong { bytes: der.len() });
     }
