@@ -48,7 +48,7 @@ fn certificate(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(nodes), |bencher| {
             bencher.iter(|| {
                 nonce += 1;
-                let client = world.cast().client.clone();
+                let client = world.participants().client.clone();
                 let request = world.owner(&client).issue(nonce, &["web.demo.hypermesh"]);
                 let id = world.request(0, request);
                 world.run_until("an answer", PATIENCE, |world| world.answer(id).is_some()).unwrap();

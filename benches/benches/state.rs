@@ -34,9 +34,9 @@ impl Ready {
     /// A batch of requests for certificates by the first validator.
     fn batch(&self) -> Arc<CheckedBatch> {
         let state = &self.view.state;
-        let validator = &self.world.cast().validators[0].member;
+        let validator = &self.world.participants().validators[0].member;
         let key = validator.identity.public();
-        let owner = self.world.owner(&self.world.cast().client.clone());
+        let owner = self.world.owner(&self.world.participants().client.clone());
         let operations: Vec<Operation> = (0..OPERATIONS)
             .map(|number| match owner.issue(number, &[&format!("b{number}.demo.hypermesh")]) {
                 Request::IssueCertificate(request) => request.operation,
@@ -75,7 +75,7 @@ fn blocks(criterion: &mut Criterion, ready: &Ready) {
     let batch = ready.batch();
     let candidate = Candidate {
         time: state.time().plus(1),
-        proposer: ready.world.cast().validators[0].member.identity.public(),
+        proposer: ready.world.participants().validators[0].member.identity.public(),
         batches: vec![batch.clone()],
         system: Vec::new(),
         parent_commit: ready.view.commit.clone(),
@@ -99,7 +99,7 @@ fn blocks(criterion: &mut Criterion, ready: &Ready) {
 }
 
 fn reads(criterion: &mut Criterion, ready: &mut Ready) {
-    let owner = ready.world.owner(&ready.world.cast().client.clone());
+    let owner = ready.world.owner(&ready.world.participants().client.clone());
     let id = ready.world.request(0, owner.issue(9, &["read.demo.hypermesh"]));
     ready.world.run_until("an answer", PATIENCE, |world| world.answer(id).is_some()).unwrap();
     let issued = match ready.world.answer(id).unwrap().response.clone() {

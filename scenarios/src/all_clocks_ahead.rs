@@ -1,6 +1,6 @@
 //! All clocks are ahead for a while, by minutes or by most of a year, and come back: see [`crate::clocks_ahead`].
 
-use crate::stage::Stage;
+use crate::scenario_run::ScenarioRun;
 use crate::{Scenario, clocks_ahead};
 use hypermesh_sim::world::{RunFault, Start};
 
@@ -11,6 +11,6 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    clocks_ahead::play(stage, &[0, 1, 2, 3])
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    clocks_ahead::play(run, &[0, 1, 2, 3])
 }

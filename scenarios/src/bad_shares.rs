@@ -1,7 +1,7 @@
 //! One node of four signs wrongly. Its shares are found out, named, and replaced by another's.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::node::Event;
 use hypermesh_sim::world::{Lie, RunFault, Start};
 
@@ -12,16 +12,16 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let liar = stage.any_place();
-    stage.world.corrupt(liar, Lie::BadShares);
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let liar = run.any_place();
+    run.world.corrupt(liar, Lie::BadShares);
     for _ in 0..3 {
         for place in (0..4).filter(|place| *place != liar) {
-            stage.issue(place)?;
+            run.issue(place)?;
         }
     }
-    let key = stage.world.view(liar).map(|view| view.status.node);
+    let key = run.world.view(liar).map(|view| view.status.node);
     let named = |(_, _, event): &(_, _, Event)| matches!(event, Event::Culprit { validator, .. } if Some(*validator) == key);
-    ensure(stage.world.events().iter().any(named), "nobody noticed the bad shares")
+    ensure(run.world.events().iter().any(named), "nobody noticed the bad shares")
 }

@@ -2,7 +2,7 @@
 //! not know the name, and must not say that there is none. Found by killing real nodes under load.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::api::{FaultKind, Request};
 use hypermesh_core::state::SetRecords;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
@@ -19,38 +19,38 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 /// How often the returned node is asked, from its first moment on.
 const ASKED: u64 = 40;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let victim = stage.any_place();
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let victim = run.any_place();
     let other = (victim + 1) % 4;
-    stage.world.crash(victim);
-    let owner = stage.client();
+    run.world.crash(victim);
+    let owner = run.client();
     let registered = name("late.hypermesh");
-    let nonce = stage.nonce();
-    let asked = stage.ask(other, owner.register(nonce, registered.clone(), owner.key.public()));
-    stage.receipt(&asked)?;
-    stage.world.start(victim)?;
-    let request = records(stage, &registered);
+    let nonce = run.nonce();
+    let asked = run.ask(other, owner.register(nonce, registered.clone(), owner.key.public()));
+    run.receipt(&asked)?;
+    run.world.start(victim)?;
+    let request = records(run, &registered);
     let mut all = Vec::new();
     for _ in 0..ASKED {
-        all.push(stage.ask(victim, request.clone()));
-        let pause = Duration::from_micros(stage.random.below(20_000));
-        stage.world.run_for(pause)?;
+        all.push(run.ask(victim, request.clone()));
+        let pause = Duration::from_micros(run.random.below(20_000));
+        run.world.run_for(pause)?;
     }
     for asked in &all {
-        if let Err(fault) = stage.answer(asked)? {
+        if let Err(fault) = run.answer(asked)? {
             ensure(fault.kind == FaultKind::Unavailable, &format!("what it missed, it refused: {fault}"))?;
         }
     }
-    stage.wait("the victim ready", |world| world.view(victim).is_some_and(|view| view.status.ready))?;
-    let again = stage.ask(victim, request);
-    stage.receipt(&again).map(|_| ())
+    run.wait("the victim ready", |world| world.view(victim).is_some_and(|view| view.status.ready))?;
+    let again = run.ask(victim, request);
+    run.receipt(&again).map(|_| ())
 }
 
-fn records(stage: &mut Stage, at: &hypermesh_core::trustchain::DomainName) -> Request {
+fn records(run: &mut ScenarioRun, at: &hypermesh_core::trustchain::DomainName) -> Request {
     let address = RecordData::Aaaa(std::net::Ipv6Addr::LOCALHOST);
     let records = RecordSet::new(60, vec![address]).expect("one record is a set");
     let set = SetRecords { name: at.clone(), record_type: RecordType::Aaaa, records: Some(records) };
-    let nonce = stage.nonce();
-    stage.client().set(nonce, set)
+    let nonce = run.nonce();
+    run.client().set(nonce, set)
 }

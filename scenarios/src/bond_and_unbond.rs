@@ -2,7 +2,7 @@
 //! delay, and not before. What must stay at stake stays.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::caesar::{BOND_FEE, LedgerAccount, STAKE_MINIMUM};
 use hypermesh_sim::world::{RunFault, Start};
@@ -18,60 +18,57 @@ const GIVEN: MicroCaesar = MicroCaesar(50_000_000);
 const BONDED: MicroCaesar = MicroCaesar(30_000_000);
 const UNBONDED: MicroCaesar = MicroCaesar(20_000_000);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let place = stage.any_place();
-    let Some(validator) = stage.world.cast().validators.get(place) else {
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let place = run.any_place();
+    let Some(validator) = run.world.participants().validators.get(place) else {
         return ensure(false, "there is no such validator");
     };
     let identity = validator.member.identity.clone();
     let key = identity.public();
-    let nonce = stage.nonce();
-    let asked = stage.ask(place, stage.client().transfer(nonce, key, GIVEN));
-    stage.receipt(&asked)?;
+    let nonce = run.nonce();
+    let asked = run.ask(place, run.client().transfer(nonce, key, GIVEN));
+    run.receipt(&asked)?;
     // Another node may be a block behind, and then does not know of the amount yet.
-    stage.settle()?;
-    let owner = stage.owner(&identity);
-    let purse = |stage: &Stage, purse| {
-        stage.world.view(place).map(|view| view.state.balance(purse).0).unwrap_or_default()
+    run.settle()?;
+    let owner = run.owner(&identity);
+    let purse = |run: &ScenarioRun, purse| {
+        run.world.view(place).map(|view| view.state.balance(purse).0).unwrap_or_default()
     };
-    let before = purse(stage, LedgerAccount::Stake(key));
-    let nonce = stage.nonce();
-    let asked = stage.ask((place + 1) % 4, owner.bond(nonce, BONDED));
-    stage.receipt(&asked)?;
-    stage.settle()?;
-    let nonce = stage.nonce();
-    let asked = stage.ask((place + 2) % 4, owner.unbond(nonce, UNBONDED));
-    stage.receipt(&asked)?;
-    stage.settle()?;
+    let before = purse(run, LedgerAccount::Stake(key));
+    let nonce = run.nonce();
+    let asked = run.ask((place + 1) % 4, owner.bond(nonce, BONDED));
+    run.receipt(&asked)?;
+    run.settle()?;
+    let nonce = run.nonce();
+    let asked = run.ask((place + 2) % 4, owner.unbond(nonce, UNBONDED));
+    run.receipt(&asked)?;
+    run.settle()?;
     ensure(
-        purse(stage, LedgerAccount::Stake(key)) == before + BONDED.0 - UNBONDED.0,
+        purse(run, LedgerAccount::Stake(key)) == before + BONDED.0 - UNBONDED.0,
         "another amount is at stake",
     )?;
-    ensure(purse(stage, LedgerAccount::Unbonding(key)) == UNBONDED.0, "another amount is being unbonded")?;
+    ensure(purse(run, LedgerAccount::Unbonding(key)) == UNBONDED.0, "another amount is being unbonded")?;
 
     // A validator keeps the minimum.
-    let nonce = stage.nonce();
-    let left = purse(stage, LedgerAccount::Stake(key));
+    let nonce = run.nonce();
+    let left = purse(run, LedgerAccount::Stake(key));
     let too_much = MicroCaesar(left - STAKE_MINIMUM.0 + 1);
-    let asked = stage.ask(place, owner.unbond(nonce, too_much));
-    let refusal = stage.refusal(&asked)?;
+    let asked = run.ask(place, owner.unbond(nonce, too_much));
+    let refusal = run.refusal(&asked)?;
     ensure(refusal.message.contains("must stay"), "a validator took its stake away")?;
 
-    let earned = purse(stage, LedgerAccount::Account(key));
+    let earned = purse(run, LedgerAccount::Account(key));
     ensure(earned >= GIVEN.0 - BONDED.0 - 2 * BOND_FEE.0, "it paid more than it should")?;
-    let delay = stage.world.cast().genesis.profile.unbonding_ms_delay();
-    let due = stage.world.wall().plus(delay);
-    stage.sleep_until(due.minus(60_000))?;
-    ensure(purse(stage, LedgerAccount::Unbonding(key)) == UNBONDED.0, "it was released early")?;
-    stage.sleep_until(due)?;
-    stage.wait("the release", |world| {
+    let delay = run.world.participants().genesis.profile.unbonding_ms_delay();
+    let due = run.world.wall().plus(delay);
+    run.sleep_until(due.minus(60_000))?;
+    ensure(purse(run, LedgerAccount::Unbonding(key)) == UNBONDED.0, "it was released early")?;
+    run.sleep_until(due)?;
+    run.wait("the release", |world| {
         world
             .view(place)
             .is_some_and(|view| view.state.balance(LedgerAccount::Unbonding(key)) == MicroCaesar::ZERO)
     })?;
-    ensure(
-        purse(stage, LedgerAccount::Account(key)) >= earned + UNBONDED.0,
-        "what was released did not arrive",
-    )
+    ensure(purse(run, LedgerAccount::Account(key)) >= earned + UNBONDED.0, "what was released did not arrive")
 }

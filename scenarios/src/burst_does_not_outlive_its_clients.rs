@@ -1,9 +1,9 @@
 //! More clients than slow nodes can serve, all of whom give up.
 
 use crate::Scenario;
-use crate::stage::{Asked, Stage, Timed, ensure};
+use crate::scenario_run::{PendingRequest, ScenarioRun, Timed, ensure};
 use hypermesh_sim::check::CALM_WITHIN;
-use hypermesh_sim::world::{Place, RunFault, Span, Start};
+use hypermesh_sim::world::{NodeIndex, RunFault, Span, Start};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -26,42 +26,45 @@ const COMES_EVERY: Duration = Duration::from_millis(250);
 /// A certificate after the burst takes no longer than so many times what it took before.
 const SLOWER_MAX: u32 = 8;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let before = stage.issue_in_turn(&[0, 1, 2, 3], 8)?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let before = run.issue_in_turn(&[0, 1, 2, 3], 8)?;
     for place in 0..4 {
-        stage.world.slow(place, SLOW);
-        stage.world.delay_jobs(place, Some(LATE));
+        run.world.slow(place, SLOW);
+        run.world.delay_jobs(place, Some(LATE));
     }
-    let mut asked: Vec<(Place, Asked)> =
-        (0..CLIENTS).map(|number| (number % 4, stage.ask_certificate(number % 4))).collect();
-    come_until_refused(stage, &mut asked)?;
-    asked.iter().for_each(|(place, asked)| stage.world.cancel(*place, asked.id));
+    let mut asked: Vec<(NodeIndex, PendingRequest)> =
+        (0..CLIENTS).map(|number| (number % 4, run.ask_certificate(number % 4))).collect();
+    come_until_refused(run, &mut asked)?;
+    asked.iter().for_each(|(place, asked)| run.world.cancel(*place, asked.id));
     // They are still slow: that is no excuse.
-    let left = stage.world.views().map(|view| view.state.height()).max().unwrap_or_default();
-    stage.world.run_for(CALM_WITHIN)?;
-    (0..4).try_for_each(|place| stage.world.check_calm(place))?;
-    let heights = stage.world.views().map(|view| view.state.height()).min().unwrap_or_default();
+    let left = run.world.views().map(|view| view.state.height()).max().unwrap_or_default();
+    run.world.run_for(CALM_WITHIN)?;
+    (0..4).try_for_each(|place| run.world.check_calm(place))?;
+    let heights = run.world.views().map(|view| view.state.height()).min().unwrap_or_default();
     ensure(heights > left, "heights do not advance after a burst")?;
     for place in 0..4 {
-        stage.world.resume(place);
-        stage.world.delay_jobs(place, None);
+        run.world.resume(place);
+        run.world.delay_jobs(place, None);
     }
     // Jobs that were begun on a starved processor, such as a ticket's, take until then.
-    stage.world.run_for(Duration::from_micros(LATE.to_us))?;
-    let after = stage.issue_in_turn(&[0, 1, 2, 3], 8)?;
+    run.world.run_for(Duration::from_micros(LATE.to_us))?;
+    let after = run.issue_in_turn(&[0, 1, 2, 3], 8)?;
     let Timed { slowest, .. } = after;
     let what = format!("a certificate takes {slowest:?} long after a burst, and {:?} before", before.slowest);
     ensure(slowest <= before.slowest * SLOWER_MAX, &what)
 }
 
 /// One after the other comes to a node where others wait too long already, until it is told when to come back.
-fn come_until_refused(stage: &mut Stage, asked: &mut Vec<(Place, Asked)>) -> Result<(), RunFault> {
-    let end = stage.world.now().after(PATIENCE);
-    while stage.world.now() < end {
-        stage.world.run_for(COMES_EVERY)?;
+fn come_until_refused(
+    run: &mut ScenarioRun,
+    asked: &mut Vec<(NodeIndex, PendingRequest)>,
+) -> Result<(), RunFault> {
+    let end = run.world.now().after(PATIENCE);
+    while run.world.now() < end {
+        run.world.run_for(COMES_EVERY)?;
         let refused = asked.iter().any(|(_, asked)| {
-            let answer = stage.world.answer(asked.id);
+            let answer = run.world.answer(asked.id);
             answer.is_some_and(|answer| {
                 answer.response.as_ref().is_err_and(|fault| fault.retry_after_ms.is_some())
             })
@@ -69,7 +72,7 @@ fn come_until_refused(stage: &mut Stage, asked: &mut Vec<(Place, Asked)>) -> Res
         if refused {
             return Ok(());
         }
-        asked.push((0, stage.ask_certificate(0)));
+        asked.push((0, run.ask_certificate(0)));
     }
     ensure(false, "nobody is refused although everybody waits")
 }

@@ -1,7 +1,7 @@
 //! Nothing goes wrong: the mesh generates its keys and issues certificates at every node.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_sim::world::{RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -13,11 +13,11 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 const ROUNDS: usize = 3;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
     let mut before = None;
     for place in (0..4).cycle().take(4 * ROUNDS) {
-        let issued = stage.issue(place)?;
+        let issued = run.issue(place)?;
         ensure(before < Some(issued.leaf_index), "the log's entries are not in the order of their approval")?;
         before = Some(issued.leaf_index);
     }

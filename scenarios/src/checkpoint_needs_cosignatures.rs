@@ -2,7 +2,7 @@
 //! quorum of those.
 
 use crate::Scenario;
-use crate::stage::Stage;
+use crate::scenario_run::ScenarioRun;
 use hypermesh_sim::world::{Lie, RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -14,13 +14,13 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 const ROUNDS: usize = 4;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let liar = stage.any_place();
-    stage.world.corrupt(liar, Lie::SplitView);
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let liar = run.any_place();
+    run.world.corrupt(liar, Lie::SplitView);
     for _ in 0..ROUNDS {
         for place in (0..4).filter(|place| *place != liar) {
-            stage.issue(place)?;
+            run.issue(place)?;
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! A question that can be answered at once does not wait behind a hundred that must be decided.
 
 use crate::Scenario;
-use crate::stage::{Asked, NAME, Stage, ensure};
+use crate::scenario_run::{NAME, PendingRequest, ScenarioRun, ensure};
 use hypermesh_core::api::{DnsRequest, Request};
 use hypermesh_core::trustchain::dns::RecordType;
 use hypermesh_sim::world::{RunFault, Start, name};
@@ -15,21 +15,21 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 const REQUESTS: usize = 100;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let place = stage.any_place();
-    let asked: Vec<Asked> = (0..REQUESTS).map(|_| stage.ask_certificate(place)).collect();
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let place = run.any_place();
+    let asked: Vec<PendingRequest> = (0..REQUESTS).map(|_| run.ask_certificate(place)).collect();
     let mut questions = 0;
-    while asked.iter().any(|one| stage.world.answer(one.id).is_none()) {
+    while asked.iter().any(|one| run.world.answer(one.id).is_none()) {
         let request = DnsRequest { name: name(NAME), record_type: RecordType::Tlsa };
-        let asked_at = stage.world.now();
-        let question = stage.ask(place, Request::ResolveDns(request));
-        stage.answer(&question)?.map_err(|fault| RunFault::Unexpected(fault.to_string()))?;
-        let answered_at = stage.world.answer(question.id).map(|answer| answer.at);
+        let asked_at = run.world.now();
+        let question = run.ask(place, Request::ResolveDns(request));
+        run.answer(&question)?.map_err(|fault| RunFault::Unexpected(fault.to_string()))?;
+        let answered_at = run.world.answer(question.id).map(|answer| answer.at);
         ensure(answered_at == Some(asked_at), "a question waited behind certificates")?;
         questions += 1;
-        stage.world.run_for(std::time::Duration::from_millis(5))?;
+        run.world.run_for(std::time::Duration::from_millis(5))?;
     }
     ensure(questions > 3, "the hundred were done before anything could wait")?;
-    asked.iter().try_for_each(|one| stage.certificate(one).map(drop))
+    asked.iter().try_for_each(|one| run.certificate(one).map(drop))
 }

@@ -2,9 +2,9 @@
 //! was not answered is asked for elsewhere.
 
 use crate::Scenario;
-use crate::stage::{Asked, Stage, ensure};
+use crate::scenario_run::{PendingRequest, ScenarioRun, ensure};
 use hypermesh_core::state::Certificate;
-use hypermesh_sim::world::{Place, RunFault, Start};
+use hypermesh_sim::world::{NodeIndex, RunFault, Start};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -16,48 +16,48 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 const REQUESTS: usize = 24;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let victim = stage.any_place();
-    let mut asked: Vec<(Place, Asked)> = Vec::new();
-    let crash_after = stage.random.below(REQUESTS as u64) as usize;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let victim = run.any_place();
+    let mut asked: Vec<(NodeIndex, PendingRequest)> = Vec::new();
+    let crash_after = run.random.below(REQUESTS as u64) as usize;
     for number in 0..REQUESTS {
         let place = number % 4;
-        let one = stage.ask_certificate(place);
+        let one = run.ask_certificate(place);
         asked.push((place, one));
-        let pause = Duration::from_micros(stage.random.below(20_000));
-        stage.world.run_for(pause)?;
+        let pause = Duration::from_micros(run.random.below(20_000));
+        run.world.run_for(pause)?;
         if number == crash_after {
-            stage.world.crash(victim);
+            run.world.crash(victim);
         }
     }
-    let down = Duration::from_millis(stage.random.below(4_000));
-    stage.world.run_for(down)?;
-    stage.world.start(victim)?;
+    let down = Duration::from_millis(run.random.below(4_000));
+    run.world.run_for(down)?;
+    run.world.start(victim)?;
     let mut serials = Vec::new();
     for (place, one) in &asked {
         // Those whom the victim never answered ask its neighbour.
-        let answered = stage.world.answer(one.id).is_some();
+        let answered = run.world.answer(one.id).is_some();
         let issued = if *place == victim && !answered {
-            let again = stage.ask((victim + 1) % 4, one.request.clone());
-            stage.certificate(&again)?
+            let again = run.ask((victim + 1) % 4, one.request.clone());
+            run.certificate(&again)?
         } else {
-            stage.certificate(one)?
+            run.certificate(one)?
         };
         serials.push(issued.serial_number);
     }
-    stage.wait("the victim ready", |world| world.view(victim).is_some_and(|view| view.status.ready))?;
-    let highest = stage.world.views().map(|view| view.state.height()).max();
-    stage.wait("the victim caught up", |world| {
+    run.wait("the victim ready", |world| world.view(victim).is_some_and(|view| view.status.ready))?;
+    let highest = run.world.views().map(|view| view.state.height()).max();
+    run.wait("the victim caught up", |world| {
         world.view(victim).is_some_and(|view| Some(view.state.height()) >= highest)
     })?;
     for serial in &serials {
         let known =
-            stage.world.view(victim).is_some_and(|view| view.state.get::<Certificate>(serial).is_some());
+            run.world.view(victim).is_some_and(|view| view.state.get::<Certificate>(serial).is_some());
         ensure(known, "the victim does not know a certificate that was issued")?;
     }
     // It can be asked again, also for what was issued while it was down.
     let last = serials.last().copied();
-    last.map_or(Ok(()), |serial| stage.fetch(victim, serial).map(|_| ()))?;
-    stage.issue(victim).map(|_| ())
+    last.map_or(Ok(()), |serial| run.fetch(victim, serial).map(|_| ()))?;
+    run.issue(victim).map(|_| ())
 }

@@ -2,9 +2,9 @@
 //! more, says so, and goes on answering from what it has.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure, tells};
+use crate::scenario_run::{ScenarioRun, ensure, tells};
 use hypermesh_core::node::Event;
-use hypermesh_sim::world::{Place, RunFault, Start, forged_block, serve_block};
+use hypermesh_sim::world::{NodeIndex, RunFault, Start, forged_block, serve_block};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -14,27 +14,28 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let victim = stage.any_place();
-    stage.world.excuse_broken(victim);
-    stage.wait("all nodes linked", |world| world.views().all(|view| view.status.connected == 4))?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let victim = run.any_place();
+    run.world.excuse_broken(victim);
+    run.wait("all nodes linked", |world| world.views().all(|view| view.status.connected == 4))?;
     // The others are not there to decide anything else meanwhile.
     let liar = (victim + 1) % 4;
     for place in (0..4).filter(|place| *place != victim && *place != liar) {
-        stage.world.crash(place);
+        run.world.crash(place);
     }
-    let Some(view) = stage.world.view(victim) else { return Ok(()) };
+    let Some(view) = run.world.view(victim) else { return Ok(()) };
     let height = view.state.height().next();
-    let others: Vec<Place> = (0..4).filter(|place| *place != victim).collect();
-    let (block, certificate) = forged_block(stage.world.cast(), &others, &view.state, view.commit.clone());
-    stage.world.inject(liar, victim, serve_block(height, block, certificate));
+    let others: Vec<NodeIndex> = (0..4).filter(|place| *place != victim).collect();
+    let (block, certificate) =
+        forged_block(run.world.participants(), &others, &view.state, view.commit.clone());
+    run.world.inject(liar, victim, serve_block(height, block, certificate));
     let broken = |event: &Event| matches!(event, Event::Broken { .. });
-    stage.wait("the node stops", |world| tells(world, victim, broken))?;
-    let pause = Duration::from_secs(20 + stage.random.below(20));
-    stage.world.run_for(pause)?;
-    ensure(stage.told(victim, broken) == 1, "the node says again and again that it has stopped")?;
-    let after = stage.world.view(victim);
+    run.wait("the node stops", |world| tells(world, victim, broken))?;
+    let pause = Duration::from_secs(20 + run.random.below(20));
+    run.world.run_for(pause)?;
+    ensure(run.told(victim, broken) == 1, "the node says again and again that it has stopped")?;
+    let after = run.world.view(victim);
     let stands = after.as_ref().is_some_and(|after| after.state.height() == view.state.height());
     ensure(stands, "the node followed")?;
     let told = after.map(|after| (after.status.voting.clone(), after.status.ready));
@@ -42,9 +43,9 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         told.is_some_and(|(voting, ready)| voting.contains("stopped") && !ready),
         "its status does not say so",
     )?;
-    ensure(stage.resolves(victim)?, "it does not answer any more")?;
-    stage.world.crash(victim);
-    (0..4).filter(|place| *place != victim).try_for_each(|place| stage.world.start(place))?;
-    stage.wait("the three ready", |world| world.views().all(|view| view.status.ready))?;
-    stage.issue(liar).map(|_| ())
+    ensure(run.resolves(victim)?, "it does not answer any more")?;
+    run.world.crash(victim);
+    (0..4).filter(|place| *place != victim).try_for_each(|place| run.world.start(place))?;
+    run.wait("the three ready", |world| world.views().all(|view| view.status.ready))?;
+    run.issue(liar).map(|_| ())
 }

@@ -1,7 +1,7 @@
 //! Several targets of one service, and the decided absence of another (RFC 2782).
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::trustchain::dns::{RecordData, RecordType};
 use hypermesh_sim::world::{RunFault, Start, name};
 
@@ -12,8 +12,8 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
     let target = |host: &str, priority, weight| RecordData::Srv {
         priority,
         weight,
@@ -26,15 +26,15 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         target("two.demo.hypermesh", 10, 30),
     ];
     let none = vec![RecordData::Srv { priority: 0, weight: 0, port: 0, target: None }];
-    let place = stage.any_place();
-    stage.set_records(place, "_web._tcp.demo.hypermesh", 300, service.clone())?;
-    stage.set_records(place, "_mail._tcp.demo.hypermesh", 300, none.clone())?;
+    let place = run.any_place();
+    run.set_records(place, "_web._tcp.demo.hypermesh", 300, service.clone())?;
+    run.set_records(place, "_mail._tcp.demo.hypermesh", 300, none.clone())?;
     service.sort_unstable();
     for place in 0..4 {
-        let mut found = stage.look_up(place, "_web._tcp.demo.hypermesh", RecordType::Srv)?;
+        let mut found = run.look_up(place, "_web._tcp.demo.hypermesh", RecordType::Srv)?;
         found.sort_unstable();
         ensure(found == service, "the targets are not those that were written")?;
-        let absent = stage.look_up(place, "_mail._tcp.demo.hypermesh", RecordType::Srv)?;
+        let absent = run.look_up(place, "_mail._tcp.demo.hypermesh", RecordType::Srv)?;
         ensure(absent == none, "a service that is decidedly absent is not said to be")?;
     }
     Ok(())

@@ -20,7 +20,7 @@ use hypermesh_core::state::{
     Action, Attest, Batch, Block, Candidate, CheckedBatch, Genesis, GrantLimits, Header, Member, Offence,
     Operation, OperationBody, RegisterName, State, SystemAction, SystemOperation, Transfer, batch_root,
 };
-use hypermesh_sim::world::{Cast, name};
+use hypermesh_sim::world::{Participants, name};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ const RESERVE: MicroCaesar = MicroCaesar(1_000_000 * MicroCaesar::ONE.0);
 /// What a validator does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Habit {
+pub enum ValidatorBehaviour {
     /// It votes for every block, and proves in time that it holds its plot.
     Honest,
     /// It votes for every other block.
@@ -52,14 +52,14 @@ pub enum Habit {
 }
 
 /// The validators: a quorum of five votes for every block.
-pub const HABITS: [Habit; 7] = [
-    Habit::Honest,
-    Habit::Honest,
-    Habit::Honest,
-    Habit::Honest,
-    Habit::Sleepy,
-    Habit::Plotless,
-    Habit::Lying,
+pub const HABITS: [ValidatorBehaviour; 7] = [
+    ValidatorBehaviour::Honest,
+    ValidatorBehaviour::Honest,
+    ValidatorBehaviour::Honest,
+    ValidatorBehaviour::Honest,
+    ValidatorBehaviour::Sleepy,
+    ValidatorBehaviour::Plotless,
+    ValidatorBehaviour::Lying,
 ];
 
 /// What became of one validator.
@@ -68,7 +68,7 @@ pub struct Account {
     /// Its name.
     pub name: String,
     /// Its habit.
-    pub habit: Habit,
+    pub behaviour: ValidatorBehaviour,
     /// All rewards.
     pub earned: MicroCaesar,
     /// What it lost because it lied.
@@ -134,7 +134,7 @@ pub fn run_economics(days: u64) -> Result<Economics, String> {
 }
 
 struct Mesh {
-    cast: Cast,
+    participants: Participants,
     genesis: Arc<Genesis>,
     state: State,
     commit: Option<CommitCertificate>,
@@ -151,11 +151,11 @@ struct Mesh {
 
 impl Mesh {
     fn new() -> Self {
-        let cast = Cast::new(HABITS.len());
-        let genesis = Arc::new(Genesis { reserve: RESERVE, ..cast.genesis.as_ref().clone() });
+        let participants = Participants::new(HABITS.len());
+        let genesis = Arc::new(Genesis { reserve: RESERVE, ..participants.genesis.as_ref().clone() });
         let (state, _) = State::genesis(Arc::clone(&genesis));
         let mut mesh = Self {
-            cast,
+            participants,
             genesis,
             state,
             commit: None,
@@ -168,22 +168,23 @@ impl Mesh {
             rate_today: 0,
             accounts: Vec::new(),
         };
-        let account = |(validator, habit): (&hypermesh_sim::world::Validator, Habit)| Account {
-            name: validator.name.clone(),
-            habit,
-            earned: MicroCaesar::ZERO,
-            slashed: MicroCaesar::ZERO,
-            votes: 0,
-            suspended: 0,
-            holds: Vec::new(),
-        };
-        mesh.accounts = mesh.cast.validators.iter().zip(HABITS).map(account).collect();
+        let account =
+            |(validator, behaviour): (&hypermesh_sim::world::Validator, ValidatorBehaviour)| Account {
+                name: validator.name.clone(),
+                behaviour,
+                earned: MicroCaesar::ZERO,
+                slashed: MicroCaesar::ZERO,
+                votes: 0,
+                suspended: 0,
+                holds: Vec::new(),
+            };
+        mesh.accounts = mesh.participants.validators.iter().zip(HABITS).map(account).collect();
         mesh.close_day();
         mesh
     }
 
     fn key(&self, place: usize) -> &SecretKey {
-        &self.cast.validators[place].member.identity
+        &self.participants.validators[place].member.identity
     }
 
     fn block(&mut self, after_ms: u64, batches: Vec<Arc<CheckedBatch>>) -> Result<(), String> {
@@ -214,7 +215,8 @@ impl Mesh {
     /// Who votes for a block. The blocks that the sleepy vote for are as far apart as the others.
     fn vote(&mut self, block: &Block) {
         let pair = block.header.height.0 / 2;
-        let awake = |habit: Habit| habit != Habit::Sleepy || pair.is_multiple_of(2);
+        let awake =
+            |behaviour: ValidatorBehaviour| behaviour != ValidatorBehaviour::Sleepy || pair.is_multiple_of(2);
         let places: Vec<usize> = (0..HABITS.len()).filter(|place| awake(HABITS[*place])).collect();
         let header = &block.header;
         let value_id = header.hash();
@@ -232,9 +234,10 @@ impl Mesh {
 
     /// The liar votes for none as well as for the last block, and another brings the evidence.
     fn lie(&mut self) {
-        let (Some(liar), Some(head)) =
-            (HABITS.iter().position(|habit| *habit == Habit::Lying), self.state.head().cloned())
-        else {
+        let (Some(liar), Some(head)) = (
+            HABITS.iter().position(|behaviour| *behaviour == ValidatorBehaviour::Lying),
+            self.state.head().cloned(),
+        ) else {
             return;
         };
         let both = [Some(head.hash()), None].map(|value| self.precommit(liar, &head, value));
@@ -260,11 +263,11 @@ impl Mesh {
         // A beacon ends with every turn here, and two may be missed.
         let audited = turn.is_multiple_of(2);
         let mut batches = Vec::new();
-        for (place, habit) in HABITS.into_iter().enumerate() {
+        for (place, behaviour) in HABITS.into_iter().enumerate() {
             let key = self.key(place).public();
             let Some(member) = self.state.get::<Member>(&key) else { continue };
             let admitted = member.stake >= hypermesh_core::caesar::STAKE_MINIMUM;
-            let proves = habit != Habit::Plotless && admitted && audited;
+            let proves = behaviour != ValidatorBehaviour::Plotless && admitted && audited;
             let mut operations = match proves {
                 true => vec![self.operation(place, None, time)],
                 false => Vec::new(),
@@ -287,9 +290,9 @@ impl Mesh {
             _ => 4,
         };
         self.operations += count;
-        let poor = self.cast.poor.public();
+        let poor = self.participants.poor.public();
         let label = format!("d{day}t{turn}.{}", hypermesh_sim::world::ZONE);
-        let client = self.cast.client.public();
+        let client = self.participants.client.public();
         let register = Action::RegisterName(RegisterName {
             name: name(&label),
             owner: client,
@@ -304,7 +307,7 @@ impl Mesh {
     fn operation(&mut self, place: usize, action: Option<Action>, time: UnixMillis) -> Operation {
         self.nonce += 1;
         let owner = match &action {
-            Some(_) => self.cast.client.clone(),
+            Some(_) => self.participants.client.clone(),
             None => self.key(place).clone(),
         };
         let body = OperationBody {
@@ -328,7 +331,7 @@ impl Mesh {
             batch_root: batch_root(operations.iter().map(Operation::id)),
             beacon_index: beacon.index,
         };
-        let plot = &self.cast.validators[place].member.plot;
+        let plot = &self.participants.validators[place].member.plot;
         let ticket = prove_ticket(plot, &beacon.value, &key.public(), &self.genesis.profile.proofs());
         let full = !member.tickets.contains_key(&beacon.index);
         let proofs = prove_set(&ticket, full, &statement, &beacon.value, beacon.difficulty, key);
@@ -345,7 +348,7 @@ impl Mesh {
     }
 
     fn count(&mut self, movements: &[Movement]) {
-        let places: BTreeMap<PublicKey, usize> = self.cast.keys().zip(0..).collect();
+        let places: BTreeMap<PublicKey, usize> = self.participants.keys().zip(0..).collect();
         for Movement { source, target, amount, reason, .. } in movements {
             let ((LedgerAccount::Stake(side) | LedgerAccount::Unbonding(side), LedgerAccount::Reserve)
             | (_, LedgerAccount::Account(side))) = (source, target)
@@ -365,7 +368,7 @@ impl Mesh {
         }
         self.rate_today = self.rate_today.max(self.state.fee_rate().thousandths);
         for (place, account) in self.accounts.iter_mut().enumerate() {
-            let key = self.cast.validators[place].member.identity.public();
+            let key = self.participants.validators[place].member.identity.public();
             let suspended = self.state.get::<Member>(&key).is_some_and(|member| member.is_suspended());
             account.suspended += u64::from(suspended);
         }
@@ -374,7 +377,7 @@ impl Mesh {
     fn close_day(&mut self) {
         self.reserve.push(self.state.balance(LedgerAccount::Reserve));
         self.fee_rate.push(std::mem::take(&mut self.rate_today));
-        for (key, account) in self.cast.keys().zip(&mut self.accounts) {
+        for (key, account) in self.participants.keys().zip(&mut self.accounts) {
             let places =
                 [LedgerAccount::Account(key), LedgerAccount::Stake(key), LedgerAccount::Unbonding(key)];
             account.holds.push(MicroCaesar(places.iter().map(|place| self.state.balance(*place).0).sum()));
@@ -403,12 +406,17 @@ mod tests {
     #[test]
     fn honest_work_pays_laziness_costs_and_a_proved_lie_costs_the_bond() {
         let economics = run_economics(LIE_DAY + 2).unwrap();
-        let of = |habit| {
-            let mut gains = economics.accounts.iter().filter(move |account| account.habit == habit);
+        let of = |behaviour| {
+            let mut gains = economics.accounts.iter().filter(move |account| account.behaviour == behaviour);
             gains.next().unwrap().clone()
         };
-        let [honest, sleepy, plotless, lying] =
-            [Habit::Honest, Habit::Sleepy, Habit::Plotless, Habit::Lying].map(of);
+        let [honest, sleepy, plotless, lying] = [
+            ValidatorBehaviour::Honest,
+            ValidatorBehaviour::Sleepy,
+            ValidatorBehaviour::Plotless,
+            ValidatorBehaviour::Lying,
+        ]
+        .map(of);
         assert!(honest.gain() > 0 && honest.slashed == MicroCaesar::ZERO);
         assert!(
             sleepy.gain() > 0 && sleepy.gain() * 100 < honest.gain() * 55,
@@ -424,7 +432,9 @@ mod tests {
         assert!(lying.gain() < 0);
         let before = lying.holds[usize::try_from(LIE_DAY).unwrap()];
         assert!(before > bond, "it earned as the honest do, until it lied");
-        for account in economics.accounts.iter().filter(|account| account.habit == Habit::Honest) {
+        for account in
+            economics.accounts.iter().filter(|account| account.behaviour == ValidatorBehaviour::Honest)
+        {
             assert_eq!(account.suspended, 0, "{}", account.name);
         }
     }

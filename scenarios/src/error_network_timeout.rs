@@ -1,7 +1,7 @@
 //! Links that lose half of everything: answers come late or not at all, and repeating is safe.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_sim::world::{RunFault, Start};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,26 +16,26 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 const REQUESTS: usize = 4;
 const GIVES_UP_AFTER: Duration = Duration::from_secs(3);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    stage.world.lose(500);
-    let mut asked: Vec<_> = (0..REQUESTS).map(|number| vec![stage.ask_certificate(number % 4)]).collect();
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    run.world.lose(500);
+    let mut asked: Vec<_> = (0..REQUESTS).map(|number| vec![run.ask_certificate(number % 4)]).collect();
     for round in 1..5 {
-        stage.world.run_for(GIVES_UP_AFTER)?;
+        run.world.run_for(GIVES_UP_AFTER)?;
         for (number, attempts) in asked.iter_mut().enumerate() {
-            let unanswered = attempts.iter().all(|one| stage.world.answer(one.id).is_none());
+            let unanswered = attempts.iter().all(|one| run.world.answer(one.id).is_none());
             if let Some(first) = attempts.first().filter(|_| unanswered) {
                 let request = first.request.clone();
-                attempts.push(stage.ask((number + round) % 4, request));
+                attempts.push(run.ask((number + round) % 4, request));
             }
         }
     }
-    stage.world.lose(0);
+    run.world.lose(0);
     let mut serials = BTreeSet::new();
     for attempts in &asked {
         let Some(first) = attempts.first() else { continue };
-        let again = stage.ask(0, first.request.clone());
-        serials.insert(stage.certificate(&again)?.serial_number);
+        let again = run.ask(0, first.request.clone());
+        serials.insert(run.certificate(&again)?.serial_number);
     }
     ensure(serials.len() == REQUESTS, "requests and certificates are not one to one")
 }

@@ -1,7 +1,7 @@
 //! A certificate's time runs out by the mesh's own clock, the time of its blocks.
 
 use crate::Scenario;
-use crate::stage::{NAME, Stage, ensure};
+use crate::scenario_run::{NAME, ScenarioRun, ensure};
 use hypermesh_core::api::CertificateState;
 use hypermesh_core::state::LEAF_SECONDS_MIN;
 use hypermesh_core::trustchain::dns::{RecordSet, RecordType};
@@ -15,22 +15,22 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let place = stage.any_place();
-    let nonce = stage.nonce();
-    let request = stage.client().issue_published(nonce, &[NAME], LEAF_SECONDS_MIN);
-    let asked = stage.ask(place, request);
-    let issued = stage.certificate(&asked)?;
-    stage.wait("the key is published everywhere", |world| published(world) == 4)?;
-    let left = issued.not_after.since(stage.world.wall());
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let place = run.any_place();
+    let nonce = run.nonce();
+    let request = run.client().issue_published(nonce, &[NAME], LEAF_SECONDS_MIN);
+    let asked = run.ask(place, request);
+    let issued = run.certificate(&asked)?;
+    run.wait("the key is published everywhere", |world| published(world) == 4)?;
+    let left = issued.not_after.since(run.world.wall());
     // Until the last moment, and a little more than a block beyond it.
-    stage.world.run_for(Duration::from_millis(left.saturating_sub(5_000)))?;
-    ensure(published(&stage.world) == 4, "a key went before its time")?;
-    stage.world.run_for(Duration::from_secs(10))?;
-    ensure(published(&stage.world) == 0, "the key of an expired certificate is published")?;
+    run.world.run_for(Duration::from_millis(left.saturating_sub(5_000)))?;
+    ensure(published(&run.world) == 4, "a key went before its time")?;
+    run.world.run_for(Duration::from_secs(10))?;
+    ensure(published(&run.world) == 0, "the key of an expired certificate is published")?;
     for place in 0..4 {
-        let state = stage.status(place, &issued.certificate_der)?;
+        let state = run.status(place, &issued.certificate_der)?;
         ensure(matches!(state, CertificateState::Expired { .. }), "a node does not say that it has expired")?;
     }
     Ok(())

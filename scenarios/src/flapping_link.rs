@@ -3,8 +3,8 @@
 //! signature needs that very signer.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
-use hypermesh_sim::world::{Link, Place, RunFault, Start, World};
+use crate::scenario_run::{ScenarioRun, ensure};
+use hypermesh_sim::world::{Link, NodeIndex, RunFault, Start, World};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -19,36 +19,36 @@ const CERTIFICATES: usize = 8;
 /// A signature that finds void commitments costs one more round trip or one more timeout of a signer, not dozens.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let coordinator = stage.any_place();
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let coordinator = run.any_place();
     let signer = (coordinator + 1) % 4;
-    stage.world.crash((coordinator + 2) % 4);
-    flap(stage, coordinator, signer)?;
+    run.world.crash((coordinator + 2) % 4);
+    flap(run, coordinator, signer)?;
     for _ in 0..CERTIFICATES {
-        let asked = stage.ask_certificate(coordinator);
+        let asked = run.ask_certificate(coordinator);
         let answered = |world: &World| world.answer(asked.id).is_some();
-        stage.world.run_until("a certificate in spite of void commitments", PATIENCE, answered)?;
-        stage.certificate(&asked)?;
+        run.world.run_until("a certificate in spite of void commitments", PATIENCE, answered)?;
+        run.certificate(&asked)?;
     }
-    ensure(stage.world.views().count() == 3, "a node that was dead came back by itself")
+    ensure(run.world.views().count() == 3, "a node that was dead came back by itself")
 }
 
 /// The coordinator's side is made anew twice, so that it asks twice; the signer's side loses the second answer.
-fn flap(stage: &mut Stage, coordinator: Place, signer: Place) -> Result<(), RunFault> {
+fn flap(run: &mut ScenarioRun, coordinator: NodeIndex, signer: NodeIndex) -> Result<(), RunFault> {
     let ask = Link { source: coordinator, target: signer };
     let answer = Link { source: signer, target: coordinator };
     for _ in 0..FLAPS {
-        stage.world.flap(ask);
-        let pause = Duration::from_micros(stage.random.below(12_000));
-        stage.world.run_for(pause)?;
-        stage.world.flap(if stage.random.below(2) == 0 { ask } else { answer });
-        let pause = Duration::from_micros(stage.random.below(12_000));
-        stage.world.run_for(pause)?;
+        run.world.flap(ask);
+        let pause = Duration::from_micros(run.random.below(12_000));
+        run.world.run_for(pause)?;
+        run.world.flap(if run.random.below(2) == 0 { ask } else { answer });
+        let pause = Duration::from_micros(run.random.below(12_000));
+        run.world.run_for(pause)?;
     }
-    stage.world.flap(ask);
+    run.world.flap(ask);
     // Long enough for the request to arrive, too short for its answer.
-    stage.world.run_for(Duration::from_micros(5_100))?;
-    stage.world.flap(answer);
+    run.world.run_for(Duration::from_micros(5_100))?;
+    run.world.flap(answer);
     Ok(())
 }

@@ -2,11 +2,11 @@
 //! asks with proof is not deceived, and gets the truth from another node; that there is no such name is proved too.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::api::{ProveRequest, Request, Response};
 use hypermesh_core::trust::{Answer, Proved, Question};
 use hypermesh_core::trustchain::dns::{RecordData, RecordType, ResolutionOutcome};
-use hypermesh_sim::world::{Lie, Place, RunFault, Start, name};
+use hypermesh_sim::world::{Lie, NodeIndex, RunFault, Start, name};
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
@@ -20,34 +20,35 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 const HOST: &str = "api.demo.hypermesh";
 const TTL_SECONDS: u32 = 30;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
     let [old, new] = [1, 2].map(|number| RecordData::Aaaa(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 4, number)));
-    stage.set_records(0, HOST, TTL_SECONDS, vec![old.clone()])?;
-    let liar = stage.any_place();
+    run.set_records(0, HOST, TTL_SECONDS, vec![old.clone()])?;
+    let liar = run.any_place();
     let honest = (liar + 1) % 4;
     let there = records(HOST);
     let nowhere = records("nobody.demo.hypermesh");
-    stage.world.run_for(Duration::from_secs(1))?;
-    let truth = proved(stage, honest, &there)?;
+    run.world.run_for(Duration::from_secs(1))?;
+    let truth = proved(run, honest, &there)?;
     ensure(data(&truth.answer) == [old.clone()], "the truth is not proved")?;
     ensure(
-        outcome(&proved(stage, honest, &nowhere)?.answer) == Some(ResolutionOutcome::NoSuchName),
+        outcome(&proved(run, honest, &nowhere)?.answer) == Some(ResolutionOutcome::NoSuchName),
         "absence is not proved",
     )?;
-    stage.world.corrupt(liar, Lie::ForgedAnswers);
-    for question in [&there, &nowhere, &Question::Balance { owner: stage.world.cast().client.public() }] {
-        ensure(proved(stage, liar, question).is_err(), "a lie is proved")?;
-        proved(stage, honest, question)?;
+    run.world.corrupt(liar, Lie::ForgedAnswers);
+    for question in [&there, &nowhere, &Question::Balance { owner: run.world.participants().client.public() }]
+    {
+        ensure(proved(run, liar, question).is_err(), "a lie is proved")?;
+        proved(run, honest, question)?;
     }
-    stage.world.corrupt(liar, Lie::StaleAnswers);
-    let first = proved(stage, liar, &there)?;
-    stage.set_records(honest, HOST, TTL_SECONDS, vec![new.clone()])?;
-    stage.world.run_for(Duration::from_secs(10))?;
-    let (late, fresh) = (proved(stage, liar, &there)?, proved(stage, honest, &there)?);
+    run.world.corrupt(liar, Lie::StaleAnswers);
+    let first = proved(run, liar, &there)?;
+    run.set_records(honest, HOST, TTL_SECONDS, vec![new.clone()])?;
+    run.world.run_for(Duration::from_secs(10))?;
+    let (late, fresh) = (proved(run, liar, &there)?, proved(run, honest, &there)?);
     ensure(data(&fresh.answer) == [new], "the change is not proved")?;
     ensure(data(&late.answer) == [old] && late.time == first.time, "the node does not lie")?;
-    ensure(stage.world.wall().since(late.time) >= 10_000, "an old answer does not tell its age")
+    ensure(run.world.wall().since(late.time) >= 10_000, "an old answer does not tell its age")
 }
 
 fn records(host: &str) -> Question {
@@ -55,11 +56,11 @@ fn records(host: &str) -> Question {
 }
 
 /// What a node proves; an error if it proves nothing.
-fn proved(stage: &mut Stage, place: Place, question: &Question) -> Result<Proved, RunFault> {
-    let asked = stage.ask(place, Request::Prove(ProveRequest { question: question.clone() }));
-    match stage.answer(&asked)? {
+fn proved(run: &mut ScenarioRun, place: NodeIndex, question: &Question) -> Result<Proved, RunFault> {
+    let asked = run.ask(place, Request::Prove(ProveRequest { question: question.clone() }));
+    match run.answer(&asked)? {
         Ok(Response::Prove(proof)) => question
-            .check(&proof, &stage.world.cast().genesis)
+            .check(&proof, &run.world.participants().genesis)
             .map_err(|fault| RunFault::Unexpected(format!("node-{}: {fault}", place + 1))),
         other => Err(RunFault::Unexpected(format!("another answer than a proof: {other:?}"))),
     }

@@ -1,7 +1,7 @@
 //! The power fails everywhere while the keys are being generated, at any instant, several times.
 
 use crate::Scenario;
-use crate::stage::Stage;
+use crate::scenario_run::ScenarioRun;
 use hypermesh_sim::world::{RunFault, Start};
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 /// Key generation in a calm world takes about this long.
 const GENERATION_US: u64 = 400_000;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
     for _ in 0..2 {
-        let pause = Duration::from_micros(stage.random.below(GENERATION_US));
-        stage.world.run_for(pause)?;
-        (0..4).for_each(|place| stage.world.crash(place));
+        let pause = Duration::from_micros(run.random.below(GENERATION_US));
+        run.world.run_for(pause)?;
+        (0..4).for_each(|place| run.world.crash(place));
         for place in 0..4 {
-            stage.world.start(place)?;
+            run.world.start(place)?;
         }
     }
-    stage.begin()?;
-    (0..4).try_for_each(|place| stage.issue(place).map(|_| ()))
+    run.begin()?;
+    (0..4).try_for_each(|place| run.issue(place).map(|_| ()))
 }

@@ -2,11 +2,11 @@
 //! ends where the state says. So does the journal of all movements, block by block.
 
 use crate::Scenario;
-use crate::stage::{Asked, Stage, ensure};
+use crate::scenario_run::{PendingRequest, ScenarioRun, ensure};
 use hypermesh_core::api::{HistoryCursor, HistoryRequest, Movements, MovementsRequest, Request, Response};
 use hypermesh_core::base::{Digest, Height, MicroCaesar};
 use hypermesh_core::caesar::{Holder, JournalHead, LedgerAccount};
-use hypermesh_sim::world::{Place, RunFault, Start};
+use hypermesh_sim::world::{NodeIndex, RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "history-adds-up",
@@ -19,43 +19,43 @@ const TRANSFERS: u64 = 7;
 /// Pages are short, so that they begin and end within blocks.
 const LIMIT: u32 = 2;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let (client, poor) = (stage.client(), stage.world.cast().poor.public());
-    let mut asked: Vec<Asked> = Vec::new();
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let (client, poor) = (run.client(), run.world.participants().poor.public());
+    let mut asked: Vec<PendingRequest> = Vec::new();
     for turn in 0..TRANSFERS {
-        let nonce = stage.nonce();
+        let nonce = run.nonce();
         let request = client.transfer(nonce, poor, MicroCaesar(10 + turn));
-        asked.push(stage.ask(usize::try_from(turn % 4).unwrap_or_default(), request));
+        asked.push(run.ask(usize::try_from(turn % 4).unwrap_or_default(), request));
     }
     for asked in &asked {
-        stage.receipt(asked)?;
+        run.receipt(asked)?;
     }
-    stage.settle()?;
+    run.settle()?;
     for place in 0..4 {
         for holder in [Holder::Owner(client.key.public()), Holder::Owner(poor), Holder::Reserve] {
-            walk(stage, place, holder)?;
+            walk(run, place, holder)?;
         }
     }
-    journal(stage, 0)
+    journal(run, 0)
 }
 
 /// Reads a history from its end to its beginning.
-fn walk(stage: &mut Stage, place: Place, holder: Holder) -> Result<(), RunFault> {
+fn walk(run: &mut ScenarioRun, place: NodeIndex, holder: Holder) -> Result<(), RunFault> {
     let mut before: Option<HistoryCursor> = None;
     let mut expected: Option<Digest> = None;
     let mut sum = 0_i128;
     let mut count = 0;
     loop {
         let request = HistoryRequest { holder, before: before.clone(), limit: LIMIT };
-        let asked = stage.ask(place, Request::History(request));
-        let Ok(Response::History(history)) = stage.answer(&asked)? else {
+        let asked = run.ask(place, Request::History(request));
+        let Ok(Response::History(history)) = run.answer(&asked)? else {
             return ensure(false, "a node does not tell a history");
         };
         let after = history.page.after();
         let end = expected.unwrap_or(history.head.digest);
         ensure(after == Some(end), "a page does not lead to the next")?;
-        let head = stage.world.view(place).map(|view| view.state.history(holder));
+        let head = run.world.view(place).map(|view| view.state.history(holder));
         // The reserve pays with every block, so its history may have gone on.
         ensure(
             expected.is_some() || head.is_some_and(|head| head.count >= history.head.count),
@@ -76,7 +76,7 @@ fn walk(stage: &mut Stage, place: Place, holder: Holder) -> Result<(), RunFault>
     }
     ensure(expected == Some(Digest::ZERO), "a history does not begin at nothing")?;
     if let Holder::Owner(owner) = holder {
-        let state = stage.world.view(place).map(|view| view.state.clone());
+        let state = run.world.view(place).map(|view| view.state.clone());
         let held = state.as_ref().map(|state| i128::from(state.balance(LedgerAccount::Account(owner)).0));
         ensure(held == Some(sum), "a history does not add up to the balance")?;
         ensure(state.map(|state| state.history(holder).count) == Some(count), "a history is not whole")?;
@@ -85,13 +85,12 @@ fn walk(stage: &mut Stage, place: Place, holder: Holder) -> Result<(), RunFault>
 }
 
 /// Reads what moved in every block.
-fn journal(stage: &mut Stage, place: Place) -> Result<(), RunFault> {
-    let Some(view) = stage.world.view(place) else { return ensure(false, "a node is down") };
+fn journal(run: &mut ScenarioRun, place: NodeIndex) -> Result<(), RunFault> {
+    let Some(view) = run.world.view(place) else { return ensure(false, "a node is down") };
     let mut head = JournalHead::default();
     for height in (0..=view.state.height().0).map(Height) {
-        let asked = stage.ask(place, Request::Movements(MovementsRequest { height: Some(height) }));
-        let Ok(Response::Movements(Movements { movements, before, after, .. })) = stage.answer(&asked)?
-        else {
+        let asked = run.ask(place, Request::Movements(MovementsRequest { height: Some(height) }));
+        let Ok(Response::Movements(Movements { movements, before, after, .. })) = run.answer(&asked)? else {
             return ensure(false, "a node does not tell what moved in a block");
         };
         ensure(before == head, "a block is left out of the journal")?;

@@ -1,7 +1,7 @@
 //! A hundred clients ask in the same instant.
 
 use crate::Scenario;
-use crate::stage::{Asked, Stage, ensure};
+use crate::scenario_run::{PendingRequest, ScenarioRun, ensure};
 use hypermesh_sim::world::{RunFault, Start};
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 const REQUESTS: usize = 100;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let asked: Vec<Asked> = (0..REQUESTS).map(|number| stage.ask_certificate(number % 4)).collect();
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let asked: Vec<PendingRequest> = (0..REQUESTS).map(|number| run.ask_certificate(number % 4)).collect();
     let mut serials = BTreeSet::new();
     for asked in &asked {
-        serials.insert(stage.certificate(asked)?.serial_number);
+        serials.insert(run.certificate(asked)?.serial_number);
     }
     ensure(serials.len() == REQUESTS, "two requests got one certificate")
 }

@@ -2,7 +2,7 @@
 //! and the next one succeeds.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::node::Event;
 use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
@@ -14,19 +14,19 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    let victim = stage.any_place();
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    let victim = run.any_place();
     // Its commitments stand on chain, so its secrets matter; nobody has confirmed yet.
-    stage.wait("the victim's commitments on chain", |world| {
+    run.wait("the victim's commitments on chain", |world| {
         world.view(victim).is_some_and(|view| view.state.generation().round1.contains_key(&view.status.node))
     })?;
-    stage.world.crash(victim);
-    let pause = Duration::from_micros(stage.random.below(3_000_000));
-    stage.world.run_for(pause)?;
-    stage.world.start(victim)?;
-    stage.wait("all nodes ready", World::is_ready)?;
+    run.world.crash(victim);
+    let pause = Duration::from_micros(run.random.below(3_000_000));
+    run.world.run_for(pause)?;
+    run.world.start(victim)?;
+    run.wait("all nodes ready", World::is_ready)?;
     let aborted = |(_, _, event): &(_, _, Event)| matches!(event, Event::GenerationAborted { .. });
-    ensure(stage.world.events().iter().any(aborted), "the attempt was not given up")?;
-    stage.begin()?;
-    stage.issue(victim).map(|_| ())
+    ensure(run.world.events().iter().any(aborted), "the attempt was not given up")?;
+    run.begin()?;
+    run.issue(victim).map(|_| ())
 }

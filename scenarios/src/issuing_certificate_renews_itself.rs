@@ -4,7 +4,7 @@
 //! of the old certificate, it is awake and asked for certificates.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::api::{IssuedCertificate, LogEntryRequest, Request, Response};
 use hypermesh_core::base::UnixMillis;
 use hypermesh_core::state::IssuingCertificate;
@@ -23,35 +23,35 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 const HOUR_MS: u64 = 3_600_000;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let before = stage.fetch_bundle(0)?;
-    let issuer = stage.world.view(0).and_then(|view| view.state.issuer());
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let before = run.fetch_bundle(0)?;
+    let issuer = run.world.view(0).and_then(|view| view.state.issuer());
     let issuer = issuer.ok_or_else(|| RunFault::Unexpected("a ready mesh has no issuer".to_string()))?;
     let (due, ends) = (issuer.issuing_validity.renewal_due(), issuer.issuing_validity.not_after);
 
-    stage.sleep_until(due.minus(20_000))?;
-    let newest = |stage: &Stage| stage.world.view(0).and_then(|view| view.state.newest_issuing());
-    ensure(newest(stage) == Some(0), "it was renewed before its time")?;
-    let old = stage.issue(0)?;
+    run.sleep_until(due.minus(20_000))?;
+    let newest = |run: &ScenarioRun| run.world.view(0).and_then(|view| view.state.newest_issuing());
+    ensure(newest(run) == Some(0), "it was renewed before its time")?;
+    let old = run.issue(0)?;
     let mut since = 0;
     while since < 5 {
-        let place = stage.any_place();
+        let place = run.any_place();
         // Checked against the bundle from before: the old issuing certificate outlives what is issued now.
-        let issued = stage.issue(place)?;
+        let issued = run.issue(place)?;
         covered(&issued)?;
-        since += u32::from(newest(stage) == Some(1));
-        stage.world.run_for(Duration::from_secs(1))?;
-        ensure(stage.world.wall() < due.plus(60_000), "it was not renewed in time")?;
+        since += u32::from(newest(run) == Some(1));
+        run.world.run_for(Duration::from_secs(1))?;
+        ensure(run.world.wall() < due.plus(60_000), "it was not renewed in time")?;
     }
-    let bundle = stage.fetch_bundle(1)?;
+    let bundle = run.fetch_bundle(1)?;
     ensure(bundle.issuing_ders.len() == 2, "the trust bundle lacks one of the two")?;
-    is_logged(stage, &bundle)?;
+    is_logged(run, &bundle)?;
 
     // What ends after the old one is issued under the new one, by name or not.
-    stage.sleep_until(ends.minus(HOUR_MS))?;
-    let place = stage.any_place();
-    let late = stage.issue(place)?;
+    run.sleep_until(ends.minus(HOUR_MS))?;
+    let place = run.any_place();
+    let late = run.issue(place)?;
     covered(&late)?;
     ensure(late.not_after > ends, "it does not outlive the old issuing certificate")?;
     let verifies = |bundle: &TrustBundle, issued: &IssuedCertificate, at: UnixMillis| {
@@ -67,9 +67,9 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     })??;
     ensure(verifies(&bundle, &old, due), "what was issued before the renewal verifies no longer")?;
 
-    stage.sleep_until(ends.plus(HOUR_MS))?;
+    run.sleep_until(ends.plus(HOUR_MS))?;
     for place in 0..4 {
-        covered(&stage.issue(place)?)?;
+        covered(&run.issue(place)?)?;
     }
     Ok(())
 }
@@ -83,12 +83,12 @@ fn covered(issued: &IssuedCertificate) -> Result<(), RunFault> {
 }
 
 /// The new issuing certificate stands in the log where the state says.
-fn is_logged(stage: &mut Stage, bundle: &TrustBundle) -> Result<(), RunFault> {
-    let row = stage.world.view(2).and_then(|view| view.state.get::<IssuingCertificate>(&1));
+fn is_logged(run: &mut ScenarioRun, bundle: &TrustBundle) -> Result<(), RunFault> {
+    let row = run.world.view(2).and_then(|view| view.state.get::<IssuingCertificate>(&1));
     let row =
         row.ok_or_else(|| RunFault::Unexpected("the state has no second issuing certificate".to_string()))?;
-    let asked = stage.ask(2, Request::LogEntry(LogEntryRequest { index: row.leaf_index }));
-    let Ok(Response::LogEntry(logged)) = stage.answer(&asked)? else {
+    let asked = run.ask(2, Request::LogEntry(LogEntryRequest { index: row.leaf_index }));
+    let Ok(Response::LogEntry(logged)) = run.answer(&asked)? else {
         return Err(RunFault::Unexpected("the log has no such entry".to_string()));
     };
     let entry = LogEntry::decode(&logged.entry).map_err(|fault| RunFault::Unexpected(fault.to_string()))?;

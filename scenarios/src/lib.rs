@@ -73,7 +73,7 @@ mod restored_old_disk_abstains;
 mod revocation_reaches_every_node;
 mod root_list_is_renewed;
 mod rubbish_sync_peer_is_dropped;
-mod stage;
+mod scenario_run;
 mod standstill_is_seen_by_a_slow_clock;
 mod transfer_and_names;
 mod twins;
@@ -85,11 +85,13 @@ mod wiped_disk;
 mod wrong_clock;
 
 use hypermesh_core::base::{Digest, Mono};
-use hypermesh_sim::world::{Options, Random, Record, RunFault, Start, Stream, World};
-use stage::Stage;
+use hypermesh_sim::world::{EventRecord, Options, Random, RunFault, Start, Stream, World};
+use scenario_run::ScenarioRun;
 use std::collections::BTreeMap;
 
-pub use economics::{Account, DAY_TURNS, Economics, HABITS, Habit, LIE_DAY, TURN_MS, run_economics};
+pub use economics::{
+    Account, DAY_TURNS, Economics, HABITS, LIE_DAY, TURN_MS, ValidatorBehaviour, run_economics,
+};
 pub use quic::{QUIC_SCENARIOS, QuicScenario};
 
 /// Something that nodes are put through.
@@ -100,7 +102,7 @@ pub struct Scenario {
     /// What it shows, in a sentence.
     pub shows: &'static str,
     start: Start,
-    play: fn(&mut Stage) -> Result<(), RunFault>,
+    play: fn(&mut ScenarioRun) -> Result<(), RunFault>,
 }
 
 /// What came of playing a scenario.
@@ -115,7 +117,7 @@ pub struct Run {
     /// What happened, a line each, if that was asked for.
     pub lines: Vec<String>,
     /// What happened, in a form that can be drawn, if that was asked for.
-    pub records: Vec<Record>,
+    pub records: Vec<EventRecord>,
     /// Which rare branches of the protocol the nodes took, and how often; empty where that is not asked of them.
     pub marks: BTreeMap<&'static str, u64>,
     /// Why it failed, if it did.
@@ -212,16 +214,16 @@ impl Scenario {
     pub fn play(&self, seed: u64, keep_lines: bool) -> Run {
         let world = World::new(seed, Options { keep_lines, start: self.start, ..Options::default() });
         let random = Random::new(Stream { seed, purpose: self.name, owner: 0, incarnation: 0 });
-        let mut stage = Stage::new(world, random);
-        let outcome = (self.play)(&mut stage).and_then(|()| stage.end());
-        let trace = stage.world.trace();
+        let mut run = ScenarioRun::new(world, random);
+        let outcome = (self.play)(&mut run).and_then(|()| run.end());
+        let trace = run.world.trace();
         Run {
             hash: trace.hash(),
             events: trace.count(),
-            simulated: stage.world.now(),
+            simulated: run.world.now(),
             lines: trace.lines().to_vec(),
             records: trace.records().to_vec(),
-            marks: stage.world.marks(),
+            marks: run.world.marks(),
             fault: outcome.err(),
         }
     }

@@ -2,7 +2,7 @@
 //! locked the block stays with it, and it is proposed again in a later round, with the prevotes that lead to it.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
 
@@ -19,21 +19,21 @@ const TRY_COUNT_MAX: usize = 60;
 const MARKS: [&str; 2] =
     ["a locked block is carried to a later round", "a block is proposed again with its prevotes"];
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
     let seen = |world: &World| MARKS.iter().all(|mark| world.marks().contains_key(mark));
     for _ in 0..TRY_COUNT_MAX {
-        if seen(&stage.world) {
+        if seen(&run.world) {
             break;
         }
-        let place = stage.any_place();
-        let asked = stage.ask_certificate(place);
-        stage.world.lose(330);
-        let pause = Duration::from_millis(3_000 + stage.random.below(3_000));
-        stage.world.run_for(pause)?;
-        stage.world.lose(0);
-        stage.certificate(&asked)?;
+        let place = run.any_place();
+        let asked = run.ask_certificate(place);
+        run.world.lose(330);
+        let pause = Duration::from_millis(3_000 + run.random.below(3_000));
+        run.world.run_for(pause)?;
+        run.world.lose(0);
+        run.certificate(&asked)?;
     }
-    ensure(seen(&stage.world), "no block was locked and not decided")?;
-    (0..4).try_for_each(|place| stage.issue(place).map(|_| ()))
+    ensure(seen(&run.world), "no block was locked and not decided")?;
+    (0..4).try_for_each(|place| run.issue(place).map(|_| ()))
 }

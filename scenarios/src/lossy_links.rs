@@ -1,7 +1,7 @@
 //! Links that stand lose one message of ten.
 
 use crate::Scenario;
-use crate::stage::Stage;
+use crate::scenario_run::ScenarioRun;
 use hypermesh_sim::world::{RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -11,12 +11,12 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.world.lose(100);
-    stage.begin()?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.world.lose(100);
+    run.begin()?;
     for place in (0..4).cycle().take(8) {
-        stage.issue(place)?;
+        run.issue(place)?;
     }
-    stage.world.lose(0);
+    run.world.lose(0);
     Ok(())
 }

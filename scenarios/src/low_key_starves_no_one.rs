@@ -1,11 +1,11 @@
 //! The validator with the lowest key has more to put into blocks than they hold, and the one with the highest has little.
 
 use crate::Scenario;
-use crate::stage::{Asked, Stage, ensure};
+use crate::scenario_run::{PendingRequest, ScenarioRun, ensure};
 use hypermesh_core::base::Height;
 use hypermesh_core::state::SetRecords;
 use hypermesh_core::trustchain::dns::{Octets, RECORDS_PER_SET_MAX, RecordData, RecordSet, RecordType};
-use hypermesh_sim::world::{Owner, Place, RunFault, Start, World, name};
+use hypermesh_sim::world::{NodeIndex, Owner, RunFault, Start, World, name};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "low-key-starves-no-one",
@@ -21,26 +21,26 @@ const TEXT_BYTES: usize = 240;
 /// The few are in blocks so soon after they were asked for. The flood takes seven blocks at least.
 const BLOCKS_MAX: u64 = 4;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
     // Validators are in the order of their keys.
     let (lowest, highest) = (0, 3);
-    let (many, few) = (stage.client(), stage.owner(&stage.world.cast().other));
-    let flood = ask_for_sets(stage, lowest, &many, "demo", FLOOD)?;
-    let begun = height(&stage.world);
-    stage.wait("the first blocks of the flood", |world| height(world) > begun)?;
-    let asked_at = height(&stage.world);
-    let asked = ask_for_sets(stage, highest, &few, "other", FEW)?;
+    let (many, few) = (run.client(), run.owner(&run.world.participants().other));
+    let flood = ask_for_sets(run, lowest, &many, "demo", FLOOD)?;
+    let begun = height(&run.world);
+    run.wait("the first blocks of the flood", |world| height(world) > begun)?;
+    let asked_at = height(&run.world);
+    let asked = ask_for_sets(run, highest, &few, "other", FEW)?;
     let mut last = Height::default();
     for asked in &asked {
-        last = last.max(stage.receipt(asked)?.height);
+        last = last.max(run.receipt(asked)?.height);
     }
     ensure(
         last.0 <= asked_at.0 + BLOCKS_MAX,
         &format!("what was asked for at height {asked_at} was done at {last} only"),
     )?;
     for asked in &flood {
-        let done = stage.receipt(asked)?.height;
+        let done = run.receipt(asked)?.height;
         ensure(done > begun, "something of the flood was done before it was asked for")?;
     }
     Ok(())
@@ -48,12 +48,12 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
 
 /// An owner asks a node for as many sets of texts, each of a name of its own.
 fn ask_for_sets(
-    stage: &mut Stage,
-    place: Place,
+    run: &mut ScenarioRun,
+    place: NodeIndex,
     owner: &Owner,
     domain: &str,
     count: usize,
-) -> Result<Vec<Asked>, RunFault> {
+) -> Result<Vec<PendingRequest>, RunFault> {
     let set_of = |number: usize| {
         let text = |record| format!("{number} {record} {}", "x".repeat(TEXT_BYTES)).into_bytes();
         let texts = |record| RecordData::Txt((0..4).map(|part| Octets(text(record * 4 + part))).collect());
@@ -64,8 +64,8 @@ fn ask_for_sets(
             let records = set_of(number).map_err(|fault| RunFault::Unexpected(fault.to_string()))?;
             let name = name(&format!("n{number}.{domain}.hypermesh"));
             let set = SetRecords { name, record_type: RecordType::Txt, records: Some(records) };
-            let request = owner.set(stage.nonce(), set);
-            Ok(stage.ask(place, request))
+            let request = owner.set(run.nonce(), set);
+            Ok(run.ask(place, request))
         })
         .collect()
 }

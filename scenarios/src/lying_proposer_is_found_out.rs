@@ -2,13 +2,13 @@
 //! votes for the wrong one, all of them can prove the lie, and the mesh goes on.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure, tells};
+use crate::scenario_run::{ScenarioRun, ensure, tells};
 use hypermesh_core::base::Signature;
 use hypermesh_core::hypermesh::ordering::{
     ConsensusMessage, Proposal, ProposalHeader, Round, SignedVote, ValueBytes, Vote, VoteKind,
 };
 use hypermesh_core::node::Event;
-use hypermesh_sim::world::{Lie, Place, RunFault, Start, World, forged_block, serve_block};
+use hypermesh_sim::world::{Lie, NodeIndex, RunFault, Start, World, forged_block, serve_block};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,18 +22,19 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 /// How long a message is on its way, at most.
 const LONGEST_DELIVERY: Duration = Duration::from_millis(5);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    stage.issue(0)?;
-    stage.settle()?;
-    let Some(view) = stage.world.view(0) else { return ensure(false, "node-1 is down") };
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    run.issue(0)?;
+    run.settle()?;
+    let Some(view) = run.world.view(0) else { return ensure(false, "node-1 is down") };
     let height = view.state.height().next();
     let proposer = view.state.roster().proposer(height, Round(0));
-    let liar = stage.world.cast().keys().position(|key| key == proposer).unwrap_or_default();
-    stage.world.corrupt(liar, Lie::NoPrivateShares);
-    stage.world.expect_evidence(liar);
-    let all: Vec<Place> = (0..4).collect();
-    let (wrong, mut certificate) = forged_block(stage.world.cast(), &all, &view.state, view.commit.clone());
+    let liar = run.world.participants().keys().position(|key| key == proposer).unwrap_or_default();
+    run.world.corrupt(liar, Lie::NoPrivateShares);
+    run.world.expect_evidence(liar);
+    let all: Vec<NodeIndex> = (0..4).collect();
+    let (wrong, mut certificate) =
+        forged_block(run.world.participants(), &all, &view.state, view.commit.clone());
     let header = ProposalHeader {
         height,
         round: Round(0),
@@ -41,11 +42,11 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         valid_round: None,
         proposer,
     };
-    let cast = stage.world.cast();
-    let Some(validator) = cast.validators.get(liar) else {
+    let participants = run.world.participants();
+    let Some(validator) = participants.validators.get(liar) else {
         return ensure(false, "the proposer is no validator");
     };
-    let signed = header.sign(&cast.genesis_hash(), &validator.member.identity);
+    let signed = header.sign(&participants.genesis_hash(), &validator.member.identity);
     let message =
         ConsensusMessage::Proposal(Proposal { signed, value: ValueBytes(Arc::from(wrong.clone())) });
     let message = [&[0], message.encode().as_slice()].concat();
@@ -58,13 +59,13 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
     let uncertified = serve_block(height, wrong, certificate);
     // It comes first: the honest code's own proposal is then the second.
     for target in all.iter().copied().filter(|place| *place != liar) {
-        stage.world.inject(liar, target, message.clone());
-        stage.world.inject(liar, target, unsigned.clone());
-        stage.world.inject(liar, target, uncertified.clone());
+        run.world.inject(liar, target, message.clone());
+        run.world.inject(liar, target, unsigned.clone());
+        run.world.inject(liar, target, uncertified.clone());
     }
-    stage.world.run_for(LONGEST_DELIVERY)?;
-    let asked = stage.ask_certificate((liar + 1) % 4);
-    stage.certificate(&asked)?;
+    run.world.run_for(LONGEST_DELIVERY)?;
+    let asked = run.ask_certificate((liar + 1) % 4);
+    run.certificate(&asked)?;
     // Although the block names another as its proposer.
     let names_the_liar =
         |event: &Event| matches!(event, Event::InvalidBlock { proposer: named, .. } if *named == proposer);
@@ -72,9 +73,9 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         let mut honest = all.iter().filter(|place| **place != liar);
         honest.all(|place| tells(world, *place, names_the_liar))
     };
-    stage.wait("every honest node finds the block wrong", refused)?;
+    run.wait("every honest node finds the block wrong", refused)?;
     for place in all.iter().copied().filter(|place| *place != liar) {
-        stage.issue(place)?;
+        run.issue(place)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A member that does not validate makes its own batches, with its own four proofs, and has them ordered.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::api::{
     ConsensusRequirements, ConsensusValidationResult, MemberRequest, MemberState, Request, Response,
     ValidateBatchRequest,
@@ -18,57 +18,57 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
     // The beacon of the disks that the world began with is too old for new tickets.
-    let old = stage.world.view(0).map(|view| view.state.beacon().index);
-    stage.wait("a new beacon", |world| world.views().all(|view| Some(view.state.beacon().index) > old))?;
-    let member = stage.world.cast().member.clone();
-    let state = ask_state(stage)?;
+    let old = run.world.view(0).map(|view| view.state.beacon().index);
+    run.wait("a new beacon", |world| world.views().all(|view| Some(view.state.beacon().index) > old))?;
+    let member = run.world.participants().member.clone();
+    let state = ask_state(run)?;
     let parameters = Profile::Sim.proofs();
     let ticket = prove_ticket(&member.plot, &state.beacon.value, &member.identity.public(), &parameters);
-    let first = batch(stage, &state, &ticket, true);
-    ensure(is_valid(&submit(stage, 0, first)?), "a member's first batch was refused")?;
-    stage.wait("its next number everywhere", |world| {
+    let first = batch(run, &state, &ticket, true);
+    ensure(is_valid(&submit(run, 0, first)?), "a member's first batch was refused")?;
+    run.wait("its next number everywhere", |world| {
         let next = |view: &hypermesh_core::api::View| {
-            let key = world.cast().member.identity.public();
+            let key = world.participants().member.identity.public();
             view.state.get::<hypermesh_core::state::Member>(&key).map(|row| row.next_sequence)
         };
         world.views().all(|view| next(&view) == Some(state.next_sequence.next()))
     })?;
 
     // The second names the ticket that now stands, and is the same at two members at once.
-    let state = ask_state(stage)?;
-    let second = batch(stage, &state, &ticket, false);
-    ensure(is_valid(&submit(stage, 1, second)?), "a member's second batch was refused")?;
+    let state = ask_state(run)?;
+    let second = batch(run, &state, &ticket, false);
+    ensure(is_valid(&submit(run, 1, second)?), "a member's second batch was refused")?;
 
     // A ticket of another's plot.
-    let state = ask_state(stage)?;
-    let other = stage.world.cast().validators.first().map(|validator| validator.member.plot.clone());
+    let state = ask_state(run)?;
+    let other = run.world.participants().validators.first().map(|validator| validator.member.plot.clone());
     let Some(plot) = other else { return Ok(()) };
     let stolen = prove_ticket(&plot, &state.beacon.value, &member.identity.public(), &parameters);
-    let third = batch(stage, &state, &stolen, true);
-    match submit(stage, 2, third)? {
+    let third = batch(run, &state, &stolen, true);
+    match submit(run, 2, third)? {
         ConsensusValidationResult::Invalid { failed_proofs, .. } if !failed_proofs.is_empty() => Ok(()),
         other => Err(RunFault::Unexpected(format!("a stolen plot was taken: {other:?}"))),
     }
 }
 
-fn ask_state(stage: &mut Stage) -> Result<MemberState, RunFault> {
-    let place = stage.any_place();
-    let key = stage.world.cast().member.identity.public();
-    let asked = stage.ask(place, Request::Member(MemberRequest { member: key }));
-    match stage.answer(&asked)? {
+fn ask_state(run: &mut ScenarioRun) -> Result<MemberState, RunFault> {
+    let place = run.any_place();
+    let key = run.world.participants().member.identity.public();
+    let asked = run.ask(place, Request::Member(MemberRequest { member: key }));
+    match run.answer(&asked)? {
         Ok(Response::Member(state)) => Ok(state),
         other => Err(RunFault::Unexpected(format!("no state of the member: {:?}", other.err()))),
     }
 }
 
-fn batch(stage: &mut Stage, state: &MemberState, ticket: &Ticket, full: bool) -> Batch {
-    let member = stage.world.cast().member.identity.clone();
-    let client = stage.client();
-    let transfer = Transfer { to: stage.world.cast().poor.public(), amount: MicroCaesar(1) };
-    let nonce = stage.nonce();
+fn batch(run: &mut ScenarioRun, state: &MemberState, ticket: &Ticket, full: bool) -> Batch {
+    let member = run.world.participants().member.identity.clone();
+    let client = run.client();
+    let transfer = Transfer { to: run.world.participants().poor.public(), amount: MicroCaesar(1) };
+    let nonce = run.nonce();
     let operation = client.body(nonce, Action::Transfer(transfer)).sign(&client.key);
     let statement = Statement {
         genesis: client.genesis,
@@ -89,10 +89,10 @@ fn batch(stage: &mut Stage, state: &MemberState, ticket: &Ticket, full: bool) ->
     }
 }
 
-fn submit(stage: &mut Stage, place: usize, batch: Batch) -> Result<ConsensusValidationResult, RunFault> {
+fn submit(run: &mut ScenarioRun, place: usize, batch: Batch) -> Result<ConsensusValidationResult, RunFault> {
     let request = ValidateBatchRequest { batch, requirements: ConsensusRequirements::Committed };
-    let asked = stage.ask(place, Request::ValidateBatch(request));
-    match stage.answer(&asked)? {
+    let asked = run.ask(place, Request::ValidateBatch(request));
+    match run.answer(&asked)? {
         Ok(Response::ValidateBatch(result)) => Ok(result),
         other => Err(RunFault::Unexpected(format!("no verdict on a batch: {:?}", other.err()))),
     }

@@ -2,7 +2,7 @@
 //! in memory of it.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_sim::world::{RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -15,14 +15,14 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 /// More blocks with certificates than any node keeps checkpoints of in memory.
 const SINCE: usize = 70;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let first = stage.issue(0)?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let first = run.issue(0)?;
     for _ in 0..SINCE {
-        stage.issue(0)?;
+        run.issue(0)?;
     }
     for place in 0..4 {
-        let again = stage.fetch(place, first.serial_number)?;
+        let again = run.fetch(place, first.serial_number)?;
         ensure(again.leaf_index == first.leaf_index, "another certificate was fetched")?;
     }
     Ok(())

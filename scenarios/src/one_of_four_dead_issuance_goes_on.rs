@@ -1,8 +1,8 @@
 //! One node of four is dead, and stays so: the others issue, answer and resolve, each of them.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
-use hypermesh_sim::world::{Place, RunFault, Start, World};
+use crate::scenario_run::{ScenarioRun, ensure};
+use hypermesh_sim::world::{NodeIndex, RunFault, Start, World};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -17,22 +17,22 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 const ISSUANCE_MAX: Duration = Duration::from_millis(5_000);
 const ROUNDS: u64 = 6;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let dead = stage.any_place();
-    let alive: Vec<Place> = (0..4).filter(|place| *place != dead).collect();
-    let pause = Duration::from_micros(stage.random.below(60_000));
-    let under_way = stage.ask_certificate((dead + 1) % 4);
-    stage.world.run_for(pause)?;
-    stage.world.crash(dead);
-    stage.certificate(&under_way)?;
-    let timed = stage.issue_in_turn(&alive, ROUNDS * 3)?;
-    stage.note(&format!("one of four dead: mean {:?}, slowest {:?}", timed.mean, timed.slowest));
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let dead = run.any_place();
+    let alive: Vec<NodeIndex> = (0..4).filter(|place| *place != dead).collect();
+    let pause = Duration::from_micros(run.random.below(60_000));
+    let under_way = run.ask_certificate((dead + 1) % 4);
+    run.world.run_for(pause)?;
+    run.world.crash(dead);
+    run.certificate(&under_way)?;
+    let timed = run.issue_in_turn(&alive, ROUNDS * 3)?;
+    run.note(&format!("one of four dead: mean {:?}, slowest {:?}", timed.mean, timed.slowest));
     ensure(timed.slowest < ISSUANCE_MAX, &format!("an issuance took {:?}", timed.slowest))?;
     for place in alive {
-        ensure(stage.resolves(place)?, "a name does not resolve with one node dead")?;
+        ensure(run.resolves(place)?, "a name does not resolve with one node dead")?;
     }
-    stage.world.start(dead)?;
-    stage.wait("all nodes ready again", World::is_ready)?;
-    stage.issue(dead).map(|_| ())
+    run.world.start(dead)?;
+    run.wait("all nodes ready again", World::is_ready)?;
+    run.issue(dead).map(|_| ())
 }

@@ -1,7 +1,7 @@
 //! The network falls into two halves, neither of which is a quorum; then it heals.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
 
@@ -15,33 +15,33 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 /// What was decided in the instant of the division is still told within this time.
 const SETTLES: Duration = Duration::from_secs(2);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    stage.issue(0)?;
-    let before = stage.ask_certificate(0);
-    let pause = Duration::from_micros(stage.random.below(40_000));
-    stage.world.run_for(pause)?;
-    stage.world.partition(&[0, 0, 1, 1]);
-    stage.world.run_for(SETTLES)?;
-    let height = highest(&stage.world);
-    let asked = [stage.ask_certificate(1), stage.ask_certificate(2)];
-    let apart = Duration::from_millis(1_000 + stage.random.below(20_000));
-    stage.world.run_for(apart)?;
-    ensure(highest(&stage.world) == height, "half a mesh decided a block")?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    run.issue(0)?;
+    let before = run.ask_certificate(0);
+    let pause = Duration::from_micros(run.random.below(40_000));
+    run.world.run_for(pause)?;
+    run.world.partition(&[0, 0, 1, 1]);
+    run.world.run_for(SETTLES)?;
+    let height = highest(&run.world);
+    let asked = [run.ask_certificate(1), run.ask_certificate(2)];
+    let apart = Duration::from_millis(1_000 + run.random.below(20_000));
+    run.world.run_for(apart)?;
+    ensure(highest(&run.world) == height, "half a mesh decided a block")?;
     for one in &asked {
-        stage.was_refused_for_want_of_quorum(one)?;
+        run.was_refused_for_want_of_quorum(one)?;
     }
-    if stage.world.answer(before.id).is_some_and(|answer| answer.response.is_err()) {
-        stage.was_refused_for_want_of_quorum(&before)?;
+    if run.world.answer(before.id).is_some_and(|answer| answer.response.is_err()) {
+        run.was_refused_for_want_of_quorum(&before)?;
     }
-    stage.world.heal();
+    run.world.heal();
     for (one, place) in asked.into_iter().chain([before]).zip([1, 2, 0]) {
         // Whoever is told that quorum is missing, also while the halves find each other, asks again.
-        let is_refused = stage.answer(&one)?.is_err() && stage.was_refused_for_want_of_quorum(&one)?;
-        let one = if is_refused { stage.ask_again(place, one)? } else { one };
-        stage.certificate(&one)?;
+        let is_refused = run.answer(&one)?.is_err() && run.was_refused_for_want_of_quorum(&one)?;
+        let one = if is_refused { run.ask_again(place, one)? } else { one };
+        run.certificate(&one)?;
     }
-    stage.wait("all nodes ready again", World::is_ready)
+    run.wait("all nodes ready again", World::is_ready)
 }
 
 fn highest(world: &World) -> Option<hypermesh_core::base::Height> {

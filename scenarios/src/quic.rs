@@ -3,8 +3,8 @@
 
 use crate::Run;
 use hypermesh_sim::plan::{
-    Ask, Fault, PLAN_FORMAT, PathFault, Plan, Range, Rest, Suite, Then, TimedFault, TimedRequest, WorldKind,
-    play_traced,
+    ClientRequest, Fault, FollowUp, PLAN_FORMAT, PathFault, Plan, Range, Rest, Suite, TimedFault,
+    TimedRequest, WorldKind, play_traced,
 };
 use hypermesh_sim::world::{RunFault, Start};
 
@@ -127,8 +127,8 @@ impl QuicScenario {
         let ask = |number: u64| TimedRequest {
             at_ms: number * ASKS_EVERY_MS,
             place: (number % 4) as usize,
-            ask: Ask::Issue,
-            then: Then::Wait,
+            ask: ClientRequest::Issue,
+            then: FollowUp::Wait,
         };
         let range = |from_us, to_us| Range { from_us, to_us };
         Plan {

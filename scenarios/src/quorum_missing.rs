@@ -2,9 +2,9 @@
 //! reason, while what is committed is still answered with its age.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::api::{FaultKind, Request, Response, StatusRequest, read};
-use hypermesh_sim::world::{Place, RunFault, Start};
+use hypermesh_sim::world::{NodeIndex, RunFault, Start};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -17,42 +17,42 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 /// How long links take to be given up, three heartbeats, and the one in which requests that wait are looked after.
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    stage.issue(0)?;
-    let before = stage.ask_certificate(0);
-    let pause = Duration::from_micros(stage.random.below(40_000));
-    stage.world.run_for(pause)?;
-    let returns = 2 + usize::try_from(stage.random.below(2)).unwrap_or_default();
-    [2, 3].into_iter().for_each(|place| stage.world.crash(place));
-    let waiting = stage.ask_certificate(1);
-    stage.world.run_for(NOTICED_WITHIN)?;
-    let late = stage.ask_certificate(1);
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    run.issue(0)?;
+    let before = run.ask_certificate(0);
+    let pause = Duration::from_micros(run.random.below(40_000));
+    run.world.run_for(pause)?;
+    let returns = 2 + usize::try_from(run.random.below(2)).unwrap_or_default();
+    [2, 3].into_iter().for_each(|place| run.world.crash(place));
+    let waiting = run.ask_certificate(1);
+    run.world.run_for(NOTICED_WITHIN)?;
+    let late = run.ask_certificate(1);
     for asked in [&waiting, &late] {
-        let fault = stage.refusal(asked)?;
+        let fault = run.refusal(asked)?;
         ensure(fault.kind == FaultKind::Unavailable, "a missing quorum is no refusal for good")?;
         let told = ["quorum is missing: 2 of 4", "node-3", "node-4", "start them"];
         ensure(told.iter().all(|word| fault.message.contains(word)), &fault.message)?;
     }
-    ensure(stage.world.answer(before.id).is_some(), "a request waits for ever without a quorum")?;
-    still_answers(stage, 0)?;
-    stage.world.start(returns)?;
-    stage.wait("three nodes that can issue", |world| {
+    ensure(run.world.answer(before.id).is_some(), "a request waits for ever without a quorum")?;
+    still_answers(run, 0)?;
+    run.world.start(returns)?;
+    run.wait("three nodes that can issue", |world| {
         [0, 1, returns].into_iter().all(|place| {
             world.view(place).is_some_and(|view| view.status.ready && view.status.connected == 3)
         })
     })?;
     // The same operations, as a client repeats them that was refused: each happens once.
     for asked in [before, waiting, late] {
-        let again = stage.ask(0, asked.request);
-        stage.certificate(&again)?;
+        let again = run.ask(0, asked.request);
+        run.certificate(&again)?;
     }
-    stage.issue(returns).map(|_| ())
+    run.issue(returns).map(|_| ())
 }
 
-fn still_answers(stage: &Stage, place: Place) -> Result<(), RunFault> {
-    let view = stage.world.view(place).ok_or_else(|| RunFault::Unexpected("a node is gone".to_string()))?;
-    let answered = read(&view, &Request::Status(StatusRequest {}), stage.world.wall());
+fn still_answers(run: &ScenarioRun, place: NodeIndex) -> Result<(), RunFault> {
+    let view = run.world.view(place).ok_or_else(|| RunFault::Unexpected("a node is gone".to_string()))?;
+    let answered = read(&view, &Request::Status(StatusRequest {}), run.world.wall());
     let Some(Ok(Response::Status(status))) = answered else {
         return Err(RunFault::Unexpected("a node does not say how it is".to_string()));
     };

@@ -2,10 +2,10 @@
 //! is waited for. That is what the manual tells an operator to do.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::api::Condition;
 use hypermesh_core::node::Event;
-use hypermesh_sim::world::{Place, RunFault, Start};
+use hypermesh_sim::world::{NodeIndex, RunFault, Start};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "rebuilt-in-turn",
@@ -14,28 +14,28 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let first = stage.any_place();
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let first = run.any_place();
     for turn in 0..4 {
-        rebuild(stage, (first + turn) % 4)?;
+        rebuild(run, (first + turn) % 4)?;
     }
     // With a node dead, each of the other three has to sign with the shares that it got.
-    stage.world.crash(first);
-    stage.issue((first + 1) % 4).map(|_| ())
+    run.world.crash(first);
+    run.issue((first + 1) % 4).map(|_| ())
 }
 
-fn rebuild(stage: &mut Stage, victim: Place) -> Result<(), RunFault> {
-    stage.world.crash(victim);
-    stage.world.wipe(victim);
-    stage.world.start(victim)?;
+fn rebuild(run: &mut ScenarioRun, victim: NodeIndex) -> Result<(), RunFault> {
+    run.world.crash(victim);
+    run.world.wipe(victim);
+    run.world.start(victim)?;
     let mut named = false;
-    stage.wait("the victim ready", |world| {
+    run.wait("the victim ready", |world| {
         let Some(view) = world.view(victim) else { return false };
         named |= view.status.not_ready.iter().any(|unmet| unmet.condition == Condition::Shares);
         view.status.ready
     })?;
     ensure(named, "it was never said that the shares are missing")?;
     let repaired = |event: &Event| matches!(event, Event::SharesRepaired { .. });
-    ensure(stage.told(victim, repaired) > 0, "it is ready, and its shares were not repaired")
+    ensure(run.told(victim, repaired) > 0, "it is ready, and its shares were not repaired")
 }

@@ -1,7 +1,7 @@
 //! What the rules do not allow is refused, with the reason, and changes nothing.
 
 use crate::Scenario;
-use crate::stage::{NAME, Stage, ensure};
+use crate::scenario_run::{NAME, ScenarioRun, ensure};
 use hypermesh_core::api::FaultKind;
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_sim::world::{RunFault, Start, name};
@@ -17,12 +17,12 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 /// How often a node is asked again that is not sure yet.
 const UNSURE_ATTEMPTS_MAX: usize = 100;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
     let (client, other, poor) =
-        (stage.client(), stage.owner(&stage.world.cast().other), stage.owner(&stage.world.cast().poor));
+        (run.client(), run.owner(&run.world.participants().other), run.owner(&run.world.participants().poor));
     let own = other.key.public();
-    let logged = stage.world.view(0).map(|view| view.state.log().size());
+    let logged = run.world.view(0).map(|view| view.state.log().size());
     let refused = [
         (other.issue(1, &[NAME]), "belongs to"),
         (other.issue(2, &["web.elsewhere.example"]), "outside"),
@@ -33,22 +33,22 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         (other.register(7, name("sub.demo.hypermesh"), own), "belongs to"),
     ];
     for (request, reason) in refused {
-        let place = stage.any_place();
-        let mut asked = stage.ask(place, request);
-        let mut fault = stage.refusal(&asked)?;
+        let place = run.any_place();
+        let mut asked = run.ask(place, request);
+        let mut fault = run.refusal(&asked)?;
         // A node that has just begun is not sure yet what the others have decided.
         for _ in 0..UNSURE_ATTEMPTS_MAX {
             if fault.kind != FaultKind::Unavailable {
                 break;
             }
-            stage.world.run_for(Duration::from_millis(50))?;
-            asked = stage.ask(place, asked.request);
-            fault = stage.refusal(&asked)?;
+            run.world.run_for(Duration::from_millis(50))?;
+            asked = run.ask(place, asked.request);
+            fault = run.refusal(&asked)?;
         }
         let otherwise = format!("refused for another reason than {reason:?}: {fault}");
         ensure(fault.message.contains(reason), &otherwise)?;
     }
-    let unchanged = stage.world.views().all(|view| Some(view.state.log().size()) == logged);
+    let unchanged = run.world.views().all(|view| Some(view.state.log().size()) == logged);
     ensure(unchanged, "something was logged although everything was refused")?;
-    stage.issue(0).map(|_| ())
+    run.issue(0).map(|_| ())
 }

@@ -2,7 +2,7 @@
 //! sends a wrong sum, or to the other helpers. It is named, and others help.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::node::Event;
 use hypermesh_sim::world::{Lie, RunFault, Start, World};
 use std::time::Duration;
@@ -17,26 +17,26 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 const NODES: usize = 7;
 const AWAY: Duration = Duration::from_secs(8);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.world = stage.world.with_nodes(NODES);
-    stage.wait("all nodes ready", World::is_ready)?;
-    let victim = stage.random.below(NODES as u64) as usize;
-    let to_asker = stage.random.below(2) == 0;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.world = run.world.with_nodes(NODES);
+    run.wait("all nodes ready", World::is_ready)?;
+    let victim = run.random.below(NODES as u64) as usize;
+    let to_asker = run.random.below(2) == 0;
     // Whoever comes next in the order of keys is asked first.
     let liar = if victim == 0 { 1 } else { 0 };
-    stage.world.crash(victim);
-    stage.world.run_for(AWAY)?;
-    stage.world.wipe(victim);
-    stage.world.corrupt(liar, if to_asker { Lie::BadRepairSums } else { Lie::BadRepairDeltas });
-    stage.world.start(victim)?;
+    run.world.crash(victim);
+    run.world.run_for(AWAY)?;
+    run.world.wipe(victim);
+    run.world.corrupt(liar, if to_asker { Lie::BadRepairSums } else { Lie::BadRepairDeltas });
+    run.world.start(victim)?;
     let repaired = |world: &World| {
         world
             .events()
             .iter()
             .any(|(_, place, event)| *place == victim && matches!(event, Event::SharesRepaired { .. }))
     };
-    stage.world.run_until("the shares repaired", Duration::from_secs(90), repaired)?;
-    let key = stage.world.cast().keys().nth(liar);
+    run.world.run_until("the shares repaired", Duration::from_secs(90), repaired)?;
+    let key = run.world.participants().keys().nth(liar);
     let named = |(_, _, event): &(_, _, Event)| match event {
         Event::Culprit { validator, .. } => to_asker && Some(*validator) == key,
         Event::RepairEnded { given_up: Some(reason), .. } => {
@@ -44,5 +44,5 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         }
         _ => false,
     };
-    ensure(stage.world.events().iter().any(named), "nobody named the liar")
+    ensure(run.world.events().iter().any(named), "nobody named the liar")
 }

@@ -1,7 +1,7 @@
 //! A client that got no answer asks somewhere else. It must not pay twice, nor get two certificates.
 
 use crate::Scenario;
-use crate::stage::{Asked, Stage, ensure};
+use crate::scenario_run::{PendingRequest, ScenarioRun, ensure};
 use hypermesh_core::caesar::{ISSUE_FEE, LedgerAccount};
 use hypermesh_sim::world::{RunFault, Start};
 
@@ -12,24 +12,24 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let purse = |stage: &Stage| {
-        let client = LedgerAccount::Account(stage.world.cast().client.public());
-        stage.world.view(0).map(|view| view.state.balance(client))
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let purse = |run: &ScenarioRun| {
+        let client = LedgerAccount::Account(run.world.participants().client.public());
+        run.world.view(0).map(|view| view.state.balance(client))
     };
-    let before = purse(stage);
-    let first = stage.ask_certificate(0);
-    let at_once: Vec<Asked> = (0..4).map(|place| stage.ask(place, first.request.clone())).collect();
-    let serial = stage.certificate(&first)?.serial_number;
+    let before = purse(run);
+    let first = run.ask_certificate(0);
+    let at_once: Vec<PendingRequest> = (0..4).map(|place| run.ask(place, first.request.clone())).collect();
+    let serial = run.certificate(&first)?.serial_number;
     for asked in &at_once {
-        ensure(stage.certificate(asked)?.serial_number == serial, "a repeat at once is another certificate")?;
+        ensure(run.certificate(asked)?.serial_number == serial, "a repeat at once is another certificate")?;
     }
     for place in 0..4 {
-        let again = stage.ask(place, first.request.clone());
-        ensure(stage.certificate(&again)?.serial_number == serial, "a repeat later is another certificate")?;
-        ensure(stage.fetch(place, serial)?.serial_number == serial, "another certificate was fetched")?;
+        let again = run.ask(place, first.request.clone());
+        ensure(run.certificate(&again)?.serial_number == serial, "a repeat later is another certificate")?;
+        ensure(run.fetch(place, serial)?.serial_number == serial, "another certificate was fetched")?;
     }
-    let paid = before.zip(purse(stage)).and_then(|(before, after)| before.checked_sub(after));
+    let paid = before.zip(purse(run)).and_then(|(before, after)| before.checked_sub(after));
     ensure(paid == Some(ISSUE_FEE), "the fee was not paid once")
 }

@@ -2,7 +2,7 @@
 //! late or not at all. It asks again, asks others, and votes for nothing before it knows what it said last.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
 
@@ -22,26 +22,26 @@ const MARKS: [&str; 3] = [
     "a peer is silent when asked for blocks, and another is asked",
 ];
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
     let seen = |world: &World| MARKS.iter().all(|mark| world.marks().contains_key(mark));
     for _ in 0..RESTART_COUNT_MAX {
-        if seen(&stage.world) {
+        if seen(&run.world) {
             break;
         }
-        let place = stage.any_place();
-        stage.world.crash(place);
+        let place = run.any_place();
+        run.world.crash(place);
         for _ in 0..2 {
-            stage.issue((place + 1) % 4)?;
+            run.issue((place + 1) % 4)?;
         }
-        stage.world.lose(330);
-        stage.world.start(place)?;
-        let pause = Duration::from_millis(500 + stage.random.below(3_000));
-        stage.world.run_for(pause)?;
-        stage.world.lose(0);
-        stage.wait("all nodes ready", World::is_ready)?;
-        stage.settle()?;
+        run.world.lose(330);
+        run.world.start(place)?;
+        let pause = Duration::from_millis(500 + run.random.below(3_000));
+        run.world.run_for(pause)?;
+        run.world.lose(0);
+        run.wait("all nodes ready", World::is_ready)?;
+        run.settle()?;
     }
-    ensure(seen(&stage.world), "every message came in time")?;
-    (0..4).try_for_each(|place| stage.issue(place).map(|_| ()))
+    ensure(seen(&run.world), "every message came in time")?;
+    (0..4).try_for_each(|place| run.issue(place).map(|_| ()))
 }

@@ -2,7 +2,7 @@
 //! it abstains until it is past that.
 
 use crate::Scenario;
-use crate::stage::{Stage, tells};
+use crate::scenario_run::{ScenarioRun, tells};
 use hypermesh_core::node::Event;
 use hypermesh_sim::world::{Disk, RunFault, Start, World};
 use std::time::Duration;
@@ -14,26 +14,26 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let victim = stage.any_place();
-    let old = stage.world.disk(victim).map(Disk::copy).unwrap_or_default();
-    let issued = 2 + stage.random.below(6);
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let victim = run.any_place();
+    let old = run.world.disk(victim).map(Disk::copy).unwrap_or_default();
+    let issued = 2 + run.random.below(6);
     for number in 0..issued {
-        stage.issue(usize::try_from(number % 4).unwrap_or_default())?;
+        run.issue(usize::try_from(number % 4).unwrap_or_default())?;
     }
     // In the middle of a height, or between two.
-    let under_way = stage.ask_certificate((victim + 1) % 4);
-    let pause = Duration::from_micros(stage.random.below(80_000));
-    stage.world.run_for(pause)?;
+    let under_way = run.ask_certificate((victim + 1) % 4);
+    let pause = Duration::from_micros(run.random.below(80_000));
+    run.world.run_for(pause)?;
     // It has voted at this height, if at any above its last block.
-    let voted = stage.world.view(victim).map(|view| view.state.height().next());
-    stage.world.crash(victim);
-    stage.world.replace_disk(victim, &old);
-    let down = Duration::from_millis(stage.random.below(3_000));
-    stage.world.run_for(down)?;
-    stage.world.start(victim)?;
-    stage.certificate(&under_way)?;
+    let voted = run.world.view(victim).map(|view| view.state.height().next());
+    run.world.crash(victim);
+    run.world.replace_disk(victim, &old);
+    let down = Duration::from_millis(run.random.below(3_000));
+    run.world.run_for(down)?;
+    run.world.start(victim)?;
+    run.certificate(&under_way)?;
     let abstains = |world: &World| tells(world, victim, |event| matches!(event, Event::Abstains { .. }));
     // It may have the blocks up to its last vote before it hears of that: then there is nothing to abstain from.
     let is_past = |world: &World| {
@@ -41,15 +41,15 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
             .view(victim)
             .is_some_and(|view| Some(view.state.height()) >= voted && view.status.voting == "yes")
     };
-    stage.wait("the node abstains, or is past its votes", |world| abstains(world) || is_past(world))?;
-    if abstains(&stage.world) {
-        stage.wait("the node votes again", |world| {
+    run.wait("the node abstains, or is past its votes", |world| abstains(world) || is_past(world))?;
+    if abstains(&run.world) {
+        run.wait("the node votes again", |world| {
             tells(world, victim, |event| matches!(event, Event::VotesAgain { .. }))
         })?;
     }
-    stage.wait("all nodes ready again", World::is_ready)?;
-    stage.wait("its status say so", |world| {
+    run.wait("all nodes ready again", World::is_ready)?;
+    run.wait("its status say so", |world| {
         world.view(victim).is_some_and(|view| view.status.voting == "yes")
     })?;
-    stage.issue(victim).map(|_| ())
+    run.issue(victim).map(|_| ())
 }

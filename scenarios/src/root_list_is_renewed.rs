@@ -1,7 +1,7 @@
 //! Half a year passes: the root key has a new revocation list before the last one runs out, alike on every node.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::trustchain::ca::{ROOT_CRL_MS_LIFETIME, ROOT_CRL_MS_PERIOD, RevocationList};
 use hypermesh_sim::world::{RunFault, Start};
 use std::time::Duration;
@@ -13,18 +13,18 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let begin = stage.world.view(0).and_then(|view| view.state.committee()).map(|committee| committee.time);
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let begin = run.world.view(0).and_then(|view| view.state.committee()).map(|committee| committee.time);
     let begin = begin.ok_or_else(|| RunFault::Unexpected("a ready mesh has no committee".to_string()))?;
-    let mut last = alike(stage)?;
+    let mut last = alike(run)?;
     ensure(last.number == 1, "the first list is not number 1")?;
     for period in 1..=2 {
         let over = begin.plus(ROOT_CRL_MS_PERIOD * period);
-        stage.sleep_until(over.minus(15_000))?;
-        ensure(alike(stage)? == last, "a list came before its time")?;
-        stage.world.run_for(Duration::from_millis(over.since(stage.world.wall()) + 30_000))?;
-        let next = alike(stage)?;
+        run.sleep_until(over.minus(15_000))?;
+        ensure(alike(run)? == last, "a list came before its time")?;
+        run.world.run_for(Duration::from_millis(over.since(run.world.wall()) + 30_000))?;
+        let next = alike(run)?;
         ensure(next.number == last.number + 1 && next.entries.is_empty(), "there is no new empty list")?;
         ensure(next.this_update < last.next_update, "the last list ran out before there was a new one")?;
         ensure(
@@ -37,10 +37,10 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
 }
 
 /// The list of every node, which is one.
-fn alike(stage: &mut Stage) -> Result<RevocationList, RunFault> {
-    let list = stage.root_list(0)?;
+fn alike(run: &mut ScenarioRun) -> Result<RevocationList, RunFault> {
+    let list = run.root_list(0)?;
     for place in 1..4 {
-        ensure(stage.root_list(place)? == list, "two nodes have two lists")?;
+        ensure(run.root_list(place)? == list, "two nodes have two lists")?;
     }
     Ok(list)
 }

@@ -1,7 +1,7 @@
 //! An owner registers a name, is paid by another, sets records, and gets a certificate for the name.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::api::{DnsRequest, Request, Response};
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::caesar::{LedgerAccount, TRANSFER_FEE};
@@ -18,39 +18,39 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 const AMOUNT: MicroCaesar = MicroCaesar(5_000_000);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let client = stage.client();
-    let poor = stage.world.cast().poor.public();
-    let purse = |stage: &Stage, owner| {
-        stage.world.view(0).map(|view| view.state.balance(LedgerAccount::Account(owner))).unwrap_or_default()
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let client = run.client();
+    let poor = run.world.participants().poor.public();
+    let purse = |run: &ScenarioRun, owner| {
+        run.world.view(0).map(|view| view.state.balance(LedgerAccount::Account(owner))).unwrap_or_default()
     };
-    let before = purse(stage, client.key.public());
-    let nonce = stage.nonce();
-    let asked = stage.ask(1, client.transfer(nonce, poor, AMOUNT));
-    stage.receipt(&asked)?;
-    stage.settle()?;
-    ensure(purse(stage, poor) == AMOUNT, "the amount did not arrive")?;
+    let before = purse(run, client.key.public());
+    let nonce = run.nonce();
+    let asked = run.ask(1, client.transfer(nonce, poor, AMOUNT));
+    run.receipt(&asked)?;
+    run.settle()?;
+    ensure(purse(run, poor) == AMOUNT, "the amount did not arrive")?;
     let left = before.checked_sub(AMOUNT).and_then(|left| left.checked_sub(TRANSFER_FEE));
-    ensure(Some(purse(stage, client.key.public())) == left, "the sender paid another amount")?;
+    ensure(Some(purse(run, client.key.public())) == left, "the sender paid another amount")?;
 
     let service = name("shop.hypermesh");
-    let nonce = stage.nonce();
-    let asked = stage.ask(2, client.register(nonce, service.clone(), client.key.public()));
-    stage.receipt(&asked)?;
+    let nonce = run.nonce();
+    let asked = run.ask(2, client.register(nonce, service.clone(), client.key.public()));
+    run.receipt(&asked)?;
     // Another node may be a block behind, and then does not know the name yet.
-    stage.settle()?;
+    run.settle()?;
     let address = "fd00::10".parse().map_err(|_| RunFault::Unexpected("no address".to_string()))?;
     let records = RecordSet::new(300, vec![RecordData::Aaaa(address)]).ok();
-    let nonce = stage.nonce();
+    let nonce = run.nonce();
     let set = SetRecords { name: service.clone(), record_type: RecordType::Aaaa, records: records.clone() };
-    let asked = stage.ask(3, client.set(nonce, set));
-    stage.receipt(&asked)?;
-    stage.settle()?;
+    let asked = run.ask(3, client.set(nonce, set));
+    run.receipt(&asked)?;
+    run.settle()?;
     for place in 0..4 {
         let request = DnsRequest { name: service.clone(), record_type: RecordType::Aaaa };
-        let asked = stage.ask(place, Request::ResolveDns(request));
-        let Ok(Response::ResolveDns(answer)) = stage.answer(&asked)? else {
+        let asked = run.ask(place, Request::ResolveDns(request));
+        let Ok(Response::ResolveDns(answer)) = run.answer(&asked)? else {
             return Err(RunFault::Unexpected("names do not resolve".to_string()));
         };
         let resolved = answer.answers.first().map(|named| named.set.clone());

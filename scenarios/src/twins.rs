@@ -2,7 +2,7 @@
 //! out and says nothing more. When both are dead, the first comes back and is let in at once.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::node::Event;
 use hypermesh_sim::world::{RunFault, Start, World};
 use std::time::Duration;
@@ -14,14 +14,14 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     play,
 };
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    stage.issue(0)?;
-    let original = stage.any_place();
-    let key = stage.world.view(original).map(|view| view.status.node);
-    let Some(twin) = stage.world.add_twin(original) else { return ensure(false, "there is no such node") };
-    stage.world.start(twin)?;
-    stage.wait("the twin finds out", |world| {
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    run.issue(0)?;
+    let original = run.any_place();
+    let key = run.world.view(original).map(|view| view.status.node);
+    let Some(twin) = run.world.add_twin(original) else { return ensure(false, "there is no such node") };
+    run.world.start(twin)?;
+    run.wait("the twin finds out", |world| {
         let found =
             |(_, place, event): &(_, _, Event)| *place == twin && matches!(event, Event::TwinRuns { .. });
         world.events().iter().any(found)
@@ -33,16 +33,16 @@ fn play(stage: &mut Stage) -> Result<(), RunFault> {
         world.events().iter().any(told)
     };
     for teller in (0..4).filter(|place| *place != original) {
-        stage.wait("a peer tells of the twin", |world| tells(world, teller))?;
+        run.wait("a peer tells of the twin", |world| tells(world, teller))?;
     }
     for place in 0..4 {
-        stage.issue(place)?;
+        run.issue(place)?;
     }
-    stage.world.crash(original);
-    stage.world.crash(twin);
-    stage.world.start(original)?;
-    stage.world.run_until("the first linked again", Duration::from_secs(2), |world| {
+    run.world.crash(original);
+    run.world.crash(twin);
+    run.world.start(original)?;
+    run.world.run_until("the first linked again", Duration::from_secs(2), |world| {
         world.view(original).is_some_and(|view| view.status.connected == 4)
     })?;
-    stage.issue(original).map(|_| ())
+    run.issue(original).map(|_| ())
 }

@@ -2,8 +2,8 @@
 //! be, and go on resolving names; with one back it all goes on, without a hand laid on it.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
-use hypermesh_sim::world::{Place, RunFault, Start};
+use crate::scenario_run::{ScenarioRun, ensure};
+use hypermesh_sim::world::{NodeIndex, RunFault, Start};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -16,44 +16,44 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 /// A client waits no longer than this to be told that quorum is missing.
 const REFUSAL_MAX: Duration = Duration::from_secs(10);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let first = stage.any_place();
-    let second = (first + 1 + usize::try_from(stage.random.below(3)).unwrap_or_default()) % 4;
-    let alive: Vec<Place> = (0..4).filter(|place| *place != first && *place != second).collect();
-    let under_way = stage.ask_certificate(alive.first().copied().unwrap_or_default());
-    let pause = Duration::from_micros(stage.random.below(20_000));
-    stage.world.run_for(pause)?;
-    stage.world.crash(first);
-    stage.world.crash(second);
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let first = run.any_place();
+    let second = (first + 1 + usize::try_from(run.random.below(3)).unwrap_or_default()) % 4;
+    let alive: Vec<NodeIndex> = (0..4).filter(|place| *place != first && *place != second).collect();
+    let under_way = run.ask_certificate(alive.first().copied().unwrap_or_default());
+    let pause = Duration::from_micros(run.random.below(20_000));
+    run.world.run_for(pause)?;
+    run.world.crash(first);
+    run.world.crash(second);
     let mut asked = vec![under_way];
     for place in &alive {
-        asked.push(stage.ask_certificate(*place));
+        asked.push(run.ask_certificate(*place));
     }
-    let began = stage.world.now();
+    let began = run.world.now();
     for one in &asked {
         // The first may have been decided before the second node died.
-        if let Err(fault) = stage.answer(one)? {
+        if let Err(fault) = run.answer(one)? {
             ensure(fault.message.contains("quorum"), &format!("refused for another reason: {fault}"))?;
         }
     }
-    ensure(stage.world.now().since(began) < REFUSAL_MAX, "the refusal took too long")?;
+    ensure(run.world.now().since(began) < REFUSAL_MAX, "the refusal took too long")?;
     // Once it is known, nobody is kept waiting at all.
-    let again = stage.ask_certificate(alive.last().copied().unwrap_or_default());
-    let at_once = stage.refusal(&again)?;
+    let again = run.ask_certificate(alive.last().copied().unwrap_or_default());
+    let at_once = run.refusal(&again)?;
     ensure(at_once.message.contains("quorum"), &format!("refused for another reason: {at_once}"))?;
     for place in &alive {
-        ensure(stage.resolves(*place)?, "a name does not resolve without a quorum")?;
+        ensure(run.resolves(*place)?, "a name does not resolve without a quorum")?;
     }
-    let back = if stage.random.below(2) == 0 { first } else { second };
-    stage.world.start(back)?;
-    stage.wait("the three ready", |world| {
+    let back = if run.random.below(2) == 0 { first } else { second };
+    run.world.start(back)?;
+    run.wait("the three ready", |world| {
         world.views().all(|view| view.status.ready && view.status.connected >= view.status.quorum)
     })?;
     // What was refused can be asked for again, and is done once.
     for one in &asked {
-        let again = stage.ask(back, one.request.clone());
-        stage.certificate(&again)?;
+        let again = run.ask(back, one.request.clone());
+        run.certificate(&again)?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 //! its own without a share: when the disk answers again, it is to have commitments to go on with.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
-use hypermesh_sim::world::{Place, RunFault, Start, World};
+use crate::scenario_run::{ScenarioRun, ensure};
+use hypermesh_sim::world::{NodeIndex, RunFault, Start, World};
 use std::time::Duration;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
@@ -16,29 +16,29 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 /// More retries than a node has commitments of its own at first.
 const UNREADABLE: Duration = Duration::from_secs(20);
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    stage.issue(0)?;
-    let dead = stage.any_place();
-    stage.world.crash(dead);
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    run.issue(0)?;
+    let dead = run.any_place();
+    run.world.crash(dead);
     let (coordinator, late) = ((dead + 1) % 4, (dead + 2) % 4);
-    let before = logged(&stage.world, coordinator);
-    let asked = stage.ask_certificate(coordinator);
-    stage.wait("the certificate logged", |world| logged(world, coordinator) > before)?;
+    let before = logged(&run.world, coordinator);
+    let asked = run.ask_certificate(coordinator);
+    run.wait("the certificate logged", |world| logged(world, coordinator) > before)?;
     // The signing has begun, and a signer that it takes does not answer; nor does the coordinator's disk.
-    stage.world.pause(late);
-    stage.world.fail_reads(coordinator, true);
-    stage.world.run_for(UNREADABLE)?;
-    ensure(stage.world.answer(asked.id).is_none(), "a certificate was signed without a quorum")?;
-    stage.world.fail_reads(coordinator, false);
-    stage.world.resume(late);
-    stage.certificate(&asked)?;
+    run.world.pause(late);
+    run.world.fail_reads(coordinator, true);
+    run.world.run_for(UNREADABLE)?;
+    ensure(run.world.answer(asked.id).is_none(), "a certificate was signed without a quorum")?;
+    run.world.fail_reads(coordinator, false);
+    run.world.resume(late);
+    run.certificate(&asked)?;
     for place in (0..4).filter(|place| *place != dead) {
-        stage.issue(place)?;
+        run.issue(place)?;
     }
     Ok(())
 }
 
-fn logged(world: &World, place: Place) -> u64 {
+fn logged(world: &World, place: NodeIndex) -> u64 {
     world.view(place).map_or(0, |view| view.state.log().size())
 }

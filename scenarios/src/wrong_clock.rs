@@ -1,7 +1,7 @@
 //! One node's wall clock is an hour ahead.
 
 use crate::Scenario;
-use crate::stage::{Stage, ensure};
+use crate::scenario_run::{ScenarioRun, ensure};
 use hypermesh_core::base::UnixMillis;
 use hypermesh_sim::world::{RunFault, Start};
 use std::time::Duration;
@@ -17,16 +17,16 @@ const AHEAD: Duration = Duration::from_secs(3600);
 /// Block time may be ahead of the true time by this much at most: skew, and what is tolerated.
 const TOLERATED_MS: u64 = 1_000;
 
-fn play(stage: &mut Stage) -> Result<(), RunFault> {
-    stage.begin()?;
-    let wrong = stage.any_place();
-    stage.world.set_clock(wrong, AHEAD);
+fn play(run: &mut ScenarioRun) -> Result<(), RunFault> {
+    run.begin()?;
+    let wrong = run.any_place();
+    run.world.set_clock(wrong, AHEAD);
     for _ in 0..3 {
         for place in (0..4).filter(|place| *place != wrong) {
-            stage.issue(place)?;
+            run.issue(place)?;
         }
     }
-    let latest = stage.world.wall().plus(TOLERATED_MS);
-    let time = stage.world.view((wrong + 1) % 4).map_or(UnixMillis(0), |view| view.state.time());
+    let latest = run.world.wall().plus(TOLERATED_MS);
+    let time = run.world.view((wrong + 1) % 4).map_or(UnixMillis(0), |view| view.state.time());
     ensure(time <= latest, "the mesh's time ran ahead")
 }

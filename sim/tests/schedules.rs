@@ -6,10 +6,10 @@
 //! number in them too. `PROPTEST_CASES` says how many are tried.
 
 use hypermesh_sim::plan::{
-    Ask, DiskFault, Fault, FaultClass, Liar, PathFault, Plan, ProcessFault, Rest, Shape, Then, TimedFault,
-    TimedRequest, WorldKind, play,
+    ClientRequest, DiskFault, Fault, FaultClass, FollowUp, Liar, PathFault, Plan, ProcessFault, Rest, Shape,
+    TimedFault, TimedRequest, WorldKind, play,
 };
-use hypermesh_sim::world::{Lie, Place, Start};
+use hypermesh_sim::world::{Lie, NodeIndex, Start};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
@@ -43,7 +43,7 @@ fn harmless() -> impl Strategy<Value = Fault> {
 }
 
 /// What happens to the disk of the one node that may be as bad as a liar.
-fn harmful(place: Place) -> impl Strategy<Value = Fault> {
+fn harmful(place: NodeIndex) -> impl Strategy<Value = Fault> {
     prop_oneof![
         Just(Fault::WipeDisk { place }),
         Just(Fault::LoseLog { place }),
@@ -67,18 +67,18 @@ fn lies() -> impl Strategy<Value = Lie> {
 
 fn requests() -> impl Strategy<Value = TimedRequest> {
     let asks = prop_oneof![
-        2 => Just(Ask::Issue),
-        1 => Just(Ask::Register),
-        1 => any::<bool>().prop_map(|hot| Ask::Update { hot }),
-        1 => Just(Ask::Resolve),
-        1 => Just(Ask::Prove),
-        2 => (1..1_000_000_u64).prop_map(|amount| Ask::Transfer { amount }),
+        2 => Just(ClientRequest::Issue),
+        1 => Just(ClientRequest::Register),
+        1 => any::<bool>().prop_map(|hot| ClientRequest::Update { hot }),
+        1 => Just(ClientRequest::Resolve),
+        1 => Just(ClientRequest::Prove),
+        2 => (1..1_000_000_u64).prop_map(|amount| ClientRequest::Transfer { amount }),
     ];
     let thens = prop_oneof![
-        4 => Just(Then::Wait),
-        1 => (0..1_000_u64).prop_map(|after_ms| Then::GiveUp { after_ms }),
-        1 => (0..NODES, 0..1_000_u64).prop_map(|(place, after_ms)| Then::RetryElsewhere { place, after_ms }),
-        1 => (0..1_000_u64).prop_map(|after_ms| Then::Repeat { after_ms }),
+        4 => Just(FollowUp::Wait),
+        1 => (0..1_000_u64).prop_map(|after_ms| FollowUp::GiveUp { after_ms }),
+        1 => (0..NODES, 0..1_000_u64).prop_map(|(place, after_ms)| FollowUp::RetryElsewhere { place, after_ms }),
+        1 => (0..1_000_u64).prop_map(|after_ms| FollowUp::Repeat { after_ms }),
     ];
     (0..CHAOS_MS, 0..NODES, asks, thens).prop_map(|(at_ms, place, ask, then)| TimedRequest {
         at_ms,

@@ -17,7 +17,7 @@ use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig};
 use hypermesh_core::state::{Genesis, GenesisValidator};
 use hypermesh_driver::{Driver, DriverConfig, Observer, ThreadWorkers};
-use hypermesh_sim::world::{Cast, Validator};
+use hypermesh_sim::world::{Participants, Validator};
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::path::Path;
@@ -35,7 +35,7 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
 /// Four nodes in this process.
 pub struct LocalMesh {
     /// Who takes part, with addresses on loopback.
-    pub cast: Cast,
+    pub participants: Participants,
     /// Their stores.
     pub folder: TempDir,
     drivers: Vec<Driver>,
@@ -87,13 +87,13 @@ impl LocalMesh {
     }
 
     async fn start_shifted(ahead_ms: i64, observer: impl Fn(usize) -> Observer) -> Self {
-        let mut cast = Cast::new(4);
-        let mut genesis = on_loopback(&cast.genesis);
+        let mut participants = Participants::new(4);
+        let mut genesis = on_loopback(&participants.genesis);
         genesis.time = shifted(genesis.time, ahead_ms);
-        cast.genesis = Arc::new(genesis);
+        participants.genesis = Arc::new(genesis);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let observers = (0..4).map(observer).collect();
-        let mut mesh = Self { cast, folder, drivers: Vec::new(), observers, ahead_ms };
+        let mut mesh = Self { participants, folder, drivers: Vec::new(), observers, ahead_ms };
         mesh.resume().await;
         mesh
     }
@@ -103,11 +103,18 @@ impl LocalMesh {
     /// # Panics
     /// If a node does not start.
     pub async fn resume(&mut self) {
-        let listed = self.cast.validators.iter().zip(&self.cast.genesis.validators);
+        let listed = self.participants.validators.iter().zip(&self.participants.genesis.validators);
         for ((validator, listed), observer) in listed.zip(&self.observers) {
             let path = self.folder.path().join(format!("{}.redb", validator.name));
             let env = self.env(&validator.member.identity);
-            self.drivers.push(start(&self.cast.genesis, validator, listed, &path, env, observer.clone()));
+            self.drivers.push(start(
+                &self.participants.genesis,
+                validator,
+                listed,
+                &path,
+                env,
+                observer.clone(),
+            ));
         }
         for driver in &self.drivers {
             driver.views().wait_for(|view| view.status.ready).await.expect("a node runs until it is stopped");
@@ -146,7 +153,7 @@ impl LocalMesh {
     /// If there is no such node.
     #[must_use]
     pub fn peer(&self, number: usize) -> Peer {
-        let listed = &self.cast.genesis.validators[number];
+        let listed = &self.participants.genesis.validators[number];
         Peer { addr: listed.address, expect: Expect::Key(listed.member.key) }
     }
 }
@@ -157,11 +164,18 @@ impl LocalMesh {
 /// If it does not start.
 #[must_use]
 pub fn start_twin(mesh: &LocalMesh, number: usize, observer: Observer) -> Driver {
-    let validator = &mesh.cast.validators[number];
-    let mut listed = mesh.cast.genesis.validators[number].clone();
+    let validator = &mesh.participants.validators[number];
+    let mut listed = mesh.participants.genesis.validators[number].clone();
     listed.address.set_port(0);
     let path = mesh.folder.path().join("twin.redb");
-    start(&mesh.cast.genesis, validator, &listed, &path, mesh.env(&validator.member.identity), observer)
+    start(
+        &mesh.participants.genesis,
+        validator,
+        &listed,
+        &path,
+        mesh.env(&validator.member.identity),
+        observer,
+    )
 }
 
 /// A client with a socket of its own.

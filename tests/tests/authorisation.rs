@@ -69,9 +69,9 @@ fn text(words: &str) -> Option<RecordSet> {
 
 /// What the owner of `other.hypermesh` tries, who has funds and is no member, with what is the client's.
 async fn attempts(mesh: &LocalMesh, caller: &Client) -> Vec<Attempt> {
-    let owner = Owner::new(mesh.cast.client.clone(), mesh.cast.genesis_hash(), wall());
-    let thief = Owner::new(mesh.cast.other.clone(), mesh.cast.genesis_hash(), wall());
-    let thieves = mesh.cast.other.public();
+    let owner = Owner::new(mesh.participants.client.clone(), mesh.participants.genesis_hash(), wall());
+    let thief = Owner::new(mesh.participants.other.clone(), mesh.participants.genesis_hash(), wall());
+    let thieves = mesh.participants.other.public();
     let issued = match ask(caller, mesh, &owner.issue(1, &["web.demo.hypermesh"])).await.unwrap() {
         Response::IssueCertificate(issued) => issued,
         other => panic!("{other:?}"),
@@ -108,8 +108,8 @@ const BATCHES: &str = "hypermesh/consensus/validate_certificate";
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_may_not_is_refused_and_told_why() {
     let mut mesh = LocalMesh::start().await;
-    let caller = client(mesh.cast.other.clone());
-    let owners = client(mesh.cast.client.clone());
+    let caller = client(mesh.participants.other.clone());
+    let owners = client(mesh.participants.client.clone());
     let mut tried = BTreeSet::from([BATCHES.to_string()]);
     let mut forged = Vec::new();
     for Attempt { request, words } in attempts(&mesh, &owners).await {
@@ -123,14 +123,14 @@ async fn whoever_may_not_is_refused_and_told_why() {
         tried.insert(full(method.service, method.name));
         forged.push(request);
     }
-    let owner = Owner::new(mesh.cast.client.clone(), mesh.cast.genesis_hash(), wall());
-    forged.push(owner.transfer(9, mesh.cast.other.public(), MicroCaesar(1)));
+    let owner = Owner::new(mesh.participants.client.clone(), mesh.participants.genesis_hash(), wall());
+    forged.push(owner.transfer(9, mesh.participants.other.public(), MicroCaesar(1)));
     // In the owner's name, with a signature of the thief's.
     for request in forged {
         let method = request.method();
         let mut operation = request.operation().unwrap().clone();
         operation.body.owner = owner.key.public();
-        operation.signature = operation.body.clone().sign(&mesh.cast.other).signature;
+        operation.signature = operation.body.clone().sign(&mesh.participants.other).signature;
         let request = Request::decode(method.service, method.name, &hypermesh_core::base::encode(&operation));
         let (code, message) = refused(&caller, &mesh, &request.unwrap()).await;
         assert!(
@@ -150,7 +150,7 @@ async fn whoever_may_not_is_refused_and_told_why() {
 async fn a_stranger_may_bring_what_an_owner_signed() {
     let mut mesh = LocalMesh::start().await;
     let stranger = client(SecretKey::from_seed([77; 32]));
-    let owner = Owner::new(mesh.cast.client.clone(), mesh.cast.genesis_hash(), wall());
+    let owner = Owner::new(mesh.participants.client.clone(), mesh.participants.genesis_hash(), wall());
     let request = owner.register(1, name("brought.hypermesh"), owner.key.public());
     assert!(matches!(ask(&stranger, &mesh, &request).await, Ok(Response::Operation(_))));
     mesh.stop().await;
@@ -158,14 +158,14 @@ async fn a_stranger_may_bring_what_an_owner_signed() {
 
 /// A batch of a key that is no member's, with every proof that its own plot and beacon allow.
 async fn strangers_batch(mesh: &LocalMesh, caller: &Client, stranger: &SecretKey) -> Batch {
-    let member = mesh.cast.member.identity.public();
+    let member = mesh.participants.member.identity.public();
     let state = call(caller, &mesh.peer(0), &MemberRequest { member }).await.unwrap();
-    let owner = Owner::new(mesh.cast.client.clone(), mesh.cast.genesis_hash(), wall());
+    let owner = Owner::new(mesh.participants.client.clone(), mesh.participants.genesis_hash(), wall());
     let operation: Operation = owner.issue(1, &["web.demo.hypermesh"]).operation().unwrap().clone();
     let (key, beacon) = (stranger.public(), state.beacon.value);
-    let ticket = prove_ticket(&mesh.cast.member.plot, &beacon, &key, &Profile::Sim.proofs());
+    let ticket = prove_ticket(&mesh.participants.member.plot, &beacon, &key, &Profile::Sim.proofs());
     let statement = Statement {
-        genesis: mesh.cast.genesis_hash(),
+        genesis: mesh.participants.genesis_hash(),
         member: key,
         sequence: Sequence(0),
         batch_root: batch_root([operation.id()]),
@@ -184,7 +184,7 @@ async fn a_batch_is_taken_of_members_alone_and_under_their_own_signature() {
     let caller = client(stranger.clone());
     let own = strangers_batch(&mesh, &caller, &stranger).await;
     let mut borrowed = own.clone();
-    borrowed.member = mesh.cast.member.identity.public();
+    borrowed.member = mesh.participants.member.identity.public();
     for (batch, words) in [(own, "member"), (borrowed, "")] {
         let request = ValidateBatchRequest { batch, requirements: Default::default() };
         match call(&caller, &mesh.peer(0), &request).await {

@@ -195,7 +195,7 @@ fn log(desk: &Desk) {
 }
 
 fn ledger_and_calls(desk: &Desk) {
-    let other: String = desk.mesh.cast.poor.public().to_string();
+    let other: String = desk.mesh.participants.poor.public().to_string();
     desk.succeed(&["caesar", "transfer", &other, "12.5"]);
     assert!(desk.succeed(&["caesar", "balance", &other]).starts_with("12.5 Caesar"));
     desk.fail(&["caesar", "transfer", &other, "99999999"], 5, "are needed");

@@ -33,7 +33,7 @@ enum Wrong {
 
 impl<'a> TrustChain<'a> {
     fn new(mesh: &'a LocalMesh) -> Self {
-        let member = mesh.cast.member.clone();
+        let member = mesh.participants.member.clone();
         Self { mesh, client: client(member.identity.clone()), member }
     }
 
@@ -43,7 +43,8 @@ impl<'a> TrustChain<'a> {
     }
 
     fn operation(&self, nonce: u64, name: &str) -> Operation {
-        let owner = Owner::new(self.mesh.cast.client.clone(), self.mesh.cast.genesis_hash(), wall());
+        let owner =
+            Owner::new(self.mesh.participants.client.clone(), self.mesh.participants.genesis_hash(), wall());
         match owner.issue(nonce, &[name]) {
             hypermesh_core::api::Request::IssueCertificate(request) => request.operation,
             other => panic!("asked for {other:?}"),
@@ -52,7 +53,7 @@ impl<'a> TrustChain<'a> {
 
     fn statement(&self, state: &MemberState, operations: &[Operation]) -> Statement {
         Statement {
-            genesis: self.mesh.cast.genesis_hash(),
+            genesis: self.mesh.participants.genesis_hash(),
             member: self.member.identity.public(),
             sequence: state.next_sequence,
             batch_root: batch_root(operations.iter().map(Operation::id)),
@@ -71,7 +72,7 @@ impl<'a> TrustChain<'a> {
         let honest = prove_ticket(&plot, &beacon, &key, &parameters);
         let ticket = match wrong {
             Wrong::Proof(ProofKind::Time) => {
-                let elsewhere = time_challenge(&self.mesh.cast.genesis_hash(), &key);
+                let elsewhere = time_challenge(&self.mesh.participants.genesis_hash(), &key);
                 Ticket { time: prove_time(&elsewhere, &parameters.time), ..honest }
             }
             _ => honest,

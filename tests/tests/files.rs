@@ -199,13 +199,13 @@ async fn a_trust_bundle_of_another_mesh_trusts_nothing_here() {
     let mut bundles = Vec::new();
     for number in 0..2 {
         let mut mesh = LocalMesh::start().await;
-        let reader = hypermesh_tests::client(mesh.cast.client.clone());
+        let reader = hypermesh_tests::client(mesh.participants.client.clone());
         let request = hypermesh_core::api::TrustBundleRequest {};
         bundles.push(hypermesh_tests::call(&reader, &mesh.peer(0), &request).await.unwrap());
         if number == 1 {
             let owner = hypermesh_sim::world::Owner::new(
-                mesh.cast.client.clone(),
-                mesh.cast.genesis_hash(),
+                mesh.participants.client.clone(),
+                mesh.participants.genesis_hash(),
                 hypermesh_tests::wall(),
             );
             let hypermesh_core::api::Request::IssueCertificate(request) =

@@ -159,7 +159,7 @@ async fn a_clock_that_is_wrong_is_named_and_not_what_follows_from_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_runs_out_is_told_of_while_it_still_pays() {
     let mut desk = Desk::new().await;
-    let other = desk.mesh.cast.poor.public().to_string();
+    let other = desk.mesh.participants.poor.public().to_string();
     let said = desk.succeed(&["caesar", "transfer", &other, "1"]);
     assert!(!said.contains("warning"), "{said}");
     let balance: serde_json::Value =

@@ -31,7 +31,7 @@ async fn a_granted_name_is_used_within_its_limits_and_taken_back() {
 
 /// Writes a context for the owner of another key, who has funds and no name here, and gives that key.
 fn host_context(desk: &Desk) -> String {
-    let other = &desk.mesh.cast.other;
+    let other = &desk.mesh.participants.other;
     let seed: String = other.seed().iter().map(|byte| format!("{byte:02x}")).collect();
     file::write(&desk.path("host.key"), seed.as_bytes(), Access::Private).unwrap();
     let context = desk.read("context.toml");

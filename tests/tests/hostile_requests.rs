@@ -51,7 +51,7 @@ fn request(folder: &Path, asked: &Asked<'_>) -> Vec<u8> {
 }
 
 fn body(mesh: &LocalMesh, owner: &SecretKey, nonce: u64, action: Action) -> OperationBody {
-    let (genesis, expires) = (mesh.cast.genesis_hash(), wall().plus(60_000));
+    let (genesis, expires) = (mesh.participants.genesis_hash(), wall().plus(60_000));
     OperationBody { genesis, owner: owner.public(), nonce, expires, fee_max: MicroCaesar(u64::MAX), action }
 }
 
@@ -76,7 +76,7 @@ async fn refusal(client: &Client, mesh: &LocalMesh, operation: Operation) -> (St
 async fn requests_that_openssl_makes_and_the_profile_forbids_are_refused_with_what_is_wrong() {
     let mut mesh = LocalMesh::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let owner = mesh.cast.client.clone();
+    let owner = mesh.participants.client.clone();
     let client = client(owner.clone());
     let so_many = |count: usize| {
         let names = (0..count).map(|number| format!("DNS:n{number}.demo.hypermesh"));
@@ -135,11 +135,11 @@ async fn requests_that_openssl_makes_and_the_profile_forbids_are_refused_with_wh
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_that_are_not_what_they_say_are_refused_and_a_repeat_happens_once() {
     let mut mesh = LocalMesh::start().await;
-    let owner = mesh.cast.client.clone();
+    let owner = mesh.participants.client.clone();
     let caller = client(owner.clone());
-    let to = mesh.cast.other.public();
+    let to = mesh.participants.other.public();
     let transfer = |nonce, amount| {
-        let asked = Owner::new(owner.clone(), mesh.cast.genesis_hash(), wall()).transfer(
+        let asked = Owner::new(owner.clone(), mesh.participants.genesis_hash(), wall()).transfer(
             nonce,
             to,
             MicroCaesar(amount),
@@ -157,10 +157,10 @@ async fn operations_that_are_not_what_they_say_are_refused_and_a_repeat_happens_
     let mut forged = transfer(1, 5);
     forged.signature = Signature([7; 64]);
     let (malformed, policy) = (StatusCode::InvalidArgument, StatusCode::FailedPrecondition);
-    let poor = mesh.cast.poor.clone();
+    let poor = mesh.participants.poor.clone();
     let cases = [
         (forged, malformed, "signature is not by its owner"),
-        (resigned(&|_| (), &mesh.cast.other), malformed, "signature is not by its owner"),
+        (resigned(&|_| (), &mesh.participants.other), malformed, "signature is not by its owner"),
         (resigned(&|body| body.genesis = Digest([3; 32]), &owner), malformed, "for the mesh with genesis"),
         (resigned(&|body| body.expires = UnixMillis(1), &owner), policy, "expired"),
         (resigned(&|body| body.expires = wall().plus(2 * OPERATION_MS_LIFE_MAX), &owner), policy, "expires"),
@@ -199,16 +199,16 @@ async fn operations_that_are_not_what_they_say_are_refused_and_a_repeat_happens_
 
 /// A batch that a stranger makes up in a member's name: a thousand operations with signatures that nobody made.
 async fn rubbish(caller: &Client, mesh: &LocalMesh) -> Batch {
-    let member = mesh.cast.member.identity.public();
+    let member = mesh.participants.member.identity.public();
     let state = call(caller, &mesh.peer(0), &MemberRequest { member }).await.unwrap();
     let stranger = SecretKey::from_seed([200; 32]);
     let operation = |nonce| {
-        let to = mesh.cast.other.public();
+        let to = mesh.participants.other.public();
         let action = Action::Transfer(hypermesh_core::state::Transfer { to, amount: MicroCaesar(1) });
         Operation { body: body(mesh, &stranger, nonce, action), signature: Signature([9; 64]) }
     };
     Batch {
-        genesis: mesh.cast.genesis_hash(),
+        genesis: mesh.participants.genesis_hash(),
         member,
         sequence: state.next_sequence,
         beacon_index: state.beacon.index,

@@ -11,8 +11,8 @@ use hypermesh_tests::{LocalMesh, call, client, wall};
 use std::collections::BTreeSet;
 
 async fn issue(mesh: &LocalMesh, node: usize, nonce: u64, name: &str) -> IssuedCertificate {
-    let key = mesh.cast.client.clone();
-    let owner = Owner::new(key.clone(), mesh.cast.genesis_hash(), wall());
+    let key = mesh.participants.client.clone();
+    let owner = Owner::new(key.clone(), mesh.participants.genesis_hash(), wall());
     let Request::IssueCertificate(request) = owner.issue(nonce, &[name]) else {
         panic!("asked for something else")
     };
@@ -23,12 +23,12 @@ async fn issue(mesh: &LocalMesh, node: usize, nonce: u64, name: &str) -> IssuedC
 async fn a_hundred_clients_at_once_are_all_answered_and_none_twice() {
     const CLIENTS: u64 = 100;
     let mut mesh = LocalMesh::start().await;
-    let reader = client(mesh.cast.client.clone());
+    let reader = client(mesh.participants.client.clone());
     let before = call(&reader, &mesh.peer(0), &StatusRequest {}).await.unwrap();
     let asked = (0..CLIENTS).map(|number| {
         let node = usize::try_from(number % 4).unwrap();
-        let key = mesh.cast.client.clone();
-        let owner = Owner::new(key.clone(), mesh.cast.genesis_hash(), wall());
+        let key = mesh.participants.client.clone();
+        let owner = Owner::new(key.clone(), mesh.participants.genesis_hash(), wall());
         let Request::IssueCertificate(request) = owner.issue(number, &[&format!("c{number}.demo.hypermesh")])
         else {
             panic!("asked for something else")
@@ -57,7 +57,7 @@ async fn a_hundred_clients_at_once_are_all_answered_and_none_twice() {
 async fn a_mesh_that_stops_goes_on_with_everything_it_had() {
     let mut mesh = LocalMesh::start().await;
     let issued = issue(&mesh, 1, 7, "kept.demo.hypermesh").await;
-    let reader = client(mesh.cast.client.clone());
+    let reader = client(mesh.participants.client.clone());
     let bundle = call(&reader, &mesh.peer(2), &TrustBundleRequest {}).await.unwrap();
     mesh.stop().await;
     mesh.resume().await;

@@ -175,7 +175,7 @@ fn repeats_and_refusals(desk: &Desk) {
     );
     desk.fail(&["cert", "revoke", "absent.pem", "--reason", "superseded"], 3, "absent.pem");
     // Somebody else's is refused, by the mesh.
-    let seed: String = desk.mesh.cast.other.seed().iter().map(|byte| format!("{byte:02x}")).collect();
+    let seed: String = desk.mesh.participants.other.seed().iter().map(|byte| format!("{byte:02x}")).collect();
     let private = hypermesh::file::Access::Private;
     hypermesh::file::write(&desk.path("other.key"), seed.as_bytes(), private).unwrap();
     let context = desk.read("context.toml").replace("owner.key", "other.key");

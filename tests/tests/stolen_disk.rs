@@ -21,7 +21,7 @@ use stoq::{CoreEntropy, Env, Identity};
 async fn a_whole_copy_of_one_nodes_disk_makes_no_certificate() {
     let mut mesh = LocalMesh::start().await;
     mesh.stop().await;
-    let victim = &mesh.cast.validators[0];
+    let victim = &mesh.participants.validators[0];
     let files = ShareFiles::beside(&mesh.folder.path().join(format!("{}.redb", victim.name)));
     let rows = files.rows().unwrap();
     let (_, row) = rows.last().expect("the node keeps its shares");
@@ -45,8 +45,8 @@ async fn a_whole_copy_of_one_nodes_disk_makes_no_certificate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shares_of_a_quorum_sign_and_what_they_sign_was_never_logged() {
     let mut mesh = LocalMesh::start().await;
-    let (key, peer) = (mesh.cast.client.clone(), mesh.peer(0));
-    let owner = Owner::new(key.clone(), mesh.cast.genesis_hash(), wall());
+    let (key, peer) = (mesh.participants.client.clone(), mesh.peer(0));
+    let owner = Owner::new(key.clone(), mesh.participants.genesis_hash(), wall());
     let Request::IssueCertificate(request) = owner.issue(1, &["real.demo.hypermesh"]) else {
         panic!("asked for something else")
     };
@@ -60,7 +60,7 @@ async fn shares_of_a_quorum_sign_and_what_they_sign_was_never_logged() {
     let try_with = |count: usize| -> Verification {
         let path = |name: &String| mesh.folder.path().join(format!("{name}.redb"));
         let stores: Vec<PathBuf> =
-            mesh.cast.validators.iter().take(count).map(|validator| path(&validator.name)).collect();
+            mesh.participants.validators.iter().take(count).map(|validator| path(&validator.name)).collect();
         let loot = Loot::take(&stores).unwrap();
         let forged = loot.forge(&bundle, &genuine.certificate_der, &genuine_proof, &wanted).unwrap();
         verify_certificate(&bundle, &forged.certificate, Some(&forged.proof), None, wall())

@@ -25,12 +25,12 @@ async fn next<C: Call>(stream: &mut MessageStream) -> Result<C::Response, CallEr
 }
 
 async fn issue(mesh: &LocalMesh, nonce: u64, name: &str) -> IssuedCertificate {
-    let owner = Owner::new(mesh.cast.client.clone(), mesh.cast.genesis_hash(), wall());
+    let owner = Owner::new(mesh.participants.client.clone(), mesh.participants.genesis_hash(), wall());
     let Request::IssueCertificate(request) = owner.issue(nonce, &[name]) else {
         panic!("asks for a certificate")
     };
     let request: IssueCertificateRequest = request;
-    call(&client(mesh.cast.client.clone()), &mesh.peer(1), &request).await.unwrap()
+    call(&client(mesh.participants.client.clone()), &mesh.peer(1), &request).await.unwrap()
 }
 
 /// Checks that a quorum decided this block, and that it follows on the one before.
@@ -47,8 +47,8 @@ fn follows(validators: &ValidatorSet, genesis: &Digest, parent: Option<&BlockPro
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_are_told_as_they_are_decided_and_go_on_at_another_node_where_one_stops() {
     let mut mesh = LocalMesh::start().await;
-    let (genesis, validators) = (mesh.cast.genesis_hash(), mesh.cast.genesis.validator_set());
-    let listener = client(mesh.cast.client.clone());
+    let (genesis, validators) = (mesh.participants.genesis_hash(), mesh.participants.genesis.validator_set());
+    let listener = client(mesh.participants.client.clone());
     let from_first = SubscribeBlocksRequest { from: Some(Height(1)) };
     let mut stream = open(&listener, &mesh.peer(0), &from_first).await;
     stream.finish();
@@ -89,7 +89,7 @@ async fn blocks_are_told_as_they_are_decided_and_go_on_at_another_node_where_one
 #[tokio::test(flavor = "multi_thread")]
 async fn a_monitor_hears_of_certificates_for_its_names_and_of_no_others_and_changes_them_in_the_middle() {
     let mut mesh = LocalMesh::start().await;
-    let monitor = client(mesh.cast.client.clone());
+    let monitor = client(mesh.participants.client.clone());
     let watch = |names: &[&str], from: Option<u64>| SubscribeLogRequest {
         names: names.iter().map(|name| name.parse().unwrap()).collect(),
         from: from.map(LeafIndex),
@@ -134,7 +134,7 @@ async fn a_monitor_hears_of_certificates_for_its_names_and_of_no_others_and_chan
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_that_goes_away_leaves_nothing_behind() {
     let mut mesh = LocalMesh::start().await;
-    let listener = client(mesh.cast.client.clone());
+    let listener = client(mesh.participants.client.clone());
     let mut streams = Vec::new();
     for _ in 0..8 {
         streams.push(open(&listener, &mesh.peer(0), &SubscribeBlocksRequest { from: Some(Height(1)) }).await);

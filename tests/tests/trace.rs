@@ -14,7 +14,7 @@ const TRACE: TraceId = TraceId([0x5a; 16]);
 
 /// Issues a certificate at the first node, under the trace id.
 async fn issue(mesh: &LocalMesh, client: &Client) {
-    let owner = Owner::new(mesh.cast.client.clone(), mesh.cast.genesis_hash(), wall());
+    let owner = Owner::new(mesh.participants.client.clone(), mesh.participants.genesis_hash(), wall());
     let Request::IssueCertificate(request) = owner.issue(1, &["service.demo.hypermesh"]) else {
         panic!("no other")
     };
@@ -56,13 +56,14 @@ fn assert_steps(trace: &NodeTrace, expected: &[&str], may_lack: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issuance_is_followed_over_four_nodes_each_step_once_and_in_order() {
     let mut mesh = LocalMesh::start().await;
-    let client = client(mesh.cast.client.clone());
+    let client = client(mesh.participants.client.clone());
     issue(&mesh, &client).await;
     let mut traces = Vec::new();
     for node in 0..4 {
         traces.push(trace_of(&mesh, &client, node).await);
     }
-    let keys: Vec<_> = mesh.cast.genesis.validators.iter().map(|validator| validator.member.key).collect();
+    let keys: Vec<_> =
+        mesh.participants.genesis.validators.iter().map(|validator| validator.member.key).collect();
     assert_eq!(traces.iter().map(|trace| trace.node).collect::<Vec<_>>(), keys);
 
     // Whoever proposed the block did not check it; one round may give way to another.

@@ -4,7 +4,7 @@ use super::exit::Exit;
 use super::files;
 use clap::Args;
 use hypermesh_core::base::MicroCaesar;
-use hypermesh_scenarios::{Economics, Habit, LIE_DAY, run_economics};
+use hypermesh_scenarios::{Economics, LIE_DAY, ValidatorBehaviour, run_economics};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -65,7 +65,7 @@ fn table(economics: &Economics) -> String {
         let share = |count: u64| format!("{}%", count * 100 / economics.blocks.max(1));
         [
             account.name.clone(),
-            habit(account.habit).to_string(),
+            behaviour(account.behaviour).to_string(),
             share(account.votes),
             share(account.suspended),
             caesar(i128::from(account.earned.0)),
@@ -74,8 +74,8 @@ fn table(economics: &Economics) -> String {
         ]
     });
     for row in std::iter::once(head.map(str::to_string)).chain(rows) {
-        let [name, habit, rest @ ..] = row;
-        let _infallible = write!(text, "{name:<10} {habit:<9}");
+        let [name, behaviour, rest @ ..] = row;
+        let _infallible = write!(text, "{name:<10} {behaviour:<9}");
         rest.iter().for_each(|cell| text += &format!(" {cell:>10}"));
         text.push('\n');
     }
@@ -91,21 +91,21 @@ fn table(economics: &Economics) -> String {
     )
 }
 
-const fn habit(habit: Habit) -> &'static str {
-    match habit {
-        Habit::Honest => "honest",
-        Habit::Sleepy => "sleepy",
-        Habit::Plotless => "plotless",
-        Habit::Lying => "lying",
+const fn behaviour(behaviour: ValidatorBehaviour) -> &'static str {
+    match behaviour {
+        ValidatorBehaviour::Honest => "honest",
+        ValidatorBehaviour::Sleepy => "sleepy",
+        ValidatorBehaviour::Plotless => "plotless",
+        ValidatorBehaviour::Lying => "lying",
     }
 }
 
-const fn colour(habit: Habit) -> &'static str {
-    match habit {
-        Habit::Honest => "#1b7f4d",
-        Habit::Sleepy => "#b7791f",
-        Habit::Plotless => "#6b5bb5",
-        Habit::Lying => "#c0392b",
+const fn colour(behaviour: ValidatorBehaviour) -> &'static str {
+    match behaviour {
+        ValidatorBehaviour::Honest => "#1b7f4d",
+        ValidatorBehaviour::Sleepy => "#b7791f",
+        ValidatorBehaviour::Plotless => "#6b5bb5",
+        ValidatorBehaviour::Lying => "#c0392b",
     }
 }
 
@@ -179,7 +179,7 @@ fn picture(economics: &Economics) -> String {
         let _infallible = write!(
             svg,
             "<polyline fill=\"none\" stroke-width=\"2\" stroke=\"{}\" points=\"{}\"/>",
-            colour(account.habit),
+            colour(account.behaviour),
             points.join(" ")
         );
         let height = up(gains.last().copied().unwrap_or_default());
@@ -191,8 +191,8 @@ fn picture(economics: &Economics) -> String {
                 "<text x=\"{}\" y=\"{}\" style=\"fill:{}\">{}</text>",
                 WIDTH - RIGHT + 8,
                 height + 4,
-                colour(account.habit),
-                habit(account.habit)
+                colour(account.behaviour),
+                behaviour(account.behaviour)
             );
         }
     }

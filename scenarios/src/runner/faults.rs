@@ -14,7 +14,7 @@ pub(crate) struct Faults {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct OutputRow {
     group: &'static str,
     name: &'static str,
     worlds: Vec<WorldKind>,
@@ -23,7 +23,7 @@ struct Row {
 
 impl Faults {
     pub(crate) fn print(&self) -> Exit {
-        let row = |class: &FaultClass| Row {
+        let row = |class: &FaultClass| OutputRow {
             group: class.group().name(),
             name: class.name(),
             worlds: [WorldKind::World, WorldKind::Quic]
@@ -32,7 +32,7 @@ impl Faults {
                 .collect(),
             means: class.means().trim(),
         };
-        let rows: Vec<Row> = FaultClass::ALL.iter().map(row).collect();
+        let rows: Vec<OutputRow> = FaultClass::ALL.iter().map(row).collect();
         if self.json {
             return match serde_json::to_string_pretty(&rows) {
                 Ok(text) => {
@@ -43,7 +43,7 @@ impl Faults {
             };
         }
         println!("| of | class | worlds | what it is |\n|---|---|---|---|");
-        for Row { group, name, worlds, means } in rows {
+        for OutputRow { group, name, worlds, means } in rows {
             let worlds: Vec<&str> = worlds.iter().map(|world| world.name()).collect();
             println!("| {group} | `{name}` | {} | {means} |", worlds.join(", "));
         }

@@ -1,6 +1,6 @@
 //! Plans and tapes as files.
 
-use hypermesh_sim::plan::{Outcome, PLAN_BYTES_MAX, Plan};
+use hypermesh_sim::plan::{PLAN_BYTES_MAX, Plan, PlanOutcome};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub(crate) fn read_plan(path: &Path) -> Result<Plan, String> {
 }
 
 /// Writes a plan, and what comes of it, as comments above it.
-pub(crate) fn write_plan(path: &Path, plan: &Plan, outcome: &Outcome) -> Result<(), String> {
+pub(crate) fn write_plan(path: &Path, plan: &Plan, outcome: &PlanOutcome) -> Result<(), String> {
     let failure = outcome.failure.as_ref().map_or_else(|| "passes".to_string(), ToString::to_string);
     let told: String = failure.lines().map(|line| format!("# {line}\n")).collect();
     let again = format!("# again: cargo scenario replay {}\n", path.display());

@@ -75,8 +75,8 @@ enum Command {
 #[derive(Args, Clone, Copy)]
 struct InWorld {
     /// In which world.
-    #[arg(long = "in", value_enum, default_value_t = Kind::World, value_name = "WORLD")]
-    world: Kind,
+    #[arg(long = "in", value_enum, default_value_t = WorldArgument::World, value_name = "WORLD")]
+    world: WorldArgument,
     /// The same as `--in world`.
     #[arg(long = "world", conflicts_with_all = ["quic", "world"])]
     heap: bool,
@@ -86,7 +86,7 @@ struct InWorld {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Kind {
+enum WorldArgument {
     /// An event heap over nodes.
     World,
     /// Real QUIC on a simulated network.
@@ -96,9 +96,9 @@ enum Kind {
 impl InWorld {
     const fn kind(self) -> WorldKind {
         match self.world {
-            Kind::Quic => WorldKind::Quic,
-            Kind::World if self.quic => WorldKind::Quic,
-            Kind::World => WorldKind::World,
+            WorldArgument::Quic => WorldKind::Quic,
+            WorldArgument::World if self.quic => WorldKind::Quic,
+            WorldArgument::World => WorldKind::World,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::InWorld;
 use super::exit::Exit;
 use super::files;
 use clap::Args;
-use hypermesh_sim::plan::{FailureKind, Outcome, Plan, Shape, play, play_traced, shrink};
+use hypermesh_sim::plan::{FailureKind, Plan, PlanOutcome, Shape, play, play_traced, shrink};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,7 +78,7 @@ impl Replay {
 }
 
 /// Where a run first differs from its tape, if there is one.
-fn differs(tape: &Path, outcome: &Outcome) -> Option<String> {
+fn differs(tape: &Path, outcome: &PlanOutcome) -> Option<String> {
     let then = fs::read_to_string(tape).ok()?;
     let now = outcome.tape_text();
     let number = then.lines().zip(now.lines()).take_while(|(then, now)| then == now).count();

@@ -7,7 +7,8 @@ use super::{InWorld, failures_folder};
 use clap::Args;
 use hypermesh_core::base::MARKS;
 use hypermesh_sim::plan::{
-    Coverage, Failure, FailureKind, FaultClass, Outcome, Plan, Shape, WorldKind, play, play_traced, shrink,
+    Coverage, Failure, FailureKind, FaultClass, Plan, PlanOutcome, Shape, WorldKind, play, play_traced,
+    shrink,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -241,7 +242,7 @@ impl Tally {
         self.marks.get(mark).copied().unwrap_or_default()
     }
 
-    fn take(&mut self, seed: u64, outcome: &Outcome) {
+    fn take(&mut self, seed: u64, outcome: &PlanOutcome) {
         self.played += 1;
         self.simulated_us += outcome.simulated.0;
         self.events += outcome.events;

@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use clap::Args;
-use hypermesh_sim::quic::transports::{Carried, Errand, Sharing, in_one_stream, over_stoq, over_tcp};
+use hypermesh_sim::quic::transports::{Carried, ClientLoad, Sharing, in_one_stream, over_stoq, over_tcp};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const ROUNDING: Duration = Duration::from_millis(6);
 
 /// One way of carrying calls, put through everything.
 #[derive(Serialize)]
-struct Row {
+struct OutputRow {
     transport: &'static str,
     /// Round trips before the first question leaves: a stranger's, and with a server known from before.
     set_up: [u128; 2],
@@ -71,12 +71,12 @@ impl TransportsArgs {
     }
 }
 
-fn rows(seed: u64, calls: usize) -> Result<Vec<Row>, String> {
-    type Carry = Box<dyn Fn(Errand) -> Result<Carried, String>>;
-    let tcp = move |sharing| -> Carry { Box::new(move |errand| over_tcp(seed, errand, sharing)) };
+fn rows(seed: u64, calls: usize) -> Result<Vec<OutputRow>, String> {
+    type Carry = Box<dyn Fn(ClientLoad) -> Result<Carried, String>>;
+    let tcp = move |sharing| -> Carry { Box::new(move |load| over_tcp(seed, load, sharing)) };
     let ways: [(&'static str, Carry); 4] = [
-        ("STOQ, a stream for each call", Box::new(move |errand| over_stoq(seed, errand))),
-        ("STOQ, one ordered stream", Box::new(move |errand| in_one_stream(seed, errand))),
+        ("STOQ, a stream for each call", Box::new(move |load| over_stoq(seed, load))),
+        ("STOQ, one ordered stream", Box::new(move |load| in_one_stream(seed, load))),
         ("TLS on TCP (smoltcp), one connection", tcp(Sharing::Together)),
         ("TLS on TCP (smoltcp), HTTP/1.1's way", tcp(Sharing::OneAtATime(CONNECTIONS))),
     ];
@@ -86,20 +86,21 @@ fn rows(seed: u64, calls: usize) -> Result<Vec<Row>, String> {
 fn row(
     transport: &'static str,
     calls: usize,
-    carry: &dyn Fn(Errand) -> Result<Carried, String>,
-) -> Result<Row, String> {
-    let calm = Errand { calls: AT_ONCE, every: Duration::ZERO, bytes: 100, ..Errand::default() };
+    carry: &dyn Fn(ClientLoad) -> Result<Carried, String>,
+) -> Result<OutputRow, String> {
+    let calm = ClientLoad { calls: AT_ONCE, every: Duration::ZERO, bytes: 100, ..ClientLoad::default() };
     let at_once = carry(calm)?;
     let round_trips = |time: Duration| {
         let trip = calm.round_trip().as_micros();
         ((time.as_micros() + trip / 4) / trip).saturating_sub(1)
     };
-    let lossy = Errand { calls, loss_per_mille: LOSS_PER_MILLE, ..Errand::default() };
+    let lossy = ClientLoad { calls, loss_per_mille: LOSS_PER_MILLE, ..ClientLoad::default() };
     let through_loss = carry(lossy)?;
-    let moving = Errand { calls: 200, moves_after: Some(Duration::from_secs(1)), ..Errand::default() };
+    let moving =
+        ClientLoad { calls: 200, moves_after: Some(Duration::from_secs(1)), ..ClientLoad::default() };
     let moved = carry(moving)?;
     let ms = |time: Option<Duration>| time.map(|time| time.as_millis());
-    Ok(Row {
+    Ok(OutputRow {
         transport,
         set_up: [at_once.first, at_once.again].map(round_trips),
         lossy: Lossy {
@@ -114,12 +115,12 @@ fn row(
     })
 }
 
-fn table(rows: &[Row], calls: usize) -> String {
-    let errand = Errand::default();
+fn table(rows: &[OutputRow], calls: usize) -> String {
+    let load = ClientLoad::default();
     let mut text = format!(
         "{calls} calls, one each {} ms, on a path of {} ms one way; a call is late that takes longer than a round trip\n\n",
-        errand.every.as_millis(),
-        errand.one_way.as_millis()
+        load.every.as_millis(),
+        load.one_way.as_millis()
     );
     let head =
         ["set-up", "again", "lost", "late", "p50 ms", "p99 ms", "longest", "4000 at once", "lost by a move"];
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn the_table_shows_what_order_costs() {
         let rows = rows(1, 300).unwrap();
-        let late = |row: &Row| row.lossy.late_calls;
+        let late = |row: &OutputRow| row.lossy.late_calls;
         assert!(late(&rows[0]) * 2 < late(&rows[1]) && late(&rows[1]) < late(&rows[2]));
         assert_eq!((rows[0].set_up, rows[2].set_up), ([1, 0], [2, 2]));
         assert_eq!((rows[0].unanswered_after_move, rows[3].at_once_ms > rows[0].at_once_ms), (0, true));

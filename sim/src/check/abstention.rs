@@ -1,7 +1,7 @@
 //! Whoever has its log of votes whole, votes: no lie of a peer, and no crash, makes an honest node abstain.
 
 use super::Violation;
-use crate::world::Place;
+use crate::world::NodeIndex;
 use hypermesh_core::node::Event;
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 #[derive(Default)]
 pub struct AbstentionCheck {
     /// Those whose disks were tampered with.
-    excused: BTreeSet<Place>,
+    excused: BTreeSet<NodeIndex>,
 }
 
 impl AbstentionCheck {
     /// Allows a node to abstain from now on.
-    pub fn excuse(&mut self, place: Place) {
+    pub fn excuse(&mut self, place: NodeIndex) {
         self.excused.insert(place);
     }
 
@@ -22,7 +22,7 @@ impl AbstentionCheck {
     ///
     /// # Errors
     /// If it abstains without a reason.
-    pub fn on_event(&self, place: Place, event: &Event) -> Result<(), Violation> {
+    pub fn on_event(&self, place: NodeIndex, event: &Event) -> Result<(), Violation> {
         match event {
             Event::Abstains { reason, .. } if !self.excused.contains(&place) => {
                 let what = format!("node-{} abstains although its disk is whole: {reason}", place + 1);

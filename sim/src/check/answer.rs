@@ -4,7 +4,7 @@
 //! What it does not show: that the node is not behind. A node that is cut off answers from what it has, and says how old
 //! that is; whether it may still be asked is for whoever asks.
 
-use super::{Chain, Given, Violation, record_list};
+use super::{Chain, ObservedAnswer, Violation, record_list};
 use hypermesh_core::api::{
     Balance, BalanceRequest, BlockProof, ConsistencyRequest, DnsAnswer, DnsRequest, InclusionRequest,
     LogEntry, LogProof, NameRequest, NameState, NodeStatus, Request, Response, STALE_HEARTBEATS,
@@ -22,41 +22,43 @@ use hypermesh_core::trustchain::dns::{self, Resolution};
 ///
 /// # Errors
 /// If it is not what was so.
-pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
-    let Ok(response) = given.response else { return Ok(()) };
-    judge(chain, given, response).map_err(|what| given.moment.violation("answers", what))
+pub(super) fn on_answer(chain: &Chain, observed: &ObservedAnswer<'_>) -> Result<(), Violation> {
+    let Ok(response) = observed.response else { return Ok(()) };
+    judge(chain, observed, response).map_err(|what| observed.observation.violation("answers", what))
 }
 
 /// The request of an answer, if it is one of this kind.
 macro_rules! asked {
-    ($given:ident, $kind:ident) => {{
-        let Request::$kind(asked) = $given.request else {
+    ($observed:ident, $kind:ident) => {{
+        let Request::$kind(asked) = $observed.request else {
             return Err("answers another question".to_string());
         };
         asked
     }};
 }
 
-fn judge(chain: &Chain, given: &Given<'_>, response: &Response) -> Result<(), String> {
-    if !response.answers(given.request) {
-        let asked = given.request.method();
+fn judge(chain: &Chain, observed: &ObservedAnswer<'_>, response: &Response) -> Result<(), String> {
+    if !response.answers(observed.request) {
+        let asked = observed.request.method();
         return Err(format!("answers {}/{} with the response of another method", asked.service, asked.name));
     }
     match response {
-        Response::ResolveDns(answer) => check_dns(chain, given, asked!(given, ResolveDns), answer),
-        Response::ListRecords(answer) => record_list::check(chain, given, asked!(given, ListRecords), answer),
-        Response::Service(answer) => check_service(chain, given, &asked!(given, Service).name, answer),
-        Response::SubscribeService(answer) => {
-            check_service(chain, given, &asked!(given, SubscribeService).name, answer)
+        Response::ResolveDns(answer) => check_dns(chain, observed, asked!(observed, ResolveDns), answer),
+        Response::ListRecords(answer) => {
+            record_list::check(chain, observed, asked!(observed, ListRecords), answer)
         }
-        Response::Prove(proof) => check_proof(chain, given, &asked!(given, Prove).question, proof),
-        Response::Balance(answer) => check_balance(chain, given, asked!(given, Balance), answer),
-        Response::Status(answer) => check_status(chain, given, answer),
+        Response::Service(answer) => check_service(chain, observed, &asked!(observed, Service).name, answer),
+        Response::SubscribeService(answer) => {
+            check_service(chain, observed, &asked!(observed, SubscribeService).name, answer)
+        }
+        Response::Prove(proof) => check_proof(chain, observed, &asked!(observed, Prove).question, proof),
+        Response::Balance(answer) => check_balance(chain, observed, asked!(observed, Balance), answer),
+        Response::Status(answer) => check_status(chain, observed, answer),
         Response::Header(answer) | Response::SubscribeBlocks(answer) => check_header(chain, answer),
-        Response::LogInclusion(proof) => check_inclusion(chain, asked!(given, LogInclusion), proof),
-        Response::LogConsistency(proof) => check_growth(chain, asked!(given, LogConsistency), proof),
+        Response::LogInclusion(proof) => check_inclusion(chain, asked!(observed, LogInclusion), proof),
+        Response::LogConsistency(proof) => check_growth(chain, asked!(observed, LogConsistency), proof),
         Response::LogEntry(entry) => check_entry(chain, entry),
-        Response::Name(answer) => check_name(chain, given, asked!(given, Name), answer),
+        Response::Name(answer) => check_name(chain, observed, asked!(observed, Name), answer),
         Response::Genesis(genesis) => match genesis.hash() == chain.genesis_hash() {
             true => Ok(()),
             false => Err("gives the genesis of another mesh".to_string()),
@@ -97,21 +99,30 @@ fn judge(chain: &Chain, given: &Given<'_>, response: &Response) -> Result<(), St
 }
 
 /// The state that an answer says it is of; `None` if it is from before this chain begins.
-pub(super) fn stated(chain: &Chain, given: &Given<'_>, height: Height) -> Result<Option<State>, String> {
-    let own = given.view.state.height();
+pub(super) fn stated(
+    chain: &Chain,
+    observed: &ObservedAnswer<'_>,
+    height: Height,
+) -> Result<Option<State>, String> {
+    let own = observed.view.state.height();
     if height != own {
         return Err(format!("answers of height {height} and is at {own}"));
     }
     Ok(chain.state(height))
 }
 
-fn check_dns(chain: &Chain, given: &Given<'_>, asked: &DnsRequest, answer: &DnsAnswer) -> Result<(), String> {
-    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+fn check_dns(
+    chain: &Chain,
+    observed: &ObservedAnswer<'_>,
+    asked: &DnsRequest,
+    answer: &DnsAnswer,
+) -> Result<(), String> {
+    let Some(state) = stated(chain, observed, answer.height)? else { return Ok(()) };
     let Resolution { outcome, answers, authority } = dns::resolve(&state, &asked.name, asked.record_type);
     if (answer.outcome, &answer.answers, &answer.authority) != (outcome, &answers, &authority) {
         return Err(format!("resolves {} otherwise than height {} has it", asked.name, answer.height));
     }
-    let age_ms = given.wall.since(state.time());
+    let age_ms = observed.wall.since(state.time());
     if answer.time != state.time() || answer.age_ms < age_ms {
         return Err(format!("says that an answer is {} ms old, and it is {age_ms} ms", answer.age_ms));
     }
@@ -125,11 +136,11 @@ fn check_dns(chain: &Chain, given: &Given<'_>, asked: &DnsRequest, answer: &DnsA
 
 fn check_service(
     chain: &Chain,
-    given: &Given<'_>,
+    observed: &ObservedAnswer<'_>,
     asked: &DomainName,
     answer: &ServiceState,
 ) -> Result<(), String> {
-    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+    let Some(state) = stated(chain, observed, answer.height)? else { return Ok(()) };
     match *answer == ServiceState::of(&state, asked) {
         true => Ok(()),
         false => Err(format!("lists other instances of {asked} than height {} has", answer.height)),
@@ -139,11 +150,11 @@ fn check_service(
 /// Whose a name is: the nearest name that it is or lies below, and that is registered.
 fn check_name(
     chain: &Chain,
-    given: &Given<'_>,
+    observed: &ObservedAnswer<'_>,
     asked: &NameRequest,
     answer: &NameState,
 ) -> Result<(), String> {
-    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+    let Some(state) = stated(chain, observed, answer.height)? else { return Ok(()) };
     let above = core::iter::successors(Some(asked.name.clone()), DomainName::parent);
     let held = above.filter_map(|name| Some((state.get::<NameOwner>(&name)?, name))).next();
     let Some((NameOwner { owner, since, expires, .. }, name)) = held else {
@@ -157,11 +168,11 @@ fn check_name(
 
 fn check_proof(
     chain: &Chain,
-    given: &Given<'_>,
+    observed: &ObservedAnswer<'_>,
     question: &Question,
     proof: &StateProof,
 ) -> Result<(), String> {
-    let Some(state) = stated(chain, given, proof.header.height)? else { return Ok(()) };
+    let Some(state) = stated(chain, observed, proof.header.height)? else { return Ok(()) };
     let proved = question.check(proof, state.genesis_document());
     let proved = proved.map_err(|fault| format!("answers {question:?} with what does not hold: {fault}"))?;
     if proved.answer != question.answer(&state) {
@@ -172,11 +183,11 @@ fn check_proof(
 
 fn check_balance(
     chain: &Chain,
-    given: &Given<'_>,
+    observed: &ObservedAnswer<'_>,
     asked: &BalanceRequest,
     answer: &Balance,
 ) -> Result<(), String> {
-    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+    let Some(state) = stated(chain, observed, answer.height)? else { return Ok(()) };
     let balance = state.balance(LedgerAccount::Account(asked.owner));
     let stake = state.get::<Member>(&asked.owner).map(|member| member.stake).unwrap_or_default();
     if (answer.owner, answer.balance, answer.stake) != (asked.owner, balance, stake) {
@@ -185,13 +196,13 @@ fn check_balance(
     Ok(())
 }
 
-fn check_status(chain: &Chain, given: &Given<'_>, answer: &NodeStatus) -> Result<(), String> {
-    let Some(state) = stated(chain, given, answer.height)? else { return Ok(()) };
+fn check_status(chain: &Chain, observed: &ObservedAnswer<'_>, answer: &NodeStatus) -> Result<(), String> {
+    let Some(state) = stated(chain, observed, answer.height)? else { return Ok(()) };
     let is = (state.time(), state.log().size(), state.beacon().index);
     if (answer.time, answer.log_size, answer.beacon) != is {
         return Err(format!("has a status that is not of height {}", answer.height));
     }
-    if answer.age_ms < given.wall.since(state.time()) {
+    if answer.age_ms < observed.wall.since(state.time()) {
         return Err(format!("says that its state is only {} ms old", answer.age_ms));
     }
     Ok(())
@@ -244,8 +255,8 @@ fn check_entry(chain: &Chain, entry: &LogEntry) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{answered, issue, world_with};
-    use crate::world::{Cast, announcement, name};
+    use crate::check::test_util::{answered, issue, world_with};
+    use crate::world::{Participants, announcement, name};
     use hypermesh_core::api::{HeaderRequest, LogEntryRequest, ProveRequest, ServiceRequest, StatusRequest};
     use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar, UnixMillis};
     use hypermesh_core::trustchain::dns::{RecordType, ResolutionOutcome};
@@ -276,15 +287,15 @@ mod tests {
     fn it_fires_when_a_name_is_said_to_be_anothers_or_another_question_is_answered() {
         let (world, _) = world_with(|world| vec![issue(world, 1)]);
         let asked = Request::Name(NameRequest { name: name("web.demo.hypermesh") });
-        let fires = |change: fn(&mut NameState, &Cast)| {
+        let fires = |change: fn(&mut NameState, &Participants)| {
             answered(&world, asked.clone(), |response| {
                 let Response::Name(answer) = response else { panic!("another response") };
-                change(answer, world.cast());
+                change(answer, world.participants());
             })
         };
         assert_eq!(fires(|_, _| {}), Ok(()));
-        let broken: [fn(&mut NameState, &Cast); 3] = [
-            |answer, cast| answer.owner = cast.other.public(),
+        let broken: [fn(&mut NameState, &Participants); 3] = [
+            |answer, participants| answer.owner = participants.other.public(),
             |answer, _| answer.name = name("web.demo.hypermesh"),
             |answer, _| answer.expires = Some(UnixMillis(answer.height.0)),
         ];
@@ -292,7 +303,7 @@ mod tests {
             assert_eq!(fires(change).unwrap_err().check, "answers");
         }
         let other = |response: &mut Response| {
-            *response = Response::Genesis(world.cast().genesis.as_ref().clone());
+            *response = Response::Genesis(world.participants().genesis.as_ref().clone());
         };
         assert!(
             answered(&world, asked.clone(), other)
@@ -305,8 +316,9 @@ mod tests {
     #[test]
     fn it_fires_when_instances_are_listed_that_are_not_there() {
         let announced = announcement("greeter.demo.hypermesh", "east", 7000, 60);
-        let (world, _) =
-            world_with(|world| vec![world.owner(&world.cast().client).announce(1, announced.clone())]);
+        let (world, _) = world_with(|world| {
+            vec![world.owner(&world.participants().client).announce(1, announced.clone())]
+        });
         let fires = |change: fn(&mut ServiceState)| {
             let asked = ServiceRequest { name: announced.instance.service.clone() };
             answered(&world, Request::Service(asked), |response| {
@@ -329,7 +341,7 @@ mod tests {
     #[test]
     fn it_fires_when_a_proof_does_not_hold_or_is_of_another_height() {
         let (world, _) = world_with(|world| vec![issue(world, 1)]);
-        let question = Question::Balance { owner: world.cast().client.public() };
+        let question = Question::Balance { owner: world.participants().client.public() };
         let fires = |change: fn(&mut StateProof)| {
             let asked = Request::Prove(ProveRequest { question: question.clone() });
             answered(&world, asked, |response| {
@@ -384,7 +396,7 @@ mod tests {
     #[allow(clippy::wildcard_enum_match_arm, reason = "a test changes the responses that it asks for")]
     fn it_fires_when_a_balance_a_status_or_a_log_entry_is_another() {
         let (world, _) = world_with(|world| vec![issue(world, 1)]);
-        let owner = world.cast().client.public();
+        let owner = world.participants().client.public();
         let balance = Request::Balance(BalanceRequest { owner });
         let wrong = |response: &mut Response| match response {
             Response::Balance(answer) => answer.balance = MicroCaesar(answer.balance.0 + 1),

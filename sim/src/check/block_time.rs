@@ -50,7 +50,7 @@ impl BlockTimeCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{issue, world_with};
+    use crate::check::test_util::{issue, world_with};
 
     #[test]
     fn it_fires_on_a_block_that_is_one_millisecond_past_the_bound() {

@@ -4,7 +4,7 @@
 //! A node reports its own tables; what the agreement's core and the maps of the state hold is not among them.
 
 use super::Violation;
-use crate::world::Place;
+use crate::world::NodeIndex;
 use hypermesh_core::base::Size;
 
 /// The most in a table that states no limit, at any time: more than all that a run's clients wait for at once.
@@ -16,7 +16,7 @@ pub const LEFT_COUNT_MAX: usize = 512;
 ///
 /// # Errors
 /// If one holds more than it may.
-pub fn check_sizes(place: Place, sizes: &[Size]) -> Result<(), Violation> {
+pub fn check_sizes(place: NodeIndex, sizes: &[Size]) -> Result<(), Violation> {
     check(place, sizes, UNSTATED_COUNT_MAX)
 }
 
@@ -24,11 +24,11 @@ pub fn check_sizes(place: Place, sizes: &[Size]) -> Result<(), Violation> {
 ///
 /// # Errors
 /// If something is left over.
-pub fn check_sizes_when_quiet(place: Place, sizes: &[Size]) -> Result<(), Violation> {
+pub fn check_sizes_when_quiet(place: NodeIndex, sizes: &[Size]) -> Result<(), Violation> {
     check(place, sizes, LEFT_COUNT_MAX)
 }
 
-fn check(place: Place, sizes: &[Size], unstated_max: usize) -> Result<(), Violation> {
+fn check(place: NodeIndex, sizes: &[Size], unstated_max: usize) -> Result<(), Violation> {
     let max = |size: &Size| size.held_max.unwrap_or(unstated_max);
     let Some(size) = sizes.iter().find(|size| size.held > max(size)) else { return Ok(()) };
     let (number, held, table) = (place + 1, size.held, size.table);

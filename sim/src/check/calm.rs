@@ -4,7 +4,7 @@
 //! What is in a batch is not looked at: it may be ordered still, and is executed then.
 
 use super::Violation;
-use crate::world::Place;
+use crate::world::NodeIndex;
 use hypermesh_core::base::Size;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const CLIENT_TABLES: [&str; 11] = [
 ///
 /// # Panics
 /// If the node has no table of one of these names.
-pub fn check_calm(place: Place, sizes: &[Size]) -> Result<(), Violation> {
+pub fn check_calm(place: NodeIndex, sizes: &[Size]) -> Result<(), Violation> {
     if sizes.is_empty() {
         // It is down.
         return Ok(());

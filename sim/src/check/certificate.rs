@@ -6,8 +6,8 @@
 //! how it says how old its state is.
 
 use super::validity::check_commit;
-use super::{Chain, Decided, Given, Shown, Violation};
-use crate::world::Place;
+use super::{Chain, Decided, ObservedAnswer, Shown, Violation};
+use crate::world::NodeIndex;
 use hypermesh_core::api::{CertificateState, CertificateSummary, IssuedCertificate, Request};
 use hypermesh_core::base::{Height, PublicKey};
 use hypermesh_core::node::Event;
@@ -95,7 +95,7 @@ fn owner(state: &State, name: &DomainName) -> Option<PublicKey> {
 ///
 /// # Errors
 /// If it signed a certificate that nobody approved.
-pub(super) fn on_event(chain: &Chain, place: Place, event: &Event) -> Result<(), Violation> {
+pub(super) fn on_event(chain: &Chain, place: NodeIndex, event: &Event) -> Result<(), Violation> {
     let (Event::Issued { serial, .. }, Some(state)) = (event, chain.newest()) else { return Ok(()) };
     match state.get::<Certificate>(serial) {
         Some(_) => Ok(()),
@@ -110,14 +110,15 @@ pub(super) fn on_event(chain: &Chain, place: Place, event: &Event) -> Result<(),
 ///
 /// # Errors
 /// If it shows a certificate that consensus did not approve and log, or calls one valid that is not.
-pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
-    let own = given.view.state.height();
-    let (Ok(response), Some(newest), Some(state)) = (given.response, chain.newest(), chain.state(own)) else {
+pub(super) fn on_answer(chain: &Chain, observed: &ObservedAnswer<'_>) -> Result<(), Violation> {
+    let own = observed.view.state.height();
+    let (Ok(response), Some(newest), Some(state)) = (observed.response, chain.newest(), chain.state(own))
+    else {
         return Ok(());
     };
     let outcome = match Shown::by(response) {
         Shown::Certificate(issued) => check_issued(chain, newest, issued),
-        Shown::Status(answer) => check_status(&state, given.request, answer),
+        Shown::Status(answer) => check_status(&state, observed.request, answer),
         Shown::List(list) => {
             list.certificates.iter().try_for_each(|summary| check_summary(&state, summary).map(|_| ()))
         }
@@ -128,7 +129,7 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
         | Shown::Bundle(_)
         | Shown::Nothing => Ok(()),
     };
-    outcome.map_err(|what| given.moment.violation("certificates", what))
+    outcome.map_err(|what| observed.observation.violation("certificates", what))
 }
 
 fn check_issued(chain: &Chain, newest: &State, issued: &IssuedCertificate) -> Result<(), String> {
@@ -209,7 +210,7 @@ fn check_summary(state: &State, summary: &CertificateSummary) -> Result<Certific
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{answered_with, issue, world_with};
+    use crate::check::test_util::{answered_with, issue, world_with};
     use crate::world::World;
     use hypermesh_core::api::{CertificateRequestBySerial, Response, ValidateCertificateRequest};
     use hypermesh_core::base::{Digest, LeafIndex};
@@ -255,11 +256,11 @@ mod tests {
         let unlogged = chain.with(issued.height, decided.state.clone(), Vec::new());
         assert!(on_block(&unlogged, issued.height).unwrap_err().what.contains("log it"));
         let mut draft = decided.state.draft();
-        let poor = world.cast().poor.public();
-        let given = NameOwner { since: issued.height, ..NameOwner::of_genesis(poor) };
-        draft.put(&crate::world::name("web.demo.hypermesh"), &given);
-        let given = chain.with(issued.height, draft.finish().0, decided.entries.clone());
-        assert!(on_block(&given, issued.height).unwrap_err().what.contains("not its owner"));
+        let poor = world.participants().poor.public();
+        let observed = NameOwner { since: issued.height, ..NameOwner::of_genesis(poor) };
+        draft.put(&crate::world::name("web.demo.hypermesh"), &observed);
+        let observed = chain.with(issued.height, draft.finish().0, decided.entries.clone());
+        assert!(on_block(&observed, issued.height).unwrap_err().what.contains("not its owner"));
     }
 
     #[test]
@@ -289,7 +290,7 @@ mod tests {
             world.answer(id).unwrap().response.clone().unwrap()
         };
         let valid = status(&mut world);
-        let owner = world.owner(&world.cast().client.clone());
+        let owner = world.owner(&world.participants().client.clone());
         let id = world.request(0, owner.revoke(9, issued.serial_number, RevocationReason::KeyCompromise));
         let patience = std::time::Duration::from_secs(9);
         world.run_until("an answer", patience, |world| world.answer(id).is_some()).unwrap();

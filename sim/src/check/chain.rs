@@ -5,7 +5,7 @@
 //! by [`World::grow`](crate::world::World::grow)): there it takes a node's word, and says for how many heights.
 
 use super::validity::{check_block, check_commit};
-use super::{Moment, Violation};
+use super::{Observation, Violation};
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Digest, Height, Mono, PublicKey, Signature, Table};
 use hypermesh_core::caesar::BlockMovements;
@@ -123,7 +123,7 @@ impl Chain {
     /// If it is another than a node had before, or does not follow from its block, or no quorum decided that.
     pub(super) fn take(
         &mut self,
-        moment: &Moment<'_>,
+        observation: &Observation<'_>,
         view: &View,
     ) -> Result<Option<Vec<Height>>, Violation> {
         let Some(head) = view.state.head() else { return Ok(Some(Vec::new())) };
@@ -131,25 +131,26 @@ impl Chain {
         let mut fresh = Vec::new();
         if let Some(first) = self.missing_until(height) {
             let missing = || (first.0..=height.0).map(Height);
-            let has = |height: Height| moment.disk.written(Table::Blocks, &height.0.to_be_bytes()).is_some();
+            let has =
+                |height: Height| observation.disk.written(Table::Blocks, &height.0.to_be_bytes()).is_some();
             if !missing().all(has) {
                 return Ok(None);
             }
             for height in missing() {
-                self.extend(moment, height)?;
+                self.extend(observation, height)?;
                 fresh.push(height);
             }
         } else if self.decided.range(height..).next().is_none() {
             self.unverified += 1;
-            self.decided.insert(height, on_its_word(view, moment.at));
+            self.decided.insert(height, on_its_word(view, observation.at));
             fresh.push(height);
         }
         // Below where the chain begins there is nothing to hold it against.
         let Some(known) = self.decided.get_mut(&height) else { return Ok(Some(fresh)) };
-        known.compare(moment, view)?;
+        known.compare(observation, view)?;
         if let Some(commit) = &view.commit {
             check_commit(&self.genesis, head, commit, &mut known.precommits)
-                .map_err(|what| moment.violation("validity", what))?;
+                .map_err(|what| observation.violation("validity", what))?;
         }
         while self.decided.len() > HEIGHT_COUNT_KEPT {
             self.decided.pop_first();
@@ -165,10 +166,10 @@ impl Chain {
     }
 
     /// Executes the next block, as a node has it.
-    fn extend(&mut self, moment: &Moment<'_>, height: Height) -> Result<(), Violation> {
-        let broken = |what: String| moment.violation("validity", what);
+    fn extend(&mut self, observation: &Observation<'_>, height: Height) -> Result<(), Violation> {
+        let broken = |what: String| observation.violation("validity", what);
         let parent = self.state(Height(height.0 - 1)).ok_or_else(|| broken("no parent".to_string()))?;
-        let bytes = moment.disk.written(Table::Blocks, &height.0.to_be_bytes()).unwrap_or_default();
+        let bytes = observation.disk.written(Table::Blocks, &height.0.to_be_bytes()).unwrap_or_default();
         let block = Block::from_bytes(&bytes);
         let block = block.ok_or_else(|| broken(format!("has something for block {height} that is none")))?;
         let mut none = BTreeSet::new();
@@ -176,7 +177,7 @@ impl Chain {
         let executed = check_block(&parent, &block, known);
         let executed = executed.map_err(|what| broken(format!("block {height}: {what}")))?;
         let Executed { state, receipts, entries, movements, .. } = executed;
-        let (since, block, precommits) = (moment.at, Some(block), BTreeSet::new());
+        let (since, block, precommits) = (observation.at, Some(block), BTreeSet::new());
         let decided = Decided { state, since, block, receipts, entries, movements, precommits };
         self.decided.insert(height, decided);
         Ok(())
@@ -184,7 +185,7 @@ impl Chain {
 }
 
 impl Decided {
-    fn compare(&self, moment: &Moment<'_>, view: &View) -> Result<(), Violation> {
+    fn compare(&self, observation: &Observation<'_>, view: &View) -> Result<(), Violation> {
         let (known, given) = (&self.state, &view.state);
         let same = known.head() == given.head()
             && known.root() == given.root()
@@ -200,7 +201,7 @@ impl Decided {
             known.root(),
             known.log().root()
         );
-        Err(moment.violation("validity", what))
+        Err(observation.violation("validity", what))
     }
 }
 

@@ -4,7 +4,7 @@
 //! The log's signature and a quorum of cosignatures are checked on every note that is new. What a liar cosigns in secret
 //! is not seen.
 
-use super::{Chain, Given, Shown, Violation};
+use super::{Chain, ObservedAnswer, Shown, Violation};
 use hypermesh_core::api::{CheckpointNote, IssuedCertificate};
 use hypermesh_core::base::Digest;
 use hypermesh_core::hypermesh::committee::KeyPurpose;
@@ -29,8 +29,12 @@ impl CheckpointCheck {
     ///
     /// # Errors
     /// If it shows a checkpoint of another log, or a certificate that is not in it.
-    pub(super) fn on_answer(&mut self, chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
-        let (Ok(response), Some(state)) = (given.response, chain.newest()) else { return Ok(()) };
+    pub(super) fn on_answer(
+        &mut self,
+        chain: &Chain,
+        observed: &ObservedAnswer<'_>,
+    ) -> Result<(), Violation> {
+        let (Ok(response), Some(state)) = (observed.response, chain.newest()) else { return Ok(()) };
         let outcome = match Shown::by(response) {
             Shown::Checkpoint(CheckpointNote { note, size, root }) => {
                 self.on_note(state, note).and_then(|head| {
@@ -49,7 +53,7 @@ impl CheckpointCheck {
             | Shown::Bundle(_)
             | Shown::Nothing => Ok(()),
         };
-        outcome.map_err(|what| given.moment.violation("checkpoints", what))
+        outcome.map_err(|what| observed.observation.violation("checkpoints", what))
     }
 
     fn on_issued(&mut self, state: &State, issued: &IssuedCertificate) -> Result<(), String> {
@@ -115,7 +119,7 @@ fn check_signatures(state: &State, note: &SignedCheckpoint) -> Result<(), String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{issue, world_with};
+    use crate::check::test_util::{issue, world_with};
     use crate::world::World;
     use hypermesh_core::api::{CheckpointRequest, Request, Response};
     use hypermesh_core::base::LeafIndex;

@@ -2,7 +2,7 @@
 //! block of that height is there.
 
 use super::Violation;
-use crate::world::{Disk, Place};
+use crate::world::{Disk, NodeIndex};
 use hypermesh_core::base::{Height, PublicKey, Table};
 use hypermesh_core::hypermesh::ordering::{ConsensusMessage, SignedStatement};
 use hypermesh_core::state::BLOCK_BYTES_MAX;
@@ -18,14 +18,14 @@ const HEAD_KEY: &[u8] = b"head";
 #[derive(Default)]
 pub struct DurabilityCheck {
     /// The last message that was looked at: it goes to every peer.
-    last: Option<(Place, Arc<[u8]>)>,
+    last: Option<(NodeIndex, Arc<[u8]>)>,
     /// Nodes whose disks lose or overwrite what they held.
-    excused: BTreeSet<Place>,
+    excused: BTreeSet<NodeIndex>,
 }
 
 impl DurabilityCheck {
     /// Takes note that a node's disk does not keep what it holds.
-    pub fn excuse(&mut self, place: Place) {
+    pub fn excuse(&mut self, place: NodeIndex) {
         self.excused.insert(place);
     }
 
@@ -35,7 +35,7 @@ impl DurabilityCheck {
     /// If that is its own vote or proposal, and a crash would make it forget that.
     pub fn on_send(
         &mut self,
-        place: Place,
+        place: NodeIndex,
         sender: PublicKey,
         disk: &Disk,
         message: &Arc<[u8]>,

@@ -10,7 +10,7 @@
 //! Whoever has lost its log of votes may contradict what it said before: it counts among those who may be faulty.
 
 use super::Violation;
-use crate::world::Place;
+use crate::world::NodeIndex;
 use hypermesh_core::base::{Digest, Height, PublicKey};
 use hypermesh_core::hypermesh::ordering::{ConsensusMessage, Round, SignedVote, Vote};
 use hypermesh_core::node::Event;
@@ -23,7 +23,7 @@ const CONSENSUS: u8 = 0;
 /// A message that a node takes up.
 pub struct Heard<'a> {
     /// The node.
-    pub place: Place,
+    pub place: NodeIndex,
     /// Who sent it.
     pub source: PublicKey,
     /// Which height's votes the node counted as it came, and from which round on.
@@ -40,9 +40,9 @@ pub struct EvidenceCheck {
     /// Those whose logs of votes were lost: they may contradict themselves.
     forgetful: BTreeSet<PublicKey>,
     /// Those whose stores were damaged: they may complain.
-    damaged: BTreeSet<Place>,
+    damaged: BTreeSet<NodeIndex>,
     /// Those who are deceived by more than f: they may stop.
-    deceived: BTreeSet<Place>,
+    deceived: BTreeSet<NodeIndex>,
     /// Those whose lies leave evidence.
     expected: BTreeSet<PublicKey>,
     /// Those whom others have blamed.
@@ -50,9 +50,9 @@ pub struct EvidenceCheck {
     /// Those whose stakes were taken.
     slashed: BTreeSet<PublicKey>,
     /// The votes of each liar that each node has counted, all of one height.
-    counted: BTreeMap<(Place, PublicKey), Vec<Vote>>,
+    counted: BTreeMap<(NodeIndex, PublicKey), Vec<Vote>>,
     /// Who has told of whose equivocation.
-    told: BTreeSet<(Place, PublicKey)>,
+    told: BTreeSet<(NodeIndex, PublicKey)>,
 }
 
 impl EvidenceCheck {
@@ -67,7 +67,7 @@ impl EvidenceCheck {
     }
 
     /// Takes note that a node starts: it has forgotten what it counted.
-    pub fn on_start(&mut self, place: Place) {
+    pub fn on_start(&mut self, place: NodeIndex) {
         self.counted.retain(|(at, _), _| *at != place);
     }
 
@@ -133,12 +133,12 @@ impl EvidenceCheck {
     }
 
     /// Allows a node to find its store at fault from now on.
-    pub fn excuse_store(&mut self, place: Place) {
+    pub fn excuse_store(&mut self, place: NodeIndex) {
         self.damaged.insert(place);
     }
 
     /// Allows a node to find the mesh broken from now on.
-    pub fn excuse_broken(&mut self, place: Place) {
+    pub fn excuse_broken(&mut self, place: NodeIndex) {
         self.deceived.insert(place);
     }
 
@@ -146,7 +146,7 @@ impl EvidenceCheck {
     ///
     /// # Errors
     /// If it blames someone.
-    pub fn on_event(&mut self, place: Place, event: &Event) -> Result<(), Violation> {
+    pub fn on_event(&mut self, place: NodeIndex, event: &Event) -> Result<(), Violation> {
         if let Event::Equivocation(evidence) = event {
             self.told.insert((place, evidence.offender()));
         }

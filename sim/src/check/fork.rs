@@ -1,7 +1,7 @@
 //! No fork: whatever happens, two nodes never decide different blocks for one height, nor one node twice.
 
 use super::Violation;
-use crate::world::Place;
+use crate::world::NodeIndex;
 use hypermesh_core::base::{Digest, Height};
 use hypermesh_core::node::Event;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct ForkCheck {
     /// The block of each height, and who decided it first.
-    decided: BTreeMap<Height, (Digest, Place)>,
+    decided: BTreeMap<Height, (Digest, NodeIndex)>,
 }
 
 impl ForkCheck {
@@ -18,7 +18,7 @@ impl ForkCheck {
     ///
     /// # Errors
     /// If it decided another block than a node before it.
-    pub fn on_event(&mut self, place: Place, event: &Event) -> Result<(), Violation> {
+    pub fn on_event(&mut self, place: NodeIndex, event: &Event) -> Result<(), Violation> {
         let Event::Committed { height, hash, .. } = event else { return Ok(()) };
         let (first, by) = *self.decided.entry(*height).or_insert((*hash, place));
         if first == *hash {

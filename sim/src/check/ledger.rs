@@ -28,12 +28,12 @@ pub struct LedgerCheck {
     /// The block that each operation's receipt stands in.
     carried_out: BTreeMap<OperationId, Height>,
     /// What the owner of each operation of the last block had before it.
-    means: BTreeMap<OperationId, Means>,
+    owner_funds: BTreeMap<OperationId, OwnerFunds>,
 }
 
 /// What an owner has before an operation is carried out, and what the operation costs, in millionths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Means {
+pub(super) struct OwnerFunds {
     /// In the account.
     pub(super) account: u64,
     /// At stake.
@@ -72,7 +72,7 @@ impl LedgerCheck {
     /// If something was paid, moved or carried out otherwise than the model says.
     pub(super) fn on_block(&mut self, chain: &Chain, height: Height) -> Result<(), Violation> {
         let Some(decided) = chain.at(height) else { return Ok(()) };
-        self.means.clear();
+        self.owner_funds.clear();
         let (Some(block), Some(model)) = (&decided.block, &mut self.model) else {
             self.model = Some(Model::of(&decided.state));
             self.carried_out.extend(standing(&decided.state));
@@ -91,7 +91,7 @@ impl LedgerCheck {
             let receipt =
                 receipt.ok_or_else(|| broken(format!("operation {} has no receipt", operation.id())))?;
             once(&mut self.carried_out, receipt.operation, height).map_err(broken)?;
-            self.means.insert(receipt.operation, model.means(operation));
+            self.owner_funds.insert(receipt.operation, model.owner_funds(operation));
             model.carry_out(operation, receipt, time.plus(unbonding_ms)).map_err(broken)?;
         }
         if let Some(receipt) = receipts.next() {
@@ -106,13 +106,13 @@ impl LedgerCheck {
 
 impl LedgerCheck {
     /// What the owner of an operation of the last block had before it; nothing of one without a receipt.
-    pub(super) fn means(&self, operation: &OperationId) -> Means {
-        self.means.get(operation).copied().unwrap_or_default()
+    pub(super) fn owner_funds(&self, operation: &OperationId) -> OwnerFunds {
+        self.owner_funds.get(operation).copied().unwrap_or_default()
     }
 
     /// What the owner of an operation has after the last block; `None` before the model begins.
-    pub(super) fn means_now(&self, operation: &Operation) -> Option<Means> {
-        Some(self.model.as_ref()?.means(operation))
+    pub(super) fn means_now(&self, operation: &Operation) -> Option<OwnerFunds> {
+        Some(self.model.as_ref()?.owner_funds(operation))
     }
 }
 
@@ -319,9 +319,9 @@ impl Model {
     }
 
     /// What the owner of an operation has before it is carried out.
-    fn means(&self, operation: &Operation) -> Means {
+    fn owner_funds(&self, operation: &Operation) -> OwnerFunds {
         let (owner, action) = (operation.body.owner, &operation.body.action);
-        Means {
+        OwnerFunds {
             account: self.holds(LedgerAccount::Account(owner)),
             stake: self.holds(LedgerAccount::Stake(owner)),
             releases: self.releases.iter().filter(|(_, whose, _)| *whose == owner).count(),
@@ -413,12 +413,13 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{issue, world_with};
+    use crate::check::test_util::{issue, world_with};
     use crate::world::World;
 
     fn paid() -> World {
         let transfer = |world: &World, nonce| {
-            let (owner, poor) = (world.owner(&world.cast().client), world.cast().poor.public());
+            let (owner, poor) =
+                (world.owner(&world.participants().client), world.participants().poor.public());
             owner.transfer(nonce, poor, MicroCaesar(5))
         };
         world_with(|world| vec![transfer(world, 1), issue(world, 2), transfer(world, 3)]).0

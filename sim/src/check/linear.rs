@@ -12,8 +12,8 @@
 //! between nodes, reads are not linearisable, and nobody promises that. What is promised is looked at: at one node, while
 //! it runs, no read or receipt is of an earlier height than one before it.
 
-use super::{Chain, Given, Violation};
-use crate::world::Place;
+use super::{Chain, ObservedAnswer, Violation};
+use crate::world::NodeIndex;
 use hypermesh_core::api::{Request, Response, Settlement};
 use hypermesh_core::base::{Height, Mono, PublicKey};
 use hypermesh_core::state::{Action, Attest, NameOwner, Operation, OperationId, Outcome, Receipt, State};
@@ -27,7 +27,7 @@ pub struct LinearCheck {
     /// When each operation was first asked for.
     asked: BTreeMap<OperationId, Mono>,
     /// The height of the last read at each node that runs.
-    read: BTreeMap<Place, Height>,
+    read: BTreeMap<NodeIndex, Height>,
     names: BTreeMap<DomainName, PublicKey>,
     records: BTreeMap<(DomainName, RecordType), Option<RecordSet>>,
 }
@@ -41,7 +41,7 @@ impl LinearCheck {
     }
 
     /// Takes note that a node starts: what it has may be older than what it answered before.
-    pub(super) fn on_start(&mut self, place: Place) {
+    pub(super) fn on_start(&mut self, place: NodeIndex) {
         self.read.remove(&place);
     }
 
@@ -123,21 +123,30 @@ impl LinearCheck {
     ///
     /// # Errors
     /// If a write took effect outside of its time, or a node's reads go back.
-    pub(super) fn on_answer(&mut self, chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
-        let Ok(response) = given.response else { return Ok(()) };
+    pub(super) fn on_answer(
+        &mut self,
+        chain: &Chain,
+        observed: &ObservedAnswer<'_>,
+    ) -> Result<(), Violation> {
+        let Ok(response) = observed.response else { return Ok(()) };
         let outcome = match response.settlement() {
-            Settlement::Receipts(receipts) => self.on_receipts(chain, given, receipts),
-            Settlement::Certificate(issued) => match given.request.operations() {
-                [operation] => self.took_effect(chain, given, operation.id(), issued.height),
+            Settlement::Receipts(receipts) => self.on_receipts(chain, observed, receipts),
+            Settlement::Certificate(issued) => match observed.request.operations() {
+                [operation] => self.took_effect(chain, observed, operation.id(), issued.height),
                 _ => Err("answers with a certificate where none was asked for".to_string()),
             },
-            Settlement::Nothing => height_of(response).map_or(Ok(()), |height| self.on_own(given, height)),
+            Settlement::Nothing => height_of(response).map_or(Ok(()), |height| self.on_own(observed, height)),
         };
-        outcome.map_err(|what| given.moment.violation("linear", what))
+        outcome.map_err(|what| observed.observation.violation("linear", what))
     }
 
-    fn on_receipts(&mut self, chain: &Chain, given: &Given<'_>, receipts: &[Receipt]) -> Result<(), String> {
-        let asked: Vec<OperationId> = given.request.operations().iter().map(Operation::id).collect();
+    fn on_receipts(
+        &mut self,
+        chain: &Chain,
+        observed: &ObservedAnswer<'_>,
+        receipts: &[Receipt],
+    ) -> Result<(), String> {
+        let asked: Vec<OperationId> = observed.request.operations().iter().map(Operation::id).collect();
         for receipt in receipts {
             if !asked.contains(&receipt.operation) {
                 return Err(format!("answers with the receipt of {}", receipt.operation));
@@ -149,7 +158,7 @@ impl LinearCheck {
                     receipt.operation, receipt.height
                 ));
             }
-            self.took_effect(chain, given, receipt.operation, receipt.height)?;
+            self.took_effect(chain, observed, receipt.operation, receipt.height)?;
         }
         Ok(())
     }
@@ -158,7 +167,7 @@ impl LinearCheck {
     fn took_effect(
         &mut self,
         chain: &Chain,
-        given: &Given<'_>,
+        observed: &ObservedAnswer<'_>,
         operation: OperationId,
         height: Height,
     ) -> Result<(), String> {
@@ -170,11 +179,11 @@ impl LinearCheck {
         if chain.newest().is_some_and(|newest| newest.height() < height) {
             return Err(format!("answers of height {height}, which is not decided"));
         }
-        self.on_own(given, given.view.state.height().max(height))
+        self.on_own(observed, observed.view.state.height().max(height))
     }
 
-    fn on_own(&mut self, given: &Given<'_>, height: Height) -> Result<(), String> {
-        let last = self.read.entry(given.moment.place).or_default();
+    fn on_own(&mut self, observed: &ObservedAnswer<'_>, height: Height) -> Result<(), String> {
+        let last = self.read.entry(observed.observation.place).or_default();
         if height < *last {
             return Err(format!("answers of height {height} after it has answered of {last}"));
         }
@@ -240,8 +249,8 @@ const fn height_of(response: &Response) -> Option<Height> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Moment;
-    use crate::check::kit::world_with;
+    use crate::check::Observation;
+    use crate::check::test_util::world_with;
     use crate::world::{World, announcement, name};
     use hypermesh_core::api::OperationRequest;
     use hypermesh_core::base::{Digest, MicroCaesar};
@@ -249,7 +258,7 @@ mod tests {
     use hypermesh_core::trustchain::dns::RecordData;
 
     fn requests(world: &World) -> Vec<Request> {
-        let (owner, poor) = (world.owner(&world.cast().client), world.cast().poor.public());
+        let (owner, poor) = (world.owner(&world.participants().client), world.participants().poor.public());
         let records = RecordSet::new(60, vec![RecordData::Aaaa("fd00::1".parse().unwrap())]).unwrap();
         let set = SetRecords {
             name: name("www.demo.hypermesh"),
@@ -266,18 +275,18 @@ mod tests {
         request: &Request,
         response: Response,
     ) -> Result<(), Violation> {
-        let node = world.cast().validators[0].member.identity.public();
-        let moment = Moment { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
+        let node = world.participants().validators[0].member.identity.public();
+        let observation = Observation { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
         let (view, response) = (world.view(0).unwrap(), Ok(response));
-        let given = Given {
-            moment,
+        let observed = ObservedAnswer {
+            observation,
             request,
             asked: world.now(),
             response: &response,
             view: &view,
             wall: world.wall(),
         };
-        check.on_answer(world.checks().chain(), &given)
+        check.on_answer(world.checks().chain(), &observed)
     }
 
     #[test]
@@ -309,8 +318,8 @@ mod tests {
     #[test]
     fn it_fires_on_an_altered_receipt_of_whatever_operation() {
         let every = |world: &World| {
-            let cast = world.cast();
-            let (client, member) = (&cast.client, &cast.validators[0].member.identity);
+            let participants = world.participants();
+            let (client, member) = (&participants.client, &participants.validators[0].member.identity);
             let (owner, staker) = (world.owner(client), world.owner(member));
             let (own, instance) = (client.public(), announcement("web.demo.hypermesh", "east", 7000, 60));
             vec![

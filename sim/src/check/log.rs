@@ -1,7 +1,7 @@
 //! The log only grows, and every certificate that was approved stands in it.
 
 use super::Violation;
-use crate::world::Place;
+use crate::world::NodeIndex;
 use hypermesh_core::base::{Digest, Height};
 use hypermesh_core::state::{Certificate, State};
 use hypermesh_core::trustchain::ct::{TreeHead, verify_consistency};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct LogCheck {
     /// Each node's last head.
-    heads: BTreeMap<Place, Head>,
+    heads: BTreeMap<NodeIndex, Head>,
 }
 
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ impl LogCheck {
     ///
     /// # Errors
     /// If the log is not the one before with more behind it.
-    pub fn on_state(&mut self, place: Place, state: &State) -> Result<(), Violation> {
+    pub fn on_state(&mut self, place: NodeIndex, state: &State) -> Result<(), Violation> {
         let log = state.log();
         let tree = TreeHead { size: log.size(), root: log.root() };
         let head = Head { height: state.height(), tree };

@@ -16,8 +16,6 @@ mod checkpoint;
 mod durability;
 mod evidence;
 mod fork;
-#[cfg(test)]
-mod kit;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new action must be judged here")]
 mod ledger;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new action or response must be judged here")]
@@ -36,6 +34,8 @@ mod shown;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new document must be judged here")]
 mod strict;
 mod supply;
+#[cfg(test)]
+mod test_util;
 mod validity;
 
 pub use abstention::AbstentionCheck;
@@ -57,7 +57,7 @@ pub use services::ServicesCheck;
 use shown::Shown;
 pub use supply::SupplyCheck;
 
-use crate::world::{Cast, Disk, Place};
+use crate::world::{Disk, NodeIndex, Participants};
 use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Height, Mono, PublicKey, Size, UnixMillis, WriteBatch};
 use hypermesh_core::node::{Event, RequestId};
@@ -81,27 +81,27 @@ impl Violation {
 }
 
 /// When a node did something, and what it has on its disk.
-pub struct Moment<'a> {
+pub struct Observation<'a> {
     /// When, in the world's time.
     pub at: Mono,
     /// Which node.
-    pub place: Place,
+    pub place: NodeIndex,
     /// Its key.
     pub node: PublicKey,
     /// Its disk.
     pub disk: &'a Disk,
 }
 
-impl Moment<'_> {
+impl Observation<'_> {
     fn violation(&self, check: &'static str, what: impl std::fmt::Display) -> Violation {
         Violation::new(check, format!("node-{} {what}", self.place + 1))
     }
 }
 
 /// An answer that a node gave.
-pub struct Given<'a> {
+pub struct ObservedAnswer<'a> {
     /// When, and who.
-    pub moment: Moment<'a>,
+    pub observation: Observation<'a>,
     /// To what.
     pub request: &'a Request,
     /// When it was asked.
@@ -115,9 +115,9 @@ pub struct Given<'a> {
 }
 
 /// An answer whose request is looked up by its number.
-pub struct Answering<'a> {
+pub struct UnmatchedAnswer<'a> {
     /// When, and who.
-    pub moment: Moment<'a>,
+    pub observation: Observation<'a>,
     /// To which request.
     pub id: RequestId,
     /// What it says.
@@ -153,17 +153,17 @@ pub struct Checks {
     abstention: AbstentionCheck,
     block_time: BlockTimeCheck,
     /// The height of each node that was checked last.
-    seen: BTreeMap<Place, Height>,
+    seen: BTreeMap<NodeIndex, Height>,
 }
 
 impl Checks {
     /// The checks of a mesh with these nodes.
     #[must_use]
-    pub fn new(cast: &Cast) -> Self {
-        let genesis = &cast.genesis;
+    pub fn new(participants: &Participants) -> Self {
+        let genesis = &participants.genesis;
         Self {
             chain: Chain::new(genesis),
-            validators: cast.keys().collect(),
+            validators: participants.keys().collect(),
             liars: BTreeSet::new(),
             ledger: LedgerCheck::default(),
             policy: PolicyCheck::default(),
@@ -197,7 +197,7 @@ impl Checks {
     }
 
     /// Takes note that a node starts.
-    pub fn on_start(&mut self, place: Place) {
+    pub fn on_start(&mut self, place: NodeIndex) {
         self.seen.remove(&place);
         self.evidence.on_start(place);
         self.linear.on_start(place);
@@ -224,19 +224,19 @@ impl Checks {
     ///
     /// # Errors
     /// If a promise is broken.
-    pub fn on_answer(&mut self, answering: Answering<'_>) -> Result<(), Violation> {
-        let Answering { moment, id, response, view, wall } = answering;
+    pub fn on_answer(&mut self, answering: UnmatchedAnswer<'_>) -> Result<(), Violation> {
+        let UnmatchedAnswer { observation, id, response, view, wall } = answering;
         let Some((asked, request)) = self.asked.remove(&id) else { return Ok(()) };
-        if self.unsafe_allowed || self.liars.contains(&moment.node) {
+        if self.unsafe_allowed || self.liars.contains(&observation.node) {
             return Ok(());
         }
-        let given = Given { moment, request: &request, asked, response, view, wall };
-        self.policy.on_answer(&self.chain, &given, &self.ledger)?;
-        answer::on_answer(&self.chain, &given)?;
-        certificate::on_answer(&self.chain, &given)?;
-        strict::on_answer(&self.chain, &given)?;
-        self.checkpoint.on_answer(&self.chain, &given)?;
-        self.linear.on_answer(&self.chain, &given)
+        let observed = ObservedAnswer { observation, request: &request, asked, response, view, wall };
+        self.policy.on_answer(&self.chain, &observed, &self.ledger)?;
+        answer::on_answer(&self.chain, &observed)?;
+        certificate::on_answer(&self.chain, &observed)?;
+        strict::on_answer(&self.chain, &observed)?;
+        self.checkpoint.on_answer(&self.chain, &observed)?;
+        self.linear.on_answer(&self.chain, &observed)
     }
 
     /// Takes note of a message that reaches a node.
@@ -259,7 +259,7 @@ impl Checks {
     ///
     /// # Errors
     /// If it is too much.
-    pub fn on_sizes(&self, place: Place, sizes: &[Size]) -> Result<(), Violation> {
+    pub fn on_sizes(&self, place: NodeIndex, sizes: &[Size]) -> Result<(), Violation> {
         check_sizes(place, sizes)
     }
 
@@ -275,7 +275,7 @@ impl Checks {
     }
 
     /// Takes note that a node's log of votes was lost or rolled back.
-    pub fn excuse_abstention(&mut self, place: Place) {
+    pub fn excuse_abstention(&mut self, place: NodeIndex) {
         self.abstention.excuse(place);
         if let Some(node) = self.validators.get(place) {
             self.evidence.excuse_forgetful(*node);
@@ -283,17 +283,17 @@ impl Checks {
     }
 
     /// Takes note that a node's disk does not keep what it holds.
-    pub fn excuse_durability(&mut self, place: Place) {
+    pub fn excuse_durability(&mut self, place: NodeIndex) {
         self.durability.excuse(place);
     }
 
     /// Takes note that a row of a node's store is damaged.
-    pub fn excuse_store(&mut self, place: Place) {
+    pub fn excuse_store(&mut self, place: NodeIndex) {
         self.evidence.excuse_store(place);
     }
 
     /// Takes note that a node is told of a decision that no honest quorum made.
-    pub fn excuse_broken(&mut self, place: Place) {
+    pub fn excuse_broken(&mut self, place: NodeIndex) {
         self.evidence.excuse_broken(place);
     }
 
@@ -301,31 +301,31 @@ impl Checks {
     ///
     /// # Errors
     /// If a promise is broken.
-    pub fn on_send(&mut self, moment: &Moment<'_>, message: &Arc<[u8]>) -> Result<(), Violation> {
-        let Moment { place, node, disk, .. } = *moment;
+    pub fn on_send(&mut self, observation: &Observation<'_>, message: &Arc<[u8]>) -> Result<(), Violation> {
+        let Observation { place, node, disk, .. } = *observation;
         self.durability.on_send(place, node, disk, message)?;
         if self.unsafe_allowed || self.liars.contains(&node) {
             return Ok(());
         }
-        self.nonce.on_send(&self.chain, moment, message)
+        self.nonce.on_send(&self.chain, observation, message)
     }
 
     /// Looks at something that a node writes.
     ///
     /// # Errors
     /// If a promise is broken.
-    pub fn on_persist(&self, moment: &Moment<'_>, batch: &WriteBatch) -> Result<(), Violation> {
-        if self.unsafe_allowed || self.liars.contains(&moment.node) {
+    pub fn on_persist(&self, observation: &Observation<'_>, batch: &WriteBatch) -> Result<(), Violation> {
+        if self.unsafe_allowed || self.liars.contains(&observation.node) {
             return Ok(());
         }
-        strict::on_persist(&self.chain, moment, batch)
+        strict::on_persist(&self.chain, observation, batch)
     }
 
     /// Looks at something that a node told.
     ///
     /// # Errors
     /// If a promise is broken.
-    pub fn on_event(&mut self, place: Place, event: &Event) -> Result<(), Violation> {
+    pub fn on_event(&mut self, place: NodeIndex, event: &Event) -> Result<(), Violation> {
         self.evidence.on_event(place, event)?;
         self.abstention.on_event(place, event)?;
         if self.unsafe_allowed {
@@ -339,12 +339,12 @@ impl Checks {
     ///
     /// # Errors
     /// If a promise is broken.
-    pub fn on_view(&mut self, moment: &Moment<'_>, view: &View) -> Result<bool, Violation> {
-        let (place, height) = (moment.place, view.state.height());
+    pub fn on_view(&mut self, observation: &Observation<'_>, view: &View) -> Result<bool, Violation> {
+        let (place, height) = (observation.place, view.state.height());
         if self.seen.get(&place) == Some(&height) || self.unsafe_allowed {
             return Ok(false);
         }
-        let Some(fresh) = self.chain.take(moment, view)? else { return Ok(false) };
+        let Some(fresh) = self.chain.take(observation, view)? else { return Ok(false) };
         self.seen.insert(place, height);
         for height in fresh {
             self.on_block(height)?;

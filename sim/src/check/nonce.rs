@@ -6,7 +6,7 @@
 //! chain. Shares that a coordinator gives itself never leave the node and are not seen; nor are revocation lists and
 //! log entries from before this chain begins.
 
-use super::{Chain, Moment, Violation};
+use super::{Chain, Observation, Violation};
 use borsh::{BorshDeserialize, BorshSerialize};
 use hypermesh_core::base::{Digest, Height, PublicKey, Signature, Table, decode, encode};
 use hypermesh_core::hypermesh::committee::{
@@ -40,7 +40,7 @@ type SharesSigned = (Vec<SignedShare>, Vec<(u64, Signature)>);
 /// A nonce's commitment.
 type Points = [u8; Commitment::POINT_BYTES];
 
-struct Asked {
+struct NonceUse {
     task: Task,
     message: Digest,
     nonce: (SignerIncarnation, NonceId),
@@ -52,7 +52,7 @@ struct Asked {
 #[derive(Default)]
 pub struct NonceCheck {
     /// What each signer was asked for, by session.
-    asked: BTreeMap<(PublicKey, Digest), Asked>,
+    asked: BTreeMap<(PublicKey, Digest), NonceUse>,
     spent: BTreeSet<(PublicKey, SignerIncarnation, NonceId)>,
     /// The commitments of the same, each signer's.
     revealed: BTreeSet<(PublicKey, Points)>,
@@ -75,7 +75,7 @@ impl NonceCheck {
         let Ok((_, requests, _)) = decode::<ShareRequests>(rest, MESSAGE_BYTES_MAX) else { return };
         for (task, request) in requests {
             let Some(named) = request.commitments.get(&signer) else { continue };
-            let asked = Asked {
+            let asked = NonceUse {
                 task,
                 message: request.message,
                 nonce: (named.incarnation, named.id),
@@ -92,18 +92,24 @@ impl NonceCheck {
     pub(super) fn on_send(
         &mut self,
         chain: &Chain,
-        moment: &Moment<'_>,
+        observation: &Observation<'_>,
         message: &[u8],
     ) -> Result<(), Violation> {
         let Some((&SIGNED_SHARES, rest)) = message.split_first() else { return Ok(()) };
         let Ok((shares, _)) = decode::<SharesSigned>(rest, MESSAGE_BYTES_MAX) else { return Ok(()) };
-        for share in shares.into_iter().filter(|share| share.signer == moment.node) {
-            self.on_share(chain, moment, &share).map_err(|what| moment.violation("nonces", what))?;
+        for share in shares.into_iter().filter(|share| share.signer == observation.node) {
+            self.on_share(chain, observation, &share)
+                .map_err(|what| observation.violation("nonces", what))?;
         }
         Ok(())
     }
 
-    fn on_share(&mut self, chain: &Chain, moment: &Moment<'_>, share: &SignedShare) -> Result<(), String> {
+    fn on_share(
+        &mut self,
+        chain: &Chain,
+        observation: &Observation<'_>,
+        share: &SignedShare,
+    ) -> Result<(), String> {
         let asked = self.asked.get(&(share.signer, share.session));
         let asked = asked.ok_or("gives a share that nobody asked for")?;
         let (incarnation, id) = asked.nonce;
@@ -114,7 +120,7 @@ impl NonceCheck {
         let (task, message) = (asked.task, asked.message);
         let derived = match self.derived.get(&task) {
             Some(digest) => Some(*digest),
-            None => self.derive(chain, moment, task)?,
+            None => self.derive(chain, observation, task)?,
         };
         // Nothing to hold it against: it is from before this chain begins.
         let Some(derived) = derived else { return Ok(()) };
@@ -126,7 +132,12 @@ impl NonceCheck {
     }
 
     /// The digest of the bytes of a task; `None` if what they are made of is older than this chain.
-    fn derive(&self, chain: &Chain, moment: &Moment<'_>, task: Task) -> Result<Option<Digest>, String> {
+    fn derive(
+        &self,
+        chain: &Chain,
+        observation: &Observation<'_>,
+        task: Task,
+    ) -> Result<Option<Digest>, String> {
         let Some(state) = chain.newest() else { return Ok(None) };
         let unknown = || format!("gives a share for {task:?}, which no block made");
         let bytes = match task {
@@ -143,7 +154,7 @@ impl NonceCheck {
                 let certificate = state.get::<Certificate>(&serial).ok_or_else(unknown)?;
                 let Some(decided) = chain.at(certificate.height) else { return Ok(None) };
                 let key = certificate.leaf_index.0.to_be_bytes();
-                let entry = moment.disk.written(Table::LogEntries, &key).unwrap_or_default();
+                let entry = observation.disk.written(Table::LogEntries, &key).unwrap_or_default();
                 if state.log().leaf_hash(certificate.leaf_index) != Some(leaf_hash(&entry)) {
                     return Ok(None);
                 }
@@ -169,7 +180,7 @@ fn leaf_bytes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{issue, world_with};
+    use crate::check::test_util::{issue, world_with};
     use hypermesh_core::base::SecretKey;
     use hypermesh_core::hypermesh::committee::{KeyPurpose, NamedCommitment};
 
@@ -196,7 +207,8 @@ mod tests {
         let (world, _) = world_with(|world| vec![issue(world, 1)]);
         let chain = world.checks().chain();
         let signer: PublicKey = SecretKey::from_seed([1; 32]).public();
-        let moment = Moment { at: world.now(), place: 0, node: signer, disk: world.disk(0).unwrap() };
+        let observation =
+            Observation { at: world.now(), place: 0, node: signer, disk: world.disk(0).unwrap() };
         let state = chain.newest().unwrap();
         let head = state.log().head();
         let body = Checkpoint { origin: state.genesis_document().log_origin(), head }.body();
@@ -205,7 +217,7 @@ mod tests {
         let mut say = |message: Digest, task: Task, id| {
             let (asked, session) = request(signer, task, message, id);
             check.on_deliver(signer, &asked);
-            check.on_send(chain, &moment, &share(signer, session))
+            check.on_send(chain, &observation, &share(signer, session))
         };
         assert_eq!(say(good, task, 1), Ok(()));
         assert!(say(good, task, 1).unwrap_err().what.contains("second share"));
@@ -214,7 +226,7 @@ mod tests {
         let unknown = SerialNumber::from_operation(&Digest([9; 32]));
         assert!(say(good, Task::Leaf(unknown), 3).unwrap_err().what.contains("no block"));
         assert!(say(good, Task::Checkpoint(u64::MAX), 4).unwrap_err().what.contains("no block"));
-        let unasked = check.on_send(chain, &moment, &share(signer, Digest([5; 32])));
+        let unasked = check.on_send(chain, &observation, &share(signer, Digest([5; 32])));
         assert!(unasked.unwrap_err().what.contains("nobody asked"));
     }
 }

@@ -1,7 +1,7 @@
 //! A page of records is what was so: every set that its state answers with, in order and none left out, as far as the page
 //! goes.
 
-use super::{Chain, Given};
+use super::{Chain, ObservedAnswer};
 use hypermesh_core::api::{RecordList, RecordListRequest};
 use hypermesh_core::state::{NameOwner, RecordKey, State};
 use hypermesh_core::trustchain::DomainName;
@@ -18,11 +18,11 @@ const LOOKED_AT_MAX: usize = 1000;
 /// If it is not what the state has.
 pub(super) fn check(
     chain: &Chain,
-    given: &Given<'_>,
+    observed: &ObservedAnswer<'_>,
     asked: &RecordListRequest,
     answer: &RecordList,
 ) -> Result<(), String> {
-    let Some(state) = super::answer::stated(chain, given, answer.height)? else { return Ok(()) };
+    let Some(state) = super::answer::stated(chain, observed, answer.height)? else { return Ok(()) };
     let all: Vec<RecordKey> =
         state.rows::<RecordSet>(Vec::new()).filter_map(|(key, set)| key_of(&key, &set)).collect();
     let behind = |key: &&RecordKey| asked.after.as_ref().is_none_or(|after| place(key) > place(after));
@@ -94,7 +94,7 @@ fn shown(state: &State, key: &RecordKey) -> Option<NamedRecordSet> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{answered, issue, world_with};
+    use crate::check::test_util::{answered, issue, world_with};
     use crate::world::name;
     use hypermesh_core::api::{Request, Response};
 

@@ -1,7 +1,7 @@
 //! A revoked certificate stays revoked, and no key of a revoked or expired one is published.
 
 use super::Violation;
-use crate::world::Place;
+use crate::world::NodeIndex;
 use hypermesh_core::base::Height;
 use hypermesh_core::state::{Certificate, Published, Revocation, Revoked, State};
 use hypermesh_core::trustchain::ca::SerialNumber;
@@ -20,7 +20,7 @@ impl RevocationCheck {
     /// # Errors
     /// If a certificate that was revoked is so no longer, or is not in the list, or a key is published that should not
     /// be.
-    pub fn on_state(&mut self, place: Place, state: &State) -> Result<(), Violation> {
+    pub fn on_state(&mut self, place: NodeIndex, state: &State) -> Result<(), Violation> {
         let height = state.height();
         let broken = |what: String| {
             Err(Violation::new("revocation", format!("node-{} at height {height}: {what}", place + 1)))
@@ -63,7 +63,7 @@ impl RevocationCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::{Cast, name};
+    use crate::world::{Participants, name};
     use hypermesh_core::base::{Digest, LeafIndex, UnixMillis};
     use hypermesh_core::state::{OperationId, StateDraft};
     use hypermesh_core::trustchain::ca::{RevocationReason, SubjectNames};
@@ -76,10 +76,10 @@ mod tests {
 
     /// A state after genesis with one certificate, as `change` makes it.
     fn state(change: impl FnOnce(&mut StateDraft, Certificate)) -> State {
-        let cast = Cast::new(4);
-        let (state, _) = State::genesis(cast.genesis.clone());
+        let participants = Participants::new(4);
+        let (state, _) = State::genesis(participants.genesis.clone());
         let certificate = Certificate {
-            owner: cast.client.public(),
+            owner: participants.client.public(),
             operation: OperationId(Digest([2; 32])),
             names: SubjectNames::new(vec![name("web.demo.hypermesh")], Vec::new(), None).unwrap(),
             precertificate: Digest([3; 32]),

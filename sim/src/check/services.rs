@@ -117,14 +117,14 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::world_with;
+    use crate::check::test_util::world_with;
     use crate::world::{World, announcement};
     use hypermesh_core::api::{Request, Response};
 
     fn requests(world: &World) -> Vec<Request> {
         vec![
             world
-                .owner(&world.cast().client)
+                .owner(&world.participants().client)
                 .announce(1, announcement("web.demo.hypermesh", "east", 7000, 60)),
         ]
     }

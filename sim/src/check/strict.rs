@@ -6,7 +6,7 @@
 //! [`super::CheckpointCheck`].
 
 use super::shown::Shown;
-use super::{Chain, Given, Moment, Violation};
+use super::{Chain, Observation, ObservedAnswer, Violation};
 use hypermesh_core::api::PublishedList;
 use hypermesh_core::base::{PublicKey, Signature, Table, Write, WriteBatch};
 use hypermesh_core::hypermesh::committee::KeyPurpose;
@@ -28,11 +28,15 @@ const ROOT_LIST: u8 = 5;
 ///
 /// # Errors
 /// If it keeps a signature that others refuse.
-pub(super) fn on_persist(chain: &Chain, moment: &Moment<'_>, batch: &WriteBatch) -> Result<(), Violation> {
+pub(super) fn on_persist(
+    chain: &Chain,
+    observation: &Observation<'_>,
+    batch: &WriteBatch,
+) -> Result<(), Violation> {
     let Some(state) = chain.newest() else { return Ok(()) };
     for write in batch.writes() {
         let Write::Put { table: Table::Signed, key, value } = write else { continue };
-        check_row(state, key, value).map_err(|what| moment.violation(CHECK, what))?;
+        check_row(state, key, value).map_err(|what| observation.violation(CHECK, what))?;
     }
     Ok(())
 }
@@ -98,8 +102,8 @@ fn check_pem(state: &State, text: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// If it shows a signature that others refuse.
-pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violation> {
-    let (Ok(response), Some(state)) = (given.response, chain.newest()) else { return Ok(()) };
+pub(super) fn on_answer(chain: &Chain, observed: &ObservedAnswer<'_>) -> Result<(), Violation> {
+    let (Ok(response), Some(state)) = (observed.response, chain.newest()) else { return Ok(()) };
     let outcome = match Shown::by(response) {
         Shown::Certificate(issued) => check_certificate(state, &issued.certificate_der, KeyPurpose::Issuing)
             .and_then(|()| check_pem(state, &issued.chain_pem))
@@ -119,14 +123,14 @@ pub(super) fn on_answer(chain: &Chain, given: &Given<'_>) -> Result<(), Violatio
         | Shown::Proof(_)
         | Shown::Nothing => Ok(()),
     };
-    outcome.map_err(|what| given.moment.violation(CHECK, what))
+    outcome.map_err(|what| observed.observation.violation(CHECK, what))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{issue, world_with};
-    use crate::world::{Loot, World};
+    use crate::check::test_util::{issue, world_with};
+    use crate::world::{StolenKeys, World};
     use hypermesh_core::api::{
         CheckpointRequest, IssuedCertificate, PublishedLists, Request, Response, RevocationListRequest,
         TrustBundleRequest,
@@ -167,20 +171,22 @@ mod tests {
 
     /// The same, with a signature that holds by ZIP-215 alone.
     fn twist(world: &World, purpose: KeyPurpose, tbs: &[u8], der: &mut [u8]) {
-        let loot = Loot::take((0..4).map(|place| world.disk(place).unwrap()));
+        let stolen_keys = StolenKeys::take((0..4).map(|place| world.disk(place).unwrap()));
         let key = key_of(world.checks().chain().newest().unwrap(), purpose).unwrap();
         let place = der.len() - 64;
-        der[place..].copy_from_slice(&loot.twisted(purpose, &key, tbs).unwrap().0);
+        der[place..].copy_from_slice(&stolen_keys.twisted(purpose, &key, tbs).unwrap().0);
     }
 
     fn verdict(world: &World, response: Response) -> Result<(), Violation> {
-        let (view, node) = (world.view(0).unwrap(), world.cast().validators[0].member.identity.public());
-        let moment = Moment { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
+        let (view, node) =
+            (world.view(0).unwrap(), world.participants().validators[0].member.identity.public());
+        let observation = Observation { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
         let request = Request::TrustBundle(TrustBundleRequest {});
         let response = Ok(response);
         let (wall, asked) = (world.wall(), world.now());
-        let given = Given { moment, request: &request, asked, response: &response, view: &view, wall };
-        on_answer(world.checks().chain(), &given)
+        let observed =
+            ObservedAnswer { observation, request: &request, asked, response: &response, view: &view, wall };
+        on_answer(world.checks().chain(), &observed)
     }
 
     #[test]
@@ -243,8 +249,8 @@ mod tests {
         assert!(check_row(state, &unknown, &[7; 64]).unwrap_err().contains("does not know"));
         let mut batch = WriteBatch::default();
         batch.put(Table::Signed, key, [7; 64]);
-        let node = world.cast().validators[0].member.identity.public();
-        let moment = Moment { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
-        assert_eq!(on_persist(world.checks().chain(), &moment, &batch).unwrap_err().check, CHECK);
+        let node = world.participants().validators[0].member.identity.public();
+        let observation = Observation { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
+        assert_eq!(on_persist(world.checks().chain(), &observation, &batch).unwrap_err().check, CHECK);
     }
 }

@@ -2,7 +2,7 @@
 //! that the state keeps are those of a walk over all its rows.
 
 use super::Violation;
-use crate::world::Place;
+use crate::world::NodeIndex;
 use hypermesh_core::state::{Genesis, State};
 
 /// Watches the supply.
@@ -25,7 +25,7 @@ impl SupplyCheck {
     ///
     /// # Errors
     /// If there is more or less than genesis fixed, or the state's sums are not those of its rows.
-    pub fn on_state(&self, place: Place, state: &State) -> Result<(), Violation> {
+    pub fn on_state(&self, place: NodeIndex, state: &State) -> Result<(), Violation> {
         let (kept, counted) = (state.totals(), state.count_totals());
         if kept != counted {
             let (number, height) = (place + 1, state.height());
@@ -36,7 +36,7 @@ impl SupplyCheck {
         self.on_supply(place, state, state.supply())
     }
 
-    fn on_supply(&self, place: Place, state: &State, supply: u128) -> Result<(), Violation> {
+    fn on_supply(&self, place: NodeIndex, state: &State, supply: u128) -> Result<(), Violation> {
         if supply == self.expected {
             return Ok(());
         }
@@ -49,15 +49,15 @@ impl SupplyCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::Cast;
+    use crate::world::Participants;
     use hypermesh_core::base::MicroCaesar;
     use hypermesh_core::state::Account;
 
     #[test]
     fn it_fires_when_the_sums_add_up_to_a_millionth_more_than_genesis_fixed() {
-        let cast = Cast::new(4);
-        let check = SupplyCheck::new(&cast.genesis);
-        let (state, _) = State::genesis(cast.genesis.clone());
+        let participants = Participants::new(4);
+        let check = SupplyCheck::new(&participants.genesis);
+        let (state, _) = State::genesis(participants.genesis.clone());
         assert_eq!(check.on_supply(0, &state, state.supply()), Ok(()));
         assert_eq!(check.on_supply(0, &state, state.supply() + 1).unwrap_err().check, "supply");
         assert_eq!(check.on_supply(0, &state, state.supply() - 1).unwrap_err().check, "supply");
@@ -65,12 +65,12 @@ mod tests {
 
     #[test]
     fn it_fires_when_a_millionth_comes_out_of_nothing() {
-        let cast = Cast::new(4);
-        let check = SupplyCheck::new(&cast.genesis);
-        let (state, _) = State::genesis(cast.genesis.clone());
+        let participants = Participants::new(4);
+        let check = SupplyCheck::new(&participants.genesis);
+        let (state, _) = State::genesis(participants.genesis.clone());
         assert_eq!(check.on_state(0, &state), Ok(()));
         let mut draft = state.draft();
-        draft.put(&cast.poor.public(), &Account { balance: MicroCaesar(1), ..Account::default() });
+        draft.put(&participants.poor.public(), &Account { balance: MicroCaesar(1), ..Account::default() });
         let (state, _, _) = draft.finish();
         let violation = check.on_state(0, &state).unwrap_err();
         assert_eq!(violation.check, "supply");

@@ -148,7 +148,7 @@ pub(super) fn check_commit(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{issued_block, sealed};
+    use crate::check::test_util::{issued_block, sealed};
     use hypermesh_core::base::{Sequence, Signature};
 
     /// The reason why a block is refused after it was changed, and made consistent again.

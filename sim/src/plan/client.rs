@@ -1,10 +1,10 @@
 //! The clients of a run: they ask what the plan says, when it says so, and keep what came back.
 
-use super::arena::Arena;
 use super::class::FaultClass;
-use super::trespass::{self, FOREIGN};
-use super::workload::{Ask, Then, TimedRequest};
-use crate::world::{Owner, Place, RunFault, announcement, name};
+use super::forbidden::{self, FOREIGN};
+use super::plan_world::PlanWorld;
+use super::workload::{ClientRequest, FollowUp, TimedRequest};
+use crate::world::{NodeIndex, Owner, RunFault, announcement, name};
 use hypermesh_core::api::{
     DnsRequest, IssuedCertificate, ProveRequest, Request, Response, TrustBundleRequest,
 };
@@ -31,7 +31,7 @@ pub(super) struct Client {
     timed: TimedRequest,
     /// What was asked, the same bytes each time.
     request: Option<Request>,
-    asked: Vec<(RequestId, Place)>,
+    asked: Vec<(RequestId, NodeIndex)>,
     /// What it got, when it got what it asked for.
     got: Option<Response>,
 }
@@ -42,7 +42,7 @@ impl Client {
     }
 
     /// Asks a node for the first time, if that makes sense now.
-    pub(super) fn ask(&mut self, world: &mut impl Arena, earlier: &[Self]) {
+    pub(super) fn ask(&mut self, world: &mut impl PlanWorld, earlier: &[Self]) {
         let Some(request) = self.make(world, earlier) else { return };
         self.request = Some(request);
         for class in self.classes() {
@@ -52,7 +52,7 @@ impl Client {
     }
 
     /// Asks for the same once more; signed anew if block time has passed the operation's end, so that it can never happen.
-    pub(super) fn ask_at(&mut self, world: &mut impl Arena, place: Place) {
+    pub(super) fn ask_at(&mut self, world: &mut impl PlanWorld, place: NodeIndex) {
         if let Some(anew) = self.signed_anew(world) {
             self.request = Some(anew);
         }
@@ -62,24 +62,24 @@ impl Client {
     }
 
     /// What the client does some time after it has asked, and when.
-    pub(super) const fn next(&self) -> Option<(u64, Place)> {
+    pub(super) const fn next(&self) -> Option<(u64, NodeIndex)> {
         match self.timed.then {
-            Then::Wait | Then::GiveUp { .. } => None,
-            Then::RetryElsewhere { place, after_ms } => Some((after_ms, place)),
-            Then::Repeat { after_ms } => Some((after_ms, self.timed.place)),
+            FollowUp::Wait | FollowUp::GiveUp { .. } => None,
+            FollowUp::RetryElsewhere { place, after_ms } => Some((after_ms, place)),
+            FollowUp::Repeat { after_ms } => Some((after_ms, self.timed.place)),
         }
     }
 
     /// After how long the client stops waiting, if it does.
     pub(super) const fn gives_up_after(&self) -> Option<u64> {
         match self.timed.then {
-            Then::GiveUp { after_ms } => Some(after_ms),
-            Then::Wait | Then::RetryElsewhere { .. } | Then::Repeat { .. } => None,
+            FollowUp::GiveUp { after_ms } => Some(after_ms),
+            FollowUp::Wait | FollowUp::RetryElsewhere { .. } | FollowUp::Repeat { .. } => None,
         }
     }
 
     /// Stops waiting for what was asked so far.
-    pub(super) fn give_up(&mut self, world: &mut impl Arena) {
+    pub(super) fn give_up(&mut self, world: &mut impl PlanWorld) {
         for (id, place) in core::mem::take(&mut self.asked) {
             if !world.is_answered(id) {
                 world.cancel(place, id);
@@ -88,7 +88,7 @@ impl Client {
     }
 
     /// Takes what has come. Says whether the client still wants something, and has no question under way.
-    pub(super) fn wants(&mut self, world: &impl Arena) -> bool {
+    pub(super) fn wants(&mut self, world: &impl PlanWorld) -> bool {
         if self.got.is_none() {
             let mut answers =
                 self.asked.iter().filter_map(|(id, place)| Some((*place, world.response(*id)?)));
@@ -104,7 +104,7 @@ impl Client {
 
     /// Whether the mesh owes this client an answer.
     pub(super) fn is_owed(&self) -> bool {
-        let gave_up = matches!(self.timed.then, Then::GiveUp { .. });
+        let gave_up = matches!(self.timed.then, FollowUp::GiveUp { .. });
         self.request.is_some() && self.got.is_none() && !gave_up && self.timed.ask.is_owed()
     }
 
@@ -117,7 +117,7 @@ impl Client {
     }
 
     /// What was said to it last.
-    pub(super) fn last_refusal(&self, world: &impl Arena) -> String {
+    pub(super) fn last_refusal(&self, world: &impl PlanWorld) -> String {
         let last = self.asked.iter().rev().find_map(|(id, _)| world.refusal(*id));
         last.unwrap_or_else(|| "nothing was answered".to_string())
     }
@@ -131,42 +131,42 @@ impl Client {
 
     fn classes(&self) -> Vec<FaultClass> {
         let asks = match &self.timed.ask {
-            Ask::Issue => Some(FaultClass::Issue),
-            Ask::Renew { .. } => Some(FaultClass::Renew),
-            Ask::Revoke { .. } => Some(FaultClass::Revoke),
-            Ask::Register => Some(FaultClass::Register),
-            Ask::Update { hot: false } => Some(FaultClass::Update),
-            Ask::Update { hot: true } => Some(FaultClass::HotName),
-            Ask::Resolve => Some(FaultClass::Resolve),
-            Ask::Prove => Some(FaultClass::Prove),
-            Ask::Announce { .. } => Some(FaultClass::Announce),
-            Ask::Transfer { .. } => Some(FaultClass::Transfer),
-            Ask::Prepare { .. } => None,
-            Ask::Trespass { what } => Some(what.class()),
-            Ask::ForeignRevoke { .. } => Some(FaultClass::ForeignRevocation),
-            Ask::Compromise { .. } => Some(FaultClass::Compromise),
-            Ask::SameKey { .. } => Some(FaultClass::CompromisedKey),
-            Ask::Grant { for_ms: None } => Some(FaultClass::Grant),
-            Ask::Grant { for_ms: Some(_) } => Some(FaultClass::LimitedGrant),
-            Ask::UseGrant { .. } => Some(FaultClass::GrantedUse),
-            Ask::Reclaim { other: false, .. } => Some(FaultClass::Reclaim),
-            Ask::Reclaim { other: true, .. } => Some(FaultClass::ForeignReclaim),
+            ClientRequest::Issue => Some(FaultClass::Issue),
+            ClientRequest::Renew { .. } => Some(FaultClass::Renew),
+            ClientRequest::Revoke { .. } => Some(FaultClass::Revoke),
+            ClientRequest::Register => Some(FaultClass::Register),
+            ClientRequest::Update { hot: false } => Some(FaultClass::Update),
+            ClientRequest::Update { hot: true } => Some(FaultClass::HotName),
+            ClientRequest::Resolve => Some(FaultClass::Resolve),
+            ClientRequest::Prove => Some(FaultClass::Prove),
+            ClientRequest::Announce { .. } => Some(FaultClass::Announce),
+            ClientRequest::Transfer { .. } => Some(FaultClass::Transfer),
+            ClientRequest::Prepare { .. } => None,
+            ClientRequest::ForbiddenRequest { what } => Some(what.class()),
+            ClientRequest::ForeignRevoke { .. } => Some(FaultClass::ForeignRevocation),
+            ClientRequest::Compromise { .. } => Some(FaultClass::Compromise),
+            ClientRequest::SameKey { .. } => Some(FaultClass::CompromisedKey),
+            ClientRequest::Grant { for_ms: None } => Some(FaultClass::Grant),
+            ClientRequest::Grant { for_ms: Some(_) } => Some(FaultClass::LimitedGrant),
+            ClientRequest::UseGrant { .. } => Some(FaultClass::GrantedUse),
+            ClientRequest::Reclaim { other: false, .. } => Some(FaultClass::Reclaim),
+            ClientRequest::Reclaim { other: true, .. } => Some(FaultClass::ForeignReclaim),
         };
         let then = match self.timed.then {
-            Then::Wait => None,
-            Then::GiveUp { .. } => Some(FaultClass::GiveUp),
-            Then::RetryElsewhere { .. } => Some(FaultClass::RetryElsewhere),
-            Then::Repeat { .. } => Some(FaultClass::Repeat),
+            FollowUp::Wait => None,
+            FollowUp::GiveUp { .. } => Some(FaultClass::GiveUp),
+            FollowUp::RetryElsewhere { .. } => Some(FaultClass::RetryElsewhere),
+            FollowUp::Repeat { .. } => Some(FaultClass::Repeat),
         };
         asks.into_iter().chain(then).collect()
     }
 
-    fn make(&self, world: &impl Arena, earlier: &[Self]) -> Option<Request> {
-        let owner: Owner = world.owner(&world.cast().client);
+    fn make(&self, world: &impl PlanWorld, earlier: &[Self]) -> Option<Request> {
+        let owner: Owner = world.owner(&world.participants().client);
         let nonce = self.number as u64 + 1;
         Some(match &self.timed.ask {
-            Ask::Issue | Ask::Renew { .. } => owner.issue(nonce, &[CERTIFIED]),
-            Ask::Revoke { of } => {
+            ClientRequest::Issue | ClientRequest::Renew { .. } => owner.issue(nonce, &[CERTIFIED]),
+            ClientRequest::Revoke { of } => {
                 let revoked = earlier
                     .iter()
                     .any(|client| client.timed.ask == self.timed.ask && client.request.is_some());
@@ -176,70 +176,70 @@ impl Client {
                 }
                 owner.revoke(nonce, serial, RevocationReason::Superseded)
             }
-            Ask::Register => owner.register(nonce, self.registered(), owner.key.public()),
-            Ask::Update { hot } => owner.set(nonce, self.records(*hot)),
-            Ask::Resolve => {
+            ClientRequest::Register => owner.register(nonce, self.registered(), owner.key.public()),
+            ClientRequest::Update { hot } => owner.set(nonce, self.records(*hot)),
+            ClientRequest::Resolve => {
                 Request::ResolveDns(DnsRequest { name: name(HOT), record_type: RecordType::Aaaa })
             }
-            Ask::Prove => {
+            ClientRequest::Prove => {
                 let question = Question::Records { name: name(HOT), record_type: RecordType::Aaaa };
                 Request::Prove(ProveRequest { question })
             }
-            Ask::Announce { lease_seconds } => {
+            ClientRequest::Announce { lease_seconds } => {
                 let port = u16::try_from(self.number % 0xff00).unwrap_or_default() + 1;
                 owner.announce(
                     nonce,
                     announcement(SERVICE, &format!("i{}", self.number), port, *lease_seconds),
                 )
             }
-            Ask::Transfer { amount } => {
-                owner.transfer(nonce, world.cast().other.public(), MicroCaesar(*amount))
+            ClientRequest::Transfer { amount } => {
+                owner.transfer(nonce, world.participants().other.public(), MicroCaesar(*amount))
             }
-            Ask::Prepare { what } => what.prepare(world, nonce)?,
-            Ask::Trespass { what } => what.request(world, nonce),
-            Ask::ForeignRevoke { of } => {
+            ClientRequest::Prepare { what } => what.prepare(world, nonce)?,
+            ClientRequest::ForbiddenRequest { what } => what.request(world, nonce),
+            ClientRequest::ForeignRevoke { of } => {
                 let serial = earlier.get(*of).and_then(Self::certificate)?.serial_number;
-                trespass::revocation(world, nonce, serial)
+                forbidden::revocation(world, nonce, serial)
             }
-            Ask::Compromise { of } => {
+            ClientRequest::Compromise { of } => {
                 let serial = earlier.get(*of).and_then(Self::certificate)?.serial_number;
                 owner.revoke(nonce, serial, RevocationReason::KeyCompromise)
             }
-            Ask::SameKey { of, other } => match other {
+            ClientRequest::SameKey { of, other } => match other {
                 true => {
-                    let other: Owner = world.owner(&world.cast().other);
+                    let other: Owner = world.owner(&world.participants().other);
                     other.issue_for_key(nonce, *of as u64 + 1, &[FOREIGN])
                 }
                 false => owner.issue_for_key(nonce, *of as u64 + 1, &[CERTIFIED]),
             },
-            Ask::Grant { for_ms } => {
+            ClientRequest::Grant { for_ms } => {
                 let until = for_ms.map(|for_ms| owner.time.plus(for_ms));
                 let limits = GrantLimits { until, ..GrantLimits::default() };
-                owner.grant(nonce, granted(self.number), world.cast().other.public(), limits)
+                owner.grant(nonce, granted(self.number), world.participants().other.public(), limits)
             }
-            Ask::UseGrant { of, records } => {
-                let (other, at) = (world.owner(&world.cast().other), granted(*of));
+            ClientRequest::UseGrant { of, records } => {
+                let (other, at) = (world.owner(&world.participants().other), granted(*of));
                 match records {
                     true => other.set(nonce, self.records_at(at)),
                     false => other.issue_published(nonce, &[at.as_str(), FOREIGN], LEAF_SECONDS_DEFAULT),
                 }
             }
-            Ask::Reclaim { of, other } => {
-                let by = if *other { world.owner(&world.cast().other) } else { owner };
+            ClientRequest::Reclaim { of, other } => {
+                let by = if *other { world.owner(&world.participants().other) } else { owner };
                 by.reclaim(nonce, granted(*of))
             }
         })
     }
 
     /// The same request with an operation that can still happen, if the one that was signed cannot.
-    fn signed_anew(&self, world: &impl Arena) -> Option<Request> {
+    fn signed_anew(&self, world: &impl PlanWorld) -> Option<Request> {
         let operation = self.request.as_ref()?.operation()?;
         if operation.body.expires >= world.client_time() {
             return None;
         }
         match &operation.body.action {
             Action::RevokeCertificate(revoke) => {
-                let owner = world.owner(&world.cast().client);
+                let owner = world.owner(&world.participants().client);
                 Some(owner.revoke(self.number as u64 + 1, revoke.serial_number, revoke.reason))
             }
             _ => self.make(world, &[]),
@@ -268,10 +268,10 @@ fn granted(number: usize) -> DomainName {
 }
 
 /// Whether an answer holds, if it is one that is asked for with proof.
-fn is_proved(world: &impl Arena, request: Option<&Request>, response: &Response) -> bool {
+fn is_proved(world: &impl PlanWorld, request: Option<&Request>, response: &Response) -> bool {
     match (request, response) {
         (Some(Request::Prove(asked)), Response::Prove(proof)) => {
-            asked.question.check(proof, &world.cast().genesis).is_ok()
+            asked.question.check(proof, &world.participants().genesis).is_ok()
         }
         _ => true,
     }
@@ -284,7 +284,7 @@ pub(super) const fn bundle_request() -> Request {
 
 /// Verifies offline what a client got for a certificate.
 pub(super) fn verify(
-    world: &impl Arena,
+    world: &impl PlanWorld,
     bundle: &TrustBundle,
     issued: &IssuedCertificate,
 ) -> Result<(), RunFault> {

@@ -4,7 +4,7 @@ use super::fault::{Fault, TimedFault};
 use super::generate::{Draw, pick};
 use super::hardware::{ClockFault, DiskFault, ProcessFault};
 use super::path::PathFault;
-use crate::world::{Place, Random};
+use crate::world::{NodeIndex, Random};
 use hypermesh_core::base::Table;
 use hypermesh_core::node::CLOCK_JUMP_MS_MAX;
 
@@ -71,7 +71,7 @@ impl Draw {
     }
 
     /// A node whose memory damages what it sends: one of those that may be as bad as liars.
-    pub(super) fn corruption(&self, impaired: &[Place]) -> Vec<TimedFault> {
+    pub(super) fn corruption(&self, impaired: &[NodeIndex]) -> Vec<TimedFault> {
         let Some(place) = impaired.last().copied() else { return Vec::new() };
         let damages = |random: &mut Random, truncates| Fault::Path {
             path: PathFault::Damage { place, per_mille: 1 + random.below(300), truncates },
@@ -125,7 +125,7 @@ impl Draw {
     }
 
     /// What happens to the disk and the clock of a node that may be as bad as one that lies.
-    pub(super) fn ruins(&self, impaired: &[Place]) -> Vec<TimedFault> {
+    pub(super) fn ruins(&self, impaired: &[NodeIndex]) -> Vec<TimedFault> {
         let Some(place) = impaired.first().copied() else { return Vec::new() };
         let disk = |purpose: &str, one: &dyn Fn(&mut Random) -> DiskFault| {
             self.some(purpose, 1, |random| Fault::Disk { place, disk: one(random) })
@@ -155,7 +155,7 @@ impl Draw {
         self.some("plan jump-together", 2, |random| {
             let least = self.nodes.saturating_sub(1) / 3 + 1;
             let count = least + pick(random, self.nodes - least + 1);
-            let mut left: Vec<Place> = (0..self.nodes).collect();
+            let mut left: Vec<NodeIndex> = (0..self.nodes).collect();
             let places = (0..count).map(|_| left.remove(pick(random, left.len()))).collect();
             Fault::JumpTogether { places, ahead_ms: 1_000 + random.below(JUMP_MS_MAX) }
         })
@@ -163,7 +163,7 @@ impl Draw {
 
     /// A machine that may be as bad as one that lies is resumed from a snapshot, in some seeds. Nothing else damages its disk
     /// or its clock then: what its memory was could not be had once more.
-    pub(super) fn snapshot(&self, impaired: &[Place], faults: &mut Vec<TimedFault>) {
+    pub(super) fn snapshot(&self, impaired: &[NodeIndex], faults: &mut Vec<TimedFault>) {
         let Some(place) = impaired.first().copied().filter(|_| self.seed % SNAPSHOT_EVERY == SNAPSHOT_SEED)
         else {
             return;
@@ -180,7 +180,7 @@ impl Draw {
     }
 
     /// Two nodes.
-    fn pair(&self, random: &mut Random) -> (Place, Place) {
+    fn pair(&self, random: &mut Random) -> (NodeIndex, NodeIndex) {
         let source = self.place(random);
         (source, (source + 1 + pick(random, self.nodes - 1)) % self.nodes)
     }

@@ -1,11 +1,11 @@
 //! What a plan lets go wrong: single faults that begin at a time and end at another.
 
 use super::WorldKind;
-use super::arena::Arena;
 use super::class::FaultClass;
 use super::hardware::{ClockFault, DiskFault, ProcessFault};
 use super::path::PathFault;
-use crate::world::{Disk, Lie, Link, Place, RunFault, Snapshot};
+use super::plan_world::PlanWorld;
+use crate::world::{Disk, Lie, Link, MachineSnapshot, NodeIndex, RunFault};
 use hypermesh_core::base::Table;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub enum Fault {
     /// A node is down.
     Crash {
         /// Which, from 0.
-        place: Place,
+        place: NodeIndex,
     },
     /// All nodes are down.
     PowerLoss,
@@ -46,41 +46,41 @@ pub enum Fault {
     /// One direction of a link is made anew, at once.
     Flap {
         /// Who sends.
-        source: Place,
+        source: NodeIndex,
         /// Who receives.
-        target: Place,
+        target: NodeIndex,
     },
     /// A node is down, and comes back with an empty disk.
     WipeDisk {
         /// Which.
-        place: Place,
+        place: NodeIndex,
     },
     /// A node is down, and comes back without its log of votes.
     LoseLog {
         /// Which.
-        place: Place,
+        place: NodeIndex,
     },
     /// A node crashes at the end, and comes back with its disk as it was at the beginning.
     OldDisk {
         /// Which.
-        place: Place,
+        place: NodeIndex,
     },
     /// A node's machine is resumed at the end from a snapshot that was taken at the beginning, memory and disk.
     ResumeSnapshot {
         /// Which.
-        place: Place,
+        place: NodeIndex,
     },
     /// A row of a node's blocks rots, at once.
     Rot {
         /// Whose.
-        place: Place,
+        place: NodeIndex,
         /// Which of the blocks, modulo their number.
         row: u64,
     },
     /// A node's wall clock is so much ahead of the true one from now on.
     JumpForward {
         /// Whose.
-        place: Place,
+        place: NodeIndex,
         /// How much, in milliseconds.
         ahead_ms: u64,
     },
@@ -88,7 +88,7 @@ pub enum Fault {
     /// may be: block time then stays ahead, and the mesh goes on all the same.
     JumpTogether {
         /// Whose.
-        places: Vec<Place>,
+        places: Vec<NodeIndex>,
         /// How much, in milliseconds.
         ahead_ms: u64,
     },
@@ -100,21 +100,21 @@ pub enum Fault {
     /// Something is wrong with a node's process.
     Process {
         /// Whose.
-        place: Place,
+        place: NodeIndex,
         /// What.
         process: ProcessFault,
     },
     /// Something is wrong with a node's disk.
     Disk {
         /// Whose.
-        place: Place,
+        place: NodeIndex,
         /// What.
         disk: DiskFault,
     },
     /// Something is wrong with a node's clocks from now on.
     Clock {
         /// Whose.
-        place: Place,
+        place: NodeIndex,
         /// What.
         clock: ClockFault,
     },
@@ -126,7 +126,7 @@ pub(super) enum Memory {
     #[default]
     Nothing,
     Disk(Disk),
-    Machine(Snapshot),
+    Machine(MachineSnapshot),
 }
 
 impl Fault {
@@ -136,7 +136,7 @@ impl Fault {
     /// it; with one more it can be lost for good, and no alarm would be false. Everything else may happen to every
     /// node, and to all at once: what is late or lost is sent again, who is down comes back with all that was durable.
     #[must_use]
-    pub const fn damages(&self) -> Option<Place> {
+    pub const fn damages(&self) -> Option<NodeIndex> {
         match self {
             Self::WipeDisk { place }
             | Self::LoseLog { place }
@@ -205,12 +205,12 @@ impl Fault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut impl Arena) -> Result<Memory, RunFault> {
+    pub(super) fn begin(&self, world: &mut impl PlanWorld) -> Result<Memory, RunFault> {
         match self {
             Self::Crash { place } => world.crash(*place),
             Self::PowerLoss => {
                 world.hit(FaultClass::PowerLoss);
-                (0..world.cast().validators.len()).for_each(|place| world.crash(place));
+                (0..world.participants().validators.len()).for_each(|place| world.crash(place));
             }
             Self::Partition { sides } => world.partition(sides),
             Self::Loss { per_mille } => world.lose(*per_mille),
@@ -255,16 +255,16 @@ impl Fault {
         Ok(Memory::Nothing)
     }
 
-    pub(super) fn end(&self, world: &mut impl Arena, memory: &Memory) -> Result<(), RunFault> {
+    pub(super) fn end(&self, world: &mut impl PlanWorld, memory: &Memory) -> Result<(), RunFault> {
         match self {
             Self::Crash { place } | Self::WipeDisk { place } | Self::LoseLog { place } => {
                 world.start_or_wipe(*place)
             }
             Self::PowerLoss => {
-                (0..world.cast().validators.len()).try_for_each(|place| world.start_or_wipe(place))
+                (0..world.participants().validators.len()).try_for_each(|place| world.start_or_wipe(place))
             }
             Self::Partition { .. } => {
-                world.partition(&vec![0; world.cast().validators.len()]);
+                world.partition(&vec![0; world.participants().validators.len()]);
                 Ok(())
             }
             Self::Loss { .. } => {
@@ -303,7 +303,7 @@ impl Fault {
 #[serde(deny_unknown_fields)]
 pub struct Liar {
     /// Which, from 0.
-    pub place: Place,
+    pub place: NodeIndex,
     /// How.
     pub lie: Lie,
 }

@@ -3,11 +3,11 @@
 //! what happens without it (Groce et al., "Swarm testing", 2012).
 
 use super::fault::{Fault, Liar, TimedFault};
+use super::forbidden::ForbiddenRequest;
 use super::path::PathFault;
-use super::trespass::Trespass;
-use super::workload::{Ask, Then, TimedRequest};
+use super::workload::{ClientRequest, FollowUp, TimedRequest};
 use super::{PLAN_FORMAT, Plan, Range, Rest, Suite, WorldKind, quorum_of};
-use crate::world::{Lie, Place, Random, Start, Stream};
+use crate::world::{Lie, NodeIndex, Random, Start, Stream};
 use hypermesh_core::state::LEASE_SECONDS_MIN;
 
 /// One seed in this many generates its keys itself.
@@ -86,7 +86,7 @@ impl Plan {
         }
         faults.sort_by_key(|timed| timed.at_ms);
         let mut healing = stream(seed, "plan healing");
-        let mut healed: Vec<Place> = (0..nodes).filter(|place| !impaired.contains(place)).collect();
+        let mut healed: Vec<NodeIndex> = (0..nodes).filter(|place| !impaired.contains(place)).collect();
         while start == Start::Ready && healed.len() > quorum_of(nodes) {
             let gone = pick(&mut healing, healed.len());
             healed.remove(gone);
@@ -149,7 +149,7 @@ impl Plan {
         let mut random = stream(seed, "plan beyond");
         let least = plan.tolerated() + 1;
         let count = least + pick(&mut random, plan.nodes - 1 - least);
-        let mut places: Vec<Place> = (0..plan.nodes).collect();
+        let mut places: Vec<NodeIndex> = (0..plan.nodes).collect();
         let lies = [Lie::EquivocatingProposer, Lie::EquivocatingVoter];
         plan.liars = (0..count)
             .map(|_| Liar {
@@ -177,10 +177,10 @@ impl Draw {
     }
 
     /// The nodes that may lie or lose what is on their disks: as many as are tolerated, or fewer.
-    fn impaired(&self) -> Vec<Place> {
+    fn impaired(&self) -> Vec<NodeIndex> {
         let mut random = self.stream("plan impaired");
         let tolerated = self.nodes.saturating_sub(1) / 3;
-        let mut places: Vec<Place> = (0..self.nodes).collect();
+        let mut places: Vec<NodeIndex> = (0..self.nodes).collect();
         let mut impaired = Vec::new();
         for _ in 0..tolerated {
             impaired.push(places.remove(pick(&mut random, places.len())));
@@ -188,7 +188,7 @@ impl Draw {
         impaired
     }
 
-    pub(super) fn place(&self, random: &mut Random) -> Place {
+    pub(super) fn place(&self, random: &mut Random) -> NodeIndex {
         pick(random, self.nodes)
     }
 
@@ -247,7 +247,7 @@ impl Draw {
     }
 
     /// What happens to the one disk that may be damaged.
-    fn damage(&self, place: Place) -> Vec<TimedFault> {
+    fn damage(&self, place: NodeIndex) -> Vec<TimedFault> {
         self.some("plan damage", 2, |random| match random.below(5) {
             0 => Fault::WipeDisk { place },
             1 => Fault::LoseLog { place },
@@ -258,13 +258,13 @@ impl Draw {
     }
 
     /// Who deals badly in the first key generation.
-    fn dealer(&self) -> Option<Place> {
+    fn dealer(&self) -> Option<NodeIndex> {
         let mut random = self.class("plan dealer")?;
         Some(self.place(&mut random))
     }
 
     /// Who lies, and how: any of the impaired nodes.
-    fn liars(&self, impaired: &[Place], world: WorldKind) -> Vec<Liar> {
+    fn liars(&self, impaired: &[NodeIndex], world: WorldKind) -> Vec<Liar> {
         let Some(mut random) = self.class("plan liars") else { return Vec::new() };
         let lies = Lie::EVERY.iter().copied().filter(|lie| lie.is_planned() && lie.is_of(world));
         let lies: Vec<Lie> = lies.collect();
@@ -275,7 +275,7 @@ impl Draw {
     }
 
     /// Where nobody else lies, one of the impaired nodes may twist the signatures that it finishes.
-    fn twister(&self, impaired: &[Place], liars: &[Liar]) -> Option<Liar> {
+    fn twister(&self, impaired: &[NodeIndex], liars: &[Liar]) -> Option<Liar> {
         self.class("plan twisted signatures").filter(|_| liars.is_empty())?;
         impaired.first().map(|place| Liar { place: *place, lie: Lie::TwistedSignatures })
     }
@@ -285,12 +285,12 @@ impl Draw {
     fn revocations(&self, liars: &[Liar], first: usize) -> Vec<TimedRequest> {
         let twists = |liar: &&Liar| liar.lie == Lie::TwistedSignatures;
         let Some(Liar { place, .. }) = liars.iter().find(twists) else { return Vec::new() };
-        let (honest, wait) = ((place + 1) % self.nodes, Then::Wait);
+        let (honest, wait) = ((place + 1) % self.nodes, FollowUp::Wait);
         let times = (0..TWISTED_COUNT).map(|number| self.chaos_ms * number / TWISTED_COUNT);
         let pair = |(number, at_ms): (usize, u64)| {
             let later = at_ms + self.chaos_ms / TWISTED_COUNT / 2;
-            let revoke = Ask::Revoke { of: first + 2 * number };
-            [(at_ms, Ask::Issue), (later, revoke)].map(|(at_ms, ask)| TimedRequest {
+            let revoke = ClientRequest::Revoke { of: first + 2 * number };
+            [(at_ms, ClientRequest::Issue), (later, revoke)].map(|(at_ms, ask)| TimedRequest {
                 at_ms,
                 place: honest,
                 ask,
@@ -304,12 +304,13 @@ impl Draw {
     fn questions(&self, liars: &[Liar]) -> Vec<TimedRequest> {
         let answers = |liar: &&Liar| matches!(liar.lie, Lie::ForgedAnswers | Lie::StaleAnswers);
         let Some(liar) = liars.iter().find(answers) else { return Vec::new() };
-        let (other, wait) = ((liar.place + 1) % self.nodes, Then::Wait);
-        let written = TimedRequest { at_ms: 0, place: other, ask: Ask::Update { hot: true }, then: wait };
+        let (other, wait) = ((liar.place + 1) % self.nodes, FollowUp::Wait);
+        let written =
+            TimedRequest { at_ms: 0, place: other, ask: ClientRequest::Update { hot: true }, then: wait };
         let asked = (1..=QUESTION_COUNT).map(|number| TimedRequest {
             at_ms: self.chaos_ms * number / (QUESTION_COUNT + 1),
             place: liar.place,
-            ask: if number % 2 == 0 { Ask::Prove } else { Ask::Resolve },
+            ask: if number % 2 == 0 { ClientRequest::Prove } else { ClientRequest::Resolve },
             then: wait,
         });
         core::iter::once(written).chain(asked).collect()
@@ -321,7 +322,7 @@ impl Draw {
         let count = 1 + random.below(4);
         let one = |_| {
             let (at_ms, place) = (random.below(self.chaos_ms), self.place(&mut random));
-            TimedRequest { at_ms, place, ask: Ask::Prove, then: Then::Wait }
+            TimedRequest { at_ms, place, ask: ClientRequest::Prove, then: FollowUp::Wait }
         };
         (0..count).map(one).collect()
     }
@@ -334,7 +335,12 @@ impl Draw {
             let (at_ms, place) = (random.below(self.chaos_ms), self.place(&mut random));
             let seconds = u64::from(LEASE_SECONDS_MIN) + random.below(20);
             let lease_seconds = u32::try_from(seconds).unwrap_or(LEASE_SECONDS_MIN);
-            TimedRequest { at_ms, place, ask: Ask::Announce { lease_seconds }, then: Then::Wait }
+            TimedRequest {
+                at_ms,
+                place,
+                ask: ClientRequest::Announce { lease_seconds },
+                then: FollowUp::Wait,
+            }
         };
         (0..count).map(one).collect()
     }
@@ -349,12 +355,14 @@ impl Draw {
             let place = self.place(&mut random);
             let begins = random.below(self.chaos_ms);
             let ends = begins + random.below(self.chaos_ms - begins);
-            let what = Trespass::ALL.get(pick(&mut random, Trespass::ALL.len() + 1));
+            let what = ForbiddenRequest::ALL.get(pick(&mut random, ForbiddenRequest::ALL.len() + 1));
             let (before, after) = match what {
-                Some(what) => (Ask::Prepare { what: *what }, Ask::Trespass { what: *what }),
-                None => (Ask::Issue, Ask::ForeignRevoke { of: first + requests.len() }),
+                Some(what) => {
+                    (ClientRequest::Prepare { what: *what }, ClientRequest::ForbiddenRequest { what: *what })
+                }
+                None => (ClientRequest::Issue, ClientRequest::ForeignRevoke { of: first + requests.len() }),
             };
-            let then = Then::Wait;
+            let then = FollowUp::Wait;
             requests.push(TimedRequest { at_ms: begins, place, ask: before, then });
             requests.push(TimedRequest { at_ms: ends, place, ask: after, then });
         }
@@ -372,11 +380,16 @@ impl Draw {
             let mut times: Vec<u64> = (0..4).map(|_| random.below(self.chaos_ms)).collect();
             times.sort_unstable();
             // One of them before the report, as it may be.
-            let same_key = |random: &mut Random| Ask::SameKey { of, other: random.below(2) == 0 };
-            let asks = [Ask::Issue, same_key(&mut random), Ask::Compromise { of }, same_key(&mut random)];
+            let same_key = |random: &mut Random| ClientRequest::SameKey { of, other: random.below(2) == 0 };
+            let asks = [
+                ClientRequest::Issue,
+                same_key(&mut random),
+                ClientRequest::Compromise { of },
+                same_key(&mut random),
+            ];
             requests.extend(times.into_iter().zip(asks).map(|(at_ms, ask)| {
                 let place = self.place(&mut random);
-                TimedRequest { at_ms, place, ask, then: Then::Wait }
+                TimedRequest { at_ms, place, ask, then: FollowUp::Wait }
             }));
         }
         requests
@@ -393,18 +406,18 @@ impl Draw {
             let mut times: Vec<u64> = (0..6).map(|_| random.below(self.chaos_ms)).collect();
             times.sort_unstable();
             let for_ms = (random.below(2) == 0).then(|| 1_000 + random.below(self.chaos_ms));
-            let used = |random: &mut Random| Ask::UseGrant { of, records: random.below(2) == 0 };
+            let used = |random: &mut Random| ClientRequest::UseGrant { of, records: random.below(2) == 0 };
             let asks = [
-                Ask::Grant { for_ms },
+                ClientRequest::Grant { for_ms },
                 used(&mut random),
-                Ask::Reclaim { of, other: true },
+                ClientRequest::Reclaim { of, other: true },
                 used(&mut random),
-                Ask::Reclaim { of, other: false },
+                ClientRequest::Reclaim { of, other: false },
                 used(&mut random),
             ];
             requests.extend(times.into_iter().zip(asks).map(|(at_ms, ask)| {
                 let place = self.place(&mut random);
-                TimedRequest { at_ms, place, ask, then: Then::Wait }
+                TimedRequest { at_ms, place, ask, then: FollowUp::Wait }
             }));
         }
         requests
@@ -423,8 +436,8 @@ impl Draw {
         let requests = (1..=QUESTION_COUNT).map(|number| TimedRequest {
             at_ms: at_ms + number * CATCH_UP_MS / 4 / QUESTION_COUNT,
             place: well,
-            ask: Ask::Update { hot: false },
-            then: Then::Wait,
+            ask: ClientRequest::Update { hot: false },
+            then: FollowUp::Wait,
         });
         (faults.collect(), requests.collect())
     }
@@ -442,7 +455,8 @@ impl Draw {
         if let Some(mut random) = self.class("plan burst").filter(|_| self.seed.is_multiple_of(64)) {
             let at_ms = random.below(self.chaos_ms);
             let place = self.place(&mut random);
-            let one = TimedRequest { at_ms, place, ask: Ask::Update { hot: true }, then: Then::Wait };
+            let one =
+                TimedRequest { at_ms, place, ask: ClientRequest::Update { hot: true }, then: FollowUp::Wait };
             requests.extend((0..BURST_COUNT).map(|_| one.clone()));
         }
         requests
@@ -452,21 +466,21 @@ impl Draw {
         let place = self.place(random);
         let earlier = |random: &mut Random| pick(random, number);
         let ask = match random.below(12) {
-            0 if number > 0 => Ask::Renew { of: earlier(random) },
-            1 if number > 0 => Ask::Revoke { of: earlier(random) },
-            2 => Ask::Register,
-            3 => Ask::Update { hot: false },
-            4 => Ask::Update { hot: true },
-            5 | 6 => Ask::Resolve,
-            7 | 8 => Ask::Transfer { amount: 1 + random.below(1_000_000) },
-            _ => Ask::Issue,
+            0 if number > 0 => ClientRequest::Renew { of: earlier(random) },
+            1 if number > 0 => ClientRequest::Revoke { of: earlier(random) },
+            2 => ClientRequest::Register,
+            3 => ClientRequest::Update { hot: false },
+            4 => ClientRequest::Update { hot: true },
+            5 | 6 => ClientRequest::Resolve,
+            7 | 8 => ClientRequest::Transfer { amount: 1 + random.below(1_000_000) },
+            _ => ClientRequest::Issue,
         };
         let after_ms = random.below(2_000);
         let then = match random.below(8) {
-            0 => Then::GiveUp { after_ms },
-            1 => Then::RetryElsewhere { place: self.place(random), after_ms },
-            2 => Then::Repeat { after_ms },
-            _ => Then::Wait,
+            0 => FollowUp::GiveUp { after_ms },
+            1 => FollowUp::RetryElsewhere { place: self.place(random), after_ms },
+            2 => FollowUp::Repeat { after_ms },
+            _ => FollowUp::Wait,
         };
         TimedRequest { at_ms, place, ask, then }
     }

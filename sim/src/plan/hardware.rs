@@ -1,8 +1,8 @@
 //! Faults of a node's machine: its process, its disk, its clocks.
 
 use super::WorldKind;
-use super::arena::Arena;
-use crate::world::{BadWrites, Place, RunFault, Span};
+use super::plan_world::PlanWorld;
+use crate::world::{BadWrites, NodeIndex, RunFault, Span};
 use hypermesh_core::base::Table;
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +108,7 @@ impl ProcessFault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut impl Arena, place: Place) {
+    pub(super) fn begin(&self, world: &mut impl PlanWorld, place: NodeIndex) {
         match *self {
             Self::CrashInStep { outputs } => world.crash_after(place, outputs),
             Self::Pause => world.pause(place),
@@ -119,7 +119,7 @@ impl ProcessFault {
         }
     }
 
-    pub(super) fn end(&self, world: &mut impl Arena, place: Place) -> Result<(), RunFault> {
+    pub(super) fn end(&self, world: &mut impl PlanWorld, place: NodeIndex) -> Result<(), RunFault> {
         match *self {
             Self::CrashInStep { .. } => {
                 world.crash_no_more(place);
@@ -155,7 +155,7 @@ impl DiskFault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut impl Arena, place: Place) -> Result<(), RunFault> {
+    pub(super) fn begin(&self, world: &mut impl PlanWorld, place: NodeIndex) -> Result<(), RunFault> {
         match self {
             Self::TornWrite { rows } => world.set_bad_writes(place, Some(BadWrites::Torn { rows: *rows })),
             Self::Rot { table, row } => {
@@ -186,7 +186,7 @@ impl DiskFault {
         Ok(())
     }
 
-    pub(super) fn end(&self, world: &mut impl Arena, place: Place) -> Result<(), RunFault> {
+    pub(super) fn end(&self, world: &mut impl PlanWorld, place: NodeIndex) -> Result<(), RunFault> {
         match self {
             Self::Rot { .. } | Self::MisdirectedWrite { .. } => return Ok(()),
             Self::ReadErrors { .. } => world.fail_reads(place, false),
@@ -198,7 +198,12 @@ impl DiskFault {
 }
 
 /// A table by its name, its last key, and the key of one of its rows.
-fn chosen(world: &impl Arena, place: Place, table: &str, row: u64) -> Option<(Table, Vec<u8>, Vec<u8>)> {
+fn chosen(
+    world: &impl PlanWorld,
+    place: NodeIndex,
+    table: &str,
+    row: u64,
+) -> Option<(Table, Vec<u8>, Vec<u8>)> {
     let table = table_of(table)?;
     let keys = world.disk(place)?.keys(table);
     let row = usize::try_from(row.checked_rem(keys.len() as u64)?).ok()?;
@@ -227,7 +232,7 @@ impl ClockFault {
         }
     }
 
-    pub(super) fn begin(&self, world: &mut impl Arena, place: Place) {
+    pub(super) fn begin(&self, world: &mut impl PlanWorld, place: NodeIndex) {
         match *self {
             Self::Jump { ahead_ms } => world.jump(place, ahead_ms),
             Self::Drift { mono_ppm, wall_ppm } => world.drift(place, mono_ppm, wall_ppm),

@@ -9,15 +9,16 @@
 //!
 //! Safety is checked all the while, by [`crate::check`].
 
-mod arena;
 mod class;
 mod client;
 mod draw;
 mod fault;
+mod forbidden;
 mod generate;
 mod hardware;
 mod outcome;
 mod path;
+mod plan_world;
 mod play;
 #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 mod quic;
@@ -25,7 +26,6 @@ mod quic;
 #[path = "quic_left_out.rs"]
 mod quic;
 mod shrink;
-mod trespass;
 mod workload;
 
 #[cfg(test)]
@@ -33,16 +33,16 @@ mod tests;
 
 pub use class::{Coverage, FaultClass, FaultGroup};
 pub use fault::{Fault, Liar, TimedFault};
+pub use forbidden::ForbiddenRequest;
 pub use generate::Shape;
 pub use hardware::{ClockFault, DiskFault, ProcessFault};
-pub use outcome::{Failure, FailureKind, Outcome};
+pub use outcome::{Failure, FailureKind, PlanOutcome};
 pub use path::PathFault;
 pub use play::{play, play_traced};
 pub use shrink::{Shrunk, shrink};
-pub use trespass::Trespass;
-pub use workload::{Ask, Then, TimedRequest};
+pub use workload::{ClientRequest, FollowUp, TimedRequest};
 
-use crate::world::{Place, Start};
+use crate::world::{NodeIndex, Start};
 use hypermesh_core::base::SUITE;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -155,7 +155,7 @@ pub struct Plan {
     /// How long the healed nodes have to answer everything, in milliseconds.
     pub progress_ms: u64,
     /// The nodes that are healed after the chaos: a quorum at least, none of which lies or has a damaged disk.
-    pub healed: Vec<Place>,
+    pub healed: Vec<NodeIndex>,
     /// What becomes of the others.
     pub rest: Rest,
     /// How far a node's wall clock may be off, either way, in milliseconds.
@@ -254,7 +254,7 @@ impl Plan {
 
     /// The nodes that lie or whose disks are damaged.
     #[must_use]
-    pub fn impaired(&self) -> BTreeSet<Place> {
+    pub fn impaired(&self) -> BTreeSet<NodeIndex> {
         let damaged = self.faults.iter().filter_map(|timed| timed.fault.damages());
         self.liars.iter().map(|liar| liar.place).chain(damaged).collect()
     }
@@ -281,7 +281,7 @@ impl Plan {
         let fits = |(number, request): (usize, &TimedRequest)| {
             let of = request.ask.of().is_none_or(|of| of < number);
             let then = match request.then {
-                Then::RetryElsewhere { place, .. } => place < self.nodes,
+                FollowUp::RetryElsewhere { place, .. } => place < self.nodes,
                 _ => true,
             };
             of && then && request.place < self.nodes
@@ -299,7 +299,7 @@ impl Plan {
                 self.tolerated()
             ));
         }
-        let healed: BTreeSet<Place> = self.healed.iter().copied().collect();
+        let healed: BTreeSet<NodeIndex> = self.healed.iter().copied().collect();
         if let Some(place) = healed.intersection(&impaired).next() {
             return fault(format!("node {place} is healed and lies or has a damaged disk"));
         }

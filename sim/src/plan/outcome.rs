@@ -1,14 +1,14 @@
 //! What comes of a run.
 
 use super::class::Coverage;
-use crate::world::{Record, RunFault, Taken};
+use crate::world::{EventRecord, RunFault, Taken};
 use hypermesh_core::base::{Digest, Mono};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// What came of playing a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct PlanOutcome {
     /// The hash of all that happened.
     pub hash: Digest,
     /// How many things happened.
@@ -26,12 +26,12 @@ pub struct Outcome {
     /// Everything that happened, in order, if that was asked for.
     pub tape: Vec<Taken>,
     /// What happened, in a form that can be drawn, if that was asked for.
-    pub records: Vec<Record>,
+    pub records: Vec<EventRecord>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
 }
 
-impl Outcome {
+impl PlanOutcome {
     /// What comes of a plan that was not played to any end.
     pub(super) fn unplayed(failure: Failure) -> Self {
         Self {

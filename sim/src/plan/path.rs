@@ -1,7 +1,7 @@
 //! Faults of the paths between nodes.
 
 use super::WorldKind;
-use crate::world::{Bursts, Damage, Link, Narrow, Place, Reorders, Spikes, World};
+use crate::world::{Bursts, Damage, Link, Narrow, NodeIndex, Reorders, Spikes, World};
 use serde::{Deserialize, Serialize};
 
 /// Something that is wrong with the network for a while. [`crate::world::Conditions`] says what each stands for.
@@ -52,26 +52,26 @@ pub enum PathFault {
     /// One direction of a link is cut; nobody is told until it heals.
     OneWay {
         /// Who is not heard.
-        source: Place,
+        source: NodeIndex,
         /// Who does not hear.
-        target: Place,
+        target: NodeIndex,
     },
     /// The link between two nodes is cut: one of several, in a swizzled partition.
     Cut {
         /// One of them.
-        source: Place,
+        source: NodeIndex,
         /// The other.
-        target: Place,
+        target: NodeIndex,
     },
     /// A node's links stand, and nothing comes of it.
     Silent {
         /// Which.
-        place: Place,
+        place: NodeIndex,
     },
     /// A node damages what it sends.
     Damage {
         /// Which.
-        place: Place,
+        place: NodeIndex,
         /// How many messages of a thousand.
         per_mille: u64,
         /// Whether they are cut short; one bit is changed otherwise.
@@ -80,14 +80,14 @@ pub enum PathFault {
     /// A node's datagrams come from another port, and it hears nothing at its own. It is not told.
     Moves {
         /// Which.
-        place: Place,
+        place: NodeIndex,
     },
 }
 
 impl PathFault {
     /// The node that is as bad as one that lies meanwhile, if there is one.
     #[must_use]
-    pub(super) const fn damages(&self) -> Option<Place> {
+    pub(super) const fn damages(&self) -> Option<NodeIndex> {
         match self {
             Self::Damage { place, .. } => Some(*place),
             _ => None,

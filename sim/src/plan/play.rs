@@ -1,15 +1,15 @@
 //! Plays a plan in the world that it is for.
 
-use super::arena::{Arena, Told};
 use super::class::FaultClass;
 use super::client::{Client, bundle_request, verify};
 use super::fault::{Fault, Memory};
-use super::outcome::{Failure, FailureKind, Outcome};
-use super::workload::{Ask, Then, TimedRequest};
+use super::outcome::{Failure, FailureKind, PlanOutcome};
+use super::plan_world::{PlanWorld, RunReport};
+use super::workload::{ClientRequest, FollowUp, TimedRequest};
 use super::{Plan, Range, Rest, WorldKind, quic};
 use crate::check::CALM_WITHIN;
-use crate::check::progress::{self, Situation, judge};
-use crate::world::{NetworkOptions, Options, Place, RunFault, Span, World};
+use crate::check::progress::{self, NodeConditions, judge};
+use crate::world::{NetworkOptions, NodeIndex, Options, RunFault, Span, World};
 use hypermesh_core::api::Response;
 use hypermesh_core::base::{Height, Mono};
 use hypermesh_core::trust::TrustBundle;
@@ -31,13 +31,13 @@ const BURST_COUNT: usize = 100;
 
 /// Plays a plan.
 #[must_use]
-pub fn play(plan: &Plan) -> Outcome {
+pub fn play(plan: &Plan) -> PlanOutcome {
     play_traced(plan, false)
 }
 
 /// Plays a plan and keeps what happens in words, if asked to.
 #[must_use]
-pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
+pub fn play_traced(plan: &Plan, keep_lines: bool) -> PlanOutcome {
     let played = catch_unwind(AssertUnwindSafe(|| match plan.world {
         WorldKind::World => play_in::<World>(plan, keep_lines),
         WorldKind::Quic => quic::play(plan, keep_lines),
@@ -46,22 +46,22 @@ pub fn play_traced(plan: &Plan, keep_lines: bool) -> Outcome {
         let words = panic.downcast_ref::<String>().cloned();
         let words = words.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         let what = words.unwrap_or_else(|| "a panic without words".to_string());
-        Outcome::unplayed(Failure { kind: FailureKind::Crash, check: "panic".to_string(), what })
+        PlanOutcome::unplayed(Failure { kind: FailureKind::Crash, check: "panic".to_string(), what })
     })
 }
 
 /// Plays a plan in a world of this kind.
-pub(super) fn play_in<A: Arena>(plan: &Plan, keep_lines: bool) -> Outcome {
+pub(super) fn play_in<A: PlanWorld>(plan: &Plan, keep_lines: bool) -> PlanOutcome {
     Run::<A>::new(plan, keep_lines).into_outcome()
 }
 
 /// What is done at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
+enum PlanStep {
     End(usize),
     Begin(usize),
-    Ask(usize),
-    AskAgain(usize, Place),
+    Send(usize),
+    SendAgain(usize, NodeIndex),
     GiveUp(usize),
 }
 
@@ -70,10 +70,10 @@ struct Run<'a, A> {
     world: A,
     clients: Vec<Client>,
     memories: BTreeMap<usize, Memory>,
-    steps: BTreeMap<(u64, Step), ()>,
+    steps: BTreeMap<(u64, PlanStep), ()>,
 }
 
-impl<'a, A: Arena> Run<'a, A> {
+impl<'a, A: PlanWorld> Run<'a, A> {
     fn new(plan: &'a Plan, keep_lines: bool) -> Self {
         let world = A::of_plan(plan, keep_lines);
         let clients = plan
@@ -85,11 +85,11 @@ impl<'a, A: Arena> Run<'a, A> {
             .collect();
         let mut steps = BTreeMap::new();
         for (number, timed) in plan.faults.iter().enumerate() {
-            steps.insert((timed.at_ms, Step::Begin(number)), ());
-            steps.insert((timed.at_ms.saturating_add(timed.for_ms), Step::End(number)), ());
+            steps.insert((timed.at_ms, PlanStep::Begin(number)), ());
+            steps.insert((timed.at_ms.saturating_add(timed.for_ms), PlanStep::End(number)), ());
         }
         for (number, timed) in plan.requests.iter().enumerate() {
-            steps.insert((timed.at_ms, Step::Ask(number)), ());
+            steps.insert((timed.at_ms, PlanStep::Send(number)), ());
         }
         Self { plan, world, clients, memories: BTreeMap::new(), steps }
     }
@@ -150,20 +150,20 @@ impl<'a, A: Arena> Run<'a, A> {
         }
     }
 
-    fn step(&mut self, at_ms: u64, step: Step) -> Result<(), RunFault> {
+    fn step(&mut self, at_ms: u64, step: PlanStep) -> Result<(), RunFault> {
         match step {
-            Step::Begin(number) => {
+            PlanStep::Begin(number) => {
                 if let Some(timed) = self.plan.faults.get(number) {
                     let memory = timed.fault.begin(&mut self.world)?;
                     self.memories.insert(number, memory);
                 }
                 Ok(())
             }
-            Step::End(number) => match (self.plan.faults.get(number), self.memories.remove(&number)) {
+            PlanStep::End(number) => match (self.plan.faults.get(number), self.memories.remove(&number)) {
                 (Some(timed), Some(memory)) => timed.fault.end(&mut self.world, &memory),
                 _ => Ok(()),
             },
-            Step::Ask(number) => {
+            PlanStep::Send(number) => {
                 let (earlier, rest) = self.clients.split_at_mut(number);
                 let Some(client) = rest.first_mut() else { return Ok(()) };
                 earlier.iter_mut().for_each(|client| {
@@ -171,21 +171,22 @@ impl<'a, A: Arena> Run<'a, A> {
                 });
                 client.ask(&mut self.world, earlier);
                 if let Some((after_ms, place)) = client.next() {
-                    self.steps.insert((at_ms.saturating_add(after_ms), Step::AskAgain(number, place)), ());
+                    self.steps
+                        .insert((at_ms.saturating_add(after_ms), PlanStep::SendAgain(number, place)), ());
                 }
                 if let Some(after_ms) = client.gives_up_after() {
-                    self.steps.insert((at_ms.saturating_add(after_ms), Step::GiveUp(number)), ());
+                    self.steps.insert((at_ms.saturating_add(after_ms), PlanStep::GiveUp(number)), ());
                 }
                 Ok(())
             }
-            Step::GiveUp(number) => {
+            PlanStep::GiveUp(number) => {
                 if let Some(client) = self.clients.get_mut(number) {
                     client.wants(&self.world);
                     client.give_up(&mut self.world);
                 }
                 Ok(())
             }
-            Step::AskAgain(number, place) => {
+            PlanStep::SendAgain(number, place) => {
                 if let Some(client) = self.clients.get_mut(number) {
                     client.ask_at(&mut self.world, place);
                 }
@@ -205,7 +206,7 @@ impl<'a, A: Arena> Run<'a, A> {
         }
         self.world.calm();
         let nodes = self.plan.nodes;
-        let is_rest = |place: &Place| !self.plan.healed.contains(place);
+        let is_rest = |place: &NodeIndex| !self.plan.healed.contains(place);
         match self.plan.rest {
             Rest::Down => (0..nodes).filter(is_rest).for_each(|place| self.world.crash(place)),
             Rest::AsLeft => {}
@@ -224,7 +225,7 @@ impl<'a, A: Arena> Run<'a, A> {
     fn progress(&mut self) -> Result<(), RunFault> {
         let first = self.clients.len();
         for place in self.plan.healed.clone() {
-            let timed = TimedRequest { at_ms: 0, place, ask: Ask::Issue, then: Then::Wait };
+            let timed = TimedRequest { at_ms: 0, place, ask: ClientRequest::Issue, then: FollowUp::Wait };
             let mut client = Client::new(self.clients.len(), timed);
             client.ask(&mut self.world, &[]);
             self.clients.push(client);
@@ -253,19 +254,19 @@ impl<'a, A: Arena> Run<'a, A> {
     /// they are a quorum, each linked with every other.
     fn advance(&mut self, within: Duration) -> Result<(), RunFault> {
         let healed = self.plan.healed.iter().copied().collect();
-        let outlook = Situation::all_linked(self.plan.nodes, healed).outlook();
+        let expected_progress = NodeConditions::all_linked(self.plan.nodes, healed).expected_progress();
         let (began, before) = (self.world.now(), self.heights());
         while self.ask_again() && self.world.now().since(began) < within {
             self.world.run_for(ASKS_AGAIN_AFTER)?;
         }
         let unanswered = self.clients.iter().filter(|client| client.is_owed()).count();
         let waited = self.world.now().since(began);
-        let outcome = progress::Outcome { waited, within, before, after: self.heights(), unanswered };
-        judge(&outlook, &outcome).map_err(|violation| self.stalled(within, &violation.what))
+        let outcome = progress::WaitOutcome { waited, within, before, after: self.heights(), unanswered };
+        judge(&expected_progress, &outcome).map_err(|violation| self.stalled(within, &violation.what))
     }
 
     /// The height of each node that runs.
-    fn heights(&self) -> BTreeMap<Place, Height> {
+    fn heights(&self) -> BTreeMap<NodeIndex, Height> {
         let height = |place| Some((place, self.world.view(place)?.state.height()));
         (0..self.plan.nodes).filter_map(height).collect()
     }
@@ -313,7 +314,7 @@ impl<'a, A: Arena> Run<'a, A> {
             .filter(|client| client.is_owed())
             .map(|client| format!("request {} ({})", client.number(), client.last_refusal(&self.world)))
             .collect();
-        let stall = match self.situation().stall() {
+        let stall = match self.conditions().stall() {
             Some(stall) => format!("a legal stall, which the plan did not promise: {stall}"),
             None => "no legal stall: a quorum is able and linked".to_string(),
         };
@@ -322,8 +323,8 @@ impl<'a, A: Arena> Run<'a, A> {
     }
 
     /// How the nodes are now, as they say themselves; but for those that lie.
-    fn situation(&self) -> Situation {
-        let mut situation = Situation { validators: self.plan.nodes, ..Situation::default() };
+    fn conditions(&self) -> NodeConditions {
+        let mut conditions = NodeConditions { validators: self.plan.nodes, ..NodeConditions::default() };
         for place in 0..self.plan.nodes {
             let view = self.world.view(place);
             let why = match &view {
@@ -332,23 +333,23 @@ impl<'a, A: Arena> Run<'a, A> {
                 Some(view) => hindrance(&view.status.voting),
             };
             if let Some(why) = why {
-                situation.hindered.insert(place, why);
+                conditions.hindered.insert(place, why);
                 continue;
             }
-            situation.able.insert(place);
+            conditions.able.insert(place);
             let Some(view) = view else { continue };
             match view.state.committee() {
-                None => situation.keyless = Some(view.status.committee.clone()),
+                None => conditions.keyless = Some(view.status.committee.clone()),
                 Some(_) if view.status.committee.contains(LACKS_SHARES) => {
-                    situation.without_shares.insert(place);
+                    conditions.without_shares.insert(place);
                 }
                 Some(_) => {}
             }
         }
         let pairs =
             (0..self.plan.nodes).flat_map(|one| (one + 1..self.plan.nodes).map(move |other| (one, other)));
-        situation.linked = pairs.filter(|(one, other)| self.world.is_linked(*one, *other)).collect();
-        situation
+        conditions.linked = pairs.filter(|(one, other)| self.world.is_linked(*one, *other)).collect();
+        conditions
     }
 
     /// Every certificate that a client got verifies offline.
@@ -365,12 +366,12 @@ impl<'a, A: Arena> Run<'a, A> {
         certificates.try_for_each(|issued| verify(&self.world, &bundle, issued))
     }
 
-    fn into_outcome(mut self) -> Outcome {
+    fn into_outcome(mut self) -> PlanOutcome {
         let failure = self.play().err().map(Failure::from);
-        let Told { hash, events, lines, tape, records, coverage, marks } = self.world.told();
+        let RunReport { hash, events, lines, tape, records, coverage, marks } = self.world.told();
         let answered = self.clients.iter().filter(|client| client.got().is_some()).count() as u64;
         let simulated = self.world.now();
-        Outcome { hash, events, simulated, coverage, marks, answered, lines, tape, records, failure }
+        PlanOutcome { hash, events, simulated, coverage, marks, answered, lines, tape, records, failure }
     }
 }
 

@@ -1,13 +1,14 @@
 //! What plans do in the world of QUIC.
 
-use super::arena::{Arena, Told, as_the_world_does};
 use super::client::verify;
 use super::path::PathFault;
+use super::plan_world::{PlanWorld, RunReport, as_the_world_does};
 use super::play::play_in;
-use super::{FaultClass, Outcome, Plan};
+use super::{FaultClass, Plan, PlanOutcome};
 use crate::quic::{Options, QuicWorld};
 use crate::world::{
-    BadWrites, Bursts, Cast, Damage, Disk, Lie, Link, Narrow, Owner, Place, Reorders, RunFault, Span, Spikes,
+    BadWrites, Bursts, Damage, Disk, Lie, Link, Narrow, NodeIndex, Owner, Participants, Reorders, RunFault,
+    Span, Spikes,
 };
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::{Mono, SecretKey, Table, UnixMillis};
@@ -16,11 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Plays a plan.
-pub(super) fn play(plan: &Plan, keep_lines: bool) -> Outcome {
+pub(super) fn play(plan: &Plan, keep_lines: bool) -> PlanOutcome {
     play_in::<QuicWorld>(plan, keep_lines)
 }
 
-impl Arena for QuicWorld {
+impl PlanWorld for QuicWorld {
     fn of_plan(plan: &Plan, keep_lines: bool) -> Self {
         Self::new(
             plan.seed,
@@ -51,20 +52,20 @@ impl Arena for QuicWorld {
     }
 
     fn calm(&mut self) {
-        self.trouble(|troubles| *troubles = Default::default());
+        self.change_faults(|faults| *faults = Default::default());
     }
 
-    fn start(&mut self, place: Place) -> Result<(), RunFault> {
+    fn start(&mut self, place: NodeIndex) -> Result<(), RunFault> {
         Self::start(self, place);
         Ok(())
     }
 
-    fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault> {
+    fn start_or_wipe(&mut self, place: NodeIndex) -> Result<(), RunFault> {
         Self::start_or_wipe(self, place);
         Ok(())
     }
 
-    fn disk(&self, place: Place) -> Option<Disk> {
+    fn disk(&self, place: NodeIndex) -> Option<Disk> {
         Self::disk(self, place)
     }
 
@@ -76,8 +77,8 @@ impl Arena for QuicWorld {
         self.answer(id)?.response.err().map(|error| error.to_string())
     }
 
-    fn told(&self) -> Told {
-        Told {
+    fn told(&self) -> RunReport {
+        RunReport {
             hash: self.trace(),
             events: self.happenings(),
             lines: self.lines(),
@@ -93,29 +94,29 @@ fn begin(world: &mut QuicWorld, path: &PathFault) {
     match *path {
         PathFault::Silent { place } => world.silence(place, true),
         PathFault::Moves { place } => world.relocate(place, true),
-        _ => world.trouble(|troubles| match *path {
+        _ => world.change_faults(|faults| match *path {
             PathFault::Bursts { enter_per_mille, leave_per_mille, loss_per_mille } => {
-                troubles.bursts = Some(Bursts { enter_per_mille, leave_per_mille, loss_per_mille });
+                faults.bursts = Some(Bursts { enter_per_mille, leave_per_mille, loss_per_mille });
             }
             PathFault::Spikes { per_mille, longest_ms } => {
-                troubles.spikes = Some(Spikes { per_mille, longest_ms });
+                faults.spikes = Some(Spikes { per_mille, longest_ms });
             }
-            PathFault::Duplicates { per_mille } => troubles.duplicates_per_mille = per_mille,
+            PathFault::Duplicates { per_mille } => faults.duplicates_per_mille = per_mille,
             PathFault::Reorders { per_mille, within_ms } => {
-                troubles.reorders = Some(Reorders { per_mille, within_ms });
+                faults.reorders = Some(Reorders { per_mille, within_ms });
             }
             PathFault::Narrow { bytes_per_second, queue_bytes_max } => {
-                troubles.narrow = Some(Narrow { bytes_per_second, queue_bytes_max });
+                faults.narrow = Some(Narrow { bytes_per_second, queue_bytes_max });
             }
-            PathFault::BlackHole { bytes_max } => troubles.bytes_max = Some(bytes_max),
+            PathFault::BlackHole { bytes_max } => faults.bytes_max = Some(bytes_max),
             PathFault::OneWay { source, target } => {
-                troubles.one_way.insert(Link { source, target });
+                faults.one_way.insert(Link { source, target });
             }
             PathFault::Cut { source, target } => {
-                troubles.cut.insert(Link { source, target });
+                faults.cut.insert(Link { source, target });
             }
             PathFault::Damage { place, per_mille, truncates } => {
-                troubles.damaged.insert(place, Damage { per_mille, truncates });
+                faults.damaged.insert(place, Damage { per_mille, truncates });
             }
             PathFault::Silent { .. } | PathFault::Moves { .. } => {}
         }),
@@ -126,21 +127,21 @@ fn end(world: &mut QuicWorld, path: &PathFault) {
     match *path {
         PathFault::Silent { place } => world.silence(place, false),
         PathFault::Moves { place } => world.relocate(place, false),
-        _ => world.trouble(|troubles| match path {
-            PathFault::Bursts { .. } => troubles.bursts = None,
-            PathFault::Spikes { .. } => troubles.spikes = None,
-            PathFault::Duplicates { .. } => troubles.duplicates_per_mille = 0,
-            PathFault::Reorders { .. } => troubles.reorders = None,
-            PathFault::Narrow { .. } => troubles.narrow = None,
-            PathFault::BlackHole { .. } => troubles.bytes_max = None,
+        _ => world.change_faults(|faults| match path {
+            PathFault::Bursts { .. } => faults.bursts = None,
+            PathFault::Spikes { .. } => faults.spikes = None,
+            PathFault::Duplicates { .. } => faults.duplicates_per_mille = 0,
+            PathFault::Reorders { .. } => faults.reorders = None,
+            PathFault::Narrow { .. } => faults.narrow = None,
+            PathFault::BlackHole { .. } => faults.bytes_max = None,
             PathFault::OneWay { source, target } => {
-                troubles.one_way.remove(&Link { source: *source, target: *target });
+                faults.one_way.remove(&Link { source: *source, target: *target });
             }
             PathFault::Cut { source, target } => {
-                troubles.cut.remove(&Link { source: *source, target: *target });
+                faults.cut.remove(&Link { source: *source, target: *target });
             }
             PathFault::Damage { place, .. } => {
-                troubles.damaged.remove(place);
+                faults.damaged.remove(place);
             }
             PathFault::Silent { .. } | PathFault::Moves { .. } => {}
         }),

@@ -3,8 +3,8 @@
 //! A smaller plan is kept if it fails in the same way: the same kind, and the same check. Streams of randomness are
 //! split by purpose, so that what is left of a plan mostly happens as it did.
 
-use super::outcome::{Failure, Outcome};
-use super::workload::Then;
+use super::outcome::{Failure, PlanOutcome};
+use super::workload::FollowUp;
 use super::{Fault, Plan, Rest};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ pub struct Shrunk {
     /// The plan.
     pub plan: Plan,
     /// What comes of it.
-    pub outcome: Outcome,
+    pub outcome: PlanOutcome,
     /// How many plans were played on the way.
     pub played: u64,
 }
@@ -26,7 +26,7 @@ pub fn shrink(
     plan: &Plan,
     failure: &Failure,
     within: Duration,
-    play: impl Fn(&Plan) -> Outcome,
+    play: impl Fn(&Plan) -> PlanOutcome,
 ) -> Option<Shrunk> {
     let mut search = Search { failure, play, played: 0, until: Instant::now() + within };
     let mut best = (plan.clone(), search.fails(plan)?);
@@ -42,7 +42,7 @@ pub fn shrink(
     Some(Shrunk { plan: best.0, outcome: best.1, played: search.played })
 }
 
-type Best = (Plan, Outcome);
+type Best = (Plan, PlanOutcome);
 
 struct Search<'a, F> {
     failure: &'a Failure,
@@ -57,12 +57,12 @@ trait Tries {
     fn tries(&mut self, plan: Plan, best: &mut Best) -> bool;
 }
 
-impl<F: Fn(&Plan) -> Outcome> Search<'_, F> {
+impl<F: Fn(&Plan) -> PlanOutcome> Search<'_, F> {
     fn is_late(&self) -> bool {
         Instant::now() >= self.until
     }
 
-    fn fails(&mut self, plan: &Plan) -> Option<Outcome> {
+    fn fails(&mut self, plan: &Plan) -> Option<PlanOutcome> {
         self.played += 1;
         let outcome = (self.play)(plan);
         let same =
@@ -71,7 +71,7 @@ impl<F: Fn(&Plan) -> Outcome> Search<'_, F> {
     }
 }
 
-impl<F: Fn(&Plan) -> Outcome> Tries for Search<'_, F> {
+impl<F: Fn(&Plan) -> PlanOutcome> Tries for Search<'_, F> {
     fn tries(&mut self, plan: Plan, best: &mut Best) -> bool {
         if self.is_late() || plan == best.0 || plan.check().is_err() {
             return false;
@@ -153,7 +153,7 @@ fn plainer_requests(search: &mut dyn Tries, best: &mut Best) {
     for number in 0..best.0.requests.len() {
         let mut plan = best.0.clone();
         if let Some(request) = plan.requests.get_mut(number) {
-            request.then = Then::Wait;
+            request.then = FollowUp::Wait;
         }
         search.tries(plan, best);
     }

@@ -59,7 +59,7 @@ fn limits_of_a_plan_hold_at_them_and_not_one_past() {
     plan.faults.push(fault);
     assert!(matches!(plan.check(), Err(PlanFault::TooMany { what: "faults", .. })));
     plan.faults.clear();
-    let one = TimedRequest { at_ms: 0, place: 0, ask: Ask::Issue, then: Then::Wait };
+    let one = TimedRequest { at_ms: 0, place: 0, ask: ClientRequest::Issue, then: FollowUp::Wait };
     plan.requests = vec![one; REQUEST_COUNT_MAX + 1];
     assert!(matches!(plan.check(), Err(PlanFault::TooMany { what: "requests", .. })));
     plan.requests.pop();
@@ -78,15 +78,15 @@ fn the_same_plan_gives_the_same_run() {
 }
 
 /// A runner in which a run fails if its plan holds a crash of node 2 and a transfer.
-fn contrived(plan: &Plan) -> Outcome {
+fn contrived(plan: &Plan) -> PlanOutcome {
     let crash = plan.faults.iter().any(|timed| timed.fault == Fault::Crash { place: 2 });
-    let transfer = plan.requests.iter().any(|request| matches!(request.ask, Ask::Transfer { .. }));
+    let transfer = plan.requests.iter().any(|request| matches!(request.ask, ClientRequest::Transfer { .. }));
     let failure = (crash && transfer).then(|| Failure {
         kind: FailureKind::Safety,
         check: "contrived".to_string(),
         what: String::new(),
     });
-    Outcome {
+    PlanOutcome {
         hash: hypermesh_core::base::Digest::ZERO,
         events: 0,
         simulated: hypermesh_core::base::Mono(0),

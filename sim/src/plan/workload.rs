@@ -1,7 +1,7 @@
 //! What clients ask for in a run.
 
-use super::trespass::Trespass;
-use crate::world::Place;
+use super::forbidden::ForbiddenRequest;
+use crate::world::NodeIndex;
 use serde::{Deserialize, Serialize};
 
 /// A request, and when.
@@ -11,19 +11,19 @@ pub struct TimedRequest {
     /// When it is asked, in milliseconds since the chaos began.
     pub at_ms: u64,
     /// Which node is asked, from 0.
-    pub place: Place,
+    pub place: NodeIndex,
     /// What is asked; its number in the list makes it unlike all others.
-    pub ask: Ask,
+    pub ask: ClientRequest,
     /// What the client does after that.
     #[serde(default)]
-    pub then: Then,
+    pub then: FollowUp,
 }
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
-pub enum Ask {
+pub enum ClientRequest {
     /// A certificate.
     Issue,
     /// A certificate for the same name as that of an earlier request, by its number.
@@ -60,12 +60,12 @@ pub enum Ask {
     /// What makes a later request of this kind ask for something that is not allowed.
     Prepare {
         /// For which.
-        what: Trespass,
+        what: ForbiddenRequest,
     },
     /// What is allowed, and with it something that is not.
-    Trespass {
+    ForbiddenRequest {
         /// What is not.
-        what: Trespass,
+        what: ForbiddenRequest,
     },
     /// Somebody else's revocation of the certificate that an earlier request got; nothing if it has none yet.
     ForeignRevoke {
@@ -105,7 +105,7 @@ pub enum Ask {
     },
 }
 
-impl Ask {
+impl ClientRequest {
     /// The earlier request that it refers to, by its number.
     #[must_use]
     pub const fn of(&self) -> Option<usize> {
@@ -126,7 +126,7 @@ impl Ask {
             | Self::Announce { .. }
             | Self::Transfer { .. }
             | Self::Prepare { .. }
-            | Self::Trespass { .. } => None,
+            | Self::ForbiddenRequest { .. } => None,
         }
     }
 
@@ -149,7 +149,7 @@ impl Ask {
             | Self::Announce { .. }
             | Self::Transfer { .. }
             | Self::Prepare { .. }
-            | Self::Trespass { .. } => None,
+            | Self::ForbiddenRequest { .. } => None,
         }
     }
 
@@ -158,9 +158,10 @@ impl Ask {
     #[must_use]
     pub const fn is_owed(&self) -> bool {
         match self {
-            Self::Resolve | Self::Trespass { .. } | Self::ForeignRevoke { .. } | Self::SameKey { .. } => {
-                false
-            }
+            Self::Resolve
+            | Self::ForbiddenRequest { .. }
+            | Self::ForeignRevoke { .. }
+            | Self::SameKey { .. } => false,
             // A grant may be over before it is made, and what is asked for under it is not owed either.
             Self::Grant { for_ms } => for_ms.is_none(),
             Self::UseGrant { .. } => false,
@@ -183,7 +184,7 @@ impl Ask {
 /// What a client does after it has asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Then {
+pub enum FollowUp {
     /// It waits, and asks once more when the mesh is whole again.
     #[default]
     Wait,
@@ -196,7 +197,7 @@ pub enum Then {
     /// It asks another node for the same.
     RetryElsewhere {
         /// Which.
-        place: Place,
+        place: NodeIndex,
         /// After how long, in milliseconds.
         after_ms: u64,
     },

@@ -1,10 +1,10 @@
 //! What scenarios and plans do to a world of QUIC: requests, and all that goes wrong.
 
-use super::host::{Errand, Fall, NodeHost, Question};
-use super::subject::Lying;
-use super::{QuicWorld, Troubles, ip};
+use super::host::{ClientTask, NodeExit, NodeHost, Question};
+use super::node_under_test::Lying;
+use super::{LinkFaults, QuicWorld, ip};
 use crate::plan::FaultClass;
-use crate::world::{BadWrites, Disk, Liar, Lie, Loot, Place, Span, forgets};
+use crate::world::{BadWrites, Disk, Liar, Lie, NodeIndex, Span, StolenKeys, forgets};
 use hypermesh_core::api::Request;
 use hypermesh_core::base::Table;
 use hypermesh_core::node::RequestId;
@@ -20,24 +20,24 @@ impl QuicWorld {
     ///
     /// # Panics
     /// If there is no such node.
-    pub fn request(&mut self, place: Place, request: Request) -> RequestId {
+    pub fn request(&mut self, place: NodeIndex, request: Request) -> RequestId {
         self.requests += 1;
         let id = RequestId(self.requests);
         let addr = self.hosts[place].address();
-        let expect = Expect::Key(self.cast.validators[place].member.identity.public());
+        let expect = Expect::Key(self.participants.validators[place].member.identity.public());
         let question = Question { id, peer: Peer { addr, expect }, request };
         // A client that has ended answers nothing, and whoever waits for its answer finds out.
-        drop(self.errands.send(Errand::Ask(Box::new(question))));
+        drop(self.tasks.send(ClientTask::Ask(Box::new(question))));
         id
     }
 
     /// Lets the client stop waiting for an answer, which its node learns from the end of the stream.
-    pub fn cancel(&mut self, _place: Place, id: RequestId) {
-        drop(self.errands.send(Errand::GiveUp(id)));
+    pub fn cancel(&mut self, _place: NodeIndex, id: RequestId) {
+        drop(self.tasks.send(ClientTask::GiveUp(id)));
     }
 
     /// Stops a node without warning, not even to its peers. What was not durable is lost.
-    pub fn crash(&mut self, place: Place) {
+    pub fn crash(&mut self, place: NodeIndex) {
         self.restarts.retain(|(_, restarted), _| *restarted != place);
         let Some(running) = self.running.get_mut(place) else { return };
         if !std::mem::take(running) {
@@ -56,17 +56,17 @@ impl QuicWorld {
     }
 
     /// Starts a node that is down. If its disk was damaged and does not let it start, it stays down.
-    pub fn start(&mut self, place: Place) {
+    pub fn start(&mut self, place: NodeIndex) {
         self.start_on(place, false);
     }
 
     /// Starts a node that is down. If its disk was damaged and it refuses to start, its operator wipes it first; while
     /// the device does not answer it stays down.
-    pub fn start_or_wipe(&mut self, place: Place) {
+    pub fn start_or_wipe(&mut self, place: NodeIndex) {
         self.start_on(place, true);
     }
 
-    fn start_on(&mut self, place: Place, may_wipe: bool) {
+    fn start_on(&mut self, place: NodeIndex, may_wipe: bool) {
         let Some(running) = self.running.get_mut(place) else { return };
         if std::mem::replace(running, true) {
             return;
@@ -95,7 +95,7 @@ impl QuicWorld {
         for place in 0..self.hosts.len() {
             let Some(fall) = self.hosts[place].take_fall() else { continue };
             self.crash(place);
-            if fall == Fall::Restarts {
+            if fall == NodeExit::Restarts {
                 let again = self.now().after(RESTARTS_AFTER);
                 self.restarts.insert((again, place), self.hosts[place].life());
             }
@@ -120,24 +120,24 @@ impl QuicWorld {
 
     /// Loses so many datagrams of a thousand from now on.
     pub fn lose(&mut self, per_mille: u64) {
-        self.trouble(|troubles| troubles.loss_per_mille = per_mille);
+        self.change_faults(|faults| faults.loss_per_mille = per_mille);
     }
 
     /// Changes what is wrong with the paths.
-    pub(crate) fn trouble(&mut self, change: impl FnOnce(&mut Troubles)) {
-        change(self.network.lock().paths.troubles());
+    pub(crate) fn change_faults(&mut self, change: impl FnOnce(&mut LinkFaults)) {
+        change(self.network.lock().paths.faults());
     }
 
     /// Gives a node, or the client (the place behind the nodes), another port, or again the one that it bound. It is
     /// not told; from its next datagram on, all comes from there, and what goes to the old one is lost.
-    pub fn relocate(&mut self, place: Place, away: bool) {
+    pub fn relocate(&mut self, place: NodeIndex, away: bool) {
         self.network.lock().relocate(place, away);
         self.record.note(self.now(), place, "relocate", &[u8::from(away)], "has another address");
     }
 
     /// Replaces a node by something that takes connections in its name and never answers, or puts it back. Either
     /// way the node dies first, without warning.
-    pub fn silence(&mut self, place: Place, silent: bool) {
+    pub fn silence(&mut self, place: NodeIndex, silent: bool) {
         let Some(host) = self.hosts.get(place).cloned() else { return };
         self.crash(place);
         host.set_silent(silent);
@@ -150,11 +150,15 @@ impl QuicWorld {
     }
 
     /// Makes a node lie from now on. The checks no longer hold it for honest.
-    pub fn corrupt(&mut self, place: Place, lie: Lie) {
+    pub fn corrupt(&mut self, place: NodeIndex, lie: Lie) {
         let Some(host) = self.hosts.get(place) else { return };
         let disks: Vec<Disk> = self.hosts.iter().map(|host| host.device.disk()).collect();
-        let loot = if lie == Lie::TwistedSignatures { Loot::take(disks.iter()) } else { Loot::default() };
-        host.conduct().lying = Some(Lying { liar: Liar::new(lie), random: host.lies(), loot });
+        let stolen_keys = if lie == Lie::TwistedSignatures {
+            StolenKeys::take(disks.iter())
+        } else {
+            StolenKeys::default()
+        };
+        host.behaviour().lying = Some(Lying { liar: Liar::new(lie), random: host.lies(), stolen_keys });
         let key = host.validator.member.identity.public();
         self.record.check(|checks| {
             checks.corrupt(key);
@@ -182,23 +186,23 @@ impl QuicWorld {
     // --- the process ---
 
     /// Crashes a node when so many more of its outputs have been carried out: in the middle of a step, mostly.
-    pub fn crash_after(&mut self, place: Place, outputs: u64) {
+    pub fn crash_after(&mut self, place: NodeIndex, outputs: u64) {
         if let Some(host) = self.hosts.get(place).filter(|_| self.running[place]) {
-            host.conduct().outputs_left = Some(outputs.max(1));
+            host.behaviour().outputs_left = Some(outputs.max(1));
         }
     }
 
     /// Lets a node not crash so, if it has not yet.
-    pub fn crash_no_more(&mut self, place: Place) {
+    pub fn crash_no_more(&mut self, place: NodeIndex) {
         if let Some(host) = self.hosts.get(place) {
-            host.conduct().outputs_left = None;
+            host.behaviour().outputs_left = None;
         }
     }
 
     /// Lets a node's jobs take so much longer from now on.
-    pub fn delay_jobs(&mut self, place: Place, lag: Option<Span>) {
+    pub fn delay_jobs(&mut self, place: NodeIndex, lag: Option<Span>) {
         if let Some(host) = self.hosts.get(place) {
-            host.conduct().job_lag = lag;
+            host.behaviour().job_lag = lag;
         }
     }
 
@@ -206,18 +210,18 @@ impl QuicWorld {
 
     /// A node's disk.
     #[must_use]
-    pub fn disk(&self, place: Place) -> Option<Disk> {
+    pub fn disk(&self, place: NodeIndex) -> Option<Disk> {
         self.hosts.get(place).map(|host| host.device.disk())
     }
 
     /// Whether a node's disk was damaged and is not whole again.
     #[must_use]
-    pub fn is_disk_damaged(&self, place: Place) -> bool {
+    pub fn is_disk_damaged(&self, place: NodeIndex) -> bool {
         self.hosts.get(place).is_some_and(|host| host.device.is_damaged())
     }
 
     /// Wipes the disk of a node that is down.
-    pub fn wipe(&mut self, place: Place) {
+    pub fn wipe(&mut self, place: NodeIndex) {
         if let Some(host) = self.down(place) {
             host.wipe();
             self.record.note(self.now(), place, "wipe", &[], "loses its disk");
@@ -225,7 +229,7 @@ impl QuicWorld {
     }
 
     /// Loses the log of votes of a node that is down. It may abstain from now on.
-    pub fn lose_log(&mut self, place: Place) {
+    pub fn lose_log(&mut self, place: NodeIndex) {
         let Some(host) = self.down(place) else { return };
         host.device.disk().lose(Table::Wal);
         self.excuse_abstention(place, FaultClass::LostLog);
@@ -233,7 +237,7 @@ impl QuicWorld {
     }
 
     /// Gives a node that is down a copy of another disk, an older one of its own. It may abstain from now on.
-    pub fn replace_disk(&mut self, place: Place, disk: &Disk) {
+    pub fn replace_disk(&mut self, place: NodeIndex, disk: &Disk) {
         let Some(host) = self.down(place) else { return };
         host.device.replace(disk.copy());
         self.excuse_abstention(place, FaultClass::OldDisk);
@@ -241,7 +245,7 @@ impl QuicWorld {
     }
 
     /// Lets a row of a node's disk rot. It may complain of its store from now on.
-    pub fn rot(&mut self, place: Place, table: Table, key: &[u8]) {
+    pub fn rot(&mut self, place: NodeIndex, table: Table, key: &[u8]) {
         let Some(host) = self.hosts.get(place) else { return };
         let again = host.device.set_damaged(true);
         self.record.check(|checks| {
@@ -259,7 +263,7 @@ impl QuicWorld {
     }
 
     /// Lets a row of a node's disk have been written in the place of another.
-    pub fn misdirect(&mut self, place: Place, table: Table, key: &[u8], instead_of: &[u8]) {
+    pub fn misdirect(&mut self, place: NodeIndex, table: Table, key: &[u8], instead_of: &[u8]) {
         let Some(host) = self.hosts.get(place) else { return };
         if host.device.disk().misdirect(table, key, instead_of) {
             self.record.hit(FaultClass::MisdirectedWrite);
@@ -269,14 +273,14 @@ impl QuicWorld {
     }
 
     /// Lets a node's writes go wrong from now on, or no longer.
-    pub fn set_bad_writes(&mut self, place: Place, bad: Option<BadWrites>) {
+    pub fn set_bad_writes(&mut self, place: NodeIndex, bad: Option<BadWrites>) {
         if let Some(host) = self.hosts.get(place) {
             host.device.set_bad_writes(bad);
         }
     }
 
     /// Lets all of a node's reads fail from now on, or no longer.
-    pub fn fail_reads(&mut self, place: Place, fail: bool) {
+    pub fn fail_reads(&mut self, place: NodeIndex, fail: bool) {
         let Some(host) = self.hosts.get(place) else { return };
         self.record.check(|checks| {
             checks.excuse_store(place);
@@ -287,11 +291,11 @@ impl QuicWorld {
         }
     }
 
-    fn down(&self, place: Place) -> Option<&Arc<NodeHost>> {
+    fn down(&self, place: NodeIndex) -> Option<&Arc<NodeHost>> {
         self.hosts.get(place).filter(|_| !self.running[place])
     }
 
-    fn excuse_abstention(&self, place: Place, class: FaultClass) {
+    fn excuse_abstention(&self, place: NodeIndex, class: FaultClass) {
         self.record.hit(class);
         self.record.check(|checks| {
             checks.excuse_abstention(place);
@@ -302,7 +306,7 @@ impl QuicWorld {
     // --- the clocks ---
 
     /// Sets a node's wall clock so many milliseconds ahead of the true one; behind if that is negative.
-    pub fn jump(&mut self, place: Place, ahead_ms: i64) {
+    pub fn jump(&mut self, place: NodeIndex, ahead_ms: i64) {
         let Some(host) = self.hosts.get(place) else { return };
         let jump_ms = host.clocks.lock().set(self.now(), ahead_ms);
         match jump_ms {
@@ -315,7 +319,7 @@ impl QuicWorld {
     }
 
     /// Lets a node's clocks run too fast by so many parts in a million from now on; too slow if that is negative.
-    pub fn drift(&mut self, place: Place, mono_ppm: i64, wall_ppm: i64) {
+    pub fn drift(&mut self, place: NodeIndex, mono_ppm: i64, wall_ppm: i64) {
         let Some(host) = self.hosts.get(place) else { return };
         host.clocks.lock().drift(self.now(), mono_ppm, wall_ppm);
         if mono_ppm != 0 {

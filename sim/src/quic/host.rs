@@ -4,14 +4,14 @@ use super::clock::{MachineClocks, SimClock};
 use super::device::Device;
 use super::entropy::SeededEntropy;
 use super::network::Network;
+use super::node_under_test::{Lying, NodeUnderTest};
 use super::options::Options;
-use super::record::{Record, now};
+use super::record::{SharedRecord, now};
 use super::socket::SimNet;
-use super::subject::{Lying, Subject};
 use super::suite::SeededSuite;
 use super::workers::SimWorkers;
 use crate::plan::FaultClass;
-use crate::world::{Cast, Disk, Place, Random, Span, Stream, Validator};
+use crate::world::{Disk, NodeIndex, Participants, Random, Span, Stream, Validator};
 use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Digest, Marks, Now, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::hypermesh::ordering::Timeouts;
@@ -39,8 +39,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Common {
     pub(super) seed: u64,
     pub(super) options: Options,
-    pub(super) cast: Arc<Cast>,
-    pub(super) record: Record,
+    pub(super) participants: Arc<Participants>,
+    pub(super) record: SharedRecord,
     pub(super) network: Network,
     /// What the true wall clock said when the world began.
     pub(super) begins: UnixMillis,
@@ -49,8 +49,8 @@ pub(super) struct Common {
 }
 
 /// What a node takes from its surroundings, in one of its lives.
-struct Surroundings<'a> {
-    place: Place,
+struct HostEnv<'a> {
+    place: NodeIndex,
     /// From 1; it never repeats.
     life: u64,
     identity: &'a SecretKey,
@@ -58,7 +58,7 @@ struct Surroundings<'a> {
 }
 
 impl Common {
-    fn stream(&self, purpose: &'static str, place: Place, life: u64) -> Stream<'static> {
+    fn stream(&self, purpose: &'static str, place: NodeIndex, life: u64) -> Stream<'static> {
         Stream { seed: self.seed, purpose, owner: place as u64, incarnation: life }
     }
 
@@ -67,8 +67,8 @@ impl Common {
         self.agreed.lock().expect("a world runs on one thread, and a panic in it ends the run")
     }
 
-    fn env(&self, surroundings: Surroundings<'_>) -> Env {
-        let Surroundings { place, life, identity, clocks } = surroundings;
+    fn env(&self, host_env: HostEnv<'_>) -> Env {
+        let HostEnv { place, life, identity, clocks } = host_env;
         let stream = |purpose| self.stream(purpose, place, life);
         let (record, network) = (self.record.clone(), self.network.clone());
         let net = SimNet { place, record, network };
@@ -87,7 +87,7 @@ impl Common {
 
 /// How a node behaves in all its lives.
 #[derive(Default)]
-pub(super) struct Conduct {
+pub(super) struct HostBehaviour {
     /// How it lies, if it does.
     pub(super) lying: Option<Lying>,
     /// The marks that it has reached.
@@ -100,7 +100,7 @@ pub(super) struct Conduct {
 
 /// How a node has ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fall {
+pub(super) enum NodeExit {
     /// Whatever looks after it starts it again.
     Restarts,
     /// It stays down until somebody starts it.
@@ -112,7 +112,7 @@ pub(super) enum Fall {
 /// A node's host: what of it outlives the node.
 pub(super) struct NodeHost {
     pub(super) common: Common,
-    pub(super) place: Place,
+    pub(super) place: NodeIndex,
     pub(super) validator: Validator,
     pub(super) device: Device,
     pub(super) clocks: MachineClocks,
@@ -121,15 +121,15 @@ pub(super) struct NodeHost {
     silent: AtomicBool,
     /// Whether the next start may wipe a damaged disk on which the node does not start.
     may_wipe: AtomicBool,
-    conduct: Mutex<Conduct>,
-    fallen: Mutex<Option<Fall>>,
+    behaviour: Mutex<HostBehaviour>,
+    fallen: Mutex<Option<NodeExit>>,
     /// The views that the node publishes, while it runs.
     views: Mutex<Option<watch::Receiver<Arc<View>>>>,
 }
 
 impl NodeHost {
     /// The host of a node that begins with this disk, or an empty one.
-    pub(super) fn new(common: Common, place: Place, validator: Validator, disk: Option<&Disk>) -> Self {
+    pub(super) fn new(common: Common, place: NodeIndex, validator: Validator, disk: Option<&Disk>) -> Self {
         let ms_max = common.options.skew_ms_max;
         let added_ms = Random::new(common.stream("clock", place, 0)).below(2 * ms_max + 1);
         let ms = |ms: u64| i64::try_from(ms).unwrap_or_default();
@@ -142,7 +142,7 @@ impl NodeHost {
             lives: AtomicU64::new(0),
             silent: AtomicBool::new(false),
             may_wipe: AtomicBool::new(false),
-            conduct: Mutex::default(),
+            behaviour: Mutex::default(),
             fallen: Mutex::default(),
             views: Mutex::new(None),
         }
@@ -151,8 +151,9 @@ impl NodeHost {
     /// Where the node listens, by genesis.
     pub(super) fn address(&self) -> SocketAddrV6 {
         let key = self.validator.member.identity.public();
-        let listed = self.common.cast.genesis.validators.iter().find(|validator| validator.member.key == key);
-        listed.expect("the cast's genesis lists its validators").address
+        let listed =
+            self.common.participants.genesis.validators.iter().find(|validator| validator.member.key == key);
+        listed.expect("the participants' genesis lists its validators").address
     }
 
     /// The node's newest view, if it runs.
@@ -164,7 +165,7 @@ impl NodeHost {
     /// Forgets the views of a life that has ended, and what was to happen in it.
     pub(super) fn end(&self) {
         *self.views.lock().expect("looking does not panic") = None;
-        self.conduct().outputs_left = None;
+        self.behaviour().outputs_left = None;
         self.take_fall();
     }
 
@@ -184,8 +185,8 @@ impl NodeHost {
     }
 
     /// How the node behaves.
-    pub(super) fn conduct(&self) -> MutexGuard<'_, Conduct> {
-        self.conduct.lock().expect("a world runs on one thread, and a panic in it ends the run")
+    pub(super) fn behaviour(&self) -> MutexGuard<'_, HostBehaviour> {
+        self.behaviour.lock().expect("a world runs on one thread, and a panic in it ends the run")
     }
 
     /// The stream of what this node does that no honest one does.
@@ -194,7 +195,7 @@ impl NodeHost {
     }
 
     /// The node has ended by itself: the world does the rest.
-    pub(super) fn fall(&self, fall: Fall, class: FaultClass) {
+    pub(super) fn fall(&self, fall: NodeExit, class: FaultClass) {
         let mut fallen = self.fallen.lock().expect("looking does not panic");
         if fallen.is_none() {
             *fallen = Some(fall);
@@ -203,7 +204,7 @@ impl NodeHost {
     }
 
     /// How the node has ended by itself since this was asked last.
-    pub(super) fn take_fall(&self) -> Option<Fall> {
+    pub(super) fn take_fall(&self) -> Option<NodeExit> {
         self.fallen.lock().expect("looking does not panic").take()
     }
 
@@ -213,9 +214,9 @@ impl NodeHost {
             if self.device.is_damaged() {
                 self.excuse_disk();
             }
-            self.fall(Fall::Stays, class);
+            self.fall(NodeExit::Stays, class);
         } else {
-            self.fall(Fall::Restarts, class);
+            self.fall(NodeExit::Restarts, class);
         }
     }
 
@@ -264,7 +265,7 @@ impl NodeHost {
     fn open(&self, life: u64, env: &Env) -> Result<Option<Node>, String> {
         let open = || {
             let config = NodeConfig {
-                genesis: self.common.cast.genesis.clone(),
+                genesis: self.common.participants.genesis.clone(),
                 identity: self.validator.member.identity.clone(),
                 plot: self.validator.member.plot.clone(),
                 reveals: self.validator.reveals.clone(),
@@ -286,7 +287,7 @@ impl NodeHost {
         if answers && !self.device.is_damaged() {
             return Err(fault.to_string());
         }
-        *self.fallen.lock().expect("looking does not panic") = Some(Fall::Refuses);
+        *self.fallen.lock().expect("looking does not panic") = Some(NodeExit::Refuses);
         Ok(None)
     }
 
@@ -294,7 +295,8 @@ impl NodeHost {
     async fn be_silent(&self) -> turmoil::Result {
         let (_, env) = self.begin_life();
         let endpoint = Endpoint::bind(env, self.listen(), TransportConfig::default())?;
-        let validators = self.common.cast.genesis.validators.iter().map(|listed| listed.member.key).collect();
+        let validators =
+            self.common.participants.genesis.validators.iter().map(|listed| listed.member.key).collect();
         let handler = Silence { record: self.common.record.clone(), validators };
         let _server = Server::start(&endpoint, Arc::new(handler), ServerLimits::default());
         std::future::pending().await
@@ -304,7 +306,7 @@ impl NodeHost {
     fn begin_life(&self) -> (u64, Env) {
         let life = self.lives.fetch_add(1, Relaxed) + 1;
         let (place, identity) = (self.place, &self.validator.member.identity);
-        (life, self.common.env(Surroundings { place, life, identity, clocks: self.clocks.clone() }))
+        (life, self.common.env(HostEnv { place, life, identity, clocks: self.clocks.clone() }))
     }
 
     fn listen(&self) -> SocketAddrV6 {
@@ -313,7 +315,7 @@ impl NodeHost {
 
     fn start(self: &Arc<Self>, life: u64, env: Env, node: Node) -> Result<Driver, String> {
         let (common, place) = (&self.common, self.place);
-        let node = Subject::new(node, Arc::clone(self), life, env.clock.now());
+        let node = NodeUnderTest::new(node, Arc::clone(self), life, env.clock.now());
         let workers = Arc::new(SimWorkers::new(Arc::clone(self), common.stream("job", place, life)));
         let record = common.record.clone();
         let observer: Observer = Arc::new(move |event: &Event, _: Now| record.event(now(), place, event));
@@ -325,7 +327,7 @@ impl NodeHost {
 
 /// Something that takes what comes and never answers.
 struct Silence {
-    record: Record,
+    record: SharedRecord,
     validators: BTreeSet<PublicKey>,
 }
 
@@ -346,7 +348,7 @@ impl Handler for Silence {
 }
 
 /// What the client is to do.
-pub(super) enum Errand {
+pub(super) enum ClientTask {
     /// To ask.
     Ask(Box<Question>),
     /// To stop waiting for an answer.
@@ -364,9 +366,9 @@ pub(super) struct Question {
 pub(super) struct ClientHost {
     pub(super) common: Common,
     /// Behind the nodes.
-    pub(super) place: Place,
+    pub(super) place: NodeIndex,
     pub(super) identity: SecretKey,
-    pub(super) errands: mpsc::UnboundedReceiver<Errand>,
+    pub(super) tasks: mpsc::UnboundedReceiver<ClientTask>,
 }
 
 impl ClientHost {
@@ -375,15 +377,15 @@ impl ClientHost {
         let Self { common, place, identity, .. } = &self;
         let (place, record) = (*place, common.record.clone());
         let clocks = MachineClocks::new(common.begins, 0);
-        let env = common.env(Surroundings { place, life: 1, identity, clocks });
+        let env = common.env(HostEnv { place, life: 1, identity, clocks });
         let anywhere = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let endpoint = Endpoint::bind(env, anywhere, TransportConfig::default())?;
         let client = Client::new(&endpoint, ClientConfig::default());
         let mut asking = BTreeMap::new();
-        while let Some(errand) = self.errands.recv().await {
-            let question = match errand {
-                Errand::Ask(question) => question,
-                Errand::GiveUp(id) => {
+        while let Some(task) = self.tasks.recv().await {
+            let question = match task {
+                ClientTask::Ask(question) => question,
+                ClientTask::GiveUp(id) => {
                     if let Some(given_up) = asking.remove(&id) {
                         AbortHandle::abort(&given_up);
                     }

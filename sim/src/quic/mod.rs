@@ -15,11 +15,11 @@ mod device;
 mod entropy;
 mod host;
 mod network;
+mod node_under_test;
 mod options;
 mod path;
 mod record;
 mod socket;
-mod subject;
 mod suite;
 pub mod transports;
 mod workers;
@@ -28,20 +28,22 @@ mod workers;
 mod tests;
 
 pub use options::Options;
-pub(crate) use path::Troubles;
+pub(crate) use path::LinkFaults;
 pub use record::Answer;
 
 use crate::plan::{Coverage, FaultClass};
-use crate::world::{Cast, Owner, Place, RunFault, Start, Taken, Validator, begins, bundle_in, ready_disks};
+use crate::world::{
+    NodeIndex, Owner, Participants, RunFault, Start, Taken, Validator, begins, bundle_in, ready_disks,
+};
 use clock::wall;
-use host::{CLIENT_ADDRESS, ClientHost, Common, Errand, NodeHost};
+use host::{CLIENT_ADDRESS, ClientHost, ClientTask, Common, NodeHost};
 use hypermesh_core::api::View;
 use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};
 use hypermesh_core::trust::TrustBundle;
 use network::Network;
 use path::Paths;
-use record::Record;
+use record::SharedRecord;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddrV6};
 use std::sync::Arc;
@@ -58,64 +60,68 @@ const SIMULATED_MAX: Duration = Duration::from_secs(1_000_000);
 /// Nodes on QUIC, a client that asks them, and the world around them.
 pub struct QuicWorld {
     sim: Sim<'static>,
-    cast: Arc<Cast>,
+    participants: Arc<Participants>,
     hosts: Vec<Arc<NodeHost>>,
     /// Which nodes are not down.
     running: Vec<bool>,
-    record: Record,
+    record: SharedRecord,
     network: Network,
     begins: UnixMillis,
-    errands: mpsc::UnboundedSender<Errand>,
+    tasks: mpsc::UnboundedSender<ClientTask>,
     requests: u64,
     /// When nodes that ended by themselves are started again, and which life of theirs that was.
-    restarts: BTreeMap<(Mono, Place), u64>,
+    restarts: BTreeMap<(Mono, NodeIndex), u64>,
 }
 
 impl QuicWorld {
     /// A world out of a seed, in which every node has just been started.
     #[must_use]
     pub fn new(seed: u64, options: Options) -> Self {
-        let cast = Arc::new(Cast::new(options.nodes));
-        let record = Record::new(&cast, options.keep_lines);
+        let participants = Arc::new(Participants::new(options.nodes));
+        let record = SharedRecord::new(&participants, options.keep_lines);
         let disks = match options.start {
             Start::Empty => Vec::new(),
             Start::Ready => ready_disks(options.nodes),
         };
-        let addresses = cast.genesis.validators.iter().map(|listed| (listed.member.key, ip(listed.address)));
+        let addresses =
+            participants.genesis.validators.iter().map(|listed| (listed.member.key, ip(listed.address)));
         let addresses: BTreeMap<PublicKey, IpAddr> = addresses.collect();
-        let mut places: BTreeMap<IpAddr, Place> =
-            cast.keys().zip(0..).filter_map(|(key, place)| Some((*addresses.get(&key)?, place))).collect();
-        places.insert(CLIENT_ADDRESS.into(), cast.validators.len());
+        let mut places: BTreeMap<IpAddr, NodeIndex> = participants
+            .keys()
+            .zip(0..)
+            .filter_map(|(key, place)| Some((*addresses.get(&key)?, place)))
+            .collect();
+        places.insert(CLIENT_ADDRESS.into(), participants.validators.len());
         let network = Network::new(Paths::new(seed, options.latency), places);
         let begins = begins(options.start);
         let common = Common {
             seed,
             options,
-            cast: cast.clone(),
+            participants: participants.clone(),
             record: record.clone(),
             network: network.clone(),
             begins,
             agreed: Arc::default(),
         };
         let mut sim = simulation(seed, &options, begins);
-        let host = |(place, validator): (Place, &Validator)| {
+        let host = |(place, validator): (NodeIndex, &Validator)| {
             Arc::new(NodeHost::new(common.clone(), place, validator.clone(), disks.get(place)))
         };
-        let hosts: Vec<Arc<NodeHost>> = cast.validators.iter().enumerate().map(host).collect();
+        let hosts: Vec<Arc<NodeHost>> = participants.validators.iter().enumerate().map(host).collect();
         for host in &hosts {
             let running = host.clone();
             sim.host(ip(host.address()), move || running.clone().run());
         }
-        let (errands, received) = mpsc::unbounded_channel();
-        let identity = cast.client.clone();
-        let client = ClientHost { common, place: hosts.len(), identity, errands: received };
+        let (tasks, received) = mpsc::unbounded_channel();
+        let identity = participants.client.clone();
+        let client = ClientHost { common, place: hosts.len(), identity, tasks: received };
         sim.client(CLIENT_ADDRESS, client.run());
         let running = vec![true; hosts.len()];
         if options.skew_ms_max > 0 {
             record.hit(FaultClass::Skew);
         }
         let restarts = BTreeMap::new();
-        Self { sim, cast, hosts, running, record, network, begins, errands, requests: 0, restarts }
+        Self { sim, participants, hosts, running, record, network, begins, tasks, requests: 0, restarts }
     }
 
     // --- running ---
@@ -178,14 +184,14 @@ impl QuicWorld {
 
     /// Who takes part.
     #[must_use]
-    pub fn cast(&self) -> &Cast {
-        &self.cast
+    pub fn participants(&self) -> &Participants {
+        &self.participants
     }
 
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        let (genesis, time) = (self.cast.genesis_hash(), self.client_time());
+        let (genesis, time) = (self.participants.genesis_hash(), self.client_time());
         Owner::new(key.clone(), genesis, time)
     }
 
@@ -197,7 +203,7 @@ impl QuicWorld {
 
     /// A node's view, if it runs.
     #[must_use]
-    pub fn view(&self, place: Place) -> Option<Arc<View>> {
+    pub fn view(&self, place: NodeIndex) -> Option<Arc<View>> {
         self.hosts.get(place)?.view()
     }
 
@@ -214,7 +220,7 @@ impl QuicWorld {
 
     /// What the nodes told, in order.
     #[must_use]
-    pub fn events(&self) -> Vec<(Mono, Place, Event)> {
+    pub fn events(&self) -> Vec<(Mono, NodeIndex, Event)> {
         self.record.lock().events.clone()
     }
 
@@ -238,7 +244,7 @@ impl QuicWorld {
 
     /// What happened, in a form that can be drawn, if what happens is kept: what nodes tell, and when they were down.
     #[must_use]
-    pub fn records(&self) -> Vec<crate::world::Record> {
+    pub fn records(&self) -> Vec<crate::world::EventRecord> {
         self.record.lock().trace.records().to_vec()
     }
 
@@ -265,7 +271,7 @@ impl QuicWorld {
     pub fn marks(&self) -> BTreeMap<&'static str, u64> {
         let mut sum = BTreeMap::new();
         for host in &self.hosts {
-            for (mark, count) in host.conduct().marks.reached() {
+            for (mark, count) in host.behaviour().marks.reached() {
                 *sum.entry(mark).or_default() += u64::from(count);
             }
         }
@@ -281,8 +287,8 @@ impl QuicWorld {
 
     /// Whether a node lies.
     #[must_use]
-    pub fn is_liar(&self, place: Place) -> bool {
-        self.hosts.get(place).is_some_and(|host| host.conduct().lying.is_some())
+    pub fn is_liar(&self, place: NodeIndex) -> bool {
+        self.hosts.get(place).is_some_and(|host| host.behaviour().lying.is_some())
     }
 
     /// How many datagrams were sent.

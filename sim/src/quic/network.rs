@@ -1,7 +1,7 @@
 //! The network that all hosts of a world share: its paths, who is where, and who has moved.
 
 use super::path::Paths;
-use crate::world::{Link, Place};
+use crate::world::{Link, NodeIndex};
 use hypermesh_core::base::Mono;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,8 +13,8 @@ pub(super) struct Network(Arc<Mutex<Contents>>);
 
 pub(super) struct Contents {
     pub(super) paths: Paths,
-    places: BTreeMap<IpAddr, Place>,
-    moves: BTreeMap<Place, Moves>,
+    places: BTreeMap<IpAddr, NodeIndex>,
+    moves: BTreeMap<NodeIndex, Moves>,
 }
 
 /// Where a host's datagrams come from.
@@ -27,7 +27,7 @@ pub(super) struct Moves {
 }
 
 impl Network {
-    pub(super) fn new(paths: Paths, places: BTreeMap<IpAddr, Place>) -> Self {
+    pub(super) fn new(paths: Paths, places: BTreeMap<IpAddr, NodeIndex>) -> Self {
         Self(Arc::new(Mutex::new(Contents { paths, places, moves: BTreeMap::new() })))
     }
 
@@ -41,16 +41,16 @@ impl Contents {
     pub(super) fn send(
         &mut self,
         now: Mono,
-        source: Place,
+        source: NodeIndex,
         target: IpAddr,
         len: usize,
-    ) -> Option<super::path::Verdict> {
+    ) -> Option<super::path::DatagramFate> {
         let target = *self.places.get(&target)?;
         Some(self.paths.send(now, Link { source, target }, len))
     }
 
     /// Gives a host another address, or the one that it bound.
-    pub(super) fn relocate(&mut self, place: Place, away: bool) {
+    pub(super) fn relocate(&mut self, place: NodeIndex, away: bool) {
         let moves = self.moves.entry(place).or_default();
         if moves.away || away {
             *moves = Moves { count: moves.count + 1, away };
@@ -58,7 +58,7 @@ impl Contents {
     }
 
     /// Where a host's datagrams come from.
-    pub(super) fn moves(&self, place: Place) -> Moves {
+    pub(super) fn moves(&self, place: NodeIndex) -> Moves {
         self.moves.get(&place).copied().unwrap_or_default()
     }
 }

@@ -9,14 +9,14 @@
 //! themselves.
 
 use crate::plan::FaultClass;
-use crate::world::{Bursts, Damage, Link, Narrow, Place, Random, Reorders, Span, Spikes, Stream};
+use crate::world::{Bursts, Damage, Link, Narrow, NodeIndex, Random, Reorders, Span, Spikes, Stream};
 use hypermesh_core::base::Mono;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What is wrong with every link, or with all that a host sends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Troubles {
+pub(crate) struct LinkFaults {
     /// How many datagrams of a thousand are lost, each by itself.
     pub(crate) loss_per_mille: u64,
     /// Losses that come in bursts.
@@ -36,12 +36,12 @@ pub(crate) struct Troubles {
     /// Links that carry nothing either way, seen from either end.
     pub(crate) cut: BTreeSet<Link>,
     /// What these hosts send is damaged on its way.
-    pub(crate) damaged: BTreeMap<Place, Damage>,
+    pub(crate) damaged: BTreeMap<NodeIndex, Damage>,
 }
 
 /// What becomes of a datagram.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct DatagramFate {
     /// When it arrives, as often as it does; nothing if it is lost.
     pub(super) arrivals: Vec<Arrival>,
     /// The classes of faults that took effect.
@@ -52,19 +52,19 @@ pub(super) struct Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrival {
     pub(super) at: Mono,
-    pub(super) wound: Option<Wound>,
+    pub(super) corruption: Option<Corruption>,
 }
 
 /// What is wrong with a datagram's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wound {
+pub(super) enum Corruption {
     /// A bit is not what it was.
     Flip { byte: usize, bit: u8 },
     /// There are no more than so many bytes.
     Cut { len: usize },
 }
 
-impl Wound {
+impl Corruption {
     /// Damages a datagram.
     pub(super) fn apply(self, bytes: &mut Vec<u8>) {
         match self {
@@ -83,7 +83,7 @@ pub(super) struct Paths {
     seed: u64,
     /// How long datagrams take, at best and at worst.
     latency: Span,
-    troubles: Troubles,
+    faults: LinkFaults,
     /// The side of a partition that each node is on. Who is on none reaches all.
     sides: Vec<u8>,
     paths: BTreeMap<Link, Path>,
@@ -107,13 +107,13 @@ struct Path {
 impl Paths {
     /// Paths without troubles on which a datagram takes as long as this says, and none overtakes another.
     pub(super) fn new(seed: u64, latency: Span) -> Self {
-        let (troubles, sides, paths) = (Troubles::default(), Vec::new(), BTreeMap::new());
-        Self { seed, latency, troubles, sides, paths }
+        let (faults, sides, paths) = (LinkFaults::default(), Vec::new(), BTreeMap::new());
+        Self { seed, latency, faults, sides, paths }
     }
 
     /// What is wrong, to look at and to change.
-    pub(super) const fn troubles(&mut self) -> &mut Troubles {
-        &mut self.troubles
+    pub(super) const fn faults(&mut self) -> &mut LinkFaults {
+        &mut self.faults
     }
 
     /// Divides the nodes: what goes from one side to another is lost.
@@ -122,32 +122,32 @@ impl Paths {
     }
 
     /// What becomes of a datagram that is sent now.
-    pub(super) fn send(&mut self, now: Mono, link: Link, len: usize) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub(super) fn send(&mut self, now: Mono, link: Link, len: usize) -> DatagramFate {
+        let mut verdict = DatagramFate::default();
         if let Some(class) = self.severed(link) {
             verdict.hits.push(class);
             return verdict;
         }
-        let Self { seed, latency, troubles, paths, .. } = self;
+        let Self { seed, latency, faults, paths, .. } = self;
         let path = paths.entry(link).or_default();
         let mut draw = Draw { seed: *seed, link, random: &mut path.random };
-        if let Some(class) = troubles.loses(&mut draw, &mut path.is_bad, len) {
+        if let Some(class) = faults.loses(&mut draw, &mut path.is_bad, len) {
             verdict.hits.push(class);
             return verdict;
         }
-        if troubles.narrow.is_none() && path.free_at > now {
+        if faults.narrow.is_none() && path.free_at > now {
             // A link that is wide again does not keep what follows behind what still waits.
             path.free_at = now;
             path.last = now;
         }
-        let Some(leaves) = troubles.leaves(now, &mut path.free_at, len, &mut verdict) else { return verdict };
+        let Some(leaves) = faults.leaves(now, &mut path.free_at, len, &mut verdict) else { return verdict };
         let mut at = leaves.after(draw.of("latency").duration(*latency));
-        if let Some(spikes) = troubles.spikes.filter(|spikes| draw.chance("spike", spikes.per_mille)) {
+        if let Some(spikes) = faults.spikes.filter(|spikes| draw.chance("spike", spikes.per_mille)) {
             verdict.hits.push(FaultClass::DelaySpike);
             at = at.after(draw.of("spike").duration(up_to_ms(spikes.longest_ms)));
         }
         at = at.max(path.last);
-        match troubles.reorders.filter(|reorders| draw.chance("reordering", reorders.per_mille)) {
+        match faults.reorders.filter(|reorders| draw.chance("reordering", reorders.per_mille)) {
             Some(reorders) => {
                 at = at.after(draw.of("reordering").duration(up_to_ms(reorders.within_ms)));
                 path.late_until = path.late_until.max(at);
@@ -159,12 +159,12 @@ impl Paths {
                 path.last = at;
             }
         }
-        let wound = troubles.wounds(&mut draw, len, &mut verdict);
-        verdict.arrivals.push(Arrival { at, wound });
-        if draw.chance("duplication", troubles.duplicates_per_mille) {
+        let corruption = faults.corrupt(&mut draw, len, &mut verdict);
+        verdict.arrivals.push(Arrival { at, corruption });
+        if draw.chance("duplication", faults.duplicates_per_mille) {
             verdict.hits.push(FaultClass::Duplication);
             let again = at.after(draw.of("duplication").duration(AGAIN));
-            verdict.arrivals.push(Arrival { at: again, wound: None });
+            verdict.arrivals.push(Arrival { at: again, corruption: None });
         }
         verdict
     }
@@ -172,7 +172,7 @@ impl Paths {
     /// What keeps a direction from carrying anything.
     fn severed(&self, link: Link) -> Option<FaultClass> {
         let Link { source, target } = link;
-        let Troubles { one_way, cut, .. } = &self.troubles;
+        let LinkFaults { one_way, cut, .. } = &self.faults;
         let (side, other) = (self.sides.get(source), self.sides.get(target));
         if side.zip(other).is_some_and(|(side, other)| side != other) {
             return Some(FaultClass::Partition);
@@ -185,7 +185,7 @@ impl Paths {
     }
 }
 
-impl Troubles {
+impl LinkFaults {
     /// What a datagram is lost by, if it is.
     fn loses(&self, draw: &mut Draw<'_>, is_bad: &mut bool, len: usize) -> Option<FaultClass> {
         if draw.chance("loss", self.loss_per_mille) {
@@ -205,7 +205,7 @@ impl Troubles {
     }
 
     /// When a datagram has left the queue of its link; `None` if it does not fit in.
-    fn leaves(&self, now: Mono, free_at: &mut Mono, len: usize, verdict: &mut Verdict) -> Option<Mono> {
+    fn leaves(&self, now: Mono, free_at: &mut Mono, len: usize, verdict: &mut DatagramFate) -> Option<Mono> {
         let Some(narrow) = self.narrow else { return Some(now) };
         let takes = |bytes: u64| {
             Duration::from_micros(bytes.saturating_mul(1_000_000) / narrow.bytes_per_second.max(1))
@@ -223,7 +223,7 @@ impl Troubles {
     }
 
     /// What becomes of a datagram's bytes, if they are damaged.
-    fn wounds(&self, draw: &mut Draw<'_>, len: usize, verdict: &mut Verdict) -> Option<Wound> {
+    fn corrupt(&self, draw: &mut Draw<'_>, len: usize, verdict: &mut DatagramFate) -> Option<Corruption> {
         let damage = self.damaged.get(&draw.link.source)?;
         if !draw.chance("damage", damage.per_mille) {
             return None;
@@ -231,13 +231,13 @@ impl Troubles {
         let random = draw.of("damage");
         let byte = usize::try_from(random.below(len as u64)).unwrap_or_default();
         let bit = u8::try_from(random.below(8)).unwrap_or_default();
-        let (class, wound) = if damage.truncates {
-            (FaultClass::Truncation, Wound::Cut { len: byte })
+        let (class, corruption) = if damage.truncates {
+            (FaultClass::Truncation, Corruption::Cut { len: byte })
         } else {
-            (FaultClass::Corruption, Wound::Flip { byte, bit })
+            (FaultClass::Corruption, Corruption::Flip { byte, bit })
         };
         verdict.hits.push(class);
-        Some(wound)
+        Some(corruption)
     }
 }
 

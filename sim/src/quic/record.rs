@@ -1,9 +1,9 @@
 //! What happened in a run: the hash of every datagram and event, the answers, and whether a promise was broken.
 
-use super::path::{Arrival, Verdict, Wound};
+use super::path::{Arrival, Corruption, DatagramFate};
 use crate::check::{Checks, Violation};
 use crate::plan::{Coverage, FaultClass};
-use crate::world::{Cast, Entry, Place, Trace, describe};
+use crate::world::{NodeIndex, Participants, TapeEntry, Trace, describe};
 use hypermesh_core::api::{Response, View};
 use hypermesh_core::base::Mono;
 use hypermesh_core::node::{Event, Output, RequestId};
@@ -23,22 +23,22 @@ pub struct Answer {
 
 /// A datagram as its sender hands it to the network.
 pub(super) struct Datagram<'a> {
-    pub(super) sender: Place,
+    pub(super) sender: NodeIndex,
     pub(super) source_port: u16,
     pub(super) target: SocketAddr,
     pub(super) bytes: &'a [u8],
     /// What becomes of it.
-    pub(super) verdict: &'a Verdict,
+    pub(super) verdict: &'a DatagramFate,
 }
 
 /// What happened so far. The hosts and the world share it.
 #[derive(Clone)]
-pub(super) struct Record(Arc<Mutex<Contents>>);
+pub(super) struct SharedRecord(Arc<Mutex<Contents>>);
 
 pub(super) struct Contents {
     pub(super) trace: Trace,
     checks: Checks,
-    pub(super) events: Vec<(Mono, Place, Event)>,
+    pub(super) events: Vec<(Mono, NodeIndex, Event)>,
     pub(super) answers: BTreeMap<RequestId, Answer>,
     pub(super) violation: Option<Violation>,
     pub(super) datagrams: u64,
@@ -47,11 +47,11 @@ pub(super) struct Contents {
     pub(super) client: ClientMetrics,
 }
 
-impl Record {
-    pub(super) fn new(cast: &Cast, keep_lines: bool) -> Self {
+impl SharedRecord {
+    pub(super) fn new(participants: &Participants, keep_lines: bool) -> Self {
         Self(Arc::new(Mutex::new(Contents {
             trace: Trace::new(keep_lines),
-            checks: Checks::new(cast),
+            checks: Checks::new(participants),
             events: Vec::new(),
             answers: BTreeMap::new(),
             violation: None,
@@ -66,9 +66,9 @@ impl Record {
     }
 
     /// Something that the world does to a node.
-    pub(super) fn note(&self, at: Mono, place: Place, kind: &'static str, content: &[u8], words: &str) {
+    pub(super) fn note(&self, at: Mono, place: NodeIndex, kind: &'static str, content: &[u8], words: &str) {
         let mut contents = self.lock();
-        contents.trace.note(&Entry { at, place, kind, content });
+        contents.trace.note(&TapeEntry { at, place, kind, content });
         contents.trace.say(at, place, &|| words.to_string());
     }
 
@@ -83,7 +83,7 @@ impl Record {
         let mut contents = self.lock();
         contents.datagrams += 1;
         verdict.hits.iter().for_each(|class| contents.coverage.hit(*class));
-        contents.trace.note(&Entry { at, place: *place, kind: "datagram", content: &content });
+        contents.trace.note(&TapeEntry { at, place: *place, kind: "datagram", content: &content });
         let words = || {
             let fates = verdict.hits.iter().map(|class| class.name()).collect::<Vec<_>>().join(" ");
             let (len, arrives) = (bytes.len(), verdict.arrivals.len());
@@ -97,10 +97,10 @@ impl Record {
         self.lock().coverage.hit(class);
     }
 
-    pub(super) fn event(&self, at: Mono, place: Place, event: &Event) {
+    pub(super) fn event(&self, at: Mono, place: NodeIndex, event: &Event) {
         let mut contents = self.lock();
         let (kind, content, words) = describe(&Output::Event(event.clone()));
-        contents.trace.note(&Entry { at, place, kind, content: &content });
+        contents.trace.note(&TapeEntry { at, place, kind, content: &content });
         contents.trace.say(at, place, &|| words.clone().unwrap_or_default());
         contents.trace.tell(at, place, event);
         contents.events.push((at, place, event.clone()));
@@ -119,7 +119,7 @@ impl Record {
     pub(super) fn answer(
         &self,
         at: Mono,
-        place: Place,
+        place: NodeIndex,
         id: RequestId,
         response: Result<Response, CallError>,
     ) {
@@ -152,10 +152,10 @@ fn target_bytes(target: SocketAddr) -> [u8; 18] {
 }
 
 fn arrival_bytes(arrival: &Arrival) -> [u8; 17] {
-    let (kind, place) = match arrival.wound {
+    let (kind, place) = match arrival.corruption {
         None => (0, 0),
-        Some(Wound::Cut { len }) => (1, len),
-        Some(Wound::Flip { byte, bit }) => (2 + bit, byte),
+        Some(Corruption::Cut { len }) => (1, len),
+        Some(Corruption::Flip { byte, bit }) => (2 + bit, byte),
     };
     let mut bytes = [kind; 17];
     bytes[..8].copy_from_slice(&arrival.at.0.to_le_bytes());
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_first_promise_that_is_broken_is_remembered() {
-        let record = Record::new(&Cast::new(4), false);
+        let record = SharedRecord::new(&Participants::new(4), false);
         for (place, height, hash) in [(0, 3, 1), (0, 4, 1), (1, 3, 2), (1, 4, 2)] {
             let (height, hash, time) = (Height(height), Digest([hash; 32]), UnixMillis(0));
             record.event(Mono(0), place, &Event::Committed { height, hash, time, operations: 0 });

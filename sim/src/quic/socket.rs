@@ -11,9 +11,9 @@
 
 use super::network::{Moves, Network};
 use super::path::Arrival;
-use super::record::{Datagram, Record, now};
+use super::record::{Datagram, SharedRecord, now};
 use crate::plan::FaultClass;
-use crate::world::Place;
+use crate::world::NodeIndex;
 use hypermesh_core::base::Mono;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
@@ -34,8 +34,8 @@ const DATAGRAM_BYTES_MAX: usize = 2048;
 /// The network, as one host sees it.
 #[derive(Clone)]
 pub(super) struct SimNet {
-    pub(super) place: Place,
-    pub(super) record: Record,
+    pub(super) place: NodeIndex,
+    pub(super) record: SharedRecord,
     pub(super) network: Network,
 }
 
@@ -179,14 +179,14 @@ impl Socket {
         let source_port = socket.local_addr()?.port();
         let datagram = Datagram { sender: net.place, source_port, target, bytes, verdict: &verdict };
         net.record.datagram(at, &datagram);
-        for Arrival { at, wound } in verdict.arrivals {
+        for Arrival { at, corruption } in verdict.arrivals {
             let mut parcel = at.0.to_le_bytes().to_vec();
             let mut damaged = Vec::new();
-            let bytes = match wound {
+            let bytes = match corruption {
                 None => bytes,
-                Some(wound) => {
+                Some(corruption) => {
                     damaged.extend(bytes);
-                    wound.apply(&mut damaged);
+                    corruption.apply(&mut damaged);
                     &damaged
                 }
             };

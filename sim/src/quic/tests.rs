@@ -3,7 +3,7 @@
 mod machines;
 
 use super::*;
-use crate::plan::{Outcome, Plan, Shape, WorldKind, play};
+use crate::plan::{Plan, PlanOutcome, Shape, WorldKind, play};
 use crate::world::{Damage, Link, Span, name};
 use hypermesh_core::api::{
     HypermeshMetricsRequest, Request, Response, TrustBundleRequest, TrustchainHealthRequest,
@@ -41,13 +41,13 @@ fn all_linked(world: &QuicWorld, with: u64) -> bool {
 }
 
 fn issue(world: &QuicWorld, number: u64) -> Request {
-    world.owner(&world.cast().client).issue(number, &["web.demo.hypermesh"])
+    world.owner(&world.participants().client).issue(number, &["web.demo.hypermesh"])
 }
 
 /// Asks all of this at once. Says what came, and how long each took.
 fn ask_all(
     world: &mut QuicWorld,
-    requests: Vec<(Place, Request)>,
+    requests: Vec<(NodeIndex, Request)>,
 ) -> Vec<(Result<Response, CallError>, Duration)> {
     let asked = world.now();
     let ids: Vec<RequestId> =
@@ -63,12 +63,12 @@ fn ask_all(
         .collect()
 }
 
-fn ask(world: &mut QuicWorld, place: Place, request: Request) -> (Result<Response, CallError>, Duration) {
+fn ask(world: &mut QuicWorld, place: NodeIndex, request: Request) -> (Result<Response, CallError>, Duration) {
     ask_all(world, vec![(place, request)]).remove(0)
 }
 
 /// Issues a certificate at a node, and verifies it offline with what another says to trust.
-fn issues(world: &mut QuicWorld, number: u64, place: Place, bundle: Place) {
+fn issues(world: &mut QuicWorld, number: u64, place: NodeIndex, bundle: NodeIndex) {
     let request = issue(world, number);
     let Response::IssueCertificate(issued) = ask(world, place, request).0.unwrap() else { panic!() };
     let trusted = Request::TrustBundle(TrustBundleRequest {});
@@ -147,11 +147,11 @@ fn there_is_one_connection_to_each_peer_however_many_calls() {
 fn a_call_to_a_node_that_is_not_reached_times_out_and_one_after_it_is_answered() {
     let mut world = ready(6, Options::default());
     let link = Link { source: 4, target: 0 };
-    world.trouble(|troubles| troubles.cut.extend([link]));
+    world.change_faults(|faults| faults.cut.extend([link]));
     let (response, took) = ask(&mut world, 0, read());
     assert!(matches!(response, Err(CallError::Dial(_) | CallError::DeadlineExceeded)), "{response:?}");
     assert!(took <= Duration::from_secs(31), "{took:?}");
-    world.trouble(|troubles| troubles.cut.clear());
+    world.change_faults(|faults| faults.cut.clear());
     ask(&mut world, 0, read()).0.unwrap();
 }
 
@@ -243,7 +243,7 @@ fn damaged_datagrams_are_refused_and_what_they_held_is_sent_again() {
     let mut world = ready(12, Options::default());
     for truncates in [false, true] {
         let damage = Damage { per_mille: 150, truncates };
-        world.trouble(|troubles| troubles.damaged = (0..5).map(|place| (place, damage)).collect());
+        world.change_faults(|faults| faults.damaged = (0..5).map(|place| (place, damage)).collect());
         issues(&mut world, u64::from(truncates) + 1, 0, 1);
     }
     let coverage = world.coverage();
@@ -254,7 +254,7 @@ fn damaged_datagrams_are_refused_and_what_they_held_is_sent_again() {
 fn nothing_gets_through_from_a_node_all_of_whose_datagrams_are_damaged() {
     let mut world = ready(13, Options::default());
     let damage = Damage { per_mille: 1000, truncates: false };
-    world.trouble(|troubles| troubles.damaged.extend([(3, damage)]));
+    world.change_faults(|faults| faults.damaged.extend([(3, damage)]));
     world.run_for(Duration::from_secs(10)).unwrap();
     assert!((0..3).all(|place| world.view(place).unwrap().status.connected == 3));
     assert_eq!(world.view(3).unwrap().status.connected, 1);
@@ -264,7 +264,7 @@ fn nothing_gets_through_from_a_node_all_of_whose_datagrams_are_damaged() {
 fn large_datagrams_that_vanish_are_sent_again_as_small_ones() {
     let mut world = ready(14, Options::default());
     issues(&mut world, 1, 0, 1);
-    world.trouble(|troubles| troubles.bytes_max = Some(1200));
+    world.change_faults(|faults| faults.bytes_max = Some(1200));
     issues(&mut world, 2, 1, 2);
     assert!(world.coverage().count(FaultClass::BlackHole) > 0);
 }
@@ -308,14 +308,14 @@ fn a_mesh_without_keys_generates_them_and_issues() {
 /// The seed of the plan that is played in several processes.
 const SEED: u64 = 5;
 
-fn played() -> Outcome {
+fn played() -> PlanOutcome {
     play(&Plan::of_seed(SEED, Shape { world: WorldKind::Quic, ..Shape::default() }))
 }
 
 #[test]
 fn the_same_plan_gives_the_same_datagrams_on_threads_of_their_own_and_another_seed_others() {
     let runs: Vec<_> = (0..2).map(|_| std::thread::spawn(played)).collect();
-    let runs: Vec<Outcome> = runs.into_iter().map(|run| run.join().unwrap()).collect();
+    let runs: Vec<PlanOutcome> = runs.into_iter().map(|run| run.join().unwrap()).collect();
     assert_eq!(runs[0], runs[1]);
     assert_eq!(runs[0].failure, None);
     let other = play(&Plan::of_seed(SEED + 1, Shape { world: WorldKind::Quic, ..Shape::default() }));

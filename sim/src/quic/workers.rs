@@ -28,7 +28,7 @@ impl Workers for SimWorkers {
     fn run(&self, job: Job) -> BoxFuture<'static, JobOutcome> {
         let mut random = self.random.lock().expect("drawing does not panic");
         let mut delay = random.duration(self.host.common.options.job);
-        if let Some(lag) = self.host.conduct().job_lag {
+        if let Some(lag) = self.host.behaviour().job_lag {
             self.host.common.record.hit(FaultClass::LateJob);
             delay = delay.saturating_add(random.duration(lag));
         }

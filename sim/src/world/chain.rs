@@ -1,8 +1,8 @@
 //! Long chains, made without a mesh: blocks that the validators' own keys decided, put on disks as nodes put them.
 
-use super::cast::Cast;
 use super::disk::Disk;
-use super::network::Place;
+use super::network::NodeIndex;
+use super::participants::Participants;
 use hypermesh_core::base::{Digest, Height, PublicKey, Reader as _, Table, WriteBatch, decode, encode};
 use hypermesh_core::hypermesh::ordering::{CommitCertificate, CommitSignature, Round, Vote, VoteKind};
 use hypermesh_core::node::PersistToken;
@@ -17,8 +17,13 @@ pub(super) const BLOCK_MS: u64 = 3;
 const TOKEN: PersistToken = PersistToken(0);
 
 /// The empty blocks that go on from what a disk holds, and what becomes of its tables.
-pub(super) fn grow(cast: &Cast, signers: &[Place], disk: &Disk, count: u64) -> WriteBatch {
-    let (mut state, mut commit) = stored(cast, disk);
+pub(super) fn grow(
+    participants: &Participants,
+    signers: &[NodeIndex],
+    disk: &Disk,
+    count: u64,
+) -> WriteBatch {
+    let (mut state, mut commit) = stored(participants, disk);
     let mut writes = WriteBatch::default();
     writes.clear(Table::Wal);
     for _ in 0..count {
@@ -31,7 +36,7 @@ pub(super) fn grow(cast: &Cast, signers: &[Place], disk: &Disk, count: u64) -> W
             parent_commit: commit,
         };
         let (block, executed) = state.build(candidate);
-        let decided = decide(cast, signers, &block.header);
+        let decided = decide(participants, signers, &block.header);
         let key = block.header.height.0.to_be_bytes();
         writes.put(Table::Blocks, key, block.to_bytes());
         writes.put(Table::Commits, key, encode(&(&block.header, &decided)));
@@ -58,8 +63,8 @@ pub(super) fn put(disk: &Disk, writes: &WriteBatch) {
 /// another than the one whose turn it is as its proposer, to lay the blame on them.
 #[must_use]
 pub fn forged_block(
-    cast: &Cast,
-    signers: &[Place],
+    participants: &Participants,
+    signers: &[NodeIndex],
     state: &State,
     commit: Option<CommitCertificate>,
 ) -> (Vec<u8>, CommitCertificate) {
@@ -73,11 +78,11 @@ pub fn forged_block(
     let (block, _) = state.build(candidate);
     let proposer = state.roster().proposer(state.height().next(), Round(1));
     let header = Header { state_root: Digest([0xbb; 32]), proposer, ..block.header };
-    let decided = decide(cast, signers, &header);
+    let decided = decide(participants, signers, &header);
     (Block { header, body: block.body }.to_bytes(), decided)
 }
 
-fn decide(cast: &Cast, signers: &[Place], header: &Header) -> CommitCertificate {
+fn decide(participants: &Participants, signers: &[NodeIndex], header: &Header) -> CommitCertificate {
     let vote = |validator: PublicKey| Vote {
         kind: VoteKind::Precommit,
         height: header.height,
@@ -87,18 +92,18 @@ fn decide(cast: &Cast, signers: &[Place], header: &Header) -> CommitCertificate 
     };
     let mut signers = signers.to_vec();
     signers.sort_unstable();
-    let keys = signers.iter().filter_map(|place| cast.validators.get(*place));
+    let keys = signers.iter().filter_map(|place| participants.validators.get(*place));
     let keys = keys.map(|validator| &validator.member.identity);
     let sign = |key: &hypermesh_core::base::SecretKey| CommitSignature {
         validator: key.public(),
-        signature: vote(key.public()).sign(&cast.genesis_hash(), key).signature,
+        signature: vote(key.public()).sign(&participants.genesis_hash(), key).signature,
     };
     let signatures = keys.map(sign).collect();
     CommitCertificate { height: header.height, round: Round(0), value_id: header.hash(), signatures }
 }
 
 /// The state that a disk in order holds.
-fn stored(cast: &Cast, disk: &Disk) -> (State, Option<CommitCertificate>) {
+fn stored(participants: &Participants, disk: &Disk) -> (State, Option<CommitCertificate>) {
     let head = disk.durable(Table::Meta, HEAD_KEY).expect("a node that ran has a last block");
     let proof = disk.durable(Table::Commits, &head).expect("a last block has its certificate");
     let proof: (Header, CommitCertificate) =
@@ -106,7 +111,7 @@ fn stored(cast: &Cast, disk: &Disk) -> (State, Option<CommitCertificate>) {
     let all = |table| disk.range(table, &[], usize::MAX).expect("a disk in order can be read");
     let log: MerkleTree = all(Table::LogEntries).iter().map(|(_, entry)| leaf_hash(entry)).collect();
     let (header, commit) = proof;
-    let state = State::restore(cast.genesis.clone(), Some(header), all(Table::State), log);
+    let state = State::restore(participants.genesis.clone(), Some(header), all(Table::State), log);
     assert_ne!(state.height(), Height::GENESIS, "a chain is grown from a mesh that has begun");
     (state, Some(commit))
 }

@@ -5,7 +5,7 @@
 //! beyond that, because the contract of [`Output::Send`](hypermesh_core::node::Output) promises less than QUIC does;
 //! each condition says so.
 
-use super::network::{Link, Place};
+use super::network::{Link, NodeIndex};
 use super::random::{Random, Span, Stream};
 use crate::plan::{Coverage, FaultClass};
 use hypermesh_core::base::Mono;
@@ -33,12 +33,12 @@ pub struct Conditions {
     /// Nothing arrives over these links, and nobody is told.
     pub one_way: BTreeSet<Link>,
     /// Nothing comes of these nodes, although their links stand.
-    pub silent: BTreeSet<Place>,
+    pub silent: BTreeSet<NodeIndex>,
     /// There is no link between these nodes, lower place first.
     pub cut: BTreeSet<Link>,
     /// What these nodes send is damaged. QUIC's ciphers refuse what a path has damaged, so this is damage before they
     /// see it: in the sender's memory. Such a node is as bad as one that lies.
-    pub damaged: BTreeMap<Place, Damage>,
+    pub damaged: BTreeMap<NodeIndex, Damage>,
 }
 
 /// Loss in bursts: a link is good or bad, and loses messages while it is bad.
@@ -89,7 +89,7 @@ pub struct Damage {
 }
 
 /// What a link remembers of the conditions on it.
-pub(super) struct Weather {
+pub(super) struct LinkConditions {
     random: Random,
     bad: bool,
     free_at: Mono,
@@ -97,7 +97,7 @@ pub(super) struct Weather {
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Passage {
+pub(super) struct Delivery {
     /// It does not arrive.
     pub(super) lost: bool,
     /// It arrives so much later than it would, and what comes after it in its class no earlier.
@@ -108,7 +108,7 @@ pub(super) struct Passage {
     pub(super) again: Option<Duration>,
 }
 
-impl Weather {
+impl LinkConditions {
     pub(super) fn new(seed: u64, owner: u64) -> Self {
         let random = Random::new(Stream { seed, purpose: "network conditions", owner, incarnation: 1 });
         Self { random, bad: false, free_at: Mono(0) }
@@ -136,27 +136,27 @@ impl Conditions {
         now: Mono,
         link: Link,
         bytes: usize,
-        weather: &mut Weather,
+        link_conditions: &mut LinkConditions,
         coverage: &mut Coverage,
-    ) -> Passage {
-        if let Some(class) = self.loses(link, bytes, weather) {
+    ) -> Delivery {
+        if let Some(class) = self.loses(link, bytes, link_conditions) {
             coverage.hit(class);
-            return Passage { lost: true, ..Passage::default() };
+            return Delivery { lost: true, ..Delivery::default() };
         }
-        let mut passage = Passage::default();
+        let mut passage = Delivery::default();
         if let Some(Spikes { per_mille, longest_ms }) = self.spikes
-            && weather.random.per_mille(per_mille)
+            && link_conditions.random.per_mille(per_mille)
         {
             coverage.hit(FaultClass::DelaySpike);
-            passage.late = weather.random.duration(Span::us(1_000, longest_ms.saturating_mul(1_000)));
+            passage.late = link_conditions.random.duration(Span::us(1_000, longest_ms.saturating_mul(1_000)));
         }
         if let Some(narrow) = self.narrow {
-            match narrow.take(now, bytes as u64, &mut weather.free_at) {
+            match narrow.take(now, bytes as u64, &mut link_conditions.free_at) {
                 Some(waits) => {
                     if waits > Duration::ZERO {
                         coverage.hit(FaultClass::NarrowLink);
                     }
-                    passage.late = passage.late.max(weather.free_at.since(now));
+                    passage.late = passage.late.max(link_conditions.free_at.since(now));
                 }
                 None => {
                     coverage.hit(FaultClass::FullQueue);
@@ -165,20 +165,20 @@ impl Conditions {
             }
         }
         if let Some(Reorders { per_mille, within_ms }) = self.reorders
-            && weather.random.per_mille(per_mille)
+            && link_conditions.random.per_mille(per_mille)
         {
             coverage.hit(FaultClass::Reordering);
-            passage.overtaken = weather.random.duration(Span::us(1, within_ms.saturating_mul(1_000)));
+            passage.overtaken = link_conditions.random.duration(Span::us(1, within_ms.saturating_mul(1_000)));
         }
-        if self.duplicates_per_mille > 0 && weather.random.per_mille(self.duplicates_per_mille) {
+        if self.duplicates_per_mille > 0 && link_conditions.random.per_mille(self.duplicates_per_mille) {
             coverage.hit(FaultClass::Duplication);
-            passage.again = Some(weather.random.duration(Span::us(1, 100_000)));
+            passage.again = Some(link_conditions.random.duration(Span::us(1, 100_000)));
         }
         passage
     }
 
     /// Why a message does not arrive, if it does not.
-    fn loses(&self, link: Link, bytes: usize, weather: &mut Weather) -> Option<FaultClass> {
+    fn loses(&self, link: Link, bytes: usize, link_conditions: &mut LinkConditions) -> Option<FaultClass> {
         if self.one_way.contains(&link) {
             return Some(FaultClass::OneWayPartition);
         }
@@ -189,9 +189,14 @@ impl Conditions {
             return Some(FaultClass::BlackHole);
         }
         let Bursts { enter_per_mille, leave_per_mille, loss_per_mille } = self.bursts?;
-        let turns = weather.random.per_mille(if weather.bad { leave_per_mille } else { enter_per_mille });
-        weather.bad ^= turns;
-        (weather.bad && weather.random.per_mille(loss_per_mille)).then_some(FaultClass::BurstLoss)
+        let turns = link_conditions.random.per_mille(if link_conditions.bad {
+            leave_per_mille
+        } else {
+            enter_per_mille
+        });
+        link_conditions.bad ^= turns;
+        (link_conditions.bad && link_conditions.random.per_mille(loss_per_mille))
+            .then_some(FaultClass::BurstLoss)
     }
 }
 
@@ -234,9 +239,9 @@ mod tests {
 
     const LINK: Link = Link { source: 0, target: 1 };
 
-    fn pass(conditions: &Conditions, count: u64, bytes: usize) -> (Vec<Passage>, Coverage) {
-        let (mut weather, mut coverage) = (Weather::new(5, 1), Coverage::default());
-        let one = |now| conditions.pass(Mono(now), LINK, bytes, &mut weather, &mut coverage);
+    fn pass(conditions: &Conditions, count: u64, bytes: usize) -> (Vec<Delivery>, Coverage) {
+        let (mut link_conditions, mut coverage) = (LinkConditions::new(5, 1), Coverage::default());
+        let one = |now| conditions.pass(Mono(now), LINK, bytes, &mut link_conditions, &mut coverage);
         ((0..count).map(one).collect(), coverage)
     }
 

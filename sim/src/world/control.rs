@@ -4,8 +4,8 @@ use super::byzantine::{Liar, Lie};
 use super::conditions::{Conditions, Damage};
 use super::disk::{Disk, forgets};
 use super::event::Happening;
-use super::machine::{Incarnation, Machine};
-use super::network::{Link, Place};
+use super::machine::{Machine, NodeIncarnation};
+use super::network::{Link, NodeIndex};
 use super::{Options, RunFault, World, chain};
 use crate::plan::FaultClass;
 use hypermesh_core::api::Request;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 impl World {
     /// Sends a request to a node, which gets it at once. If it is down, nothing comes back.
-    pub fn request(&mut self, place: Place, request: Request) -> RequestId {
+    pub fn request(&mut self, place: NodeIndex, request: Request) -> RequestId {
         self.requests += 1;
         let id = RequestId(self.requests);
         let (request, received) = (Box::new(request), self.now);
@@ -25,21 +25,21 @@ impl World {
     }
 
     /// Lets the caller of a request stop waiting, which its node learns at once.
-    pub fn cancel(&mut self, place: Place, id: RequestId) {
+    pub fn cancel(&mut self, place: NodeIndex, id: RequestId) {
         if !self.answers.contains_key(&id) && self.cancelled.insert(id) {
             self.heap.push(self.now, Happening::Cancelled { place, id });
         }
     }
 
     /// Stops a node without warning. What was not durable is lost, and so is what was under way to it.
-    pub fn crash(&mut self, place: Place) {
+    pub fn crash(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.stopped = true;
         self.fall(place);
     }
 
     /// Ends the life of a node.
-    pub(super) fn fall(&mut self, place: Place) {
+    pub(super) fn fall(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_some()) else {
             return;
         };
@@ -56,7 +56,7 @@ impl World {
     }
 
     /// Wipes the disk of a node that is down. Its key and its plot are what its operator can make again.
-    pub fn wipe(&mut self, place: Place) {
+    pub fn wipe(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
             return;
         };
@@ -68,7 +68,7 @@ impl World {
     }
 
     /// Wipes the disk of a node that is down, but for its key shares: those its operator has put back from a backup.
-    pub fn wipe_all_but_shares(&mut self, place: Place) {
+    pub fn wipe_all_but_shares(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
             return;
         };
@@ -78,7 +78,7 @@ impl World {
     }
 
     /// Adds a machine, stopped, with the key and a copy of the disk of another: two that should never run at once.
-    pub fn add_twin(&mut self, place: Place) -> Option<Place> {
+    pub fn add_twin(&mut self, place: NodeIndex) -> Option<NodeIndex> {
         let twin = self.machines.len();
         let machine = self.machines.get(place)?;
         let mut copy = Machine::new(self.seed, twin, machine.validator.clone(), &self.options, self.begins);
@@ -98,8 +98,8 @@ impl World {
     ///
     /// # Errors
     /// If it finds its disk unusable.
-    pub fn start(&mut self, place: Place) -> Result<(), RunFault> {
-        let (seed, at, genesis) = (self.seed, self.now, Arc::clone(&self.cast.genesis));
+    pub fn start(&mut self, place: NodeIndex) -> Result<(), RunFault> {
+        let (seed, at, genesis) = (self.seed, self.now, Arc::clone(&self.participants.genesis));
         let Some(machine) = self.machines.get_mut(place) else { return Ok(()) };
         if machine.node.is_some() {
             return Ok(());
@@ -108,7 +108,7 @@ impl World {
             .start(seed, place, at, genesis)
             .map_err(|fault| RunFault::Open { number: place + 1, reason: fault.to_string() })?;
         self.checks.on_start(place);
-        if machine.incarnation > Incarnation(1) {
+        if machine.incarnation > NodeIncarnation(1) {
             self.coverage.hit(FaultClass::Restart);
         }
         self.note(place, "start", &[]);
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// Damages what a node sends from now on. The checks no longer hold it for honest.
-    pub fn damage(&mut self, place: Place, damage: Damage) {
+    pub fn damage(&mut self, place: NodeIndex, damage: Damage) {
         let Some(machine) = self.machines.get(place) else { return };
         self.checks.corrupt(machine.validator.member.identity.public());
         self.network.conditions.damaged.insert(place, damage);
@@ -190,12 +190,12 @@ impl World {
     }
 
     /// Sets a node's wall clock so much ahead of the true one.
-    pub fn set_clock(&mut self, place: Place, ahead: Duration) {
+    pub fn set_clock(&mut self, place: NodeIndex, ahead: Duration) {
         self.jump(place, i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX));
     }
 
     /// Makes a node lie from now on. The checks no longer hold it for honest.
-    pub fn corrupt(&mut self, place: Place, lie: Lie) {
+    pub fn corrupt(&mut self, place: NodeIndex, lie: Lie) {
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.lie = Some(Liar::new(lie));
         self.checks.corrupt(machine.validator.member.identity.public());
@@ -208,7 +208,7 @@ impl World {
     }
 
     /// Starts a second machine with a node's key and disk.
-    fn run_twin(&mut self, place: Place) {
+    fn run_twin(&mut self, place: NodeIndex) {
         let Some(twin) = self.add_twin(place) else { return };
         self.excuse_liar(twin);
         self.coverage.hit(FaultClass::Twin);
@@ -216,19 +216,19 @@ impl World {
         self.trace.say(self.now, twin, &|| format!("is a twin of node-{}: {started:?}", place + 1));
     }
 
-    fn excuse_liar(&mut self, place: Place) {
+    fn excuse_liar(&mut self, place: NodeIndex) {
         self.checks.excuse_abstention(place);
         self.checks.excuse_broken(place);
     }
 
     /// Delivers a message to a node as if another, which it is linked with, had sent it.
-    pub fn inject(&mut self, source: Place, target: Place, message: Vec<u8>) {
+    pub fn inject(&mut self, source: NodeIndex, target: NodeIndex, message: Vec<u8>) {
         let link = Link { source, target };
         self.send(link, MessageClass::Bulk, message.into(), Duration::ZERO);
     }
 
     /// Lets a node's disk say from now on that a write is durable before it is. A planted fault: checks must fire.
-    pub fn make_disk_hasty(&mut self, place: Place) {
+    pub fn make_disk_hasty(&mut self, place: NodeIndex) {
         if let Some(machine) = self.machines.get_mut(place) {
             machine.hasty_disk = true;
         }
@@ -236,12 +236,12 @@ impl World {
 
     /// A node's disk.
     #[must_use]
-    pub fn disk(&self, place: Place) -> Option<&Disk> {
+    pub fn disk(&self, place: NodeIndex) -> Option<&Disk> {
         self.machines.get(place).map(|machine| &machine.disk)
     }
 
     /// Gives a node that is down a copy of another disk, an older one of its own. It may abstain from now on.
-    pub fn replace_disk(&mut self, place: Place, disk: &Disk) {
+    pub fn replace_disk(&mut self, place: NodeIndex, disk: &Disk) {
         let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
             return;
         };
@@ -256,11 +256,11 @@ impl World {
     ///
     /// # Errors
     /// If a promise is broken.
-    pub fn grow(&mut self, places: &[Place], count: u64) -> Result<(), RunFault> {
+    pub fn grow(&mut self, places: &[NodeIndex], count: u64) -> Result<(), RunFault> {
         let disks = places.iter().filter_map(|place| self.machines.get(*place)).map(|machine| &machine.disk);
         let mut grown = None;
         for disk in disks {
-            let writes = grown.get_or_insert_with(|| chain::grow(&self.cast, places, disk, count));
+            let writes = grown.get_or_insert_with(|| chain::grow(&self.participants, places, disk, count));
             chain::put(disk, writes);
         }
         self.trace.say(self.now, 0, &|| format!("the chain grows by {count} blocks at {places:?}"));
@@ -268,7 +268,7 @@ impl World {
     }
 
     /// Loses the log of votes of a node that is down. It may abstain from now on.
-    pub fn lose_log(&mut self, place: Place) {
+    pub fn lose_log(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
             return;
         };
@@ -279,7 +279,7 @@ impl World {
     }
 
     /// Lets a row of a node's disk rot. It may complain of its store from now on. Says whether there is such a row.
-    pub fn rot(&mut self, place: Place, table: Table, key: &[u8]) -> bool {
+    pub fn rot(&mut self, place: NodeIndex, table: Table, key: &[u8]) -> bool {
         let Some(machine) = self.machines.get_mut(place) else { return false };
         let again = core::mem::replace(&mut machine.disk_damaged, true);
         self.checks.excuse_store(place);
@@ -301,22 +301,22 @@ impl World {
     }
 
     /// Allows a node to abstain from now on.
-    pub fn excuse_abstention(&mut self, place: Place) {
+    pub fn excuse_abstention(&mut self, place: NodeIndex) {
         self.checks.excuse_abstention(place);
     }
 
     /// Allows a node to find that a quorum decided what it must not.
-    pub fn excuse_broken(&mut self, place: Place) {
+    pub fn excuse_broken(&mut self, place: NodeIndex) {
         self.checks.excuse_broken(place);
     }
 
     /// Allows a node that more than f others deceive to abstain, and to find that a quorum decided what it must not.
-    pub fn excuse_deceived(&mut self, place: Place) {
+    pub fn excuse_deceived(&mut self, place: NodeIndex) {
         self.excuse_liar(place);
     }
 
     /// Makes a node tell the truth from now on. The checks still do not hold it for honest.
-    pub fn reform(&mut self, place: Place) {
+    pub fn reform(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.lie = None;
         self.trace.say(self.now, place, &|| "tells the truth from now on".to_string());

@@ -1,9 +1,9 @@
 //! What is to happen, in order of time, and of when it was arranged where the time is the same; and how it does.
 
-use super::machine::{Incarnation, Machine, Pace};
-use super::network::{Epoch, Link, Place};
+use super::machine::{Machine, NodeIncarnation, ProcessSpeed};
+use super::network::{Epoch, Link, NodeIndex};
 use super::snapshot::Input;
-use super::trace::Entry;
+use super::trace::TapeEntry;
 use super::{World, read};
 use crate::check::Heard;
 use crate::plan::FaultClass;
@@ -22,7 +22,7 @@ pub(super) enum Happening {
         message: Arc<[u8]>,
     },
     Request {
-        place: Place,
+        place: NodeIndex,
         id: RequestId,
         request: Box<Request>,
         /// When it came.
@@ -30,61 +30,61 @@ pub(super) enum Happening {
     },
     /// The caller of a request stops waiting.
     Cancelled {
-        place: Place,
+        place: NodeIndex,
         id: RequestId,
     },
     Persisted {
-        place: Place,
-        life: Incarnation,
+        place: NodeIndex,
+        life: NodeIncarnation,
         token: PersistToken,
     },
     /// A hasty disk has what it said long ago that it had.
     Settled {
-        place: Place,
-        life: Incarnation,
+        place: NodeIndex,
+        life: NodeIncarnation,
         token: PersistToken,
     },
     Job {
-        place: Place,
-        life: Incarnation,
+        place: NodeIndex,
+        life: NodeIncarnation,
         id: JobId,
         outcome: Box<JobOutcome>,
     },
     Alarm {
-        place: Place,
-        life: Incarnation,
+        place: NodeIndex,
+        life: NodeIncarnation,
     },
     LinkMade {
-        place: Place,
-        other: Place,
-        lives: (Incarnation, Incarnation),
+        place: NodeIndex,
+        other: NodeIndex,
+        lives: (NodeIncarnation, NodeIncarnation),
     },
     LinkLost {
-        place: Place,
-        life: Incarnation,
-        other: Place,
+        place: NodeIndex,
+        life: NodeIncarnation,
+        other: NodeIndex,
     },
     /// Something is to be told to a process that handles nothing at the moment.
     Peer {
-        place: Place,
-        other: Place,
+        place: NodeIndex,
+        other: NodeIndex,
         status: PeerStatus,
     },
     /// A slow process has its turn.
     Turn {
-        place: Place,
-        life: Incarnation,
+        place: NodeIndex,
+        life: NodeIncarnation,
     },
     /// A process that ended by itself is started again.
     Restart {
-        place: Place,
-        life: Incarnation,
+        place: NodeIndex,
+        life: NodeIncarnation,
     },
 }
 
 impl Happening {
     /// The process that handles it, if one does.
-    const fn handler(&self) -> Option<Place> {
+    const fn handler(&self) -> Option<NodeIndex> {
         match self {
             Self::Message { link, .. } => Some(link.target),
             Self::Request { place, .. }
@@ -131,38 +131,38 @@ impl World {
     }
 
     /// Whether what happens to a process waits.
-    pub(super) fn holds(&self, place: Place) -> bool {
-        self.machines.get(place).is_some_and(|machine| machine.pace != Pace::Full)
+    pub(super) fn holds(&self, place: NodeIndex) -> bool {
+        self.machines.get(place).is_some_and(|machine| machine.speed != ProcessSpeed::Full)
     }
 
     /// Keeps something for a process.
-    pub(super) fn hold(&mut self, place: Place, happening: Happening) {
+    pub(super) fn hold(&mut self, place: NodeIndex, happening: Happening) {
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.held.push_back(happening);
-        match machine.pace {
-            Pace::Slow(_) => {
+        match machine.speed {
+            ProcessSpeed::Slow(_) => {
                 self.coverage.hit(FaultClass::SlowNode);
                 if machine.held.len() == 1 {
                     self.arrange_turn(place);
                 }
             }
-            Pace::Paused => self.coverage.hit(FaultClass::Pause),
-            Pace::Full => {}
+            ProcessSpeed::Paused => self.coverage.hit(FaultClass::Pause),
+            ProcessSpeed::Full => {}
         }
     }
 
-    fn arrange_turn(&mut self, place: Place) {
+    fn arrange_turn(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place) else { return };
-        let Pace::Slow(span) = machine.pace else { return };
+        let ProcessSpeed::Slow(span) = machine.speed else { return };
         let at = self.now.after(machine.job_random.duration(span));
         let life = machine.incarnation;
         self.heap.push(at, Happening::Turn { place, life });
     }
 
     /// A slow process handles what has waited longest.
-    fn turn(&mut self, place: Place) {
+    fn turn(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place) else { return };
-        if !matches!(machine.pace, Pace::Slow(_)) {
+        if !matches!(machine.speed, ProcessSpeed::Slow(_)) {
             return;
         }
         let Some(happening) = machine.held.pop_front() else { return };
@@ -242,7 +242,7 @@ impl World {
 
     /// A request is answered from the view if it can be, and otherwise handed to the node if that admits it, as the real
     /// driver does. One whose caller has left meanwhile is handed to nobody.
-    fn ask(&mut self, place: Place, (id, received): (RequestId, Mono), request: Request) {
+    fn ask(&mut self, place: NodeIndex, (id, received): (RequestId, Mono), request: Request) {
         if self.cancelled.contains(&id) {
             return;
         }
@@ -273,7 +273,7 @@ impl World {
         }
     }
 
-    fn alarm(&mut self, place: Place) {
+    fn alarm(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.alarm = None;
         if machine.timeout().is_some_and(|due| due <= self.now) {
@@ -286,7 +286,7 @@ impl World {
     /// Hands something to a node that runs, and carries out what it wants done. Why it does not admit a request, if so.
     pub(super) fn handle(
         &mut self,
-        place: Place,
+        place: NodeIndex,
         kind: &'static str,
         content: &[u8],
         input: Input,
@@ -295,7 +295,7 @@ impl World {
         let machine = self.machines.get_mut(place)?;
         let now = machine.now(at);
         let node = machine.node.as_mut()?;
-        self.trace.note(&Entry { at, place, kind, content });
+        self.trace.note(&TapeEntry { at, place, kind, content });
         if let Some(inputs) = &mut machine.inputs {
             inputs.keep(now, &input);
         }

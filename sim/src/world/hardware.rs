@@ -1,7 +1,7 @@
 //! What happens to a node's machine: its process, its disk, its clocks.
 
-use super::machine::{Incarnation, Pace, WriteFault};
-use super::network::Place;
+use super::machine::{NodeIncarnation, ProcessSpeed, WriteFault};
+use super::network::NodeIndex;
 use super::random::Span;
 use super::{RunFault, World};
 use crate::plan::FaultClass;
@@ -28,50 +28,50 @@ impl World {
     // --- the process ---
 
     /// Crashes a node when so many more of its outputs have been carried out: in the middle of a step, mostly.
-    pub fn crash_after(&mut self, place: Place, outputs: u64) {
+    pub fn crash_after(&mut self, place: NodeIndex, outputs: u64) {
         if let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_some()) {
             machine.outputs_left = Some(outputs.max(1));
         }
     }
 
     /// Lets a node not crash so, if it has not yet.
-    pub fn crash_no_more(&mut self, place: Place) {
+    pub fn crash_no_more(&mut self, place: NodeIndex) {
         if let Some(machine) = self.machines.get_mut(place) {
             machine.outputs_left = None;
         }
     }
 
     /// Lets a node handle nothing from now on; what happens to it waits.
-    pub fn pause(&mut self, place: Place) {
-        self.set_pace(place, Pace::Paused);
+    pub fn pause(&mut self, place: NodeIndex) {
+        self.set_speed(place, ProcessSpeed::Paused);
         self.trace.say(self.now, place, &|| "pauses".to_string());
     }
 
     /// Lets a node take so long for everything that happens to it from now on.
-    pub fn slow(&mut self, place: Place, span: Span) {
-        self.set_pace(place, Pace::Slow(span));
+    pub fn slow(&mut self, place: NodeIndex, span: Span) {
+        self.set_speed(place, ProcessSpeed::Slow(span));
         self.trace.say(self.now, place, &|| format!("is slow: {span:?}"));
     }
 
     /// Lets a node be as fast as it was: it handles at once all that has waited.
-    pub fn resume(&mut self, place: Place) {
+    pub fn resume(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place) else { return };
-        machine.pace = Pace::Full;
+        machine.speed = ProcessSpeed::Full;
         for happening in core::mem::take(&mut machine.held) {
             self.heap.push(self.now, happening);
         }
         self.trace.say(self.now, place, &|| "is as fast as it was".to_string());
     }
 
-    fn set_pace(&mut self, place: Place, pace: Pace) {
+    fn set_speed(&mut self, place: NodeIndex, speed: ProcessSpeed) {
         self.resume(place);
         if let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_some()) {
-            machine.pace = pace;
+            machine.speed = speed;
         }
     }
 
     /// Lets a node's jobs take so much longer from now on.
-    pub fn delay_jobs(&mut self, place: Place, lag: Option<Span>) {
+    pub fn delay_jobs(&mut self, place: NodeIndex, lag: Option<Span>) {
         if let Some(machine) = self.machines.get_mut(place) {
             machine.job_lag = lag;
         }
@@ -79,7 +79,7 @@ impl World {
 
     /// Starts a node that ended by itself, unless somebody has stopped or started it since. If its disk does not let it
     /// start, it stays down until somebody sees to it.
-    pub(super) fn restart(&mut self, place: Place, life: Incarnation) {
+    pub(super) fn restart(&mut self, place: NodeIndex, life: NodeIncarnation) {
         let gone = |machine: &&super::Machine| {
             machine.node.is_none() && !machine.stopped && machine.incarnation == life
         };
@@ -96,7 +96,7 @@ impl World {
     ///
     /// # Errors
     /// If it finds a disk unusable that nobody has damaged.
-    pub fn start_or_wipe(&mut self, place: Place) -> Result<(), RunFault> {
+    pub fn start_or_wipe(&mut self, place: NodeIndex) -> Result<(), RunFault> {
         let damaged = self.machines.get(place).is_some_and(|machine| machine.disk_damaged);
         match self.start(place) {
             Err(RunFault::Open { .. }) if !self.answers_reads(place) => Ok(()),
@@ -108,18 +108,18 @@ impl World {
         }
     }
 
-    fn answers_reads(&self, place: Place) -> bool {
+    fn answers_reads(&self, place: NodeIndex) -> bool {
         self.machines.get(place).is_some_and(|machine| machine.disk.answers_reads())
     }
 
     /// Whether a node's disk was damaged and is not whole again.
     #[must_use]
-    pub fn is_disk_damaged(&self, place: Place) -> bool {
+    pub fn is_disk_damaged(&self, place: NodeIndex) -> bool {
         self.machines.get(place).is_some_and(|machine| machine.disk_damaged)
     }
 
     /// Lets a node's writes go wrong from now on, or no longer.
-    pub fn set_bad_writes(&mut self, place: Place, bad: Option<BadWrites>) {
+    pub fn set_bad_writes(&mut self, place: NodeIndex, bad: Option<BadWrites>) {
         if let Some(machine) = self.machines.get_mut(place) {
             machine.write_fault = bad.map(|bad| match bad {
                 BadWrites::Fail => WriteFault::Error,
@@ -130,7 +130,7 @@ impl World {
     }
 
     /// Lets all of a node's reads fail from now on, or no longer.
-    pub fn fail_reads(&mut self, place: Place, fail: bool) {
+    pub fn fail_reads(&mut self, place: NodeIndex, fail: bool) {
         let Some(machine) = self.machines.get(place) else { return };
         self.checks.excuse_store(place);
         if machine.disk.fail_reads(fail) > 0 {
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// Lets a row of a node's disk have been written in the place of another. Says whether there are such rows.
-    pub fn misdirect(&mut self, place: Place, table: Table, key: &[u8], instead_of: &[u8]) -> bool {
+    pub fn misdirect(&mut self, place: NodeIndex, table: Table, key: &[u8], instead_of: &[u8]) -> bool {
         let Some(machine) = self.machines.get(place) else { return false };
         let misdirected = machine.disk.misdirect(table, key, instead_of);
         if misdirected {
@@ -153,7 +153,7 @@ impl World {
     ///
     /// # Errors
     /// If it does not refuse.
-    pub fn age_disk(&mut self, place: Place) -> Result<(), RunFault> {
+    pub fn age_disk(&mut self, place: NodeIndex) -> Result<(), RunFault> {
         let Some(machine) = self.machines.get_mut(place).filter(|machine| machine.node.is_none()) else {
             return Ok(());
         };
@@ -178,7 +178,7 @@ impl World {
     }
 
     /// Allows a node to complain of its disk, and to abstain, from now on.
-    pub(super) fn excuse_disk(&mut self, place: Place) {
+    pub(super) fn excuse_disk(&mut self, place: NodeIndex) {
         if let Some(machine) = self.machines.get_mut(place) {
             machine.disk_damaged = true;
         }
@@ -190,7 +190,7 @@ impl World {
     // --- the clocks ---
 
     /// Sets a node's wall clock so many milliseconds ahead of the true one; behind if that is negative.
-    pub fn jump(&mut self, place: Place, ahead_ms: i64) {
+    pub fn jump(&mut self, place: NodeIndex, ahead_ms: i64) {
         self.read_clocks();
         let Some(machine) = self.machines.get_mut(place) else { return };
         match machine.clock.set(self.now, ahead_ms) {
@@ -203,7 +203,7 @@ impl World {
     }
 
     /// Lets a node's clocks run too fast by so many parts in a million from now on; too slow if that is negative.
-    pub fn drift(&mut self, place: Place, mono_ppm: i64, wall_ppm: i64) {
+    pub fn drift(&mut self, place: NodeIndex, mono_ppm: i64, wall_ppm: i64) {
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.clock.drift(self.now, mono_ppm, wall_ppm);
         if mono_ppm != 0 {

@@ -1,11 +1,11 @@
 //! A node's machine: what of it outlives a crash, and the node while it runs.
 
 use super::byzantine::Liar;
-use super::cast::Validator;
 use super::clock::Clock;
 use super::disk::Disk;
 use super::event::Happening;
 use super::options::Options;
+use super::participants::Validator;
 use super::random::{Random, Span, Stream};
 use super::snapshot::Inputs;
 use hypermesh_core::base::{Marks, Mono, Now, UnixMillis};
@@ -18,11 +18,11 @@ use std::time::Duration;
 
 /// A life of a node, from 1; it never repeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Incarnation(pub(super) u64);
+pub(super) struct NodeIncarnation(pub(super) u64);
 
 /// How fast a process is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(super) enum ProcessSpeed {
     /// It handles everything at once.
     #[default]
     Full,
@@ -46,7 +46,7 @@ pub(super) enum WriteFault {
 pub(super) struct Machine {
     pub(super) validator: Validator,
     pub(super) disk: Disk,
-    pub(super) incarnation: Incarnation,
+    pub(super) incarnation: NodeIncarnation,
     pub(super) node: Option<Node>,
     /// The marks that its lives before reached.
     marks: Marks,
@@ -57,7 +57,7 @@ pub(super) struct Machine {
     /// The machine's clocks.
     pub(super) clock: Clock,
     /// How fast the process is.
-    pub(super) pace: Pace,
+    pub(super) speed: ProcessSpeed,
     /// What has happened to it and was not handled yet, because it is paused or slow.
     pub(super) held: VecDeque<Happening>,
     /// It crashes when so many more outputs are carried out.
@@ -100,7 +100,7 @@ impl Machine {
         Self {
             validator,
             disk: Disk::default(),
-            incarnation: Incarnation::default(),
+            incarnation: NodeIncarnation::default(),
             node: None,
             marks: Marks::default(),
             hasty_disk: false,
@@ -109,7 +109,7 @@ impl Machine {
                 world_begins,
                 skew(stream("clock").below(2 * options.skew_ms_max + 1)) - skew(options.skew_ms_max),
             ),
-            pace: Pace::default(),
+            speed: ProcessSpeed::default(),
             held: VecDeque::new(),
             outputs_left: None,
             job_lag: None,
@@ -152,7 +152,7 @@ impl Machine {
         &self,
         seed: u64,
         place: usize,
-        life: Incarnation,
+        life: NodeIncarnation,
         (began, genesis): (Now, Arc<Genesis>),
         disk: &Disk,
     ) -> Result<Node, OpenFault> {
@@ -202,7 +202,7 @@ impl Machine {
     pub(super) fn crash(&mut self) -> usize {
         self.marks = self.marks();
         self.node = None;
-        self.pace = Pace::Full;
+        self.speed = ProcessSpeed::Full;
         self.held.clear();
         self.outputs_left = None;
         self.disk.crash()

@@ -8,7 +8,6 @@
 //! What is not tried here: the encoding on the wire, QUIC, real files. That is for whole-system tests.
 
 mod byzantine;
-mod cast;
 mod chain;
 mod clock;
 mod conditions;
@@ -22,6 +21,7 @@ mod network;
 mod operations;
 mod options;
 mod output;
+mod participants;
 mod random;
 mod records;
 mod snapshot;
@@ -30,27 +30,27 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use byzantine::Loot;
+pub(crate) use byzantine::StolenKeys;
 pub use byzantine::{Lie, serve_block};
-pub use cast::{Cast, Member, NETWORK, Validator, WORLD_BEGINS, ZONE, name};
 pub use chain::forged_block;
 pub use conditions::{Bursts, Conditions, Damage, Narrow, Reorders, Spikes};
 pub use disk::Disk;
 pub(crate) use disk::forgets;
 pub use hardware::BadWrites;
-pub use network::{Link, NetworkOptions, Place};
+pub use network::{Link, NetworkOptions, NodeIndex};
 pub(crate) use operations::OPERATION_MS_LIFE;
-pub use operations::{Owner, Subject, announcement, certificate_request, certificate_request_for};
+pub use operations::{Owner, RequestedNames, announcement, certificate_request, certificate_request_for};
 pub use options::{Options, Start};
+pub use participants::{Member, NETWORK, Participants, Validator, WORLD_BEGINS, ZONE, name};
 pub use random::{Random, Span, Stream};
-pub use records::{AnswerRecord, Fate, MessageRecord, Record, Recorded, RequestRecord, Step};
-pub use snapshot::Snapshot;
+pub use records::{AnswerRecord, EventIndex, EventRecord, Fate, MessageRecord, Recorded, RequestRecord};
+pub use snapshot::MachineSnapshot;
 pub use trace::{Taken, Trace};
 #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
 pub(crate) use {
-    byzantine::{Liar, Scene, Told, another},
+    byzantine::{Liar, LiarContext, Tampering, another},
     clock::Clock,
-    trace::{Entry, describe},
+    trace::{TapeEntry, describe},
 };
 
 use crate::check::{Checks, Violation, check_calm, check_sizes_when_quiet};
@@ -109,16 +109,16 @@ pub struct Answer {
 pub struct World {
     seed: u64,
     options: Options,
-    cast: Cast,
+    participants: Participants,
     /// What the true wall clock said when the world began.
     begins: UnixMillis,
     now: Mono,
     heap: Heap,
     machines: Vec<Machine>,
-    places: BTreeMap<PublicKey, Place>,
+    places: BTreeMap<PublicKey, NodeIndex>,
     network: Network,
     trace: Trace,
-    events: Vec<(Mono, Place, Event)>,
+    events: Vec<(Mono, NodeIndex, Event)>,
     checks: Checks,
     requests: u64,
     answers: BTreeMap<RequestId, Answer>,
@@ -129,21 +129,21 @@ pub struct World {
     /// What the liars that propose two blocks have agreed on: the second of each.
     agreed: BTreeMap<Digest, Digest>,
     /// What a liar that finishes signatures has of the committee's keys.
-    loot: Loot,
+    stolen_keys: StolenKeys,
 }
 
 impl World {
     /// A world out of a seed, in which every node has just been started.
     #[must_use]
     pub fn new(seed: u64, options: Options) -> Self {
-        let cast = Cast::new(options.nodes);
+        let participants = Participants::new(options.nodes);
         let disks = match options.start {
             Start::Empty => Vec::new(),
             Start::Ready => ready_disks(options.nodes),
         };
         let begins = begins(options.start);
         let mut machines: Vec<Machine> = (0..)
-            .zip(cast.validators.clone())
+            .zip(participants.validators.clone())
             .map(|(place, validator)| Machine::new(seed, place, validator, &options, begins))
             .collect();
         for (machine, disk) in machines.iter_mut().zip(&disks) {
@@ -155,20 +155,20 @@ impl World {
             begins,
             now: Mono(0),
             heap: Heap::default(),
-            places: cast.keys().zip(0..).collect(),
+            places: participants.keys().zip(0..).collect(),
             network: Network::new(seed, options.network, machines.len()),
             machines,
             trace: Trace::new(options.keep_lines),
             events: Vec::new(),
-            checks: Checks::new(&cast),
+            checks: Checks::new(&participants),
             requests: 0,
             answers: BTreeMap::new(),
             cancelled: BTreeSet::new(),
             violation: None,
             coverage: Coverage::default(),
             agreed: BTreeMap::new(),
-            loot: Loot::default(),
-            cast,
+            stolen_keys: StolenKeys::default(),
+            participants,
         };
         if world.options.skew_ms_max > 0 {
             world.hit(FaultClass::Skew);
@@ -244,8 +244,8 @@ impl World {
 
     /// Who takes part.
     #[must_use]
-    pub const fn cast(&self) -> &Cast {
-        &self.cast
+    pub const fn participants(&self) -> &Participants {
+        &self.participants
     }
 
     /// What time a client goes by: its own clock, which is right, or the mesh's proved time if that is ahead of it.
@@ -257,12 +257,12 @@ impl World {
     /// Someone who asks now.
     #[must_use]
     pub fn owner(&self, key: &SecretKey) -> Owner {
-        Owner::new(key.clone(), self.cast.genesis_hash(), self.client_time())
+        Owner::new(key.clone(), self.participants.genesis_hash(), self.client_time())
     }
 
     /// A node's view, if it runs.
     #[must_use]
-    pub fn view(&self, place: Place) -> Option<Arc<View>> {
+    pub fn view(&self, place: NodeIndex) -> Option<Arc<View>> {
         self.machines.get(place)?.node.as_ref().map(Node::view)
     }
 
@@ -279,7 +279,7 @@ impl World {
 
     /// What the nodes told, in order.
     #[must_use]
-    pub fn events(&self) -> &[(Mono, Place, Event)] {
+    pub fn events(&self) -> &[(Mono, NodeIndex, Event)] {
         &self.events
     }
 
@@ -309,13 +309,13 @@ impl World {
 
     /// Whether a node lies.
     #[must_use]
-    pub fn is_liar(&self, place: Place) -> bool {
+    pub fn is_liar(&self, place: NodeIndex) -> bool {
         self.machines.get(place).is_some_and(|machine| machine.lie.is_some())
     }
 
     /// Whether nothing keeps messages between two nodes from getting through, either way.
     #[must_use]
-    pub fn is_linked(&self, one: Place, other: Place) -> bool {
+    pub fn is_linked(&self, one: NodeIndex, other: NodeIndex) -> bool {
         let allows = |source, target| self.network.allows(Link { source, target });
         allows(one, other) && allows(other, one)
     }
@@ -339,7 +339,7 @@ impl World {
     }
 
     /// Demands that a node which lies provably is found out by the end.
-    pub fn expect_evidence(&mut self, place: Place) {
+    pub fn expect_evidence(&mut self, place: NodeIndex) {
         if let Some(machine) = self.machines.get(place) {
             self.checks.expect_evidence(machine.validator.member.identity.public());
         }
@@ -375,13 +375,13 @@ impl World {
     ///
     /// # Errors
     /// If it does.
-    pub fn check_calm(&self, place: Place) -> Result<(), RunFault> {
+    pub fn check_calm(&self, place: NodeIndex) -> Result<(), RunFault> {
         Ok(check_calm(place, &self.sizes(place))?)
     }
 
     /// How full a node's tables are.
     #[must_use]
-    pub fn sizes(&self, place: Place) -> Vec<Size> {
+    pub fn sizes(&self, place: NodeIndex) -> Vec<Size> {
         let node = self.machines.get(place).and_then(|machine| machine.node.as_ref());
         node.map(Node::sizes).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 //! The links between nodes: each message takes its time, those of one link and class keep their order, and a
 //! link that breaks takes with it what was under way.
 
-use super::conditions::{Conditions, Passage, Weather};
+use super::conditions::{Conditions, Delivery, LinkConditions};
 use super::random::{Random, Span, Stream};
 use crate::plan::{Coverage, FaultClass};
 use hypermesh_core::base::Mono;
@@ -9,15 +9,15 @@ use hypermesh_core::node::MessageClass;
 use std::collections::BTreeMap;
 
 /// A node, by its place in the world, from 0.
-pub type Place = usize;
+pub type NodeIndex = usize;
 
 /// A link between two nodes, seen from one end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     /// This end.
-    pub source: Place,
+    pub source: NodeIndex,
     /// The other end.
-    pub target: Place,
+    pub target: NodeIndex,
 }
 
 impl Link {
@@ -67,7 +67,7 @@ pub(super) struct Network {
 
 struct State {
     random: Random,
-    weather: Option<Weather>,
+    link_conditions: Option<LinkConditions>,
     up: bool,
     epoch: Epoch,
     /// When the last message of each class arrives.
@@ -143,10 +143,11 @@ impl Network {
             return Sent::Lost;
         }
         let passage = if is_calm {
-            Passage::default()
+            Delivery::default()
         } else {
-            let weather = state.weather.get_or_insert_with(|| Weather::new(seed, owner(link)));
-            self.conditions.pass(now, link, bytes, weather, coverage)
+            let link_conditions =
+                state.link_conditions.get_or_insert_with(|| LinkConditions::new(seed, owner(link)));
+            self.conditions.pass(now, link, bytes, link_conditions, coverage)
         };
         if passage.lost {
             return Sent::Lost;
@@ -171,7 +172,7 @@ impl Network {
 fn state(links: &mut BTreeMap<Link, State>, seed: u64, link: Link) -> &mut State {
     links.entry(link).or_insert_with(|| {
         let random = Random::new(Stream { seed, purpose: "network", owner: owner(link), incarnation: 1 });
-        State { random, weather: None, up: false, epoch: Epoch::default(), last: BTreeMap::new() }
+        State { random, link_conditions: None, up: false, epoch: Epoch::default(), last: BTreeMap::new() }
     })
 }
 

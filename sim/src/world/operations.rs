@@ -1,6 +1,6 @@
 //! What owners ask of the mesh, signed as a real client signs it.
 
-use super::cast::identity;
+use super::participants::identity;
 use hypermesh_core::api::{IssueCertificateRequest, OperationRequest, Request};
 use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::state::{
@@ -83,7 +83,7 @@ impl Owner {
     pub fn issue_for(
         &self,
         nonce: u64,
-        subject: &Subject,
+        subject: &RequestedNames,
         lifetime_seconds: u32,
         services: Vec<ServicePort>,
     ) -> Request {
@@ -203,7 +203,7 @@ impl Owner {
 
 /// What a certificate is asked for: names as they stand in the request, be they allowed or not.
 #[derive(Clone, Debug, Default)]
-pub struct Subject {
+pub struct RequestedNames {
     /// DNS names, or wildcards.
     pub dns: Vec<String>,
     /// Addresses.
@@ -212,7 +212,7 @@ pub struct Subject {
     pub spiffe: Option<String>,
 }
 
-impl Subject {
+impl RequestedNames {
     /// These DNS names alone.
     #[must_use]
     pub fn of(names: &[&str]) -> Self {
@@ -243,7 +243,7 @@ pub fn announcement(service: &str, label: &str, port: u16, lease_seconds: u32) -
 /// If a name is none.
 #[must_use]
 pub fn certificate_request(number: u64, names: &[&str]) -> Vec<u8> {
-    certificate_request_for(number, &Subject::of(names))
+    certificate_request_for(number, &RequestedNames::of(names))
 }
 
 /// The same for all that a request may name.
@@ -251,7 +251,7 @@ pub fn certificate_request(number: u64, names: &[&str]) -> Vec<u8> {
 /// # Panics
 /// If a name is not of ASCII characters.
 #[must_use]
-pub fn certificate_request_for(number: u64, subject: &Subject) -> Vec<u8> {
+pub fn certificate_request_for(number: u64, subject: &RequestedNames) -> Vec<u8> {
     let secret = identity(&format!("subject {number}"));
     let key = SubjectKey { public: secret.public(), secret };
     let text = |text: &String| text.as_str().try_into().expect("names are ASCII");

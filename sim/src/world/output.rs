@@ -1,12 +1,12 @@
 //! What nodes want done, carried out: writes, messages, jobs, answers.
 
-use super::byzantine::{Lie, Loot, Scene, Told, another};
+use super::byzantine::{LiarContext, Lie, StolenKeys, Tampering, another};
 use super::event::Happening;
 use super::machine::{Machine, WriteFault};
-use super::network::{Link, Place, Sent};
-use super::trace::{self, Entry};
+use super::network::{Link, NodeIndex, Sent};
+use super::trace::{self, TapeEntry};
 use super::{Answer, World};
-use crate::check::{Answering, Moment};
+use crate::check::{Observation, UnmatchedAnswer};
 use crate::plan::FaultClass;
 use hypermesh_core::api::{ApiFault, Request, Response};
 use hypermesh_core::base::{Mono, UnixMillis, WriteBatch};
@@ -18,12 +18,12 @@ use std::time::Duration;
 const RESTARTS_AFTER: Duration = Duration::from_millis(500);
 
 impl World {
-    pub(super) fn note(&mut self, place: Place, kind: &'static str, content: &[u8]) {
-        self.trace.note(&Entry { at: self.now, place, kind, content });
+    pub(super) fn note(&mut self, place: NodeIndex, kind: &'static str, content: &[u8]) {
+        self.trace.note(&TapeEntry { at: self.now, place, kind, content });
     }
 
     /// Carries out what a node wants done, until it wants nothing more.
-    pub(super) fn drain(&mut self, place: Place) {
+    pub(super) fn drain(&mut self, place: NodeIndex) {
         while let Some(output) =
             self.machines.get_mut(place).and_then(|machine| machine.node.as_mut()?.poll_output())
         {
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Crashes a node in the middle of a step, if it has carried out as many outputs as it was to.
-    fn count_output(&mut self, place: Place) {
+    fn count_output(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place) else { return };
         let Some(left) = &mut machine.outputs_left else { return };
         *left = left.saturating_sub(1);
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// Hands a write to a disk, which may not take it.
-    fn persist(&mut self, place: Place, token: PersistToken, batch: WriteBatch) {
+    fn persist(&mut self, place: NodeIndex, token: PersistToken, batch: WriteBatch) {
         let at = self.now;
         let Some(machine) = self.machines.get_mut(place) else { return };
         let life = machine.incarnation;
@@ -77,8 +77,8 @@ impl World {
             return self.fall(place);
         }
         let identity = &machine.validator.member.identity;
-        let moment = Moment { at, place, node: identity.public(), disk: &machine.disk };
-        if let Err(violation) = self.checks.on_persist(&moment, &batch) {
+        let observation = Observation { at, place, node: identity.public(), disk: &machine.disk };
+        if let Err(violation) = self.checks.on_persist(&observation, &batch) {
             self.violation.get_or_insert(violation);
         }
         let delay = machine.disk_random.duration(self.options.disk);
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, place: Place, output: Output) {
+    fn carry_out(&mut self, place: NodeIndex, output: Output) {
         let at = self.now;
         if !matches!(output, Output::Persist { .. } | Output::Step { .. }) {
             // What a node says of its last block is held against that block.
@@ -106,8 +106,8 @@ impl World {
                 let Some(target) = self.places.get(&to).copied() else { return };
                 let link = Link { source: place, target };
                 let identity = &machine.validator.member.identity;
-                let moment = Moment { at, place, node: identity.public(), disk: &machine.disk };
-                if let Err(violation) = self.checks.on_send(&moment, &message) {
+                let observation = Observation { at, place, node: identity.public(), disk: &machine.disk };
+                if let Err(violation) = self.checks.on_send(&observation, &message) {
                     self.violation.get_or_insert(violation);
                 }
                 self.tell(link, class, message);
@@ -125,7 +125,7 @@ impl World {
                 self.heap.push(at.after(delay), Happening::Job { place, life, id, outcome });
             }
             Output::Event(event) => self.take_event(place, event),
-            // Batches are handed over where roles differ, which no cast's do here.
+            // Batches are handed over where roles differ, which no participants' do here.
             Output::Step { .. } | Output::HandOver { .. } => {}
         }
     }
@@ -135,43 +135,43 @@ impl World {
         self.find_loot(link.source);
         let told = match self.machines.get_mut(link.source) {
             Some(Machine { lie: Some(liar), node: Some(node), validator, lie_random, .. }) => {
-                let mut scene = Scene {
+                let mut context = LiarContext {
                     identity: &validator.member.identity,
                     plot: &validator.member.plot,
-                    stolen: &self.cast.member.identity,
+                    stolen: &self.participants.member.identity,
                     view: &node.view(),
                     target: link.target,
-                    another: another(&self.cast, validator.member.identity.public(), link.target),
-                    loot: &self.loot,
+                    another: another(&self.participants, validator.member.identity.public(), link.target),
+                    stolen_keys: &self.stolen_keys,
                     agreed: &mut self.agreed,
                     random: lie_random,
                 };
-                let told = liar.tell(&mut scene, &message);
-                if let Some(class) = liar.lie.class().filter(|_| told != Told::Honestly) {
+                let told = liar.tell(&mut context, &message);
+                if let Some(class) = liar.lie.class().filter(|_| told != Tampering::Honestly) {
                     self.coverage.hit(class);
                 }
                 told
             }
-            _ => Told::Honestly,
+            _ => Tampering::Honestly,
         };
         match told {
-            Told::Honestly => self.send(link, class, message, Duration::ZERO),
-            Told::Instead(other) => self.send(link, class, other.into(), Duration::ZERO),
-            Told::Both(other) => {
+            Tampering::Honestly => self.send(link, class, message, Duration::ZERO),
+            Tampering::Instead(other) => self.send(link, class, other.into(), Duration::ZERO),
+            Tampering::Both(other) => {
                 self.send(link, class, message, Duration::ZERO);
                 self.send(link, class, other.into(), Duration::ZERO);
             }
-            Told::Late(late) => self.send(link, class, message, late),
-            Told::Nothing => {}
+            Tampering::Late(late) => self.send(link, class, message, late),
+            Tampering::Nothing => {}
         }
     }
 
     /// Has a liar that finishes signatures find what it needs for them, once there are keys.
-    fn find_loot(&mut self, place: Place) {
+    fn find_loot(&mut self, place: NodeIndex) {
         let lies =
             |machine: &Machine| machine.lie.as_ref().is_some_and(|liar| liar.lie == Lie::TwistedSignatures);
-        if self.loot.is_empty() && self.machines.get(place).is_some_and(lies) {
-            self.loot = Loot::take(self.machines.iter().map(|machine| &machine.disk));
+        if self.stolen_keys.is_empty() && self.machines.get(place).is_some_and(lies) {
+            self.stolen_keys = StolenKeys::take(self.machines.iter().map(|machine| &machine.disk));
         }
     }
 
@@ -190,7 +190,7 @@ impl World {
     }
 
     /// A message as it leaves a node whose memory may be bad.
-    fn strike(&mut self, source: Place, message: Arc<[u8]>) -> Arc<[u8]> {
+    fn strike(&mut self, source: NodeIndex, message: Arc<[u8]>) -> Arc<[u8]> {
         if self.network.conditions.damaged.is_empty() {
             return message;
         }
@@ -201,7 +201,7 @@ impl World {
         Arc::from(struck)
     }
 
-    fn take_event(&mut self, place: Place, event: Event) {
+    fn take_event(&mut self, place: NodeIndex, event: Event) {
         if let Err(violation) = self.checks.on_event(place, &event) {
             self.violation.get_or_insert(violation);
         }
@@ -211,7 +211,7 @@ impl World {
 
     pub(super) fn take_answer(
         &mut self,
-        place: Place,
+        place: NodeIndex,
         (id, request): (RequestId, Option<&Request>),
         mut response: Result<Response, ApiFault>,
     ) {
@@ -219,9 +219,9 @@ impl World {
         let Some(machine) = self.machines.get(place) else { return };
         if let Some(view) = machine.node.as_ref().map(Node::view) {
             let node = machine.validator.member.identity.public();
-            let moment = Moment { at, place, node, disk: &machine.disk };
+            let observation = Observation { at, place, node, disk: &machine.disk };
             let answering =
-                Answering { moment, id, response: &response, view: &view, wall: machine.wall(at) };
+                UnmatchedAnswer { observation, id, response: &response, view: &view, wall: machine.wall(at) };
             if let Err(violation) = self.checks.on_answer(answering) {
                 self.violation.get_or_insert(violation);
             }
@@ -238,15 +238,15 @@ impl World {
     }
 
     /// Checks the state that a node has come to.
-    pub(super) fn watch(&mut self, place: Place) {
+    pub(super) fn watch(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get(place) else { return };
         let Some(node) = &machine.node else { return };
         if self.checks.is_new(node.view().state.height()) {
             self.checks.on_clocks(honest_walls(&self.machines, self.now));
         }
         let key = machine.validator.member.identity.public();
-        let moment = Moment { at: self.now, place, node: key, disk: &machine.disk };
-        let outcome = self.checks.on_view(&moment, &node.view()).and_then(|fresh| match fresh {
+        let observation = Observation { at: self.now, place, node: key, disk: &machine.disk };
+        let outcome = self.checks.on_view(&observation, &node.view()).and_then(|fresh| match fresh {
             true => self.checks.on_sizes(place, &node.sizes()),
             false => Ok(()),
         });
@@ -260,7 +260,7 @@ impl World {
         self.checks.on_clocks(honest_walls(&self.machines, self.now));
     }
 
-    pub(super) fn arrange_alarm(&mut self, place: Place) {
+    pub(super) fn arrange_alarm(&mut self, place: NodeIndex) {
         let Some(machine) = self.machines.get_mut(place) else { return };
         let Some(due) = machine.timeout() else { return };
         let due = due.max(self.now);

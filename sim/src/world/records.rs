@@ -3,24 +3,24 @@
 //!
 //! Records are made only for a run whose trace is kept, and never change what happens in it or its hash.
 
-use super::network::{Link, Place};
-use super::trace::Entry;
+use super::network::{Link, NodeIndex};
+use super::trace::TapeEntry;
 use hypermesh_core::base::{Height, Mono};
 use hypermesh_core::node::{Event, MessageLabel, RequestId, label_message};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A place in the order of everything that happened; things at one instant have an order too.
-pub type Step = u64;
+pub type EventIndex = u64;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct EventRecord {
     /// When it happened, or began.
     pub at: Mono,
     /// Its place in the order of everything.
-    pub step: Step,
+    pub step: EventIndex,
     /// At which node, or by it, from 0.
-    pub place: Place,
+    pub place: NodeIndex,
     /// What it is.
     pub what: Recorded,
 }
@@ -60,7 +60,7 @@ pub enum Recorded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRecord {
     /// To which node.
-    pub target: Place,
+    pub target: NodeIndex,
     /// What it claims to be.
     pub label: MessageLabel,
     /// Its length.
@@ -77,7 +77,7 @@ pub enum Fate {
         /// When.
         at: Mono,
         /// The arrival's place in the order of everything.
-        step: Step,
+        step: EventIndex,
     },
     /// It was lost, and would have arrived then, or never.
     Lost {
@@ -105,7 +105,7 @@ pub struct AnswerRecord {
     /// When it came.
     pub at: Mono,
     /// The answer's place in the order of everything.
-    pub step: Step,
+    pub step: EventIndex,
     /// Why what was asked for was refused, if it was.
     pub refusal: Option<String>,
 }
@@ -113,26 +113,26 @@ pub struct AnswerRecord {
 /// The records of a run while it goes on.
 #[derive(Default)]
 pub(super) struct Records {
-    list: Vec<Record>,
-    step: Step,
+    list: Vec<EventRecord>,
+    step: EventIndex,
     /// Messages under way, by when and where they are to arrive; those at one instant arrive in the order in which
     /// they were sent.
     under_way: BTreeMap<(Mono, Link), VecDeque<usize>>,
     requests: BTreeMap<RequestId, usize>,
-    down: BTreeMap<Place, usize>,
+    down: BTreeMap<NodeIndex, usize>,
     /// The node that something happened to last.
-    last_place: Place,
+    last_place: NodeIndex,
     /// Whether the next words are about the entry just noted, which has a record of its own.
     is_recorded: bool,
 }
 
 impl Records {
-    pub(super) fn list(&self) -> &[Record] {
+    pub(super) fn list(&self) -> &[EventRecord] {
         &self.list
     }
 
     /// Takes an entry of the trace.
-    pub(super) fn note(&mut self, entry: &Entry<'_>) {
+    pub(super) fn note(&mut self, entry: &TapeEntry<'_>) {
         self.last_place = entry.place;
         self.is_recorded = true;
         match entry.kind {
@@ -154,14 +154,14 @@ impl Records {
     }
 
     /// Takes words about a node: what is done to it, unless they are about an entry that was just noted.
-    pub(super) fn say(&mut self, at: Mono, place: Place, words: &str) {
+    pub(super) fn say(&mut self, at: Mono, place: NodeIndex, words: &str) {
         if !core::mem::take(&mut self.is_recorded) {
             self.push(at, place, Recorded::Done { words: words.to_string() });
         }
     }
 
     /// Takes something that a node told.
-    pub(super) fn tell(&mut self, at: Mono, place: Place, event: &Event, words: String) {
+    pub(super) fn tell(&mut self, at: Mono, place: NodeIndex, event: &Event, words: String) {
         let committed = if let Event::Committed { height, .. } = event { Some(*height) } else { None };
         self.push(at, place, Recorded::Event { kind: kind_of(event), committed, words });
     }
@@ -190,7 +190,7 @@ impl Records {
         }
     }
 
-    pub(super) fn ask(&mut self, now: Mono, place: Place, id: RequestId, method: &'static str) {
+    pub(super) fn ask(&mut self, now: Mono, place: NodeIndex, id: RequestId, method: &'static str) {
         let request = RequestRecord { id: id.0, method, answer: None };
         let index = self.push(now, place, Recorded::Request(request));
         self.requests.insert(id, index);
@@ -208,9 +208,9 @@ impl Records {
         self.push(at, self.last_place, Recorded::Verdict);
     }
 
-    fn push(&mut self, at: Mono, place: Place, what: Recorded) -> usize {
+    fn push(&mut self, at: Mono, place: NodeIndex, what: Recorded) -> usize {
         let step = self.next_step();
-        self.list.push(Record { at, step, place, what });
+        self.list.push(EventRecord { at, step, place, what });
         self.list.len() - 1
     }
 
@@ -218,7 +218,7 @@ impl Records {
         self.list.get_mut(index?).map(|record| &mut record.what)
     }
 
-    const fn next_step(&mut self) -> Step {
+    const fn next_step(&mut self) -> EventIndex {
         self.step += 1;
         self.step
     }
@@ -244,7 +244,7 @@ mod tests {
     const LINK: Link = Link { source: 0, target: 1 };
 
     fn fates(records: &Records) -> Vec<Fate> {
-        let fate = |record: &Record| match &record.what {
+        let fate = |record: &EventRecord| match &record.what {
             Recorded::Message(message) => Some(message.fate),
             _ => None,
         };
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn words_about_an_entry_are_not_taken_twice() {
         let mut records = Records::default();
-        let entry = |kind| Entry { at: Mono(1), place: 2, kind, content: &[] };
+        let entry = |kind| TapeEntry { at: Mono(1), place: 2, kind, content: &[] };
         records.note(&entry("event"));
         records.say(Mono(1), 2, "votes again");
         records.tell(Mono(1), 2, &Event::VotesAgain { height: Height(3) }, "votes again".to_string());
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_node_is_down_from_its_crash_until_it_starts() {
         let mut records = Records::default();
-        let entry = |at, kind| Entry { at: Mono(at), place: 0, kind, content: &[] };
+        let entry = |at, kind| TapeEntry { at: Mono(at), place: 0, kind, content: &[] };
         records.note(&entry(1, "start"));
         records.note(&entry(2, "crash"));
         records.note(&entry(7, "start"));

@@ -11,8 +11,8 @@
 use super::World;
 use super::disk::Disk;
 use super::event::Happening;
-use super::machine::Incarnation;
-use super::network::Place;
+use super::machine::NodeIncarnation;
+use super::network::NodeIndex;
 use crate::plan::FaultClass;
 use hypermesh_core::api::{ApiFault, Request};
 use hypermesh_core::base::{Now, PublicKey};
@@ -59,7 +59,7 @@ fn caller(request: &Request) -> PublicKey {
 
 /// An input as it is kept: jobs are done once more.
 #[derive(Clone)]
-enum Kept {
+enum RecordedInput {
     Message { source: PublicKey, message: Arc<[u8]> },
     Request { id: RequestId, traced: Traced, request: Box<Request> },
     Cancelled(RequestId),
@@ -75,35 +75,35 @@ pub(super) struct Inputs {
     /// The disk that it began with.
     disk: Disk,
     began: Now,
-    life: Incarnation,
-    kept: Vec<(Now, Kept)>,
+    life: NodeIncarnation,
+    kept: Vec<(Now, RecordedInput)>,
 }
 
 impl Inputs {
-    pub(super) const fn new(disk: Disk, began: Now, life: Incarnation) -> Self {
+    pub(super) const fn new(disk: Disk, began: Now, life: NodeIncarnation) -> Self {
         Self { disk, began, life, kept: Vec::new() }
     }
 
     pub(super) fn keep(&mut self, now: Now, input: &Input) {
         let kept = match input {
             Input::Message { source, message } => {
-                Kept::Message { source: *source, message: Arc::clone(message) }
+                RecordedInput::Message { source: *source, message: Arc::clone(message) }
             }
             Input::Request { id, traced, request } => {
-                Kept::Request { id: *id, traced: *traced, request: request.clone() }
+                RecordedInput::Request { id: *id, traced: *traced, request: request.clone() }
             }
-            Input::Cancelled(id) => Kept::Cancelled(*id),
-            Input::Peer { peer, status } => Kept::Peer { peer: *peer, status: *status },
-            Input::Persisted(token) => Kept::Persisted(*token),
-            Input::Job { id, .. } => Kept::Job(*id),
-            Input::Timeout => Kept::Timeout,
+            Input::Cancelled(id) => RecordedInput::Cancelled(*id),
+            Input::Peer { peer, status } => RecordedInput::Peer { peer: *peer, status: *status },
+            Input::Persisted(token) => RecordedInput::Persisted(*token),
+            Input::Job { id, .. } => RecordedInput::Job(*id),
+            Input::Timeout => RecordedInput::Timeout,
         };
         self.kept.push((now, kept));
     }
 }
 
 /// A machine's memory and disk as they were.
-pub struct Snapshot {
+pub struct MachineSnapshot {
     inputs: Inputs,
     taken: Now,
 }
@@ -131,21 +131,21 @@ impl Replay {
         }
     }
 
-    fn hand(&mut self, now: Now, kept: Kept) {
+    fn hand(&mut self, now: Now, kept: RecordedInput) {
         let input = match kept {
-            Kept::Message { source, message } => Input::Message { source, message },
-            Kept::Request { id, traced, request } => Input::Request { id, traced, request },
-            Kept::Cancelled(id) => Input::Cancelled(id),
-            Kept::Peer { peer, status } => Input::Peer { peer, status },
-            Kept::Persisted(token) => {
+            RecordedInput::Message { source, message } => Input::Message { source, message },
+            RecordedInput::Request { id, traced, request } => Input::Request { id, traced, request },
+            RecordedInput::Cancelled(id) => Input::Cancelled(id),
+            RecordedInput::Peer { peer, status } => Input::Peer { peer, status },
+            RecordedInput::Persisted(token) => {
                 self.disk.sync(token);
                 Input::Persisted(token)
             }
-            Kept::Job(id) => {
+            RecordedInput::Job(id) => {
                 let Some(job) = self.jobs.remove(&id) else { return };
                 Input::Job { id, outcome: Box::new(job.run()) }
             }
-            Kept::Timeout => Input::Timeout,
+            RecordedInput::Timeout => Input::Timeout,
         };
         // Who was not admitted was told so when the node did this for the first time.
         let _refused = input.apply(&mut self.node, now);
@@ -155,7 +155,7 @@ impl Replay {
 
 impl World {
     /// Lets a machine keep what snapshots of it need. Its node is started anew for that.
-    pub fn keep_inputs(&mut self, place: Place) {
+    pub fn keep_inputs(&mut self, place: NodeIndex) {
         self.crash(place);
         if let Some(machine) = self.machines.get_mut(place) {
             machine.keeps_inputs = true;
@@ -165,15 +165,15 @@ impl World {
 
     /// A snapshot of a machine that keeps its inputs and runs.
     #[must_use]
-    pub fn snapshot(&self, place: Place) -> Option<Snapshot> {
+    pub fn snapshot(&self, place: NodeIndex) -> Option<MachineSnapshot> {
         let machine = self.machines.get(place).filter(|machine| machine.node.is_some())?;
-        Some(Snapshot { inputs: machine.inputs.clone()?, taken: machine.now(self.now) })
+        Some(MachineSnapshot { inputs: machine.inputs.clone()?, taken: machine.now(self.now) })
     }
 
     /// Resumes a snapshot of a machine, in place of what the machine has become since.
-    pub fn resume_snapshot(&mut self, place: Place, snapshot: &Snapshot) {
+    pub fn resume_snapshot(&mut self, place: NodeIndex, snapshot: &MachineSnapshot) {
         self.crash(place);
-        let (seed, at, genesis) = (self.seed, self.now, Arc::clone(&self.cast.genesis));
+        let (seed, at, genesis) = (self.seed, self.now, Arc::clone(&self.participants.genesis));
         let Some(machine) = self.machines.get_mut(place) else { return };
         let Inputs { disk, began, life, kept } = snapshot.inputs.clone();
         let disk = disk.copy();
@@ -222,15 +222,15 @@ mod tests {
     }
 
     /// Has a certificate issued by a node.
-    fn issue(world: &mut World, place: Place, nonce: u64) {
-        let owner = world.owner(&world.cast().client);
+    fn issue(world: &mut World, place: NodeIndex, nonce: u64) {
+        let owner = world.owner(&world.participants().client);
         let id = world.request(place, owner.issue(nonce, &["web.demo.hypermesh"]));
         world.run_until("a certificate", 20 * SECOND, |world| world.answer(id).is_some()).unwrap();
         assert!(world.answer(id).unwrap().response.is_ok(), "{:?}", world.answer(id));
     }
 
-    fn tells(world: &World, place: Place, since: Mono) -> usize {
-        let told = |(at, teller, event): &&(Mono, Place, Event)| {
+    fn tells(world: &World, place: NodeIndex, since: Mono) -> usize {
+        let told = |(at, teller, event): &&(Mono, NodeIndex, Event)| {
             *teller == place && *at >= since && matches!(event, Event::Discontinuity { .. })
         };
         world.events().iter().filter(told).count()

@@ -8,7 +8,7 @@ use hypermesh_core::trustchain::ca::SerialNumber;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn answered(world: &mut World, place: Place, request: Request) -> Result<Response, ApiFault> {
+fn answered(world: &mut World, place: NodeIndex, request: Request) -> Result<Response, ApiFault> {
     let id = world.request(place, request);
     let outcome = world.run_until("an answer", PATIENCE, |world| world.answer(id).is_some());
     print_on(world, &outcome);
@@ -36,7 +36,7 @@ fn a_mesh_generates_its_keys_and_issues_a_certificate_that_verifies_offline() {
     let outcome = world.run_until("all nodes ready", PATIENCE, World::is_ready);
     print_on(&world, &outcome);
     outcome.unwrap();
-    let owner = world.owner(&world.cast().client.clone());
+    let owner = world.owner(&world.participants().client.clone());
     let request = owner.issue(1, &["web.demo.hypermesh"]);
     let Response::IssueCertificate(issued) = answered(&mut world, 0, request).unwrap() else {
         panic!("another response");
@@ -60,7 +60,7 @@ fn what_is_done_for_a_client_ends_when_it_leaves_and_the_check_sees_what_does_no
     world.run_until("all nodes ready", PATIENCE, World::is_ready).unwrap();
     // Without a quorum nothing is decided; nobody is refused for it yet.
     [2, 3].into_iter().for_each(|place| world.crash(place));
-    let owner = world.owner(&world.cast().client.clone());
+    let owner = world.owner(&world.participants().client.clone());
     let request = |nonce| owner.issue(nonce, &["web.demo.hypermesh"]);
     let ids: Vec<RequestId> = (1..=3).map(|nonce| world.request(0, request(nonce))).collect();
     world.run_for(Duration::from_secs(1)).unwrap();
@@ -78,7 +78,7 @@ fn what_is_done_for_a_client_ends_when_it_leaves_and_the_check_sees_what_does_no
 fn signing(seed: u64) -> (World, RequestId) {
     let mut world = World::new(seed, Options::default());
     world.run_until("all nodes ready", PATIENCE, World::is_ready).unwrap();
-    let owner = world.owner(&world.cast().client.clone());
+    let owner = world.owner(&world.participants().client.clone());
     let id = world.request(0, owner.issue(1, &["web.demo.hypermesh"]));
     let is_signing = |world: &World| {
         let sizes = world.sizes(0);

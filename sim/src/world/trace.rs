@@ -1,7 +1,7 @@
 //! What happened in a run, hashed as it happens, and kept in words if somebody wants to read it.
 
-use super::network::{Link, Place};
-use super::records::{Record, Records};
+use super::network::{Link, NodeIndex};
+use super::records::{EventRecord, Records};
 use hypermesh_core::base::{Digest, Mono, Write, WriteBatch};
 use hypermesh_core::node::{Event, Output, PersistToken, RequestId};
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ pub struct Taken {
     /// When.
     pub at: Mono,
     /// To which node, or by it, from 0.
-    pub place: Place,
+    pub place: NodeIndex,
     /// What it is: one word for each kind.
     pub kind: &'static str,
     /// The first bytes of the hash of its content.
@@ -35,9 +35,9 @@ pub struct Taken {
 }
 
 /// Something that happened to a node, or that it did.
-pub(crate) struct Entry<'a> {
+pub(crate) struct TapeEntry<'a> {
     pub(crate) at: Mono,
-    pub(crate) place: Place,
+    pub(crate) place: NodeIndex,
     /// What it is: one word for each kind.
     pub(crate) kind: &'static str,
     /// All of it, in bytes.
@@ -52,7 +52,7 @@ impl Trace {
         Self { hasher, unhashed, count: 0, lines, tape: Vec::new(), records }
     }
 
-    pub(crate) fn note(&mut self, entry: &Entry<'_>) {
+    pub(crate) fn note(&mut self, entry: &TapeEntry<'_>) {
         self.count += 1;
         if self.lines.is_some() {
             let content = first_bytes(entry.content);
@@ -73,7 +73,7 @@ impl Trace {
         }
     }
 
-    pub(crate) fn say(&mut self, at: Mono, place: Place, words: &dyn Fn() -> String) {
+    pub(crate) fn say(&mut self, at: Mono, place: NodeIndex, words: &dyn Fn() -> String) {
         let Some(lines) = &mut self.lines else { return };
         let mut line = String::new();
         let (seconds, micros) = (at.0 / 1_000_000, at.0 % 1_000_000);
@@ -87,7 +87,7 @@ impl Trace {
     }
 
     /// A node tells something.
-    pub(crate) fn tell(&mut self, at: Mono, place: Place, event: &Event) {
+    pub(crate) fn tell(&mut self, at: Mono, place: NodeIndex, event: &Event) {
         if let Some(records) = &mut self.records {
             records.tell(at, place, event, in_words(event));
         }
@@ -108,7 +108,7 @@ impl Trace {
     }
 
     /// A node is asked for something.
-    pub(crate) fn ask(&mut self, now: Mono, place: Place, id: RequestId, method: &'static str) {
+    pub(crate) fn ask(&mut self, now: Mono, place: NodeIndex, id: RequestId, method: &'static str) {
         if let Some(records) = &mut self.records {
             records.ask(now, place, id, method);
         }
@@ -148,7 +148,7 @@ impl Trace {
 
     /// What happened, in a form that can be drawn, if it was kept.
     #[must_use]
-    pub fn records(&self) -> &[Record] {
+    pub fn records(&self) -> &[EventRecord] {
         self.records.as_ref().map(Records::list).unwrap_or_default()
     }
 
@@ -233,7 +233,7 @@ mod tests {
         let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
         for number in 0..200_u64 {
             let content = vec![7; 1000];
-            trace.note(&Entry { at: Mono(number), place: 3, kind: "kind", content: &content });
+            trace.note(&TapeEntry { at: Mono(number), place: 3, kind: "kind", content: &content });
             for part in [&number.to_le_bytes()[..], &3_u64.to_le_bytes(), &4_u64.to_le_bytes(), b"kind"] {
                 hasher.update(part);
             }

@@ -21,18 +21,18 @@ impl Desk {
     pub(crate) fn of(mesh: LocalMesh) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bootstrap = mesh
-            .cast
+            .participants
             .genesis
             .validators
             .iter()
             .map(|validator| Bootstrap { address: validator.address.into(), key: validator.member.key });
         let context = Context {
-            genesis: mesh.cast.genesis_hash(),
+            genesis: mesh.participants.genesis_hash(),
             key_file: "owner.key".into(),
             bootstrap: bootstrap.collect(),
             dns: Vec::new(),
         };
-        let seed: String = mesh.cast.client.seed().iter().map(|byte| format!("{byte:02x}")).collect();
+        let seed: String = mesh.participants.client.seed().iter().map(|byte| format!("{byte:02x}")).collect();
         let (key, private) = (folder.path().join("owner.key"), hypermesh::file::Access::Private);
         hypermesh::file::write(&key, seed.as_bytes(), private).unwrap();
         std::fs::write(folder.path().join("context.toml"), context.to_toml().unwrap()).unwrap();

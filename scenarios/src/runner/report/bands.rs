@@ -2,10 +2,10 @@
 //!
 //! A band says what the plan lets go wrong. What came of it is in the records.
 
-use super::Subject;
+use super::ReportSubject;
 use hypermesh_core::base::Mono;
 use hypermesh_sim::plan::{FaultClass, FaultGroup, Plan, TimedFault};
-use hypermesh_sim::world::Place;
+use hypermesh_sim::world::NodeIndex;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ pub(super) struct Band {
     pub(super) from_us: u64,
     pub(super) to_us: u64,
     /// At which nodes; none if it is wrong with the network as a whole.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<NodeIndex>,
     /// The side of each node, if they are divided.
     pub(super) sides: Vec<u8>,
     pub(super) class: String,
@@ -49,7 +49,7 @@ pub(super) struct Band {
 }
 
 /// The bands of a run, in the order of the plan.
-pub(super) fn bands(subject: &Subject) -> Vec<Band> {
+pub(super) fn bands(subject: &ReportSubject) -> Vec<Band> {
     let Some(plan) = &subject.plan else { return Vec::new() };
     let end = subject.simulated.0;
     let faults = plan.faults.iter().map(|timed| of_fault(plan, timed, end));
@@ -115,15 +115,15 @@ fn field(name: &str, value: &Value) -> String {
 }
 
 /// The nodes that a fault names.
-fn places(fault: &Value) -> Vec<Place> {
+fn places(fault: &Value) -> Vec<NodeIndex> {
     let Some(fields) = fault.as_object() else { return Vec::new() };
     let named = |(name, value): (&String, &Value)| match name.as_str() {
         "place" | "source" | "target" | "one" | "other" => {
-            value.as_u64().and_then(|place| Place::try_from(place).ok()).into_iter().collect()
+            value.as_u64().and_then(|place| NodeIndex::try_from(place).ok()).into_iter().collect()
         }
         _ => places(value),
     };
-    let mut places: Vec<Place> = fields.iter().flat_map(named).collect();
+    let mut places: Vec<NodeIndex> = fields.iter().flat_map(named).collect();
     places.sort_unstable();
     places.dedup();
     places
@@ -156,7 +156,7 @@ const fn group_name(group: FaultGroup) -> &'static str {
 }
 
 /// When the chaos of a plan ends, if the run came that far.
-pub(super) fn chaos_ends(subject: &Subject) -> Option<Mono> {
+pub(super) fn chaos_ends(subject: &ReportSubject) -> Option<Mono> {
     let at = Mono(subject.plan.as_ref()?.chaos_ms.saturating_mul(1000));
     (at < subject.simulated).then_some(at)
 }

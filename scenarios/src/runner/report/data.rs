@@ -2,9 +2,9 @@
 
 use super::bands::{Band, bands, chaos_ends};
 use super::entries::is_of_world;
-use super::{Subject, node_name};
+use super::{ReportSubject, node_name};
 use hypermesh_core::base::Mono;
-use hypermesh_sim::world::{Fate, MessageRecord, Place, Recorded};
+use hypermesh_sim::world::{Fate, MessageRecord, NodeIndex, Recorded};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) struct Data {
     nodes: Vec<String>,
     end_us: u64,
     chaos_ends_us: Option<u64>,
-    kinds: Vec<Kind>,
+    kinds: Vec<MessageKind>,
     messages: Messages,
     events: Vec<EventData>,
     requests: Vec<RequestData>,
@@ -26,7 +26,7 @@ pub(super) struct Data {
 
 /// A kind of messages.
 #[derive(Serialize)]
-struct Kind {
+struct MessageKind {
     name: &'static str,
     /// What it is for.
     group: &'static str,
@@ -40,8 +40,8 @@ struct Messages {
     ends: Vec<u64>,
     /// 0 arrived, 1 lost, 2 under way.
     fate: Vec<u8>,
-    source: Vec<Place>,
-    target: Vec<Place>,
+    source: Vec<NodeIndex>,
+    target: Vec<NodeIndex>,
     /// By its place in the list of kinds.
     kind: Vec<usize>,
     /// -1 if it is about none.
@@ -54,7 +54,7 @@ struct Messages {
 #[derive(Serialize)]
 struct EventData {
     at: u64,
-    place: Place,
+    place: NodeIndex,
     kind: String,
     height: Option<u64>,
     words: String,
@@ -63,7 +63,7 @@ struct EventData {
 #[derive(Serialize)]
 struct RequestData {
     at: u64,
-    place: Place,
+    place: NodeIndex,
     id: u64,
     method: &'static str,
     end: Option<u64>,
@@ -72,7 +72,7 @@ struct RequestData {
 
 #[derive(Serialize)]
 struct DownData {
-    place: Place,
+    place: NodeIndex,
     at: u64,
     end: Option<u64>,
 }
@@ -80,21 +80,21 @@ struct DownData {
 #[derive(Serialize)]
 struct DoneData {
     at: u64,
-    place: Option<Place>,
+    place: Option<NodeIndex>,
     words: String,
 }
 
 #[derive(Serialize)]
 struct VerdictData {
     at: u64,
-    place: Option<Place>,
+    place: Option<NodeIndex>,
     kind: String,
     check: String,
     what: String,
 }
 
 impl Data {
-    pub(super) fn new(subject: &Subject) -> Self {
+    pub(super) fn new(subject: &ReportSubject) -> Self {
         let mut data = Self {
             nodes: (0..subject.nodes()).map(node_name).collect(),
             end_us: subject.simulated.0,
@@ -144,14 +144,14 @@ impl Data {
 
     fn kind(&mut self, known: &mut BTreeMap<&'static str, usize>, name: &'static str) -> usize {
         *known.entry(name).or_insert_with(|| {
-            self.kinds.push(Kind { name, group: group_of(name) });
+            self.kinds.push(MessageKind { name, group: group_of(name) });
             self.kinds.len() - 1
         })
     }
 }
 
 impl Messages {
-    fn add(&mut self, sent: Mono, source: Place, message: &MessageRecord, kind: usize, end: Mono) {
+    fn add(&mut self, sent: Mono, source: NodeIndex, message: &MessageRecord, kind: usize, end: Mono) {
         let (ends, fate) = match message.fate {
             Fate::Arrived { at, .. } => (at, 0),
             Fate::Lost { at } => (at, 1),
@@ -184,7 +184,7 @@ fn group_of(name: &str) -> &'static str {
     }
 }
 
-fn verdict(subject: &Subject) -> Option<VerdictData> {
+fn verdict(subject: &ReportSubject) -> Option<VerdictData> {
     let failure = subject.failure.as_ref()?;
     let judged = subject.judged();
     Some(VerdictData {

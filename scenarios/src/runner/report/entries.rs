@@ -1,17 +1,17 @@
 //! What happened as rows of one shape, in order: what a table and a log have in common.
 
-use super::{Subject, node_name};
+use super::{ReportSubject, node_name};
 use hypermesh_core::base::Mono;
-use hypermesh_sim::world::{Fate, MessageRecord, Place, Recorded, RequestRecord, Step};
+use hypermesh_sim::world::{EventIndex, Fate, MessageRecord, NodeIndex, Recorded, RequestRecord};
 
 /// One thing that happened.
-pub(super) struct Row {
+pub(super) struct OutputRow {
     pub(super) at: Mono,
-    pub(super) step: Step,
+    pub(super) step: EventIndex,
     /// At which node; `None` if it happened to the world.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<NodeIndex>,
     /// The node at the other end, if it is a message.
-    pub(super) other: Option<Place>,
+    pub(super) other: Option<NodeIndex>,
     /// What it is, in a word.
     pub(super) kind: String,
     /// What it is, in full.
@@ -19,23 +19,29 @@ pub(super) struct Row {
 }
 
 /// Everything that happened in a run, in order.
-pub(super) fn rows(subject: &Subject) -> Vec<Row> {
+pub(super) fn rows(subject: &ReportSubject) -> Vec<OutputRow> {
     let mut rows = Vec::new();
     for record in &subject.records {
         let (at, step, place) = (record.at, record.step, Some(record.place));
-        let row =
-            |kind: &str, words: String| Row { at, step, place, other: None, kind: kind.to_string(), words };
+        let row = |kind: &str, words: String| OutputRow {
+            at,
+            step,
+            place,
+            other: None,
+            kind: kind.to_string(),
+            words,
+        };
         match &record.what {
             Recorded::Message(message) => {
                 let other = Some(message.target);
-                rows.push(Row { other, ..row(message.label.name, message_words(at, message)) });
+                rows.push(OutputRow { other, ..row(message.label.name, message_words(at, message)) });
             }
             Recorded::Event { kind, words, .. } => rows.push(row(kind, words.clone())),
             Recorded::Request(request) => rows.extend(request_rows(at, step, record.place, request)),
             Recorded::Down { until } => rows.push(row("down", down_words(*until))),
             Recorded::Done { words } => {
                 let place = (!is_of_world(words)).then_some(record.place);
-                rows.push(Row { place, ..row("done", words.clone()) });
+                rows.push(OutputRow { place, ..row("done", words.clone()) });
             }
             Recorded::Verdict => rows.push(row("verdict", subject.verdict())),
             _ => {}
@@ -44,7 +50,7 @@ pub(super) fn rows(subject: &Subject) -> Vec<Row> {
     if let (Some(_), None) = (&subject.failure, subject.judged()) {
         let words = subject.verdict();
         let (at, kind) = (subject.simulated, "verdict".to_string());
-        rows.push(Row { at, step: Step::MAX, place: None, other: None, kind, words });
+        rows.push(OutputRow { at, step: EventIndex::MAX, place: None, other: None, kind, words });
     }
     rows.sort_by_key(|row| row.step);
     rows
@@ -72,10 +78,10 @@ pub(super) fn message_words(sent: Mono, message: &MessageRecord) -> String {
     words + &format!("{} bytes, {fate}", message.bytes)
 }
 
-fn request_rows(asked: Mono, step: Step, place: Place, request: &RequestRecord) -> Vec<Row> {
+fn request_rows(asked: Mono, step: EventIndex, place: NodeIndex, request: &RequestRecord) -> Vec<OutputRow> {
     let row = |at, step, kind: &str, words| {
         let (place, other, kind) = (Some(place), None, kind.to_string());
-        Row { at, step, place, other, kind, words }
+        OutputRow { at, step, place, other, kind, words }
     };
     let words = format!("number {} asks to {}", request.id, request.method);
     let mut rows = vec![row(asked, step, "request", words)];
@@ -95,7 +101,7 @@ fn down_words(until: Option<Mono>) -> String {
 }
 
 /// What a node is called in a row, with the node at the other end.
-pub(super) fn who(row: &Row) -> String {
+pub(super) fn who(row: &OutputRow) -> String {
     match (row.place, row.other) {
         (Some(place), Some(other)) => format!("{} → {}", node_name(place), node_name(other)),
         (Some(place), None) => node_name(place),

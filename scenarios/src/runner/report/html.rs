@@ -4,7 +4,7 @@
 
 use super::data::Data;
 use super::overview::overview;
-use super::{Subject, seconds};
+use super::{ReportSubject, seconds};
 use hypermesh_sim::plan::FailureKind;
 use hypermesh_sim::world::{Fate, Recorded};
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ const SCRIPTS: &[&str] = &[
 ///
 /// # Errors
 /// If the run cannot be put into words, which is a bug.
-pub(super) fn page(subject: &Subject) -> Result<String, String> {
+pub(super) fn page(subject: &ReportSubject) -> Result<String, String> {
     let data = serde_json::to_string(&Data::new(subject)).map_err(|fault| fault.to_string())?;
     let plan = subject.plan.as_ref().map(|plan| {
         let plan = escape(&plan.to_toml());
@@ -58,7 +58,7 @@ fn fill(parts: &[(&str, &str)]) -> String {
     page + rest
 }
 
-fn verdict(subject: &Subject) -> String {
+fn verdict(subject: &ReportSubject) -> String {
     let Some(failure) = &subject.failure else {
         return "<p class=\"word\">Passed</p><p class=\"what\">Every promise was kept, and all that had to happen did.</p>"
             .to_string();
@@ -83,7 +83,7 @@ fn verdict(subject: &Subject) -> String {
 }
 
 /// What there is to know of the run, as a list of terms.
-fn facts(subject: &Subject) -> String {
+fn facts(subject: &ReportSubject) -> String {
     let mut sent = 0_u64;
     let mut lost = 0_u64;
     for record in &subject.records {

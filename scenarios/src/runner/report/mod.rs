@@ -19,8 +19,8 @@ use super::{InWorld, files};
 use clap::Args;
 use hypermesh_core::base::{Digest, Mono};
 use hypermesh_scenarios::Run;
-use hypermesh_sim::plan::{Failure, Outcome, Plan, WorldKind, play_traced};
-use hypermesh_sim::world::{Place, Record, Recorded};
+use hypermesh_sim::plan::{Failure, Plan, PlanOutcome, WorldKind, play_traced};
+use hypermesh_sim::world::{EventRecord, NodeIndex, Recorded};
 use std::path::{Path, PathBuf};
 
 /// Shows a run: one HTML file with everything in it, or as text.
@@ -49,7 +49,7 @@ pub(crate) struct Report {
 }
 
 /// A run that is shown.
-struct Subject {
+struct ReportSubject {
     /// What was played: a scenario's name, or a plan's file.
     title: String,
     world: WorldKind,
@@ -60,7 +60,7 @@ struct Subject {
     events: u64,
     simulated: Mono,
     failure: Option<Failure>,
-    records: Vec<Record>,
+    records: Vec<EventRecord>,
     /// The command that plays it again.
     again: String,
 }
@@ -75,10 +75,10 @@ impl Report {
 
     fn write_or_say_why(&self) -> Result<(), String> {
         let (subject, page) = match (&self.file, &self.scenario) {
-            (Some(file), _) => (Subject::of_plan(file)?, file.with_extension("html")),
+            (Some(file), _) => (ReportSubject::of_plan(file)?, file.with_extension("html")),
             (None, Some(name)) => {
                 let page = format!("target/reports/{name}-seed-{}.html", self.seed);
-                (Subject::of_scenario(name, self.seed, self.world.kind())?, PathBuf::from(page))
+                (ReportSubject::of_scenario(name, self.seed, self.world.kind())?, PathBuf::from(page))
             }
             (None, None) => return Err("neither a plan nor a scenario is named".to_string()),
         };
@@ -103,7 +103,7 @@ impl Report {
     }
 }
 
-impl Subject {
+impl ReportSubject {
     fn of_plan(file: &Path) -> Result<Self, String> {
         let plan = files::read_plan(file)?;
         let outcome = play_traced(&plan, true);
@@ -111,8 +111,8 @@ impl Subject {
         Ok(Self::of_outcome(file.display().to_string(), plan, outcome, again))
     }
 
-    fn of_outcome(title: String, plan: Plan, outcome: Outcome, again: String) -> Self {
-        let Outcome { hash, events, simulated, failure, records, .. } = outcome;
+    fn of_outcome(title: String, plan: Plan, outcome: PlanOutcome, again: String) -> Self {
+        let PlanOutcome { hash, events, simulated, failure, records, .. } = outcome;
         let (world, seed) = (plan.world, plan.seed);
         Self { title, world, seed, plan: Some(plan), hash, events, simulated, failure, records, again }
     }
@@ -149,14 +149,14 @@ impl Subject {
     }
 
     /// Where a check spoke, and when, if it spoke on the way.
-    fn judged(&self) -> Option<(Mono, Place)> {
+    fn judged(&self) -> Option<(Mono, NodeIndex)> {
         let verdict = self.records.iter().rev().find(|record| record.what == Recorded::Verdict)?;
         Some((verdict.at, verdict.place))
     }
 }
 
 /// What a node is called: by its place, from 1.
-fn node_name(place: Place) -> String {
+fn node_name(place: NodeIndex) -> String {
     format!("node-{}", place + 1)
 }
 

@@ -2,9 +2,9 @@
 
 use super::bands::{Band, bands};
 use super::html::escape;
-use super::{Subject, node_name, seconds};
+use super::{ReportSubject, node_name, seconds};
 use hypermesh_core::base::Mono;
-use hypermesh_sim::world::{Place, Record, Recorded};
+use hypermesh_sim::world::{EventRecord, NodeIndex, Recorded};
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 1000.0;
@@ -19,12 +19,12 @@ const LABEL_GAP: f64 = 26.0;
 const TICKS_MAX: u64 = 12;
 
 struct Picture<'a> {
-    subject: &'a Subject,
+    subject: &'a ReportSubject,
     text: String,
 }
 
 /// The picture.
-pub(super) fn overview(subject: &Subject) -> String {
+pub(super) fn overview(subject: &ReportSubject) -> String {
     let mut picture = Picture { subject, text: String::new() };
     let bottom = picture.lane_top(subject.nodes());
     let height = bottom + 8.0;
@@ -51,7 +51,7 @@ impl Picture<'_> {
         LEFT + (WIDTH - LEFT - 10.0) * (at.0 as f64 / end).min(1.0)
     }
 
-    fn lane_top(&self, place: Place) -> f64 {
+    fn lane_top(&self, place: NodeIndex) -> f64 {
         TOP + LANE * place as f64
     }
 
@@ -84,7 +84,7 @@ impl Picture<'_> {
         let (from, to) = (self.x(Mono(band.from_us)), self.x(Mono(band.to_us)));
         let width = (to - from).max(BAND_WIDTH_MIN);
         let wide = if band.places.is_empty() { " wide" } else { "" };
-        let everywhere: Vec<Place> = (0..self.subject.nodes()).collect();
+        let everywhere: Vec<NodeIndex> = (0..self.subject.nodes()).collect();
         for place in if band.places.is_empty() { &everywhere } else { &band.places } {
             let top = self.lane_top(*place) + 3.0;
             self.write(format_args!(
@@ -95,12 +95,12 @@ impl Picture<'_> {
         }
     }
 
-    fn happenings(&mut self, place: Place) {
+    fn happenings(&mut self, place: NodeIndex) {
         let subject = self.subject;
         let middle = self.lane_top(place) + LANE / 2.0;
         let mut labelled = f64::MIN;
         for record in subject.records.iter().filter(|record| record.place == place) {
-            let Record { at, what, .. } = record;
+            let EventRecord { at, what, .. } = record;
             let x = self.x(*at);
             match what {
                 Recorded::Down { until } => {
@@ -159,7 +159,7 @@ fn round_step(least: u64) -> u64 {
 }
 
 /// The faults of the plan, in words.
-fn legend(subject: &Subject) -> String {
+fn legend(subject: &ReportSubject) -> String {
     let bands = bands(subject);
     if bands.is_empty() {
         return String::new();

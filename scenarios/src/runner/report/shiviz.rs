@@ -1,11 +1,11 @@
 //! A run as a log for ShiViz (Beschastnikh, Wang, Brun, Ernst: Debugging Distributed Systems, CACM 2016), which draws
 //! who could know of what: each line has a vector clock, in which each node counts what happened to it.
 
-use super::Subject;
+use super::ReportSubject;
 use super::entries::message_words;
 use super::table::one_line;
 use super::{node_name, seconds};
-use hypermesh_sim::world::{Fate, Place, Recorded, Step};
+use hypermesh_sim::world::{EventIndex, Fate, NodeIndex, Recorded};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 const EXPRESSION: &str = r"(?<host>\S+) (?<clock>\{.*?\}) (?<time>\S+) (?<event>.*)";
 
 /// How often something happened to each node, as far as one of them can know.
-type Clock = BTreeMap<Place, u64>;
+type Clock = BTreeMap<NodeIndex, u64>;
 
 /// Something that happened to a node.
 enum Happened {
@@ -26,17 +26,17 @@ enum Happened {
 }
 
 struct Line {
-    step: Step,
-    place: Place,
+    step: EventIndex,
+    place: NodeIndex,
     at: String,
     happened: Happened,
     words: String,
 }
 
 /// The log.
-pub(super) fn log(subject: &Subject) -> String {
+pub(super) fn log(subject: &ReportSubject) -> String {
     let mut text = format!("{EXPRESSION}\n\n");
-    let mut clocks: BTreeMap<Place, Clock> = BTreeMap::new();
+    let mut clocks: BTreeMap<NodeIndex, Clock> = BTreeMap::new();
     let mut sent: BTreeMap<usize, Clock> = BTreeMap::new();
     for line in lines(subject) {
         let clock = clocks.entry(line.place).or_default();
@@ -59,7 +59,7 @@ pub(super) fn log(subject: &Subject) -> String {
     text
 }
 
-fn lines(subject: &Subject) -> Vec<Line> {
+fn lines(subject: &ReportSubject) -> Vec<Line> {
     let mut lines = Vec::new();
     for (number, record) in subject.records.iter().enumerate() {
         let mut add = |step, place, at, happened, words| {

@@ -1,13 +1,13 @@
 //! A run as a table: a line for each thing that happened, in columns.
 
-use super::entries::{Row, rows, who};
-use super::{Subject, seconds};
+use super::entries::{OutputRow, rows, who};
+use super::{ReportSubject, seconds};
 use std::fmt::Write as _;
 
 /// The table: when, at which node, what kind of thing, and what.
-pub(super) fn table(subject: &Subject) -> String {
+pub(super) fn table(subject: &ReportSubject) -> String {
     let rows = rows(subject);
-    let widest = |width: fn(&Row) -> usize| rows.iter().map(width).max().unwrap_or_default();
+    let widest = |width: fn(&OutputRow) -> usize| rows.iter().map(width).max().unwrap_or_default();
     let at = widest(|row| seconds(row.at).len());
     let place = widest(|row| who(row).chars().count());
     let kind = widest(|row| row.kind.chars().count());

@@ -9,13 +9,13 @@ use hypermesh_sim::world::{AnswerRecord, Fate, MessageRecord, RequestRecord};
 
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[31m\n\"'&{{data}}";
 
-fn message(target: Place, name: &'static str, fate: Fate) -> Recorded {
+fn message(target: NodeIndex, name: &'static str, fate: Fate) -> Recorded {
     let label = MessageLabel { name, height: Some(Height(3)), round: None };
     Recorded::Message(MessageRecord { target, label, bytes: 40, fate })
 }
 
 /// A request, two messages of which one arrives, a commit, a crash, and a check that speaks.
-fn small(words: &str) -> Subject {
+fn small(words: &str) -> ReportSubject {
     let answer = Some(AnswerRecord { at: Mono(9_000), step: 8, refusal: Some(words.to_string()) });
     let committed = Some(Height(3));
     let whats = [
@@ -28,9 +28,11 @@ fn small(words: &str) -> Subject {
         (9_500, 9, 0, Recorded::Done { words: "the network divides".to_string() }),
         (9_600, 10, 1, Recorded::Verdict),
     ];
-    let records =
-        whats.into_iter().map(|(at, step, place, what)| Record { at: Mono(at), step, place, what }).collect();
-    Subject {
+    let records = whats
+        .into_iter()
+        .map(|(at, step, place, what)| EventRecord { at: Mono(at), step, place, what })
+        .collect();
+    ReportSubject {
         title: words.to_string(),
         world: WorldKind::World,
         seed: 7,
@@ -127,8 +129,12 @@ fn a_page_asks_nothing_of_a_network() {
 #[test]
 fn the_page_of_a_plan_holds_its_verdict_every_lane_and_every_fault() {
     let plan = Plan { progress_ms: 1, ..Plan::of_seed(3, Shape { nodes: Some(4), ..Shape::default() }) };
-    let subject =
-        Subject::of_outcome("x.toml".to_string(), plan.clone(), play_traced(&plan, true), String::new());
+    let subject = ReportSubject::of_outcome(
+        "x.toml".to_string(),
+        plan.clone(),
+        play_traced(&plan, true),
+        String::new(),
+    );
     assert!(subject.failure.is_some(), "nothing is answered within a millisecond");
     let page = page(&subject).unwrap();
     assert!(page.contains("<b>liveness</b>"));
@@ -146,17 +152,21 @@ fn every_fault_of_a_plan_has_a_class_of_the_catalogue() {
     let classes: Vec<&str> = hypermesh_sim::plan::FaultClass::ALL.iter().map(|class| class.name()).collect();
     for seed in 0..200 {
         let plan = Plan::of_seed(seed, Shape::default());
-        let outcome = Outcome { records: Vec::new(), ..empty() };
-        let subject =
-            Subject::of_outcome(String::new(), Plan { liars: Vec::new(), ..plan }, outcome, String::new());
+        let outcome = PlanOutcome { records: Vec::new(), ..empty() };
+        let subject = ReportSubject::of_outcome(
+            String::new(),
+            Plan { liars: Vec::new(), ..plan },
+            outcome,
+            String::new(),
+        );
         for band in bands::bands(&subject) {
             assert!(classes.contains(&band.class.as_str()), "{band:?}");
         }
     }
 }
 
-fn empty() -> Outcome {
-    Outcome {
+fn empty() -> PlanOutcome {
+    PlanOutcome {
         marks: std::collections::BTreeMap::new(),
         hash: Digest::ZERO,
         events: 0,

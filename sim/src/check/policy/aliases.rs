@@ -4,7 +4,7 @@
 
 use super::model::Model;
 use super::names::is_within;
-use super::reason::{Reason, Reasons};
+use super::reason::{RefusalReason, RefusalReasons};
 use super::services::Places;
 use hypermesh_core::base::{PublicKey, UnixMillis};
 use hypermesh_core::state::SetRecords;
@@ -31,11 +31,16 @@ fn alias_of(data: &[RecordData]) -> Option<&DomainName> {
 
 impl Model {
     /// What stands against records because of aliases.
-    pub(super) fn against_aliases(&self, set: &SetRecords, owner: PublicKey, time: UnixMillis) -> Reasons {
-        let Some(records) = &set.records else { return Reasons::new() };
-        let mut against = Reasons::new();
+    pub(super) fn against_aliases(
+        &self,
+        set: &SetRecords,
+        owner: PublicKey,
+        time: UnixMillis,
+    ) -> RefusalReasons {
+        let Some(records) = &set.records else { return RefusalReasons::new() };
+        let mut against = RefusalReasons::new();
         if records.data.iter().filter_map(host).any(|host| self.is_alias(host)) {
-            against.insert(Reason::PointsAtAlias);
+            against.insert(RefusalReason::PointsAtAlias);
         }
         if let Some(target) = alias_of(&records.data) {
             against.extend(self.against_alias(&set.name, target, owner, time));
@@ -53,8 +58,8 @@ impl Model {
         target: &DomainName,
         owner: PublicKey,
         time: UnixMillis,
-    ) -> Reasons {
-        let mut against = Reasons::new();
+    ) -> RefusalReasons {
+        let mut against = RefusalReasons::new();
         let mut path = vec![target.clone()];
         while path.len() <= ALIAS_COUNT_MAX && !path.contains(name) {
             let end = path.last().map(|end| (end.clone(), RecordType::Cname));
@@ -70,13 +75,13 @@ impl Model {
             .filter_map(host)
             .any(|host| host == name)
         {
-            against.insert(Reason::PointedAt);
+            against.insert(RefusalReason::PointedAt);
         }
         let aliases: BTreeMap<&DomainName, &DomainName> =
             own.iter().filter_map(|((at, _), data)| Some((at, alias_of(data)?))).collect();
         let before = aliases.keys().filter_map(|start| links_to(name, start, &aliases)).max().unwrap_or(0);
         if path.contains(name) || path.len() + before > ALIAS_COUNT_MAX {
-            against.insert(Reason::AliasChain);
+            against.insert(RefusalReason::AliasChain);
         }
         against
     }

@@ -3,7 +3,7 @@
 use super::certificates::Leaf;
 use super::model::Model;
 use super::names::{ancestors, is_within};
-use super::{CertificateRole, Chain, Given, LedgerCheck, form, parse_certificate};
+use super::{CertificateRole, Chain, LedgerCheck, ObservedAnswer, form, parse_certificate};
 use crate::check::Shown;
 use hypermesh_core::api::{ApiFault, FaultKind, IssuedCertificate, Request};
 use hypermesh_core::base::Height;
@@ -22,23 +22,23 @@ const ALIAS_COUNT_MAX: usize = 8;
 pub(super) fn judge(
     model: Option<&(Height, Model)>,
     chain: &Chain,
-    given: &Given<'_>,
+    observed: &ObservedAnswer<'_>,
     ledger: &LedgerCheck,
 ) -> Result<(), String> {
-    let response = match given.response {
+    let response = match observed.response {
         Ok(response) => response,
-        Err(fault) => return check_refusal(model, given, fault, ledger),
+        Err(fault) => return check_refusal(model, observed, fault, ledger),
     };
     match Shown::by(response) {
         Shown::Certificate(issued) => model.map_or(Ok(()), |(_, model)| check_issued(model, issued)),
         Shown::Records(answer) => {
-            let Request::ResolveDns(asked) = given.request else { return another_question() };
+            let Request::ResolveDns(asked) = observed.request else { return another_question() };
             let Some(state) = chain.state(answer.height) else { return Ok(()) };
             let told = (answer.outcome, answer.answers.as_slice());
             check_records(&state, &asked.name, asked.record_type, told)
         }
         Shown::Proof(proof) => {
-            let Request::Prove(asked) = given.request else { return another_question() };
+            let Request::Prove(asked) = observed.request else { return another_question() };
             let Question::Records { name, record_type } = &asked.question else { return Ok(()) };
             let Some(state) = chain.state(proof.header.height) else { return Ok(()) };
             let proved = asked.question.check(proof, state.genesis_document());
@@ -64,12 +64,14 @@ fn another_question() -> Result<(), String> {
 /// A node may refuse by itself what the next block would refuse, and nothing else.
 fn check_refusal(
     model: Option<&(Height, Model)>,
-    given: &Given<'_>,
+    observed: &ObservedAnswer<'_>,
     fault: &ApiFault,
     ledger: &LedgerCheck,
 ) -> Result<(), String> {
-    let (Some((height, model)), Some(operation)) = (model, given.request.operation()) else { return Ok(()) };
-    let state = &given.view.state;
+    let (Some((height, model)), Some(operation)) = (model, observed.request.operation()) else {
+        return Ok(());
+    };
+    let state = &observed.view.state;
     // What a node says of an older state, the model does not know any more.
     if state.height() != *height || model.receipts.contains_key(&operation.id()) {
         return Ok(());
@@ -82,11 +84,11 @@ fn check_refusal(
         // What waits at the node for the same owner is not known here, and may have to be paid as well.
         (FaultKind::FailedPrecondition, Ok(_)) if fault.message.contains(CANNOT_PAY) => Ok(()),
         (FaultKind::FailedPrecondition | FaultKind::NotFound, Ok(request)) => {
-            let Some(means) = ledger.means_now(operation) else { return Ok(()) };
+            let Some(owner_funds) = ledger.means_now(operation) else { return Ok(()) };
             let against =
-                |time| model.against(operation, request.as_ref(), means, time).is_nothing().is_err();
+                |time| model.against(operation, request.as_ref(), owner_funds, time).is_nothing().is_err();
             // It rehearses at the time of the last block, and at its clock's if that is later.
-            match against(state.time()) || against(given.wall.max(state.time())) {
+            match against(state.time()) || against(observed.wall.max(state.time())) {
                 true => Ok(()),
                 false => Err(format!("refuses what is allowed: {fault}")),
             }

@@ -1,9 +1,9 @@
 //! What an operation does that is done, and what time does by itself.
 
-use super::model::{Model, Moment};
+use super::model::{BlockPosition, Model};
 use super::names::{GRACE_MS, Name, PERIOD_MS, is_within};
 use super::services::Announced;
-use crate::check::ledger::Means;
+use crate::check::ledger::OwnerFunds;
 use hypermesh_core::base::{Digest, LeafIndex, MicroCaesar, UnixMillis};
 use hypermesh_core::state::{Action, Attest, Effect, Operation, RegisterName};
 use hypermesh_core::trustchain::DomainName;
@@ -17,14 +17,14 @@ impl Model {
         &mut self,
         operation: &Operation,
         request: Option<&CertificateRequest>,
-        means: Means,
-        moment: Moment,
+        owner_funds: OwnerFunds,
+        position: BlockPosition,
     ) -> Option<Effect> {
-        let (owner, (height, time)) = (operation.body.owner, moment);
+        let (owner, (height, time)) = (operation.body.owner, position);
         Some(match &operation.body.action {
             Action::Attest(Attest) => Effect::Attested,
             Action::IssueCertificate(issue) => {
-                let leaf = self.leaf(issue, request?, owner, moment)?;
+                let leaf = self.leaf(issue, request?, owner, position)?;
                 let serial = SerialNumber::from_operation(&operation.id().0);
                 for name in &leaf.tlsa {
                     self.records.publish(name, serial, leaf.key);
@@ -37,7 +37,7 @@ impl Model {
                 // The hash of the bytes is compared with the bytes that were logged.
                 Effect::CertificateApproved { serial, leaf_index, precertificate: Digest::ZERO }
             }
-            Action::RegisterName(register) => self.register(register, moment),
+            Action::RegisterName(register) => self.register(register, position),
             Action::ReclaimName(reclaim) => self.reclaim(reclaim, time)?,
             Action::RenewName(renew) => {
                 let held = self.names.registered.get_mut(&renew.name)?;
@@ -57,9 +57,9 @@ impl Model {
             }
             Action::Transfer(_) => Effect::Transferred,
             Action::RevokeCertificate(revoke) => self.revoke(revoke, time)?,
-            Action::Bond(bond) => Effect::Bonded { stake: MicroCaesar(means.stake + bond.amount.0) },
+            Action::Bond(bond) => Effect::Bonded { stake: MicroCaesar(owner_funds.stake + bond.amount.0) },
             Action::Unbond(unbond) => Effect::Unbonding {
-                stake: MicroCaesar(means.stake.checked_sub(unbond.amount.0)?),
+                stake: MicroCaesar(owner_funds.stake.checked_sub(unbond.amount.0)?),
                 release: time.plus(self.unbonding_ms),
             },
             Action::AnnounceService(announce) => {
@@ -80,7 +80,7 @@ impl Model {
         })
     }
 
-    fn register(&mut self, register: &RegisterName, (height, time): Moment) -> Effect {
+    fn register(&mut self, register: &RegisterName, (height, time): BlockPosition) -> Effect {
         let (until, may_grant) = (register.limits.until, register.limits.may_grant);
         let paid_until = self.names.is_top(&register.name).then(|| time.plus(PERIOD_MS));
         let granter = self.names.nearest(&register.name);

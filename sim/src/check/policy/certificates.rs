@@ -3,7 +3,7 @@
 //! `docs/protocol.md` ("Certificates and their consensus proof", "Revocation lists").
 
 use super::model::Model;
-use super::reason::{Reason, Reasons};
+use super::reason::{RefusalReason, RefusalReasons};
 use super::root_list::RootList;
 use hypermesh_core::base::{Digest, Height, PublicKey, UnixMillis};
 use hypermesh_core::state::{
@@ -142,33 +142,33 @@ impl Model {
         request: &CertificateRequest,
         owner: PublicKey,
         time: UnixMillis,
-    ) -> Reasons {
+    ) -> RefusalReasons {
         let names = &request.names;
-        let mut against = Reasons::new();
+        let mut against = RefusalReasons::new();
         match &self.issuing {
-            None => against.extend([Reason::NoCommittee]),
+            None => against.extend([RefusalReason::NoCommittee]),
             Some(issuing) if time.plus(u64::from(issue.lifetime_seconds) * 1000) > issuing.not_after => {
-                against.insert(Reason::OutlivesIssuer);
+                against.insert(RefusalReason::OutlivesIssuer);
             }
             Some(_) => {}
         }
         if self.compromised.contains(&request.subject_key.spki_hash()) {
-            against.insert(Reason::Compromised);
+            against.insert(RefusalReason::Compromised);
         }
         // Every single one of them.
         for name in names.dns() {
             against.extend(self.names.against(name, owner, time));
             if !super::names::is_within(name, &self.names.zone) {
-                against.insert(Reason::Unfit);
+                against.insert(RefusalReason::Unfit);
             }
         }
         let end = time.plus(u64::from(issue.lifetime_seconds) * 1000);
         let ends = self.certified(names).into_iter().filter_map(|name| self.names.granted_until(&name, time));
         if ends.into_iter().any(|until| until < end) {
-            against.insert(Reason::OutlivesGrant);
+            against.insert(RefusalReason::OutlivesGrant);
         }
         if names.ipv6().iter().any(|address| !self.is_address_of(names.dns(), *address)) {
-            against.insert(Reason::Address);
+            against.insert(RefusalReason::Address);
         }
         if let Some(id) = names.spiffe() {
             against.extend(self.against_identity(id, owner, time));
@@ -176,7 +176,7 @@ impl Model {
         for name in tlsa_names(names.dns(), issue) {
             against.extend(self.names.against(&name, owner, time));
             if self.records.by_hand.contains_key(&(name, RecordType::Cname)) {
-                against.insert(Reason::Alias);
+                against.insert(RefusalReason::Alias);
             }
         }
         against
@@ -191,12 +191,12 @@ impl Model {
 
     /// A SPIFFE ID is the owner's of the name that is its trust domain. In the trust domain that is the zone, its path
     /// begins with a name of the owner's, whole or without the zone.
-    fn against_identity(&self, id: &str, owner: PublicKey, time: UnixMillis) -> Reasons {
+    fn against_identity(&self, id: &str, owner: PublicKey, time: UnixMillis) -> RefusalReasons {
         let zone = &self.names.zone;
-        let Some(name) = self.identity_name(id) else { return Reasons::from([Reason::Spiffe]) };
+        let Some(name) = self.identity_name(id) else { return RefusalReasons::from([RefusalReason::Spiffe]) };
         let mut against = self.names.against(&name, owner, time);
         if !super::names::is_within(&name, zone) {
-            against.insert(Reason::Unfit);
+            against.insert(RefusalReason::Unfit);
         }
         against
     }
@@ -286,29 +286,29 @@ impl Model {
         revoke: &RevokeCertificate,
         owner: PublicKey,
         time: UnixMillis,
-    ) -> Reasons {
+    ) -> RefusalReasons {
         let Some(leaf) = self.leaves.get(&revoke.serial_number) else {
-            return Reasons::from([Reason::NoCertificate]);
+            return RefusalReasons::from([RefusalReason::NoCertificate]);
         };
-        let mut against = Reasons::new();
+        let mut against = RefusalReasons::new();
         let mut names = self.certified(&leaf.names).into_iter();
         let owns_name = names.any(|name| self.names.owner(&name, time) == Some(owner));
         if leaf.owner != owner && !owns_name {
-            against.insert(Reason::NotCertificateOwner);
+            against.insert(RefusalReason::NotCertificateOwner);
         }
         let reported = revoke.reason == RevocationReason::KeyCompromise;
         if reported && leaf.owner != owner {
-            against.insert(Reason::KeyOfAnother);
+            against.insert(RefusalReason::KeyOfAnother);
         }
         // Of one that is revoked already the receipt says what stands.
         if leaf.revoked.is_none() {
             let ended = leaf.has_ended(time);
             if ended && !reported {
-                against.insert(Reason::CertificateExpired);
+                against.insert(RefusalReason::CertificateExpired);
             }
             // No list names one that has ended.
             if !ended && self.list.as_ref().is_some_and(|list| list.entries.len() >= LIST_COUNT_MAX) {
-                against.insert(Reason::RevocationListFull);
+                against.insert(RefusalReason::RevocationListFull);
             }
         }
         against

@@ -31,14 +31,14 @@ mod services;
 #[cfg(test)]
 mod tests;
 
-use super::ledger::{LedgerCheck, Means};
-use super::{Chain, Decided, Given, Violation};
+use super::ledger::{LedgerCheck, OwnerFunds};
+use super::{Chain, Decided, ObservedAnswer, Violation};
 use hypermesh_core::base::{Height, UnixMillis};
 use hypermesh_core::state::{Block, Effect, Operation, Outcome, Receipt, State};
 use hypermesh_core::trustchain::ca::{CertificateRequest, CertificateRole, parse_certificate};
 use hypermesh_core::trustchain::ct::LogEntry;
-use model::{Against, Model, Moment};
-use reason::Reason;
+use model::{BlockPosition, Model, Objections};
+use reason::RefusalReason;
 
 /// All is compared in one of so many blocks.
 const COMPARED_EVERY: u64 = 16;
@@ -82,11 +82,11 @@ impl PolicyCheck {
     pub(super) fn on_answer(
         &self,
         chain: &Chain,
-        given: &Given<'_>,
+        observed: &ObservedAnswer<'_>,
         ledger: &LedgerCheck,
     ) -> Result<(), Violation> {
-        let outcome = answers::judge(self.model.as_ref(), chain, given, ledger);
-        outcome.map_err(|what| given.moment.violation("policy", what))
+        let outcome = answers::judge(self.model.as_ref(), chain, observed, ledger);
+        outcome.map_err(|what| observed.observation.violation("policy", what))
     }
 
     /// Compares all that is known in the end.
@@ -102,7 +102,7 @@ impl PolicyCheck {
 }
 
 fn replay(model: &mut Model, decided: &Decided, block: &Block, ledger: &LedgerCheck) -> Result<(), String> {
-    let moment @ (height, time) = (block.header.height, block.header.time);
+    let position @ (height, time) = (block.header.height, block.header.time);
     model.pass(time);
     model.await_keys(time, &decided.state);
     let first = decided.state.log().size() - decided.entries.len() as u64;
@@ -125,7 +125,8 @@ fn replay(model: &mut Model, decided: &Decided, block: &Block, ledger: &LedgerCh
         if stands {
             return Err(wrong("it has a second receipt".to_string()));
         }
-        let judged = Judged { operation, request: request.as_ref(), means: ledger.means(&id), moment };
+        let judged =
+            Judged { operation, request: request.as_ref(), owner_funds: ledger.owner_funds(&id), position };
         judged.check(model, receipt).map_err(wrong)?;
         if let Outcome::Done(Effect::CertificateApproved { leaf_index, .. }) = &receipt.outcome {
             let entry = leaf_index.0.checked_sub(first).and_then(|at| usize::try_from(at).ok());
@@ -142,18 +143,18 @@ fn replay(model: &mut Model, decided: &Decided, block: &Block, ledger: &LedgerCh
 struct Judged<'a> {
     operation: &'a Operation,
     request: Option<&'a CertificateRequest>,
-    means: Means,
-    moment: Moment,
+    owner_funds: OwnerFunds,
+    position: BlockPosition,
 }
 
 impl Judged<'_> {
     /// Judges a receipt, and carries out what it says was done.
     fn check(&self, model: &mut Model, receipt: &Receipt) -> Result<(), String> {
-        let Self { operation, request, means, moment } = *self;
-        let against = model.against(operation, request, means, moment.1);
+        let Self { operation, request, owner_funds, position } = *self;
+        let against = model.against(operation, request, owner_funds, position.1);
         match &receipt.outcome {
             Outcome::Refused(refusal) => {
-                let reason = Reason::of(refusal);
+                let reason = RefusalReason::of(refusal);
                 against.allows(reason).map_err(|why| format!("it was refused as {reason:?}, and {why}"))?;
                 // What nobody pays for is left out of a block by its proposer, so it has no receipt.
                 if !against.unpaid.is_empty() {
@@ -164,7 +165,7 @@ impl Judged<'_> {
             }
             Outcome::Done(effect) => {
                 against.is_nothing().map_err(|reasons| format!("it was done, against {reasons}"))?;
-                let expected = model.carry_out(operation, request, means, moment);
+                let expected = model.carry_out(operation, request, owner_funds, position);
                 model.receipts.insert(receipt.operation, operation.body.expires);
                 match expected.is_some_and(|expected| is_alike(&expected, effect)) {
                     true => Ok(()),
@@ -175,7 +176,7 @@ impl Judged<'_> {
     }
 }
 
-impl Against {
+impl Objections {
     /// Whether nothing stands against it; if something does, what.
     fn is_nothing(&self) -> Result<(), String> {
         match self.unpaid.is_empty() && self.paid.is_empty() {
@@ -185,7 +186,7 @@ impl Against {
     }
 
     /// Whether a refusal may name this reason; if not, why not.
-    fn allows(&self, reason: Reason) -> Result<(), String> {
+    fn allows(&self, reason: RefusalReason) -> Result<(), String> {
         let among = if self.unpaid.is_empty() { &self.paid } else { &self.unpaid };
         match among.contains(&reason) {
             true => Ok(()),

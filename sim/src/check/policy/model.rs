@@ -2,11 +2,11 @@
 
 use super::certificates::{Issuing, Leaf, List};
 use super::names::Names;
-use super::reason::{Reason, Reasons};
+use super::reason::{RefusalReason, RefusalReasons};
 use super::records::Records;
 use super::root_list::RootList;
 use super::services::{Instances, instances_of};
-use crate::check::ledger::Means;
+use crate::check::ledger::OwnerFunds;
 use hypermesh_core::base::{Digest, Height, PublicKey, UnixMillis};
 use hypermesh_core::state::{Action, Attest, Due, InstanceName, Member, Operation, OperationId, State};
 use hypermesh_core::trustchain::DomainName;
@@ -55,15 +55,15 @@ pub(super) struct Touched {
 
 /// What stands against an operation.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Against {
+pub(super) struct Objections {
     /// For these it pays nothing.
-    pub(super) unpaid: Reasons,
+    pub(super) unpaid: RefusalReasons,
     /// For these it pays its fee.
-    pub(super) paid: Reasons,
+    pub(super) paid: RefusalReasons,
 }
 
 /// The time and the height of a block.
-pub(super) type Moment = (Height, UnixMillis);
+pub(super) type BlockPosition = (Height, UnixMillis);
 
 impl Model {
     /// The model of a state.
@@ -109,24 +109,24 @@ impl Model {
         &self,
         operation: &Operation,
         request: Option<&CertificateRequest>,
-        means: Means,
+        owner_funds: OwnerFunds,
         time: UnixMillis,
-    ) -> Against {
+    ) -> Objections {
         let body = &operation.body;
-        let mut unpaid = Reasons::new();
+        let mut unpaid = RefusalReasons::new();
         if body.expires < time {
-            unpaid.insert(Reason::Expired);
+            unpaid.insert(RefusalReason::Expired);
         }
         if body.expires.since(time) > LIFE_MS_MAX {
-            unpaid.insert(Reason::ExpiresTooLate);
+            unpaid.insert(RefusalReason::ExpiresTooLate);
         }
-        if means.fee + means.rent > body.fee_max.0 {
-            unpaid.insert(Reason::FeeMax);
+        if owner_funds.fee + owner_funds.rent > body.fee_max.0 {
+            unpaid.insert(RefusalReason::FeeMax);
         }
-        if means.account < means.fee {
-            unpaid.insert(Reason::Funds);
+        if owner_funds.account < owner_funds.fee {
+            unpaid.insert(RefusalReason::Funds);
         }
-        Against { unpaid, paid: self.against_action(&body.action, request, body.owner, means, time) }
+        Objections { unpaid, paid: self.against_action(&body.action, request, body.owner, owner_funds, time) }
     }
 
     fn against_action(
@@ -134,25 +134,25 @@ impl Model {
         action: &Action,
         request: Option<&CertificateRequest>,
         owner: PublicKey,
-        means: Means,
+        owner_funds: OwnerFunds,
         time: UnixMillis,
-    ) -> Reasons {
-        let left = means.account.saturating_sub(means.fee);
-        let funds = |needed: u64| (needed > left).then_some(Reason::Funds);
+    ) -> RefusalReasons {
+        let left = owner_funds.account.saturating_sub(owner_funds.fee);
+        let funds = |needed: u64| (needed > left).then_some(RefusalReason::Funds);
         match action {
             Action::Attest(Attest) => self.against_member(owner),
             Action::IssueCertificate(issue) => request.map_or_else(
-                || Reasons::from([Reason::Unfit]),
+                || RefusalReasons::from([RefusalReason::Unfit]),
                 |request| self.against_issuing(issue, request, owner, time),
             ),
             Action::RegisterName(register) => {
                 let mut against = self.names.against_registering(register, owner, time);
-                against.extend(funds(means.rent));
+                against.extend(funds(owner_funds.rent));
                 against
             }
             Action::RenewName(renew) => {
                 let mut against = self.names.against_renewing(&renew.name, owner, time);
-                against.extend(funds(means.rent));
+                against.extend(funds(owner_funds.rent));
                 against
             }
             Action::ReclaimName(reclaim) => self.names.against_reclaiming(&reclaim.name, owner, time),
@@ -167,11 +167,11 @@ impl Model {
             Action::Unbond(unbond) => {
                 let mut against = self.against_member(owner);
                 let least = if self.validators.contains(&owner) { STAKE_MINIMUM } else { 0 };
-                if means.stake < least.saturating_add(unbond.amount.0) {
-                    against.insert(Reason::Stake);
+                if owner_funds.stake < least.saturating_add(unbond.amount.0) {
+                    against.insert(RefusalReason::Stake);
                 }
-                if means.releases >= RELEASE_COUNT_MAX {
-                    against.insert(Reason::UnbondingFull);
+                if owner_funds.releases >= RELEASE_COUNT_MAX {
+                    against.insert(RefusalReason::UnbondingFull);
                 }
                 against
             }
@@ -181,10 +181,10 @@ impl Model {
     }
 
     /// Only members attest and have a stake.
-    fn against_member(&self, owner: PublicKey) -> Reasons {
+    fn against_member(&self, owner: PublicKey) -> RefusalReasons {
         match self.members.contains(&owner) {
-            true => Reasons::new(),
-            false => Reasons::from([Reason::NotMember]),
+            true => RefusalReasons::new(),
+            false => RefusalReasons::from([RefusalReason::NotMember]),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `docs/protocol.md` ("Names and who they belong to") and `docs/caesar.md` ("Rent").
 
-use super::reason::{Reason, Reasons};
+use super::reason::{RefusalReason, RefusalReasons};
 use hypermesh_core::base::{Height, PublicKey, UnixMillis};
 use hypermesh_core::state::{Genesis, NameOwner, RegisterName, State};
 use hypermesh_core::trustchain::DomainName;
@@ -171,18 +171,18 @@ impl Names {
     }
 
     /// What stands against this owner's doing something at a name.
-    pub(super) fn against(&self, name: &DomainName, owner: PublicKey, time: UnixMillis) -> Reasons {
+    pub(super) fn against(&self, name: &DomainName, owner: PublicKey, time: UnixMillis) -> RefusalReasons {
         if self.zone_of(name).is_none() {
-            return Reasons::from([Reason::OutsideZone]);
+            return RefusalReasons::from([RefusalReason::OutsideZone]);
         }
-        let mut against = Reasons::new();
+        let mut against = RefusalReasons::new();
         if self.is_lapsed(name, time) {
-            against.insert(Reason::Lapsed);
+            against.insert(RefusalReason::Lapsed);
         }
         match self.owner(name, time) {
             Some(holder) if holder == owner => {}
-            Some(_) => against.extend([Reason::NotOwner]),
-            None => against.extend([Reason::NotRegistered]),
+            Some(_) => against.extend([RefusalReason::NotOwner]),
+            None => against.extend([RefusalReason::NotRegistered]),
         }
         against
     }
@@ -193,7 +193,7 @@ impl Names {
         register: &RegisterName,
         owner: PublicKey,
         time: UnixMillis,
-    ) -> Reasons {
+    ) -> RefusalReasons {
         let (name, limits) = (&register.name, register.limits);
         let chain = self.chain(name, time).unwrap_or_default();
         let (own, above) = match chain.split_first() {
@@ -207,31 +207,31 @@ impl Names {
             let above = above.get(granter..).unwrap_or_default();
             let mut against = self.against_until(limits.until, above, time);
             if above.iter().any(|(_, held)| !held.may_grant) {
-                against.insert(Reason::MayNotGrant);
+                against.insert(RefusalReason::MayNotGrant);
             }
-            against.extend(self.is_lapsed(name, time).then_some(Reason::Lapsed));
+            against.extend(self.is_lapsed(name, time).then_some(RefusalReason::Lapsed));
             if limits.until.is_some_and(|until| held.until.is_none_or(|end| until < end)) {
-                against.insert(Reason::GrantTooShort);
+                against.insert(RefusalReason::GrantTooShort);
             }
             return against;
         }
         let mut against = self.against(name, owner, time);
         if own.is_some() {
-            against.insert(Reason::AlreadyRegistered);
+            against.insert(RefusalReason::AlreadyRegistered);
         } else if self.is_top(name) {
             // Directly below a zone it is whoever's comes first, and has no limits.
-            against.remove(&Reason::NotRegistered);
+            against.remove(&RefusalReason::NotRegistered);
             if limits.until.is_some() || !limits.may_grant {
-                against.insert(Reason::Unlimited);
+                against.insert(RefusalReason::Unlimited);
             }
         } else {
             against.extend(self.against_until(limits.until, above, time));
             if above.iter().any(|(_, held)| !held.may_grant) {
-                against.insert(Reason::MayNotGrant);
+                against.insert(RefusalReason::MayNotGrant);
             }
         }
         if self.is_own(name) {
-            against.insert(Reason::Reserved);
+            against.insert(RefusalReason::Reserved);
         }
         against
     }
@@ -242,11 +242,11 @@ impl Names {
         until: Option<UnixMillis>,
         chain: &[(DomainName, &Name)],
         time: UnixMillis,
-    ) -> Reasons {
-        let Some(until) = until else { return Reasons::new() };
-        let too_short = (until <= time).then_some(Reason::GrantTooShort);
+    ) -> RefusalReasons {
+        let Some(until) = until else { return RefusalReasons::new() };
+        let too_short = (until <= time).then_some(RefusalReason::GrantTooShort);
         let ends = chain.iter().filter_map(|(_, held)| held.until).min();
-        let outlives = ends.is_some_and(|end| end < until).then_some(Reason::OutlivesGrant);
+        let outlives = ends.is_some_and(|end| end < until).then_some(RefusalReason::OutlivesGrant);
         too_short.into_iter().chain(outlives).collect()
     }
 
@@ -257,25 +257,26 @@ impl Names {
         name: &DomainName,
         owner: PublicKey,
         time: UnixMillis,
-    ) -> Reasons {
+    ) -> RefusalReasons {
         if self.zone_of(name).is_none() {
-            return Reasons::from([Reason::OutsideZone]);
+            return RefusalReasons::from([RefusalReason::OutsideZone]);
         }
-        let mut against: Reasons = self.is_lapsed(name, time).then_some(Reason::Lapsed).into_iter().collect();
+        let mut against: RefusalReasons =
+            self.is_lapsed(name, time).then_some(RefusalReason::Lapsed).into_iter().collect();
         let chain = self.chain(name, time).unwrap_or_default();
         let above = match chain.split_first() {
             Some(((at, held), above)) if at == name => {
                 if held.granter.is_none() {
-                    against.insert(Reason::NotGranted);
+                    against.insert(RefusalReason::NotGranted);
                 }
                 above
             }
             _ => chain.as_slice(),
         };
         if chain.is_empty() {
-            against.insert(Reason::NotRegistered);
+            against.insert(RefusalReason::NotRegistered);
         } else if !above.iter().any(|(_, held)| held.owner == owner) {
-            against.insert(Reason::NotGranter);
+            against.insert(RefusalReason::NotGranter);
         }
         against
     }
@@ -301,16 +302,23 @@ impl Names {
     }
 
     /// What stands against this owner's renewing a name.
-    pub(super) fn against_renewing(&self, name: &DomainName, owner: PublicKey, time: UnixMillis) -> Reasons {
-        let Some(held) = self.registered.get(name) else { return Reasons::from([Reason::NotRegistered]) };
-        let mut against = Reasons::new();
+    pub(super) fn against_renewing(
+        &self,
+        name: &DomainName,
+        owner: PublicKey,
+        time: UnixMillis,
+    ) -> RefusalReasons {
+        let Some(held) = self.registered.get(name) else {
+            return RefusalReasons::from([RefusalReason::NotRegistered]);
+        };
+        let mut against = RefusalReasons::new();
         if held.owner != owner {
-            against.insert(Reason::NotOwner);
+            against.insert(RefusalReason::NotOwner);
         }
         match held.paid_until {
-            None => against.extend([Reason::NoRent]),
+            None => against.extend([RefusalReason::NoRent]),
             Some(until) if until.plus(PERIOD_MS).since(time) > AHEAD_MS_MAX => {
-                against.insert(Reason::PaidAhead);
+                against.insert(RefusalReason::PaidAhead);
             }
             Some(_) => {}
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 /// A class of reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reason {
+pub(super) enum RefusalReason {
     Expired,
     ExpiresTooLate,
     FeeMax,
@@ -48,9 +48,9 @@ pub(super) enum Reason {
 }
 
 /// All the reasons that hold against an operation. Which of several is named is not laid down.
-pub(super) type Reasons = BTreeSet<Reason>;
+pub(super) type RefusalReasons = BTreeSet<RefusalReason>;
 
-impl Reason {
+impl RefusalReason {
     /// The class of a refusal.
     pub(super) const fn of(refusal: &Refusal) -> Self {
         match refusal {

@@ -3,7 +3,7 @@
 //! `docs/protocol.md` ("Records", "DNS").
 
 use super::model::Model;
-use super::reason::{Reason, Reasons};
+use super::reason::{RefusalReason, RefusalReasons};
 use super::services::ANNOUNCED_TTL_SECONDS;
 use hypermesh_core::base::{Digest, PublicKey, UnixMillis};
 use hypermesh_core::state::{Published, SetRecords, State};
@@ -62,11 +62,16 @@ impl Model {
     }
 
     /// What stands against setting or removing records.
-    pub(super) fn against_setting(&self, set: &SetRecords, owner: PublicKey, time: UnixMillis) -> Reasons {
+    pub(super) fn against_setting(
+        &self,
+        set: &SetRecords,
+        owner: PublicKey,
+        time: UnixMillis,
+    ) -> RefusalReasons {
         let SetRecords { name, record_type, records } = set;
         let mut against = self.names.against(name, owner, time);
         if self.writes_itself(name, *record_type) {
-            against.insert(Reason::Reserved);
+            against.insert(RefusalReason::Reserved);
         }
         // By the key itself, or by its SHA-256 (RFC 6698 §2.1.2, §2.1.3).
         let key = |record: &RecordData| {
@@ -79,10 +84,10 @@ impl Model {
         };
         let mut keys = records.iter().flat_map(|set| &set.data).filter_map(key);
         if keys.any(|key| self.compromised.contains(&Digest(key))) {
-            against.insert(Reason::Compromised);
+            against.insert(RefusalReason::Compromised);
         }
         if records.is_some() && self.clashes(name, *record_type) {
-            against.insert(Reason::Alias);
+            against.insert(RefusalReason::Alias);
         }
         against.extend(self.against_aliases(set, owner, time));
         against

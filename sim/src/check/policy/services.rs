@@ -3,7 +3,7 @@
 //! `docs/discovery.md`.
 
 use super::model::Model;
-use super::reason::{Reason, Reasons};
+use super::reason::{RefusalReason, RefusalReasons};
 use hypermesh_core::base::{Height, PublicKey, UnixMillis};
 use hypermesh_core::state::{
     AnnounceService, Instance, InstanceHealth, InstanceName, Location, Offer, Protocol, State,
@@ -144,7 +144,7 @@ impl Model {
         announce: &AnnounceService,
         owner: PublicKey,
         time: UnixMillis,
-    ) -> Reasons {
+    ) -> RefusalReasons {
         let AnnounceService { instance, offer, .. } = announce;
         let places = Places::of(instance);
         let gives_addresses = matches!(offer.location, Location::Addresses(_));
@@ -169,23 +169,23 @@ impl Model {
         if let Location::Host(host) = &offer.location
             && self.is_alias(host)
         {
-            against.insert(Reason::PointsAtAlias);
+            against.insert(RefusalReason::PointsAtAlias);
         }
         if !self.has_room(announce) {
-            against.insert(Reason::ServiceFull);
+            against.insert(RefusalReason::ServiceFull);
         }
         against
     }
 
     /// What stands against the mesh's own writing of records: what an owner has set there.
-    fn against_showing(&self, name: &DomainName, record_type: RecordType) -> Reasons {
+    fn against_showing(&self, name: &DomainName, record_type: RecordType) -> RefusalReasons {
         let by_hand = |record_type| self.records.by_hand.contains_key(&(name.clone(), record_type));
-        let mut against = Reasons::new();
+        let mut against = RefusalReasons::new();
         if by_hand(RecordType::Cname) {
-            against.insert(Reason::Alias);
+            against.insert(RefusalReason::Alias);
         }
         if by_hand(record_type) {
-            against.insert(Reason::SetByHand);
+            against.insert(RefusalReason::SetByHand);
         }
         against
     }
@@ -211,12 +211,12 @@ impl Model {
         instance: &InstanceName,
         owner: PublicKey,
         time: UnixMillis,
-    ) -> Reasons {
+    ) -> RefusalReasons {
         let own = self.names.against(&Places::of(instance).own, owner, time);
         let service = self.names.against(&instance.service, owner, time);
-        let mut against = if own.is_empty() || service.is_empty() { Reasons::new() } else { own };
+        let mut against = if own.is_empty() || service.is_empty() { RefusalReasons::new() } else { own };
         if !self.instances.contains_key(instance) {
-            against.insert(Reason::NoInstance);
+            against.insert(RefusalReason::NoInstance);
         }
         against
     }

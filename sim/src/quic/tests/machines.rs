@@ -5,11 +5,11 @@ use crate::plan::FaultClass;
 use crate::world::{BadWrites, Disk, Lie};
 use hypermesh_core::base::Table;
 
-const LIAR: Place = 2;
+const LIAR: NodeIndex = 2;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// All nodes that run come further than any is now.
-fn goes_on(world: &mut QuicWorld, places: &[Place]) {
+fn goes_on(world: &mut QuicWorld, places: &[NodeIndex]) {
     let highest = world.views().map(|view| view.state.height()).max().unwrap();
     world
         .run_until("all further on", PATIENCE, |world| {
@@ -68,10 +68,10 @@ fn the_checks_see_what_nodes_say_on_quic() {
     let mut world = ready(23, Options::default());
     // Nobody tells the checks that it lies.
     let host = &world.hosts[LIAR];
-    host.conduct().lying = Some(subject::Lying {
+    host.behaviour().lying = Some(node_under_test::Lying {
         liar: crate::world::Liar::new(Lie::EquivocatingVoter),
         random: host.lies(),
-        loot: crate::world::Loot::default(),
+        stolen_keys: crate::world::StolenKeys::default(),
     });
     let fault = world.run_for(PATIENCE).unwrap_err();
     assert!(matches!(&fault, RunFault::Violation(violation) if violation.check == "evidence"), "{fault}");

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// What is asked, and on what path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errand {
+pub struct ClientLoad {
     /// How many calls.
     pub calls: usize,
     /// How long after one call the next is made; nothing to make all at once.
@@ -44,7 +44,7 @@ pub struct Errand {
     pub patience: Duration,
 }
 
-impl Default for Errand {
+impl Default for ClientLoad {
     /// A thousand calls, a hundred a second, on a path of 20 ms.
     fn default() -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Default for Errand {
 /// How long a question is.
 const QUESTION_BYTES: usize = 32;
 
-impl Errand {
+impl ClientLoad {
     /// When a call is made, from when the first one is.
     fn begins(&self, call: usize) -> Duration {
         self.every * u32::try_from(call).unwrap_or(u32::MAX)
@@ -110,7 +110,7 @@ const CLIENT: usize = 1;
 
 /// Begins to lose packets.
 fn lose(network: &Network, per_mille: u64) {
-    network.lock().paths.troubles().loss_per_mille = per_mille;
+    network.lock().paths.faults().loss_per_mille = per_mille;
 }
 
 /// Whether a packet was lost, by what its path did with it.

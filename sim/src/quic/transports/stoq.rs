@@ -5,13 +5,13 @@ use super::super::entropy::SeededEntropy;
 use super::super::host::CLIENT_ADDRESS;
 use super::super::network::Network;
 use super::super::path::Paths;
-use super::super::record::Record;
+use super::super::record::SharedRecord;
 use super::super::socket::SimNet;
 use super::super::suite::SeededSuite;
 use super::super::{Options, simulation};
-use super::{CLIENT, Carried, Errand, QUESTION_BYTES, SERVER, lose};
+use super::{CLIENT, Carried, ClientLoad, QUESTION_BYTES, SERVER, lose};
 use crate::plan::FaultClass;
-use crate::world::{Cast, Place, Span, Start, Stream, begins};
+use crate::world::{NodeIndex, Participants, Span, Start, Stream, begins};
 use ::stoq::{
     BoxFuture, Bytes, Call, CallOptions, CallStream, Client, ClientConfig, Endpoint, Env, Expect, Handler,
     Identity, MethodShape, MethodTraits, Peer, Server, ServerLimits, Status, TransportConfig,
@@ -64,15 +64,15 @@ impl Handler for Answers {
 
 /// What both hosts take from the world.
 #[derive(Clone)]
-struct Surroundings {
+struct TransportEnv {
     seed: u64,
     begins: UnixMillis,
-    record: Record,
+    record: SharedRecord,
     network: Network,
 }
 
-impl Surroundings {
-    fn env(&self, place: Place) -> Env {
+impl TransportEnv {
+    fn env(&self, place: NodeIndex) -> Env {
         let stream = |purpose| Stream { seed: self.seed, purpose, owner: place as u64, incarnation: 1 };
         let mut seed = [0; 32];
         SeededEntropy::new(stream("identity")).draw(&mut seed);
@@ -96,37 +96,37 @@ impl Surroundings {
 ///
 /// # Errors
 /// If the simulation ends before all is done.
-pub fn over_stoq(seed: u64, errand: Errand) -> Result<Carried, String> {
-    carry(seed, errand, false)
+pub fn over_stoq(seed: u64, load: ClientLoad) -> Result<Carried, String> {
+    carry(seed, load, false)
 }
 
 /// Makes the calls over STOQ, all as messages of one call: on one ordered stream.
 ///
 /// # Errors
 /// If the simulation ends before all is done.
-pub fn in_one_stream(seed: u64, errand: Errand) -> Result<Carried, String> {
-    carry(seed, errand, true)
+pub fn in_one_stream(seed: u64, load: ClientLoad) -> Result<Carried, String> {
+    carry(seed, load, true)
 }
 
-fn carry(seed: u64, errand: Errand, together: bool) -> Result<Carried, String> {
-    let us = u64::try_from(errand.one_way.as_micros()).unwrap_or(u64::MAX);
+fn carry(seed: u64, load: ClientLoad, together: bool) -> Result<Carried, String> {
+    let us = u64::try_from(load.one_way.as_micros()).unwrap_or(u64::MAX);
     let places = [(SERVER_ADDRESS.into(), SERVER), (CLIENT_ADDRESS.into(), CLIENT)].into();
-    let surroundings = Surroundings {
+    let env = TransportEnv {
         seed,
         begins: begins(Start::Ready),
-        record: Record::new(&Cast::new(4), false),
+        record: SharedRecord::new(&Participants::new(4), false),
         network: Network::new(Paths::new(seed, Span::us(us, us)), places),
     };
     // The finest tick there is: what is measured is milliseconds.
     let options = Options { latency: Span::us(1000, 1000), ..Options::default() };
-    let mut sim = simulation(seed, &options, surroundings.begins);
-    let serving = surroundings.clone();
+    let mut sim = simulation(seed, &options, env.begins);
+    let serving = env.clone();
     sim.host(SERVER_ADDRESS, move || {
         let serving = serving.clone();
         async move {
             let listen = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, PORT, 0, 0);
             let endpoint = Endpoint::bind(serving.env(SERVER), listen, TransportConfig::default())?;
-            let answers = Arc::new(Answers { bytes: errand.bytes });
+            let answers = Arc::new(Answers { bytes: load.bytes });
             let _server = Server::start(&endpoint, answers, ServerLimits::default());
             std::future::pending().await
         }
@@ -134,7 +134,7 @@ fn carry(seed: u64, errand: Errand, together: bool) -> Result<Carried, String> {
     let carried = Arc::new(Mutex::new(None));
     let done = Arc::clone(&carried);
     sim.client(CLIENT_ADDRESS, async move {
-        let outcome = call_all(&surroundings, &errand, together).await?;
+        let outcome = call_all(&env, &load, together).await?;
         *done.lock().expect("nobody panics with it") = Some(outcome);
         Ok(())
     });
@@ -144,8 +144,8 @@ fn carry(seed: u64, errand: Errand, together: bool) -> Result<Carried, String> {
 }
 
 async fn call_all(
-    world: &Surroundings,
-    errand: &Errand,
+    world: &TransportEnv,
+    load: &ClientLoad,
     together: bool,
 ) -> Result<Carried, Box<dyn std::error::Error>> {
     let (server, client) = (world.env(SERVER).identity, world.env(CLIENT));
@@ -172,9 +172,9 @@ async fn call_all(
     let again = call().await?;
     sleep(SETTLES).await;
 
-    lose(&world.network, errand.loss_per_mille);
+    lose(&world.network, load.loss_per_mille);
     let begun = Instant::now();
-    if let Some(after) = errand.moves_after {
+    if let Some(after) = load.moves_after {
         let network = world.network.clone();
         drop(tokio::spawn(async move {
             sleep_until(begun + after).await;
@@ -182,19 +182,19 @@ async fn call_all(
         }));
     }
     if together {
-        let times = converse(&client, &peer, errand, begun).await?;
+        let times = converse(&client, &peer, load, begun).await?;
         return Ok(Carried { first, again, times, lost: world.lost() });
     }
     let mut under_way = JoinSet::new();
-    for number in 0..errand.calls {
-        let (call, at) = (call.clone(), begun + errand.begins(number));
+    for number in 0..load.calls {
+        let (call, at) = (call.clone(), begun + load.begins(number));
         under_way.spawn(async move {
             sleep_until(at).await;
             (number, call().await.ok())
         });
     }
-    let mut times = vec![None; errand.calls];
-    let end = begun + errand.begins(errand.calls) + errand.patience;
+    let mut times = vec![None; load.calls];
+    let end = begun + load.begins(load.calls) + load.patience;
     while let Ok(Some(Ok((number, time)))) = tokio::time::timeout_at(end, under_way.join_next()).await {
         if let Some(slot) = times.get_mut(number) {
             *slot = time;
@@ -207,28 +207,28 @@ async fn call_all(
 async fn converse(
     client: &Client,
     peer: &Peer,
-    errand: &Errand,
+    load: &ClientLoad,
     begun: Instant,
 ) -> Result<Vec<Option<Duration>>, Box<dyn std::error::Error>> {
     let question = || vec![0; QUESTION_BYTES];
-    let options = CallOptions::once(errand.begins(errand.calls) + errand.patience);
+    let options = CallOptions::once(load.begins(load.calls) + load.patience);
     let mut stream = client.converse(peer, SERVICE, TOGETHER, question(), options).await?;
     let mut times = Vec::new();
     let mut asked = 0;
-    while times.len() < errand.calls {
-        let due = begun + errand.begins(asked);
+    while times.len() < load.calls {
+        let due = begun + load.begins(asked);
         tokio::select! {
             biased;
-            () = sleep_until(due), if asked < errand.calls => {
+            () = sleep_until(due), if asked < load.calls => {
                 stream.send(question()).await?;
                 asked += 1;
             }
             answer = stream.next() => match answer {
-                Ok(Some(_)) => times.push(Some((begun + errand.begins(times.len())).elapsed())),
+                Ok(Some(_)) => times.push(Some((begun + load.begins(times.len())).elapsed())),
                 _ => break,
             },
         }
     }
-    times.resize(errand.calls, None);
+    times.resize(load.calls, None);
     Ok(times)
 }

@@ -4,8 +4,8 @@
 //! any protocol on TCP puts around a call.
 
 use super::super::path::Paths;
-use super::{CLIENT, Carried, Errand, QUESTION_BYTES, SERVER, is_lost};
-use crate::world::{Link, Place, Random, Span, Stream};
+use super::{CLIENT, Carried, ClientLoad, QUESTION_BYTES, SERVER, is_lost};
+use crate::world::{Link, NodeIndex, Random, Span, Stream};
 use hypermesh_core::base::{Entropy as _, Mono};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
@@ -41,16 +41,16 @@ pub enum Sharing {
 ///
 /// # Errors
 /// If TLS cannot be set up, or what comes is no answer.
-pub fn over_tcp(seed: u64, errand: Errand, sharing: Sharing) -> Result<Carried, String> {
+pub fn over_tcp(seed: u64, load: ClientLoad, sharing: Sharing) -> Result<Carried, String> {
     let configs = Configs::new()?;
-    let first = Exchange::new(seed, &errand, 1, &configs)?.one_call()?;
-    let again = Exchange::new(seed, &errand, 1, &configs)?.one_call()?;
+    let first = Exchange::new(seed, &load, 1, &configs)?.one_call()?;
+    let again = Exchange::new(seed, &load, 1, &configs)?.one_call()?;
     let connections = match sharing {
         Sharing::Together => 1,
         Sharing::OneAtATime(connections) => connections,
     };
-    let mut exchange = Exchange::new(seed, &errand, connections, &configs)?;
-    let (times, lost) = exchange.call_all(&errand, sharing)?;
+    let mut exchange = Exchange::new(seed, &load, connections, &configs)?;
+    let (times, lost) = exchange.call_all(&load, sharing)?;
     Ok(Carried { first, again, times, lost })
 }
 
@@ -85,7 +85,7 @@ impl Configs {
         Ok(Self { client: Arc::new(client), server: Arc::new(server) })
     }
 
-    fn connection(&self, place: Place) -> Result<Connection, String> {
+    fn connection(&self, place: NodeIndex) -> Result<Connection, String> {
         if place == SERVER {
             let connection = ServerConnection::new(Arc::clone(&self.server));
             return connection.map(Into::into).map_err(|fault| fault.to_string());
@@ -201,12 +201,12 @@ struct Host {
     streams: Vec<Carrier>,
 }
 
-const fn address(place: Place) -> IpAddress {
+const fn address(place: NodeIndex) -> IpAddress {
     IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 3, place as u16)
 }
 
 impl Host {
-    fn new(seed: u64, place: Place, connections: usize, configs: &Configs) -> Result<Self, String> {
+    fn new(seed: u64, place: NodeIndex, connections: usize, configs: &Configs) -> Result<Self, String> {
         let mut wire = Wire::default();
         let mut config = Config::new(HardwareAddress::Ip);
         let mut drawn = [0; 8];
@@ -260,7 +260,7 @@ struct Exchange {
     paths: Paths,
     now: Mono,
     /// What arrives when and where, in the order in which it was sent.
-    under_way: BTreeMap<(Mono, u64), (Place, Vec<u8>)>,
+    under_way: BTreeMap<(Mono, u64), (NodeIndex, Vec<u8>)>,
     sent: u64,
     lost: u64,
     bytes: usize,
@@ -269,8 +269,8 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn new(seed: u64, errand: &Errand, connections: usize, configs: &Configs) -> Result<Self, String> {
-        let us = u64::try_from(errand.one_way.as_micros()).unwrap_or(u64::MAX);
+    fn new(seed: u64, load: &ClientLoad, connections: usize, configs: &Configs) -> Result<Self, String> {
+        let us = u64::try_from(load.one_way.as_micros()).unwrap_or(u64::MAX);
         let host = |place| Host::new(seed, place, connections, configs);
         Ok(Self {
             hosts: [host(SERVER)?, host(CLIENT)?],
@@ -279,7 +279,7 @@ impl Exchange {
             under_way: BTreeMap::new(),
             sent: 0,
             lost: 0,
-            bytes: errand.bytes,
+            bytes: load.bytes,
             is_cut: false,
         })
     }
@@ -371,22 +371,22 @@ impl Exchange {
 
     fn call_all(
         &mut self,
-        errand: &Errand,
+        load: &ClientLoad,
         sharing: Sharing,
     ) -> Result<(Vec<Option<Duration>>, u64), String> {
         self.connect()?;
-        self.paths.troubles().loss_per_mille = errand.loss_per_mille;
+        self.paths.faults().loss_per_mille = load.loss_per_mille;
         let begun = self.now;
-        let end = begun.after(errand.begins(errand.calls) + errand.patience);
-        let mut times = vec![None; errand.calls];
+        let end = begun.after(load.begins(load.calls) + load.patience);
+        let mut times = vec![None; load.calls];
         let (mut made, mut waiting) = (0, VecDeque::new());
         let mut free: Vec<usize> = (0..self.hosts[CLIENT].streams.len()).rev().collect();
         while times.iter().any(Option::is_none) && self.now < end {
-            while made < errand.calls && begun.after(errand.begins(made)) <= self.now {
+            while made < load.calls && begun.after(load.begins(made)) <= self.now {
                 waiting.push_back(made);
                 made += 1;
             }
-            self.is_cut = errand.moves_after.is_some_and(|after| begun.after(after) <= self.now);
+            self.is_cut = load.moves_after.is_some_and(|after| begun.after(after) <= self.now);
             while let Some(number) = waiting.front().copied() {
                 let stream = match sharing {
                     Sharing::Together => 0,
@@ -402,14 +402,14 @@ impl Exchange {
             for (stream, number) in &answers {
                 let number = usize::try_from(*number).unwrap_or(usize::MAX);
                 if let Some(slot) = times.get_mut(number) {
-                    *slot = Some(self.now.since(begun.after(errand.begins(number))));
+                    *slot = Some(self.now.since(begun.after(load.begins(number))));
                 }
                 free.push(*stream);
             }
             if !answers.is_empty() && !waiting.is_empty() {
                 continue;
             }
-            let call = (made < errand.calls).then(|| begun.after(errand.begins(made)));
+            let call = (made < load.calls).then(|| begun.after(load.begins(made)));
             let Some(next) = self.next().into_iter().chain(call).min() else { break };
             self.now = next.max(self.now);
         }

@@ -1,6 +1,6 @@
 //! What lying proposers do: two blocks in one round, or one that is wrong, in any of the ways in which one can be.
 
-use super::{Liar, Lie, Scene, Told, consensus};
+use super::{Liar, LiarContext, Lie, Tampering, consensus};
 use hypermesh_core::base::{Digest, MicroCaesar};
 use hypermesh_core::hypermesh::ordering::{ConsensusMessage, Proposal, ProposalHeader, ValueBytes};
 use hypermesh_core::state::{
@@ -10,33 +10,34 @@ use std::sync::Arc;
 
 impl Liar {
     /// What it makes of a proposal of the honest code.
-    pub(super) fn propose(&mut self, scene: &mut Scene<'_>, proposal: Proposal) -> Told {
+    pub(super) fn propose(&mut self, context: &mut LiarContext<'_>, proposal: Proposal) -> Tampering {
         let header = proposal.signed.header;
-        if header.proposer != scene.identity.public() {
-            return Told::Honestly;
+        if header.proposer != context.identity.public() {
+            return Tampering::Honestly;
         }
         if !self.forged.contains_key(&header.value_id) {
-            let Some(block) = Block::from_bytes(&proposal.value.0) else { return Told::Honestly };
-            let Some(forged) = self.forge(scene, &block) else { return Told::Honestly };
+            let Some(block) = Block::from_bytes(&proposal.value.0) else { return Tampering::Honestly };
+            let Some(forged) = self.forge(context, &block) else { return Tampering::Honestly };
             let id = forged.header.hash();
             if self.lie == Lie::EquivocatingProposer {
-                scene.agreed.insert(header.value_id, id);
+                context.agreed.insert(header.value_id, id);
             }
             self.forged.insert(header.value_id, (id, forged.to_bytes().into()));
         }
-        let Some((value_id, bytes)) = self.forged.get(&header.value_id) else { return Told::Honestly };
-        let signed = ProposalHeader { value_id: *value_id, ..header }.sign(&scene.genesis(), scene.identity);
+        let Some((value_id, bytes)) = self.forged.get(&header.value_id) else { return Tampering::Honestly };
+        let signed =
+            ProposalHeader { value_id: *value_id, ..header }.sign(&context.genesis(), context.identity);
         let other = Proposal { signed, value: ValueBytes(Arc::clone(bytes)) };
         let other = consensus(&ConsensusMessage::Proposal(other));
         match self.lie {
-            Lie::EquivocatingProposer => scene.split(other),
-            _ => Told::Instead(other),
+            Lie::EquivocatingProposer => context.split(other),
+            _ => Tampering::Instead(other),
         }
     }
 
     /// Another block than the honest one; `None` where that leaves nothing to forge.
-    fn forge(&mut self, scene: &Scene<'_>, block: &Block) -> Option<Block> {
-        let state = &scene.view.state;
+    fn forge(&mut self, context: &LiarContext<'_>, block: &Block) -> Option<Block> {
+        let state = &context.view.state;
         if state.height().next() != block.header.height {
             return None;
         }
@@ -50,14 +51,14 @@ impl Liar {
                 if !block.body.system.iter().any(reveals) {
                     return None;
                 }
-                let genesis = scene.genesis();
+                let genesis = context.genesis();
                 let batches =
                     block.body.batches.iter().filter_map(|batch| batch.clone().check_included(&genesis).ok());
                 let batches = batches.map(Arc::new).collect();
                 Some(rebuilt(state, block, 0, batches, |operation| !reveals(operation)))
             }
             Lie::ShortenedBatches => {
-                let genesis = scene.genesis();
+                let genesis = context.genesis();
                 let mut batches = Vec::new();
                 for batch in &block.body.batches {
                     let checked = batch.clone().check_included(&genesis).ok()?;
@@ -72,10 +73,10 @@ impl Liar {
             Lie::WrongStateRoot => with(Header { state_root: flipped(header.state_root), ..header.clone() }),
             Lie::WrongLogRoot => with(Header { log_root: flipped(header.log_root), ..header.clone() }),
             Lie::WrongTime => with(Header { time: state.time(), ..header.clone() }),
-            Lie::Fraud => with(Header { state_root: richer(scene, state), ..header.clone() }),
+            Lie::Fraud => with(Header { state_root: richer(context, state), ..header.clone() }),
             Lie::BadPolicy => {
                 let reveal = SystemAction::Reveal(Digest([7; 32]));
-                let operation = SystemOperation::sign(scene.genesis(), reveal, scene.identity);
+                let operation = SystemOperation::sign(context.genesis(), reveal, context.identity);
                 let mut forged = block.clone();
                 forged.body.system.push(operation);
                 Some(bound(forged))
@@ -125,9 +126,9 @@ const fn flipped(digest: Digest) -> Digest {
 }
 
 /// The root of a state in which the liar has more than it should, and more at stake.
-fn richer(scene: &Scene<'_>, state: &State) -> Digest {
+fn richer(context: &LiarContext<'_>, state: &State) -> Digest {
     const MORE: MicroCaesar = MicroCaesar(1_000 * MicroCaesar::ONE.0);
-    let me = scene.identity.public();
+    let me = context.identity.public();
     let mut draft = state.draft();
     draft.put(&me, &Account { balance: MORE, ..Account::default() });
     if let Some(member) = state.get::<Member>(&me) {

@@ -16,11 +16,11 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use twist::Loot;
+pub(crate) use twist::StolenKeys;
 pub use wire::serve_block;
 
-use super::cast::Cast;
-use super::network::Place;
+use super::network::NodeIndex;
+use super::participants::Participants;
 use super::random::Random;
 use crate::plan::{FaultClass, WorldKind};
 use borsh::BorshSerialize;
@@ -163,7 +163,7 @@ impl Lie {
 
 /// What becomes of an honest message.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Tampering {
     /// It is sent as it is.
     Honestly,
     /// This is sent in its place.
@@ -192,7 +192,7 @@ pub(crate) struct Liar {
 }
 
 /// Where a liar is when it speaks.
-pub(crate) struct Scene<'a> {
+pub(crate) struct LiarContext<'a> {
     /// Its key.
     pub(crate) identity: &'a SecretKey,
     /// Its plot.
@@ -202,17 +202,17 @@ pub(crate) struct Scene<'a> {
     /// What it has seen decided.
     pub(crate) view: &'a View,
     /// To whom it speaks.
-    pub(crate) target: Place,
+    pub(crate) target: NodeIndex,
     /// The other validators.
     pub(crate) another: PublicKey,
     /// What its accomplices have of the committee's keys.
-    pub(crate) loot: &'a Loot,
+    pub(crate) stolen_keys: &'a StolenKeys,
     /// What all that propose two blocks have agreed on: the second of each.
     pub(crate) agreed: &'a mut BTreeMap<Digest, Digest>,
     pub(crate) random: &'a mut Random,
 }
 
-impl Scene<'_> {
+impl LiarContext<'_> {
     pub(super) fn genesis(&self) -> Digest {
         self.view.state.genesis_hash()
     }
@@ -223,13 +223,13 @@ impl Scene<'_> {
     }
 
     /// The other thing to one half, the honest one to the other, and both to some: so they find out.
-    fn split(&mut self, other: Vec<u8>) -> Told {
+    fn split(&mut self, other: Vec<u8>) -> Tampering {
         if self.random.per_mille(250) {
-            Told::Both(other)
+            Tampering::Both(other)
         } else if self.is_other_half() {
-            Told::Instead(other)
+            Tampering::Instead(other)
         } else {
-            Told::Honestly
+            Tampering::Honestly
         }
     }
 }
@@ -247,10 +247,10 @@ impl Liar {
     }
 
     /// What it makes of a message of the honest code.
-    pub(crate) fn tell(&mut self, scene: &mut Scene<'_>, message: &[u8]) -> Told {
-        let Some((kind, rest)) = message.split_first() else { return Told::Honestly };
+    pub(crate) fn tell(&mut self, context: &mut LiarContext<'_>, message: &[u8]) -> Tampering {
+        let Some((kind, rest)) = message.split_first() else { return Tampering::Honestly };
         match self.lie {
-            Lie::Silence | Lie::SelectiveSilence | Lie::Garbage => self.speak(scene),
+            Lie::Silence | Lie::SelectiveSilence | Lie::Garbage => self.speak(context),
             Lie::RubbishBlocks | Lie::FalseHeights | Lie::NoBlocks => wire::serve(self.lie, *kind, rest),
             Lie::BadShares
             | Lie::NoPrivateShares
@@ -260,28 +260,30 @@ impl Liar {
             | Lie::LateShares
             | Lie::FramedShares
             | Lie::OtherBytes
-            | Lie::SplitView => self.sign(scene, message),
-            Lie::TwistedSignatures => twist::finish(scene, *kind, rest),
-            Lie::StolenMemberKey => self.steal(scene),
-            Lie::UnpaidOperations => self.submit_unpaid(scene),
-            Lie::Twin | Lie::ForgedAnswers | Lie::StaleAnswers | Lie::RogueCertificates => Told::Honestly,
+            | Lie::SplitView => self.sign(context, message),
+            Lie::TwistedSignatures => twist::finish(context, *kind, rest),
+            Lie::StolenMemberKey => self.steal(context),
+            Lie::UnpaidOperations => self.submit_unpaid(context),
+            Lie::Twin | Lie::ForgedAnswers | Lie::StaleAnswers | Lie::RogueCertificates => {
+                Tampering::Honestly
+            }
             _ if *kind == CONSENSUS => match ConsensusMessage::decode(rest, BLOCK_BYTES_MAX) {
-                Ok(consensus) => self.take_part(scene, consensus),
-                Err(_) => Told::Honestly,
+                Ok(consensus) => self.take_part(context, consensus),
+                Err(_) => Tampering::Honestly,
             },
-            _ => Told::Honestly,
+            _ => Tampering::Honestly,
         }
     }
 
-    fn take_part(&mut self, scene: &mut Scene<'_>, message: ConsensusMessage) -> Told {
+    fn take_part(&mut self, context: &mut LiarContext<'_>, message: ConsensusMessage) -> Tampering {
         match (self.lie, message) {
-            (Lie::WithheldProposals, ConsensusMessage::Proposal(_)) => Told::Nothing,
-            (_, ConsensusMessage::Proposal(proposal)) => self.propose(scene, proposal),
-            (_, ConsensusMessage::Vote(vote)) => self.vote(scene, vote, ConsensusMessage::Vote),
+            (Lie::WithheldProposals, ConsensusMessage::Proposal(_)) => Tampering::Nothing,
+            (_, ConsensusMessage::Proposal(proposal)) => self.propose(context, proposal),
+            (_, ConsensusMessage::Vote(vote)) => self.vote(context, vote, ConsensusMessage::Vote),
             (_, ConsensusMessage::RepeatedVote(vote)) => {
-                self.vote(scene, vote, ConsensusMessage::RepeatedVote)
+                self.vote(context, vote, ConsensusMessage::RepeatedVote)
             }
-            _ => Told::Honestly,
+            _ => Tampering::Honestly,
         }
     }
 
@@ -307,9 +309,9 @@ impl Liar {
 }
 
 /// Whose name a liar puts to what it forges for another.
-pub(crate) fn another(cast: &Cast, liar: PublicKey, target: Place) -> PublicKey {
-    let mut others = cast.keys().filter(|key| *key != liar);
-    others.nth(target % 3).unwrap_or_else(|| cast.member.identity.public())
+pub(crate) fn another(participants: &Participants, liar: PublicKey, target: NodeIndex) -> PublicKey {
+    let mut others = participants.keys().filter(|key| *key != liar);
+    others.nth(target % 3).unwrap_or_else(|| participants.member.identity.public())
 }
 
 fn consensus(message: &ConsensusMessage) -> Vec<u8> {

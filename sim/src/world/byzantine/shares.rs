@@ -1,7 +1,7 @@
 //! Lies about keys: bad dealing, bad, late and framed shares, shares for other bytes, another view of the log; and
 //! what a thief does who has a member's key.
 
-use super::{BATCH, Liar, Lie, Scene, Told, message};
+use super::{BATCH, Liar, LiarContext, Lie, Tampering, message};
 use crate::world::OPERATION_MS_LIFE;
 use hypermesh_core::base::{Digest, Domain, MicroCaesar, Profile, PublicKey, SecretKey, Signature, decode};
 use hypermesh_core::hypermesh::committee::SignedShare;
@@ -27,50 +27,50 @@ const THEFT_COUNT_MAX: u32 = 4;
 
 impl Liar {
     /// What it makes of what has to do with keys.
-    pub(super) fn sign(&mut self, scene: &mut Scene<'_>, bytes: &[u8]) -> Told {
-        let Some((kind, rest)) = bytes.split_first() else { return Told::Honestly };
+    pub(super) fn sign(&mut self, context: &mut LiarContext<'_>, bytes: &[u8]) -> Tampering {
+        let Some((kind, rest)) = bytes.split_first() else { return Tampering::Honestly };
         match (self.lie, *kind) {
-            (Lie::NoPrivateShares, ROUND2) => Told::Nothing,
-            (Lie::BadDealing, ROUND2) if scene.view.state.generation().attempt == 0 => spoil_last(bytes),
+            (Lie::NoPrivateShares, ROUND2) => Tampering::Nothing,
+            (Lie::BadDealing, ROUND2) if context.view.state.generation().attempt == 0 => spoil_last(bytes),
             (Lie::BadRepairDeltas, REPAIR_DELTAS) | (Lie::BadRepairSums, REPAIR_SUM) => spoil_last(bytes),
             (Lie::LateShares, SIGNED_SHARES) => {
-                Told::Late(Duration::from_millis(1 + scene.random.below(LATE_MS_MAX)))
+                Tampering::Late(Duration::from_millis(1 + context.random.below(LATE_MS_MAX)))
             }
             (Lie::BadShares | Lie::FramedShares | Lie::SplitView, SIGNED_SHARES) => {
-                signed_shares(self.lie, scene.identity, scene.another, rest)
+                signed_shares(self.lie, context.identity, context.another, rest)
             }
-            (Lie::OtherBytes, SHARES) => other_bytes(scene, bytes),
-            _ => Told::Honestly,
+            (Lie::OtherBytes, SHARES) => other_bytes(context, bytes),
+            _ => Tampering::Honestly,
         }
     }
 
     /// Submits a batch under a key that it has stolen, with a ticket of its own plot.
-    pub(super) fn steal(&mut self, scene: &Scene<'_>) -> Told {
+    pub(super) fn steal(&mut self, context: &LiarContext<'_>) -> Tampering {
         if self.done >= THEFT_COUNT_MAX {
-            return Told::Honestly;
+            return Tampering::Honestly;
         }
         self.done += 1;
-        let state = &scene.view.state;
-        let Some(row) = state.get::<Member>(&scene.stolen.public()) else { return Told::Honestly };
+        let state = &context.view.state;
+        let Some(row) = state.get::<Member>(&context.stolen.public()) else { return Tampering::Honestly };
         let (beacon, parameters) = (state.beacon(), Profile::Sim.proofs());
-        let transfer = Transfer { to: scene.identity.public(), amount: MicroCaesar(1) };
+        let transfer = Transfer { to: context.identity.public(), amount: MicroCaesar(1) };
         let operation = OperationBody {
-            genesis: scene.genesis(),
-            owner: scene.stolen.public(),
+            genesis: context.genesis(),
+            owner: context.stolen.public(),
             nonce: u64::from(self.done),
             expires: state.time().plus(OPERATION_MS_LIFE),
             fee_max: MicroCaesar(u64::MAX),
             action: Action::Transfer(transfer),
         }
-        .sign(scene.stolen);
+        .sign(context.stolen);
         let statement = Statement {
-            genesis: scene.genesis(),
-            member: scene.stolen.public(),
+            genesis: context.genesis(),
+            member: context.stolen.public(),
             sequence: row.next_sequence,
             batch_root: batch_root([operation.id()]),
             beacon_index: beacon.index,
         };
-        let ticket = prove_ticket(scene.plot, &beacon.value, &scene.stolen.public(), &parameters);
+        let ticket = prove_ticket(context.plot, &beacon.value, &context.stolen.public(), &parameters);
         let batch = Batch {
             genesis: statement.genesis,
             member: statement.member,
@@ -78,42 +78,42 @@ impl Liar {
             beacon_index: statement.beacon_index,
             operations: vec![operation],
             omitted: Vec::new(),
-            proofs: prove_set(&ticket, true, &statement, &beacon.value, beacon.difficulty, scene.stolen),
+            proofs: prove_set(&ticket, true, &statement, &beacon.value, beacon.difficulty, context.stolen),
         };
         let no_traces: Vec<(u16, [u8; 16])> = Vec::new();
-        Told::Both(message(BATCH, &(batch, no_traces)))
+        Tampering::Both(message(BATCH, &(batch, no_traces)))
     }
 }
 
 /// The last scalar's lowest byte is another: still below the group's order.
-fn spoil_last(bytes: &[u8]) -> Told {
+fn spoil_last(bytes: &[u8]) -> Tampering {
     let mut told = bytes.to_vec();
     let byte = told.len().checked_sub(32).and_then(|place| told.get_mut(place));
     match byte {
         Some(byte) => {
             *byte ^= 1;
-            Told::Instead(told)
+            Tampering::Instead(told)
         }
-        None => Told::Honestly,
+        None => Tampering::Honestly,
     }
 }
 
-fn signed_shares(lie: Lie, identity: &SecretKey, another: PublicKey, rest: &[u8]) -> Told {
+fn signed_shares(lie: Lie, identity: &SecretKey, another: PublicKey, rest: &[u8]) -> Tampering {
     let Ok((mut shares, mut cosignatures)) = decode::<SharesSigned>(rest, MESSAGE_BYTES_MAX) else {
-        return Told::Honestly;
+        return Tampering::Honestly;
     };
     match lie {
-        Lie::SplitView if cosignatures.is_empty() => return Told::Honestly,
+        Lie::SplitView if cosignatures.is_empty() => return Tampering::Honestly,
         Lie::SplitView => {
             for (size, signature) in &mut cosignatures {
                 *signature = identity.sign_bytes(format!("another log of {size} entries").as_bytes());
             }
         }
-        _ if shares.is_empty() => return Told::Honestly,
+        _ if shares.is_empty() => return Tampering::Honestly,
         Lie::FramedShares => shares.iter_mut().for_each(|share| put_name(share, another, identity)),
         _ => shares.iter_mut().for_each(|share| put_name(share, identity.public(), identity)),
     }
-    Told::Instead(message(SIGNED_SHARES, &(shares, cosignatures)))
+    Tampering::Instead(message(SIGNED_SHARES, &(shares, cosignatures)))
 }
 
 /// Another scalar than the one that was asked for, with a name and a signature, which holds if the name is the
@@ -127,8 +127,8 @@ fn put_name(share: &mut SignedShare, signer: PublicKey, identity: &SecretKey) {
 
 /// A request for shares in which the bytes to sign are others: they follow the digest of the committee's keys, and the
 /// byte that says which key.
-fn other_bytes(scene: &Scene<'_>, bytes: &[u8]) -> Told {
-    let Some(committee) = scene.view.state.committee() else { return Told::Honestly };
+fn other_bytes(context: &LiarContext<'_>, bytes: &[u8]) -> Tampering {
+    let Some(committee) = context.view.state.committee() else { return Tampering::Honestly };
     let Digest(digest) = committee.keys.digest();
     let mut told = bytes.to_vec();
     let places: Vec<usize> = bytes
@@ -142,7 +142,7 @@ fn other_bytes(scene: &Scene<'_>, bytes: &[u8]) -> Told {
             *byte ^= 1;
         }
     }
-    if places.is_empty() { Told::Honestly } else { Told::Instead(told) }
+    if places.is_empty() { Tampering::Honestly } else { Tampering::Instead(told) }
 }
 
 #[cfg(test)]
@@ -158,7 +158,7 @@ mod tests {
         };
         let honest: SharesSigned = (vec![share], vec![(3, Signature([5; 64]))]);
         let bytes = message(SIGNED_SHARES, &honest);
-        let Told::Instead(told) = signed_shares(lie, identity, another, &bytes[1..]) else {
+        let Tampering::Instead(told) = signed_shares(lie, identity, another, &bytes[1..]) else {
             panic!("honest")
         };
         decode(&told[1..], MESSAGE_BYTES_MAX).unwrap()

@@ -11,7 +11,7 @@ use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
 use std::net::Ipv6Addr;
 
 const SECOND: Duration = Duration::from_secs(1);
-const LIAR: Place = 2;
+const LIAR: NodeIndex = 2;
 const APP: &str = "app.demo.hypermesh";
 
 /// A mesh in which one lies, clients ask for certificates and names all the while, and it takes effect.
@@ -19,7 +19,7 @@ fn told(lie: Lie) -> World {
     let mut world = World::new(11, Options::default());
     world.run_until("all nodes ready", 20 * SECOND, World::is_ready).unwrap();
     world.corrupt(LIAR, lie);
-    let owner = world.owner(&world.cast().client.clone());
+    let owner = world.owner(&world.participants().client.clone());
     let places = [0, 1, 3];
     let address = RecordSet::new(300, vec![RecordData::Aaaa(Ipv6Addr::LOCALHOST)]).unwrap();
     let records = SetRecords { name: name(APP), record_type: RecordType::Aaaa, records: Some(address) };
@@ -73,7 +73,7 @@ fn silence_garbage_and_selective_silence_stop_nobody() {
 
 /// Whether a block has taken the liar's stake; whether it was right to is the checks' business.
 fn is_slashed(world: &World) -> bool {
-    let liar = world.cast().validators[LIAR].member.identity.public();
+    let liar = world.participants().validators[LIAR].member.identity.public();
     world.views().all(|view| view.state.at_risk(&liar) == MicroCaesar::ZERO)
 }
 
@@ -113,7 +113,7 @@ fn lies_about_shares_the_log_and_keys_are_found_out_or_come_to_nothing() {
 #[test]
 fn twisted_signatures_are_refused_by_all_and_cost_the_stake() {
     let world = told(Lie::TwistedSignatures);
-    let liar = world.cast().validators[LIAR].member.identity.public();
+    let liar = world.participants().validators[LIAR].member.identity.public();
     let refused = |(_, place, event): &(_, _, Event)| {
         *place != LIAR && matches!(event, Event::PeerFault { peer, .. } if *peer == liar)
     };
@@ -141,11 +141,11 @@ fn who_deals_badly_is_accused_and_the_next_key_generation_succeeds() {
 #[test]
 fn who_has_amnesia_prevotes_for_whatever_is_proposed() {
     let world = World::new(11, Options::default());
-    let (cast, view) = (world.cast(), world.view(LIAR).unwrap());
-    let (genesis, validator) = (cast.genesis_hash(), &cast.validators[LIAR]);
+    let (participants, view) = (world.participants(), world.view(LIAR).unwrap());
+    let (genesis, validator) = (participants.genesis_hash(), &participants.validators[LIAR]);
     let identity = &validator.member.identity;
     let (height, round, value_id) = (Height(9), Round(2), Digest([4; 32]));
-    let proposer = cast.validators[0].member.identity.clone();
+    let proposer = participants.validators[0].member.identity.clone();
     let header = ProposalHeader { height, round, valid_round: None, value_id, proposer: proposer.public() };
     let proposal = Proposal {
         signed: header.sign(&genesis, &proposer),
@@ -157,17 +157,17 @@ fn who_has_amnesia_prevotes_for_whatever_is_proposed() {
         |value_id| Vote { kind: VoteKind::Prevote, height, round, value_id, validator: identity.public() };
     let say = |value_id| consensus(&ConsensusMessage::Vote(vote(value_id).sign(&genesis, identity)));
     let mut random = Random::new(Stream { seed: 1, purpose: "lie", owner: 0, incarnation: 0 });
-    let mut scene = Scene {
+    let mut context = LiarContext {
         identity,
         plot: &validator.member.plot,
-        stolen: &cast.member.identity,
+        stolen: &participants.member.identity,
         view: &view,
         target: 0,
         another: proposer.public(),
-        loot: &Loot::default(),
+        stolen_keys: &StolenKeys::default(),
         agreed: &mut BTreeMap::new(),
         random: &mut random,
     };
-    assert_eq!(liar.tell(&mut scene, &say(None)), Told::Instead(say(Some(value_id))));
-    assert_eq!(liar.tell(&mut scene, &say(Some(value_id))), Told::Honestly);
+    assert_eq!(liar.tell(&mut context, &say(None)), Tampering::Instead(say(Some(value_id))));
+    assert_eq!(liar.tell(&mut context, &say(Some(value_id))), Tampering::Honestly);
 }

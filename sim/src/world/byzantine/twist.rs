@@ -5,7 +5,7 @@
 //! shown by a test of the committee. Here the liar has the committee's key itself, which stands for the same: what it sends
 //! is what such a coordinator would have.
 
-use super::{Scene, Told, message};
+use super::{LiarContext, Tampering, message};
 use hypermesh_core::base::{Digest, Domain, PublicKey, SecretKey, Signature, decode};
 use hypermesh_core::hypermesh::committee::{KeyPurpose, SignatureClaim, SignedShare};
 use hypermesh_core::node::MESSAGE_BYTES_MAX;
@@ -26,24 +26,24 @@ const CLAIM: Domain = Domain::new("hypermesh v1 committee signature claim");
 type SharesSigned = (Vec<SignedShare>, Vec<(u64, Signature)>);
 
 /// Puts a twisted signature in the place of a finished one or of a cosignature.
-pub(super) fn finish(scene: &Scene<'_>, kind: u8, rest: &[u8]) -> Told {
+pub(super) fn finish(context: &LiarContext<'_>, kind: u8, rest: &[u8]) -> Tampering {
     let told = match kind {
-        SIGNATURE => finished(scene, rest),
-        SIGNED_SHARES => cosigned(scene, rest),
+        SIGNATURE => finished(context, rest),
+        SIGNED_SHARES => cosigned(context, rest),
         _ => None,
     };
-    told.map_or(Told::Honestly, Told::Instead)
+    told.map_or(Tampering::Honestly, Tampering::Instead)
 }
 
 /// Another signature on the same task, with the liar's word for it.
-fn finished(scene: &Scene<'_>, rest: &[u8]) -> Option<Vec<u8>> {
+fn finished(context: &LiarContext<'_>, rest: &[u8]) -> Option<Vec<u8>> {
     let (task, claim) = rest.split_at_checked(rest.len().checked_sub(SignatureClaim::BYTES_MAX)?)?;
     let claim: SignatureClaim = decode(claim, SignatureClaim::BYTES_MAX).ok()?;
-    let tbs = to_be_signed(&scene.view.state, task)?;
-    let key = scene.view.state.committee()?.keys.public(claim.purpose)?;
-    let signature = scene.loot.twisted(claim.purpose, &key, &tbs)?;
+    let tbs = to_be_signed(&context.view.state, task)?;
+    let key = context.view.state.committee()?.keys.public(claim.purpose)?;
+    let signature = context.stolen_keys.twisted(claim.purpose, &key, &tbs)?;
     let mut lie = SignatureClaim { signature, ..claim };
-    lie.word = scene.identity.sign(&digest_of(&lie));
+    lie.word = context.identity.sign(&digest_of(&lie));
     Some([&[SIGNATURE], task, hypermesh_core::base::encode(&lie).as_slice()].concat())
 }
 
@@ -67,9 +67,9 @@ fn to_be_signed(state: &State, task: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The honest shares, and twisted cosignatures.
-fn cosigned(scene: &Scene<'_>, rest: &[u8]) -> Option<Vec<u8>> {
+fn cosigned(context: &LiarContext<'_>, rest: &[u8]) -> Option<Vec<u8>> {
     let (shares, mut cosignatures): SharesSigned = decode(rest, MESSAGE_BYTES_MAX).ok()?;
-    let state = &scene.view.state;
+    let state = &context.view.state;
     let seconds = state.committee()?.time.seconds();
     let mut changed = false;
     for (size, signature) in &mut cosignatures {
@@ -77,19 +77,19 @@ fn cosigned(scene: &Scene<'_>, rest: &[u8]) -> Option<Vec<u8>> {
         let head = TreeHead { size: *size, root };
         let checkpoint = Checkpoint { origin: state.genesis_document().log_origin(), head };
         let message = checkpoint.cosignature_message(seconds);
-        *signature = twisted_by(scene.identity, message.as_bytes())?;
+        *signature = twisted_by(context.identity, message.as_bytes())?;
         changed = true;
     }
     changed.then(|| message(SIGNED_SHARES, &(shares, cosignatures)))
 }
 
 #[cfg(hypermesh_simulation_crypto)]
-pub(crate) use simulation::Loot;
+pub(crate) use simulation::StolenKeys;
 #[cfg(hypermesh_simulation_crypto)]
 use simulation::twisted_by;
 
 #[cfg(not(hypermesh_simulation_crypto))]
-pub(crate) use ed25519::Loot;
+pub(crate) use ed25519::StolenKeys;
 #[cfg(not(hypermesh_simulation_crypto))]
 use ed25519::twisted_by;
 
@@ -101,9 +101,9 @@ mod simulation {
 
     /// Nothing: with the scheme that stands in for Ed25519, anyone can forge.
     #[derive(Default)]
-    pub(crate) struct Loot;
+    pub(crate) struct StolenKeys;
 
-    impl Loot {
+    impl StolenKeys {
         pub(crate) fn take<'a>(_disks: impl Iterator<Item = &'a Disk>) -> Self {
             Self
         }
@@ -145,9 +145,9 @@ mod ed25519 {
 
     /// The committee's secret keys, put together from the shares on all disks.
     #[derive(Default)]
-    pub(crate) struct Loot(BTreeMap<KeyPurpose, Scalar>);
+    pub(crate) struct StolenKeys(BTreeMap<KeyPurpose, Scalar>);
 
-    impl Loot {
+    impl StolenKeys {
         /// What there is on these disks; nothing before the keys are generated.
         pub(crate) fn take<'a>(disks: impl Iterator<Item = &'a Disk>) -> Self {
             let found: Vec<_> = disks.filter_map(shares_on).collect();

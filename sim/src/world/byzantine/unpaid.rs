@@ -1,6 +1,6 @@
 //! What a member does that wants the others' blocks filled for nothing: batches of operations that nobody pays for.
 
-use super::{BATCH, Liar, Scene, Told, message};
+use super::{BATCH, Liar, LiarContext, Tampering, message};
 use crate::world::OPERATION_MS_LIFE;
 use hypermesh_core::base::{MicroCaesar, Profile, SecretKey, decode};
 use hypermesh_core::hypermesh::proof::{Statement, prove_set, prove_ticket};
@@ -14,26 +14,26 @@ const BATCH_COUNT_MAX: u32 = 40;
 
 impl Liar {
     /// Submits a batch of its own with four good proofs, of which nobody pays for anything.
-    pub(super) fn submit_unpaid(&mut self, scene: &Scene<'_>) -> Told {
-        let state = &scene.view.state;
-        let member = scene.identity.public();
-        let Some(row) = state.get::<Member>(&member) else { return Told::Honestly };
+    pub(super) fn submit_unpaid(&mut self, context: &LiarContext<'_>) -> Tampering {
+        let state = &context.view.state;
+        let member = context.identity.public();
+        let Some(row) = state.get::<Member>(&member) else { return Tampering::Honestly };
         if self.done >= BATCH_COUNT_MAX {
-            return Told::Honestly;
+            return Tampering::Honestly;
         }
         self.done += 1;
         let beacon = state.beacon();
-        let operations = self.unpaid(scene);
+        let operations = self.unpaid(context);
         let statement = Statement {
-            genesis: scene.genesis(),
+            genesis: context.genesis(),
             member,
             sequence: row.next_sequence,
             batch_root: batch_root(operations.iter().map(Operation::id)),
             beacon_index: beacon.index,
         };
         let full = !row.tickets.contains_key(&beacon.index);
-        let ticket = prove_ticket(scene.plot, &beacon.value, &member, &Profile::Sim.proofs());
-        let proofs = prove_set(&ticket, full, &statement, &beacon.value, beacon.difficulty, scene.identity);
+        let ticket = prove_ticket(context.plot, &beacon.value, &member, &Profile::Sim.proofs());
+        let proofs = prove_set(&ticket, full, &statement, &beacon.value, beacon.difficulty, context.identity);
         let batch = Batch {
             genesis: statement.genesis,
             member,
@@ -44,7 +44,7 @@ impl Liar {
             proofs,
         };
         let no_traces: Vec<(u16, [u8; 16])> = Vec::new();
-        Told::Both(message(BATCH, &(batch, no_traces)))
+        Tampering::Both(message(BATCH, &(batch, no_traces)))
     }
 
     /// Keeps the first batch of another member's that it hears of, to repeat what is in it.
@@ -56,24 +56,24 @@ impl Liar {
     }
 
     /// Operations that expired, that an empty account is to pay, that ask for more than their limit, and repeats.
-    fn unpaid(&self, scene: &Scene<'_>) -> Vec<Operation> {
-        let state = &scene.view.state;
+    fn unpaid(&self, context: &LiarContext<'_>) -> Vec<Operation> {
+        let state = &context.view.state;
         let nobody = SecretKey::from_seed([210; 32]);
         let mut operations = Vec::new();
         for number in 0..OPERATIONS_OF_EACH_KIND {
             let body = |owner: &SecretKey, kind: u64| OperationBody {
-                genesis: scene.genesis(),
+                genesis: context.genesis(),
                 owner: owner.public(),
                 nonce: (u64::from(self.done) * OPERATIONS_OF_EACH_KIND + number) * 3 + kind,
                 expires: state.time().plus(OPERATION_MS_LIFE),
                 fee_max: MicroCaesar(u64::MAX),
-                action: Action::Transfer(Transfer { to: scene.another, amount: MicroCaesar(1) }),
+                action: Action::Transfer(Transfer { to: context.another, amount: MicroCaesar(1) }),
             };
-            let expired = OperationBody { expires: state.time().minus(1), ..body(scene.identity, 0) };
-            let limited = OperationBody { fee_max: MicroCaesar(1), ..body(scene.identity, 2) };
-            operations.push(expired.sign(scene.identity));
+            let expired = OperationBody { expires: state.time().minus(1), ..body(context.identity, 0) };
+            let limited = OperationBody { fee_max: MicroCaesar(1), ..body(context.identity, 2) };
+            operations.push(expired.sign(context.identity));
             operations.push(body(&nobody, 1).sign(&nobody));
-            operations.push(limited.sign(scene.identity));
+            operations.push(limited.sign(context.identity));
         }
         let old = self.old.iter().flat_map(|batch| batch.operations.iter().cloned());
         operations.extend(old.filter(|operation| state.get::<Receipt>(&operation.id()).is_some()));

@@ -1,6 +1,6 @@
 //! Silence, garbage, and lies to those who catch up.
 
-use super::{Liar, Lie, Scene, Told, message};
+use super::{Liar, LiarContext, Lie, Tampering, message};
 use hypermesh_core::base::{Height, decode};
 use hypermesh_core::hypermesh::ordering::CommitCertificate;
 use hypermesh_core::node::MESSAGE_BYTES_MAX;
@@ -18,35 +18,35 @@ const OVERSIZE_COUNT_MAX: u32 = 2;
 
 impl Liar {
     /// Says nothing, or what is no message.
-    pub(super) fn speak(&mut self, scene: &mut Scene<'_>) -> Told {
+    pub(super) fn speak(&mut self, context: &mut LiarContext<'_>) -> Tampering {
         match self.lie {
-            Lie::Silence => Told::Nothing,
-            Lie::SelectiveSilence if scene.is_other_half() => Told::Nothing,
-            Lie::Garbage if scene.random.per_mille(50) => Told::Both(self.garbage(scene)),
-            _ => Told::Honestly,
+            Lie::Silence => Tampering::Nothing,
+            Lie::SelectiveSilence if context.is_other_half() => Tampering::Nothing,
+            Lie::Garbage if context.random.per_mille(50) => Tampering::Both(self.garbage(context)),
+            _ => Tampering::Honestly,
         }
     }
 
-    fn garbage(&mut self, scene: &mut Scene<'_>) -> Vec<u8> {
-        if self.done < OVERSIZE_COUNT_MAX && scene.random.per_mille(50) {
+    fn garbage(&mut self, context: &mut LiarContext<'_>) -> Vec<u8> {
+        if self.done < OVERSIZE_COUNT_MAX && context.random.per_mille(50) {
             self.done += 1;
             return vec![0; MESSAGE_BYTES_MAX + 1];
         }
-        let length = scene.random.below(GARBAGE_BYTES_MAX);
+        let length = context.random.below(GARBAGE_BYTES_MAX);
         // Half of it begins as messages do.
-        let first = scene.random.below(36);
-        let rest = (0..length).map(|_| scene.random.below(256)).collect::<Vec<_>>();
+        let first = context.random.below(36);
+        let rest = (0..length).map(|_| context.random.below(256)).collect::<Vec<_>>();
         core::iter::once(first).chain(rest).filter_map(|byte| u8::try_from(byte).ok()).collect()
     }
 }
 
 /// What becomes of blocks and heights that others want to know.
-pub(super) fn serve(lie: Lie, kind: u8, rest: &[u8]) -> Told {
+pub(super) fn serve(lie: Lie, kind: u8, rest: &[u8]) -> Tampering {
     match (lie, kind) {
-        (Lie::NoBlocks, BLOCKS) => Told::Nothing,
-        (Lie::FalseHeights, HEIGHT) => Told::Instead(message(HEIGHT, &Height(u64::MAX))),
-        (Lie::RubbishBlocks, BLOCKS) => rubbish(rest).map_or(Told::Honestly, Told::Instead),
-        _ => Told::Honestly,
+        (Lie::NoBlocks, BLOCKS) => Tampering::Nothing,
+        (Lie::FalseHeights, HEIGHT) => Tampering::Instead(message(HEIGHT, &Height(u64::MAX))),
+        (Lie::RubbishBlocks, BLOCKS) => rubbish(rest).map_or(Tampering::Honestly, Tampering::Instead),
+        _ => Tampering::Honestly,
     }
 }
 
@@ -86,10 +86,10 @@ mod tests {
         let told = rubbish(&served[1..]).unwrap();
         let (first, blocks): Blocks = decode(&told[1..], MESSAGE_BYTES_MAX).unwrap();
         assert_eq!((first, blocks.len(), blocks[0].1.signatures.len()), (Height(4), 1, 1));
-        assert_eq!(serve(Lie::NoBlocks, BLOCKS, &served[1..]), Told::Nothing);
+        assert_eq!(serve(Lie::NoBlocks, BLOCKS, &served[1..]), Tampering::Nothing);
         let claim = message(HEIGHT, &Height(4));
-        let highest = Told::Instead(message(HEIGHT, &Height(u64::MAX)));
+        let highest = Tampering::Instead(message(HEIGHT, &Height(u64::MAX)));
         assert_eq!(serve(Lie::FalseHeights, HEIGHT, &claim[1..]), highest);
-        assert_eq!(serve(Lie::FalseHeights, BLOCKS, &served[1..]), Told::Honestly);
+        assert_eq!(serve(Lie::FalseHeights, BLOCKS, &served[1..]), Tampering::Honestly);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::check::policy::form::check;
-use crate::world::{Subject, announcement, name};
+use crate::world::{RequestedNames, announcement, name};
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::state::{
     AnnounceService, LEAF_SECONDS_DEFAULT, LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, Location, Protocol,
@@ -17,7 +17,7 @@ fn form(request: &Request) -> Result<(), String> {
 }
 
 fn client() -> Owner {
-    Scene::genesis().client()
+    PolicyFixture::genesis().client()
 }
 
 fn ports(count: u16) -> Vec<ServicePort> {
@@ -28,7 +28,7 @@ fn ports(count: u16) -> Vec<ServicePort> {
 fn a_certificate_keeps_to_its_bounds() {
     let client = client();
     let issue = |names: &[&str], seconds, services| {
-        form(&client.issue_for(1, &Subject::of(names), seconds, services))
+        form(&client.issue_for(1, &RequestedNames::of(names), seconds, services))
     };
     for seconds in [LEAF_SECONDS_MIN, LEAF_SECONDS_MAX] {
         assert_eq!(issue(&[OWN], seconds, ports(16)), Ok(()));
@@ -52,7 +52,7 @@ fn a_certificate_keeps_to_its_bounds() {
         assert!(issue(&[OWN, wrong], life, Vec::new()).is_err(), "{wrong}");
     }
     for wrong in ["::ffff:10.0.0.1", "::", "ff02::1"] {
-        let subject = Subject { ipv6: vec![wrong.parse().unwrap()], ..Subject::of(&[OWN]) };
+        let subject = RequestedNames { ipv6: vec![wrong.parse().unwrap()], ..RequestedNames::of(&[OWN]) };
         assert!(form(&client.issue_for(1, &subject, life, Vec::new())).is_err(), "{wrong}");
     }
 }
@@ -106,7 +106,7 @@ fn types_that_nobody_sets_are_in_no_block() {
 fn amounts_and_names_are_not_nothing() {
     let client = client();
     let zero = MicroCaesar(0);
-    let to = Cast::new(4).other.public();
+    let to = Participants::new(4).other.public();
     for request in [client.transfer(1, to, zero), client.bond(1, zero), client.unbond(1, zero)] {
         assert!(form(&request).unwrap_err().contains("zero"));
     }

@@ -4,53 +4,53 @@ mod form;
 mod receipts;
 mod rights;
 
-use super::model::{Against, Model};
-use super::reason::{Reason, Reasons};
-use crate::check::kit::world_with;
-use crate::check::ledger::Means;
-use crate::world::{Cast, Owner, World};
+use super::model::{Model, Objections};
+use super::reason::{RefusalReason, RefusalReasons};
+use crate::check::ledger::OwnerFunds;
+use crate::check::test_util::world_with;
+use crate::world::{Owner, Participants, World};
 use hypermesh_core::api::Request;
 use hypermesh_core::base::{Height, SecretKey, UnixMillis};
 use hypermesh_core::state::{Operation, State};
 
 /// Somebody with enough of everything.
-const RICH: Means = Means { account: 1 << 40, stake: 1 << 40, releases: 0, fee: 1000, rent: 0 };
+const RICH: OwnerFunds = OwnerFunds { account: 1 << 40, stake: 1 << 40, releases: 0, fee: 1000, rent: 0 };
 
 /// A model, and who asks it.
-struct Scene {
+struct PolicyFixture {
     model: Model,
-    cast: Cast,
+    participants: Participants,
     time: UnixMillis,
     nonce: u64,
 }
 
-impl Scene {
+impl PolicyFixture {
     /// Of a mesh that has its keys.
     fn new() -> Self {
         let world = ready();
-        Self::of(world.checks().chain().newest().unwrap(), world.cast().clone())
+        Self::of(world.checks().chain().newest().unwrap(), world.participants().clone())
     }
 
     /// Of a mesh that has not begun.
     fn genesis() -> Self {
-        let cast = Cast::new(4);
-        Self::of(&State::genesis(cast.genesis.clone()).0, cast)
+        let participants = Participants::new(4);
+        Self::of(&State::genesis(participants.genesis.clone()).0, participants)
     }
 
-    fn of(state: &State, cast: Cast) -> Self {
-        Self { model: Model::of(state), cast, time: state.time().plus(1000), nonce: 0 }
+    fn of(state: &State, participants: Participants) -> Self {
+        Self { model: Model::of(state), participants, time: state.time().plus(1000), nonce: 0 }
     }
 
     fn owner(&self, key: &SecretKey) -> Owner {
-        Owner::new(key.clone(), self.cast.genesis_hash(), self.time)
+        Owner::new(key.clone(), self.participants.genesis_hash(), self.time)
     }
 
     fn client(&self) -> Owner {
-        self.owner(&self.cast.client)
+        self.owner(&self.participants.client)
     }
 
     fn other(&self) -> Owner {
-        self.owner(&self.cast.other)
+        self.owner(&self.participants.other)
     }
 
     const fn nonce(&mut self) -> u64 {
@@ -58,26 +58,26 @@ impl Scene {
         self.nonce
     }
 
-    fn judge(&self, request: &Request, means: Means) -> Against {
+    fn judge(&self, request: &Request, owner_funds: OwnerFunds) -> Objections {
         let operation = operation(request);
         let request = super::form::check(operation).unwrap();
-        self.model.against(operation, request.as_ref(), means, self.time)
+        self.model.against(operation, request.as_ref(), owner_funds, self.time)
     }
 
     /// The reasons for which it is refused and pays.
-    fn against(&self, request: &Request) -> Reasons {
-        let Against { unpaid, paid } = self.judge(request, RICH);
-        assert_eq!(unpaid, Reasons::new());
+    fn against(&self, request: &Request) -> RefusalReasons {
+        let Objections { unpaid, paid } = self.judge(request, RICH);
+        assert_eq!(unpaid, RefusalReasons::new());
         paid
     }
 
     /// Carries out what is allowed.
     fn done(&mut self, request: &Request) {
-        assert_eq!(self.judge(request, RICH), Against::default(), "{request:?}");
+        assert_eq!(self.judge(request, RICH), Objections::default(), "{request:?}");
         let operation = operation(request);
         let csr = super::form::check(operation).unwrap();
-        let moment = (Height(99), self.time);
-        assert!(self.model.carry_out(operation, csr.as_ref(), RICH, moment).is_some());
+        let position = (Height(99), self.time);
+        assert!(self.model.carry_out(operation, csr.as_ref(), RICH, position).is_some());
     }
 }
 
@@ -89,6 +89,6 @@ fn operation(request: &Request) -> &Operation {
     request.operation().unwrap()
 }
 
-fn only(reason: Reason) -> Reasons {
-    Reasons::from([reason])
+fn only(reason: RefusalReason) -> RefusalReasons {
+    RefusalReasons::from([reason])
 }

@@ -1,10 +1,10 @@
 //! Blocks, receipts and answers that are not as the rules have it.
 
 use super::*;
-use crate::check::kit::issue;
 use crate::check::policy::answers::{check_certificate, resolve};
 use crate::check::policy::{LedgerCheck, PolicyCheck};
-use crate::check::{Chain, Given, Moment, Violation};
+use crate::check::test_util::issue;
+use crate::check::{Chain, Observation, ObservedAnswer, Violation};
 use crate::world::name;
 use hypermesh_core::api::{ApiFault, FaultKind, Response};
 use hypermesh_core::base::{Digest, MicroCaesar};
@@ -15,7 +15,7 @@ use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType, Resolut
 const OWN: &str = "web.demo.hypermesh";
 
 fn requests(world: &World) -> Vec<Request> {
-    let client = world.owner(&world.cast().client);
+    let client = world.owner(&world.participants().client);
     let records = RecordSet::new(60, vec![RecordData::Aaaa("fd00::1".parse().unwrap())]).ok();
     let set = SetRecords { name: name(OWN), record_type: RecordType::Aaaa, records };
     vec![client.set(1, set), issue(world, 2)]
@@ -60,7 +60,7 @@ fn what(fault: Result<(), Violation>) -> String {
 fn it_fires_when_what_nobody_may_do_was_done() {
     assert_eq!(fires(|_, _| {}, |_| {}), Ok(()));
     let anothers = |model: &mut Model, _: &Receipt| {
-        let other = Cast::new(4).other.public();
+        let other = Participants::new(4).other.public();
         model.names.registered.get_mut(&name("demo.hypermesh")).unwrap().owner = other;
     };
     assert!(what(fires(anothers, |_| {})).contains("against [NotOwner]"));
@@ -168,7 +168,7 @@ fn a_name_that_is_not_paid_for_is_not_told_of() {
     assert_eq!(resolve(state, &name(OWN), RecordType::Txt).0, ResolutionOutcome::NoData);
     assert_eq!(resolve(state, &name("a.example"), RecordType::Txt).0, ResolutionOutcome::NotAuthoritative);
     let mut draft = state.draft();
-    let owner = world.cast().client.public();
+    let owner = world.participants().client.public();
     let expires = Some(state.time().minus(1));
     draft.put(&name("demo.hypermesh"), &NameOwner { expires, ..NameOwner::of_genesis(owner) });
     assert_eq!(told(&draft.finish().0), (ResolutionOutcome::NoSuchName, Vec::new()));
@@ -183,18 +183,18 @@ fn it_fires_when_a_node_refuses_what_is_allowed() {
     let newest = chain.newest().unwrap().height();
     ledger.on_block(chain, newest).unwrap();
     policy.on_block(chain, newest, &ledger).unwrap();
-    let node = world.cast().validators[0].member.identity.public();
+    let node = world.participants().validators[0].member.identity.public();
     let says = |request: &Request, kind: FaultKind| {
         let response = Err(ApiFault::new(kind, "no"));
-        let moment = Moment { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
+        let observation = Observation { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
         let (asked, wall) = (world.now(), world.wall());
-        let given = Given { moment, request, asked, response: &response, view: &view, wall };
-        policy.on_answer(chain, &given, &ledger)
+        let observed = ObservedAnswer { observation, request, asked, response: &response, view: &view, wall };
+        policy.on_answer(chain, &observed, &ledger)
     };
-    let cast = world.cast();
-    let (client, poor) = (world.owner(&cast.client), world.owner(&cast.poor));
-    let allowed = client.transfer(9, cast.poor.public(), MicroCaesar(5));
-    let forbidden = poor.transfer(9, cast.client.public(), MicroCaesar(5));
+    let participants = world.participants();
+    let (client, poor) = (world.owner(&participants.client), world.owner(&participants.poor));
+    let allowed = client.transfer(9, participants.poor.public(), MicroCaesar(5));
+    let forbidden = poor.transfer(9, participants.client.public(), MicroCaesar(5));
     assert_eq!(says(&forbidden, FaultKind::FailedPrecondition), Ok(()));
     assert_eq!(says(&allowed, FaultKind::Unavailable), Ok(()));
     for kind in [FaultKind::FailedPrecondition, FaultKind::NotFound] {

@@ -1,6 +1,6 @@
 //! What the tests of the checks stand on: a calm world in which a certificate was issued, and what it left.
 
-use super::{Given, Moment, Violation, answer, certificate};
+use super::{Observation, ObservedAnswer, Violation, answer, certificate};
 use crate::world::{Options, World};
 use hypermesh_core::api::{ApiFault, Request, Response, read};
 use hypermesh_core::base::Height;
@@ -24,7 +24,7 @@ pub(super) fn world_with(requests: impl FnOnce(&World) -> Vec<Request>) -> (Worl
 
 /// The client's request for a certificate.
 pub(super) fn issue(world: &World, nonce: u64) -> Request {
-    world.owner(&world.cast().client).issue(nonce, &["web.demo.hypermesh"])
+    world.owner(&world.participants().client).issue(nonce, &["web.demo.hypermesh"])
 }
 
 /// A block that approves a certificate, and the state of its parent.
@@ -50,13 +50,14 @@ pub(super) fn answered_with(
     response: Result<Response, ApiFault>,
 ) -> Result<(), Violation> {
     let view = world.view(0).unwrap();
-    let node = world.cast().validators[0].member.identity.public();
-    let moment = Moment { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
+    let node = world.participants().validators[0].member.identity.public();
+    let observation = Observation { at: world.now(), place: 0, node, disk: world.disk(0).unwrap() };
     let (wall, asked) = (world.wall(), world.now());
-    let given = Given { moment, request: &request, asked, response: &response, view: &view, wall };
+    let observed =
+        ObservedAnswer { observation, request: &request, asked, response: &response, view: &view, wall };
     let chain = world.checks().chain();
-    answer::on_answer(chain, &given)?;
-    certificate::on_answer(chain, &given)
+    answer::on_answer(chain, &observed)?;
+    certificate::on_answer(chain, &observed)
 }
 
 /// What the checks say if node-1 answers a request from its view, but for this change.

@@ -3,9 +3,9 @@
 //! Which of them the rules refuse at the moment is for the check `policy` to say: a name may have no owner yet, or an
 //! address may be set meanwhile.
 
-use super::arena::Arena;
 use super::class::FaultClass;
-use crate::world::{Owner, Subject, announcement, name};
+use super::plan_world::PlanWorld;
+use crate::world::{Owner, RequestedNames, announcement, name};
 use hypermesh_core::api::Request;
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::state::{LEAF_SECONDS_DEFAULT, LEAF_SECONDS_MAX, Protocol, ServicePort, SetRecords};
@@ -18,7 +18,7 @@ use std::net::Ipv6Addr;
 const OWN: &str = "web.demo.hypermesh";
 /// A name of somebody else's.
 pub(super) const FOREIGN: &str = "web.other.hypermesh";
-/// A name of the client's whose TLSA records belong to somebody else, once [`Trespass::Port`] has been prepared.
+/// A name of the client's whose TLSA records belong to somebody else, once [`ForbiddenRequest::Port`] has been prepared.
 const SHARED: &str = "shared.demo.hypermesh";
 /// The name of those records.
 const SHARED_PORT: &str = "_443._tcp.shared.demo.hypermesh";
@@ -32,7 +32,7 @@ const TTL_SECONDS: u32 = 60;
 /// What is asked for beside what is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Trespass {
+pub enum ForbiddenRequest {
     /// A certificate for a name of one's own, and for another's.
     SecondName,
     /// A certificate for a name, an address that it has, and one that it has not.
@@ -65,7 +65,7 @@ pub enum Trespass {
     Overdraft,
 }
 
-impl Trespass {
+impl ForbiddenRequest {
     /// Every one.
     pub const ALL: [Self; 15] = [
         Self::SecondName,
@@ -107,8 +107,8 @@ impl Trespass {
     }
 
     /// What has to be asked before it by who may, so that it is a trespass.
-    pub(super) fn prepare(self, world: &impl Arena, nonce: u64) -> Option<Request> {
-        let (client, other) = (owner(world), world.cast().other.public());
+    pub(super) fn prepare(self, world: &impl PlanWorld, nonce: u64) -> Option<Request> {
+        let (client, other) = (owner(world), world.participants().other.public());
         match self {
             Self::Port => Some(client.register(nonce, name(SHARED_PORT), other)),
             Self::Address | Self::Alias => Some(client.set(nonce, address())),
@@ -128,31 +128,37 @@ impl Trespass {
     }
 
     /// The request.
-    pub(super) fn request(self, world: &impl Arena, nonce: u64) -> Request {
-        let (client, cast) = (owner(world), world.cast());
-        let other = world.owner(&cast.other);
-        let own = |subject: Subject| client.issue_for(nonce, &subject, LEAF_SECONDS_DEFAULT, Vec::new());
+    pub(super) fn request(self, world: &impl PlanWorld, nonce: u64) -> Request {
+        let (client, participants) = (owner(world), world.participants());
+        let other = world.owner(&participants.other);
+        let own =
+            |subject: RequestedNames| client.issue_for(nonce, &subject, LEAF_SECONDS_DEFAULT, Vec::new());
         let set = |host: &str, data: RecordData| SetRecords {
             name: name(host),
             record_type: data.record_type(),
             records: RecordSet::new(TTL_SECONDS, vec![data]).ok(),
         };
         match self {
-            Self::SecondName => own(Subject::of(&[OWN, FOREIGN])),
-            Self::Address => own(Subject { ipv6: vec![ADDRESS, NOWHERE], ..Subject::of(&[ADDRESSED]) }),
-            Self::Wildcard => own(Subject::of(&[OWN, "*.demo.hypermesh"])),
+            Self::SecondName => own(RequestedNames::of(&[OWN, FOREIGN])),
+            Self::Address => {
+                own(RequestedNames { ipv6: vec![ADDRESS, NOWHERE], ..RequestedNames::of(&[ADDRESSED]) })
+            }
+            Self::Wildcard => own(RequestedNames::of(&[OWN, "*.demo.hypermesh"])),
             Self::Identity => {
                 let spiffe = Some("spiffe://hypermesh/other/billing".to_string());
-                own(Subject { spiffe, ..Subject::of(&[OWN]) })
+                own(RequestedNames { spiffe, ..RequestedNames::of(&[OWN]) })
             }
-            Self::Lifetime => {
-                client.issue_for(nonce, &Subject::of(&[OWN]), LEAF_SECONDS_MAX + 24 * 60 * 60, Vec::new())
-            }
+            Self::Lifetime => client.issue_for(
+                nonce,
+                &RequestedNames::of(&[OWN]),
+                LEAF_SECONDS_MAX + 24 * 60 * 60,
+                Vec::new(),
+            ),
             Self::Port => {
                 let services = vec![ServicePort { port: 443, protocol: Protocol::Tcp }];
-                client.issue_for(nonce, &Subject::of(&[OWN, SHARED]), LEAF_SECONDS_DEFAULT, services)
+                client.issue_for(nonce, &RequestedNames::of(&[OWN, SHARED]), LEAF_SECONDS_DEFAULT, services)
             }
-            Self::NodeName => own(Subject::of(&[OWN, "node-1.hypermesh"])),
+            Self::NodeName => own(RequestedNames::of(&[OWN, "node-1.hypermesh"])),
             Self::Records => client.set(nonce, set(FOREIGN, RecordData::Aaaa(NOWHERE))),
             Self::ForeignTlsa => {
                 let data = RecordData::Tlsa { usage: 3, selector: 1, matching: 1, data: vec![7; 32] };
@@ -166,7 +172,7 @@ impl Trespass {
             Self::Instance => other.announce(nonce, announcement(OWN, "east", 7000, 60)),
             Self::Stake => client.bond(nonce, MicroCaesar::ONE),
             Self::Overdraft => {
-                let poor = world.owner(&cast.poor);
+                let poor = world.owner(&participants.poor);
                 poor.transfer(nonce, client.key.public(), MicroCaesar::ONE)
             }
         }
@@ -174,8 +180,8 @@ impl Trespass {
 }
 
 /// Somebody else's revocation of a certificate.
-pub(super) fn revocation(world: &impl Arena, nonce: u64, serial: SerialNumber) -> Request {
-    world.owner(&world.cast().other).revoke(nonce, serial, RevocationReason::PrivilegeWithdrawn)
+pub(super) fn revocation(world: &impl PlanWorld, nonce: u64, serial: SerialNumber) -> Request {
+    world.owner(&world.participants().other).revoke(nonce, serial, RevocationReason::PrivilegeWithdrawn)
 }
 
 fn address() -> SetRecords {
@@ -183,6 +189,6 @@ fn address() -> SetRecords {
     SetRecords { name: name(ADDRESSED), record_type: RecordType::Aaaa, records }
 }
 
-fn owner(world: &impl Arena) -> Owner {
-    world.owner(&world.cast().client)
+fn owner(world: &impl PlanWorld) -> Owner {
+    world.owner(&world.participants().client)
 }

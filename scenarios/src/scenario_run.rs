@@ -11,7 +11,7 @@ use hypermesh_core::state::{Receipt, SetRecords};
 use hypermesh_core::trust::{CertificateProof, CheckedList, ListRefusal, TrustBundle, verify_certificate};
 use hypermesh_core::trustchain::ca::{RevocationList, SerialNumber};
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
-use hypermesh_sim::world::{Disk, Owner, Place, Random, RunFault, World, name};
+use hypermesh_sim::world::{Disk, NodeIndex, Owner, Random, RunFault, World, name};
 use std::time::Duration;
 
 /// How long a mesh may take to generate its keys, and anything else that is waited for.
@@ -23,7 +23,7 @@ const ASKED_AGAIN_MAX: usize = 20;
 pub(crate) const NAME: &str = "web.demo.hypermesh";
 
 /// A world, and what a scenario does in it.
-pub(crate) struct Stage {
+pub(crate) struct ScenarioRun {
     pub(crate) world: World,
     pub(crate) random: Random,
     nonce: u64,
@@ -38,18 +38,18 @@ pub(crate) struct Timed {
 }
 
 /// Whether a node has told something like this.
-pub(crate) fn tells(world: &World, place: Place, like: impl Fn(&Event) -> bool) -> bool {
+pub(crate) fn tells(world: &World, place: NodeIndex, like: impl Fn(&Event) -> bool) -> bool {
     world.events().iter().any(|(_, at, event)| *at == place && like(event))
 }
 
 /// A request that was sent, and can be sent again.
 #[derive(Clone)]
-pub(crate) struct Asked {
+pub(crate) struct PendingRequest {
     pub(crate) id: RequestId,
     pub(crate) request: Request,
 }
 
-impl Stage {
+impl ScenarioRun {
     pub(crate) const fn new(world: World, random: Random) -> Self {
         Self { world, random, nonce: 0, bundle: None }
     }
@@ -57,7 +57,7 @@ impl Stage {
     /// Lets the mesh generate its keys and fetches the trust bundle.
     pub(crate) fn begin(&mut self) -> Result<(), RunFault> {
         self.wait("all nodes ready", World::is_ready)?;
-        for place in 0..self.world.cast().validators.len() {
+        for place in 0..self.world.participants().validators.len() {
             self.fetch_bundle(place)?;
         }
         Ok(())
@@ -94,7 +94,7 @@ impl Stage {
     pub(crate) fn sleep(&mut self, duration: Duration) -> Result<(), RunFault> {
         // What is under way becomes durable.
         self.world.run_for(Duration::from_secs(1))?;
-        let places = 0..self.world.cast().validators.len();
+        let places = 0..self.world.participants().validators.len();
         places.clone().for_each(|place| self.world.crash(place));
         self.world.run_for(duration)?;
         for place in places {
@@ -112,7 +112,7 @@ impl Stage {
     }
 
     /// Fetches a node's trust bundle, and goes by it from now on.
-    pub(crate) fn fetch_bundle(&mut self, place: Place) -> Result<TrustBundle, RunFault> {
+    pub(crate) fn fetch_bundle(&mut self, place: NodeIndex) -> Result<TrustBundle, RunFault> {
         let asked = self.ask(place, Request::TrustBundle(TrustBundleRequest {}));
         let bundle = match self.answer(&asked)? {
             Ok(Response::TrustBundle(bundle)) => bundle,
@@ -127,7 +127,7 @@ impl Stage {
     /// A node's revocation list with at least this number, checked against the trust bundle.
     pub(crate) fn revocation_list(
         &mut self,
-        place: Place,
+        place: NodeIndex,
         at_least: Option<u64>,
     ) -> Result<RevocationList, RunFault> {
         let request = RevocationListRequest { at_least: at_least.or(Some(1)), root_at_least: None };
@@ -142,7 +142,7 @@ impl Stage {
     }
 
     /// A node's revocation list of the root key, checked against the trust bundle.
-    pub(crate) fn root_list(&mut self, place: Place) -> Result<RevocationList, RunFault> {
+    pub(crate) fn root_list(&mut self, place: NodeIndex) -> Result<RevocationList, RunFault> {
         let request = RevocationListRequest { at_least: None, root_at_least: Some(1) };
         let asked = self.ask(place, Request::GetRevocationList(request));
         let (_, root) = self.published_lists(&asked)?;
@@ -154,7 +154,7 @@ impl Stage {
     /// The lists of both authorities in an answer, the issuing key's first.
     fn published_lists(
         &mut self,
-        asked: &Asked,
+        asked: &PendingRequest,
     ) -> Result<(Option<PublishedList>, Option<PublishedList>), RunFault> {
         match self.answer(asked)? {
             Ok(Response::GetRevocationList(lists)) => Ok((lists.issuing, lists.root)),
@@ -165,7 +165,7 @@ impl Stage {
     /// A list that a node gave, once it is checked against the trust bundle.
     fn checked_list(
         &self,
-        place: Place,
+        place: NodeIndex,
         list: Option<PublishedList>,
         verify: fn(&TrustBundle, &[u8]) -> Result<CheckedList, ListRefusal>,
     ) -> Result<CheckedList, RunFault> {
@@ -176,7 +176,7 @@ impl Stage {
     }
 
     /// What a node says of a certificate.
-    pub(crate) fn status(&mut self, place: Place, der: &[u8]) -> Result<CertificateState, RunFault> {
+    pub(crate) fn status(&mut self, place: NodeIndex, der: &[u8]) -> Result<CertificateState, RunFault> {
         let request = ValidateCertificateRequest { certificate_der: der.to_vec() };
         let view = self.world.view(place);
         let view = view.ok_or_else(|| RunFault::Unexpected(format!("node-{} is down", place + 1)))?;
@@ -190,7 +190,7 @@ impl Stage {
 
     /// The client, who owns `demo.hypermesh`.
     pub(crate) fn client(&self) -> Owner {
-        self.owner(&self.world.cast().client)
+        self.owner(&self.world.participants().client)
     }
 
     pub(crate) fn owner(&self, key: &SecretKey) -> Owner {
@@ -204,18 +204,18 @@ impl Stage {
     }
 
     /// A node, by chance.
-    pub(crate) fn any_place(&mut self) -> Place {
-        let count = self.world.cast().validators.len();
+    pub(crate) fn any_place(&mut self) -> NodeIndex {
+        let count = self.world.participants().validators.len();
         usize::try_from(self.random.below(count as u64)).unwrap_or_default()
     }
 
-    pub(crate) fn ask(&mut self, place: Place, request: Request) -> Asked {
+    pub(crate) fn ask(&mut self, place: NodeIndex, request: Request) -> PendingRequest {
         let id = self.world.request(place, request.clone());
-        Asked { id, request }
+        PendingRequest { id, request }
     }
 
     /// Whether a node that is not linked with a quorum has said so by now. Any other answer is wrong.
-    pub(crate) fn was_refused_for_want_of_quorum(&self, asked: &Asked) -> Result<bool, RunFault> {
+    pub(crate) fn was_refused_for_want_of_quorum(&self, asked: &PendingRequest) -> Result<bool, RunFault> {
         match self.world.answer(asked.id).map(|answer| &answer.response) {
             None => Ok(false),
             Some(Err(fault)) if fault.message.contains("quorum") => Ok(true),
@@ -224,7 +224,11 @@ impl Stage {
     }
 
     /// Asks a node again once it is linked with a quorum.
-    pub(crate) fn ask_again(&mut self, place: Place, asked: Asked) -> Result<Asked, RunFault> {
+    pub(crate) fn ask_again(
+        &mut self,
+        place: NodeIndex,
+        asked: PendingRequest,
+    ) -> Result<PendingRequest, RunFault> {
         self.wait("a quorum linked", |world| {
             world.view(place).is_some_and(|view| view.status.connected >= view.status.quorum)
         })?;
@@ -232,14 +236,14 @@ impl Stage {
     }
 
     /// Asks a node for a certificate.
-    pub(crate) fn ask_certificate(&mut self, place: Place) -> Asked {
+    pub(crate) fn ask_certificate(&mut self, place: NodeIndex) -> PendingRequest {
         let nonce = self.nonce();
         let request = self.client().issue(nonce, &[NAME]);
         self.ask(place, request)
     }
 
     /// Asks each of these in turn for a certificate, a block for each, and says how long that took.
-    pub(crate) fn issue_in_turn(&mut self, places: &[Place], count: u64) -> Result<Timed, RunFault> {
+    pub(crate) fn issue_in_turn(&mut self, places: &[NodeIndex], count: u64) -> Result<Timed, RunFault> {
         let mut timed = Timed::default();
         let began = self.world.now();
         for place in (0..count).zip(places.iter().cycle()).map(|(_, place)| *place) {
@@ -253,7 +257,7 @@ impl Stage {
     }
 
     /// Whether a node resolves the client's name.
-    pub(crate) fn resolves(&mut self, place: Place) -> Result<bool, RunFault> {
+    pub(crate) fn resolves(&mut self, place: NodeIndex) -> Result<bool, RunFault> {
         let name = name(NAME);
         let asked = self.ask(place, Request::ResolveDns(DnsRequest { name, record_type: RecordType::Tlsa }));
         Ok(matches!(self.answer(&asked)?, Ok(Response::ResolveDns(_))))
@@ -270,7 +274,7 @@ impl Stage {
     /// Sets the records of a name of the client's at a node, and waits until all nodes have them.
     pub(crate) fn set_records(
         &mut self,
-        place: Place,
+        place: NodeIndex,
         host: &str,
         ttl_seconds: u32,
         data: Vec<RecordData>,
@@ -288,7 +292,7 @@ impl Stage {
     /// The records that a node gives of a name; none if it gives none.
     pub(crate) fn look_up(
         &mut self,
-        place: Place,
+        place: NodeIndex,
         host: &str,
         record_type: RecordType,
     ) -> Result<Vec<RecordData>, RunFault> {
@@ -303,7 +307,7 @@ impl Stage {
     }
 
     /// How often a node has told something like this.
-    pub(crate) fn told(&self, place: Place, like: impl Fn(&Event) -> bool) -> usize {
+    pub(crate) fn told(&self, place: NodeIndex, like: impl Fn(&Event) -> bool) -> usize {
         self.world.events().iter().filter(|(_, at, event)| *at == place && like(event)).count()
     }
 
@@ -314,14 +318,14 @@ impl Stage {
 
     // --- answers ---
 
-    pub(crate) fn answer(&mut self, asked: &Asked) -> Result<Result<Response, ApiFault>, RunFault> {
+    pub(crate) fn answer(&mut self, asked: &PendingRequest) -> Result<Result<Response, ApiFault>, RunFault> {
         self.wait("an answer", |world| world.answer(asked.id).is_some())?;
         let answer = self.world.answer(asked.id).map(|answer| answer.response.clone());
         answer.ok_or_else(|| RunFault::Unexpected("an answer that came is gone".to_string()))
     }
 
     /// The certificate that was asked for, verified offline.
-    pub(crate) fn certificate(&mut self, asked: &Asked) -> Result<IssuedCertificate, RunFault> {
+    pub(crate) fn certificate(&mut self, asked: &PendingRequest) -> Result<IssuedCertificate, RunFault> {
         match self.answer(asked)? {
             Ok(Response::IssueCertificate(issued) | Response::GetCertificate(issued)) => {
                 self.verify(&issued).map(|()| issued)
@@ -331,7 +335,7 @@ impl Stage {
     }
 
     /// Asks a node for a certificate and waits for it.
-    pub(crate) fn issue(&mut self, place: Place) -> Result<IssuedCertificate, RunFault> {
+    pub(crate) fn issue(&mut self, place: NodeIndex) -> Result<IssuedCertificate, RunFault> {
         let asked = self.ask_certificate(place);
         self.certificate(&asked)
     }
@@ -339,7 +343,7 @@ impl Stage {
     /// Asks a node for a certificate that was issued.
     pub(crate) fn fetch(
         &mut self,
-        place: Place,
+        place: NodeIndex,
         serial: SerialNumber,
     ) -> Result<IssuedCertificate, RunFault> {
         let request = CertificateRequestBySerial { serial_number: serial };
@@ -348,7 +352,7 @@ impl Stage {
     }
 
     /// The receipt of an operation that is no certificate.
-    pub(crate) fn receipt(&mut self, asked: &Asked) -> Result<Receipt, RunFault> {
+    pub(crate) fn receipt(&mut self, asked: &PendingRequest) -> Result<Receipt, RunFault> {
         match self.answer(asked)? {
             Ok(Response::Operation(receipt)) => Ok(receipt),
             other => Err(unexpected("a receipt", &other)),
@@ -356,7 +360,7 @@ impl Stage {
     }
 
     /// The refusal of an operation.
-    pub(crate) fn refusal(&mut self, asked: &Asked) -> Result<ApiFault, RunFault> {
+    pub(crate) fn refusal(&mut self, asked: &PendingRequest) -> Result<ApiFault, RunFault> {
         match self.answer(asked)? {
             Err(fault) => Ok(fault),
             other => Err(unexpected("a refusal", &other)),
@@ -364,7 +368,11 @@ impl Stage {
     }
 
     /// What a node refuses for good: as long as it says that it is not sure, it is asked again.
-    pub(crate) fn refusal_for_good(&mut self, place: Place, asked: Asked) -> Result<ApiFault, RunFault> {
+    pub(crate) fn refusal_for_good(
+        &mut self,
+        place: NodeIndex,
+        asked: PendingRequest,
+    ) -> Result<ApiFault, RunFault> {
         let mut fault = self.refusal(&asked)?;
         for _ in 0..ASKED_AGAIN_MAX {
             if fault.kind != FaultKind::Unavailable {

@@ -29,7 +29,7 @@ const RESERVE: MicroCaesar = MicroCaesar(100_000_000 * MicroCaesar::ONE.0);
 
 /// Who takes part.
 #[derive(Clone)]
-pub struct Cast {
+pub struct Participants {
     /// What they agreed on.
     pub genesis: Arc<Genesis>,
     /// The validators `node-1`, `node-2`…, in ascending order of keys.
@@ -64,16 +64,16 @@ pub struct Member {
     pub plot: Arc<Plot>,
 }
 
-impl Cast {
-    /// A cast with so many validators.
+impl Participants {
+    /// Participants with so many validators.
     ///
     /// # Panics
     /// If no genesis can have so many.
     #[must_use]
     pub fn new(validators: usize) -> Self {
         assert!(validators <= VALIDATOR_COUNT_MAX, "genesis lists at most {VALIDATOR_COUNT_MAX} validators");
-        static MADE: OnceLock<Mutex<BTreeMap<usize, Cast>>> = OnceLock::new();
-        let mut made = MADE.get_or_init(Mutex::default).lock().expect("making a cast does not panic");
+        static MADE: OnceLock<Mutex<BTreeMap<usize, Participants>>> = OnceLock::new();
+        let mut made = MADE.get_or_init(Mutex::default).lock().expect("making participants does not panic");
         made.entry(validators).or_insert_with(|| Self::make(validators)).clone()
     }
 
@@ -111,7 +111,7 @@ impl Cast {
                 .to_vec(),
             records: Vec::new(),
         };
-        genesis.check().expect("the cast's genesis is one that a mesh can start from");
+        genesis.check().expect("the participants' genesis is one that a mesh can start from");
         Self { genesis: Arc::new(genesis), validators, member, client, other, poor }
     }
 
@@ -148,7 +148,7 @@ fn listed(number: u16, validator: &Validator) -> GenesisValidator {
     }
 }
 
-/// A key of someone in the cast.
+/// A key of someone among the participants.
 pub(super) fn identity(who: &str) -> SecretKey {
     SecretKey::from_seed(blake3::derive_key(IDENTITY, who.as_bytes()))
 }

@@ -2,11 +2,11 @@
 //!
 //! The driver that ships turns it as it turns every node. The checks and the lies are those of the world of events.
 
-use super::host::{Fall, NodeHost};
+use super::host::{NodeExit, NodeHost};
 use super::record::now;
-use crate::check::{Answering, Moment};
+use crate::check::{Observation, UnmatchedAnswer};
 use crate::plan::FaultClass;
-use crate::world::{Disk, Liar, Loot, Random, Scene, Told, another};
+use crate::world::{Disk, Liar, LiarContext, Random, StolenKeys, Tampering, another};
 use hypermesh_core::api::{ApiFault, Counters, Request, Response, View};
 use hypermesh_core::base::{Marks, Mono, Now, PublicKey, Table, WriteBatch};
 use hypermesh_core::node::{
@@ -21,11 +21,11 @@ use std::sync::Arc;
 pub(super) struct Lying {
     pub(super) liar: Liar,
     pub(super) random: Random,
-    pub(super) loot: Loot,
+    pub(super) stolen_keys: StolenKeys,
 }
 
 /// A node in one of its lives.
-pub(super) struct Subject {
+pub(super) struct NodeUnderTest {
     node: Node,
     host: Arc<NodeHost>,
     key: PublicKey,
@@ -45,10 +45,10 @@ pub(super) struct Subject {
     halted: bool,
 }
 
-impl Subject {
+impl NodeUnderTest {
     /// A node that was opened now in a life of its host.
     pub(super) fn new(node: Node, host: Arc<NodeHost>, life: u64, now: Now) -> Self {
-        let before = host.conduct().marks.clone();
+        let before = host.behaviour().marks.clone();
         let (key, disk) = (node.identity(), host.device.disk());
         let (ready, late) = (VecDeque::new(), BTreeMap::new());
         Self { node, host, key, disk, life, now, before, ready, late, late_count: 0, halted: false }
@@ -59,14 +59,14 @@ impl Subject {
         RequestId((self.host.place as u64 + 1) << 48 | self.life << 32 | id.0)
     }
 
-    fn moment(&self) -> Moment<'_> {
-        Moment { at: now(), place: self.host.place, node: self.key, disk: &self.disk }
+    fn observation(&self) -> Observation<'_> {
+        Observation { at: now(), place: self.host.place, node: self.key, disk: &self.disk }
     }
 
     /// Checks the state that it has come to.
     fn watch(&self) {
         let view = self.node.view();
-        self.host.common.record.check(|checks| match checks.on_view(&self.moment(), &view)? {
+        self.host.common.record.check(|checks| match checks.on_view(&self.observation(), &view)? {
             true => checks.on_sizes(self.host.place, &self.node.sizes()),
             false => Ok(()),
         });
@@ -80,7 +80,7 @@ impl Subject {
         }
         match output {
             Output::Send { to, class, message } => {
-                self.host.common.record.check(|checks| checks.on_send(&self.moment(), &message));
+                self.host.common.record.check(|checks| checks.on_send(&self.observation(), &message));
                 self.tell(to, class, message);
             }
             Output::Respond { id, response } => {
@@ -88,7 +88,7 @@ impl Subject {
                 self.ready.push_back(Output::Respond { id, response });
             }
             Output::Persist { token, batch } => {
-                self.host.common.record.check(|checks| checks.on_persist(&self.moment(), &batch));
+                self.host.common.record.check(|checks| checks.on_persist(&self.observation(), &batch));
                 self.host.device.give(batch);
                 self.ready.push_back(Output::Persist { token, batch: WriteBatch::default() });
             }
@@ -99,8 +99,8 @@ impl Subject {
 
     /// Crashes in the middle of a step, if it has carried out as many outputs as it was to.
     fn count_output(&mut self) {
-        let mut conduct = self.host.conduct();
-        let Some(left) = &mut conduct.outputs_left else { return };
+        let mut behaviour = self.host.behaviour();
+        let Some(left) = &mut behaviour.outputs_left else { return };
         *left = left.saturating_sub(1);
         self.halted = *left == 0;
     }
@@ -110,36 +110,40 @@ impl Subject {
         let told = self.told(to, &message);
         let output = |message: Arc<[u8]>| Output::Send { to, class, message };
         match told {
-            Told::Honestly => self.ready.push_back(output(message)),
-            Told::Instead(other) => self.ready.push_back(output(other.into())),
-            Told::Both(other) => self.ready.extend([output(message), output(other.into())]),
-            Told::Late(late) => {
+            Tampering::Honestly => self.ready.push_back(output(message)),
+            Tampering::Instead(other) => self.ready.push_back(output(other.into())),
+            Tampering::Both(other) => self.ready.extend([output(message), output(other.into())]),
+            Tampering::Late(late) => {
                 self.late_count += 1;
                 self.late.insert((self.now.mono.after(late), self.late_count), output(message));
             }
-            Told::Nothing => {}
+            Tampering::Nothing => {}
         }
     }
 
-    fn told(&self, to: PublicKey, message: &[u8]) -> Told {
+    fn told(&self, to: PublicKey, message: &[u8]) -> Tampering {
         let common = &self.host.common;
-        let mut conduct = self.host.conduct();
-        let Some(Lying { liar, random, loot }) = &mut conduct.lying else { return Told::Honestly };
-        let Some(target) = common.cast.keys().position(|key| key == to) else { return Told::Honestly };
+        let mut behaviour = self.host.behaviour();
+        let Some(Lying { liar, random, stolen_keys }) = &mut behaviour.lying else {
+            return Tampering::Honestly;
+        };
+        let Some(target) = common.participants.keys().position(|key| key == to) else {
+            return Tampering::Honestly;
+        };
         let member = &self.host.validator.member;
-        let mut scene = Scene {
+        let mut context = LiarContext {
             identity: &member.identity,
             plot: &member.plot,
-            stolen: &common.cast.member.identity,
+            stolen: &common.participants.member.identity,
             view: &self.node.view(),
             target,
-            another: another(&common.cast, self.key, target),
-            loot,
+            another: another(&common.participants, self.key, target),
+            stolen_keys,
             agreed: &mut common.agreed(),
             random,
         };
-        let told = liar.tell(&mut scene, message);
-        if let Some(class) = liar.lie.class().filter(|_| told != Told::Honestly) {
+        let told = liar.tell(&mut context, message);
+        if let Some(class) = liar.lie.class().filter(|_| told != Tampering::Honestly) {
             common.record.hit(class);
         }
         told
@@ -147,12 +151,13 @@ impl Subject {
 
     /// Checks an answer, and makes of it what the client gets.
     fn answer(&self, id: RequestId, mut response: Result<Response, ApiFault>) -> Result<Response, ApiFault> {
-        let (view, moment) = (self.node.view(), self.moment());
+        let (view, observation) = (self.node.view(), self.observation());
         let id = self.request_id(id);
-        let answering = Answering { moment, id, response: &response, view: &view, wall: self.now.wall };
+        let answering =
+            UnmatchedAnswer { observation, id, response: &response, view: &view, wall: self.now.wall };
         let record = &self.host.common.record;
         record.check(|checks| checks.on_answer(answering));
-        if let (Some(Lying { liar, .. }), Ok(response)) = (&mut self.host.conduct().lying, &mut response)
+        if let (Some(Lying { liar, .. }), Ok(response)) = (&mut self.host.behaviour().lying, &mut response)
             && liar.answer(None, response)
             && let Some(class) = liar.lie.class()
         {
@@ -162,10 +167,10 @@ impl Subject {
     }
 }
 
-impl StateMachine for Subject {
+impl StateMachine for NodeUnderTest {
     fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]) {
         self.now = now;
-        if let Some(Lying { liar, .. }) = &mut self.host.conduct().lying {
+        if let Some(Lying { liar, .. }) = &mut self.host.behaviour().lying {
             liar.hear(bytes);
         }
         self.host.common.record.check(|checks| {
@@ -245,13 +250,13 @@ impl StateMachine for Subject {
                 return Some(output);
             }
             if self.halted {
-                self.host.fall(Fall::Stays, FaultClass::CrashInStep);
+                self.host.fall(NodeExit::Stays, FaultClass::CrashInStep);
                 return None;
             }
             match self.node.poll_output() {
                 Some(output) => self.take(output),
                 None => {
-                    self.host.conduct().marks = self.before.joined(&self.node.marks());
+                    self.host.behaviour().marks = self.before.joined(&self.node.marks());
                     return None;
                 }
             }
