@@ -6,9 +6,8 @@
 
 use super::admission::Queue;
 use super::submit::Submission;
-use super::timers::Timer;
-use super::{Node, RequestId};
-use crate::base::{Mono, PublicKey, reached};
+use super::{RequestId, context::Context};
+use crate::base::{Mono, PublicKey};
 use crate::state::{CheckedOperation, OperationId};
 use alloc::vec::Vec;
 
@@ -21,8 +20,7 @@ pub(super) struct Queued {
 
 impl Submission {
     /// The caller of a request has left. Returns whether an operation was removed from its queue because of that.
-    fn abandon(&mut self, request: RequestId) -> bool {
-        self.foreign.abandon(request);
+    pub(super) fn abandon(&mut self, request: RequestId) -> bool {
         let deserted = self.waiting.remove(request).filter(|operation| self.waiting.is_deserted(operation));
         let Some(operation) = deserted.filter(|operation| self.leave_line(operation)) else { return false };
         self.waiting.take(&operation);
@@ -66,39 +64,13 @@ impl Submission {
     }
 }
 
-impl Node {
+impl Submission {
     /// Notes that operations have left their owners' queues: how long they waited there.
-    pub(super) fn note_gathered(&mut self, operations: &[CheckedOperation]) {
+    pub(super) fn note_gathered(&mut self, cx: &mut Context, operations: &[CheckedOperation]) {
         for operation in operations {
-            if let Some(Queued { since: Some(since), .. }) = self.submission.queued.remove(&operation.id) {
-                self.admission.note_delay(self.now.mono, Queue::Batch, since);
+            if let Some(Queued { since: Some(since), .. }) = self.queued.remove(&operation.id) {
+                cx.admission.note_delay(cx.now.mono, Queue::Batch, since);
             }
-        }
-    }
-
-    pub(super) fn on_cancelled(&mut self, id: RequestId) {
-        self.trace_abandoned(id);
-        if self.admission.abandon(self.now.mono, id) {
-            self.count("hypermesh", "requests_abandoned_total", 1);
-        }
-        if self.submission.abandon(id) {
-            reached!(self.marks, "an abandoned operation is taken out of its line");
-        }
-        self.abandon_revocation_list(id);
-        // As long as signers get to answer.
-        let until = self.now.mono.after(self.session_timeout());
-        self.timers.bring_forward(Timer::Signing, until);
-        let signing = &mut self.signing;
-        let serial =
-            signing.certificates.remove(id).filter(|serial| signing.certificates.is_deserted(serial));
-        let size = signing.checkpoints.remove(id).filter(|size| signing.checkpoints.is_deserted(size));
-        if let Some(serial) = serial {
-            signing.certificates.take(&serial);
-            signing.end_certificate(serial, until);
-        }
-        if let Some(size) = size {
-            signing.checkpoints.take(&size);
-            signing.end_checkpoint(size, until);
         }
     }
 }
@@ -107,7 +79,12 @@ impl Node {
 mod tests {
     use super::*;
     use crate::base::PublicKey;
-    use crate::state::tests::test_util::{Mesh, alice, bob, transfer};
+    use crate::state::tests::test_util::{Mesh, alice, bob, plot_of, transfer};
+    use alloc::sync::Arc;
+
+    fn submission() -> Submission {
+        Submission::new(Arc::new(plot_of(&alice().public())))
+    }
 
     fn operations() -> Vec<CheckedOperation> {
         let mut mesh = Mesh::new();
@@ -132,7 +109,7 @@ mod tests {
     #[test]
     fn an_operation_that_all_have_left_costs_its_owner_nothing_any_more() {
         let (operations, owner) = (operations(), alice().public());
-        let mut submission = Submission::default();
+        let mut submission = submission();
         queue(&mut submission, &operations[0], &[1, 2]);
         queue(&mut submission, &operations[1], &[3]);
         let [one, two] = [operations[0].id, operations[1].id];
@@ -148,7 +125,7 @@ mod tests {
     #[test]
     fn an_operation_that_was_left_while_it_was_in_a_batch_is_not_put_into_another() {
         let (operations, owner) = (operations(), alice().public());
-        let mut submission = Submission::default();
+        let mut submission = submission();
         queue(&mut submission, &operations[0], &[1]);
         queue(&mut submission, &operations[1], &[2]);
         let batch = submission.queues.gather(usize::MAX);
@@ -164,7 +141,7 @@ mod tests {
     #[test]
     fn operations_that_clients_sent_are_dropped_with_them_and_own_ones_stay() {
         let (operations, owner) = (operations(), alice().public());
-        let mut submission = Submission::default();
+        let mut submission = submission();
         queue(&mut submission, &operations[0], &[1]);
         queue(&mut submission, &operations[2], &[]);
         assert_eq!(submission.waiting.dismiss().len(), 1);

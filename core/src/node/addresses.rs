@@ -5,7 +5,7 @@
 //! can announce its own address only, at a limited rate, and whoever dials it there requires its key.
 
 use super::message::Message;
-use super::{Event, Node, OpenFault};
+use super::{Event, Node, OpenFault, context::Context};
 use crate::api::AddressRecord;
 use crate::base::{Mono, PublicKey, ReadError, Reader, Size, Table, UnixMillis, WriteBatch, decode, encode};
 use crate::state::VALIDATOR_COUNT_MAX;
@@ -93,112 +93,115 @@ impl Addresses {
     }
 }
 
+impl Addresses {
+    /// Signs a record of this node's address and sends it to all peers.
+    fn announce(&mut self, cx: &mut Context, address: SocketAddrV6, before: Option<u64>) {
+        let wall = cx.wall();
+        // A record from a time when a clock was wrong is not followed.
+        let before = before.filter(|before| is_timely(*before, wall)).unwrap_or_default();
+        let sequence = wall.0.max(before.saturating_add(1));
+        let record = AddressRecord::sign(&cx.state.genesis_hash(), address, sequence, &cx.identity);
+        if !record.is_valid(&cx.state.genesis_hash()) {
+            return;
+        }
+        cx.broadcast(&Message::Addresses(alloc::vec![record.clone()]));
+        self.keep_address(cx, record);
+    }
+
+    /// Sends all records to a peer that was just linked.
+    pub(super) fn send_addresses(&mut self, cx: &mut Context, peer: PublicKey) {
+        let records: Vec<AddressRecord> = self.records.values().cloned().collect();
+        if !records.is_empty() {
+            cx.send(peer, &Message::Addresses(records));
+        }
+    }
+
+    /// Takes records that a peer has, and passes on those that are new.
+    pub(super) fn on_addresses(&mut self, cx: &mut Context, from: PublicKey, records: Vec<AddressRecord>) {
+        if records.len() > cx.state.validators().count() {
+            let reason = alloc::format!("sent {} addresses of fewer validators", records.len());
+            return cx.outbox.event(Event::PeerFault { peer: from, reason });
+        }
+        for record in records {
+            self.on_address(cx, from, record);
+        }
+    }
+
+    fn on_address(&mut self, cx: &mut Context, from: PublicKey, record: AddressRecord) {
+        let known = self.records.get(&record.validator).map_or(0, |known| known.sequence);
+        let timely = is_timely(record.sequence, cx.wall());
+        if record.sequence <= known || !timely || !cx.state.validators().contains(&record.validator) {
+            return;
+        }
+        if !record.is_valid(&cx.state.genesis_hash()) || !Self::is_of_this_scope(cx, &record) {
+            let reason = "sent an address that its validator has not signed, or that nobody can dial".into();
+            return cx.outbox.event(Event::PeerFault { peer: from, reason });
+        }
+        if record.validator == cx.identity.public() {
+            return self.on_own_address(cx, record);
+        }
+        let full = Budget::full(cx.now.mono);
+        if !self.budgets.entry(record.validator).or_insert(full).take(cx.now.mono) {
+            return;
+        }
+        let message = Message::Addresses(alloc::vec![record.clone()]);
+        for peer in cx.peers().filter(|peer| *peer != from && *peer != record.validator) {
+            cx.send(peer, &message);
+        }
+        self.keep_address(cx, record);
+    }
+
+    /// This node has announced that address, and has lost what it knew of that: with its disk, or its clock.
+    fn on_own_address(&mut self, cx: &mut Context, record: AddressRecord) {
+        match self.own {
+            Some(own) if own != record.address => self.announce(cx, own, Some(record.sequence)),
+            _ => self.keep_address(cx, record),
+        }
+    }
+
+    fn keep_address(&mut self, cx: &mut Context, record: AddressRecord) {
+        let mut writes = WriteBatch::default();
+        writes.put(Table::Meta, [KEY_PREFIX, record.validator.as_bytes()].concat(), encode(&record));
+        let _token = cx.persist(writes);
+        cx.outbox.event(Event::AddressChanged { validator: record.validator, address: record.address });
+        Arc::make_mut(&mut self.records).insert(record.validator, record);
+        cx.publish();
+    }
+
+    /// Writes the row of a record anew, which is corrupted: the record itself, if this node has it.
+    pub(super) fn restore_address(&mut self, cx: &mut Context, key: &[u8]) {
+        let validator = key.strip_prefix(KEY_PREFIX).and_then(|key| key.try_into().ok()).map(PublicKey);
+        let row = validator.and_then(|validator| self.records.get(&validator)).map(encode);
+        cx.rewrite_row(Table::Meta, key, row);
+    }
+
+    /// A loopback address leads each node to itself, unless the whole mesh is on one machine.
+    fn is_of_this_scope(cx: &Context, record: &AddressRecord) -> bool {
+        let genesis = Self::genesis_address(cx, &record.validator);
+        !record.address.ip().is_loopback() || genesis.is_some_and(|address| address.ip().is_loopback())
+    }
+
+    fn genesis_address(cx: &Context, validator: &PublicKey) -> Option<SocketAddrV6> {
+        let listed = &cx.state.genesis_document().validators;
+        listed.iter().find(|listed| listed.member.key == *validator).map(|listed| listed.address)
+    }
+}
+
 impl Node {
     /// Takes note of where this node is. If the others may not know it, it is announced to them.
     pub fn announce_address(&mut self, now: crate::base::Now, address: SocketAddrV6) {
         self.enter(now);
         self.addresses.own = Some(address);
-        let me = self.identity.public();
+        let me = self.cx.identity.public();
         let known = match self.addresses.records.get(&me) {
             Some(record) => Some(record.address),
-            None => self.genesis_address(&me),
+            None => Addresses::genesis_address(&self.cx, &me),
         };
         if known != Some(address) {
             let before = self.addresses.records.get(&me).map(|record| record.sequence);
-            self.announce(address, before);
+            self.addresses.announce(&mut self.cx, address, before);
         }
         self.conclude();
-    }
-
-    /// Signs a record of this node's address and sends it to all peers.
-    fn announce(&mut self, address: SocketAddrV6, before: Option<u64>) {
-        let wall = self.wall();
-        // A record from a time when a clock was wrong is not followed.
-        let before = before.filter(|before| is_timely(*before, wall)).unwrap_or_default();
-        let sequence = wall.0.max(before.saturating_add(1));
-        let record = AddressRecord::sign(&self.state.genesis_hash(), address, sequence, &self.identity);
-        if !record.is_valid(&self.state.genesis_hash()) {
-            return;
-        }
-        self.broadcast(&Message::Addresses(alloc::vec![record.clone()]));
-        self.keep_address(record);
-    }
-
-    /// Sends all records to a peer that was just linked.
-    pub(super) fn send_addresses(&mut self, peer: PublicKey) {
-        let records: Vec<AddressRecord> = self.addresses.records.values().cloned().collect();
-        if !records.is_empty() {
-            self.send(peer, &Message::Addresses(records));
-        }
-    }
-
-    /// Takes records that a peer has, and passes on those that are new.
-    pub(super) fn on_addresses(&mut self, from: PublicKey, records: Vec<AddressRecord>) {
-        if records.len() > self.state.validators().count() {
-            let reason = alloc::format!("sent {} addresses of fewer validators", records.len());
-            return self.outbox.event(Event::PeerFault { peer: from, reason });
-        }
-        for record in records {
-            self.on_address(from, record);
-        }
-    }
-
-    fn on_address(&mut self, from: PublicKey, record: AddressRecord) {
-        let known = self.addresses.records.get(&record.validator).map_or(0, |known| known.sequence);
-        let timely = is_timely(record.sequence, self.wall());
-        if record.sequence <= known || !timely || !self.state.validators().contains(&record.validator) {
-            return;
-        }
-        if !record.is_valid(&self.state.genesis_hash()) || !self.is_of_this_scope(&record) {
-            let reason = "sent an address that its validator has not signed, or that nobody can dial".into();
-            return self.outbox.event(Event::PeerFault { peer: from, reason });
-        }
-        if record.validator == self.identity.public() {
-            return self.on_own_address(record);
-        }
-        let full = Budget::full(self.now.mono);
-        if !self.addresses.budgets.entry(record.validator).or_insert(full).take(self.now.mono) {
-            return;
-        }
-        let message = Message::Addresses(alloc::vec![record.clone()]);
-        for peer in self.peers().filter(|peer| *peer != from && *peer != record.validator) {
-            self.send(peer, &message);
-        }
-        self.keep_address(record);
-    }
-
-    /// This node has announced that address, and has lost what it knew of that: with its disk, or its clock.
-    fn on_own_address(&mut self, record: AddressRecord) {
-        match self.addresses.own {
-            Some(own) if own != record.address => self.announce(own, Some(record.sequence)),
-            _ => self.keep_address(record),
-        }
-    }
-
-    fn keep_address(&mut self, record: AddressRecord) {
-        let mut writes = WriteBatch::default();
-        writes.put(Table::Meta, [KEY_PREFIX, record.validator.as_bytes()].concat(), encode(&record));
-        let _token = self.persist(writes);
-        self.outbox.event(Event::AddressChanged { validator: record.validator, address: record.address });
-        Arc::make_mut(&mut self.addresses.records).insert(record.validator, record);
-        self.publish();
-    }
-
-    /// The row of a record, for one that is damaged: the record itself, if this node has it.
-    pub(super) fn address_row(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let validator = PublicKey(key.strip_prefix(KEY_PREFIX)?.try_into().ok()?);
-        self.addresses.records.get(&validator).map(encode)
-    }
-
-    /// A loopback address leads each node to itself, unless the whole mesh is on one machine.
-    fn is_of_this_scope(&self, record: &AddressRecord) -> bool {
-        let genesis = self.genesis_address(&record.validator);
-        !record.address.ip().is_loopback() || genesis.is_some_and(|address| address.ip().is_loopback())
-    }
-
-    fn genesis_address(&self, validator: &PublicKey) -> Option<SocketAddrV6> {
-        let listed = &self.state.genesis_document().validators;
-        listed.iter().find(|listed| listed.member.key == *validator).map(|listed| listed.address)
     }
 }
 

@@ -197,16 +197,16 @@ impl Node {
         if queues.is_empty() {
             return Ok(());
         }
-        match self.admission.check(now.mono, caller, queues) {
+        match self.cx.admission.check(now.mono, caller, queues) {
             Ok(()) => {
-                self.admission.begin(now.mono, id, *caller);
-                self.count("hypermesh", "requests_admitted_total", 1);
+                self.cx.admission.begin(now.mono, id, *caller);
+                self.cx.count("hypermesh", "requests_admitted_total", 1);
                 Ok(())
             }
             Err(retry_after) => {
-                crate::base::reached!(self.marks, "a request is refused because others wait too long");
-                self.count("hypermesh", "requests_refused_total", 1);
-                let delay = self.admission.delay().as_millis();
+                crate::base::reached!(self.cx.marks, "a request is refused because others wait too long");
+                self.cx.count("hypermesh", "requests_refused_total", 1);
+                let delay = self.cx.admission.delay().as_millis();
                 let message = format!(
                     "this node has more to do than it can: requests wait {delay} ms for their turn. Come back after \
                      {} ms, or ask another node",

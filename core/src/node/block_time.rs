@@ -10,11 +10,11 @@
 //! honest clock by at most the tolerance, and where it does exceed that, each further block adds one step. A block takes
 //! longer to decide than the millisecond that it adds, so the excess only shrinks.
 
+use super::consensus::Ordering;
 use super::proposal::Proposed;
 use super::timers::Timer;
-use super::{Event, Node};
+use super::{Event, context::Context};
 use crate::base::{Digest, Mono, UnixMillis, reached};
-use crate::hypermesh::ordering::Input;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -108,54 +108,53 @@ impl AheadReport {
     }
 }
 
-impl Node {
-    /// By how much the last block's time is ahead of this node's clock, in milliseconds.
-    pub(super) fn block_ms_ahead(&self) -> u64 {
-        self.state.time().since(self.wall())
-    }
-
+impl Ordering {
     /// Reports block time that is ahead of this node's clock; called with each block.
-    pub(super) fn report_block_time(&mut self) {
-        let ahead_ms = self.block_ms_ahead();
-        if let Some(event) = self.ahead_report.update(self.now.mono, ahead_ms) {
-            reached!(self.marks, "block time is ahead of a node's clock, or no longer");
-            self.outbox.event(event);
+    pub(super) fn report_block_time(&mut self, cx: &mut Context) {
+        let ahead_ms = cx.block_ms_ahead();
+        if let Some(event) = self.ahead_report.update(cx.now.mono, ahead_ms) {
+            reached!(cx.marks, "block time is ahead of a node's clock, or no longer");
+            cx.outbox.event(event);
         }
     }
 
     /// Puts off the verdict on a proposal of a block that is from the future. Whether it is.
-    pub(super) fn defer_verdict(&mut self, value_id: Digest, proposed: &Proposed, time: UnixMillis) -> bool {
-        let ms_wait = verdict_ms_wait(time, self.wall(), self.state.time());
+    pub(super) fn defer_verdict(
+        &mut self,
+        cx: &mut Context,
+        value_id: Digest,
+        proposed: &Proposed,
+        time: UnixMillis,
+    ) -> bool {
+        let ms_wait = verdict_ms_wait(time, cx.wall(), cx.state.time());
         if ms_wait == 0 {
             return false;
         }
-        reached!(self.marks, "a verdict is put off");
-        let due = self.now.mono.after(Duration::from_millis(ms_wait));
+        reached!(cx.marks, "a verdict is put off");
+        let due = cx.now.mono.after(Duration::from_millis(ms_wait));
         let proposed = proposed.clone();
-        self.ordering.deferred.insert(value_id, DeferredProposal { proposed, time, due });
-        self.set_verdict_timer();
+        self.deferred.insert(value_id, DeferredProposal { proposed, time, due });
+        self.set_verdict_timer(cx);
         true
     }
 
-    pub(super) fn on_deferred_verdict(&mut self) {
-        for (value_id, DeferredProposal { proposed, time, .. }) in
-            self.ordering.deferred.take_due(self.now.mono)
-        {
+    /// Takes out the proposals that may be judged by now.
+    pub(super) fn take_due_verdicts(&mut self, cx: &mut Context) -> Vec<(Digest, Proposed)> {
+        let mut due = Vec::new();
+        for (value_id, DeferredProposal { proposed, time, .. }) in self.deferred.take_due(cx.now.mono) {
             // The two clocks differ: what the one has waited for, the other may still be short of.
-            if self.defer_verdict(value_id, &proposed, time) {
-                continue;
-            }
-            if let Some(valid) = self.judge(value_id, &proposed, false) {
-                self.drive(Input::Verdict { value_id, valid });
+            if !self.defer_verdict(cx, value_id, &proposed, time) {
+                due.push((value_id, proposed));
             }
         }
-        self.set_verdict_timer();
+        self.set_verdict_timer(cx);
+        due
     }
 
-    fn set_verdict_timer(&mut self) {
-        match self.ordering.deferred.next_due() {
-            Some(due) => self.timers.set(Timer::Verdict, due),
-            None => self.timers.cancel(Timer::Verdict),
+    fn set_verdict_timer(&mut self, cx: &mut Context) {
+        match self.deferred.next_due() {
+            Some(due) => cx.timers.set(Timer::Verdict, due),
+            None => cx.timers.cancel(Timer::Verdict),
         }
     }
 }

@@ -1,32 +1,73 @@
 //! Ordering, as the node turns it: when a height begins, what the engine asks for, what it decides.
 
+use super::block_time::AheadReport;
 use super::block_time::Deferred;
+use super::expiry_gauges::RevealsLeft;
+use super::gauges::Clocks;
 use super::message::Message;
 use super::proposal::Proposed;
 use super::timers::Timer;
-use super::{Event, MessageClass, Node, PersistToken};
+use super::{Event, MessageClass, PersistToken, context::Context};
 use crate::base::{Digest, Height, PublicKey, Size, Table, WriteBatch, reached};
-use crate::hypermesh::ordering::{ConsensusMessage, EngineFault, Input, Output as EngineOutput, Round};
+use crate::hypermesh::RevealChain;
+use crate::hypermesh::ordering::{
+    CommitCertificate, Engine, EngineFault, Input, Output as EngineOutput, Round,
+};
 use crate::planted::{self, Bug};
 use crate::state::{Executed, Offence};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// This many of the last messages of a height are kept for peers that are linked late: a round's are three.
 const SENT_COUNT_MAX: usize = 8;
 
+/// What ordering needs of the rest of the node before it goes on.
+pub(super) enum Need {
+    /// The block that this node proposes, out of what waits to be ordered.
+    Block { height: Height, round: Round },
+    /// Whether a proposed block is valid. One that is fresh, and from the future, is judged later.
+    Verdict { value_id: Digest, proposed: Proposed, is_fresh: bool },
+    /// A block is decided: it is to be applied.
+    Settle { value: Arc<[u8]>, certificate: CommitCertificate },
+    /// A peer is stuck at a height that is decided: it is to be sent the block.
+    Serve { peer: PublicKey, height: Height },
+}
+
+/// One run of the engine: what is still to be fed to it, and what it asked for and is still to be done.
+pub(super) struct Run {
+    inputs: VecDeque<Input>,
+    outputs: VecDeque<EngineOutput>,
+    /// Entries of the log of votes that are not handed out yet.
+    entries: WriteBatch,
+}
+
+impl Run {
+    pub(super) fn new(input: Input) -> Self {
+        Self { inputs: [input].into(), outputs: VecDeque::new(), entries: WriteBatch::default() }
+    }
+
+    /// Has this fed to the engine once all is done that it has asked for.
+    pub(super) fn push(&mut self, input: Input) {
+        self.inputs.push_back(input);
+    }
+}
+
 /// Where ordering stands.
-#[derive(Default)]
 pub(super) struct Ordering {
+    pub(super) engine: Engine,
+    /// This node's contributions to the beacon.
+    pub(super) reveals: RevealChain,
+    pub(super) reveals_left: RevealsLeft,
+    /// How far the clocks of the peers are ahead, as their proposals show.
+    pub(super) clocks: Clocks,
+    pub(super) ahead_report: AheadReport,
     /// Whether the next height has begun.
     pub(super) started: bool,
     /// Whether what follows from the last block is still being seen to: the next height waits for that.
     pub(super) settling: bool,
-    /// Why this node follows no further, if it does not.
-    pub(super) stopped: Option<String>,
     /// Whether the heartbeat has run out since the last block.
     pub(super) heartbeat_due: bool,
     /// The log of votes of the height under way, or next, as it is in the store.
@@ -42,6 +83,24 @@ pub(super) struct Ordering {
 }
 
 impl Ordering {
+    pub(super) fn new(engine: Engine, reveals: RevealChain) -> Self {
+        Self {
+            engine,
+            reveals,
+            reveals_left: RevealsLeft::default(),
+            clocks: Clocks::default(),
+            ahead_report: AheadReport::default(),
+            started: false,
+            settling: false,
+            heartbeat_due: false,
+            log: Vec::new(),
+            wal_token: PersistToken::default(),
+            sent: VecDeque::new(),
+            executed: BTreeMap::new(),
+            deferred: Deferred::default(),
+        }
+    }
+
     /// The log of the height that begins is empty, but for what keeps this node from voting, if that stands there.
     pub(super) fn keep_log(&mut self, abstention: Option<Vec<u8>>) {
         self.log = abstention.into_iter().collect();
@@ -61,149 +120,128 @@ impl Ordering {
     }
 }
 
-impl Node {
-    pub(super) fn begin_ordering(&mut self, wal: Vec<Vec<u8>>) {
-        self.ordering.log = wal;
-        self.set_heartbeat();
-        self.begin_recall();
-    }
-
-    /// Goes on from what the log of votes holds, now that it is known whether it holds all.
-    pub(super) fn go_on_from_log(&mut self) {
-        if self.is_stopped() {
-            return;
-        }
-        if self.ordering.log.is_empty() {
-            self.consider_start();
-        } else {
-            self.start_height(self.ordering.log.clone());
-        }
+impl Ordering {
+    pub(super) fn begin_ordering(&mut self, cx: &mut Context, wal: Vec<Vec<u8>>) {
+        self.log = wal;
+        Self::set_heartbeat(cx);
     }
 
     /// Leaves the height under way as a restart would: what was voted in it stands in its log.
-    pub(super) fn suspend_height(&mut self) {
-        self.engine.restart(self.state.height().next(), self.state.roster());
-        self.ordering.started = false;
-        self.ordering.sent.clear();
-        self.ordering.deferred.clear();
-        self.timers.cancel_engine();
-        self.timers.cancel(Timer::Verdict);
-        self.set_heartbeat();
+    pub(super) fn suspend_height(&mut self, cx: &mut Context) {
+        self.engine.restart(cx.state.height().next(), cx.state.roster());
+        self.started = false;
+        self.sent.clear();
+        self.deferred.clear();
+        cx.timers.cancel_engine();
+        cx.timers.cancel(Timer::Verdict);
+        Self::set_heartbeat(cx);
     }
 
-    pub(super) fn set_heartbeat(&mut self) {
-        let heartbeat = self.state.genesis_document().profile.heartbeat();
-        self.timers.set(Timer::Heartbeat, self.now.mono.after(heartbeat));
+    pub(super) fn set_heartbeat(cx: &mut Context) {
+        let heartbeat = cx.state.genesis_document().profile.heartbeat();
+        cx.timers.set(Timer::Heartbeat, cx.now.mono.after(heartbeat));
     }
 
-    pub(super) fn on_heartbeat(&mut self) {
-        self.ordering.heartbeat_due = true;
-        self.consider_start();
+    /// The heartbeat has run out: the next height begins, whether there is anything to order or not.
+    pub(super) const fn note_heartbeat(&mut self, _cx: &mut Context) {
+        self.heartbeat_due = true;
     }
 
-    /// Begins the next height if there is reason to: work to order, others who began it, or the heartbeat.
-    pub(super) fn consider_start(&mut self) {
-        let waits = !self.has_recalled() || self.is_stopped();
-        if self.ordering.started || self.ordering.settling || waits {
-            return;
+    /// Whether the next height may begin.
+    pub(super) fn may_start(&self, cx: &Context) -> bool {
+        !(self.started || self.settling || cx.is_stopped())
+    }
+
+    /// Whether there is reason to begin the next height, other than what there is to order: others began it, or the
+    /// heartbeat has run out.
+    pub(super) fn has_cause_to_start(&self, cx: &Context) -> bool {
+        let others = self.engine.future_message_signers() > cx.state.validators().tolerated_faults();
+        self.heartbeat_due || others || self.engine.has_future_proposal()
+    }
+
+    /// What the engine is to be told at the start of the next height, with the log of votes that it goes on from.
+    pub(super) fn start_height(&mut self, cx: &mut Context, wal: Vec<Vec<u8>>) -> Input {
+        self.started = true;
+        self.heartbeat_due = false;
+        cx.timers.cancel(Timer::Heartbeat);
+        let fuller = |commit| self.engine.fuller_certificate(commit);
+        if let Some(fuller) = cx.commit.as_ref().and_then(fuller) {
+            cx.commit = Some(fuller);
         }
-        let others = self.engine.future_message_signers() > self.state.validators().tolerated_faults();
-        if self.ordering.heartbeat_due || others || self.engine.has_future_proposal() || self.has_work() {
-            self.start_height(Vec::new());
-        }
+        Input::StartHeight { height: cx.next_height(), roster: cx.state.roster(), wal }
     }
 
-    fn start_height(&mut self, wal: Vec<Vec<u8>>) {
-        self.ordering.started = true;
-        self.ordering.heartbeat_due = false;
-        self.timers.cancel(Timer::Heartbeat);
-        if let Some(fuller) = self.commit.as_ref().and_then(|commit| self.engine.fuller_certificate(commit)) {
-            self.commit = Some(fuller);
-        }
-        let roster = self.state.roster();
-        self.drive(Input::StartHeight { height: self.state.height().next(), roster, wal });
-    }
-
-    pub(super) fn on_consensus_message(&mut self, from: PublicKey, message: ConsensusMessage) {
-        self.record_statement(from, &message);
-        if self.is_stopped() {
-            return;
-        }
-        self.drive(Input::Message { from, message });
-        self.consider_start();
-        self.consider_fetch();
-    }
-
-    pub(super) fn on_engine_timeout(&mut self, token: u64) {
-        self.drive(Input::Timeout { token });
-    }
-
-    /// Feeds the engine, and does what it asks for until it asks for nothing more.
-    pub(super) fn drive(&mut self, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let mut entries = WriteBatch::default();
-            let outputs = self.engine.step(self.now.mono, input);
-            for output in outputs {
+    /// Feeds the engine, and does what it asks for: all of it if nothing is returned, and else up to what ordering needs of
+    /// the rest of the node.
+    pub(super) fn proceed(&mut self, cx: &mut Context, run: &mut Run) -> Option<Need> {
+        loop {
+            while let Some(output) = run.outputs.pop_front() {
                 if let EngineOutput::Wal { entry } = output {
-                    if planted::is(Bug::WalSkipped) {
-                        continue;
-                    }
-                    let number = self.ordering.log.len() as u64;
-                    entries.put(Table::Wal, number.to_be_bytes(), entry.clone());
-                    self.ordering.log.push(entry);
+                    self.log_vote(cx, run, entry);
                     continue;
                 }
-                if !entries.is_empty() {
-                    self.ordering.wal_token = self.persist(core::mem::take(&mut entries));
+                // An entry is handed out before what follows from it.
+                self.write_log(cx, run);
+                if let Some(need) = self.carry_out(cx, output) {
+                    return Some(need);
                 }
-                self.carry_out(output, &mut inputs);
             }
-            if !entries.is_empty() {
-                self.ordering.wal_token = self.persist(entries);
-            }
+            self.write_log(cx, run);
+            let input = run.inputs.pop_front()?;
+            run.outputs = self.engine.step(cx.now.mono, input).into_iter().collect();
         }
     }
 
-    fn carry_out(&mut self, output: EngineOutput, inputs: &mut VecDeque<Input>) {
+    fn log_vote(&mut self, _cx: &mut Context, run: &mut Run, entry: Vec<u8>) {
+        if planted::is(Bug::WalSkipped) {
+            return;
+        }
+        let number = self.log.len() as u64;
+        run.entries.put(Table::Wal, number.to_be_bytes(), entry.clone());
+        self.log.push(entry);
+    }
+
+    fn write_log(&mut self, cx: &mut Context, run: &mut Run) {
+        if !run.entries.is_empty() {
+            self.wal_token = cx.persist(core::mem::take(&mut run.entries));
+        }
+    }
+
+    fn carry_out(&mut self, cx: &mut Context, output: EngineOutput) -> Option<Need> {
         match output {
             EngineOutput::Wal { .. } => {}
-            EngineOutput::Broadcast(message) => self.broadcast_durably(&Message::Consensus(message)),
-            EngineOutput::SetTimeout { token, at } => self.timers.set(Timer::Engine(token), at),
-            EngineOutput::NeedValue { height, round } => {
-                if let Some(value) = self.build_block(height) {
-                    inputs.push_back(Input::Value { height, round, value });
-                }
-            }
+            EngineOutput::Broadcast(message) => self.broadcast_durably(cx, &Message::Consensus(message)),
+            EngineOutput::SetTimeout { token, at } => cx.timers.set(Timer::Engine(token), at),
+            EngineOutput::NeedValue { height, round } => return Some(Need::Block { height, round }),
             EngineOutput::Validate { proposer, value_id, value, .. } => {
-                if let Some(valid) = self.judge(value_id, &Proposed { proposer, value }, true) {
-                    inputs.push_back(Input::Verdict { value_id, valid });
-                }
+                let proposed = Proposed { proposer, value };
+                return Some(Need::Verdict { value_id, proposed, is_fresh: true });
             }
             EngineOutput::Endorsed { value_id, .. } => {
-                if let Some(proposed) = self.ordering.deferred.remove(&value_id) {
-                    let valid = self.judge(value_id, &proposed, false).unwrap_or(false);
-                    inputs.push_back(Input::Verdict { value_id, valid });
-                }
+                let proposed = self.deferred.remove(&value_id)?;
+                return Some(Need::Verdict { value_id, proposed, is_fresh: false });
             }
-            EngineOutput::Decided { value, certificate, .. } => self.on_decided(&value, certificate),
+            EngineOutput::Decided { value, certificate, .. } => {
+                return Some(Need::Settle { value, certificate });
+            }
             EngineOutput::Evidence(evidence) => {
-                self.outbox.event(Event::Equivocation(Box::new(evidence)));
-                self.report_offence(Offence::Equivocation(evidence));
+                cx.outbox.event(Event::Equivocation(Box::new(evidence)));
+                cx.report_offence(Offence::Equivocation(evidence));
             }
             EngineOutput::PeerBehind { peer, height } => {
-                reached!(self.marks, "a peer is served the block that it is stuck at");
-                self.serve_block(peer, height);
+                reached!(cx.marks, "a peer is served the block that it is stuck at");
+                return Some(Need::Serve { peer, height });
             }
             EngineOutput::Fault(fault) => match fault.peer() {
-                Some(peer) => self.outbox.event(Event::PeerFault { peer, reason: fault.to_string() }),
-                None => self.tell_fault(&fault),
+                Some(peer) => cx.outbox.event(Event::PeerFault { peer, reason: fault.to_string() }),
+                None => self.tell_fault(cx, &fault),
             },
         }
+        None
     }
 
     /// A fault of no peer's: this node abstains, or something is broken.
-    fn tell_fault(&mut self, fault: &EngineFault) {
+    fn tell_fault(&mut self, cx: &mut Context, fault: &EngineFault) {
         let reason = fault.to_string();
         match (fault, self.engine.abstains_through()) {
             (
@@ -212,84 +250,45 @@ impl Node {
                 | EngineFault::WalDiverged { .. },
                 Some(through),
             ) => {
-                self.outbox.event(Event::Abstains { through, reason });
-                self.publish();
+                cx.outbox.event(Event::Abstains { through, reason });
+                cx.publish();
             }
-            _ => self.outbox.event(Event::Broken { reason }),
-        }
-    }
-
-    /// The height whose votes this node counts as they come, and the round from which on it holds all that it has counted:
-    /// whoever contradicts itself in them is found out at once.
-    #[must_use]
-    pub fn counts_votes_of(&self) -> Option<(Height, Round)> {
-        self.engine.running().filter(|_| !self.is_stopped())
-    }
-
-    /// Whether this node follows no further.
-    pub(super) const fn is_stopped(&self) -> bool {
-        self.ordering.stopped.is_some()
-    }
-
-    /// Whether this node takes part in deciding, and if not, why.
-    pub(super) fn voting_status(&self) -> String {
-        if let Some(reason) = &self.ordering.stopped {
-            return alloc::format!("stopped: {reason}");
-        }
-        match (self.recall_missing(), self.engine.abstains_through()) {
-            (0, None) if !self.has_quorum() => self.missing_words(),
-            (0, None) => String::from("yes"),
-            (0, Some(through)) => {
-                alloc::format!("abstains through height {through}: its log of votes is not whole")
-            }
-            (missing, _) => {
-                alloc::format!("waits until {missing} more validators say what it voted for last")
-            }
+            _ => cx.outbox.event(Event::Broken { reason }),
         }
     }
 
     /// Sends once every log entry so far is durable.
-    fn broadcast_durably(&mut self, message: &Message) {
-        let bytes: Arc<[u8]> = message.encode().into();
-        let token = self.ordering.wal_token;
-        for to in self.peers() {
-            let output = super::Output::Send { to, class: message.class(), message: bytes.clone() };
-            self.outbox.after(token, output);
+    fn broadcast_durably(&mut self, cx: &mut Context, message: &Message) {
+        let bytes = cx.broadcast_after(self.wal_token, message);
+        if self.sent.len() == SENT_COUNT_MAX {
+            reached!(cx.marks, "the oldest message of a height is let go");
+            self.sent.pop_front();
         }
-        if self.ordering.sent.len() == SENT_COUNT_MAX {
-            reached!(self.marks, "the oldest message of a height is let go");
-            self.ordering.sent.pop_front();
-        }
-        self.ordering.sent.push_back(bytes);
+        self.sent.push_back(bytes);
     }
 
     /// Sends a peer that was not linked what it has missed of the height under way.
-    pub(super) fn repeat_to(&mut self, peer: PublicKey) {
-        let token = self.ordering.wal_token;
-        if !self.ordering.sent.is_empty() {
-            reached!(self.marks, "a peer that is linked late is sent what it missed");
+    pub(super) fn repeat_to(&mut self, cx: &mut Context, peer: PublicKey) {
+        let token = self.wal_token;
+        if !self.sent.is_empty() {
+            reached!(cx.marks, "a peer that is linked late is sent what it missed");
         }
-        for message in self.ordering.sent.clone() {
+        for message in self.sent.clone() {
             let output = super::Output::Send { to: peer, class: MessageClass::Consensus, message };
-            self.outbox.after(token, output);
+            cx.outbox.after(token, output);
         }
     }
 
     /// Forgets what belonged to the height that is over.
-    pub(super) fn end_height(&mut self) {
-        self.ordering.started = false;
-        self.ordering.heartbeat_due = false;
-        self.ordering.log.clear();
-        self.ordering.sent.clear();
-        self.ordering.executed.clear();
-        self.ordering.deferred.clear();
-        self.timers.cancel_engine();
-        self.timers.cancel(Timer::Verdict);
-        self.set_heartbeat();
-    }
-
-    /// The height that is being decided, or will be next.
-    pub(super) fn next_height(&self) -> Height {
-        self.state.height().next()
+    pub(super) fn end_height(&mut self, cx: &mut Context) {
+        self.started = false;
+        self.heartbeat_due = false;
+        self.log.clear();
+        self.sent.clear();
+        self.executed.clear();
+        self.deferred.clear();
+        cx.timers.cancel_engine();
+        cx.timers.cancel(Timer::Verdict);
+        Self::set_heartbeat(cx);
     }
 }

@@ -120,47 +120,50 @@ impl Node {
     /// Takes note that this node's memory may be older than what it has sent: the machine was resumed from a snapshot or
     /// slept. A jump of the wall clock is noticed without this.
     pub fn handle_discontinuity(&mut self, now: Now, what: Discontinuity) {
-        self.now = now;
+        self.cx.now = now;
         self.on_discontinuity(what);
         self.conclude();
     }
 
     /// Takes the time that comes with an input.
     pub(super) fn enter(&mut self, now: Now) {
-        let ms = clock_jump_ms(self.now, now);
-        self.now = now;
+        let ms = clock_jump_ms(self.cx.now, now);
+        self.cx.now = now;
         if ms.unsigned_abs() > CLOCK_JUMP_MS_MAX {
             self.on_discontinuity(Discontinuity::ClockJump { ms });
         }
     }
 
     fn on_discontinuity(&mut self, what: Discontinuity) {
-        reached!(self.marks, "a node's memory may be old, and it destroys its nonces");
-        self.count("hypermesh", "discontinuities_total", 1);
-        self.entropy.reseed(self.now);
-        self.destroy_nonces();
-        if !self.is_stopped() {
-            self.recall_again();
+        reached!(self.cx.marks, "a node's memory may be old, and it destroys its nonces");
+        self.cx.count("hypermesh", "discontinuities_total", 1);
+        self.cx.entropy.reseed(self.cx.now);
+        self.signing.destroy_nonces(&mut self.cx);
+        if !self.cx.is_stopped() {
+            if self.recall.has_recalled(&self.cx) {
+                self.ordering.suspend_height(&mut self.cx);
+            }
+            self.recall.recall_again(&mut self.cx);
         }
         // Those that follow one another closely are counted each, and reported together.
         self.continuity.unreported.get_or_insert(what);
-        let at = self.continuity.may_ask(self.now.mono);
-        if at == self.now.mono {
+        let at = self.continuity.may_ask(self.cx.now.mono);
+        if at == self.cx.now.mono {
             self.ask_after_discontinuity();
         } else {
-            self.timers.set(Timer::Recall, at);
+            self.cx.timers.set(Timer::Recall, at);
         }
-        self.publish();
+        self.cx.publish();
     }
 
     /// Asks the peers what this node voted for, and offers them commitments in place of those that are void.
     pub(super) fn ask_after_discontinuity(&mut self) {
-        self.continuity.asked = Some(self.now.mono);
+        self.continuity.asked = Some(self.cx.now.mono);
         if let Some(what) = self.continuity.unreported.take() {
-            self.outbox.event(Event::Discontinuity { what });
+            self.cx.outbox.event(Event::Discontinuity { what });
         }
-        self.begin_asking();
-        self.offer_all_anew();
+        self.recall.begin_asking(&mut self.cx);
+        self.signing.offer_all_anew(&mut self.cx);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Gauges of what runs out: certificates of the authority, reveals, key shares and their repairs, the revocation list, the
 //! account and the stake that this node pays from. Each can be seen coming; docs/operations.md has an alarm for each.
 
-use super::Node;
+use super::consensus::Ordering;
+use super::{Node, context::Context};
 use crate::api::Counters;
 use crate::base::{Digest, MicroCaesar};
 use crate::caesar::{LedgerAccount, STAKE_MINIMUM};
@@ -18,28 +19,19 @@ pub(super) struct RevealsLeft {
     count: u32,
 }
 
-impl Node {
+impl Ordering {
     /// Counts the reveals that are left, if this node has made one since.
-    pub(super) fn count_reveals(&mut self) {
-        let Some(row) = self.state.get::<Validator>(&self.identity.public()) else { return };
+    pub(super) fn count_reveals(&mut self, cx: &mut Context) {
+        let Some(row) = cx.state.get::<Validator>(&cx.identity.public()) else { return };
         if self.reveals_left.of != Some(row.reveal) {
             let count = self.reveals.left(&row.reveal);
             self.reveals_left = RevealsLeft { of: Some(row.reveal), count };
         }
     }
 
-    /// The gauges of what runs out, by service.
-    pub(super) fn expiry_gauges(&self) -> BTreeMap<&'static str, Counters> {
-        BTreeMap::from([
-            ("hypermesh", self.keys_left()),
-            ("trustchain", self.authority_left()),
-            ("caesar", self.funds_left()),
-        ])
-    }
-
-    fn keys_left(&self) -> Counters {
+    fn keys_left(&self, cx: &Context) -> Counters {
         let mut gauges = Counters::new();
-        let held = u64::from(self.holds_shares_durably());
+        let held = u64::from(cx.holds_shares_durably());
         for purpose in KeyPurpose::ALL {
             gauges.insert(format!("key_shares_held{{key=\"{purpose}\"}}"), held);
         }
@@ -47,30 +39,10 @@ impl Node {
         gauges
     }
 
-    fn authority_left(&self) -> Counters {
-        let mut gauges = Counters::new();
-        let ends = [
-            ("root_not_after_milliseconds", self.root_not_after()),
-            ("issuing_not_after_milliseconds", self.issuing_not_after()),
-        ];
-        for (name, end) in ends {
-            gauges.extend(end.map(|end| (name.into(), end.0)));
-        }
-        if let Some(entries) = self.state.revocation_list_entries() {
-            gauges.insert("revocation_list_entries".into(), entries.into());
-            gauges.insert("revocation_list_entries_max".into(), REVOKED_COUNT_MAX as u64);
-        }
-        if let Some(list) = self.signed_list() {
-            gauges.insert("revocation_list_this_update_milliseconds".into(), list.this_update.0);
-            gauges.insert("revocation_list_next_update_milliseconds".into(), list.next_update.0);
-        }
-        gauges
-    }
-
-    fn funds_left(&self) -> Counters {
-        let me = self.identity.public();
+    fn funds_left(cx: &Context) -> Counters {
+        let me = cx.identity.public();
         let held = |place| {
-            let MicroCaesar(amount) = self.state.balance(place);
+            let MicroCaesar(amount) = cx.state.balance(place);
             amount
         };
         Counters::from([
@@ -78,5 +50,36 @@ impl Node {
             ("node_stake_microcaesar".into(), held(LedgerAccount::Stake(me))),
             ("stake_minimum_microcaesar".into(), STAKE_MINIMUM.0),
         ])
+    }
+}
+
+impl Node {
+    /// The gauges of what runs out, by service.
+    pub(super) fn expiry_gauges(&self) -> BTreeMap<&'static str, Counters> {
+        BTreeMap::from([
+            ("hypermesh", self.ordering.keys_left(&self.cx)),
+            ("trustchain", self.authority_left()),
+            ("caesar", Ordering::funds_left(&self.cx)),
+        ])
+    }
+
+    fn authority_left(&self) -> Counters {
+        let mut gauges = Counters::new();
+        let ends = [
+            ("root_not_after_milliseconds", self.signing.root_not_after(&self.cx)),
+            ("issuing_not_after_milliseconds", self.signing.issuing_not_after(&self.cx)),
+        ];
+        for (name, end) in ends {
+            gauges.extend(end.map(|end| (name.into(), end.0)));
+        }
+        if let Some(entries) = self.cx.state.revocation_list_entries() {
+            gauges.insert("revocation_list_entries".into(), entries.into());
+            gauges.insert("revocation_list_entries_max".into(), REVOKED_COUNT_MAX as u64);
+        }
+        if let Some(list) = self.signing.signed_list(&self.cx) {
+            gauges.insert("revocation_list_this_update_milliseconds".into(), list.this_update.0);
+            gauges.insert("revocation_list_next_update_milliseconds".into(), list.next_update.0);
+        }
+        gauges
     }
 }

@@ -1,7 +1,8 @@
 //! Batches that other members made and proved, and whose callers want to see them committed.
 
 use super::commit::Committed;
-use super::{Node, RequestId};
+use super::pool::Pool;
+use super::{RequestId, context::Context};
 use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
 use crate::base::{Digest, PublicKey, Sequence, Size};
 use crate::hypermesh::proof::Diligence;
@@ -112,43 +113,43 @@ impl ForeignBatches {
     }
 }
 
-impl Node {
+impl Pool {
     /// Takes a batch that another member made and proved, and that a caller wants to see committed.
-    pub(super) fn submit_foreign(&mut self, request: RequestId, batch: Batch) {
+    pub(super) fn submit_foreign(&mut self, cx: &mut Context, request: RequestId, batch: Batch) {
         let respond =
-            |node: &mut Self, result| node.outbox.respond(request, Ok(Response::ValidateBatch(result)));
+            |cx: &mut Context, result| cx.outbox.respond(request, Ok(Response::ValidateBatch(result)));
         let invalid = |fault: BatchFault| ConsensusValidationResult::Invalid {
             failed_proofs: Vec::new(),
             reason: fault.to_string(),
         };
-        let genesis = self.state.genesis_hash();
+        let genesis = cx.state.genesis_hash();
         if let Err(fault) = batch.check_form(&genesis) {
-            return respond(self, invalid(fault));
+            return respond(cx, invalid(fault));
         }
-        let next = self.state.get::<Member>(&batch.member).map(|member| member.next_sequence);
+        let next = cx.state.get::<Member>(&batch.member).map(|member| member.next_sequence);
         if next.is_some_and(|next| batch.sequence > next) {
             let reason =
                 "another batch of this member comes first: submit that, or use its number".to_string();
-            return respond(self, ConsensusValidationResult::Pending { reason });
+            return respond(cx, ConsensusValidationResult::Pending { reason });
         }
-        if let Some(fault) = self.quorum_missing() {
-            return self.outbox.respond(request, Err(fault));
+        if let Some(fault) = cx.quorum_missing() {
+            return cx.outbox.respond(request, Err(fault));
         }
-        let time = self.wall().max(self.state.time());
-        let admitted = self.state.admit_proofs(&batch, time, Diligence::NameAll);
+        let time = cx.wall().max(cx.state.time());
+        let admitted = cx.state.admit_proofs(&batch, time, Diligence::NameAll);
         if let Err(reason) = &admitted {
-            self.count_proofs(Err(reason));
+            cx.count_proofs(Err(reason));
         }
         let proof_hash = match admitted {
             Ok(proof_hash) => proof_hash,
-            Err(reason) => return respond(self, refused(&reason)),
+            Err(reason) => return respond(cx, refused(&reason)),
         };
         let checked = match batch.check(&genesis) {
             Ok(checked) => Arc::new(checked),
-            Err(fault) => return respond(self, invalid(fault)),
+            Err(fault) => return respond(cx, invalid(fault)),
         };
-        if let Err(reason) = self.state.require_payable(&checked, time) {
-            return respond(self, refused(&reason));
+        if let Err(reason) = cx.state.require_payable(&checked, time) {
+            return respond(cx, refused(&reason));
         }
         let foreign = ForeignBatch {
             requests: alloc::vec![request],
@@ -157,29 +158,36 @@ impl Node {
             proof_hash,
             operations: checked.operations.iter().map(|operation| operation.id).collect(),
         };
-        if let Err(limit) = self.submission.foreign.push(checked.id, foreign) {
-            return self.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, limit)));
+        if let Err(limit) = self.foreign.push(checked.id, foreign) {
+            return cx.outbox.respond(request, Err(ApiFault::new(FaultKind::ResourceExhausted, limit)));
         }
         // Whoever asks again and again for one batch has it sent to the others once.
-        if self.pool.checked(&checked.batch).is_none() {
-            self.broadcast_batch(&checked);
+        if self.checked(&checked.batch).is_none() {
+            cx.broadcast_batch(&checked);
         }
-        self.pool_batch(self.identity.public(), checked);
+        self.pool_batch(cx, cx.identity.public(), checked);
+    }
+
+    /// Refuses those who wait for batches: these may still be ordered.
+    pub(super) fn refuse_foreign(&mut self, cx: &mut Context, fault: &ApiFault) {
+        for request in self.foreign.dismiss() {
+            cx.outbox.respond(request, Err(fault.clone()));
+        }
     }
 
     /// Answers for batches that a block has settled, and for those that can be in none any more.
-    pub(super) fn settle_foreign(&mut self, committed: &Committed) {
-        if self.submission.foreign.by_id.is_empty() {
+    pub(super) fn settle_foreign(&mut self, cx: &mut Context, committed: &Committed) {
+        if self.foreign.by_id.is_empty() {
             return;
         }
         let included: Vec<Digest> = committed.block.body.batches.iter().map(Batch::id).collect();
-        let held = self.submission.foreign.by_id.iter();
+        let held = self.foreign.by_id.iter();
         let settled = held.filter_map(|(id, foreign)| {
-            Some((*id, self.foreign_result(committed, foreign, included.contains(id))?))
+            Some((*id, self.foreign_result(cx, committed, foreign, included.contains(id))?))
         });
         for (id, result) in settled.collect::<Vec<_>>() {
-            for request in self.submission.foreign.take(&id) {
-                self.respond_durably(request, Ok(Response::ValidateBatch(result.clone())));
+            for request in self.foreign.take(&id) {
+                cx.respond_durably(request, Ok(Response::ValidateBatch(result.clone())));
             }
         }
     }
@@ -187,6 +195,7 @@ impl Node {
     /// What became of a batch, if that is known.
     fn foreign_result(
         &self,
+        cx: &Context,
         committed: &Committed,
         foreign: &ForeignBatch,
         is_included: bool,
@@ -198,17 +207,17 @@ impl Node {
         if is_included {
             let receipts = foreign.operations.iter().filter_map(|id| {
                 let fresh = committed.receipts.iter().find(|receipt| receipt.operation == *id).cloned();
-                fresh.or_else(|| self.state.get::<Receipt>(id))
+                fresh.or_else(|| cx.state.get::<Receipt>(id))
             });
             let receipts = receipts.collect();
             let (proof_hash, height) = (foreign.proof_hash, Some(committed.height));
             return Some(ConsensusValidationResult::Valid { proof_hash, height, receipts });
         }
-        let member = self.state.get::<Member>(&foreign.member);
+        let member = cx.state.get::<Member>(&foreign.member);
         if member.is_some_and(|member| member.next_sequence > foreign.sequence) {
             return invalid("another batch of this member was decided under its number");
         }
-        if self.pool.batches.contains_key(&foreign.member) {
+        if self.batches.contains_key(&foreign.member) {
             return None;
         }
         invalid(

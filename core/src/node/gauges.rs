@@ -3,10 +3,12 @@
 //!
 //! A name may bear labels, as in Prometheus: `table_entries{table="timers"}`.
 
-use super::Node;
+use super::consensus::Ordering;
 use super::share_repair::SHARE_REPAIRS_FAILED;
+use super::{Node, context::Context};
 use crate::api::Counters;
-use crate::base::{PublicKey, UnixMillis};
+use crate::base::{Height, PublicKey, UnixMillis};
+use crate::hypermesh::ordering::Round;
 use crate::hypermesh::proof::ProofKind;
 use crate::state::Inadmissible;
 use alloc::collections::BTreeMap;
@@ -101,64 +103,7 @@ impl Clocks {
     }
 }
 
-impl Node {
-    /// The numbers of each service, as they stand now: what was counted, and what goes up and down.
-    #[must_use]
-    pub fn numbers(&self) -> BTreeMap<&'static str, Counters> {
-        let mut numbers = self.counters.clone();
-        numbers.entry("hypermesh").or_default().extend(self.gauges());
-        for (service, gauges) in self.expiry_gauges() {
-            numbers.entry(service).or_default().extend(gauges);
-        }
-        numbers
-    }
-
-    fn gauges(&self) -> Counters {
-        let mut gauges = Counters::new();
-        let round = self.counts_votes_of().map_or(0, |(_, round)| round.0);
-        gauges.insert("round".into(), round.into());
-        let offset = self.clocks.median().unwrap_or_default();
-        gauges.insert("clock_ahead_milliseconds".into(), offset.min(0).unsigned_abs());
-        gauges.insert("clock_behind_milliseconds".into(), offset.max(0).unsigned_abs());
-        let delay_ms = u64::try_from(self.admission.delay().as_millis()).unwrap_or(u64::MAX);
-        gauges.insert("queue_delay_milliseconds".into(), delay_ms);
-        let timeout_ms = u64::try_from(self.session_timeout().as_millis()).unwrap_or(u64::MAX);
-        gauges.insert("signing_timeout_milliseconds".into(), timeout_ms);
-        gauges.insert("clock_peers".into(), self.clocks.0.len() as u64);
-        self.share_repair_gauges(&mut gauges);
-        gauges.insert("block_time_ahead_milliseconds".into(), self.block_ms_ahead());
-        for size in self.sizes() {
-            let table = size.table;
-            gauges.insert(format!("table_entries{{table=\"{table}\"}}"), size.held as u64);
-            if let Some(held_max) = size.held_max {
-                gauges.insert(format!("table_entries_max{{table=\"{table}\"}}"), held_max as u64);
-            }
-        }
-        gauges
-    }
-
-    /// Counts from zero what is counted.
-    pub(super) fn begin_counting(&mut self) {
-        for (service, names) in COUNTED {
-            names.iter().for_each(|name| self.count(service, name, 0));
-        }
-        ISSUANCE_BUCKETS.iter().for_each(|(_, name)| self.count("trustchain", name, 0));
-    }
-
-    /// By how much the clocks of the peers are ahead of this node's, in milliseconds, once so many are known that those
-    /// who may lie do not decide it.
-    pub(super) fn clock_offset_ms(&self) -> Option<i64> {
-        let liars = self.state.validators().tolerated_faults();
-        (self.clocks.0.len() >= 2 * liars.max(1)).then(|| self.clocks.median()).flatten()
-    }
-
-    /// A proposed block came for the first time.
-    pub(super) fn note_clock(&mut self, proposer: PublicKey, block: UnixMillis) {
-        if proposer != self.identity.public() && self.state.validators().contains(&proposer) {
-            self.clocks.note(proposer, block, self.wall());
-        }
-    }
-
+impl Context {
     /// The four proofs of a batch were looked at.
     pub(super) fn count_proofs(&mut self, outcome: Result<(), &Inadmissible>) {
         match outcome {
@@ -189,6 +134,75 @@ impl Node {
                 self.count("trustchain", name, 1);
             }
         }
+    }
+}
+
+impl Ordering {
+    /// Counts from zero what is counted.
+    pub(super) fn begin_counting(cx: &mut Context) {
+        for (service, names) in COUNTED {
+            names.iter().for_each(|name| cx.count(service, name, 0));
+        }
+        ISSUANCE_BUCKETS.iter().for_each(|(_, name)| cx.count("trustchain", name, 0));
+    }
+
+    /// By how much the clocks of the peers are ahead of this node's, in milliseconds, once so many are known that those
+    /// who may lie do not decide it.
+    pub(super) fn clock_offset_ms(&self, cx: &Context) -> Option<i64> {
+        let liars = cx.state.validators().tolerated_faults();
+        (self.clocks.0.len() >= 2 * liars.max(1)).then(|| self.clocks.median()).flatten()
+    }
+
+    /// A proposed block came for the first time.
+    pub(super) fn note_clock(&mut self, cx: &mut Context, proposer: PublicKey, block: UnixMillis) {
+        if proposer != cx.identity.public() && cx.state.validators().contains(&proposer) {
+            self.clocks.note(proposer, block, cx.wall());
+        }
+    }
+}
+
+impl Node {
+    /// The numbers of each service, as they stand now: what was counted, and what goes up and down.
+    #[must_use]
+    pub fn numbers(&self) -> BTreeMap<&'static str, Counters> {
+        let mut numbers = self.cx.counters.clone();
+        numbers.entry("hypermesh").or_default().extend(self.gauges());
+        for (service, gauges) in self.expiry_gauges() {
+            numbers.entry(service).or_default().extend(gauges);
+        }
+        numbers
+    }
+
+    /// The height whose votes this node counts as they come, and the round from which on it holds all that it has counted:
+    /// whoever contradicts itself in them is found out at once.
+    #[must_use]
+    pub fn counts_votes_of(&self) -> Option<(Height, Round)> {
+        self.ordering.engine.running().filter(|_| !self.cx.is_stopped())
+    }
+
+    fn gauges(&self) -> Counters {
+        let mut gauges = Counters::new();
+        let round = self.counts_votes_of().map_or(0, |(_, round)| round.0);
+        gauges.insert("round".into(), round.into());
+        let offset = self.ordering.clocks.median().unwrap_or_default();
+        gauges.insert("clock_ahead_milliseconds".into(), offset.min(0).unsigned_abs());
+        gauges.insert("clock_behind_milliseconds".into(), offset.max(0).unsigned_abs());
+        let delay_ms = u64::try_from(self.cx.admission.delay().as_millis()).unwrap_or(u64::MAX);
+        gauges.insert("queue_delay_milliseconds".into(), delay_ms);
+        let timeout_ms =
+            u64::try_from(self.signing.session_timeout(&self.cx).as_millis()).unwrap_or(u64::MAX);
+        gauges.insert("signing_timeout_milliseconds".into(), timeout_ms);
+        gauges.insert("clock_peers".into(), self.ordering.clocks.0.len() as u64);
+        self.share_repair.share_repair_gauges(&self.cx, &mut gauges);
+        gauges.insert("block_time_ahead_milliseconds".into(), self.cx.block_ms_ahead());
+        for size in self.sizes() {
+            let table = size.table;
+            gauges.insert(format!("table_entries{{table=\"{table}\"}}"), size.held as u64);
+            if let Some(held_max) = size.held_max {
+                gauges.insert(format!("table_entries_max{{table=\"{table}\"}}"), held_max as u64);
+            }
+        }
+        gauges
     }
 }
 

@@ -8,12 +8,12 @@
 use super::commit::Committed;
 use super::message::Message;
 use super::timers::Timer;
-use super::{Event, Node, PersistToken};
-use crate::base::{Height, Mono, PublicKey, Reader as _, Table, WriteBatch, reached};
+use super::{Event, Node, context::Context};
+use crate::base::{Height, Mono, PublicKey, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
-    CommitteeKeys, Generated, GenerationFault, KeyGeneration, KeyShares, Round1, Round2, StoredShares,
+    CommitteeKeys, Generated, GenerationFault, KeyGeneration, Round1, Round2, StoredShares,
 };
-use crate::state::{ABORT_REASON_BYTES_MAX, Generation, SystemAction, SystemOperation};
+use crate::state::{ABORT_REASON_BYTES_MAX, Generation, SystemAction};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -49,54 +49,54 @@ pub(super) fn shares_key(attempt: u32) -> [u8; 4] {
     attempt.to_be_bytes()
 }
 
-impl Node {
+impl GenerationPart {
     /// Does what the key generation asks of this node now.
-    pub(super) fn continue_generation(&mut self) {
-        if self.state.committee().is_some() {
-            self.generation.attempt = None;
-            self.timers.cancel(Timer::Generation);
+    pub(super) fn continue_generation(&mut self, cx: &mut Context) {
+        if cx.state.committee().is_some() {
+            self.attempt = None;
+            cx.timers.cancel(Timer::Generation);
             return;
         }
-        let generation = self.state.generation();
-        if self.generation.attempt.as_ref().is_some_and(|attempt| attempt.number != generation.attempt) {
-            self.generation.attempt = None;
+        let generation = cx.state.generation();
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.number != generation.attempt) {
+            self.attempt = None;
         }
-        self.timers.start(Timer::Generation, self.now.mono.after(REPEAT_AFTER));
-        let mine_stands = generation.round1.contains_key(&self.identity.public());
-        match (&self.generation.attempt, mine_stands) {
-            (None, false) => self.begin_generation(&generation),
-            (None, true) => self.resume_generation(&generation),
-            (Some(_), true) => self.deal(&generation),
+        cx.timers.start(Timer::Generation, cx.now.mono.after(REPEAT_AFTER));
+        let mine_stands = generation.round1.contains_key(&cx.identity.public());
+        match (&self.attempt, mine_stands) {
+            (None, false) => self.begin_generation(cx, &generation),
+            (None, true) => Self::resume_generation(cx, &generation),
+            (Some(_), true) => self.deal(cx, &generation),
             (Some(_), false) => {}
         }
     }
 
-    pub(super) fn on_generation_timeout(&mut self) {
-        let generation = self.state.generation();
-        let me = self.identity.public();
-        if let Some(attempt) = &self.generation.attempt {
+    pub(super) fn on_generation_timeout(&mut self, cx: &mut Context) {
+        let generation = cx.state.generation();
+        let me = cx.identity.public();
+        if let Some(attempt) = &self.attempt {
             let number = attempt.number;
             if !generation.round1.contains_key(&me) {
                 let package = attempt.round1.clone();
-                self.say(SystemAction::GenerationRound1 { attempt: number, package });
+                cx.order_system(SystemAction::GenerationRound1 { attempt: number, package });
             } else if let (Some(keys), false) = (&attempt.confirmed, generation.confirmed.contains(&me)) {
                 let keys = keys.clone();
-                self.say(SystemAction::GenerationConfirm { attempt: number, keys });
+                cx.order_system(SystemAction::GenerationConfirm { attempt: number, keys });
             }
-            self.send_round2();
-            self.give_up_on_the_absent(&generation);
+            self.send_round2(cx);
+            self.give_up_on_the_absent(cx, &generation);
         }
-        self.continue_generation();
+        self.continue_generation(cx);
     }
 
     /// Gives the attempt up if someone has kept everyone waiting for too long.
-    fn give_up_on_the_absent(&mut self, generation: &Generation) {
-        let Some(attempt) = &self.generation.attempt else { return };
+    fn give_up_on_the_absent(&mut self, cx: &mut Context, generation: &Generation) {
+        let Some(attempt) = &self.attempt else { return };
         let Some(dealt) = attempt.dealt else { return };
-        let validators = self.state.validators();
+        let validators = cx.state.validators();
         let count = u32::try_from(validators.count()).unwrap_or(u32::MAX);
         let patience = PATIENCE.saturating_add(PATIENCE_PER_VALIDATOR.saturating_mul(count));
-        let waited = self.now.mono.since(dealt);
+        let waited = cx.now.mono.since(dealt);
         let (accused, what) = if attempt.confirmed.is_none() && waited >= patience {
             (attempt.generation.missing(), "no private shares came of the accused")
         } else if waited >= patience.saturating_mul(2) {
@@ -106,16 +106,16 @@ impl Node {
             return;
         };
         let reason = alloc::format!("{what} within {waited:?}");
-        self.say(SystemAction::GenerationAbort { attempt: attempt.number, accused, reason });
+        cx.order_system(SystemAction::GenerationAbort { attempt: attempt.number, accused, reason });
     }
 
-    fn begin_generation(&mut self, generation: &Generation) {
-        let me = self.identity.public();
-        let session = self.state.generation_session(generation.attempt);
-        let Ok((part, round1)) = KeyGeneration::begin(session, me, self.entropy.as_mut()) else { return };
+    fn begin_generation(&mut self, cx: &mut Context, generation: &Generation) {
+        let me = cx.identity.public();
+        let session = cx.state.generation_session(generation.attempt);
+        let Ok((part, round1)) = KeyGeneration::begin(session, me, cx.entropy.as_mut()) else { return };
         let number = generation.attempt;
-        self.outbox.event(Event::GenerationBegan { attempt: number });
-        self.generation.attempt = Some(Attempt {
+        cx.outbox.event(Event::GenerationBegan { attempt: number });
+        self.attempt = Some(Attempt {
             number,
             generation: part,
             round1: round1.clone(),
@@ -123,94 +123,79 @@ impl Node {
             dealt: None,
             confirmed: None,
         });
-        self.say(SystemAction::GenerationRound1 { attempt: number, package: round1 });
+        cx.order_system(SystemAction::GenerationRound1 { attempt: number, package: round1 });
     }
 
     /// After a restart: the shares are stored, or the attempt has to be given up.
-    fn resume_generation(&mut self, generation: &Generation) {
+    fn resume_generation(cx: &mut Context, generation: &Generation) {
         let attempt = generation.attempt;
-        if generation.confirmed.contains(&self.identity.public()) {
+        if generation.confirmed.contains(&cx.identity.public()) {
             return;
         }
-        match self.stored_shares(attempt) {
-            Some((keys, _)) => self.say(SystemAction::GenerationConfirm { attempt, keys }),
+        match cx.stored_shares(attempt) {
+            Some((keys, _)) => cx.order_system(SystemAction::GenerationConfirm { attempt, keys }),
             None => {
                 let reason = "restarted before its shares were made".to_string();
-                let accused = alloc::vec![self.identity.public()];
-                self.say(SystemAction::GenerationAbort { attempt, accused, reason });
+                let accused = alloc::vec![cx.identity.public()];
+                cx.order_system(SystemAction::GenerationAbort { attempt, accused, reason });
             }
         }
     }
 
     /// Once everyone's first round stands on chain, deals the second.
-    fn deal(&mut self, generation: &Generation) {
-        let complete = generation.round1.len() == self.state.validators().count();
-        let Some(attempt) = &mut self.generation.attempt else { return };
+    fn deal(&mut self, cx: &mut Context, generation: &Generation) {
+        let complete = generation.round1.len() == cx.state.validators().count();
+        let Some(attempt) = &mut self.attempt else { return };
         if !complete || !attempt.round2.is_empty() || attempt.confirmed.is_some() {
             return;
         }
         match attempt.generation.receive_round1(&generation.round1) {
             Ok(dealt) => {
                 attempt.round2 = dealt.packages;
-                attempt.dealt = Some(self.now.mono);
-                self.send_round2();
+                attempt.dealt = Some(cx.now.mono);
+                self.send_round2(cx);
                 if let Some(generated) = dealt.generated {
-                    self.on_generated(generated);
+                    self.on_generated(cx, generated);
                 }
             }
             Err(GenerationFault::OutOfOrder) => {}
-            Err(fault) => self.give_up(&fault),
+            Err(fault) => self.give_up(cx, &fault),
         }
     }
 
-    fn send_round2(&mut self) {
-        let Some(attempt) = &self.generation.attempt else { return };
+    fn send_round2(&mut self, cx: &mut Context) {
+        let Some(attempt) = &self.attempt else { return };
         let packages: Vec<_> = attempt.round2.iter().map(|(to, package)| (*to, package.clone())).collect();
         for (to, package) in packages {
-            self.send(to, &Message::Round2(package));
+            cx.send(to, &Message::Round2(package));
         }
     }
 
-    pub(super) fn on_round2(&mut self, from: PublicKey, package: Round2) {
-        let Some(attempt) = &mut self.generation.attempt else { return };
+    pub(super) fn on_round2(&mut self, cx: &mut Context, from: PublicKey, package: Round2) {
+        let Some(attempt) = &mut self.attempt else { return };
         match attempt.generation.receive_round2(from, package) {
-            Ok(Some(generated)) => self.on_generated(generated),
-            Err(fault @ GenerationFault::Accused { .. }) => self.give_up(&fault),
+            Ok(Some(generated)) => self.on_generated(cx, generated),
+            Err(fault @ GenerationFault::Accused { .. }) => self.give_up(cx, &fault),
             // Of another attempt, or a repeat after the end: it changes nothing.
             Ok(None) | Err(_) => {}
         }
     }
 
     /// The shares are stored before anything is confirmed: who confirms can sign.
-    fn on_generated(&mut self, generated: Generated) {
-        let Some(attempt) = &mut self.generation.attempt else { return };
+    fn on_generated(&mut self, cx: &mut Context, generated: Generated) {
+        let Some(attempt) = &mut self.attempt else { return };
         let number = attempt.number;
         let keys = generated.keys;
         attempt.confirmed = Some(keys.clone());
         let mut writes = WriteBatch::default();
         let row = StoredShares { keys: keys.clone(), shares: generated.shares };
         writes.put(Table::Shares, shares_key(number), row.to_bytes().to_vec());
-        let token = self.persist(writes);
-        self.say_after(token, SystemAction::GenerationConfirm { attempt: number, keys });
+        let token = cx.persist(writes);
+        cx.order_system_after(Some(token), SystemAction::GenerationConfirm { attempt: number, keys });
     }
 
-    pub(super) fn say_after(&mut self, token: PersistToken, action: SystemAction) {
-        let operation = SystemOperation::sign(self.state.genesis_hash(), action, &self.identity);
-        let message = Message::System(operation.clone());
-        let bytes: alloc::sync::Arc<[u8]> = message.encode().into();
-        for to in self.peers() {
-            let output = super::Output::Send { to, class: message.class(), message: bytes.clone() };
-            self.outbox.after(token, output);
-        }
-        // In this node's own pool at once: a block with it is sent after its log entry, so after the shares.
-        if self.state.accepts(&operation) {
-            self.pool.system.insert(operation.id(), operation);
-        }
-        self.consider_start();
-    }
-
-    fn give_up(&mut self, fault: &GenerationFault) {
-        let Some(attempt) = &self.generation.attempt else { return };
+    fn give_up(&mut self, cx: &mut Context, fault: &GenerationFault) {
+        let Some(attempt) = &self.attempt else { return };
         let accused = match fault {
             GenerationFault::Accused { accusations } => accusations.keys().copied().collect(),
             _ => Vec::new(),
@@ -219,63 +204,58 @@ impl Node {
         while reason.len() > ABORT_REASON_BYTES_MAX {
             reason.pop();
         }
-        self.say(SystemAction::GenerationAbort { attempt: attempt.number, accused, reason });
+        cx.order_system(SystemAction::GenerationAbort { attempt: attempt.number, accused, reason });
     }
 
-    /// The stored keys and shares of an attempt.
-    pub(super) fn stored_shares(&mut self, attempt: u32) -> Option<(CommitteeKeys, KeyShares)> {
-        let row = match self.store.get(Table::Shares, &shares_key(attempt)) {
-            Ok(row) => row?,
-            Err(fault) => {
-                self.store_fault(&fault);
-                return None;
-            }
-        };
-        let StoredShares { keys, shares } = StoredShares::from_bytes(&row).ok()?;
-        Some((keys, shares))
-    }
-
-    pub(super) fn generation_after(&mut self, committed: &Committed) {
-        let genesis = self.state.genesis_document().clone();
+    pub(super) fn generation_after(&mut self, cx: &mut Context, committed: &Committed) {
+        let genesis = cx.state.genesis_document().clone();
         let name = |key: &PublicKey| {
             let listed = genesis.validators.iter().find(|validator| validator.member.key == *key);
             listed.map_or_else(|| key.to_string(), |validator| validator.name.clone())
         };
         for operation in &committed.block.body.system {
             if let SystemAction::GenerationAbort { attempt, accused, reason } = &operation.action {
-                reached!(self.marks, "a key generation is given up");
+                reached!(cx.marks, "a key generation is given up");
                 let accused: Vec<String> = accused.iter().map(name).collect();
                 let by = name(&operation.validator);
                 let reason = alloc::format!("{reason} (said by {by}, accused: {})", accused.join(", "));
-                self.outbox.event(Event::GenerationAborted { attempt: *attempt, reason });
+                cx.outbox.event(Event::GenerationAborted { attempt: *attempt, reason });
             }
         }
-        self.continue_generation();
+        self.continue_generation(cx);
     }
+}
 
+impl Node {
     /// What the committee is at, in words.
     pub(super) fn committee_status(&self) -> String {
-        if let Some(committee) = self.state.committee() {
+        if let Some(committee) = self.cx.state.committee() {
             let Height(height) = committee.height;
-            let certificates =
-                if self.has_authority() { "" } else { ", signing the root and issuing certificates" };
-            let shares = match self.holds_shares() {
+            let certificates = if self.signing.has_authority(&self.cx) {
+                ""
+            } else {
+                ", signing the root and issuing certificates"
+            };
+            let shares = match self.cx.holds_shares {
                 true => String::new(),
                 false => {
-                    alloc::format!("; this node lacks its key shares: {}", self.share_repair_in_words())
+                    alloc::format!(
+                        "; this node lacks its key shares: {}",
+                        self.share_repair.share_repair_in_words(&self.cx)
+                    )
                 }
             };
             return alloc::format!("active since height {height}{certificates}{shares}");
         }
-        let generation = self.state.generation();
-        let all = self.state.validators().count();
+        let generation = self.cx.state.generation();
+        let all = self.cx.state.validators().count();
         let (step, done) = match generation.round1.len() {
             count if count < all => {
                 ("waiting for commitments", generation.round1.keys().copied().collect::<Vec<_>>())
             }
             _ => ("waiting for confirmations", generation.confirmed.iter().copied().collect()),
         };
-        let genesis = self.state.genesis_document();
+        let genesis = self.cx.state.genesis_document();
         let missing = genesis.validators.iter().filter(|validator| !done.contains(&validator.member.key));
         let missing: Vec<&str> = missing.map(|validator| validator.name.as_str()).collect();
         let attempt = generation.attempt;

@@ -24,7 +24,7 @@ impl Node {
     /// A page of a holder's history: the newest movements before the cursor.
     pub(super) fn history(&self, request: &HistoryRequest) -> Result<History, ApiFault> {
         let limit = request.limit.clamp(1, HISTORY_COUNT_MAX) as usize;
-        let head = self.state.history(request.holder);
+        let head = self.cx.state.history(request.holder);
         let newest = HistoryCursor { height: head.last, number: head.count };
         let cursor = request.before.clone().unwrap_or_else(|| newest.clone());
         if cursor.number > newest.number || cursor.height > newest.height {
@@ -61,23 +61,23 @@ impl Node {
         newest_first.reverse();
         let page = HistoryPage { before, movements: newest_first };
         let next = (left > 0).then_some(HistoryCursor { height, number: left });
-        Ok(History { head, page, next, height: self.state.height() })
+        Ok(History { head, page, next, height: self.cx.state.height() })
     }
 
     /// What moved in a block.
     pub(super) fn block_movements(&self, request: &MovementsRequest) -> Result<Movements, ApiFault> {
-        let height = request.height.unwrap_or(self.state.height());
+        let height = request.height.unwrap_or(self.cx.state.height());
         let BlockMovements { time, movements, journal: before, .. } = self.movements_of(height)?;
         let after = if movements.is_empty() { before } else { before.after(height, &movements) };
         Ok(Movements { height, time, movements, before, after })
     }
 
     fn movements_of(&self, height: Height) -> Result<BlockMovements, ApiFault> {
-        if height > self.state.height() {
+        if height > self.cx.state.height() {
             return Err(ApiFault::not_found(alloc::format!("there is no block {height} here")));
         }
         if height == Height::GENESIS {
-            return Ok(self.state.genesis_document().movements());
+            return Ok(self.cx.state.genesis_document().movements());
         }
         let damaged = || {
             let message = alloc::format!(
@@ -86,7 +86,7 @@ impl Node {
             );
             ApiFault::new(FaultKind::Unavailable, message)
         };
-        match self.store.get(Table::Movements, &height.0.to_be_bytes()) {
+        match self.cx.store.get(Table::Movements, &height.0.to_be_bytes()) {
             Ok(row) => row.and_then(|row| decode(&row, MOVEMENTS_BYTES_MAX).ok()).ok_or_else(damaged),
             Err(ReadError::Damaged { .. }) => Err(damaged()),
             Err(fault) => Err(fault.into()),

@@ -1,7 +1,7 @@
 //! Work that takes long and touches nothing: the driver runs it on another thread, the simulator when it likes.
 
-use super::Node;
 use super::checked::{CheckedBlock, FetchedBlocks};
+use super::context::Context;
 use crate::base::{Digest, Height, PublicKey, SecretKey, Size};
 use crate::hypermesh::proof::{
     FourProofSet, Plot, ProofParameters, Statement, Ticket, prove_set, prove_ticket,
@@ -138,6 +138,11 @@ impl Jobs {
         self.under_way.values().filter(of_peer).count() < BATCH_CHECK_PER_PEER_COUNT_MAX
     }
 
+    /// A job has its outcome. What it was for, if it is one of those under way.
+    pub(super) fn end(&mut self, id: JobId) -> Option<Purpose> {
+        self.under_way.remove(&id)
+    }
+
     pub(super) fn sizes(&self, validators: usize) -> [Size; 2] {
         let is_check = |purpose: &&Purpose| matches!(purpose, Purpose::PeerBatch { .. });
         let checks = self.under_way.values().filter(is_check).count();
@@ -152,27 +157,13 @@ impl Jobs {
     }
 }
 
-impl Node {
+impl Context {
     pub(super) fn run(&mut self, purpose: Purpose, job: Job) -> JobId {
         self.jobs.last += 1;
         let id = JobId(self.jobs.last);
         self.jobs.under_way.insert(id, purpose);
         self.outbox.run(id, job);
         id
-    }
-
-    pub(super) fn on_job(&mut self, id: JobId, outcome: JobOutcome) {
-        match (self.jobs.under_way.remove(&id), outcome) {
-            (Some(Purpose::Ticket { beacon }), JobOutcome::Ticket(ticket)) => self.on_ticket(beacon, ticket),
-            (Some(Purpose::Set), JobOutcome::Set(set)) => self.on_proof_set(id, *set),
-            (Some(Purpose::PeerBatch { from }), JobOutcome::Batch(checked)) => {
-                self.on_checked_batch(from, checked)
-            }
-            (Some(Purpose::Blocks { from, first }), JobOutcome::Blocks(checked)) => {
-                self.on_checked_blocks(from, first, checked)
-            }
-            _ => {}
-        }
     }
 }
 

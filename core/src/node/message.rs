@@ -1,6 +1,8 @@
 //! Messages between validators, over links that prove who the sender is.
 
-use super::Node;
+use super::context::Context;
+use super::output::Output;
+use super::output::PersistToken;
 use super::task::Task;
 use super::trace::MessageTraces;
 use crate::api::AddressRecord;
@@ -13,6 +15,7 @@ use crate::hypermesh::ordering::{
     CommitCertificate, ConsensusMessage, MESSAGE_EXTRA_BYTES_MAX, SignedStatement,
 };
 use crate::state::{BLOCK_BYTES_MAX, Batch, CheckedBatch, SystemOperation};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -211,49 +214,7 @@ pub fn message_again(bytes: &[u8]) -> Option<Vec<u8>> {
     Message::decode(bytes).ok().map(|message| message.encode())
 }
 
-impl Node {
-    pub(super) fn on_message(&mut self, from: PublicKey, message: Message) {
-        match message {
-            Message::Consensus(message) => self.on_consensus_message(from, message),
-            Message::Batch(sent) => self.on_batch(from, sent),
-            Message::System(operation) => self.on_system_operation(from, operation),
-            Message::Height(height) => self.on_peer_height(from, height),
-            Message::Fetch(height) => self.on_fetch(from, height),
-            Message::Blocks(blocks) => self.on_blocks(from, blocks),
-            Message::Round2(package) => self.on_round2(from, package),
-            Message::FetchCommitments(request) => self.on_fetch_commitments(from, request),
-            Message::Commitments(offered) => self.on_commitments(from, offered),
-            Message::Shares(requests) => self.on_share_requests(from, requests),
-            Message::SignedShares(shares) => self.on_signed_shares(from, shares),
-            Message::Signature(signature) => self.on_task_signature(from, signature),
-            Message::FetchVoteHistory(number) => self.on_fetch_vote_history(from, number),
-            Message::VoteHistory(answer) => self.on_vote_history(from, answer),
-            Message::FetchEntry(index) => self.on_fetch_entry(from, index),
-            Message::Entry(entry) => self.on_entry(from, entry),
-            Message::RepairDeltas(package) => self.on_repair_deltas(from, package),
-            Message::RepairSum(package) => self.on_repair_sum(from, package),
-            Message::Addresses(records) => self.on_addresses(from, records),
-        }
-    }
-
-    /// Tells a peer that was just linked what it has missed, and asks what this node has.
-    pub(super) fn on_connected(&mut self, peer: PublicKey) {
-        self.send(peer, &Message::Height(self.state.height()));
-        self.send_addresses(peer);
-        self.ask_recall(peer);
-        self.ask_for_commitments(peer);
-        self.send_authority(peer);
-        self.repeat_to(peer);
-        let me = self.identity.public();
-        let own = self.pool.system.values().filter(|operation| operation.validator == me);
-        for operation in own.cloned().collect::<Vec<_>>() {
-            self.send(peer, &Message::System(operation));
-        }
-        if let Some(batch) = self.pool.batches.get(&me).cloned() {
-            self.send(peer, &self.batch_message(&batch));
-        }
-    }
-
+impl Context {
     /// A batch as it is sent.
     pub(super) fn batch_message(&self, batch: &CheckedBatch) -> Message {
         Message::Batch(BatchSent { batch: batch.batch.clone(), traces: self.traces_of_batch(batch) })
@@ -264,10 +225,20 @@ impl Node {
     }
 
     pub(super) fn broadcast(&mut self, message: &Message) {
-        let bytes: alloc::sync::Arc<[u8]> = message.encode().into();
+        let bytes: Arc<[u8]> = message.encode().into();
         for peer in self.peers() {
             self.outbox.send(peer, message.class(), bytes.clone());
         }
+    }
+
+    /// Sends to all peers once a write is durable. Gives the bytes that are sent.
+    pub(super) fn broadcast_after(&mut self, token: PersistToken, message: &Message) -> Arc<[u8]> {
+        let bytes: Arc<[u8]> = message.encode().into();
+        for to in self.peers() {
+            let output = Output::Send { to, class: message.class(), message: bytes.clone() };
+            self.outbox.after(token, output);
+        }
+        bytes
     }
 }
 

@@ -17,12 +17,15 @@
 mod abandon;
 mod addresses;
 mod admission;
+mod ask;
 mod block_time;
 mod checked;
 mod commit;
 mod config;
 mod consensus;
+mod context;
 mod discontinuity;
+mod dispatch;
 mod expiry_gauges;
 mod foreign_batches;
 mod gauges;
@@ -69,39 +72,18 @@ pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
 pub use share_repair::ShareRepairStatus;
 pub use trace::Traced;
 
-use crate::api::{Counters, View};
-use crate::base::{Marks, Mono, Now, PublicKey, SecretKey, Table};
-use crate::hypermesh::RevealChain;
-use crate::hypermesh::ordering::{CommitCertificate, Engine};
-use crate::hypermesh::proof::Plot;
-use crate::state::State;
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::api::View;
+use crate::base::{Marks, Mono, Now, PublicKey, Table};
 use alloc::sync::Arc;
+use ask::Ask;
+use context::Context;
 
 /// One member of the mesh.
 pub struct Node {
-    identity: SecretKey,
-    plot: Arc<Plot>,
-    reveals: RevealChain,
-    reveals_left: expiry_gauges::RevealsLeft,
-    entropy: discontinuity::HedgedEntropy,
-    store: store::Store,
-    now: Now,
-    /// The state after the last decided block, whether that is durable yet or not.
-    state: State,
-    /// The precommits that decided that block.
-    commit: Option<CommitCertificate>,
-    view: Arc<View>,
-    connected: BTreeSet<PublicKey>,
-    counters: BTreeMap<&'static str, Counters>,
-    outbox: output::Outbox,
-    timers: timers::Timers,
-    jobs: job::Jobs,
-    engine: Engine,
+    cx: Context,
     ordering: consensus::Ordering,
     pool: pool::Pool,
     submission: submit::Submission,
-    tickets: ticket::Tickets,
     generation: generation::GenerationPart,
     share_repair: share_repair::ShareRepairPart,
     twin: twin::TwinPart,
@@ -112,26 +94,20 @@ pub struct Node {
     continuity: discontinuity::Continuity,
     row_repair: row_repair::RowRepair,
     addresses: addresses::Addresses,
-    quorum: quorum::Quorum,
     readiness: readiness::Readiness,
-    clocks: gauges::Clocks,
-    ahead_report: block_time::AheadReport,
-    traces: trace::Traces,
-    admission: admission::Admission,
-    marks: Marks,
 }
 
 impl Node {
     /// Takes a message that arrived over the authenticated link from a validator.
     pub fn handle_message(&mut self, now: Now, from: PublicKey, bytes: &[u8]) {
         self.enter(now);
-        if !self.state.validators().contains(&from) || from == self.identity.public() {
+        if !self.cx.state.validators().contains(&from) || from == self.cx.identity.public() {
             return;
         }
         match message::Message::decode(bytes) {
             Ok(message) => self.on_message(from, message),
             Err(reason) => {
-                self.outbox.event(Event::PeerFault { peer: from, reason: alloc::format!("{reason}") })
+                self.cx.outbox.event(Event::PeerFault { peer: from, reason: alloc::format!("{reason}") })
             }
         }
         self.conclude();
@@ -147,7 +123,7 @@ impl Node {
     ) {
         self.enter(now);
         if let Some(traced) = traced {
-            self.trace_request(id, traced, &request);
+            self.cx.trace_request(id, traced, &request);
         }
         self.on_request(id, traced.map_or(now.mono, |traced| traced.received.mono), request);
         self.conclude();
@@ -164,39 +140,41 @@ impl Node {
     /// Takes note that a link was made or lost.
     pub fn handle_peer(&mut self, now: Now, peer: PublicKey, status: PeerStatus) {
         self.enter(now);
-        if !self.state.validators().contains(&peer) || peer == self.identity.public() {
+        if !self.cx.state.validators().contains(&peer) || peer == self.cx.identity.public() {
             return;
         }
         match status {
             PeerStatus::Connected => {
-                self.connected.insert(peer);
+                self.cx.connected.insert(peer);
                 self.on_connected(peer);
             }
             PeerStatus::Lost => {
-                self.connected.remove(&peer);
-                self.forget_fetch(peer);
-                self.quorum.forget(&peer);
-                self.forget_refusal(peer);
-                self.forget_offers(&peer);
+                self.cx.connected.remove(&peer);
+                self.sync.forget_fetch(&mut self.cx, peer);
+                self.cx.quorum.forget(&peer);
+                self.twin.forget_refusal(&mut self.cx, peer);
+                self.signing.forget_offers(&mut self.cx, &peer);
             }
-            PeerStatus::Refused => self.on_refused_as_twin(peer),
-            PeerStatus::Doubled => self.outbox.event(Event::Doubled { validator: peer }),
+            PeerStatus::Refused => self.twin.on_refused_as_twin(&mut self.cx, peer),
+            PeerStatus::Doubled => self.cx.outbox.event(Event::Doubled { validator: peer }),
         }
-        self.watch_quorum();
-        self.publish();
+        self.cx.watch_quorum();
+        self.cx.publish();
+        self.finish();
     }
 
     /// Takes note that all writes up to this token are durable.
     pub fn handle_persisted(&mut self, now: Now, token: PersistToken) {
         self.enter(now);
         self.on_persisted(token);
+        self.finish();
     }
 
     /// Takes note that a row of the store was found damaged by whoever reads all of it: it is repaired as if a read of
     /// this node's had met it.
     pub fn handle_damage(&mut self, now: Now, table: Table, key: &[u8]) {
         self.enter(now);
-        self.store.note_damage(table, key);
+        self.cx.store.note_damage(table, key);
         self.conclude();
     }
 
@@ -210,84 +188,41 @@ impl Node {
     /// Lets happen what was to happen by now.
     pub fn handle_timeout(&mut self, now: Now) {
         self.enter(now);
-        while let Some(timer) = self.timers.pop(now.mono) {
+        while let Some(timer) = self.cx.timers.pop(now.mono) {
             self.on_timer(timer);
+            self.carry_out_asks();
         }
         self.conclude();
     }
 
     /// What is to be done next; `None` when all is.
     pub fn poll_output(&mut self) -> Option<Output> {
-        let output = self.outbox.pop()?;
-        self.note_output(&output);
+        let output = self.cx.outbox.pop()?;
+        self.cx.note_output(&output);
         Some(output)
     }
 
     /// When [`Node::handle_timeout`] is to be called, if nothing else happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        self.timers.next()
+        self.cx.timers.next()
     }
 
     /// An immutable view of the last committed state.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
-        Arc::clone(&self.view)
+        Arc::clone(&self.cx.view)
     }
 
     /// Who this node is.
     #[must_use]
     pub const fn identity(&self) -> PublicKey {
-        self.identity.public()
+        self.cx.identity.public()
     }
 
     /// Which rare branches of the protocol this node has taken since it was opened, and how often.
     #[must_use]
     pub fn marks(&self) -> Marks {
-        self.marks.joined(self.engine.marks())
-    }
-
-    /// What every step ends with.
-    fn conclude(&mut self) {
-        self.start_fresh();
-        if !self.timers.runs(timers::Timer::Work) && self.has_signing_work() {
-            self.work_on_signing();
-        }
-        self.answer_touched();
-        if let Some(fault) = self.quorum_missing() {
-            self.refuse_unsigned(&fault);
-        }
-        self.repair_corrupted_rows();
-    }
-
-    fn peers(&self) -> impl Iterator<Item = PublicKey> + use<> {
-        let me = self.identity.public();
-        let validators = self.state.validators().clone();
-        validators.as_slice().to_vec().into_iter().filter(move |peer| *peer != me)
-    }
-
-    fn count(&mut self, service: &'static str, name: &'static str, amount: u64) {
-        let counter = self.counters.entry(service).or_default().entry(name.into()).or_default();
-        *counter = counter.saturating_add(amount);
-    }
-
-    fn on_timer(&mut self, timer: timers::Timer) {
-        match timer {
-            timers::Timer::Engine(token) => self.on_engine_timeout(token),
-            timers::Timer::Heartbeat => self.on_heartbeat(),
-            timers::Timer::Verdict => self.on_deferred_verdict(),
-            timers::Timer::Submission => self.on_submission_timeout(),
-            timers::Timer::Signing => self.on_signing_timeout(),
-            timers::Timer::Work => self.work_on_signing(),
-            timers::Timer::Generation => self.on_generation_timeout(),
-            timers::Timer::ShareRepair => self.on_share_repair_timeout(),
-            timers::Timer::Sync => self.on_sync_timeout(),
-            timers::Timer::Apply => self.on_apply(),
-            timers::Timer::Serve => self.on_serve(),
-            timers::Timer::Recall => self.on_recall_timeout(),
-            timers::Timer::RowRepair => self.on_row_repair_timeout(),
-            timers::Timer::Quorum => self.on_quorum_timeout(),
-            timers::Timer::Stall => self.on_stall_timeout(),
-        }
+        self.cx.marks.joined(self.ordering.engine.marks())
     }
 }

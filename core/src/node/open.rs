@@ -1,20 +1,20 @@
 //! Starting: a new mesh from genesis, or a node that was here before from what it kept.
 
+use super::consensus::Ordering;
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
-    Event, Node, NodeConfig, OpenFault, addresses, block_time, consensus, discontinuity, expiry_gauges,
-    gauges, generation, job, output, pool, quorum, readiness, recall, row_repair, serve, share_repair,
-    signing, store, submit, sync, ticket, timers, trace, twin,
+    Event, Node, NodeConfig, OpenFault, addresses, context::Context, discontinuity, generation, job, output,
+    pool, quorum, readiness, recall, row_repair, serve, share_repair, signing, store, submit, sync, timers,
+    trace, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
-    Digest, Height, KeyValue, Marks, Now, PublicKey, ReadError, Reader, Table, UnixMillis, WriteBatch,
-    decode, encode,
+    Digest, Height, KeyValue, Marks, Now, PublicKey, ReadError, Reader, Table, WriteBatch, decode, encode,
 };
 use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
-use crate::state::{BLOCK_BYTES_MAX, Block, Changes, Genesis, Header, Member, State, Validator};
+use crate::state::{BLOCK_BYTES_MAX, Block, Changes, Genesis, Header, State, Validator};
 use crate::trustchain::ct::{self, MerkleTree};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -69,11 +69,8 @@ impl Node {
             addresses: Arc::clone(addresses.records()),
             counters: Arc::new(BTreeMap::new()),
         });
-        let mut node = Self {
+        let cx = Context {
             identity,
-            plot,
-            reveals,
-            reveals_left: expiry_gauges::RevealsLeft::default(),
             entropy: discontinuity::HedgedEntropy::new(entropy),
             store: store::Store::new(reader),
             now,
@@ -85,11 +82,23 @@ impl Node {
             outbox,
             timers: timers::Timers::default(),
             jobs: job::Jobs::default(),
-            engine,
-            ordering: consensus::Ordering::default(),
+            quorum: quorum::Quorum::default(),
+            traces: trace::Traces::default(),
+            admission: super::admission::Admission::default(),
+            marks: Marks::default(),
+            stopped: None,
+            decided_elsewhere: Height::GENESIS,
+            committee: None,
+            holds_shares: false,
+            shares_token: super::PersistToken::default(),
+            asks: VecDeque::new(),
+            publish_due: false,
+        };
+        let mut node = Self {
+            cx,
+            ordering: Ordering::new(engine, reveals),
             pool: pool::Pool::default(),
-            submission: submit::Submission::default(),
-            tickets: ticket::Tickets::default(),
+            submission: submit::Submission::new(plot),
             generation: generation::GenerationPart::default(),
             share_repair: share_repair::ShareRepairPart::default(),
             twin: twin::TwinPart::default(),
@@ -100,75 +109,53 @@ impl Node {
             continuity: discontinuity::Continuity::default(),
             row_repair: row_repair::RowRepair::default(),
             addresses,
-            quorum: quorum::Quorum::default(),
             readiness: readiness::Readiness::default(),
-            clocks: gauges::Clocks::default(),
-            ahead_report: block_time::AheadReport::default(),
-            traces: trace::Traces::default(),
-            admission: super::admission::Admission::default(),
-            marks: Marks::default(),
         };
         node.begin(wal)?;
         Ok(node)
     }
 
     fn begin(&mut self, wal: Vec<Vec<u8>>) -> Result<(), OpenFault> {
-        self.begin_counting();
-        let totals = self.state.totals();
-        self.count("trustchain", "certificates_total", totals.certificate_count);
-        self.count("trustchain", "names_total", totals.name_count);
-        self.load_signing()?;
+        Ordering::begin_counting(&mut self.cx);
+        let totals = self.cx.state.totals();
+        self.cx.count("trustchain", "certificates_total", totals.certificate_count);
+        self.cx.count("trustchain", "names_total", totals.name_count);
+        self.signing.load_signing(&mut self.cx)?;
         // First of all, so that nothing begins a height before the log of votes has been heeded.
-        self.begin_ordering(wal);
-        self.watch_quorum();
-        self.note_progress();
-        self.count_reveals();
-        self.continue_generation();
-        self.continue_share_repair();
-        self.renew_ticket();
-        self.publish();
+        self.recall.begin_recall(&mut self.cx, &wal);
+        self.ordering.begin_ordering(&mut self.cx, wal);
+        self.cx.watch_quorum();
+        self.readiness.note_progress(&mut self.cx);
+        self.ordering.count_reveals(&mut self.cx);
+        self.generation.continue_generation(&mut self.cx);
+        self.share_repair.continue_share_repair(&mut self.cx);
+        self.submission.renew_ticket(&mut self.cx);
+        self.cx.publish();
+        self.finish();
         Ok(())
     }
 
     /// Publishes a new view of the last committed state.
-    pub(super) fn publish(&mut self) {
-        let mut status = blank_status(&self.state, self.identity.public());
-        status.connected = self.linked() as u64;
-        status.unreachable = self.unreachable();
+    pub(super) fn publish_view(&mut self) {
+        let mut status = blank_status(&self.cx.state, self.cx.identity.public());
+        status.connected = self.cx.linked() as u64;
+        status.unreachable = self.cx.unreachable();
         status.committee = self.committee_status();
-        status.standstill = self.stall();
+        status.standstill = self.readiness.stall(&self.cx);
         status.not_ready = self.unmet();
         status.ready = status.not_ready.is_empty();
-        status.behind = self.behind();
+        status.behind = self.cx.behind();
         status.voting = self.voting_status();
-        let totals = self.state.totals();
+        let totals = self.cx.state.totals();
         status.certificates = totals.certificate_count;
         status.names = totals.name_count;
-        self.view = Arc::new(View {
-            state: self.state.clone(),
-            commit: self.commit.clone(),
+        self.cx.view = Arc::new(View {
+            state: self.cx.state.clone(),
+            commit: self.cx.commit.clone(),
             addresses: Arc::clone(self.addresses.records()),
             status,
-            counters: Arc::new(self.counters.clone()),
+            counters: Arc::new(self.cx.counters.clone()),
         });
-    }
-
-    /// The names of the validators that are not linked.
-    pub(super) fn unreachable(&self) -> Vec<String> {
-        let missing = self.peers().filter(|peer| !self.connected.contains(peer));
-        let mut names: Vec<String> = missing.map(|peer| self.name_of(&peer)).collect();
-        names.sort();
-        names
-    }
-
-    /// A validator's name, or its key if it has none.
-    pub(super) fn name_of(&self, validator: &PublicKey) -> String {
-        self.state.get::<Validator>(validator).map_or_else(|| validator.to_string(), |row| row.name)
-    }
-
-    /// Tells of a failed read; the caller goes without what it wanted.
-    pub(super) fn store_fault(&mut self, fault: &ReadError) {
-        self.outbox.event(Event::StoreFault { reason: fault.to_string() });
     }
 }
 
@@ -358,16 +345,6 @@ fn read_all(reader: &dyn Reader, table: Table) -> Result<Vec<KeyValue>, ReadErro
 
 /// The member row of this node: genesis lists it.
 impl Node {
-    pub(super) fn member(&self) -> Member {
-        self.state
-            .get::<Member>(&self.identity.public())
-            .expect("a node is a validator, and validators are members")
-    }
-
-    pub(super) const fn wall(&self) -> UnixMillis {
-        self.now.wall
-    }
-
     /// Writes that make a decided block durable, and clear the log of the height that it ends.
     pub(super) fn block_writes(
         &self,

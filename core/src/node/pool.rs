@@ -3,9 +3,11 @@
 //! Nobody can fill the place of another. A batch of a member's is proved by that member before it takes the member's
 //! place. One that cannot be judged yet, because a block is missing, waits in a place of its sender's own.
 
+use super::foreign_batches::ForeignBatches;
 use super::job::{Job, Purpose};
 use super::message::{BatchSent, Message};
-use super::{Event, Node};
+use super::proposal::Contents;
+use super::{Ask, Event, PersistToken, context::Context};
 use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, Size, reached};
 use crate::hypermesh::ordering::ValidatorSet;
@@ -36,6 +38,8 @@ pub(super) struct Pool {
     /// By sender, oldest first: batches under later numbers, whose turn comes when this node has the blocks before them.
     /// Their proofs are not judged yet, so they take room of their sender alone.
     early: BTreeMap<PublicKey, VecDeque<Arc<CheckedBatch>>>,
+    /// Those of other members that requests wait for.
+    pub(super) foreign: ForeignBatches,
     /// By id.
     pub(super) system: BTreeMap<Digest, SystemOperation>,
 }
@@ -70,6 +74,12 @@ impl Pool {
         ranked.into_iter().map(|(_, operation)| operation.clone()).collect()
     }
 
+    /// What waits, for a block at this height.
+    pub(super) fn contents(&self, validators: &ValidatorSet, height: Height) -> Contents {
+        let batches = self.batches.values().cloned().collect();
+        Contents { batches, system: self.system_in_turn(validators, height) }
+    }
+
     /// Keeps a batch until its turn comes, in the place of its sender's batch of the same member and number, if that holds
     /// one. A sender with too many displaces its own oldest.
     fn keep_early(&mut self, from: PublicKey, batch: Arc<CheckedBatch>) {
@@ -86,10 +96,10 @@ impl Pool {
         }
     }
 
-    pub(super) fn sizes(&self, members: usize, validators: usize) -> [Size; 3] {
+    pub(super) fn sizes(&self, members: usize, validators: usize) -> Vec<Size> {
         // This node's own word is taken in whatever waits.
         let system_max = (validators + 1) * SYSTEM_PER_VALIDATOR_MAX;
-        [
+        let mut sizes = alloc::vec![
             Size::limited("batches that wait to be ordered", self.batches.len(), members),
             Size::limited(
                 "batches that wait for their turn",
@@ -97,114 +107,141 @@ impl Pool {
                 validators * EARLY_PER_SENDER_COUNT_MAX,
             ),
             Size::limited("system operations that wait to be ordered", self.system.len(), system_max),
-        ]
+        ];
+        sizes.extend(self.foreign.sizes());
+        sizes
     }
 }
 
-impl Node {
+impl Pool {
     /// Whether there is anything to order.
-    pub(super) fn has_work(&self) -> bool {
-        !self.pool.batches.is_empty() || !self.pool.system.is_empty()
+    pub(super) fn has_work(&self, _cx: &Context) -> bool {
+        !self.batches.is_empty() || !self.system.is_empty()
     }
 
-    pub(super) fn on_batch(&mut self, from: PublicKey, sent: BatchSent) {
+    pub(super) fn on_batch(&mut self, cx: &mut Context, from: PublicKey, sent: BatchSent) {
         let BatchSent { batch, traces } = sent;
-        let known = self.pool.checked(&batch).is_some();
-        let wanted = self.state.get::<Member>(&batch.member).is_some_and(|member| {
-            batch.genesis == self.state.genesis_hash() && batch.sequence >= member.next_sequence
+        let known = self.checked(&batch).is_some();
+        let wanted = cx.state.get::<Member>(&batch.member).is_some_and(|member| {
+            batch.genesis == cx.state.genesis_hash() && batch.sequence >= member.next_sequence
         });
-        if wanted && !known && !self.jobs.has_room(&from) {
-            self.count("hypermesh", "batches_refused_total", 1);
+        if wanted && !known && !cx.jobs.has_room(&from) {
+            cx.count("hypermesh", "batches_refused_total", 1);
         } else if wanted && !known {
-            let genesis = self.state.genesis_hash();
-            self.trace_batch(from, &batch, &traces);
+            let genesis = cx.state.genesis_hash();
+            cx.trace_batch(from, &batch, &traces);
             let _job =
-                self.run(Purpose::PeerBatch { from }, Job::CheckBatch { genesis, batch: Box::new(batch) });
+                cx.run(Purpose::PeerBatch { from }, Job::CheckBatch { genesis, batch: Box::new(batch) });
         }
     }
 
     pub(super) fn on_checked_batch(
         &mut self,
+        cx: &mut Context,
         from: PublicKey,
         checked: Result<Arc<CheckedBatch>, BatchFault>,
     ) {
         match checked {
-            Ok(batch) => self.pool_batch(from, batch),
+            Ok(batch) => self.pool_batch(cx, from, batch),
             Err(fault) => {
-                self.count("hypermesh", "batches_refused_total", 1);
-                self.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() });
+                cx.count("hypermesh", "batches_refused_total", 1);
+                cx.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() });
             }
         }
     }
 
     /// Takes a batch from a sender, or from this node itself, into the pool if it could be in the next block.
-    pub(super) fn pool_batch(&mut self, from: PublicKey, batch: Arc<CheckedBatch>) {
-        let time = self.wall().max(self.state.time());
-        let admitted = self.state.admit(&batch, time, Diligence::StopAtFirst);
-        self.count_proofs(admitted.as_ref().map(|_| ()));
+    pub(super) fn pool_batch(&mut self, cx: &mut Context, from: PublicKey, batch: Arc<CheckedBatch>) {
+        let time = cx.wall().max(cx.state.time());
+        let admitted = cx.state.admit(&batch, time, Diligence::StopAtFirst);
+        cx.count_proofs(admitted.as_ref().map(|_| ()));
         match admitted {
             Ok(_) => {
-                if self.pool.checked(&batch.batch).is_none() {
-                    self.count("hypermesh", "batches_taken_total", 1);
+                if self.checked(&batch.batch).is_none() {
+                    cx.count("hypermesh", "batches_taken_total", 1);
                 }
-                if batch.batch.member != self.identity.public() {
+                if batch.batch.member != cx.identity.public() {
                     let ids = batch.operations.iter().map(|operation| operation.id);
-                    self.note_operations(ids, &TraceEvent::BatchTaken { sequence: batch.batch.sequence });
+                    cx.note_operations(ids, &TraceEvent::BatchTaken { sequence: batch.batch.sequence });
                 }
-                self.pool.batches.insert(batch.batch.member, batch);
-                self.consider_start();
+                self.batches.insert(batch.batch.member, batch);
+                cx.ask(Ask::ConsiderHeight);
             }
             // Whoever sent it has applied a block that is still on its way to this node.
             Err(Inadmissible::Sequence { given, next }) if given > next => {
-                reached!(self.marks, "a batch comes before its turn");
-                self.pool.keep_early(from, batch);
+                reached!(cx.marks, "a batch comes before its turn");
+                self.keep_early(from, batch);
             }
             Err(_) => {
-                reached!(self.marks, "a batch is refused");
-                self.count("hypermesh", "batches_refused_total", 1);
+                reached!(cx.marks, "a batch is refused");
+                cx.count("hypermesh", "batches_refused_total", 1);
             }
         }
     }
 
     /// Takes in what came too early, after a block.
-    pub(super) fn pool_early(&mut self) {
-        for (from, batches) in core::mem::take(&mut self.pool.early) {
-            batches.into_iter().for_each(|batch| self.pool_batch(from, batch));
+    pub(super) fn pool_early(&mut self, cx: &mut Context) {
+        for (from, batches) in core::mem::take(&mut self.early) {
+            batches.into_iter().for_each(|batch| self.pool_batch(cx, from, batch));
         }
     }
 
-    pub(super) fn on_system_operation(&mut self, from: PublicKey, operation: SystemOperation) {
-        let waiting = self.pool.system.values().filter(|held| held.validator == operation.validator).count();
+    pub(super) fn on_system_operation(
+        &mut self,
+        cx: &mut Context,
+        from: PublicKey,
+        operation: SystemOperation,
+    ) {
+        let waiting = self.system.values().filter(|held| held.validator == operation.validator).count();
         let room = waiting < SYSTEM_PER_VALIDATOR_MAX && from == operation.validator;
-        if room && self.state.accepts(&operation) {
-            self.pool.system.insert(operation.id(), operation);
-            self.consider_start();
+        if room && cx.state.accepts(&operation) {
+            self.system.insert(operation.id(), operation);
+            cx.ask(Ask::ConsiderHeight);
         }
     }
 
-    /// Puts this node's own word before the mesh.
-    pub(super) fn say(&mut self, action: crate::state::SystemAction) {
-        self.put_forward(SystemOperation::sign(self.state.genesis_hash(), action, &self.identity));
-    }
-
-    /// As [`Self::say`], of an operation that this node has signed.
-    pub(super) fn put_forward(&mut self, operation: SystemOperation) {
-        if self.is_stopped() {
+    /// Takes a system operation of this node's, and sends it to the others: once a write is durable, if one is named, so
+    /// that a crash in between does not leave the mesh counting on what this node has lost.
+    pub(super) fn order_system(
+        &mut self,
+        cx: &mut Context,
+        operation: SystemOperation,
+        after: Option<PersistToken>,
+    ) {
+        if cx.is_stopped() {
             return;
         }
-        self.broadcast(&Message::System(operation.clone()));
-        if self.state.accepts(&operation) {
-            self.pool.system.insert(operation.id(), operation);
+        let message = Message::System(operation.clone());
+        match after {
+            Some(token) => {
+                let _bytes = cx.broadcast_after(token, &message);
+            }
+            None => cx.broadcast(&message),
         }
-        self.consider_start();
+        if cx.state.accepts(&operation) {
+            self.system.insert(operation.id(), operation);
+        }
+        cx.ask(Ask::ConsiderHeight);
+    }
+
+    /// Sends a peer that was just linked what this node has put before the mesh and the peer may have missed.
+    pub(super) fn send_own(&mut self, cx: &mut Context, peer: PublicKey) {
+        let me = cx.identity.public();
+        let own = self.system.values().filter(|operation| operation.validator == me);
+        for operation in own.cloned().collect::<Vec<_>>() {
+            cx.send(peer, &Message::System(operation));
+        }
+        if let Some(batch) = self.batches.get(&me).cloned() {
+            cx.send(peer, &cx.batch_message(&batch));
+        }
     }
 
     /// Drops what has been ordered, or cannot be any more.
-    pub(super) fn prune_pool(&mut self) {
-        let state = &self.state;
+    pub(super) fn prune_pool(&mut self, cx: &mut Context) {
+        let state = &cx.state;
         let time = state.time();
-        self.pool.batches.retain(|_, batch| state.admit(batch, time, Diligence::StopAtFirst).is_ok());
-        self.pool.system.retain(|_, operation| state.accepts(operation));
+        self.batches.retain(|_, batch| state.admit(batch, time, Diligence::StopAtFirst).is_ok());
+        self.system.retain(|_, operation| state.accepts(operation));
     }
 }
 

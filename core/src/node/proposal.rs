@@ -1,13 +1,23 @@
 //! Building a block when it is this node's turn, and judging those of others.
 
 use super::block_time::proposal_time;
-use super::{Event, Node};
+use super::consensus::Ordering;
+use super::{Event, context::Context};
 use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, reached};
-use crate::state::{Block, Candidate, Executed, SystemAction, SystemOperation, Validator};
+use crate::state::{
+    Batch, Block, Candidate, CheckedBatch, Executed, SystemAction, SystemOperation, Validator,
+};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+/// What waits to be ordered, for the next block.
+pub(super) struct Contents {
+    pub(super) batches: Vec<Arc<CheckedBatch>>,
+    /// In the order in which they get room.
+    pub(super) system: Vec<SystemOperation>,
+}
 
 /// A block, and who proposed it.
 #[derive(Clone)]
@@ -18,85 +28,117 @@ pub(super) struct Proposed {
     pub(super) value: Arc<[u8]>,
 }
 
-impl Node {
+impl Ordering {
     /// The block for this height, out of what the pool holds.
-    pub(super) fn build_block(&mut self, height: Height) -> Option<Arc<[u8]>> {
-        if height != self.next_height() {
+    pub(super) fn build_block(
+        &mut self,
+        cx: &mut Context,
+        height: Height,
+        contents: Contents,
+    ) -> Option<Arc<[u8]>> {
+        if height != cx.next_height() {
             return None;
         }
-        let mut system: Vec<SystemOperation> = self.reveal().into_iter().collect();
-        system.extend(self.pool.system_in_turn(self.state.validators(), height));
-        let mut batches: Vec<_> = self.pool.batches.values().cloned().collect();
-        self.state.put_in_turn(&mut batches);
+        let mut system: Vec<SystemOperation> = self.reveal(cx).into_iter().collect();
+        system.extend(contents.system);
+        let mut batches = contents.batches;
+        cx.state.put_in_turn(&mut batches);
         let candidate = Candidate {
-            time: proposal_time(self.wall(), self.state.time()),
-            proposer: self.identity.public(),
+            time: proposal_time(cx.wall(), cx.state.time()),
+            proposer: cx.identity.public(),
             batches,
             system,
-            parent_commit: self.commit.clone(),
+            parent_commit: cx.commit.clone(),
         };
-        let (block, executed) = self.state.build(candidate);
+        let (block, executed) = cx.state.build(candidate);
         let operations = executed.receipts.iter().map(|receipt| receipt.operation);
-        self.note_operations(operations, &TraceEvent::Proposed { height });
-        self.ordering.executed.insert(block.header.hash(), executed);
+        cx.note_operations(operations, &TraceEvent::Proposed { height });
+        self.executed.insert(block.header.hash(), executed);
         Some(block.to_bytes().into())
     }
 
     /// This node's contribution to the next beacon, unless it has made it.
-    fn reveal(&mut self) -> Option<SystemOperation> {
-        let me = self.identity.public();
-        if self.state.beacon().reveals.contains_key(&me) {
+    fn reveal(&mut self, cx: &mut Context) -> Option<SystemOperation> {
+        let me = cx.identity.public();
+        if cx.state.beacon().reveals.contains_key(&me) {
             return None;
         }
-        let last = self.state.get::<Validator>(&me)?.reveal;
+        let last = cx.state.get::<Validator>(&me)?.reveal;
         let preimage = self.reveals.preimage(&last)?;
-        Some(SystemOperation::sign(self.state.genesis_hash(), SystemAction::Reveal(preimage), &self.identity))
+        Some(SystemOperation::sign(cx.state.genesis_hash(), SystemAction::Reveal(preimage), &cx.identity))
     }
 
     /// Whether a proposed block is valid; `None` if it is from the future and its verdict was put off.
     ///
     /// Only the first verdict on a fresh proposal looks at the clock: whether a block is valid depends on its parent's
     /// state and itself alone.
-    pub(super) fn judge(&mut self, value_id: Digest, proposed: &Proposed, is_fresh: bool) -> Option<bool> {
-        if self.ordering.executed.contains_key(&value_id) {
+    pub(super) fn judge(
+        &mut self,
+        cx: &mut Context,
+        value_id: Digest,
+        proposed: &Proposed,
+        is_fresh: bool,
+        checked: &dyn Fn(&Batch) -> Option<Arc<CheckedBatch>>,
+    ) -> Option<bool> {
+        if self.executed.contains_key(&value_id) {
             return Some(true);
         }
         let Some(block) = Block::from_bytes(&proposed.value) else { return Some(false) };
         if is_fresh {
-            self.note_clock(proposed.proposer, block.header.time);
-            if self.defer_verdict(value_id, proposed, block.header.time) {
+            self.note_clock(cx, proposed.proposer, block.header.time);
+            if self.defer_verdict(cx, value_id, proposed, block.header.time) {
                 return None;
             }
         }
-        match self.execute(&block) {
+        match Self::execute(cx, &block, checked) {
             Ok(executed) => {
                 let (height, proposer) = (block.header.height, proposed.proposer);
                 let operations = executed.receipts.iter().map(|receipt| receipt.operation);
-                self.note_operations(operations, &TraceEvent::BlockChecked { height, proposer });
-                self.ordering.executed.insert(value_id, executed);
+                cx.note_operations(operations, &TraceEvent::BlockChecked { height, proposer });
+                self.executed.insert(value_id, executed);
                 Some(true)
             }
             Err(reason) => {
-                reached!(self.marks, "a block is found invalid");
+                reached!(cx.marks, "a block is found invalid");
                 // Who signed the proposal, whoever the block says made it.
                 let (height, proposer) = (block.header.height, proposed.proposer);
-                self.outbox.event(Event::InvalidBlock { height, proposer, reason });
+                cx.outbox.event(Event::InvalidBlock { height, proposer, reason });
                 Some(false)
             }
         }
     }
 
     /// Executes a block on the last committed state, with the batches that the pool has checked already.
-    pub(super) fn execute(&self, block: &Block) -> Result<Executed, String> {
-        let genesis = self.state.genesis_hash();
+    fn execute(
+        cx: &Context,
+        block: &Block,
+        checked: &dyn Fn(&Batch) -> Option<Arc<CheckedBatch>>,
+    ) -> Result<Executed, String> {
+        let genesis = cx.state.genesis_hash();
         let mut batches = Vec::with_capacity(block.body.batches.len());
         for batch in &block.body.batches {
-            let checked = match self.pool.included(batch) {
+            let checked = match checked(batch) {
                 Some(checked) => checked,
                 None => Arc::new(batch.clone().check_included(&genesis).map_err(|fault| fault.to_string())?),
             };
             batches.push(checked);
         }
-        self.state.execute(block, &batches).map_err(|fault| fault.to_string())
+        cx.state.execute(block, &batches).map_err(|fault| fault.to_string())
+    }
+
+    /// A decided block with its outcome, which is at hand if this node has judged it.
+    pub(super) fn outcome(
+        &mut self,
+        cx: &mut Context,
+        value: &[u8],
+        value_id: &Digest,
+        checked: &dyn Fn(&Batch) -> Option<Arc<CheckedBatch>>,
+    ) -> Result<(Block, Executed), String> {
+        let block = Block::from_bytes(value).ok_or_else(|| "a decided value is no block".to_string())?;
+        let executed = match self.executed.remove(value_id) {
+            Some(executed) => executed,
+            None => Self::execute(cx, &block, checked)?,
+        };
+        Ok((block, executed))
     }
 }

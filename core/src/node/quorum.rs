@@ -8,7 +8,7 @@
 //! A node that may be behind does not refuse for good either what its old state speaks against: see
 //! [`Node::may_be_behind`].
 
-use super::Node;
+use super::context::Context;
 use super::timers::Timer;
 use crate::api::ApiFault;
 use crate::base::{Height, Mono, PublicKey, reached};
@@ -38,7 +38,7 @@ impl Quorum {
     }
 }
 
-impl Node {
+impl Context {
     /// How many validators this node is linked with, itself included.
     pub(super) fn linked(&self) -> usize {
         self.connected.len() + 1
@@ -47,28 +47,6 @@ impl Node {
     /// Whether that is enough to decide.
     pub(super) fn has_quorum(&self) -> bool {
         self.linked() >= self.state.validators().quorum()
-    }
-
-    /// After a link was made or lost, and at the start.
-    pub(super) fn watch_quorum(&mut self) {
-        if self.has_quorum() {
-            if self.quorum_missing().is_some() {
-                reached!(self.marks, "a quorum is linked again");
-            }
-            self.quorum.lost_since = None;
-            self.timers.cancel(Timer::Quorum);
-        } else if self.quorum.lost_since.is_none() {
-            self.quorum.lost_since = Some(self.now.mono);
-            self.timers.set(Timer::Quorum, self.now.mono.after(QUORUM_PATIENCE));
-        }
-    }
-
-    pub(super) fn on_quorum_timeout(&mut self) {
-        if let Some(fault) = self.quorum_missing() {
-            reached!(self.marks, "a quorum is lost");
-            self.refuse_waiting(&fault);
-            self.refuse_unsigned(&fault);
-        }
     }
 
     /// The refusal of whatever has to be decided, if a quorum has been missing for too long.
@@ -108,5 +86,21 @@ impl Node {
             "this node is catching up (height {height}) and does not know what was decided since: ask another, or \
              this one again in a moment"
         ))
+    }
+}
+
+impl Context {
+    /// After a link was made or lost, and at the start.
+    pub(super) fn watch_quorum(&mut self) {
+        if self.has_quorum() {
+            if self.quorum_missing().is_some() {
+                reached!(self.marks, "a quorum is linked again");
+            }
+            self.quorum.lost_since = None;
+            self.timers.cancel(Timer::Quorum);
+        } else if self.quorum.lost_since.is_none() {
+            self.quorum.lost_since = Some(self.now.mono);
+            self.timers.set(Timer::Quorum, self.now.mono.after(QUORUM_PATIENCE));
+        }
     }
 }

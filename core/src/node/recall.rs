@@ -11,12 +11,13 @@
 
 use super::message::{Message, RecallNumber, VoteHistoryAnswer};
 use super::timers::Timer;
-use super::{Event, Node};
+use super::{Ask, Event, context::Context};
 use crate::base::{PublicKey, Size, reached};
 use crate::hypermesh::ordering::{
-    ConsensusMessage, Input, STATEMENTS_PER_VALIDATOR_MAX, SignedStatement, VoteHistory, statements_in_log,
+    ConsensusMessage, STATEMENTS_PER_VALIDATOR_MAX, SignedStatement, VoteHistory, statements_in_log,
 };
 use crate::state::BLOCK_BYTES_MAX;
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -47,118 +48,116 @@ impl Recall {
     }
 }
 
-impl Node {
+impl Recall {
     /// Begins to ask, once the log of votes that was found on the disk is there.
-    pub(super) fn begin_recall(&mut self) {
-        statements_in_log(&self.ordering.log, BLOCK_BYTES_MAX)
-            .for_each(|statement| self.recall.history.note(statement));
-        if let Some(commit) = &self.commit {
-            self.recall.history.note_commit(commit);
+    pub(super) fn begin_recall(&mut self, cx: &mut Context, log: &[Vec<u8>]) {
+        statements_in_log(log, BLOCK_BYTES_MAX).for_each(|statement| self.history.note(statement));
+        if let Some(commit) = &cx.commit {
+            self.history.note_commit(commit);
         }
-        self.begin_asking();
-        self.conclude_recall();
+        self.begin_asking(cx);
+        self.conclude_recall(cx);
     }
 
     /// Votes no more until the peers have sent this node's last votes again. They are to be asked next.
-    pub(super) fn recall_again(&mut self) {
-        if self.recall.done {
-            self.suspend_height();
-        }
-        self.recall.done = false;
-        self.recall.asking = false;
-        self.recall.answered.clear();
+    pub(super) fn recall_again(&mut self, _cx: &mut Context) {
+        self.done = false;
+        self.asking = false;
+        self.answered.clear();
     }
 
     /// Asks every peer that is linked; those that are linked later are asked then.
-    pub(super) fn begin_asking(&mut self) {
-        self.recall.asking = true;
-        self.entropy.as_mut().fill(&mut self.recall.number.0);
-        self.connected.clone().into_iter().for_each(|peer| self.ask_recall(peer));
-        self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
+    pub(super) fn begin_asking(&mut self, cx: &mut Context) {
+        self.asking = true;
+        cx.entropy.as_mut().fill(&mut self.number.0);
+        cx.connected.clone().into_iter().for_each(|peer| self.ask_recall(cx, peer));
+        cx.timers.set(Timer::Recall, cx.now.mono.after(RECALL_AGAIN_AFTER));
     }
 
     /// Whether this node knows its own last messages.
-    pub(super) const fn has_recalled(&self) -> bool {
-        self.recall.done
+    pub(super) const fn has_recalled(&self, _cx: &Context) -> bool {
+        self.done
     }
 
     /// How many answers are still missing.
-    pub(super) fn recall_missing(&self) -> usize {
-        let others = self.state.validators().quorum() - 1;
-        if self.recall.done { 0 } else { others.saturating_sub(self.recall.answered.len()) }
+    pub(super) fn recall_missing(&self, cx: &Context) -> usize {
+        let others = cx.state.validators().quorum() - 1;
+        if self.done { 0 } else { others.saturating_sub(self.answered.len()) }
     }
 
     /// Asks a peer that was just linked.
-    pub(super) fn ask_recall(&mut self, peer: PublicKey) {
-        if self.recall.asking && !self.recall.done {
-            self.send(peer, &Message::FetchVoteHistory(self.recall.number));
+    pub(super) fn ask_recall(&mut self, cx: &mut Context, peer: PublicKey) {
+        if self.asking && !self.done {
+            cx.send(peer, &Message::FetchVoteHistory(self.number));
         }
     }
 
-    pub(super) fn on_recall_timeout(&mut self) {
-        if self.recall.done {
+    pub(super) fn on_recall_timeout(&mut self, cx: &mut Context) {
+        if self.done {
             return;
         }
-        if !self.recall.asking {
-            return self.ask_after_discontinuity();
+        if !self.asking {
+            return cx.ask(Ask::ReportDiscontinuity);
         }
-        let silent = self.connected.iter().filter(|peer| !self.recall.answered.contains(*peer));
+        let silent = cx.connected.iter().filter(|peer| !self.answered.contains(*peer));
         for peer in silent.copied().collect::<Vec<_>>() {
-            reached!(self.marks, "a peer is asked again for a node's last votes");
-            self.ask_recall(peer);
+            reached!(cx.marks, "a peer is asked again for a node's last votes");
+            self.ask_recall(cx, peer);
         }
-        self.timers.set(Timer::Recall, self.now.mono.after(RECALL_AGAIN_AFTER));
+        cx.timers.set(Timer::Recall, cx.now.mono.after(RECALL_AGAIN_AFTER));
     }
 
     /// Sends a peer its own last messages, as far as this node holds them.
-    pub(super) fn on_fetch_vote_history(&mut self, from: PublicKey, number: RecallNumber) {
-        let statements = self.recall.history.of(&from);
-        self.send(from, &Message::VoteHistory(VoteHistoryAnswer { number, statements }));
+    pub(super) fn on_fetch_vote_history(&mut self, cx: &mut Context, from: PublicKey, number: RecallNumber) {
+        let statements = self.history.of(&from);
+        cx.send(from, &Message::VoteHistory(VoteHistoryAnswer { number, statements }));
     }
 
     /// A peer reports this node's own last messages. What it reports is looked at whenever it comes; as an answer it counts
     /// only if it has the number of the request.
-    pub(super) fn on_vote_history(&mut self, from: PublicKey, answer: VoteHistoryAnswer) {
+    pub(super) fn on_vote_history(&mut self, cx: &mut Context, from: PublicKey, answer: VoteHistoryAnswer) {
         let VoteHistoryAnswer { number, statements } = answer;
-        let me = self.identity.public();
-        let genesis = self.state.genesis_hash();
+        let me = cx.identity.public();
+        let genesis = cx.state.genesis_hash();
         let holds =
             |statement: &SignedStatement| statement.validator() == me && statement.verify(&genesis).is_ok();
         if statements.len() > STATEMENTS_PER_VALIDATOR_MAX || !statements.iter().all(holds) {
             let reason = "told this node of votes that it did not sign".into();
-            return self.outbox.event(Event::PeerFault { peer: from, reason });
+            return cx.outbox.event(Event::PeerFault { peer: from, reason });
         }
-        if self.recall.done {
-            reached!(self.marks, "a node's last votes are told late");
+        if self.done {
+            reached!(cx.marks, "a node's last votes are told late");
         }
         for statement in statements {
-            self.drive(Input::Own(statement));
+            cx.ask(Ask::RecordOwn(Box::new(statement)));
         }
-        if self.recall.asking && number == self.recall.number {
-            self.recall.answered.insert(from);
+        if self.asking && number == self.number {
+            self.answered.insert(from);
         }
-        self.conclude_recall();
+        self.conclude_recall(cx);
     }
 
-    fn conclude_recall(&mut self) {
-        if self.recall.done
-            || !self.recall.asking
-            || self.recall.answered.len() + 1 < self.state.validators().quorum()
-        {
+    fn conclude_recall(&mut self, cx: &mut Context) {
+        if self.done || !self.asking || self.answered.len() + 1 < cx.state.validators().quorum() {
             return;
         }
-        self.recall.done = true;
-        self.timers.cancel(Timer::Recall);
-        self.go_on_from_log();
-        self.publish();
+        self.done = true;
+        cx.timers.cancel(Timer::Recall);
+        cx.ask(Ask::BeginVoting);
+        cx.publish();
     }
 
     /// Records what a validator signed itself and sent over its own link.
-    pub(super) fn record_statement(&mut self, from: PublicKey, message: &ConsensusMessage) {
+    pub(super) fn record_statement(
+        &mut self,
+        _cx: &mut Context,
+        from: PublicKey,
+        message: &ConsensusMessage,
+    ) {
         if let Some(statement) =
             SignedStatement::of(message).filter(|statement| statement.validator() == from)
         {
-            self.recall.history.note(statement);
+            self.history.note(statement);
         }
     }
 }

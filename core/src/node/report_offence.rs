@@ -1,29 +1,46 @@
 //! Submitting evidence of offences, and reporting the slashes that it led to.
 
-use super::{Event, Node};
-use crate::api::ApiFault;
-use crate::base::{MicroCaesar, reached};
-use crate::caesar::{LedgerAccount, Movement, MovementReason, STAKE_MINIMUM};
-use crate::state::{Offence, State, SystemAction, SystemOperation};
+use super::pool::Pool;
+use super::{Context, Event};
+use crate::base::{PublicKey, reached};
+use crate::caesar::{LedgerAccount, Movement, MovementReason};
+use crate::state::{Offence, SystemAction, SystemOperation};
 use alloc::boxed::Box;
 
-impl Node {
+impl Pool {
     /// Submits evidence, unless what it shows is punished already, or is not to be.
-    pub(super) fn report_offence(&mut self, offence: Offence) {
+    pub(super) fn report_offence(&mut self, cx: &mut Context, offence: Offence) {
+        let me = cx.identity.public();
         // Nobody is made to accuse itself: a twin of this node is found by others.
-        if offence.offender() == self.identity.public() {
+        if offence.offender() == me || self.has_reported(&me, &offence) {
             return;
         }
         // What an offender may repeat at will (unlike a contradiction, of which ordering keeps few) is sent only while the
         // state would punish it: otherwise each lie would cost a broadcast of the bytes that it is about.
         let is_repeatable = offence.is_in_signing();
         let action = SystemAction::Accuse(Box::new(offence));
-        let operation = SystemOperation::sign(self.state.genesis_hash(), action, &self.identity);
-        if !is_repeatable || self.state.accepts(&operation) {
-            self.put_forward(operation);
+        let operation = SystemOperation::sign(cx.state.genesis_hash(), action, &cx.identity);
+        if !is_repeatable || cx.state.accepts(&operation) {
+            self.order_system(cx, operation, None);
         }
     }
 
+    /// Whether evidence of a false claim of the same validator's waits for a block. One is enough to take its stake; a liar
+    /// can make any number of claims, and each piece of evidence holds the bytes that were to be signed.
+    fn has_reported(&self, me: &PublicKey, offence: &Offence) -> bool {
+        let Offence::FalseClaim(evidence) = offence else { return false };
+        let own = self.system.values().filter(|operation| operation.validator == *me);
+        own.filter_map(|operation| match &operation.action {
+            SystemAction::Accuse(waiting) => Some(waiting),
+            _ => None,
+        })
+        .any(|waiting| {
+            matches!(&**waiting, Offence::FalseClaim(other) if other.claim.validator == evidence.claim.validator)
+        })
+    }
+}
+
+impl Context {
     /// Reports the validators that a block has slashed.
     pub(super) fn announce_slashed(&mut self, movements: &[Movement]) {
         for Movement { source, amount, reason, operation, .. } in movements {
@@ -40,22 +57,4 @@ impl Node {
             self.outbox.event(Event::Slashed { validator, amount, evidence });
         }
     }
-
-    /// Why this node's batches are not admitted, if its stake is too small for that.
-    pub(super) fn understaked(&self) -> Option<ApiFault> {
-        let stake = stake_of(&self.state, &self.identity.public());
-        (stake < STAKE_MINIMUM).then(|| {
-            let message = alloc::format!(
-                "this node has {} at stake, and without {} nobody takes its batches: ask another node; its operator can \
-                 bond more through one",
-                stake.in_caesar(),
-                STAKE_MINIMUM.in_caesar()
-            );
-            ApiFault::unavailable(message)
-        })
-    }
-}
-
-fn stake_of(state: &State, member: &crate::base::PublicKey) -> MicroCaesar {
-    state.balance(LedgerAccount::Stake(*member))
 }

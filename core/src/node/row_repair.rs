@@ -5,11 +5,12 @@
 //! from memory. Rows of other tables cannot be fetched: key shares, signatures and the log of votes are this node's own.
 
 use super::addresses::KEY_PREFIX;
+use super::ask::Ask;
 use super::checked::check;
 use super::message::{Fetch, IndexedLogEntry, Message, SyncedBlock};
 use super::open::MOVEMENTS_KEY;
 use super::timers::Timer;
-use super::{Event, Node};
+use super::{Event, context::Context};
 use crate::base::{Height, LeafIndex, PublicKey, Size, Table, WriteBatch, encode, reached};
 use crate::trustchain::ct;
 use alloc::collections::BTreeSet;
@@ -36,64 +37,9 @@ impl RowRepair {
     }
 }
 
-impl Node {
-    /// Repairs the rows that were found corrupted in this step.
-    pub(super) fn repair_corrupted_rows(&mut self) {
-        for (table, key) in self.store.take_damage() {
-            self.repair_row(table, &key);
-        }
-    }
-
-    fn repair_row(&mut self, table: Table, key: &[u8]) {
-        let number = <[u8; 8]>::try_from(key).ok().map(u64::from_be_bytes);
-        let room = self.row_repair.blocks.len() + self.row_repair.entries.len() < ROW_REPAIR_COUNT_MAX;
-        let fresh = match (table, number) {
-            (Table::Blocks | Table::Commits, Some(height))
-                if !(1..=self.state.height().0).contains(&height) =>
-            {
-                return self.remove_stray(table, key);
-            }
-            (Table::LogEntries, Some(index)) if index >= self.state.log().size() => {
-                return self.remove_stray(table, key);
-            }
-            (Table::State, _) => {
-                return self.rewrite_row(table, key, self.state.row_bytes(key).map(|row| row.to_vec()));
-            }
-            (Table::Meta, _) if key.starts_with(KEY_PREFIX) => {
-                return self.rewrite_row(table, key, self.address_row(key));
-            }
-            (Table::Blocks | Table::Commits, Some(height)) if room => {
-                self.row_repair.blocks.insert(Height(height))
-            }
-            (Table::LogEntries, Some(index)) if room => self.row_repair.entries.insert(LeafIndex(index)),
-            (Table::Blocks | Table::Commits | Table::LogEntries, _) => return,
-            (Table::Movements, _) => return self.note_corrupted_movements(number.unwrap_or_default()),
-            _ => {
-                let reason = alloc::format!(
-                    "table {} holds a damaged row, which nobody else has: see the operations guide",
-                    table.name()
-                );
-                return self.outbox.event(Event::StoreFault { reason });
-            }
-        };
-        if fresh {
-            let (table, number) = (table.name(), number.unwrap_or_default());
-            let reason =
-                alloc::format!("row {number} of table {table} is damaged: it is fetched from a peer");
-            self.outbox.event(Event::StoreFault { reason });
-            self.request_row_repairs();
-        }
-    }
-
-    /// A damaged key leads nowhere: nothing of this store has it.
-    fn remove_stray(&mut self, table: Table, key: &[u8]) {
-        let mut writes = WriteBatch::default();
-        writes.delete(table, key);
-        self.rewrite(writes, alloc::format!("table {}: a row with a damaged key is removed", table.name()));
-    }
-
+impl Context {
     /// Writes a row anew from memory, where all of the state is and all addresses are; what is not there, is removed.
-    fn rewrite_row(&mut self, table: Table, key: &[u8], value: Option<Vec<u8>>) {
+    pub(super) fn rewrite_row(&mut self, table: Table, key: &[u8], value: Option<Vec<u8>>) {
         let mut writes = WriteBatch::default();
         match value {
             Some(value) => writes.put(table, key, value),
@@ -102,82 +48,138 @@ impl Node {
         self.rewrite(writes, alloc::format!("a row of table {}, from memory", table.name()));
     }
 
+    fn rewrite(&mut self, writes: WriteBatch, what: alloc::string::String) {
+        self.count("hypermesh", "rows_repaired_total", 1);
+        let token = self.persist(writes);
+        self.outbox.after(token, super::Output::Event(Event::Repaired { what }));
+    }
+}
+
+impl RowRepair {
+    /// ShareRepairs the rows that were found corrupted in this step.
+    pub(super) fn repair_corrupted_rows(&mut self, cx: &mut Context) {
+        for (table, key) in cx.store.take_damage() {
+            if table == Table::Meta && key.starts_with(KEY_PREFIX) {
+                cx.ask(Ask::RestoreAddress(key));
+            } else {
+                self.repair_row(cx, table, &key);
+            }
+        }
+    }
+
+    fn repair_row(&mut self, cx: &mut Context, table: Table, key: &[u8]) {
+        let number = <[u8; 8]>::try_from(key).ok().map(u64::from_be_bytes);
+        let room = self.blocks.len() + self.entries.len() < ROW_REPAIR_COUNT_MAX;
+        let fresh = match (table, number) {
+            (Table::Blocks | Table::Commits, Some(height))
+                if !(1..=cx.state.height().0).contains(&height) =>
+            {
+                return Self::remove_stray(cx, table, key);
+            }
+            (Table::LogEntries, Some(index)) if index >= cx.state.log().size() => {
+                return Self::remove_stray(cx, table, key);
+            }
+            (Table::State, _) => {
+                return cx.rewrite_row(table, key, cx.state.row_bytes(key).map(|row| row.to_vec()));
+            }
+            (Table::Blocks | Table::Commits, Some(height)) if room => self.blocks.insert(Height(height)),
+            (Table::LogEntries, Some(index)) if room => self.entries.insert(LeafIndex(index)),
+            (Table::Blocks | Table::Commits | Table::LogEntries, _) => return,
+            (Table::Movements, _) => return Self::note_corrupted_movements(cx, number.unwrap_or_default()),
+            _ => {
+                let reason = alloc::format!(
+                    "table {} holds a damaged row, which nobody else has: see the operations guide",
+                    table.name()
+                );
+                return cx.outbox.event(Event::StoreFault { reason });
+            }
+        };
+        if fresh {
+            let (table, number) = (table.name(), number.unwrap_or_default());
+            let reason =
+                alloc::format!("row {number} of table {table} is damaged: it is fetched from a peer");
+            cx.outbox.event(Event::StoreFault { reason });
+            self.request_row_repairs(cx);
+        }
+    }
+
+    /// A damaged key leads nowhere: nothing of this store has it.
+    fn remove_stray(cx: &mut Context, table: Table, key: &[u8]) {
+        let mut writes = WriteBatch::default();
+        writes.delete(table, key);
+        cx.rewrite(writes, alloc::format!("table {}: a row with a damaged key is removed", table.name()));
+    }
+
     /// The movements of the ledger follow from the blocks, so the next start makes them anew.
-    fn note_corrupted_movements(&mut self, height: u64) {
+    fn note_corrupted_movements(cx: &mut Context, height: u64) {
         let reason = alloc::format!(
             "the movements of block {height} are damaged: they are made anew from the blocks when this node starts again"
         );
         let mut writes = WriteBatch::default();
         writes.put(Table::Meta, MOVEMENTS_KEY, []);
-        let _token = self.persist(writes);
-        self.outbox.event(Event::StoreFault { reason });
+        let _token = cx.persist(writes);
+        cx.outbox.event(Event::StoreFault { reason });
     }
 
-    pub(super) fn request_row_repairs(&mut self) {
-        if self.row_repair.blocks.is_empty() && self.row_repair.entries.is_empty() {
+    pub(super) fn request_row_repairs(&mut self, cx: &mut Context) {
+        if self.blocks.is_empty() && self.entries.is_empty() {
             return;
         }
-        self.timers.start(Timer::RowRepair, self.now.mono.after(ROW_REPAIR_RETRY_AFTER));
-        let peers: Vec<PublicKey> = self.connected.iter().copied().collect();
-        let Some(turn) = self.row_repair.turn.checked_rem(peers.len()) else { return };
+        cx.timers.start(Timer::RowRepair, cx.now.mono.after(ROW_REPAIR_RETRY_AFTER));
+        let peers: Vec<PublicKey> = cx.connected.iter().copied().collect();
+        let Some(turn) = self.turn.checked_rem(peers.len()) else { return };
         let Some(peer) = peers.get(turn).copied() else { return };
-        let blocks =
-            self.row_repair.blocks.iter().map(|height| Message::Fetch(Fetch { first: *height, count: 1 }));
-        let entries = self.row_repair.entries.iter().map(|index| Message::FetchEntry(*index));
+        let blocks = self.blocks.iter().map(|height| Message::Fetch(Fetch { first: *height, count: 1 }));
+        let entries = self.entries.iter().map(|index| Message::FetchEntry(*index));
         for message in blocks.chain(entries).collect::<Vec<_>>() {
-            self.send(peer, &message);
+            cx.send(peer, &message);
         }
     }
 
-    pub(super) fn on_row_repair_timeout(&mut self) {
-        self.row_repair.turn = self.row_repair.turn.wrapping_add(1);
-        self.request_row_repairs();
+    pub(super) fn on_row_repair_timeout(&mut self, cx: &mut Context) {
+        self.turn = self.turn.wrapping_add(1);
+        self.request_row_repairs(cx);
     }
 
     /// Takes a block that stands in for a damaged one, if that is what it is.
     pub(super) fn take_repaired_block(
         &mut self,
+        cx: &mut Context,
         from: PublicKey,
         first: Height,
         blocks: &[SyncedBlock],
     ) -> bool {
-        let ([block], true) = (blocks, self.row_repair.blocks.contains(&first)) else { return false };
-        let genesis = self.state.genesis_hash();
-        match check(&genesis, self.state.validators(), first, block.clone()) {
+        let ([block], true) = (blocks, self.blocks.contains(&first)) else { return false };
+        let genesis = cx.state.genesis_hash();
+        match check(&genesis, cx.state.validators(), first, block.clone()) {
             Ok(checked) => {
                 let mut writes = WriteBatch::default();
                 let key = first.0.to_be_bytes();
                 writes.put(Table::Blocks, key, checked.value.to_vec());
                 writes.put(Table::Commits, key, encode(&(&checked.block.header, &checked.certificate)));
-                self.row_repair.blocks.remove(&first);
-                reached!(self.marks, "a damaged row is fetched from a peer");
-                self.rewrite(writes, alloc::format!("block {first} and its certificate"));
+                self.blocks.remove(&first);
+                reached!(cx.marks, "a damaged row is fetched from a peer");
+                cx.rewrite(writes, alloc::format!("block {first} and its certificate"));
             }
-            Err(reason) => self.outbox.event(Event::PeerFault { peer: from, reason }),
+            Err(reason) => cx.outbox.event(Event::PeerFault { peer: from, reason }),
         }
         true
     }
 
-    pub(super) fn on_entry(&mut self, from: PublicKey, entry: IndexedLogEntry) {
+    pub(super) fn on_entry(&mut self, cx: &mut Context, from: PublicKey, entry: IndexedLogEntry) {
         let IndexedLogEntry { index, entry } = entry;
-        if !self.row_repair.entries.contains(&index) {
+        if !self.entries.contains(&index) {
             return;
         }
-        if self.state.log().leaf_hash(index) != Some(ct::leaf_hash(&entry)) {
+        if cx.state.log().leaf_hash(index) != Some(ct::leaf_hash(&entry)) {
             let reason =
                 alloc::format!("sent another entry {index} of the log than the one that stands in it");
-            return self.outbox.event(Event::PeerFault { peer: from, reason });
+            return cx.outbox.event(Event::PeerFault { peer: from, reason });
         }
         let mut writes = WriteBatch::default();
         writes.put(Table::LogEntries, index.0.to_be_bytes(), entry);
-        self.row_repair.entries.remove(&index);
-        reached!(self.marks, "a damaged row is fetched from a peer");
-        self.rewrite(writes, alloc::format!("entry {index} of the log"));
-    }
-
-    fn rewrite(&mut self, writes: WriteBatch, what: alloc::string::String) {
-        self.count("hypermesh", "rows_repaired_total", 1);
-        let token = self.persist(writes);
-        self.outbox.after(token, super::Output::Event(Event::Repaired { what }));
+        self.entries.remove(&index);
+        reached!(cx.marks, "a damaged row is fetched from a peer");
+        cx.rewrite(writes, alloc::format!("entry {index} of the log"));
     }
 }

@@ -1,7 +1,7 @@
 //! Blocks and log entries for peers that miss them, bounded for each peer: one answer is one message, so many
 //! answers and bytes a second and no more, and one question waits while they are spent. All of it is bulk: votes never wait for it.
 
-use super::Node;
+use super::context::Context;
 use super::message::{Blocks, Fetch, IndexedLogEntry, Message, SyncedBlock};
 use super::open::{stored_block, stored_proof};
 use super::sync::FETCH_BLOCK_COUNT_MAX;
@@ -34,45 +34,45 @@ struct Served {
     waiting: Option<Fetch>,
 }
 
-impl Node {
-    pub(super) fn on_fetch(&mut self, from: PublicKey, fetch: Fetch) {
-        let now = self.now.mono;
-        let served = self.serving.peers.entry(from).or_default();
+impl Serving {
+    pub(super) fn on_fetch(&mut self, cx: &mut Context, from: PublicKey, fetch: Fetch) {
+        let now = cx.now.mono;
+        let served = self.peers.entry(from).or_default();
         if now.since(served.since) >= SERVE_PERIOD {
             (served.since, served.bytes, served.answers) = (now, 0, 0);
         }
         if served.bytes >= SERVE_BYTES_MAX || served.answers >= SERVE_ANSWER_COUNT_MAX {
-            reached!(self.marks, "a peer has had its share of blocks");
+            reached!(cx.marks, "a peer has had its share of blocks");
             served.waiting = Some(fetch);
             let at = served.since.after(SERVE_PERIOD);
-            return self.timers.start(Timer::Serve, at);
+            return cx.timers.start(Timer::Serve, at);
         }
         served.answers += 1;
-        let blocks = self.blocks_from(fetch);
+        let blocks = Self::blocks_from(cx, fetch);
         let bytes: usize = blocks.iter().map(|block| block.block.len()).sum();
-        if let Some(served) = self.serving.peers.get_mut(&from) {
+        if let Some(served) = self.peers.get_mut(&from) {
             served.bytes = served.bytes.saturating_add(bytes);
         }
-        self.send(from, &Message::Blocks(Blocks { first: fetch.first, blocks }));
+        cx.send(from, &Message::Blocks(Blocks { first: fetch.first, blocks }));
     }
 
-    pub(super) fn on_serve(&mut self) {
-        let waiting = self.serving.peers.iter_mut();
+    pub(super) fn on_serve(&mut self, cx: &mut Context) {
+        let waiting = self.peers.iter_mut();
         let waiting: Vec<_> =
             waiting.filter_map(|(peer, served)| Some((*peer, served.waiting.take()?))).collect();
         for (peer, fetch) in waiting {
-            self.on_fetch(peer, fetch);
+            self.on_fetch(cx, peer, fetch);
         }
     }
 
     /// The blocks from the first that was asked for on, as many as there are and fit.
-    fn blocks_from(&mut self, fetch: Fetch) -> Vec<SyncedBlock> {
+    fn blocks_from(cx: &mut Context, fetch: Fetch) -> Vec<SyncedBlock> {
         let count = fetch.count.min(FETCH_BLOCK_COUNT_MAX);
-        let end = fetch.first.0.saturating_add(count).min(self.state.height().0.saturating_add(1));
+        let end = fetch.first.0.saturating_add(count).min(cx.state.height().0.saturating_add(1));
         let mut blocks = Vec::new();
         let mut bytes = 0_usize;
         for height in (fetch.first.0..end).map(Height) {
-            let Some(block) = self.synced_block(height) else { break };
+            let Some(block) = Self::synced_block(cx, height) else { break };
             bytes += block.block.len();
             if bytes > ANSWER_BYTES_MAX && !blocks.is_empty() {
                 break;
@@ -83,18 +83,18 @@ impl Node {
     }
 
     /// Sends a peer the block of the height that it is stuck at.
-    pub(super) fn serve_block(&mut self, peer: PublicKey, height: Height) {
-        if let Some(block) = self.synced_block(height) {
-            self.send(peer, &Message::Blocks(Blocks { first: height, blocks: alloc::vec![block] }));
+    pub(super) fn serve_block(cx: &mut Context, peer: PublicKey, height: Height) {
+        if let Some(block) = Self::synced_block(cx, height) {
+            cx.send(peer, &Message::Blocks(Blocks { first: height, blocks: alloc::vec![block] }));
         }
     }
 
-    fn synced_block(&mut self, height: Height) -> Option<SyncedBlock> {
+    fn synced_block(cx: &mut Context, height: Height) -> Option<SyncedBlock> {
         let read = || -> Result<Option<SyncedBlock>, ReadError> {
-            let Some(block) = stored_block(&self.store, height)? else { return Ok(None) };
-            let Some((_, certificate)) = stored_proof(&self.store, height)? else { return Ok(None) };
+            let Some(block) = stored_block(&cx.store, height)? else { return Ok(None) };
+            let Some((_, certificate)) = stored_proof(&cx.store, height)? else { return Ok(None) };
             if block.header.hash() != certificate.value_id {
-                self.store.note_damage(Table::Blocks, &height.0.to_be_bytes());
+                cx.store.note_damage(Table::Blocks, &height.0.to_be_bytes());
                 return Err(ReadError::Damaged { table: Table::Blocks });
             }
             Ok(Some(SyncedBlock { block: block.to_bytes(), certificate }))
@@ -103,9 +103,9 @@ impl Node {
         read().ok().flatten()
     }
 
-    pub(super) fn on_fetch_entry(&mut self, from: PublicKey, index: LeafIndex) {
-        if let Ok(Some(entry)) = self.log_entry(index) {
-            self.send(from, &Message::Entry(IndexedLogEntry { index, entry }));
+    pub(super) fn on_fetch_entry(cx: &mut Context, from: PublicKey, index: LeafIndex) {
+        if let Ok(Some(entry)) = cx.log_entry(index) {
+            cx.send(from, &Message::Entry(IndexedLogEntry { index, entry }));
         }
     }
 }

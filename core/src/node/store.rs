@@ -1,7 +1,7 @@
 //! The store as the node sees it: what the driver can read, and on top of it the writes that were handed out
 //! and are not durable yet.
 
-use super::{Node, PersistToken};
+use super::{PersistToken, context::Context};
 use crate::base::{KeyValue, ReadError, Reader, Table, Write, WriteBatch};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,7 @@ impl Reader for Store {
     }
 }
 
-impl Node {
+impl Context {
     /// Hands out a write.
     pub(super) fn persist(&mut self, batch: WriteBatch) -> PersistToken {
         let token = self.outbox.next_token();
@@ -90,10 +90,9 @@ impl Node {
         self.outbox.persist(batch)
     }
 
-    pub(super) fn on_persisted(&mut self, token: PersistToken) {
-        self.store.settle(token);
-        self.outbox.release(token);
-        self.apply_after(token);
-        self.shares_after(token);
+    /// Writes up to this one are durable: what waited for them goes out.
+    pub(super) fn settle_writes(&mut self, durable: PersistToken) {
+        self.store.settle(durable);
+        self.outbox.release(durable);
     }
 }

@@ -12,12 +12,11 @@ use super::checked::{CheckedBlock, FetchedBlocks};
 use super::job::{Job, Purpose};
 use super::message::{Blocks, Fetch, Message};
 use super::timers::Timer;
-use super::{Event, Node, PersistToken};
+use super::{Ask, Event, PersistToken, context::Context};
 use crate::base::{Height, Mono, PublicKey, Size, reached};
-use crate::hypermesh::ordering::Input;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -31,7 +30,7 @@ const WINDOW_BLOCK_COUNT_MAX: u64 = 512;
 /// While more bytes of blocks than this wait for one before them, only that one is asked for.
 const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// This many blocks are applied in one go; what else there is to do comes between.
-const APPLY_COUNT_MAX: usize = 32;
+pub(super) const APPLY_COUNT_MAX: usize = 32;
 /// Applying waits for the disk while so many blocks, or bytes of them, are not durable yet.
 const UNWRITTEN_COUNT_MAX: usize = 256;
 const UNWRITTEN_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -46,7 +45,7 @@ const SILENCE_MS_REST_MAX: u64 = 8_000;
 const RUBBISH_MS_REST: u64 = 10_000;
 const RUBBISH_MS_REST_MAX: u64 = 600_000;
 /// A node that is this many blocks behind says so, and again each time it has applied as many as the next.
-const REPORT_BLOCK_COUNT_MIN: u64 = 16;
+pub(super) const REPORT_BLOCK_COUNT_MIN: u64 = 16;
 const REPORT_BLOCK_COUNT_STEP: u64 = 1000;
 
 /// What the peers have, what was asked of them, and what has come and waits for its turn.
@@ -96,74 +95,78 @@ impl UnderWay {
     }
 }
 
-impl Node {
-    pub(super) fn on_peer_height(&mut self, from: PublicKey, height: Height) {
-        self.quorum.hear(from);
-        self.hint(from, height);
-        self.consider_fetch();
+impl Sync {
+    pub(super) fn on_peer_height(&mut self, cx: &mut Context, from: PublicKey, height: Height) {
+        cx.quorum.hear(from);
+        self.hint(cx, from, height);
+        self.consider_fetch(cx);
     }
 
-    fn hint(&mut self, peer: PublicKey, height: Height) {
-        let known = &mut self.sync.peers.entry(peer).or_default().hint;
+    fn hint(&mut self, cx: &mut Context, peer: PublicKey, height: Height) {
+        let known = &mut self.peers.entry(peer).or_default().hint;
         *known = height.max(*known);
+        self.note_decided_elsewhere(cx);
+    }
+
+    /// Takes what ordering has seen: these peers vote on these heights, so they have the blocks before them.
+    pub(super) fn note_votes_ahead(&mut self, cx: &mut Context, ahead: &[(PublicKey, Height)]) {
+        for (peer, height) in ahead {
+            self.hint(cx, *peer, Height(height.0.saturating_sub(1)));
+        }
+        self.consider_fetch(cx);
     }
 
     /// A peer is gone, and with it what it was asked for and all that it claimed.
-    pub(super) fn forget_fetch(&mut self, peer: PublicKey) {
-        if let Some(peer) = self.sync.peers.get_mut(&peer) {
+    pub(super) fn forget_fetch(&mut self, cx: &mut Context, peer: PublicKey) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
             (peer.fetch, peer.hint) = (None, Height::GENESIS);
         }
-        self.consider_fetch();
+        self.note_decided_elsewhere(cx);
+        self.consider_fetch(cx);
     }
 
-    /// How many blocks this node is behind, as far as it can know: at least one honest validator says so, or a
-    /// certificate.
-    pub(super) fn behind(&self) -> u64 {
-        let mut hints: Vec<Height> = self.sync.peers.values().map(|peer| peer.hint).collect();
+    /// Notes which height others have decided: at least one honest validator says so, or a certificate.
+    fn note_decided_elsewhere(&mut self, cx: &mut Context) {
+        let mut hints: Vec<Height> = self.peers.values().map(|peer| peer.hint).collect();
         hints.sort_unstable_by(|one, other| other.cmp(one));
-        let believed = hints.get(self.state.validators().tolerated_faults()).copied().unwrap_or_default();
-        believed.max(self.sync.proven).0.saturating_sub(self.state.height().0)
+        let believed = hints.get(cx.state.validators().tolerated_faults()).copied().unwrap_or_default();
+        cx.decided_elsewhere = believed.max(self.proven);
     }
 
     // --- asking ---
 
     /// Asks for what is missing, as far as somebody is thought to have it.
-    pub(super) fn consider_fetch(&mut self) {
-        if self.is_stopped() {
+    pub(super) fn consider_fetch(&mut self, cx: &mut Context) {
+        if cx.is_stopped() {
             return;
         }
-        let ahead: Vec<(PublicKey, Height)> = self.engine.peers_ahead().collect();
-        for (peer, height) in ahead {
-            self.hint(peer, Height(height.0.saturating_sub(1)));
-        }
-        let next = self.next_height();
-        let highest = self.sync.peers.values().map(|peer| peer.hint).max().unwrap_or_default();
+        let next = cx.next_height();
+        let highest = self.peers.values().map(|peer| peer.hint).max().unwrap_or_default();
         if highest < next {
-            self.sync.behind_since = None;
-            return self.timers.cancel(Timer::Sync);
+            self.behind_since = None;
+            return cx.timers.cancel(Timer::Sync);
         }
-        let now = self.now.mono;
-        let since =
-            self.sync.behind_since.filter(|(height, _)| *height == next).map_or(now, |(_, since)| since);
-        self.sync.behind_since = Some((next, since));
+        let now = cx.now.mono;
+        let since = self.behind_since.filter(|(height, _)| *height == next).map_or(now, |(_, since)| since);
+        self.behind_since = Some((next, since));
         let due = since.after(GRACE);
         if highest == next && now < due {
-            return self.timers.start(Timer::Sync, due);
+            return cx.timers.start(Timer::Sync, due);
         }
-        while let Some((peer, fetch)) = self.next_fetch() {
-            self.ask_for(peer, fetch);
+        while let Some((peer, fetch)) = self.next_fetch(cx) {
+            self.ask_for(cx, peer, fetch);
         }
-        self.set_sync_timer();
+        self.set_sync_timer(cx);
     }
 
     /// Whom to ask for what next; `None` if nobody is to be asked for anything now.
-    fn next_fetch(&self) -> Option<(PublicKey, Fetch)> {
-        let Sync { peers, held, held_bytes, .. } = &self.sync;
+    fn next_fetch(&self, cx: &Context) -> Option<(PublicKey, Fetch)> {
+        let Sync { peers, held, held_bytes, .. } = &*self;
         let under_way = || peers.values().filter_map(|peer| peer.fetch.as_ref());
         if under_way().count() >= FETCH_COUNT_MAX {
             return None;
         }
-        let next = self.next_height();
+        let next = cx.next_height();
         let window = next.0..next.0.saturating_add(WINDOW_BLOCK_COUNT_MAX);
         let covered =
             |height: Height| held.contains_key(&height) || under_way().any(|one| one.covers(height));
@@ -172,8 +175,8 @@ impl Node {
             return None;
         }
         let free = |(key, peer): &(&PublicKey, &SyncPeer)| {
-            let rested = peer.resting_until <= self.now.mono;
-            peer.fetch.is_none() && rested && peer.hint >= first && self.connected.contains(*key)
+            let rested = peer.resting_until <= cx.now.mono;
+            peer.fetch.is_none() && rested && peer.hint >= first && cx.connected.contains(*key)
         };
         let (key, peer) = peers
             .iter()
@@ -184,243 +187,220 @@ impl Node {
         Some((*key, Fetch { first, count: run.count() as u64 }))
     }
 
-    fn ask_for(&mut self, key: PublicKey, fetch: Fetch) {
-        self.sync.asked += 1;
-        let peer = self.sync.peers.entry(key).or_default();
-        peer.last_asked = self.sync.asked;
-        peer.fetch = Some(UnderWay { fetch, sent: self.now.mono, checking: false });
-        self.send(key, &Message::Fetch(fetch));
+    fn ask_for(&mut self, cx: &mut Context, key: PublicKey, fetch: Fetch) {
+        self.asked += 1;
+        let peer = self.peers.entry(key).or_default();
+        peer.last_asked = self.asked;
+        peer.fetch = Some(UnderWay { fetch, sent: cx.now.mono, checking: false });
+        cx.send(key, &Message::Fetch(fetch));
     }
 
     /// Wakes when an answer is overdue, or when someone who is passed over may be asked again.
-    fn set_sync_timer(&mut self) {
-        let next = self.next_height();
+    fn set_sync_timer(&mut self, cx: &mut Context) {
+        let next = cx.next_height();
         let due = |peer: &SyncPeer| match &peer.fetch {
             Some(one) if one.checking => None,
             Some(one) => Some(one.sent.after(FETCH_TIMEOUT)),
-            None => (peer.hint >= next && peer.resting_until > self.now.mono).then_some(peer.resting_until),
+            None => (peer.hint >= next && peer.resting_until > cx.now.mono).then_some(peer.resting_until),
         };
-        match self.sync.peers.values().filter_map(due).min() {
-            Some(at) => self.timers.set(Timer::Sync, at),
-            None => self.timers.cancel(Timer::Sync),
+        match self.peers.values().filter_map(due).min() {
+            Some(at) => cx.timers.set(Timer::Sync, at),
+            None => cx.timers.cancel(Timer::Sync),
         }
     }
 
-    pub(super) fn on_sync_timeout(&mut self) {
-        let now = self.now.mono;
+    pub(super) fn on_sync_timeout(&mut self, cx: &mut Context) {
+        let now = cx.now.mono;
         let overdue = |one: &UnderWay| !one.checking && one.sent.after(FETCH_TIMEOUT) <= now;
         let silent: Vec<PublicKey> = self
-            .sync
             .peers
             .iter()
             .filter(|(_, peer)| peer.fetch.as_ref().is_some_and(overdue))
             .map(|(key, _)| *key)
             .collect();
         for key in silent {
-            let Some(peer) = self.sync.peers.get_mut(&key) else { continue };
+            let Some(peer) = self.peers.get_mut(&key) else { continue };
             peer.fetch = None;
-            reached!(self.marks, "a peer is silent when asked for blocks, and another is asked");
+            reached!(cx.marks, "a peer is silent when asked for blocks, and another is asked");
             let rest = doubled(SILENCE_MS_REST, peer.silences, SILENCE_MS_REST_MAX);
             peer.silences = peer.silences.saturating_add(1);
-            self.rest(key, rest, "did not answer a question for blocks");
+            self.rest(cx, key, rest, "did not answer a question for blocks");
         }
-        self.consider_fetch();
+        self.consider_fetch(cx);
     }
 
     // --- answers ---
 
-    pub(super) fn on_blocks(&mut self, from: PublicKey, answer: Blocks) {
+    pub(super) fn on_blocks(&mut self, cx: &mut Context, from: PublicKey, answer: Blocks) {
         let Blocks { first, blocks } = answer;
-        if self.take_repaired_block(from, first, &blocks) || self.is_stopped() {
+        if cx.is_stopped() {
             return;
         }
-        let next = self.next_height();
-        let peer = self.sync.peers.entry(from).or_default();
+        let next = cx.next_height();
+        let peer = self.peers.entry(from).or_default();
         match &mut peer.fetch {
             Some(one) if one.fetch.first == first && !one.checking => {
                 if blocks.is_empty() {
                     peer.hint = Height(first.0.saturating_sub(1));
                     peer.fetch = None;
-                    return self.drop_peer(from, "does not have a block that it claimed to have");
+                    self.note_decided_elsewhere(cx);
+                    return self.drop_peer(cx, from, "does not have a block that it claimed to have");
                 }
                 if blocks.len() as u64 > one.fetch.count {
                     peer.fetch = None;
-                    return self.drop_peer(from, "sent more blocks than it was asked for");
+                    return self.drop_peer(cx, from, "sent more blocks than it was asked for");
                 }
                 one.checking = true;
             }
             // Unasked, because this node is stuck at a height that the peer has decided.
             _ if blocks.len() == 1 && first == next && !peer.pushed => {
-                reached!(self.marks, "a block comes unasked");
+                reached!(cx.marks, "a block comes unasked");
                 peer.pushed = true;
             }
             // Too late, or a repeat.
             _ => return,
         }
-        let validators = self.state.validators().clone();
-        let fetched = FetchedBlocks { genesis: self.state.genesis_hash(), validators, first, blocks };
-        let _job = self.run(Purpose::Blocks { from, first }, Job::CheckBlocks(Box::new(fetched)));
+        let validators = cx.state.validators().clone();
+        let fetched = FetchedBlocks { genesis: cx.state.genesis_hash(), validators, first, blocks };
+        let _job = cx.run(Purpose::Blocks { from, first }, Job::CheckBlocks(Box::new(fetched)));
     }
 
     pub(super) fn on_checked_blocks(
         &mut self,
+        cx: &mut Context,
         from: PublicKey,
         first: Height,
         checked: Result<Vec<CheckedBlock>, String>,
     ) {
-        let peer = self.sync.peers.entry(from).or_default();
+        let peer = self.peers.entry(from).or_default();
         match &peer.fetch {
             Some(one) if one.checking && one.fetch.first == first => peer.fetch = None,
             _ => peer.pushed = false,
         }
         match checked {
-            Err(reason) => self.drop_peer(from, &reason),
+            Err(reason) => self.drop_peer(cx, from, &reason),
             Ok(blocks) => {
                 peer.silences = 0;
-                blocks.into_iter().for_each(|block| self.hold(from, block));
-                self.apply_held();
-                self.consider_fetch();
+                blocks.into_iter().for_each(|block| self.hold(cx, from, block));
+                cx.ask(Ask::ApplyBlocks);
             }
         }
     }
 
     /// Keeps a checked block until its turn has come.
-    fn hold(&mut self, from: PublicKey, block: CheckedBlock) {
+    fn hold(&mut self, cx: &mut Context, from: PublicKey, block: CheckedBlock) {
         let height = block.certificate.height;
-        self.sync.proven = self.sync.proven.max(height);
-        self.hint(from, height);
-        let next = self.next_height();
+        self.proven = self.proven.max(height);
+        self.hint(cx, from, height);
+        let next = cx.next_height();
         let wanted = (next.0..next.0.saturating_add(WINDOW_BLOCK_COUNT_MAX)).contains(&height.0);
-        if wanted && !self.sync.held.contains_key(&height) {
+        if wanted && !self.held.contains_key(&height) {
             if height > next {
-                reached!(self.marks, "a block waits for those before it");
+                reached!(cx.marks, "a block waits for those before it");
             }
-            self.sync.held_bytes += block.bytes();
-            self.sync.held.insert(height, block);
+            self.held_bytes += block.bytes();
+            self.held.insert(height, block);
         }
     }
 
     /// A peer that sent what no correct node sends.
-    fn drop_peer(&mut self, key: PublicKey, reason: &str) {
-        reached!(self.marks, "a peer that sent no good blocks is dropped");
-        let peer = self.sync.peers.entry(key).or_default();
+    fn drop_peer(&mut self, cx: &mut Context, key: PublicKey, reason: &str) {
+        reached!(cx.marks, "a peer that sent no good blocks is dropped");
+        let peer = self.peers.entry(key).or_default();
         let rest = doubled(RUBBISH_MS_REST, peer.offences, RUBBISH_MS_REST_MAX);
         peer.offences = peer.offences.saturating_add(1);
-        self.rest(key, rest, reason);
-        self.consider_fetch();
+        self.rest(cx, key, rest, reason);
+        self.consider_fetch(cx);
     }
 
-    fn rest(&mut self, key: PublicKey, rest: Duration, reason: &str) {
-        let peer = self.sync.peers.entry(key).or_default();
-        peer.resting_until = self.now.mono.after(rest);
+    fn rest(&mut self, cx: &mut Context, key: PublicKey, rest: Duration, reason: &str) {
+        let peer = self.peers.entry(key).or_default();
+        peer.resting_until = cx.now.mono.after(rest);
         let reason = alloc::format!("{reason}: it is not asked for blocks for {} ms", rest.as_millis());
-        self.outbox.event(Event::PeerFault { peer: key, reason });
+        cx.outbox.event(Event::PeerFault { peer: key, reason });
     }
 
     // --- applying ---
 
-    /// Applies what has come in its order, a few blocks at a time.
-    pub(super) fn apply_held(&mut self) {
-        let before = self.state.height();
-        for _ in 0..APPLY_COUNT_MAX {
-            if self.is_stopped() {
-                return;
-            }
-            if self.sync.waits_for_disk() {
-                reached!(self.marks, "applying blocks waits for the disk");
-                break;
-            }
-            let Some(block) = self.take_held() else { break };
-            let bytes = block.bytes();
-            self.report_progress();
-            self.apply_synced(block);
-            self.sync.unwritten.push_back((self.outbox.last_token(), bytes));
+    /// The next block, if it has come and can be applied now; with how many bytes it has.
+    pub(super) fn next_to_apply(&mut self, cx: &mut Context) -> Option<CheckedBlock> {
+        if cx.is_stopped() {
+            return None;
         }
-        if self.state.height() > before {
-            let (height, roster) = (self.next_height(), self.state.roster());
-            self.drive(Input::Advance { height, roster });
-            self.report_progress();
-            self.consider_start();
+        if self.waits_for_disk() {
+            reached!(cx.marks, "applying blocks waits for the disk");
+            return None;
         }
-        if self.sync.held.contains_key(&self.next_height()) && !self.sync.waits_for_disk() {
-            self.timers.set(Timer::Apply, Mono(self.now.mono.0 + 1));
+        let block = self.take_held(cx)?;
+        self.report_progress(cx);
+        Some(block)
+    }
+
+    /// Takes note that a block of this many bytes was applied.
+    pub(super) fn note_applied(&mut self, cx: &mut Context, bytes: usize) {
+        self.unwritten.push_back((cx.outbox.last_token(), bytes));
+    }
+
+    /// After some blocks were applied: reports it, and goes on in a moment if there are more.
+    pub(super) fn go_on_applying(&mut self, cx: &mut Context, has_advanced: bool) {
+        if has_advanced {
+            self.report_progress(cx);
+        }
+        if self.held.contains_key(&cx.next_height()) && !self.waits_for_disk() {
+            cx.timers.set(Timer::Apply, Mono(cx.now.mono.0 + 1));
         }
     }
 
     /// Writes up to this one are durable: what waited for the disk goes on.
-    pub(super) fn apply_after(&mut self, durable: PersistToken) {
-        let waited = self.sync.waits_for_disk();
-        while self.sync.unwritten.front().is_some_and(|(token, _)| *token <= durable) {
-            self.sync.unwritten.pop_front();
+    pub(super) fn apply_after(&mut self, cx: &mut Context, durable: PersistToken) {
+        let waited = self.waits_for_disk();
+        while self.unwritten.front().is_some_and(|(token, _)| *token <= durable) {
+            self.unwritten.pop_front();
         }
         if waited {
-            self.timers.start(Timer::Apply, Mono(self.now.mono.0 + 1));
+            cx.timers.start(Timer::Apply, Mono(cx.now.mono.0 + 1));
         }
     }
 
-    fn take_held(&mut self) -> Option<CheckedBlock> {
-        let block = self.sync.held.remove(&self.next_height())?;
-        self.sync.held_bytes -= block.bytes();
+    fn take_held(&mut self, cx: &mut Context) -> Option<CheckedBlock> {
+        let block = self.held.remove(&cx.next_height())?;
+        self.held_bytes -= block.bytes();
         Some(block)
     }
 
-    pub(super) fn on_apply(&mut self) {
-        self.apply_held();
-        self.consider_fetch();
-    }
-
-    fn apply_synced(&mut self, block: CheckedBlock) {
-        let CheckedBlock { block, value, batches, certificate } = block;
-        let known = self.ordering.executed.remove(&certificate.value_id);
-        let executed = match (known, batches) {
-            (Some(executed), _) => Ok(executed),
-            (None, Ok(batches)) => self.state.execute(&block, &batches).map_err(|fault| fault.to_string()),
-            (None, Err(reason)) => Err(reason),
-        };
-        match executed {
-            Ok(executed) => self.settle_block(block, &value, certificate, executed),
-            Err(reason) => self.stop(&certificate, &reason),
-        }
-    }
-
     /// After a block: what waited for it is dropped or comes next, and more may be missing.
-    pub(super) fn sync_after(&mut self) {
-        let next = self.next_height();
-        let later = self.sync.held.split_off(&next);
-        let stale = core::mem::replace(&mut self.sync.held, later);
-        self.sync.held_bytes -= stale.values().map(CheckedBlock::bytes).sum::<usize>();
-        if self.sync.reported.is_some() {
-            self.report_progress();
+    pub(super) fn sync_after(&mut self, cx: &mut Context) {
+        let next = cx.next_height();
+        let later = self.held.split_off(&next);
+        let stale = core::mem::replace(&mut self.held, later);
+        self.held_bytes -= stale.values().map(CheckedBlock::bytes).sum::<usize>();
+        if self.reported.is_some() {
+            self.report_progress(cx);
         }
-        if self.sync.held.is_empty() {
-            self.consider_fetch();
+        if self.held.is_empty() {
+            self.consider_fetch(cx);
         } else {
-            self.timers.start(Timer::Apply, Mono(self.now.mono.0 + 1));
+            cx.timers.start(Timer::Apply, Mono(cx.now.mono.0 + 1));
         }
     }
 
     /// Says how far it is, if it is far behind.
-    fn report_progress(&mut self) {
-        let (height, behind) = (self.state.height(), self.behind());
-        let due = match self.sync.reported {
+    fn report_progress(&mut self, cx: &mut Context) {
+        let (height, behind) = (cx.state.height(), cx.behind());
+        let due = match self.reported {
             None => behind >= REPORT_BLOCK_COUNT_MIN,
             Some(reported) => {
-                behind == 0 && !self.sync.claims(self.next_height())
+                behind == 0 && !self.claims(cx.next_height())
                     || height.0 - reported.0 >= REPORT_BLOCK_COUNT_STEP
             }
         };
         if due {
-            if self.sync.reported.is_none() {
-                reached!(self.marks, "a node catches up over a long way");
+            if self.reported.is_none() {
+                reached!(cx.marks, "a node catches up over a long way");
             }
-            self.sync.reported = (behind > 0).then_some(height);
-            self.outbox.event(Event::Syncing { height, behind });
+            self.reported = (behind > 0).then_some(height);
+            cx.outbox.event(Event::Syncing { height, behind });
         }
-    }
-
-    /// Whether this node is catching up over a long way, so that what is only of use at the end can wait.
-    pub(super) fn is_far_behind(&self) -> bool {
-        self.behind() >= REPORT_BLOCK_COUNT_MIN
     }
 }
 

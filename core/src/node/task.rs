@@ -1,7 +1,8 @@
 //! What the committee signs, and how each node derives the bytes from its own committed state.
 
-use super::Node;
+use super::context::Context;
 use super::open::stored_proof;
+use super::signing::Signing;
 use crate::base::{LeafIndex, ReadError, Reader as _, Table, encode};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::state::{Certificate, ConsensusProof};
@@ -57,37 +58,12 @@ impl Task {
     }
 }
 
-impl Node {
-    /// The bytes to sign for a task; `None` if the committed state knows of no such thing.
-    pub(super) fn derive(&self, task: Task) -> Result<Option<Vec<u8>>, ReadError> {
-        Ok(match task {
-            Task::Root => self.state.root_tbs(),
-            Task::Issuing(number) => self.state.issuing_tbs(number),
-            Task::Leaf(serial) => self.leaf_bytes(serial)?,
-            Task::Checkpoint(size) => self.checkpoint(size).map(|checkpoint| checkpoint.body().into_bytes()),
-            Task::RevocationList(number) => self.revocation_list_bytes(number),
-            Task::RootRevocationList(number) => self.state.root_list_tbs(number),
-        })
-    }
-
+impl Context {
     /// The checkpoint of the log at a size that it had or has.
     pub(super) fn checkpoint(&self, size: u64) -> Option<Checkpoint> {
         let root = self.state.log().root_at(size).ok()?;
         let origin = self.state.genesis_document().log_origin();
         Some(Checkpoint { origin, head: TreeHead { size, root } })
-    }
-
-    fn leaf_bytes(&self, serial: SerialNumber) -> Result<Option<Vec<u8>>, ReadError> {
-        let Some(certificate) = self.state.get::<Certificate>(&serial) else { return Ok(None) };
-        let damaged = |table| ReadError::Damaged { table };
-        let entry = self.log_entry(certificate.leaf_index)?.ok_or(damaged(Table::LogEntries))?;
-        let entry = LogEntry::decode(&entry).map_err(|_| damaged(Table::LogEntries))?;
-        let proof = stored_proof(&self.store, certificate.height)?;
-        let (header, _) = proof.ok_or(damaged(Table::Commits))?;
-        let inclusion = self.state.log().inclusion_proof(certificate.leaf_index, header.log_size);
-        let inclusion = inclusion.map_err(|_| damaged(Table::LogEntries))?;
-        let proof = ConsensusProof { header, leaf_index: certificate.leaf_index, inclusion };
-        Ok(with_proof(&entry.tbs, &encode(&proof)).ok())
     }
 
     /// A log entry's bytes.
@@ -100,5 +76,32 @@ impl Node {
             return Err(ReadError::Damaged { table: Table::LogEntries });
         }
         Ok(entry)
+    }
+}
+
+impl Signing {
+    /// The bytes to sign for a task; `None` if the committed state knows of no such thing.
+    pub(super) fn derive(&self, cx: &Context, task: Task) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(match task {
+            Task::Root => cx.state.root_tbs(),
+            Task::Issuing(number) => cx.state.issuing_tbs(number),
+            Task::Leaf(serial) => Self::leaf_bytes(cx, serial)?,
+            Task::Checkpoint(size) => cx.checkpoint(size).map(|checkpoint| checkpoint.body().into_bytes()),
+            Task::RevocationList(number) => self.revocation_list_bytes(cx, number),
+            Task::RootRevocationList(number) => cx.state.root_list_tbs(number),
+        })
+    }
+
+    fn leaf_bytes(cx: &Context, serial: SerialNumber) -> Result<Option<Vec<u8>>, ReadError> {
+        let Some(certificate) = cx.state.get::<Certificate>(&serial) else { return Ok(None) };
+        let damaged = |table| ReadError::Damaged { table };
+        let entry = cx.log_entry(certificate.leaf_index)?.ok_or(damaged(Table::LogEntries))?;
+        let entry = LogEntry::decode(&entry).map_err(|_| damaged(Table::LogEntries))?;
+        let proof = stored_proof(&cx.store, certificate.height)?;
+        let (header, _) = proof.ok_or(damaged(Table::Commits))?;
+        let inclusion = cx.state.log().inclusion_proof(certificate.leaf_index, header.log_size);
+        let inclusion = inclusion.map_err(|_| damaged(Table::LogEntries))?;
+        let proof = ConsensusProof { header, leaf_index: certificate.leaf_index, inclusion };
+        Ok(with_proof(&entry.tbs, &encode(&proof)).ok())
     }
 }

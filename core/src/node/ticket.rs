@@ -1,7 +1,8 @@
 //! This member's tickets: space and time, proved once for each beacon in the background.
 
 use super::job::{Job, Purpose};
-use super::{Event, Node};
+use super::submit::Submission;
+use super::{Event, context::Context};
 use crate::base::{Digest, Size, reached};
 use crate::hypermesh::proof::Ticket;
 use crate::state::{Action, Attest};
@@ -38,65 +39,65 @@ pub(super) struct UsableTicket {
     pub(super) full: bool,
 }
 
-impl Node {
+impl Submission {
     /// Proves a ticket for the current beacon, unless that is done or under way.
-    pub(super) fn renew_ticket(&mut self) {
-        let beacon = self.state.beacon();
+    pub(super) fn renew_ticket(&mut self, cx: &mut Context) {
+        let beacon = cx.state.beacon();
         let oldest = beacon.index.saturating_sub(1);
         self.tickets.proved.retain(|index, _| *index >= oldest);
-        if self.member().tickets.contains_key(&beacon.index) && self.tickets.standing != Some(beacon.index) {
+        if cx.member().tickets.contains_key(&beacon.index) && self.tickets.standing != Some(beacon.index) {
             self.tickets.standing = Some(beacon.index);
-            self.outbox.event(Event::TicketStands { beacon: beacon.index });
+            cx.outbox.event(Event::TicketStands { beacon: beacon.index });
         }
         if self.tickets.proved.contains_key(&beacon.index) {
-            self.attest();
+            self.attest(cx);
         } else if self.tickets.proving != Some(beacon.index) {
             self.tickets.proving = Some(beacon.index);
             let job = Job::ProveTicket {
                 plot: Arc::clone(&self.plot),
                 beacon: beacon.value,
-                member: self.identity.public(),
-                parameters: self.state.genesis_document().profile.proofs(),
+                member: cx.identity.public(),
+                parameters: cx.state.genesis_document().profile.proofs(),
             };
-            let _job = self.run(Purpose::Ticket { beacon: beacon.index }, job);
+            let _job = cx.run(Purpose::Ticket { beacon: beacon.index }, job);
         }
     }
 
-    pub(super) fn on_ticket(&mut self, beacon: u64, ticket: Arc<Ticket>) {
+    pub(super) fn on_ticket(&mut self, cx: &mut Context, beacon: u64, ticket: Arc<Ticket>) {
         if self.tickets.proving == Some(beacon) {
             self.tickets.proving = None;
         }
         self.tickets.proved.insert(beacon, ticket);
-        self.renew_ticket();
-        self.consider_batch();
-        self.publish();
+        self.renew_ticket(cx);
+        self.consider_batch(cx);
+        cx.publish();
     }
 
     /// Puts the ticket on chain by itself if nothing else is about to carry it there.
-    fn attest(&mut self) {
-        let beacon = self.state.beacon();
-        let stands = self.member().tickets.contains_key(&beacon.index);
-        if stands || self.tickets.attested == Some(beacon.index) || !self.is_idle() {
+    fn attest(&mut self, cx: &mut Context) {
+        let beacon = cx.state.beacon();
+        let stands = cx.member().tickets.contains_key(&beacon.index);
+        if stands || self.tickets.attested == Some(beacon.index) || !self.is_idle(cx) {
             return;
         }
-        let deadline = beacon.time.plus(self.state.genesis_document().profile.ticket_ms_deadline());
-        if self.wall() <= deadline {
+        let deadline = beacon.time.plus(cx.state.genesis_document().profile.ticket_ms_deadline());
+        if cx.wall() <= deadline {
             self.tickets.attested = Some(beacon.index);
-            self.submit_own(Action::Attest(Attest));
+            self.submit_own(cx, Action::Attest(Attest));
         } else {
-            reached!(self.marks, "a ticket comes too late");
+            reached!(cx.marks, "a ticket comes too late");
         }
     }
 
     /// The ticket that a batch should be made with, if there is one.
-    pub(super) fn usable_ticket(&self) -> Option<UsableTicket> {
-        let beacon = self.state.beacon();
+    pub(super) fn usable_ticket(&self, cx: &Context) -> Option<UsableTicket> {
+        let beacon = cx.state.beacon();
         let current = beacon.index;
         [Some(current), current.checked_sub(1)].into_iter().flatten().find_map(|index| {
             let ticket = self.tickets.proved.get(&index)?;
-            let member = self.member();
-            let time = self.wall().max(self.state.time());
-            let expectation = self.state.expectation(&member, index, time).ok()?;
+            let member = cx.member();
+            let time = cx.wall().max(cx.state.time());
+            let expectation = cx.state.expectation(&member, index, time).ok()?;
             let stands = expectation.ticket.is_some();
             (stands || expectation.ticket_open).then(|| UsableTicket {
                 beacon_index: index,

@@ -4,7 +4,7 @@
 //! this node may lie, to silence it. When more refuse it than can be lying, it is the second process, and says nothing
 //! more: no vote, no proposal, no word on chain.
 
-use super::{Event, Node};
+use super::{Event, context::Context};
 use crate::base::{PublicKey, reached};
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
@@ -16,23 +16,22 @@ pub(super) struct TwinPart {
     refused_by: BTreeSet<PublicKey>,
 }
 
-impl Node {
+impl TwinPart {
     /// A peer refused the link.
-    pub(super) fn on_refused_as_twin(&mut self, by: PublicKey) {
-        if self.twin.refused_by.insert(by) {
-            self.outbox.event(Event::RefusedAsTwin { by });
+    pub(super) fn on_refused_as_twin(&mut self, cx: &mut Context, by: PublicKey) {
+        if self.refused_by.insert(by) {
+            cx.outbox.event(Event::RefusedAsTwin { by });
         }
-        if self.twin.refused_by.len() > self.state.validators().tolerated_faults() && !self.is_stopped() {
-            self.ordering.stopped =
-                Some("another process with this node's key runs, and was there first".to_string());
-            reached!(self.marks, "a node stops because its twin runs");
-            let by = self.twin.refused_by.iter().copied().collect();
-            self.outbox.event(Event::TwinRuns { by });
+        if self.refused_by.len() > cx.state.validators().tolerated_faults() && !cx.is_stopped() {
+            cx.stopped = Some("another process with this node's key runs, and was there first".to_string());
+            reached!(cx.marks, "a node stops because its twin runs");
+            let by = self.refused_by.iter().copied().collect();
+            cx.outbox.event(Event::TwinRuns { by });
         }
     }
 
     /// A link was made or ended otherwise: what the peer said before is out of date.
-    pub(super) fn forget_refusal(&mut self, peer: PublicKey) {
-        self.twin.refused_by.remove(&peer);
+    pub(super) fn forget_refusal(&mut self, _cx: &mut Context, peer: PublicKey) {
+        self.refused_by.remove(&peer);
     }
 }

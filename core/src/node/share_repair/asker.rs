@@ -5,13 +5,17 @@
 //! A request that does not come to its end is ended by its asker, which names whom it waited for in vain.
 
 use super::status::ShareRepairStatus;
-use super::{Event, Node, OpenShareRepair, RepairAction, RepairOutcome, SystemAction};
+use super::{Event, OpenShareRepair, RepairAction, RepairOutcome, SystemAction};
 use crate::base::{Mono, PublicKey, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
     BlindedShares, Committee, KeyShares, RepairAsker, RepairFault, RepairSession, StoredShares,
 };
+use crate::node::ask::Ask;
+use crate::node::context::Context;
 use crate::node::generation::shares_key;
+use crate::node::share_repair::ShareRepairPart;
 use crate::state::ShareRepairs;
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -51,28 +55,30 @@ impl AskerState {
     }
 }
 
-impl Node {
+impl ShareRepairPart {
     pub(super) fn seek_repair(
         &mut self,
+        cx: &mut Context,
         committee: &Arc<Committee>,
         repairs: &ShareRepairs,
         session: Option<RepairSession>,
     ) {
-        let me = self.identity.public();
+        let me = cx.identity.public();
         match repairs.open.as_ref().zip(session).filter(|(open, _)| open.validator == me) {
-            Some((open, session)) => self.follow_own_repair(committee, open, session),
-            None => self.ask_for_repair(committee, repairs),
+            Some((open, session)) => self.follow_own_repair(cx, committee, open, session),
+            None => self.ask_for_repair(cx, committee, repairs),
         }
     }
 
     fn follow_own_repair(
         &mut self,
+        cx: &mut Context,
         committee: &Arc<Committee>,
         open: &OpenShareRepair,
         session: RepairSession,
     ) {
-        let now = self.now.mono;
-        let asker = self.share_repair.asker.take();
+        let now = cx.now.mono;
+        let asker = self.asker.take();
         let mut asker = asker
             .filter(|asker| asker.stands && asker.number == open.number)
             .unwrap_or_else(|| AskerState::new(open.number, open.helpers.clone(), true, now));
@@ -84,27 +90,27 @@ impl Node {
             if !asker.given_up {
                 asker.given_up = true;
                 for key in &silent {
-                    *self.share_repair.blame.entry(*key).or_default() += 1;
+                    *self.blame.entry(*key).or_default() += 1;
                 }
             }
             let reason = alloc::format!("the accused did not do their part within {REPAIR_TIMEOUT:?}");
             let outcome = RepairOutcome::GivenUp { accused: silent, reason };
             let action = RepairAction::End { validator: open.validator, number: open.number, outcome };
-            self.say(SystemAction::Repair(action));
+            cx.order_system(SystemAction::Repair(action));
         }
-        self.share_repair.asker = Some(asker);
+        self.asker = Some(asker);
     }
 
     /// Asks, if that is of use now. Repeated, it says the same until it is heard, or for so long that others may have come.
-    fn ask_for_repair(&mut self, committee: &Arc<Committee>, repairs: &ShareRepairs) {
-        let ShareRepairStatus::Asking { helpers } = self.next_repair_step(committee, repairs) else {
-            self.share_repair.asker = None;
+    fn ask_for_repair(&mut self, cx: &mut Context, committee: &Arc<Committee>, repairs: &ShareRepairs) {
+        let ShareRepairStatus::Asking { helpers } = self.next_repair_step(cx, committee, repairs) else {
+            self.asker = None;
             return;
         };
-        let number = repairs.budget(&self.identity.public()).next;
-        let now = self.now.mono;
-        let is_linked = |key: &PublicKey| self.connected.contains(key);
-        let said = self.share_repair.asker.as_ref().filter(|asker| {
+        let number = repairs.budget(&cx.identity.public()).next;
+        let now = cx.now.mono;
+        let is_linked = |key: &PublicKey| cx.connected.contains(key);
+        let said = self.asker.as_ref().filter(|asker| {
             !asker.stands
                 && asker.number == number
                 && now.since(asker.since) < REPAIR_TIMEOUT
@@ -113,22 +119,23 @@ impl Node {
         let helpers = match said {
             Some(asker) => asker.helpers.clone(),
             None => {
-                self.share_repair.asker = Some(AskerState::new(number, helpers.clone(), false, now));
+                self.asker = Some(AskerState::new(number, helpers.clone(), false, now));
                 helpers
             }
         };
         let attempt = committee.keys().attempt;
-        self.say(SystemAction::Repair(RepairAction::Ask { attempt, number, helpers }));
+        cx.order_system(SystemAction::Repair(RepairAction::Ask { attempt, number, helpers }));
     }
 
     /// What a validator without its shares, and without a request on the chain, does next.
     pub(super) fn next_repair_step(
         &self,
+        cx: &Context,
         committee: &Committee,
         repairs: &ShareRepairs,
     ) -> ShareRepairStatus {
-        let me = self.identity.public();
-        let time = self.state.time();
+        let me = cx.identity.public();
+        let time = cx.state.time();
         if let Some(open) = repairs.open.as_ref().filter(|_| !repairs.is_free(&me, time)) {
             return ShareRepairStatus::WaitsForTurn { validator: open.validator };
         }
@@ -137,27 +144,27 @@ impl Node {
         if next > time {
             return ShareRepairStatus::WaitsUntil { time: next };
         }
-        match self.choose_helpers(committee, budget.next) {
+        match self.choose_helpers(cx, committee, budget.next) {
             Some(helpers) => ShareRepairStatus::Asking { helpers },
-            None => ShareRepairStatus::WaitsForLinks { missing: self.unlinked_of(committee) },
+            None => ShareRepairStatus::WaitsForLinks { missing: Self::unlinked_of(cx, committee) },
         }
     }
 
-    fn unlinked_of(&self, committee: &Committee) -> Vec<PublicKey> {
-        let me = self.identity.public();
+    fn unlinked_of(cx: &Context, committee: &Committee) -> Vec<PublicKey> {
+        let me = cx.identity.public();
         let others = committee.validators().into_iter();
-        others.filter(|key| *key != me && !self.connected.contains(key)).collect()
+        others.filter(|key| *key != me && !cx.connected.contains(key)).collect()
     }
 
     /// As many as it takes of those who are linked, first those who were not found wanting, in turn with the number.
-    fn choose_helpers(&self, committee: &Committee, number: u32) -> Option<Vec<PublicKey>> {
-        let me = self.identity.public();
+    fn choose_helpers(&self, cx: &Context, committee: &Committee, number: u32) -> Option<Vec<PublicKey>> {
+        let me = cx.identity.public();
         let mut others: Vec<PublicKey> =
             committee.validators().into_iter().filter(|key| *key != me).collect();
         let turn = usize::try_from(number).ok()?.checked_rem(others.len())?;
         others.rotate_left(turn);
-        others.retain(|key| self.connected.contains(key));
-        others.sort_by_key(|key| self.share_repair.blame.get(key).copied().unwrap_or_default());
+        others.retain(|key| cx.connected.contains(key));
+        others.sort_by_key(|key| self.blame.get(key).copied().unwrap_or_default());
         let mut chosen = others.get(..committee.threshold())?.to_vec();
         chosen.sort();
         Some(chosen)
@@ -165,10 +172,10 @@ impl Node {
 
     /// A repair for this node that it has no need of: it was repaired and the word of that was lost, it came by its shares
     /// otherwise, or someone else holds its key and asks for its shares.
-    pub(super) fn end_own_repair(&mut self, open: Option<&OpenShareRepair>) {
-        let me = self.identity.public();
+    pub(super) fn end_own_repair(&mut self, cx: &mut Context, open: Option<&OpenShareRepair>) {
+        let me = cx.identity.public();
         let Some(open) = open.filter(|open| open.validator == me) else { return };
-        let outcome = if self.share_repair.repaired == Some(open.number) {
+        let outcome = if self.repaired == Some(open.number) {
             RepairOutcome::Repaired
         } else {
             RepairOutcome::GivenUp {
@@ -177,27 +184,32 @@ impl Node {
             }
         };
         let action = RepairAction::End { validator: me, number: open.number, outcome };
-        self.say(SystemAction::Repair(action));
+        cx.order_system(SystemAction::Repair(action));
     }
 
-    pub(in crate::node) fn on_repair_sum(&mut self, from: PublicKey, package: BlindedShares) {
-        let Some(asker) = &mut self.share_repair.asker else { return };
+    pub(in crate::node) fn on_repair_sum(
+        &mut self,
+        cx: &mut Context,
+        from: PublicKey,
+        package: BlindedShares,
+    ) {
+        let Some(asker) = &mut self.asker else { return };
         let Some(part) = &mut asker.part else { return };
         match part.receive(from, package) {
             Ok(None) => {}
-            Ok(Some(shares)) => self.on_repaired(shares),
+            Ok(Some(shares)) => self.on_repaired(cx, shares),
             Err(fault @ RepairFault::Accused { .. }) => {
                 let reason = alloc::format!("spoils the repair of key shares: {fault}");
-                self.outbox.event(Event::Culprit { validator: from, reason });
-                let blame = self.share_repair.blame.entry(from).or_default();
+                cx.outbox.event(Event::Culprit { validator: from, reason });
+                let blame = self.blame.entry(from).or_default();
                 *blame = blame.saturating_add(BLAME_OF_THE_CAUGHT);
-                self.share_repair.asker = None;
-                if let Some(open) = self.state.share_repairs().open {
-                    self.give_up_repair(&open, from, &fault.to_string());
+                self.asker = None;
+                if let Some(open) = cx.state.share_repairs().open {
+                    self.give_up_repair(cx, &open, from, &fault.to_string());
                 }
             }
             Err(RepairFault::InconsistentKeys) => {
-                self.outbox.event(Event::Broken { reason: RepairFault::InconsistentKeys.to_string() });
+                cx.outbox.event(Event::Broken { reason: RepairFault::InconsistentKeys.to_string() });
             }
             // Of another request: it was late.
             Err(_) => {}
@@ -205,21 +217,21 @@ impl Node {
     }
 
     /// The shares are stored before the repair is called done: who says so can sign.
-    fn on_repaired(&mut self, shares: KeyShares) {
-        let Some(asker) = self.share_repair.asker.take() else { return };
-        let Some(active) = self.state.committee() else { return };
+    fn on_repaired(&mut self, cx: &mut Context, shares: KeyShares) {
+        let Some(asker) = self.asker.take() else { return };
+        let Some(active) = cx.state.committee() else { return };
         let row = StoredShares { keys: active.keys.clone(), shares };
         let mut writes = WriteBatch::default();
         writes.put(Table::Shares, shares_key(active.attempt), row.to_bytes().to_vec());
-        let token = self.persist(writes);
-        self.await_shares(token);
-        let validator = self.identity.public();
-        self.share_repair.repaired = Some(asker.number);
-        reached!(self.marks, "key shares are repaired");
-        self.outbox.event(Event::SharesRepaired { number: asker.number });
+        let token = cx.persist(writes);
+        cx.await_shares(token);
+        let validator = cx.identity.public();
+        self.repaired = Some(asker.number);
+        reached!(cx.marks, "key shares are repaired");
+        cx.outbox.event(Event::SharesRepaired { number: asker.number });
         let outcome = RepairOutcome::Repaired;
         let action = RepairAction::End { validator, number: asker.number, outcome };
-        self.say_after(token, SystemAction::Repair(action));
-        self.activate(&active);
+        cx.order_system_after(Some(token), SystemAction::Repair(action));
+        cx.ask(Ask::ActivateCommittee(Box::new(active)));
     }
 }

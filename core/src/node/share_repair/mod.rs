@@ -13,7 +13,7 @@ pub use status::ShareRepairStatus;
 use super::commit::Committed;
 use super::message::Message;
 use super::timers::Timer;
-use super::{Event, Node};
+use super::{Event, context::Context};
 use crate::base::{PublicKey, reached};
 use crate::hypermesh::committee::{BlindedShares, Committee, RepairFault, RepairHelper, RepairSession};
 use crate::state::{ABORT_REASON_BYTES_MAX, OpenShareRepair, RepairAction, RepairOutcome, SystemAction};
@@ -45,171 +45,187 @@ struct HelperState {
     sum: Option<BlindedShares>,
 }
 
-impl Node {
+impl ShareRepairPart {
     /// Does what a repair asks of this node, after a block or a while.
-    pub(super) fn continue_share_repair(&mut self) {
-        let Some(committee) = self.signing.committee.clone() else { return };
-        let repairs = self.state.share_repairs();
+    pub(super) fn continue_share_repair(&mut self, cx: &mut Context) {
+        let Some(committee) = cx.committee.clone() else { return };
+        let repairs = cx.state.share_repairs();
         let open = repairs.open.as_ref();
         let session = open.and_then(|open| session_of(&committee, open));
         match (open, &session) {
-            (Some(open), Some(session)) if session.helpers().contains(&self.identity.public()) => {
-                self.help(&committee, open, session);
+            (Some(open), Some(session)) if session.helpers().contains(&cx.identity.public()) => {
+                self.help(cx, &committee, open, session);
             }
-            _ => self.share_repair.helper = None,
+            _ => self.helper = None,
         }
-        if self.holds_shares() {
-            self.share_repair.asker = None;
-            self.end_own_repair(open);
+        if cx.holds_shares {
+            self.asker = None;
+            self.end_own_repair(cx, open);
         } else {
-            self.seek_repair(&committee, &repairs, session);
+            self.seek_repair(cx, &committee, &repairs, session);
         }
-        if self.share_repair.helper.is_some() || !self.holds_shares() {
-            self.timers.start(Timer::ShareRepair, self.now.mono.after(REPEAT_AFTER));
+        if self.helper.is_some() || !cx.holds_shares {
+            cx.timers.start(Timer::ShareRepair, cx.now.mono.after(REPEAT_AFTER));
         }
     }
 
     /// Says again what may have been lost.
-    pub(super) fn on_share_repair_timeout(&mut self) {
-        if let Some(state) = &self.share_repair.helper {
+    pub(super) fn on_share_repair_timeout(&mut self, cx: &mut Context) {
+        if let Some(state) = &self.helper {
             let validator = state.helper.session().validator();
             let sum = state.sum.clone();
-            let helper = self.identity.public();
-            match self.state.share_repairs().open {
+            let helper = cx.identity.public();
+            match cx.state.share_repairs().open {
                 Some(open) if open.is_committed() => {
-                    self.send_deltas();
+                    self.send_deltas(cx);
                     if let Some(sum) = sum {
-                        self.send(validator, &Message::RepairSum(sum));
+                        cx.send(validator, &Message::RepairSum(sum));
                     }
                 }
-                Some(open) if !open.commitments.contains_key(&helper) => self.commit_to_repair(&open),
+                Some(open) if !open.commitments.contains_key(&helper) => self.commit_to_repair(cx, &open),
                 _ => {}
             }
         }
-        self.continue_share_repair();
+        self.continue_share_repair(cx);
     }
 
     // --- as helper ---
 
-    fn help(&mut self, committee: &Arc<Committee>, open: &OpenShareRepair, session: &RepairSession) {
-        let me = self.identity.public();
+    fn help(
+        &mut self,
+        cx: &mut Context,
+        committee: &Arc<Committee>,
+        open: &OpenShareRepair,
+        session: &RepairSession,
+    ) {
+        let me = cx.identity.public();
         let on_chain = open.commitments.get(&me);
-        let mine = self.share_repair.helper.as_ref().filter(|state| state.helper.session() == session);
+        let mine = self.helper.as_ref().filter(|state| state.helper.session() == session);
         match (mine, on_chain) {
             (Some(state), Some(commitments)) if state.helper.commitments() != commitments => {
-                self.give_up_repair(open, me, "restarted while it helped");
+                self.give_up_repair(cx, open, me, "restarted while it helped");
             }
             (Some(state), Some(_)) => {
                 if open.is_committed() && state.sum.is_none() {
-                    self.send_deltas();
+                    self.send_deltas(cx);
                 }
             }
             (Some(_), None) => {}
-            (None, Some(_)) => self.give_up_repair(open, me, "restarted while it helped"),
-            (None, None) => self.begin_to_help(committee, open, session),
+            (None, Some(_)) => self.give_up_repair(cx, open, me, "restarted while it helped"),
+            (None, None) => self.begin_to_help(cx, committee, open, session),
         }
     }
 
-    fn begin_to_help(&mut self, committee: &Arc<Committee>, open: &OpenShareRepair, session: &RepairSession) {
-        let me = self.identity.public();
-        let shares = self.stored_shares(committee.keys().attempt).map(|(_, shares)| shares);
+    fn begin_to_help(
+        &mut self,
+        cx: &mut Context,
+        committee: &Arc<Committee>,
+        open: &OpenShareRepair,
+        session: &RepairSession,
+    ) {
+        let me = cx.identity.public();
+        let shares = cx.stored_shares(committee.keys().attempt).map(|(_, shares)| shares);
         let helper = shares.and_then(|shares| {
-            RepairHelper::begin(session.clone(), committee, me, &shares, self.entropy.as_mut()).ok()
+            RepairHelper::begin(session.clone(), committee, me, &shares, cx.entropy.as_mut()).ok()
         });
         match helper {
             Some(helper) => {
-                self.share_repair.helper = Some(HelperState { helper, sum: None });
-                self.commit_to_repair(open);
+                self.helper = Some(HelperState { helper, sum: None });
+                self.commit_to_repair(cx, open);
             }
-            None => self.give_up_repair(open, me, "holds no share of its own"),
+            None => self.give_up_repair(cx, open, me, "holds no share of its own"),
         }
     }
 
-    fn commit_to_repair(&mut self, open: &OpenShareRepair) {
-        let Some(state) = &self.share_repair.helper else { return };
+    fn commit_to_repair(&mut self, cx: &mut Context, open: &OpenShareRepair) {
+        let Some(state) = &self.helper else { return };
         let commitments = state.helper.commitments().clone();
         let action = RepairAction::Commit { validator: open.validator, number: open.number, commitments };
-        self.say(SystemAction::Repair(action));
+        cx.order_system(SystemAction::Repair(action));
     }
 
-    fn send_deltas(&mut self) {
-        let Some(state) = &self.share_repair.helper else { return };
+    fn send_deltas(&mut self, cx: &mut Context) {
+        let Some(state) = &self.helper else { return };
         for (to, package) in state.helper.deltas().collect::<Vec<_>>() {
-            self.send(to, &Message::RepairDeltas(package));
+            cx.send(to, &Message::RepairDeltas(package));
         }
     }
 
-    pub(super) fn on_repair_deltas(&mut self, from: PublicKey, package: BlindedShares) {
+    pub(super) fn on_repair_deltas(&mut self, cx: &mut Context, from: PublicKey, package: BlindedShares) {
         // What comes before this node has everyone's commitments is sent again.
-        let Some(open) = self.state.share_repairs().open.filter(OpenShareRepair::is_committed) else {
-            return;
-        };
+        let Some(open) = cx.state.share_repairs().open.filter(OpenShareRepair::is_committed) else { return };
         let Some(committed) = open.commitments.get(&from) else { return };
-        let Some(state) = &mut self.share_repair.helper else { return };
+        let Some(state) = &mut self.helper else { return };
         match state.helper.receive(from, package, committed) {
             Ok(None) => {}
             Ok(Some(sum)) => {
                 state.sum = Some(sum.clone());
-                self.send(open.validator, &Message::RepairSum(sum));
+                cx.send(open.validator, &Message::RepairSum(sum));
             }
             Err(fault @ RepairFault::Accused { .. }) => {
-                self.give_up_repair(&open, from, &fault.to_string());
+                self.give_up_repair(cx, &open, from, &fault.to_string());
             }
             // Of another request: it was late.
             Err(_) => {}
         }
     }
 
-    fn give_up_repair(&mut self, open: &OpenShareRepair, accused: PublicKey, reason: &str) {
-        self.share_repair.helper = None;
+    fn give_up_repair(&mut self, cx: &mut Context, open: &OpenShareRepair, accused: PublicKey, reason: &str) {
+        self.helper = None;
         let mut reason = String::from(reason);
         while reason.len() > ABORT_REASON_BYTES_MAX {
             reason.pop();
         }
         let outcome = RepairOutcome::GivenUp { accused: alloc::vec![accused], reason };
         let action = RepairAction::End { validator: open.validator, number: open.number, outcome };
-        self.say(SystemAction::Repair(action));
+        cx.order_system(SystemAction::Repair(action));
     }
 
-    pub(super) fn share_repair_after(&mut self, committed: &Committed) {
+    pub(super) fn share_repair_after(&mut self, cx: &mut Context, committed: &Committed) {
         for operation in &committed.block.body.system {
             let SystemAction::Repair(action) = &operation.action else { continue };
             match action {
                 RepairAction::Ask { number, .. } => {
                     let event = Event::RepairBegan { validator: operation.validator, number: *number };
-                    self.outbox.event(event);
+                    cx.outbox.event(event);
                 }
                 RepairAction::Commit { .. } => {}
                 RepairAction::End { validator, number, outcome } => {
-                    self.on_repair_ended(operation.validator, (*validator, *number), outcome);
+                    self.on_repair_ended(cx, operation.validator, (*validator, *number), outcome);
                 }
             }
         }
-        self.continue_share_repair();
+        self.continue_share_repair(cx);
     }
 
-    fn on_repair_ended(&mut self, by: PublicKey, request: (PublicKey, u32), outcome: &RepairOutcome) {
+    fn on_repair_ended(
+        &mut self,
+        cx: &mut Context,
+        by: PublicKey,
+        request: (PublicKey, u32),
+        outcome: &RepairOutcome,
+    ) {
         let (validator, number) = request;
-        let me = self.identity.public();
+        let me = cx.identity.public();
         let given_up = match outcome {
             RepairOutcome::Repaired => None,
             RepairOutcome::GivenUp { accused, reason } => {
-                reached!(self.marks, "a repair of key shares is given up");
+                reached!(cx.marks, "a repair of key shares is given up");
                 if validator == me {
-                    self.count("hypermesh", SHARE_REPAIRS_FAILED, 1);
+                    cx.count("hypermesh", SHARE_REPAIRS_FAILED, 1);
                 }
                 let both = accused.iter().chain(core::iter::once(&by));
                 if validator == me && by != me {
-                    self.share_repair.asker = None;
+                    self.asker = None;
                     for key in both.filter(|key| **key != me) {
-                        *self.share_repair.blame.entry(*key).or_default() += 1;
+                        *self.blame.entry(*key).or_default() += 1;
                     }
                 }
                 let accused: Vec<String> = accused.iter().map(ToString::to_string).collect();
                 Some(alloc::format!("{reason} (said by {by}, accused: {})", accused.join(", ")))
             }
         };
-        self.outbox.event(Event::RepairEnded { validator, number, given_up });
+        cx.outbox.event(Event::RepairEnded { validator, number, given_up });
     }
 }
 

@@ -1,9 +1,10 @@
 //! How the repair of this node's key shares stands, for its operator: what it waits for, when it goes on, and how many
 //! requests are left.
 
-use super::Node;
 use crate::api::Counters;
 use crate::base::{PublicKey, UnixMillis};
+use crate::node::context::Context;
+use crate::node::share_repair::ShareRepairPart;
 use crate::state::{REPAIR_BUDGET_MAX, Validator};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -42,37 +43,34 @@ pub enum ShareRepairStatus {
     },
 }
 
-impl Node {
+impl ShareRepairPart {
     /// How the repair of this node's key shares stands.
-    #[must_use]
-    pub fn share_repair_status(&self) -> ShareRepairStatus {
-        let Some(committee) = self.signing.committee.as_ref().filter(|_| !self.holds_shares()) else {
+    pub(in crate::node) fn share_repair_status(&self, cx: &Context) -> ShareRepairStatus {
+        let Some(committee) = cx.committee.as_ref().filter(|_| !cx.holds_shares) else {
             return ShareRepairStatus::NotNeeded;
         };
-        let repairs = self.state.share_repairs();
-        match repairs.open.as_ref().filter(|open| open.validator == self.identity.public()) {
+        let repairs = cx.state.share_repairs();
+        match repairs.open.as_ref().filter(|open| open.validator == cx.identity.public()) {
             Some(open) => {
-                let asker = self.share_repair.asker.as_ref();
+                let asker = self.asker.as_ref();
                 let waiting_for = asker.map(|asker| asker.missing(open)).unwrap_or_default();
                 ShareRepairStatus::UnderWay { waiting_for }
             }
-            None => self.next_repair_step(committee, &repairs),
+            None => self.next_repair_step(cx, committee, &repairs),
         }
     }
 
     /// How many requests for repair of its key shares this node can make at once, out of [`REPAIR_BUDGET_MAX`].
-    #[must_use]
-    pub fn share_repairs_left(&self) -> u32 {
-        self.state.share_repairs().budget(&self.identity.public()).left_at(self.state.time())
+    fn share_repairs_left(cx: &Context) -> u32 {
+        cx.state.share_repairs().budget(&cx.identity.public()).left_at(cx.state.time())
     }
 
     /// The same in words, for the status of a node without its shares.
-    pub(in crate::node) fn share_repair_in_words(&self) -> String {
-        let name = |key: &PublicKey| {
-            self.state.get::<Validator>(key).map_or_else(|| key.to_string(), |row| row.name)
-        };
+    pub(in crate::node) fn share_repair_in_words(&self, cx: &Context) -> String {
+        let name =
+            |key: &PublicKey| cx.state.get::<Validator>(key).map_or_else(|| key.to_string(), |row| row.name);
         let names = |keys: &[PublicKey]| keys.iter().map(name).collect::<Vec<_>>().join(", ");
-        let step = match self.share_repair_status() {
+        let step = match self.share_repair_status(cx) {
             ShareRepairStatus::NotNeeded => return String::new(),
             ShareRepairStatus::UnderWay { waiting_for } => {
                 format!("their repair is under way and waits for {}", names(&waiting_for))
@@ -88,18 +86,18 @@ impl Node {
                 format!("their repair can be asked for again at {time}")
             }
         };
-        format!("{step} ({} of {REPAIR_BUDGET_MAX} requests left)", self.share_repairs_left())
+        format!("{step} ({} of {REPAIR_BUDGET_MAX} requests left)", Self::share_repairs_left(cx))
     }
 
     /// The gauges of this node's share repair.
-    pub(in crate::node) fn share_repair_gauges(&self, gauges: &mut Counters) {
-        let wait_ms = match self.share_repair_status() {
-            ShareRepairStatus::WaitsUntil { time } => time.since(self.state.time()),
+    pub(in crate::node) fn share_repair_gauges(&self, cx: &Context, gauges: &mut Counters) {
+        let wait_ms = match self.share_repair_status(cx) {
+            ShareRepairStatus::WaitsUntil { time } => time.since(cx.state.time()),
             _ => 0,
         };
-        let wanted = self.share_repair_status() != ShareRepairStatus::NotNeeded;
+        let wanted = self.share_repair_status(cx) != ShareRepairStatus::NotNeeded;
         gauges.insert("share_repair_wanted".into(), u64::from(wanted));
-        gauges.insert("share_repairs_left".into(), self.share_repairs_left().into());
+        gauges.insert("share_repairs_left".into(), Self::share_repairs_left(cx).into());
         gauges.insert("share_repair_wait_milliseconds".into(), wait_ms);
     }
 }

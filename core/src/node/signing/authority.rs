@@ -2,9 +2,10 @@
 //! coordinates in turn, so that the mesh shows the same bytes; the next steps in if it does not.
 
 use crate::base::{Mono, PublicKey, UnixMillis, reached};
+use crate::node::signing::Signing;
 use crate::node::task::Task;
 use crate::node::timers::Timer;
-use crate::node::{Event, Node};
+use crate::node::{Event, context::Context};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -13,74 +14,75 @@ const COORDINATOR_STEP: Duration = Duration::from_millis(1500);
 /// A block older than this is one of those that this node missed: what it asks for is most likely signed already.
 const MISSED_MS_AGE: u64 = 10_000;
 
-impl Node {
+impl Signing {
     /// Whether certificates can be shown with a chain: the root is signed, and the newest issuing certificate or the
     /// one before it. A new one is fixed long before the last one ends, so nothing waits for its signature.
-    pub(in crate::node) fn has_authority(&self) -> bool {
-        let signed = |task| self.signing.finished.contains_key(&task);
-        let newest = self.state.newest_issuing();
+    pub(in crate::node) fn has_authority(&self, cx: &Context) -> bool {
+        let signed = |task| self.finished.contains_key(&task);
+        let newest = cx.state.newest_issuing();
         let before = newest.and_then(|newest| newest.checked_sub(1));
         signed(Task::Root) && [newest, before].into_iter().flatten().map(Task::Issuing).any(signed)
     }
 
     /// What the whole mesh shares, as far as the committed state asks for it.
-    fn shared_tasks(&self) -> Vec<Task> {
-        let Some(newest) = self.state.newest_issuing() else { return Vec::new() };
-        let list = self.state.revocation_list_number().map(Task::RevocationList);
-        let root_list = self.state.root_list_number().map(Task::RootRevocationList);
+    fn shared_tasks(cx: &Context) -> Vec<Task> {
+        let Some(newest) = cx.state.newest_issuing() else { return Vec::new() };
+        let list = cx.state.revocation_list_number().map(Task::RevocationList);
+        let root_list = cx.state.root_list_number().map(Task::RootRevocationList);
         let certificates = core::iter::once(Task::Root).chain((0..=newest).map(Task::Issuing));
         certificates.chain(root_list).chain(list).collect()
     }
 
     /// Takes note of what a block, of this time, has made wanted, and sees to it that somebody coordinates.
-    pub(super) fn request_shared_signatures(&mut self, time: UnixMillis) {
-        if self.signing.committee.is_none() {
+    pub(super) fn request_shared_signatures(&mut self, cx: &mut Context, time: UnixMillis) {
+        if cx.committee.is_none() {
             return;
         }
-        let shared = self.shared_tasks();
-        let now = self.now.mono;
-        self.signing.wanted_since.retain(|task, _| shared.contains(task));
+        let shared = Self::shared_tasks(cx);
+        let now = cx.now.mono;
+        self.wanted_since.retain(|task, _| shared.contains(task));
         for task in shared {
-            if !self.signing.finished.contains_key(&task) {
-                self.signing.wanted_since.entry(task).or_insert(now);
+            if !self.finished.contains_key(&task) {
+                self.wanted_since.entry(task).or_insert(now);
             }
         }
-        if self.signing.wanted_since.is_empty() {
+        if self.wanted_since.is_empty() {
             return;
         }
-        let missed = self.wall().since(time) > MISSED_MS_AGE;
+        let missed = cx.wall().since(time) > MISSED_MS_AGE;
         let begin = if missed { now.after(COORDINATOR_STEP) } else { now };
-        self.timers.bring_forward(Timer::Signing, begin);
+        cx.timers.bring_forward(Timer::Signing, begin);
     }
 
     /// Begins what is this node's to coordinate by now.
-    pub(super) fn consider_shared(&mut self) {
-        let now = self.now.mono;
+    pub(super) fn consider_shared(&mut self, cx: &mut Context) {
+        let now = cx.now.mono;
         let is_due = |(task, since): (&Task, &Mono)| {
-            let turn = COORDINATOR_STEP.saturating_mul(self.rank(*task));
+            let turn = COORDINATOR_STEP.saturating_mul(Self::rank(cx, *task));
             (now.since(*since) >= turn).then_some(*task)
         };
-        let due: Vec<Task> = self.signing.wanted_since.iter().filter_map(is_due).collect();
-        if due.iter().any(|task| self.rank(*task) > 0) {
-            reached!(self.marks, "another coordinator steps in");
+        let due: Vec<Task> = self.wanted_since.iter().filter_map(is_due).collect();
+        if due.iter().any(|task| Self::rank(cx, *task) > 0) {
+            reached!(cx.marks, "another coordinator steps in");
         }
-        due.into_iter().for_each(|task| self.begin_task(task));
+        due.into_iter().for_each(|task| self.begin_task(cx, task));
     }
 
     /// When the next is this node's to coordinate, if others do not.
-    pub(super) fn next_shared(&self) -> Option<Mono> {
-        let wanted = self.signing.wanted_since.iter().filter(|(task, _)| !self.signing.pending.has(task));
-        let turn =
-            |(task, since): (&Task, &Mono)| since.after(COORDINATOR_STEP.saturating_mul(self.rank(*task)));
+    pub(super) fn next_shared(&self, cx: &Context) -> Option<Mono> {
+        let wanted = self.wanted_since.iter().filter(|(task, _)| !self.pending.has(task));
+        let turn = |(task, since): (&Task, &Mono)| {
+            since.after(COORDINATOR_STEP.saturating_mul(Self::rank(cx, *task)))
+        };
         wanted.map(turn).min()
     }
 
     /// How many validators come before this one in coordinating a task. Numbered tasks go round, so that one validator
     /// that is dead does not delay them all.
-    fn rank(&self, task: Task) -> u32 {
-        let validators = self.state.validators();
+    fn rank(cx: &Context, task: Task) -> u32 {
+        let validators = cx.state.validators();
         let count = validators.count();
-        let position = validators.position(&self.identity.public()).unwrap_or_default();
+        let position = validators.position(&cx.identity.public()).unwrap_or_default();
         let number = match task {
             Task::Issuing(number) => u64::from(number),
             Task::RevocationList(number) | Task::RootRevocationList(number) => number,
@@ -91,23 +93,23 @@ impl Node {
     }
 
     /// Tells of a new issuing certificate.
-    pub(super) fn announce_issuing(&mut self) {
-        let newest = self.state.newest_issuing();
-        if newest == self.signing.issuing_announced {
+    pub(super) fn announce_issuing(&mut self, cx: &mut Context) {
+        let newest = cx.state.newest_issuing();
+        if newest == self.issuing_announced {
             return;
         }
-        let before = core::mem::replace(&mut self.signing.issuing_announced, newest);
-        if let (Some(_), Some(number), Some(issuer)) = (before, newest, self.state.issuer()) {
+        let before = core::mem::replace(&mut self.issuing_announced, newest);
+        if let (Some(_), Some(number), Some(issuer)) = (before, newest, cx.state.issuer()) {
             let not_after = issuer.issuing_validity.not_after;
-            self.outbox.event(Event::IssuingRenewed { number, not_after });
+            cx.outbox.event(Event::IssuingRenewed { number, not_after });
         }
     }
 
-    pub(in crate::node) fn send_authority(&mut self, peer: PublicKey) {
-        for task in self.shared_tasks() {
-            let vouched = self.signing.finished.get(&task).and_then(|signature| self.vouch(task, signature));
+    pub(in crate::node) fn send_authority(&mut self, cx: &mut Context, peer: PublicKey) {
+        for task in Self::shared_tasks(cx) {
+            let vouched = self.finished.get(&task).and_then(|signature| Self::vouch(cx, task, signature));
             if let Some(message) = vouched {
-                self.send(peer, &message);
+                cx.send(peer, &message);
             }
         }
     }

@@ -8,7 +8,9 @@
 use super::answer_times::{TIMEOUT_MIN, backed_off};
 use crate::base::{Mono, PublicKey, reached};
 use crate::hypermesh::committee::{KeyPurpose, first_count, outstanding_count_max};
+use crate::node::context::Context;
 use crate::node::message::{CommitmentsOffered, CommitmentsRequest, Message};
+use crate::node::signing::Signing;
 use crate::node::timers::Timer;
 use crate::node::{Event, Node};
 use alloc::collections::BTreeMap;
@@ -55,76 +57,84 @@ impl Supply {
     }
 }
 
-impl Node {
-    // --- as coordinator ---
-
+impl Signing {
     /// Tells a peer that was just linked that this node holds none of its commitments any more.
-    pub(in crate::node) fn ask_for_commitments(&mut self, peer: PublicKey) {
-        self.signing.stock.forget(&peer);
-        self.signing.supply.outstanding.retain(|(signer, _), _| *signer != peer);
-        self.send(peer, &Message::FetchCommitments(CommitmentsRequest::Anew));
+    pub(in crate::node) fn ask_for_commitments(&mut self, cx: &mut Context, peer: PublicKey) {
+        self.stock.forget(&peer);
+        self.supply.outstanding.retain(|(signer, _), _| *signer != peer);
+        cx.send(peer, &Message::FetchCommitments(CommitmentsRequest::Anew));
     }
 
     /// Asks each signer for as many commitments as this node is about to spend. A signer that was asked
     /// and has not answered is asked again only after a while.
-    pub(in crate::node) fn request_commitments(&mut self, purpose: KeyPurpose, needed: usize) {
+    pub(in crate::node) fn request_commitments(
+        &mut self,
+        cx: &mut Context,
+        purpose: KeyPurpose,
+        needed: usize,
+    ) {
         let needed = needed.min(outstanding_count_max(purpose));
-        let now = self.now.mono;
-        let timeout = self.session_timeout();
-        for peer in self.connected.clone() {
-            let lacking = needed.saturating_sub(self.signing.stock.held_count(&peer, purpose));
-            let outstanding = self.signing.supply.outstanding.get(&(peer, purpose)).copied();
+        let now = cx.now.mono;
+        let timeout = self.session_timeout(cx);
+        for peer in cx.connected.clone() {
+            let lacking = needed.saturating_sub(self.stock.held_count(&peer, purpose));
+            let outstanding = self.supply.outstanding.get(&(peer, purpose)).copied();
             if lacking == 0 || outstanding.is_some_and(|request| now < request.retry_at) {
                 continue;
             }
             let retries = outstanding.map_or(0, |request| request.retries + 1);
-            let retry_at = now.after(backed_off(timeout, retries, self.jitter()));
-            self.signing.supply.outstanding.insert((peer, purpose), OutstandingRequest { retry_at, retries });
+            let retry_at = now.after(backed_off(timeout, retries, cx.jitter()));
+            self.supply.outstanding.insert((peer, purpose), OutstandingRequest { retry_at, retries });
             let count = u16::try_from(lacking).unwrap_or(u16::MAX);
-            self.send(peer, &Message::FetchCommitments(CommitmentsRequest::More { purpose, count }));
+            cx.send(peer, &Message::FetchCommitments(CommitmentsRequest::More { purpose, count }));
         }
-        let me = self.identity.public();
-        let lacking = needed.saturating_sub(self.signing.stock.held_count(&me, purpose));
+        let me = cx.identity.public();
+        let lacking = needed.saturating_sub(self.stock.held_count(&me, purpose));
         if lacking > 0 {
-            self.give_more(me, purpose, lacking);
+            self.give_more(cx, me, purpose, lacking);
         }
         // Even if no peer is to be asked: this node's own may have been refused for a moment.
-        let again = self.next_commitments_retry().unwrap_or_else(|| now.after(timeout));
-        if self.signing.starving.contains(&purpose) {
-            self.timers.bring_forward(Timer::Signing, again);
+        let again = self.next_commitments_retry(cx).unwrap_or_else(|| now.after(timeout));
+        if self.starving.contains(&purpose) {
+            cx.timers.bring_forward(Timer::Signing, again);
         }
     }
 
     /// Asks linked signers for commitments of whom this node holds none: what they offered is lost. Those of the others may
     /// suffice, and yet be of signers that do not answer.
-    pub(super) fn replace_lost(&mut self, purpose: KeyPurpose) {
-        let stock = &self.signing.stock;
-        if self.connected.iter().any(|peer| stock.held_count(peer, purpose) == 0) {
-            reached!(self.marks, "lost commitments are asked for again");
-            self.request_commitments(purpose, first_count(purpose));
+    pub(super) fn replace_lost(&mut self, cx: &mut Context, purpose: KeyPurpose) {
+        let stock = &self.stock;
+        if cx.connected.iter().any(|peer| stock.held_count(peer, purpose) == 0) {
+            reached!(cx.marks, "lost commitments are asked for again");
+            self.request_commitments(cx, purpose, first_count(purpose));
         }
     }
 
     /// When signers that have not answered are asked again, if something waits for their commitments.
-    pub(super) fn next_commitments_retry(&self) -> Option<Mono> {
-        let starving = &self.signing.starving;
+    pub(super) fn next_commitments_retry(&self, cx: &Context) -> Option<Mono> {
+        let starving = &self.starving;
         let outstanding =
-            self.signing.supply.outstanding.iter().filter(|((_, purpose), _)| starving.contains(purpose));
+            self.supply.outstanding.iter().filter(|((_, purpose), _)| starving.contains(purpose));
         // Whoever is linked and was to be asked again by now has been.
-        outstanding.map(|(_, request)| request.retry_at).filter(|retry_at| *retry_at > self.now.mono).min()
+        outstanding.map(|(_, request)| request.retry_at).filter(|retry_at| *retry_at > cx.now.mono).min()
     }
 
-    pub(in crate::node) fn on_commitments(&mut self, from: PublicKey, offered: CommitmentsOffered) {
-        let Some(committee) = self.signing.committee.clone() else { return };
+    pub(in crate::node) fn on_commitments(
+        &mut self,
+        cx: &mut Context,
+        from: PublicKey,
+        offered: CommitmentsOffered,
+    ) {
+        let Some(committee) = cx.committee.clone() else { return };
         for offer in offered.offers {
             let purpose = offer.purpose;
-            match self.signing.stock.accept_offer(&committee, from, offer) {
+            match self.stock.accept_offer(&committee, from, offer) {
                 Ok(()) => {
-                    self.signing.supply.outstanding.remove(&(from, purpose));
-                    self.signing.starving.remove(&purpose);
-                    self.note_offer(from);
+                    self.supply.outstanding.remove(&(from, purpose));
+                    self.starving.remove(&purpose);
+                    self.note_offer(cx, from);
                 }
-                Err(fault) => self.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() }),
+                Err(fault) => cx.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() }),
             }
         }
     }
@@ -133,94 +143,106 @@ impl Node {
 
     pub(in crate::node) fn on_fetch_commitments(
         &mut self,
+        cx: &mut Context,
         coordinator: PublicKey,
         request: CommitmentsRequest,
     ) {
         match request {
-            CommitmentsRequest::Anew => self.offer_anew(coordinator),
+            CommitmentsRequest::Anew => self.offer_anew(cx, coordinator),
             CommitmentsRequest::More { purpose, count } => {
-                self.give_more(coordinator, purpose, usize::from(count))
+                self.give_more(cx, coordinator, purpose, usize::from(count))
             }
         }
     }
 
     /// Destroys the nonces whose commitments a coordinator has lost with its link, and gives it others.
-    pub(super) fn offer_anew(&mut self, coordinator: PublicKey) {
-        if self.signing.signer.is_none() {
+    pub(super) fn offer_anew(&mut self, cx: &mut Context, coordinator: PublicKey) {
+        if self.signer.is_none() {
             return;
         }
-        if !self.may_renew(coordinator) {
+        if !self.may_renew(cx, coordinator) {
             // It holds none, whatever is outstanding here.
             let first: Vec<_> =
                 KeyPurpose::ALL.into_iter().map(|purpose| (purpose, first_count(purpose))).collect();
-            return self.offer(coordinator, &first);
+            return self.offer(cx, coordinator, &first);
         }
-        if let Some(signer) = &mut self.signing.signer {
+        if let Some(signer) = &mut self.signer {
             signer.forget(&coordinator);
         }
-        self.top_up(coordinator, &[]);
+        self.top_up(cx, coordinator, &[]);
     }
 
     /// Destroys all nonces of this node, those for its own use included.
-    pub(in crate::node) fn destroy_nonces(&mut self) {
-        if let Some(signer) = &mut self.signing.signer {
-            signer.begin_anew(self.entropy.as_mut());
+    pub(in crate::node) fn destroy_nonces(&mut self, cx: &mut Context) {
+        if let Some(signer) = &mut self.signer {
+            signer.begin_anew(cx.entropy.as_mut());
         }
     }
 
     /// Offers commitments in place of those that are void, and asks for others of every peer: what is held of theirs was
     /// perhaps spent.
-    pub(in crate::node) fn offer_all_anew(&mut self) {
-        for peer in self.connected.clone() {
-            self.ask_for_commitments(peer);
-            self.top_up(peer, &[]);
+    pub(in crate::node) fn offer_all_anew(&mut self, cx: &mut Context) {
+        for peer in cx.connected.clone() {
+            self.ask_for_commitments(cx, peer);
+            self.top_up(cx, peer, &[]);
         }
-        let me = self.identity.public();
-        self.top_up(me, &[]);
+        let me = cx.identity.public();
+        self.top_up(cx, me, &[]);
     }
 
     /// Gives a coordinator more commitments for a purpose. If it has as many as it may, and nothing that it asked for waits
     /// here, then the ones that it does not hold are lost, and the oldest give way.
-    pub(super) fn give_more(&mut self, coordinator: PublicKey, purpose: KeyPurpose, count: usize) {
+    pub(super) fn give_more(
+        &mut self,
+        cx: &mut Context,
+        coordinator: PublicKey,
+        purpose: KeyPurpose,
+        count: usize,
+    ) {
         let quota = outstanding_count_max(purpose);
         let count = count.min(quota);
-        let demand = self.signing.supply.demand.entry((coordinator, purpose)).or_default();
+        let demand = self.supply.demand.entry((coordinator, purpose)).or_default();
         *demand = (*demand).max(count);
-        let Some(signer) = &self.signing.signer else { return };
+        let Some(signer) = &self.signer else { return };
         let room = quota.saturating_sub(signer.outstanding_count(&coordinator, purpose));
-        let waits = self.signing.work.has(&coordinator, purpose) || self.signing.waiting.has(&coordinator);
+        let waits = self.work.has(&coordinator, purpose) || self.waiting.has(&coordinator);
         if room < count
             && !waits
-            && self.may_renew(coordinator)
-            && let Some(signer) = &mut self.signing.signer
+            && self.may_renew(cx, coordinator)
+            && let Some(signer) = &mut self.signer
         {
             signer.make_room(&coordinator, purpose, count);
         }
-        self.offer(coordinator, &[(purpose, count)]);
+        self.offer(cx, coordinator, &[(purpose, count)]);
     }
 
     /// Fills up what a coordinator holds, if it is running low: the more the more it has just spent, one for each purpose
     /// named. Making them takes long, and most coordinators need few.
-    pub(super) fn top_up(&mut self, coordinator: PublicKey, spent: &[KeyPurpose]) {
-        let Some(signer) = &self.signing.signer else { return };
+    pub(super) fn top_up(&mut self, cx: &mut Context, coordinator: PublicKey, spent: &[KeyPurpose]) {
+        let Some(signer) = &self.signer else { return };
         let mut lacking = Vec::new();
         for purpose in KeyPurpose::ALL {
             let spent = spent.iter().filter(|one| **one == purpose).count();
-            let wanted = self.signing.supply.target(coordinator, purpose, spent);
+            let wanted = self.supply.target(coordinator, purpose, spent);
             let outstanding = signer.outstanding_count(&coordinator, purpose);
             if outstanding * 2 <= wanted {
                 lacking.push((purpose, wanted - outstanding));
             }
         }
-        self.offer(coordinator, &lacking);
+        self.offer(cx, coordinator, &lacking);
     }
 
     /// Makes commitments for a coordinator, as far as its quota goes, and hands them over.
-    pub(super) fn offer(&mut self, coordinator: PublicKey, lacking: &[(KeyPurpose, usize)]) {
-        let Some(signer) = &mut self.signing.signer else { return };
+    pub(super) fn offer(
+        &mut self,
+        cx: &mut Context,
+        coordinator: PublicKey,
+        lacking: &[(KeyPurpose, usize)],
+    ) {
+        let Some(signer) = &mut self.signer else { return };
         let mut offers = Vec::new();
         for (purpose, mut count) in lacking.iter().copied() {
-            while let Some(offer) = signer.offer_some(coordinator, purpose, count, self.entropy.as_mut()) {
+            while let Some(offer) = signer.offer_some(coordinator, purpose, count, cx.entropy.as_mut()) {
                 count = count.saturating_sub(offer.commitments.len());
                 offers.push(offer);
             }
@@ -229,21 +251,21 @@ impl Node {
             return;
         }
         let offered = CommitmentsOffered { offers };
-        if coordinator == self.identity.public() {
-            self.on_commitments(coordinator, offered);
+        if coordinator == cx.identity.public() {
+            self.on_commitments(cx, coordinator, offered);
         } else {
-            self.send(coordinator, &Message::Commitments(offered));
+            cx.send(coordinator, &Message::Commitments(offered));
         }
     }
 
     /// Why no signature can be made, if none can: too few of those who are linked hold key shares.
-    pub(in crate::node) fn signers_fault(&self) -> Option<String> {
-        let committee = self.signing.committee.as_ref()?;
-        let own = usize::from(self.holds_shares());
-        let (able, needed) = (self.signing.offered.len() + own, committee.threshold());
+    pub(in crate::node) fn signers_fault(&self, cx: &Context) -> Option<String> {
+        let committee = cx.committee.as_ref()?;
+        let own = usize::from(cx.holds_shares);
+        let (able, needed) = (self.offered.len() + own, committee.threshold());
         (able < needed).then(|| {
-            let lacking = self.connected.difference(&self.signing.offered);
-            let mut lacking: Vec<String> = lacking.map(|peer| self.name_of(peer)).collect();
+            let lacking = cx.connected.difference(&self.offered);
+            let mut lacking: Vec<String> = lacking.map(|peer| cx.name_of(peer)).collect();
             lacking.sort();
             alloc::format!(
                 "{able} of the {needed} validators that a signature takes are linked and hold key shares; linked without \
@@ -254,41 +276,43 @@ impl Node {
     }
 
     /// Asks those again who are linked and have offered nothing.
-    pub(super) fn ask_for_offers(&mut self) {
-        if self.signing.committee.is_none()
-            || self.now.mono.since(self.signing.offers_asked) < OFFERS_AGAIN_AFTER
-        {
+    pub(super) fn ask_for_offers(&mut self, cx: &mut Context) {
+        if cx.committee.is_none() || cx.now.mono.since(self.offers_asked) < OFFERS_AGAIN_AFTER {
             return;
         }
-        self.signing.offers_asked = self.now.mono;
-        for peer in self.connected.difference(&self.signing.offered).copied().collect::<Vec<_>>() {
-            self.ask_for_commitments(peer);
+        self.offers_asked = cx.now.mono;
+        for peer in cx.connected.difference(&self.offered).copied().collect::<Vec<_>>() {
+            self.ask_for_commitments(cx, peer);
         }
     }
 
-    fn note_offer(&mut self, peer: PublicKey) {
-        let news = peer != self.identity.public() && self.signing.offered.insert(peer);
+    fn note_offer(&mut self, cx: &mut Context, peer: PublicKey) {
+        let news = peer != cx.identity.public() && self.offered.insert(peer);
         // Whoever waits until this node can sign waits for that.
-        if news && self.signers_fault().is_none() {
-            self.publish();
+        if news && self.signers_fault(cx).is_none() {
+            cx.publish();
         }
     }
 
     /// A link was lost: what its peer offered is void, and does not count as held.
-    pub(in crate::node) fn forget_offers(&mut self, peer: &PublicKey) {
-        self.signing.offered.remove(peer);
-        self.signing.stock.forget(peer);
+    pub(in crate::node) fn forget_offers(&mut self, _cx: &mut Context, peer: &PublicKey) {
+        self.offered.remove(peer);
+        self.stock.forget(peer);
     }
 
     /// Whether nonces of a coordinator may be destroyed because their commitments are lost. Not each time that it says so:
     /// requests that crossed the new ones would be void in turn, and making nonces costs more than asking for them.
-    pub(super) fn may_renew(&mut self, coordinator: PublicKey) -> bool {
-        let now = self.now.mono;
-        let renewed = &mut self.signing.supply.renewed;
+    pub(super) fn may_renew(&mut self, cx: &mut Context, coordinator: PublicKey) -> bool {
+        let now = cx.now.mono;
+        let renewed = &mut self.supply.renewed;
         let due = renewed.get(&coordinator).is_none_or(|last| now.since(*last) >= TIMEOUT_MIN);
         if due {
             renewed.insert(coordinator, now);
         }
         due
     }
+}
+
+impl Node {
+    // --- as coordinator ---
 }

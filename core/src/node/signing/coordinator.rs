@@ -8,9 +8,10 @@ use crate::hypermesh::committee::{
 };
 use crate::node::admission::Queue;
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
+use crate::node::signing::Signing;
 use crate::node::task::Task;
 use crate::node::timers::Timer;
-use crate::node::{Event, Node};
+use crate::node::{Event, context::Context};
 use crate::state::Offence;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -27,99 +28,105 @@ const SILENT_FOR: Duration = Duration::from_secs(10);
 /// What a turn asks of each signer.
 type ShareRequestsBySigner = BTreeMap<PublicKey, Vec<(Task, ShareRequest)>>;
 
-impl Node {
+impl Signing {
     /// Takes up what was asked for in this step.
-    pub(in crate::node) fn start_fresh(&mut self) {
-        for task in core::mem::take(&mut self.signing.fresh) {
-            self.begin_task(task);
+    pub(in crate::node) fn start_fresh(&mut self, cx: &mut Context) {
+        for task in core::mem::take(&mut self.fresh) {
+            self.begin_task(cx, task);
         }
     }
 
     /// Takes up a task, unless it is under way. If it is signed already, whoever waits for it is answered.
-    pub(super) fn begin_task(&mut self, task: Task) {
-        if self.signing.finished.contains_key(&task) {
-            self.signing.touched.insert(task);
+    pub(super) fn begin_task(&mut self, cx: &mut Context, task: Task) {
+        if self.finished.contains_key(&task) {
+            self.touched.insert(task);
         } else {
-            self.signing.pending.begin(self.now.mono, task);
+            self.pending.begin(cx.now.mono, task);
         }
     }
 
     /// Whether something of signing can be done now.
-    pub(in crate::node) fn has_signing_work(&self) -> bool {
-        !self.signing.work.is_empty() || SERVED.iter().any(|purpose| self.may_attempt(*purpose))
+    pub(in crate::node) fn has_signing_work(&self, cx: &Context) -> bool {
+        !self.work.is_empty() || SERVED.iter().any(|purpose| self.may_attempt(cx, *purpose))
     }
 
-    fn may_attempt(&self, purpose: KeyPurpose) -> bool {
-        let signing = &self.signing;
-        signing.committee.is_some()
+    fn may_attempt(&self, cx: &Context, purpose: KeyPurpose) -> bool {
+        let signing = &*self;
+        cx.committee.is_some()
             && !signing.starving.contains(&purpose)
             && signing.pending.ready_count(purpose) > 0
     }
 
     /// Asks signers for what is ready, a slice of it, in one message to each. For how many tasks.
-    pub(super) fn make_attempts(&mut self) -> usize {
-        if !SERVED.iter().any(|purpose| self.may_attempt(*purpose)) {
+    pub(super) fn make_attempts(&mut self, cx: &mut Context) -> usize {
+        if !SERVED.iter().any(|purpose| self.may_attempt(cx, *purpose)) {
             return 0;
         }
-        let preference = self.preference();
+        let preference = self.preference(cx);
         let mut by_signer = ShareRequestsBySigner::new();
         let mut count = 0;
         for purpose in SERVED {
             let before = count;
             while count < ATTEMPT_SLICE_COUNT
-                && self.may_attempt(purpose)
-                && let Some(task) = self.signing.pending.next_ready(purpose)
+                && self.may_attempt(cx, purpose)
+                && let Some(task) = self.pending.next_ready(purpose)
             {
-                if !self.is_supplied(purpose, &preference) {
-                    self.starve(purpose);
+                if !self.is_supplied(cx, purpose, &preference) {
+                    self.starve(cx, purpose);
                     break;
                 }
                 count += 1;
-                self.attempt(task, &preference, &mut by_signer);
+                self.attempt(cx, task, &preference, &mut by_signer);
             }
             if count > before {
-                self.replace_lost(purpose);
+                self.replace_lost(cx, purpose);
             }
         }
-        self.send_requests(by_signer);
+        self.send_requests(cx, by_signer);
         count
     }
 
-    fn is_supplied(&self, purpose: KeyPurpose, preference: &[PublicKey]) -> bool {
-        let stock = &self.signing.stock;
-        let committee = self.signing.committee.as_ref();
+    fn is_supplied(&self, cx: &Context, purpose: KeyPurpose, preference: &[PublicKey]) -> bool {
+        let stock = &self.stock;
+        let committee = cx.committee.as_ref();
         committee.is_some_and(|committee| stock.suffices(committee, purpose, preference))
     }
 
     /// Notes that tasks wait for commitments, and sees to it that they come.
-    fn starve(&mut self, purpose: KeyPurpose) {
-        reached!(self.marks, "commitments have run out");
-        self.signing.starving.insert(purpose);
-        self.request_commitments(purpose, self.signing.pending.ready_count(purpose));
+    fn starve(&mut self, cx: &mut Context, purpose: KeyPurpose) {
+        reached!(cx.marks, "commitments have run out");
+        self.starving.insert(purpose);
+        self.request_commitments(cx, purpose, self.pending.ready_count(purpose));
     }
 
     /// Asks signers for one task: the first time those that this node prefers, then others, since those asked before were
     /// silent or lied.
-    fn attempt(&mut self, task: Task, preference: &[PublicKey], by_signer: &mut ShareRequestsBySigner) {
-        let now = self.now.mono;
-        let Some(held) = self.signing.pending.get(&task) else { return };
+    fn attempt(
+        &mut self,
+        cx: &mut Context,
+        task: Task,
+        preference: &[PublicKey],
+        by_signer: &mut ShareRequestsBySigner,
+    ) {
+        let now = cx.now.mono;
+        let Some(held) = self.pending.get(&task) else { return };
         let (since, retries) = (held.since, held.retries);
         let mut preference = preference.to_vec();
         preference.retain(|peer| !held.caught.contains(peer));
-        let due = now.after(backed_off(self.session_timeout(), retries, self.jitter()));
-        if !self.signing.uncosigned.is_empty() {
-            preference.sort_by_key(|peer| self.signing.uncosigned.contains(&(task, *peer)));
+        let due = now.after(backed_off(self.session_timeout(cx), retries, cx.jitter()));
+        if !self.uncosigned.is_empty() {
+            preference.sort_by_key(|peer| self.uncosigned.contains(&(task, *peer)));
         }
-        let session = match self.signing.pending.newest_attempt(&task) {
+        let session = match self.pending.newest_attempt(&task) {
             Some(newest) => {
-                reached!(self.marks, "a signature is tried again with other signers");
-                Some(newest.retry(&preference, &mut self.signing.stock))
+                reached!(cx.marks, "a signature is tried again with other signers");
+                Some(newest.retry(&preference, &mut self.stock))
             }
             None => {
-                let begun = self.begin_session(task, &preference);
+                let begun = self.begin_session(cx, task, &preference);
                 let is_for_clients = matches!(task, Task::Leaf(_) | Task::Checkpoint(_));
                 if retries == 0 && is_for_clients && matches!(begun, Some(Ok(_))) {
-                    self.admission.note_delay(now, Queue::Signing, since);
+                    cx.admission.note_delay(now, Queue::Signing, since);
                 }
                 begun
             }
@@ -130,89 +137,95 @@ impl Node {
                     by_signer.entry(*signer).or_default().push((task, session.request().clone()));
                 }
                 let of: Vec<PublicKey> = session.signers().copied().collect();
-                self.note_signing(task, |on| TraceEvent::SharesAsked { on, of: of.clone() });
-                self.signing.pending.note_attempt(now, task, session, due);
+                cx.note_signing(task, |on| TraceEvent::SharesAsked { on, of: of.clone() });
+                self.pending.note_attempt(now, task, session, due);
             }
             Some(Err(_)) => {
                 // Those who are left after the culprits have too few commitments.
-                self.signing.pending.postpone(task, due);
-                self.request_commitments(task.purpose(), 1);
+                self.pending.postpone(task, due);
+                self.request_commitments(cx, task.purpose(), 1);
             }
             // The state does not know of it yet, or the store failed.
-            None => self.signing.pending.postpone(task, due),
+            None => self.pending.postpone(task, due),
         }
-        self.timers.bring_forward(Timer::Signing, due);
+        cx.timers.bring_forward(Timer::Signing, due);
     }
 
     fn begin_session(
         &mut self,
+        cx: &mut Context,
         task: Task,
         preference: &[PublicKey],
     ) -> Option<Result<SigningSession, NotEnoughSigners>> {
-        let committee = self.signing.committee.clone()?;
-        let message = match self.derive(task) {
+        let committee = cx.committee.clone()?;
+        let message = match self.derive(cx, task) {
             Ok(message) => message?,
             Err(fault) => {
-                self.store_fault(&fault);
+                cx.store_fault(&fault);
                 return None;
             }
         };
-        let stock = &mut self.signing.stock;
+        let stock = &mut self.stock;
         Some(SigningSession::begin(committee, task.purpose(), message, preference, stock))
     }
 
     /// Whom to ask first: this node itself, then its peers that are linked, in turn with the height.
-    fn preference(&self) -> Vec<PublicKey> {
-        let mut peers: Vec<PublicKey> = self.connected.iter().copied().collect();
+    fn preference(&self, cx: &Context) -> Vec<PublicKey> {
+        let mut peers: Vec<PublicKey> = cx.connected.iter().copied().collect();
         if let Some(turn) =
-            usize::try_from(self.state.height().0).ok().and_then(|height| height.checked_rem(peers.len()))
+            usize::try_from(cx.state.height().0).ok().and_then(|height| height.checked_rem(peers.len()))
         {
             peers.rotate_left(turn);
         }
         // One that is linked and far behind cannot derive what it is to sign, and one that was silent may be again.
-        let absent = self.state.absent();
+        let absent = cx.state.absent();
         let silent = |peer: &PublicKey| {
-            self.signing.silent.get(peer).is_some_and(|since| self.now.mono.since(*since) < SILENT_FOR)
+            self.silent.get(peer).is_some_and(|since| cx.now.mono.since(*since) < SILENT_FOR)
         };
         peers.sort_by_key(|peer| (absent.contains(peer), silent(peer)));
-        let others = self.peers().filter(|peer| !self.connected.contains(peer));
-        core::iter::once(self.identity.public()).chain(peers).chain(others).collect()
+        let others = cx.peers().filter(|peer| !cx.connected.contains(peer));
+        core::iter::once(cx.identity.public()).chain(peers).chain(others).collect()
     }
 
-    fn send_requests(&mut self, by_signer: ShareRequestsBySigner) {
-        let height = self.state.height();
-        let me = self.identity.public();
+    fn send_requests(&mut self, cx: &mut Context, by_signer: ShareRequestsBySigner) {
+        let height = cx.state.height();
+        let me = cx.identity.public();
         for (signer, requests) in by_signer {
             if signer == me {
                 for (task, request) in requests {
-                    self.signing.work.push(self.now.mono, me, task, request);
+                    self.work.push(cx.now.mono, me, task, request);
                 }
                 continue;
             }
             for chunk in requests.chunks(TASK_COUNT_MAX) {
-                let traces = self.traces_of_tasks(chunk);
+                let traces = cx.traces_of_tasks(chunk);
                 let requests = ShareRequests { height, requests: chunk.to_vec(), traces };
-                self.send(signer, &Message::Shares(requests));
+                cx.send(signer, &Message::Shares(requests));
             }
         }
     }
 
     // --- shares ---
 
-    pub(in crate::node) fn on_signed_shares(&mut self, from: PublicKey, signed: SharesSigned) {
+    pub(in crate::node) fn on_signed_shares(
+        &mut self,
+        cx: &mut Context,
+        from: PublicKey,
+        signed: SharesSigned,
+    ) {
         for (size, signature) in signed.cosignatures.into_iter().take(TASK_COUNT_MAX) {
-            self.take_cosignature(from, size, signature);
+            self.take_cosignature(cx, from, size, signature);
         }
         for share in signed.shares.into_iter().take(TASK_COUNT_MAX) {
             if share.signer == from {
-                self.take_share(share);
+                self.take_share(cx, share);
             }
         }
     }
 
-    fn take_share(&mut self, share: SignedShare) {
-        let (now, me) = (self.now.mono, self.identity.public());
-        let Some((task, held)) = self.signing.pending.attempt(&share.session) else { return };
+    fn take_share(&mut self, cx: &mut Context, share: SignedShare) {
+        let (now, me) = (cx.now.mono, cx.identity.public());
+        let Some((task, held)) = self.pending.attempt(&share.session) else { return };
         let peer = share.signer;
         let took = now.since(held.begun);
         let received = held.session.receive(share);
@@ -220,45 +233,45 @@ impl Node {
         let culprits = held.session.culprits().clone();
         if received.is_ok() {
             if peer != me {
-                self.signing.answer_times.note(peer, took);
-                self.signing.silent.remove(&peer);
+                self.answer_times.note(peer, took);
+                self.silent.remove(&peer);
             }
-            self.note_signing(task, |on| TraceEvent::ShareCame { on, from: peer });
+            cx.note_signing(task, |on| TraceEvent::ShareCame { on, from: peer });
         }
         match received {
             // A share that comes twice is a message that came twice: the first counts.
             Ok(Progress::Waiting) | Err(ShareFault::Repeated { .. }) => {}
-            Ok(Progress::Signed(signature)) => match self.lacking_cosignatures(task, &signers) {
+            Ok(Progress::Signed(signature)) => match self.lacking_cosignatures(cx, task, &signers) {
                 lacking if lacking.is_empty() => {
-                    self.signing.pending.end(&task);
-                    self.finish_task(task, signature);
+                    self.pending.end(&task);
+                    self.finish_task(cx, task, signature);
                 }
-                lacking => self.cosign_with_others(task, lacking),
+                lacking => self.cosign_with_others(cx, task, lacking),
             },
             Err(ShareFault::BadShares { evidence }) => {
-                reached!(self.marks, "a signer is caught");
+                reached!(cx.marks, "a signer is caught");
                 for validator in culprits.iter().copied() {
                     let reason = alloc::format!(
                         "sent a bad signature share, which it signed; {} in all",
                         evidence.len()
                     );
-                    self.note_signing(task, |on| TraceEvent::ShareBad { on, from: validator });
-                    self.outbox.event(Event::Culprit { validator, reason });
+                    cx.note_signing(task, |on| TraceEvent::ShareBad { on, from: validator });
+                    cx.outbox.event(Event::Culprit { validator, reason });
                 }
                 for share in evidence {
-                    self.report_offence(Offence::BadShare(share));
+                    cx.report_offence(Offence::BadShare(share));
                 }
                 // At once, and with others: they are not slow.
-                self.count("hypermesh", "signing_retries_total", 1);
-                self.signing.pending.catch(task, culprits);
+                cx.count("hypermesh", "signing_retries_total", 1);
+                self.pending.catch(task, culprits);
             }
             Err(fault @ ShareFault::InconsistentKeys) => {
                 let reason = fault.to_string();
-                self.outbox.event(Event::Broken { reason });
+                cx.outbox.event(Event::Broken { reason });
             }
             Err(fault) => {
                 let reason = fault.to_string();
-                self.outbox.event(Event::PeerFault { peer, reason });
+                cx.outbox.event(Event::PeerFault { peer, reason });
             }
         }
     }
@@ -266,83 +279,75 @@ impl Node {
     // --- time ---
 
     /// After which time a session is tried again, if it was not yet.
-    pub(in crate::node) fn session_timeout(&self) -> Duration {
-        let threshold = self.signing.committee.as_ref().map_or(1, |committee| committee.threshold());
-        self.signing.answer_times.timeout(threshold.saturating_sub(1))
+    pub(in crate::node) fn session_timeout(&self, cx: &Context) -> Duration {
+        let threshold = cx.committee.as_ref().map_or(1, |committee| committee.threshold());
+        self.answer_times.timeout(threshold.saturating_sub(1))
     }
 
-    /// Any number, which no other node draws at the same time.
-    pub(in crate::node) fn jitter(&mut self) -> u16 {
-        let mut bytes = [0; 2];
-        self.entropy.as_mut().fill(&mut bytes);
-        u16::from_le_bytes(bytes)
-    }
-
-    pub(in crate::node) fn on_signing_timeout(&mut self) {
-        let now = self.now.mono;
-        for task in self.signing.pending.overdue(now, ATTEMPT_SLICE_COUNT) {
-            if !self.signing.is_wanted(&task) {
-                self.signing.pending.end(&task);
+    pub(in crate::node) fn on_signing_timeout(&mut self, cx: &mut Context) {
+        let now = cx.now.mono;
+        for task in self.pending.overdue(now, ATTEMPT_SLICE_COUNT) {
+            if !self.is_wanted(&task) {
+                self.pending.end(&task);
                 continue;
             }
-            let newest = self.signing.pending.newest_attempt(&task);
+            let newest = self.pending.newest_attempt(&task);
             let silent = newest.map(|session| session.missing()).unwrap_or_default();
             if !silent.is_empty() {
-                self.count("hypermesh", "signing_retries_total", 1);
+                cx.count("hypermesh", "signing_retries_total", 1);
             }
-            self.signing.silent.extend(silent.into_iter().map(|peer| (peer, now)));
+            self.silent.extend(silent.into_iter().map(|peer| (peer, now)));
         }
-        for purpose in self.signing.starving.clone() {
-            match self.signing.pending.ready_count(purpose) {
-                0 => _ = self.signing.starving.remove(&purpose),
-                waiting => self.request_commitments(purpose, waiting),
+        for purpose in self.starving.clone() {
+            match self.pending.ready_count(purpose) {
+                0 => _ = self.starving.remove(&purpose),
+                waiting => self.request_commitments(cx, purpose, waiting),
             }
         }
-        self.consider_shared();
-        self.complete_again();
-        let again = self.signing.incomplete_due;
-        let next =
-            [self.signing.pending.next_due(), self.next_commitments_retry(), self.next_shared(), again];
+        self.consider_shared(cx);
+        self.complete_again(cx);
+        let again = self.incomplete_due;
+        let next = [self.pending.next_due(), self.next_commitments_retry(cx), self.next_shared(cx), again];
         if let Some(next) = next.into_iter().flatten().min() {
-            self.timers.bring_forward(Timer::Signing, next.max(Mono(now.0 + 1)));
+            cx.timers.bring_forward(Timer::Signing, next.max(Mono(now.0 + 1)));
         }
     }
 
     // --- ends ---
 
     /// Keeps a finished signature, on disk too.
-    pub(super) fn keep_signature(&mut self, task: Task, signature: StrictSignature) {
-        self.signing.wanted_since.remove(&task);
-        self.signing.pending.end_replaced_by(task);
-        self.signing.touched.insert(task);
-        self.signing.finished.insert(task, signature);
+    pub(super) fn keep_signature(&mut self, cx: &mut Context, task: Task, signature: StrictSignature) {
+        self.wanted_since.remove(&task);
+        self.pending.end_replaced_by(task);
+        self.touched.insert(task);
+        self.finished.insert(task, signature);
         if let Task::RevocationList(number) = task {
-            return self.keep_revocation_list(number, &signature);
+            return self.keep_revocation_list(cx, number, &signature);
         }
         let mut writes = WriteBatch::default();
         writes.put(Table::Signed, task.key(), signature.signature().0);
-        let _token = self.persist(writes);
+        let _token = cx.persist(writes);
     }
 
-    pub(super) fn finish_task(&mut self, task: Task, signature: StrictSignature) {
-        self.note_signing(task, |on| TraceEvent::Aggregated { on });
-        self.keep_signature(task, signature);
+    pub(super) fn finish_task(&mut self, cx: &mut Context, task: Task, signature: StrictSignature) {
+        cx.note_signing(task, |on| TraceEvent::Aggregated { on });
+        self.keep_signature(cx, task, signature);
         if task.is_shared() {
-            if let Some(message) = self.vouch(task, &signature) {
-                self.broadcast(&message);
+            if let Some(message) = Self::vouch(cx, task, &signature) {
+                cx.broadcast(&message);
             }
-            self.publish();
+            cx.publish();
         }
         if let Task::Leaf(serial) = task {
-            self.count("trustchain", "certificates_signed_total", 1);
-            self.outbox.event(Event::Issued { serial, height: self.state.height() });
+            cx.count("trustchain", "certificates_signed_total", 1);
+            cx.outbox.event(Event::Issued { serial, height: cx.state.height() });
         }
     }
 
     /// Ends what nobody waits for any more: its certificates are in the log, and whoever asks for one has it signed then.
-    pub(in crate::node) fn end_unwanted(&mut self) {
+    pub(in crate::node) fn end_unwanted(&mut self, _cx: &mut Context) {
         let unwanted: Vec<Task> =
-            self.signing.pending.tasks().filter(|task| !self.signing.is_wanted(task)).copied().collect();
-        unwanted.iter().for_each(|task| self.signing.pending.end(task));
+            self.pending.tasks().filter(|task| !self.is_wanted(task)).copied().collect();
+        unwanted.iter().for_each(|task| self.pending.end(task));
     }
 }

@@ -6,115 +6,110 @@
 
 use crate::base::{PublicKey, Signature, SignatureError, StrictSignature, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{FalseClaim, SignatureClaim};
+use crate::node::Event;
+use crate::node::context::Context;
 use crate::node::message::{Message, TaskSignature};
+use crate::node::signing::Signing;
 use crate::node::task::Task;
-use crate::node::{Event, Node};
-use crate::state::{Offence, SYSTEM_OPERATION_BYTES_MAX, SystemAction};
+use crate::state::{Offence, SYSTEM_OPERATION_BYTES_MAX};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// Evidence over more bytes does not fit a system operation, beside the claim and who brings it: nothing is sent then.
 pub(super) const ACCUSED_MESSAGE_BYTES_MAX: usize = SYSTEM_OPERATION_BYTES_MAX - 1024;
 
-impl Node {
+impl Signing {
     /// The committee's key for a task, once there is a committee.
-    fn task_key(&self, task: Task) -> Option<PublicKey> {
-        self.signing.committee.as_ref()?.keys().public(task.purpose())
+    fn task_key(cx: &Context, task: Task) -> Option<PublicKey> {
+        cx.committee.as_ref()?.keys().public(task.purpose())
     }
 
     /// A finished signature with this node's own word for it.
-    pub(super) fn vouch(&self, task: Task, signature: &StrictSignature) -> Option<Message> {
-        let committee = self.signing.committee.as_ref()?;
-        let claim = SignatureClaim::sign(committee, task.purpose(), signature, &self.identity)?;
+    pub(super) fn vouch(cx: &Context, task: Task, signature: &StrictSignature) -> Option<Message> {
+        let committee = cx.committee.as_ref()?;
+        let claim = SignatureClaim::sign(committee, task.purpose(), signature, &cx.identity)?;
         Some(Message::Signature(TaskSignature { task, claim }))
     }
 
-    pub(in crate::node) fn on_task_signature(&mut self, from: PublicKey, given: TaskSignature) {
+    pub(in crate::node) fn on_task_signature(
+        &mut self,
+        cx: &mut Context,
+        from: PublicKey,
+        given: TaskSignature,
+    ) {
         let TaskSignature { task, claim } = &given;
         let task = *task;
-        if !task.is_shared() || self.signing.finished.contains_key(&task) {
+        if !task.is_shared() || self.finished.contains_key(&task) {
             return;
         }
         if claim.validator != from || claim.verify().is_err() {
             let reason = "sent a finished signature without its own claim to it".to_string();
-            return self.refuse_signature(from, reason);
+            return Self::refuse_signature(cx, from, reason);
         }
-        let (Some(key), Ok(Some(message))) = (self.task_key(task), self.derive(task)) else {
+        let (Some(key), Ok(Some(message))) = (Self::task_key(cx, task), self.derive(cx, task)) else {
             // Most likely of a block that is on its way here.
-            reached!(self.marks, "a signature comes before its block");
-            self.signing.early.insert(from, given);
+            reached!(cx.marks, "a signature comes before its block");
+            self.early.insert(from, given);
             return;
         };
         match verify_finished(&key, &message, &claim.signature) {
             Ok(signature) => {
-                self.signing.pending.end(&task);
-                self.keep_signature(task, signature);
-                self.publish();
+                self.pending.end(&task);
+                self.keep_signature(cx, task, signature);
+                cx.publish();
             }
-            Err(SignatureError) => self.refute(from, given.claim, message),
+            Err(SignatureError) => Self::refute(cx, from, given.claim, message),
         }
     }
 
     /// A peer vouches for a signature that does not hold over these bytes.
-    fn refute(&mut self, from: PublicKey, claim: SignatureClaim, message: Vec<u8>) {
-        reached!(self.marks, "a finished signature is refused");
+    fn refute(cx: &mut Context, from: PublicKey, claim: SignatureClaim, message: Vec<u8>) {
+        reached!(cx.marks, "a finished signature is refused");
         let evidence = FalseClaim { claim, message };
-        let is_proved =
-            self.signing.committee.as_ref().is_some_and(|committee| evidence.verify(committee).is_ok());
+        let is_proved = cx.committee.as_ref().is_some_and(|committee| evidence.verify(committee).is_ok());
         if is_proved {
             let reason = "vouched for a finished signature that does not hold".to_string();
-            self.outbox.event(Event::Culprit { validator: from, reason });
-            let fits = evidence.message.len() <= ACCUSED_MESSAGE_BYTES_MAX;
-            if fits && !self.is_accusing(from) {
-                self.report_offence(Offence::FalseClaim(evidence));
+            cx.outbox.event(Event::Culprit { validator: from, reason });
+            if evidence.message.len() <= ACCUSED_MESSAGE_BYTES_MAX {
+                cx.report_offence(Offence::FalseClaim(evidence));
             }
         }
-        self.refuse_signature(from, "sent a finished signature that does not hold".to_string());
+        Self::refuse_signature(cx, from, "sent a finished signature that does not hold".to_string());
     }
 
-    /// Whether this node's evidence of a false claim of this validator's waits for a block. One is enough to take its stake;
-    /// a liar can make any number of claims, and each piece of evidence holds the bytes that were to be signed.
-    fn is_accusing(&self, validator: PublicKey) -> bool {
-        let me = self.identity.public();
-        self.pool.system.values().filter(|operation| operation.validator == me).any(|operation| {
-            let SystemAction::Accuse(offence) = &operation.action else { return false };
-            matches!(&**offence, Offence::FalseClaim(evidence) if evidence.claim.validator == validator)
-        })
-    }
-
-    pub(super) fn refuse_signature(&mut self, from: PublicKey, reason: String) {
-        self.count("hypermesh", "signatures_refused_total", 1);
-        self.outbox.event(Event::PeerFault { peer: from, reason });
+    pub(super) fn refuse_signature(cx: &mut Context, from: PublicKey, reason: String) {
+        cx.count("hypermesh", "signatures_refused_total", 1);
+        cx.outbox.event(Event::PeerFault { peer: from, reason });
     }
 
     /// Takes up a signature from the store, if it holds; otherwise it is dropped, and has to be made again.
-    pub(in crate::node) fn take_stored(&mut self, task: Task, row: &[u8]) {
-        let message = match self.derive(task) {
+    pub(in crate::node) fn take_stored(&mut self, cx: &mut Context, task: Task, row: &[u8]) {
+        let message = match self.derive(cx, task) {
             Ok(Some(message)) => message,
             // Not needed as long as nothing is known of it; a row that could not be read may be there the next time.
             Ok(None) => return,
-            Err(fault) => return self.store_fault(&fault),
+            Err(fault) => return cx.store_fault(&fault),
         };
-        let Some(key) = self.task_key(task) else { return };
+        let Some(key) = Self::task_key(cx, task) else { return };
         let verified = row.try_into().map_err(|_| SignatureError).map(Signature);
         match verified.and_then(|signature| verify_finished(&key, &message, &signature)) {
             Ok(signature) => {
-                self.signing.finished.insert(task, signature);
+                self.finished.insert(task, signature);
             }
-            Err(SignatureError) => self.drop_stored(task.key(), "signature"),
+            Err(SignatureError) => Self::drop_stored(cx, task.key(), "signature"),
         }
     }
 
     /// Deletes a row of the table of signed things, because what it holds does not verify.
-    pub(super) fn drop_stored(&mut self, key: Vec<u8>, what: &str) {
-        self.count("hypermesh", "signatures_dropped_total", 1);
+    pub(super) fn drop_stored(cx: &mut Context, key: Vec<u8>, what: &str) {
+        cx.count("hypermesh", "signatures_dropped_total", 1);
         let mut writes = WriteBatch::default();
         writes.delete(Table::Signed, key);
-        let _token = self.persist(writes);
+        let _token = cx.persist(writes);
         let reason = alloc::format!(
             "a stored {what} does not hold by the rule that other implementations use: it is dropped and made again"
         );
-        self.outbox.event(Event::StoreFault { reason });
+        cx.outbox.event(Event::StoreFault { reason });
     }
 }
 

@@ -21,11 +21,12 @@ use crate::api::{IssuedCertificate, Response};
 use crate::base::{Mono, PublicKey, Reader as _, Size, StrictSignature, Table, WriteBatch};
 use crate::hypermesh::committee::{CommitmentPool, Committee, KeyPurpose, Signer};
 use crate::node::commit::Committed;
+use crate::node::context::Context;
 use crate::node::message::TaskSignature;
 use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::waiters::{WAITER_COUNT_MAX, Waiters};
-use crate::node::{Event, Node, OpenFault};
+use crate::node::{Event, OpenFault, RequestId};
 use crate::state::{ActiveCommittee, Block, SystemAction, SystemOperation};
 use crate::trustchain::ca::SerialNumber;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -42,7 +43,6 @@ const CHECKPOINTS_KEPT: usize = 64;
 /// Signing, as coordinator and as signer.
 #[derive(Default)]
 pub(in crate::node) struct Signing {
-    pub(in crate::node) committee: Option<Arc<Committee>>,
     signer: Option<Signer>,
     stock: CommitmentPool,
     /// Peers that are linked and have offered commitments since: they hold key shares.
@@ -157,115 +157,136 @@ impl Signing {
     }
 }
 
-impl Node {
+impl Signing {
     /// Picks up what was signed before a restart.
-    pub(in crate::node) fn load_signing(&mut self) -> Result<(), OpenFault> {
+    pub(in crate::node) fn load_signing(&mut self, cx: &mut Context) -> Result<(), OpenFault> {
         // Also while the keys are being generated: who confirmed before a restart is not asked again after it.
-        self.load_confirmations()?;
-        let Some(committee) = self.state.committee() else { return Ok(()) };
-        self.activate(&committee);
-        let issuing = self.state.newest_issuing().into_iter().flat_map(|newest| 0..=newest);
-        let root_lists = self.shown_root_lists().map(Task::RootRevocationList);
+        self.load_confirmations(cx)?;
+        let Some(committee) = cx.state.committee() else { return Ok(()) };
+        self.activate(cx, &committee);
+        let issuing = cx.state.newest_issuing().into_iter().flat_map(|newest| 0..=newest);
+        let root_lists = Self::shown_root_lists(cx).map(Task::RootRevocationList);
         for task in core::iter::once(Task::Root).chain(issuing.map(Task::Issuing)).chain(root_lists) {
-            self.load_signature(task)?;
+            self.load_signature(cx, task)?;
         }
-        self.load_revocation_list()
+        self.load_revocation_list(cx)
     }
 
-    fn load_confirmations(&mut self) -> Result<(), OpenFault> {
-        let committee = self.state.committee();
-        let attempt = committee.map_or_else(|| self.state.generation().attempt, |active| active.attempt);
-        for validator in self.state.validators().as_slice().to_vec() {
+    fn load_confirmations(&mut self, cx: &mut Context) -> Result<(), OpenFault> {
+        let committee = cx.state.committee();
+        let attempt = committee.map_or_else(|| cx.state.generation().attempt, |active| active.attempt);
+        for validator in cx.state.validators().as_slice().to_vec() {
             let key = confirmation_key(attempt, &validator);
-            if let Some(row) = self.store.get(Table::Signed, &key)? {
+            if let Some(row) = cx.store.get(Table::Signed, &key)? {
                 let damaged = OpenFault::Damaged { what: "confirmation of the committee's keys" };
                 let operation = crate::base::decode(&row, row.len()).map_err(|_| damaged)?;
-                self.signing.confirmations.insert(validator, operation);
+                self.confirmations.insert(validator, operation);
             }
         }
         Ok(())
     }
 
-    fn load_signature(&mut self, task: Task) -> Result<(), OpenFault> {
-        if let Some(row) = self.store.get(Table::Signed, &task.key())? {
-            self.take_stored(task, &row);
+    fn load_signature(&mut self, cx: &mut Context, task: Task) -> Result<(), OpenFault> {
+        if let Some(row) = cx.store.get(Table::Signed, &task.key())? {
+            self.take_stored(cx, task, &row);
         }
         Ok(())
     }
 
     /// Begins to sign with the committee's keys.
-    pub(in crate::node) fn activate(&mut self, active: &ActiveCommittee) {
+    pub(in crate::node) fn activate(&mut self, cx: &mut Context, active: &ActiveCommittee) {
         let Ok(committee) = Committee::new(active.keys.clone()) else { return };
         let committee = Arc::new(committee);
-        let shares = self.stored_shares(active.attempt).map(|(_, shares)| shares);
-        let me = self.identity.public();
-        self.signing.signer =
-            shares.and_then(|shares| Signer::new(me, committee.clone(), &shares, self.entropy.as_mut()).ok());
-        self.signing.committee = Some(committee);
-        self.signing.issuing_announced = self.state.newest_issuing();
-        let holds_shares = self.signing.signer.is_some();
-        self.outbox.event(Event::CommitteeActive { height: active.height, holds_shares });
+        let shares = cx.stored_shares(active.attempt).map(|(_, shares)| shares);
+        let me = cx.identity.public();
+        self.signer =
+            shares.and_then(|shares| Signer::new(me, committee.clone(), &shares, cx.entropy.as_mut()).ok());
+        cx.committee = Some(committee);
+        self.issuing_announced = cx.state.newest_issuing();
+        let holds_shares = self.signer.is_some();
+        cx.holds_shares = holds_shares;
+        cx.outbox.event(Event::CommitteeActive { height: active.height, holds_shares });
         // Those whose keys were active first asked in vain, and those whose will be later ask again.
-        for peer in self.connected.clone() {
-            self.ask_for_commitments(peer);
-            self.offer_anew(peer);
+        for peer in cx.connected.clone() {
+            self.ask_for_commitments(cx, peer);
+            self.offer_anew(cx, peer);
         }
-        self.top_up(me, &[]);
-        self.signing.starving.clear();
-        self.timers.bring_forward(Timer::Signing, self.now.mono);
-    }
-
-    /// Whether this node can give signature shares.
-    pub(in crate::node) const fn holds_shares(&self) -> bool {
-        self.signing.signer.is_some()
+        self.top_up(cx, me, &[]);
+        self.starving.clear();
+        cx.timers.bring_forward(Timer::Signing, cx.now.mono);
     }
 
     /// Keeps the confirmations that a block carries, because a trust bundle needs them. They become durable
     /// together with the block: it is the only time that this node sees them.
-    pub(in crate::node) fn keep_confirmations(&mut self, block: &Block, writes: &mut WriteBatch) {
+    pub(in crate::node) fn keep_confirmations(
+        &mut self,
+        _cx: &mut Context,
+        block: &Block,
+        writes: &mut WriteBatch,
+    ) {
         for operation in &block.body.system {
             if let SystemAction::GenerationConfirm { attempt, .. } = &operation.action {
                 let key = confirmation_key(*attempt, &operation.validator);
                 writes.put(Table::Signed, key, crate::base::encode(operation));
-                self.signing.confirmations.insert(operation.validator, operation.clone());
+                self.confirmations.insert(operation.validator, operation.clone());
             }
         }
     }
 
-    pub(in crate::node) fn signing_after(&mut self, committed: &Committed) {
-        if self.signing.committee.is_none()
-            && let Some(active) = self.state.committee()
+    /// The caller of a request waits no more: what was to be signed for it alone is not.
+    pub(in crate::node) fn abandon_signatures(&mut self, cx: &mut Context, id: RequestId) {
+        self.abandon_revocation_list(cx, id);
+        // As long as signers get to answer.
+        let until = cx.now.mono.after(self.session_timeout(cx));
+        cx.timers.bring_forward(Timer::Signing, until);
+        let signing = &mut *self;
+        let serial =
+            signing.certificates.remove(id).filter(|serial| signing.certificates.is_deserted(serial));
+        let size = signing.checkpoints.remove(id).filter(|size| signing.checkpoints.is_deserted(size));
+        if let Some(serial) = serial {
+            signing.certificates.take(&serial);
+            signing.end_certificate(serial, until);
+        }
+        if let Some(size) = size {
+            signing.checkpoints.take(&size);
+            signing.end_checkpoint(size, until);
+        }
+    }
+
+    pub(in crate::node) fn signing_after(&mut self, cx: &mut Context, committed: &Committed) {
+        if cx.committee.is_none()
+            && let Some(active) = cx.state.committee()
         {
-            self.activate(&active);
+            self.activate(cx, &active);
         }
-        self.forget_finished();
-        self.announce_issuing();
-        self.derive_revocation_list();
-        for (coordinator, requests) in self.signing.waiting.take(committed.height) {
-            self.on_share_requests(coordinator, requests);
+        self.forget_finished(cx);
+        self.announce_issuing(cx);
+        self.derive_revocation_list(cx);
+        for (coordinator, requests) in self.waiting.take(committed.height) {
+            self.on_share_requests(cx, coordinator, requests);
         }
-        for (peer, signature) in core::mem::take(&mut self.signing.early) {
-            self.on_task_signature(peer, signature);
+        for (peer, signature) in core::mem::take(&mut self.early) {
+            self.on_task_signature(cx, peer, signature);
         }
-        self.ask_for_offers();
-        self.request_shared_signatures(committed.block.header.time);
+        self.ask_for_offers(cx);
+        self.request_shared_signatures(cx, committed.block.header.time);
     }
 
     /// Does a slice of what there is to sign. What is left has its turn after what has come meanwhile: votes go first.
-    pub(in crate::node) fn work_on_signing(&mut self) {
-        let attempted = self.make_attempts();
+    pub(in crate::node) fn work_on_signing(&mut self, cx: &mut Context) {
+        let attempted = self.make_attempts(cx);
         // Others' shares are on their way while this node gives its own.
         if attempted == 0 {
-            let _given = self.give_shares();
+            let _given = self.give_shares(cx);
         }
-        if self.has_signing_work() {
-            self.timers.set(Timer::Work, Mono(self.now.mono.0 + 1));
+        if self.has_signing_work(cx) {
+            cx.timers.set(Timer::Work, Mono(cx.now.mono.0 + 1));
         }
     }
 
     /// Forgets finished signatures that nobody waits for any more.
-    pub(in crate::node) fn forget_finished(&mut self) {
-        let signing = &mut self.signing;
+    pub(in crate::node) fn forget_finished(&mut self, cx: &mut Context) {
+        let signing = &mut *self;
         let newest = signing.cosignatures.keys().rev().nth(CHECKPOINTS_KEPT).copied().unwrap_or_default();
         let waited = |size: &u64| signing.checkpoints.has(size) || signing.needed_checkpoints.has(*size);
         signing.cosignatures.retain(|size, _| *size > newest || waited(size));
@@ -276,7 +297,7 @@ impl Node {
         let certificates = &signing.certificates;
         let cosignatures = &signing.cosignatures;
         let list = signing.lists.newest_signed();
-        let newest_root_list = self.state.root_list_number().unwrap_or_default();
+        let newest_root_list = cx.state.root_list_number().unwrap_or_default();
         signing.finished.retain(|task, _| match task {
             Task::Root | Task::Issuing(_) => true,
             Task::RevocationList(number) => Some(*number) == list,

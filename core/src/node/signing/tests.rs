@@ -1,5 +1,6 @@
 //! Finished signatures at a node: those of peers and those in its store are kept only if others accept them too.
 
+use super::Signing;
 use super::answer_times::TIMEOUT_MIN;
 use super::finished::ACCUSED_MESSAGE_BYTES_MAX;
 use crate::api::{
@@ -265,18 +266,18 @@ fn twisted_signatures_in_the_store_are_dropped_and_made_again() {
     };
     let node = opened(&mesh, &rows(false, der.clone()));
     assert!(tasks.iter().chain([&list_task]).all(|task| node.signing.finished.contains_key(task)));
-    assert!(node.has_authority());
+    assert!(node.signing.has_authority(&node.cx));
 
     let place = der.len() - 64;
     der[place..].copy_from_slice(&twisted(&mesh, list_task).0);
     let mut node = opened(&mesh, &rows(true, der));
-    assert!(!node.has_authority());
+    assert!(!node.signing.has_authority(&node.cx));
     for task in tasks.iter().chain([&list_task]) {
         assert!(!node.signing.finished.contains_key(task), "{task:?} is kept");
         assert!(node.signing.wanted_since.contains_key(task), "{task:?} is not signed again");
     }
     for key in tasks.iter().map(|task| task.key()).chain([list_key]) {
-        assert_eq!(node.store.get(Table::Signed, &key), Ok(None));
+        assert_eq!(node.cx.store.get(Table::Signed, &key), Ok(None));
     }
     let dropped = events(&mut node);
     let dropped = dropped.iter().filter(|event| matches!(event, Event::StoreFault { .. }));
@@ -287,12 +288,12 @@ fn twisted_signatures_in_the_store_are_dropped_and_made_again() {
         let good = mesh.sign(task.purpose(), &tbs_of(&mesh, task));
         let _events = hand_on(&mesh, &mut node, honest, task, good.signature());
     }
-    assert!(node.has_authority());
+    assert!(node.signing.has_authority(&node.cx));
 }
 
 /// What a node answers at once to a request for revocation lists, if it does.
 fn lists_shown(node: &mut Node, request: RevocationListRequest) -> Option<PublishedLists> {
-    let (id, now) = (RequestId(7), Now { mono: Mono(1), wall: node.state.time().plus(20) });
+    let (id, now) = (RequestId(7), Now { mono: Mono(1), wall: node.cx.state.time().plus(20) });
     node.handle_request(now, id, None, Request::GetRevocationList(request));
     node.handle_cancelled(now, id);
     let mut shown = None;
@@ -344,7 +345,8 @@ fn a_twisted_cosignature_does_not_count_and_is_a_fault_of_its_sender() {
     let _start = events(&mut node);
     let size = mesh.state.log().size();
     let (liar, honest) = (&mesh.validators[1], &mesh.validators[2]);
-    let message = node.checkpoint(size).unwrap().cosignature_message(node.cosignature_seconds());
+    let message =
+        node.cx.checkpoint(size).unwrap().cosignature_message(Signing::cosignature_seconds(&node.cx));
     let mut give = |by: &SecretKey, signature| {
         let given = SharesSigned { shares: Vec::new(), cosignatures: alloc::vec![(size, signature)] };
         node.handle_message(now(&mesh), by.public(), &Message::SignedShares(given).encode());
@@ -435,7 +437,7 @@ fn a_coordinator_that_says_again_that_it_lost_its_commitments_gets_others_and_th
     let row = StoredShares { keys: active.keys, shares }.to_bytes().to_vec();
     rows.0.insert((Table::Shares, active.attempt.to_be_bytes().to_vec()), row);
     let mut node = opened_from(&mesh, rows);
-    assert!(node.holds_shares());
+    assert!(node.cx.holds_shares);
     let coordinator = mesh.validators[1].public();
     let at = |millis: u64| Now { mono: Mono::default().after(Duration::from_millis(millis)), ..now(&mesh) };
     let wanted = Message::FetchCommitments(CommitmentsRequest::Anew).encode();

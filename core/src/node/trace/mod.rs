@@ -13,7 +13,7 @@ pub(super) use trace_store::TraceSubject;
 
 use super::message::ShareRequests;
 use super::task::Task;
-use super::{Node, Output, RequestId};
+use super::{Node, Output, RequestId, context::Context};
 use crate::api::{ApiFault, NodeTrace, Request, Signed, TraceEvent, TraceId};
 use crate::base::{Height, Mono, Now, PublicKey, Size};
 use crate::hypermesh::committee::ShareRequest;
@@ -63,7 +63,7 @@ impl Traces {
     }
 }
 
-impl Node {
+impl Context {
     /// Begins to follow a request.
     pub(super) fn trace_request(&mut self, request: RequestId, traced: Traced, asked: &Request) {
         let Traced { id, received, .. } = traced;
@@ -204,8 +204,6 @@ impl Node {
         }
     }
 
-    // --- trace ids beside messages ---
-
     /// The trace ids that go beside a batch.
     pub(super) fn traces_of_batch(&self, batch: &CheckedBatch) -> MessageTraces {
         let store = &self.traces.store;
@@ -255,6 +253,10 @@ impl Node {
             self.note(*trace, self.now, TraceEvent::ShareWanted { on, by });
         }
     }
+}
+
+impl Node {
+    // --- trace ids beside messages ---
 }
 
 /// An operation, and the certificate that it asks for, if it asks for one.

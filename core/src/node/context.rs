@@ -1,0 +1,180 @@
+//! What every part of a node sees, and through which alone it has an effect: reads of the state and the store, writes, messages,
+//! answers, events, timers and jobs.
+
+use super::generation::shares_key;
+use super::sync::REPORT_BLOCK_COUNT_MIN;
+use super::{
+    Ask, Event, PersistToken, RequestId, admission, discontinuity, job, output, quorum, store, timers, trace,
+};
+use crate::api::{ApiFault, Counters, Response, View};
+use crate::base::{
+    Height, Marks, MicroCaesar, Now, PublicKey, ReadError, Reader as _, SecretKey, Table, UnixMillis,
+};
+use crate::caesar::{LedgerAccount, STAKE_MINIMUM};
+use crate::hypermesh::committee::{Committee, CommitteeKeys, KeyShares, StoredShares};
+use crate::hypermesh::ordering::CommitCertificate;
+use crate::state::{Action, CheckedOperation, Member, OperationBody, State, Validator};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// How long the operations that a node makes for itself may take.
+const OWN_OPERATION_MS_LIFE: u64 = 5 * 60 * 1000;
+
+/// What the parts of a node share.
+pub(super) struct Context {
+    pub(super) identity: SecretKey,
+    pub(super) entropy: discontinuity::HedgedEntropy,
+    pub(super) store: store::Store,
+    pub(super) now: Now,
+    /// The state after the last decided block, whether that is durable yet or not.
+    pub(super) state: State,
+    /// The precommits that decided that block.
+    pub(super) commit: Option<CommitCertificate>,
+    pub(super) view: Arc<View>,
+    pub(super) connected: BTreeSet<PublicKey>,
+    pub(super) counters: BTreeMap<&'static str, Counters>,
+    pub(super) outbox: output::Outbox,
+    pub(super) timers: timers::Timers,
+    pub(super) jobs: job::Jobs,
+    pub(super) quorum: quorum::Quorum,
+    pub(super) traces: trace::Traces,
+    pub(super) admission: admission::Admission,
+    pub(super) marks: Marks,
+    /// Why this node follows no further, if it does not.
+    pub(super) stopped: Option<String>,
+    /// The highest block that others are known to have decided.
+    pub(super) decided_elsewhere: Height,
+    /// The committee, once its keys are active.
+    pub(super) committee: Option<Arc<Committee>>,
+    /// Whether this node can give signature shares.
+    pub(super) holds_shares: bool,
+    /// The write of key shares that were repaired: until it is durable, a loss of power takes them again.
+    pub(super) shares_token: PersistToken,
+    /// What parts have asked of others and the node has not handed on yet.
+    pub(super) asks: VecDeque<Ask>,
+    /// Whether a new view is to be published.
+    pub(super) publish_due: bool,
+}
+
+impl Context {
+    pub(super) fn peers(&self) -> impl Iterator<Item = PublicKey> + use<> {
+        let me = self.identity.public();
+        let validators = self.state.validators().clone();
+        validators.as_slice().to_vec().into_iter().filter(move |peer| *peer != me)
+    }
+
+    pub(super) fn count(&mut self, service: &'static str, name: &'static str, amount: u64) {
+        let counter = self.counters.entry(service).or_default().entry(name.into()).or_default();
+        *counter = counter.saturating_add(amount);
+    }
+
+    /// The names of the validators that are not linked.
+    pub(super) fn unreachable(&self) -> Vec<String> {
+        let missing = self.peers().filter(|peer| !self.connected.contains(peer));
+        let mut names: Vec<String> = missing.map(|peer| self.name_of(&peer)).collect();
+        names.sort();
+        names
+    }
+
+    /// A validator's name, or its key if it has none.
+    pub(super) fn name_of(&self, validator: &PublicKey) -> String {
+        self.state.get::<Validator>(validator).map_or_else(|| validator.to_string(), |row| row.name)
+    }
+
+    /// Tells of a failed read; the caller goes without what it wanted.
+    pub(super) fn store_fault(&mut self, fault: &ReadError) {
+        self.outbox.event(Event::StoreFault { reason: fault.to_string() });
+    }
+
+    pub(super) fn member(&self) -> Member {
+        self.state
+            .get::<Member>(&self.identity.public())
+            .expect("a node is a validator, and validators are members")
+    }
+
+    pub(super) const fn wall(&self) -> UnixMillis {
+        self.now.wall
+    }
+
+    /// By how much the last block's time is ahead of this node's clock, in milliseconds.
+    pub(super) fn block_ms_ahead(&self) -> u64 {
+        self.state.time().since(self.wall())
+    }
+
+    /// Whether this node follows no further.
+    pub(super) const fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    /// The height that is being decided, or will be next.
+    pub(super) fn next_height(&self) -> Height {
+        self.state.height().next()
+    }
+
+    /// The stored keys and shares of an attempt.
+    pub(super) fn stored_shares(&mut self, attempt: u32) -> Option<(CommitteeKeys, KeyShares)> {
+        let row = match self.store.get(Table::Shares, &shares_key(attempt)) {
+            Ok(row) => row?,
+            Err(fault) => {
+                self.store_fault(&fault);
+                return None;
+            }
+        };
+        let StoredShares { keys, shares } = StoredShares::from_bytes(&row).ok()?;
+        Some((keys, shares))
+    }
+
+    /// Why this node's batches are not admitted, if its stake is too small for that.
+    pub(super) fn understaked(&self) -> Option<ApiFault> {
+        let stake = self.state.balance(LedgerAccount::Stake(self.identity.public()));
+        (stake < STAKE_MINIMUM).then(|| {
+            let message = alloc::format!(
+                "this node has {} at stake, and without {} nobody takes its batches: ask another node; its operator can \
+                 bond more through one",
+                stake.in_caesar(),
+                STAKE_MINIMUM.in_caesar()
+            );
+            ApiFault::unavailable(message)
+        })
+    }
+
+    /// Any number, which no other node draws at the same time.
+    pub(super) fn jitter(&mut self) -> u16 {
+        let mut bytes = [0; 2];
+        self.entropy.as_mut().fill(&mut bytes);
+        u16::from_le_bytes(bytes)
+    }
+
+    pub(super) fn own_operation(&mut self, action: Action) -> CheckedOperation {
+        let mut nonce = [0; 8];
+        self.entropy.as_mut().fill(&mut nonce);
+        let body = OperationBody {
+            genesis: self.state.genesis_hash(),
+            owner: self.identity.public(),
+            nonce: u64::from_le_bytes(nonce),
+            expires: self.wall().max(self.state.time()).plus(OWN_OPERATION_MS_LIFE),
+            fee_max: MicroCaesar::ZERO,
+            action,
+        };
+        let operation = body.sign(&self.identity).check(&self.state.genesis_hash());
+        operation.expect("a node's own operations are well-formed")
+    }
+
+    /// Answers once everything that was written so far is durable.
+    pub(super) fn respond_durably(&mut self, id: RequestId, response: Result<Response, ApiFault>) {
+        let token = self.outbox.last_token();
+        self.outbox.after(token, super::Output::Respond { id, response });
+    }
+
+    /// How many blocks this node is behind, as far as it can know.
+    pub(super) fn behind(&self) -> u64 {
+        self.decided_elsewhere.0.saturating_sub(self.state.height().0)
+    }
+
+    /// Whether this node is catching up over a long way, so that what is only of use at the end can wait.
+    pub(super) fn is_far_behind(&self) -> bool {
+        self.behind() >= REPORT_BLOCK_COUNT_MIN
+    }
+}
