@@ -1,8 +1,8 @@
 //! What happens when a block is decided: it becomes durable, and everything that waited for it goes on.
 
-use super::checked::CheckedBlock;
 use super::open::state_writes;
 use super::sync::APPLY_COUNT_MAX;
+use super::sync::checked::CheckedBlock;
 use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::{Height, Table, encode, reached};
@@ -84,7 +84,7 @@ impl Node {
         if let Some(fault) = self.cx.understaked() {
             self.refuse_undecided(&fault);
         }
-        self.pool.prune_pool(&mut self.cx);
+        self.pool.prune(&mut self.cx);
         self.after_commit(&committed);
         // While settling: what the parts have put forward is part of the height that begins below.
         self.carry_out_asks();
@@ -143,17 +143,17 @@ impl Node {
     /// that came early are judged by the new state once this node's own has its place. Catching up comes last: it may apply
     /// the next block.
     fn after_commit(&mut self, committed: &Committed) {
-        self.generation.generation_after(&mut self.cx, committed);
-        self.signing.signing_after(&mut self.cx, committed);
-        self.share_repair.share_repair_after(&mut self.cx, committed);
+        self.generation.after_block(&mut self.cx, committed);
+        self.signing.after_block(&mut self.cx, committed);
+        self.share_repair.after_block(&mut self.cx, committed);
         self.pool.settle_foreign(&mut self.cx, committed);
-        self.submission.submission_after(&mut self.cx, committed);
+        self.submission.after_block(&mut self.cx, committed);
         // A ticket for a beacon that has long passed is of no use.
         if !self.cx.is_far_behind() {
             self.submission.renew_ticket(&mut self.cx);
         }
-        self.pool.pool_early(&mut self.cx);
-        self.sync.sync_after(&mut self.cx);
+        self.pool.take_early(&mut self.cx);
+        self.sync.after_block(&mut self.cx);
     }
 
     fn tell(&mut self, committed: &Committed) {

@@ -1,7 +1,7 @@
 //! What every part of a node sees, and through which alone it has an effect: reads of the state and the store, writes, messages,
 //! answers, events, timers and jobs.
 
-use super::generation::shares_key;
+use super::keys::generation::shares_key;
 use super::sync::REPORT_BLOCK_COUNT_MIN;
 use super::{
     Ask, Event, PersistToken, RequestId, admission, discontinuity, job, output, quorum, store, timers, trace,
@@ -176,5 +176,23 @@ impl Context {
     /// Whether this node is catching up over a long way, so that what is only of use at the end can wait.
     pub(super) fn is_far_behind(&self) -> bool {
         self.behind() >= REPORT_BLOCK_COUNT_MIN
+    }
+
+    /// Key shares of this node wait to become durable with this write.
+    pub(super) fn await_shares(&mut self, token: PersistToken) {
+        self.shares_token = token;
+    }
+
+    /// Whether this node holds its key shares, and a loss of power would not take them.
+    pub(super) fn holds_shares_durably(&self) -> bool {
+        self.holds_shares && self.outbox.is_durable(self.shares_token)
+    }
+
+    /// Says that the node is ready once its shares are durable.
+    pub(super) fn shares_after(&mut self, durable: PersistToken) {
+        if self.shares_token != PersistToken::default() && self.shares_token <= durable {
+            self.shares_token = PersistToken::default();
+            self.publish();
+        }
     }
 }

@@ -3,11 +3,11 @@
 //! Only here, in [`super::commit`] and in the reports of how a node stands are two parts known at once.
 
 use super::ask::Ask;
-use super::consensus::{Need, Run};
 use super::job::{JobId, JobOutcome, Purpose};
 use super::message::Message;
-use super::proposal::Proposed;
-use super::serve::Serving;
+use super::ordering::proposal::Proposed;
+use super::ordering::{Need, Run};
+use super::sync::serve::Serving;
 use super::timers::Timer;
 use super::{Node, PersistToken, RequestId};
 use crate::api::{ApiFault, Response};
@@ -57,7 +57,7 @@ impl Node {
                 Ask::ReportOffence(offence) => self.pool.report_offence(&mut self.cx, *offence),
                 Ask::OrderBatch(batch) => {
                     let me = self.cx.identity.public();
-                    self.pool.pool_batch(&mut self.cx, me, batch);
+                    self.pool.take(&mut self.cx, me, batch);
                 }
                 Ask::RequestCommitments { purpose, needed } => {
                     self.signing.request_commitments(&mut self.cx, purpose, needed)
@@ -79,7 +79,7 @@ impl Node {
 
     /// Begins the next height if there is reason to: work to order, others who began it, or the heartbeat.
     pub(super) fn consider_start(&mut self) {
-        if self.recall.has_recalled(&self.cx)
+        if self.recall.is_done(&self.cx)
             && self.ordering.may_start(&self.cx)
             && (self.ordering.has_cause_to_start(&self.cx) || self.pool.has_work(&self.cx))
         {
@@ -163,18 +163,18 @@ impl Node {
                 self.consider_start();
             }
             Timer::Verdict => self.on_verdict_timeout(),
-            Timer::Submission => self.submission.on_submission_timeout(&mut self.cx),
-            Timer::Signing => self.signing.on_signing_timeout(&mut self.cx),
+            Timer::Submission => self.submission.on_timeout(&mut self.cx),
+            Timer::Signing => self.signing.on_timeout(&mut self.cx),
             Timer::Work => self.signing.work_on_signing(&mut self.cx),
-            Timer::Generation => self.generation.on_generation_timeout(&mut self.cx),
-            Timer::ShareRepair => self.share_repair.on_share_repair_timeout(&mut self.cx),
-            Timer::Sync => self.sync.on_sync_timeout(&mut self.cx),
+            Timer::Generation => self.generation.on_timeout(&mut self.cx),
+            Timer::ShareRepair => self.share_repair.on_timeout(&mut self.cx),
+            Timer::Sync => self.sync.on_timeout(&mut self.cx),
             Timer::Apply => self.apply_blocks(),
             Timer::Serve => self.serving.on_serve(&mut self.cx),
-            Timer::Recall => self.recall.on_recall_timeout(&mut self.cx),
-            Timer::RowRepair => self.row_repair.on_row_repair_timeout(&mut self.cx),
+            Timer::Recall => self.recall.on_timeout(&mut self.cx),
+            Timer::RowRepair => self.row_repair.on_timeout(&mut self.cx),
             Timer::Quorum => self.on_quorum_timeout(),
-            Timer::Stall => self.readiness.on_stall_timeout(&mut self.cx),
+            Timer::Stall => self.readiness.on_timeout(&mut self.cx),
         }
     }
 
@@ -215,7 +215,7 @@ impl Node {
     pub(super) fn on_connected(&mut self, peer: PublicKey) {
         self.cx.send(peer, &Message::Height(self.cx.state.height()));
         self.addresses.send_addresses(&mut self.cx, peer);
-        self.recall.ask_recall(&mut self.cx, peer);
+        self.recall.ask(&mut self.cx, peer);
         self.signing.ask_for_commitments(&mut self.cx, peer);
         self.signing.send_authority(&mut self.cx, peer);
         self.ordering.repeat_to(&mut self.cx, peer);

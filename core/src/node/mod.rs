@@ -14,62 +14,47 @@
 //!
 //! What is not here: changes of the validator set, members that do not validate.
 
-mod abandon;
 mod addresses;
 mod admission;
 mod ask;
-mod block_time;
-mod checked;
 mod commit;
 mod config;
-mod consensus;
 mod context;
 mod discontinuity;
 mod dispatch;
-mod expiry_gauges;
-mod foreign_batches;
-mod gauges;
-mod generation;
 mod history;
 mod job;
+mod keys;
 mod label;
 mod message;
 mod open;
+mod ordering;
 mod output;
-mod owner_queues;
 mod pool;
-mod proposal;
 mod quorum;
-mod readiness;
 mod rebuild;
 mod recall;
-mod report_offence;
 mod requests;
 mod row_repair;
-mod serve;
-mod share_repair;
 mod signing;
-mod sizes;
+mod status;
 mod store;
-mod submit;
+mod submission;
 mod sync;
-mod task;
-mod ticket;
 mod timers;
 mod trace;
 mod twin;
-mod unpaid;
 mod waiters;
 
 pub use config::{NodeConfig, OpenFault};
 pub use discontinuity::{CLOCK_JUMP_MS_MAX, Discontinuity};
 pub use job::{Job, JobId, JobOutcome};
+pub use keys::share_repair::ShareRepairStatus;
 pub use label::{MessageLabel, UNREADABLE, label_message};
 #[cfg(hypermesh_fuzzing)]
 pub use message::message_again;
 pub use message::{MESSAGE_BYTES_MAX, MessageClass};
 pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
-pub use share_repair::ShareRepairStatus;
 pub use trace::Traced;
 
 use crate::api::View;
@@ -81,20 +66,20 @@ use context::Context;
 /// One member of the mesh.
 pub struct Node {
     cx: Context,
-    ordering: consensus::Ordering,
+    ordering: ordering::Ordering,
     pool: pool::Pool,
-    submission: submit::Submission,
-    generation: generation::GenerationPart,
-    share_repair: share_repair::ShareRepairPart,
+    submission: submission::Submission,
+    generation: keys::generation::GenerationPart,
+    share_repair: keys::share_repair::ShareRepairPart,
     twin: twin::TwinPart,
     signing: signing::Signing,
     sync: sync::Sync,
-    serving: serve::Serving,
+    serving: sync::serve::Serving,
     recall: recall::Recall,
     continuity: discontinuity::Continuity,
     row_repair: row_repair::RowRepair,
     addresses: addresses::Addresses,
-    readiness: readiness::Readiness,
+    readiness: status::readiness::Readiness,
 }
 
 impl Node {
@@ -150,10 +135,10 @@ impl Node {
             }
             PeerStatus::Lost => {
                 self.cx.connected.remove(&peer);
-                self.sync.forget_fetch(&mut self.cx, peer);
+                self.sync.forget(&mut self.cx, peer);
                 self.cx.quorum.forget(&peer);
-                self.twin.forget_refusal(&mut self.cx, peer);
-                self.signing.forget_offers(&mut self.cx, &peer);
+                self.twin.forget(&mut self.cx, peer);
+                self.signing.forget(&mut self.cx, &peer);
             }
             PeerStatus::Refused => self.twin.on_refused_as_twin(&mut self.cx, peer),
             PeerStatus::Doubled => self.cx.outbox.event(Event::Doubled { validator: peer }),

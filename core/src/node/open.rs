@@ -1,11 +1,9 @@
 //! Starting: a new mesh from genesis, or a node that was here before from what it kept.
 
-use super::consensus::Ordering;
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
-    Event, Node, NodeConfig, OpenFault, addresses, context::Context, discontinuity, generation, job, output,
-    pool, quorum, readiness, recall, row_repair, serve, share_repair, signing, store, submit, sync, timers,
-    trace, twin,
+    Event, Node, NodeConfig, OpenFault, addresses, context::Context, discontinuity, job, keys, ordering,
+    output, pool, quorum, recall, row_repair, signing, status, store, submission, sync, timers, trace, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
@@ -96,39 +94,39 @@ impl Node {
         };
         let mut node = Self {
             cx,
-            ordering: Ordering::new(engine, reveals),
+            ordering: ordering::Ordering::new(engine, reveals),
             pool: pool::Pool::default(),
-            submission: submit::Submission::new(plot),
-            generation: generation::GenerationPart::default(),
-            share_repair: share_repair::ShareRepairPart::default(),
+            submission: submission::Submission::new(plot),
+            generation: keys::generation::GenerationPart::default(),
+            share_repair: keys::share_repair::ShareRepairPart::default(),
             twin: twin::TwinPart::default(),
             signing: signing::Signing::default(),
             sync: sync::Sync::default(),
-            serving: serve::Serving::default(),
+            serving: sync::serve::Serving::default(),
             recall: recall::Recall::default(),
             continuity: discontinuity::Continuity::default(),
             row_repair: row_repair::RowRepair::default(),
             addresses,
-            readiness: readiness::Readiness::default(),
+            readiness: status::readiness::Readiness::default(),
         };
         node.begin(wal)?;
         Ok(node)
     }
 
     fn begin(&mut self, wal: Vec<Vec<u8>>) -> Result<(), OpenFault> {
-        Ordering::begin_counting(&mut self.cx);
+        self.cx.begin_counting();
         let totals = self.cx.state.totals();
         self.cx.count("trustchain", "certificates_total", totals.certificate_count);
         self.cx.count("trustchain", "names_total", totals.name_count);
-        self.signing.load_signing(&mut self.cx)?;
+        self.signing.load(&mut self.cx)?;
         // First of all, so that nothing begins a height before the log of votes has been heeded.
-        self.recall.begin_recall(&mut self.cx, &wal);
-        self.ordering.begin_ordering(&mut self.cx, wal);
+        self.recall.begin(&mut self.cx, &wal);
+        self.ordering.begin(&mut self.cx, wal);
         self.cx.watch_quorum();
         self.readiness.note_progress(&mut self.cx);
         self.ordering.count_reveals(&mut self.cx);
-        self.generation.continue_generation(&mut self.cx);
-        self.share_repair.continue_share_repair(&mut self.cx);
+        self.generation.proceed(&mut self.cx);
+        self.share_repair.proceed(&mut self.cx);
         self.submission.renew_ticket(&mut self.cx);
         self.cx.publish();
         self.finish();

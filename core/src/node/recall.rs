@@ -50,7 +50,7 @@ impl Recall {
 
 impl Recall {
     /// Begins to ask, once the log of votes that was found on the disk is there.
-    pub(super) fn begin_recall(&mut self, cx: &mut Context, log: &[Vec<u8>]) {
+    pub(super) fn begin(&mut self, cx: &mut Context, log: &[Vec<u8>]) {
         statements_in_log(log, BLOCK_BYTES_MAX).for_each(|statement| self.history.note(statement));
         if let Some(commit) = &cx.commit {
             self.history.note_commit(commit);
@@ -60,7 +60,7 @@ impl Recall {
     }
 
     /// Votes no more until the peers have sent this node's last votes again. They are to be asked next.
-    pub(super) fn recall_again(&mut self, _cx: &mut Context) {
+    pub(super) fn begin_anew(&mut self, _cx: &mut Context) {
         self.done = false;
         self.asking = false;
         self.answered.clear();
@@ -70,12 +70,12 @@ impl Recall {
     pub(super) fn begin_asking(&mut self, cx: &mut Context) {
         self.asking = true;
         cx.entropy.as_mut().fill(&mut self.number.0);
-        cx.connected.clone().into_iter().for_each(|peer| self.ask_recall(cx, peer));
+        cx.connected.clone().into_iter().for_each(|peer| self.ask(cx, peer));
         cx.timers.set(Timer::Recall, cx.now.mono.after(RECALL_AGAIN_AFTER));
     }
 
     /// Whether this node knows its own last messages.
-    pub(super) const fn has_recalled(&self, _cx: &Context) -> bool {
+    pub(super) const fn is_done(&self, _cx: &Context) -> bool {
         self.done
     }
 
@@ -86,13 +86,13 @@ impl Recall {
     }
 
     /// Asks a peer that was just linked.
-    pub(super) fn ask_recall(&mut self, cx: &mut Context, peer: PublicKey) {
+    pub(super) fn ask(&mut self, cx: &mut Context, peer: PublicKey) {
         if self.asking && !self.done {
             cx.send(peer, &Message::FetchVoteHistory(self.number));
         }
     }
 
-    pub(super) fn on_recall_timeout(&mut self, cx: &mut Context) {
+    pub(super) fn on_timeout(&mut self, cx: &mut Context) {
         if self.done {
             return;
         }
@@ -102,7 +102,7 @@ impl Recall {
         let silent = cx.connected.iter().filter(|peer| !self.answered.contains(*peer));
         for peer in silent.copied().collect::<Vec<_>>() {
             reached!(cx.marks, "a peer is asked again for a node's last votes");
-            self.ask_recall(cx, peer);
+            self.ask(cx, peer);
         }
         cx.timers.set(Timer::Recall, cx.now.mono.after(RECALL_AGAIN_AFTER));
     }

@@ -31,7 +31,7 @@ impl TwinPart {
     }
 
     /// A link was made or ended otherwise: what the peer said before is out of date.
-    pub(super) fn forget_refusal(&mut self, _cx: &mut Context, peer: PublicKey) {
+    pub(super) fn forget(&mut self, _cx: &mut Context, peer: PublicKey) {
         self.refused_by.remove(&peer);
     }
 }

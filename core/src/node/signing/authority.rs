@@ -3,9 +3,12 @@
 
 use crate::base::{Mono, PublicKey, UnixMillis, reached};
 use crate::node::signing::Signing;
-use crate::node::task::Task;
+use crate::node::signing::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, context::Context};
+use crate::trustchain::ca::LEAF_MS_LIFETIME;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -113,4 +116,32 @@ impl Signing {
             }
         }
     }
+
+    /// The last moment of the root certificate, once it is signed.
+    pub(in crate::node) fn root_not_after(&self, cx: &Context) -> Option<UnixMillis> {
+        let signed = self.finished.contains_key(&Task::Root);
+        signed.then(|| cx.state.issuer()).flatten().map(|issuer| issuer.root_validity.not_after)
+    }
+
+    /// The last moment of the newest issuing certificate that is signed.
+    pub(in crate::node) fn issuing_not_after(&self, cx: &Context) -> Option<UnixMillis> {
+        let signed = |number: &u32| self.finished.contains_key(&Task::Issuing(*number));
+        let newest = (0..=cx.state.newest_issuing()?).rev().find(signed)?;
+        Some(cx.state.issuer_at(newest)?.issuing_validity.not_after)
+    }
+
+    pub(in crate::node) fn certificates_fault(&self, cx: &Context) -> Option<String> {
+        cx.state.committee()?;
+        let needed = cx.state.time().max(cx.wall()).plus(LEAF_MS_LIFETIME);
+        let fault = |which: &str, ends: Option<UnixMillis>| match ends {
+            None => Some(format!("the {which} certificate is not signed yet")),
+            Some(ends) if ends < needed => Some(format!(
+                "the {which} certificate ends at {ends}, before a certificate of the default lifetime would"
+            )),
+            Some(_) => None,
+        };
+        fault("root", self.root_not_after(cx)).or_else(|| fault("issuing", self.issuing_not_after(cx)))
+    }
+
+    // --- the member ---
 }

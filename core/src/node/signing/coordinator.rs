@@ -9,7 +9,7 @@ use crate::hypermesh::committee::{
 use crate::node::admission::Queue;
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
 use crate::node::signing::Signing;
-use crate::node::task::Task;
+use crate::node::signing::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, context::Context};
 use crate::state::Offence;
@@ -284,7 +284,7 @@ impl Signing {
         self.answer_times.timeout(threshold.saturating_sub(1))
     }
 
-    pub(in crate::node) fn on_signing_timeout(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn on_timeout(&mut self, cx: &mut Context) {
         let now = cx.now.mono;
         for task in self.pending.overdue(now, ATTEMPT_SLICE_COUNT) {
             if !self.is_wanted(&task) {

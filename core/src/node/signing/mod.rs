@@ -3,6 +3,7 @@
 
 mod answer_times;
 mod authority;
+mod certificates;
 mod checkpoint;
 mod commitments;
 mod coordinator;
@@ -11,6 +12,7 @@ mod needed;
 mod pending_signatures;
 mod revocation;
 mod signer;
+pub(in crate::node) mod task;
 #[cfg(test)]
 #[cfg(not(hypermesh_simulation_crypto))]
 pub(in crate::node) mod tests;
@@ -23,7 +25,7 @@ use crate::hypermesh::committee::{CommitmentPool, Committee, KeyPurpose, Signer}
 use crate::node::commit::Committed;
 use crate::node::context::Context;
 use crate::node::message::TaskSignature;
-use crate::node::task::Task;
+use crate::node::signing::task::Task;
 use crate::node::timers::Timer;
 use crate::node::waiters::{WAITER_COUNT_MAX, Waiters};
 use crate::node::{Event, OpenFault, RequestId};
@@ -159,7 +161,7 @@ impl Signing {
 
 impl Signing {
     /// Picks up what was signed before a restart.
-    pub(in crate::node) fn load_signing(&mut self, cx: &mut Context) -> Result<(), OpenFault> {
+    pub(in crate::node) fn load(&mut self, cx: &mut Context) -> Result<(), OpenFault> {
         // Also while the keys are being generated: who confirmed before a restart is not asked again after it.
         self.load_confirmations(cx)?;
         let Some(committee) = cx.state.committee() else { return Ok(()) };
@@ -253,7 +255,7 @@ impl Signing {
         }
     }
 
-    pub(in crate::node) fn signing_after(&mut self, cx: &mut Context, committed: &Committed) {
+    pub(in crate::node) fn after_block(&mut self, cx: &mut Context, committed: &Committed) {
         if cx.committee.is_none()
             && let Some(active) = cx.state.committee()
         {

@@ -9,7 +9,7 @@ use crate::api::{ApiFault, FaultKind, PublishedList, PublishedLists, Response, R
 use crate::base::{Reader as _, StrictSignature, Table, UnixMillis, WriteBatch};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::node::signing::Signing;
-use crate::node::task::Task;
+use crate::node::signing::task::Task;
 use crate::node::waiters::{WAITER_PER_THING_COUNT_MAX, WaiterLimitReached};
 use crate::node::{Event, OpenFault, RequestId, context::Context};
 use crate::trustchain::ca::{CRL_MS_LIFETIME, RevocationList, crl_der, parse_crl};
@@ -135,7 +135,7 @@ impl Signing {
         request: RevocationListRequest,
     ) {
         let Some(newest) = cx.state.revocation_list_number() else {
-            let fault = Self::not_ready(cx);
+            let fault = cx.not_ready();
             return cx.outbox.respond(id, Err(fault));
         };
         let root_newest = cx.state.root_list_number().unwrap_or_default();

@@ -12,7 +12,7 @@ pub(super) use message_traces::{MessageTraces, TracedPart};
 pub(super) use trace_store::TraceSubject;
 
 use super::message::ShareRequests;
-use super::task::Task;
+use super::signing::task::Task;
 use super::{Node, Output, RequestId, context::Context};
 use crate::api::{ApiFault, NodeTrace, Request, Signed, TraceEvent, TraceId};
 use crate::base::{Height, Mono, Now, PublicKey, Size};

@@ -1,11 +1,11 @@
 //! Batches that other members made and proved, and whose callers want to see them committed.
 
-use super::commit::Committed;
-use super::pool::Pool;
-use super::{RequestId, context::Context};
 use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
 use crate::base::{Digest, PublicKey, Sequence, Size};
 use crate::hypermesh::proof::Diligence;
+use crate::node::commit::Committed;
+use crate::node::pool::Pool;
+use crate::node::{RequestId, context::Context};
 use crate::state::{Batch, BatchFault, Member, OperationId, Receipt};
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -19,7 +19,7 @@ const FOREIGN_PER_MEMBER_COUNT_MAX: usize = 16;
 
 /// Batches of others that requests wait for.
 #[derive(Default)]
-pub(super) struct ForeignBatches {
+pub(in crate::node) struct ForeignBatches {
     by_id: BTreeMap<Digest, ForeignBatch>,
     /// Which of them each request waits for.
     by_request: BTreeMap<RequestId, Digest>,
@@ -74,7 +74,7 @@ impl ForeignBatches {
     }
 
     /// A request waits no more. A batch that nobody else waits for leaves its place; it may still be ordered.
-    pub(super) fn abandon(&mut self, request: RequestId) {
+    pub(in crate::node) fn abandon(&mut self, request: RequestId) {
         if let Some(id) = self.by_request.remove(&request)
             && let Some(held) = self.by_id.get_mut(&id)
         {
@@ -95,12 +95,12 @@ impl ForeignBatches {
     }
 
     /// Forgets all of them. Gives the requests that waited.
-    pub(super) fn dismiss(&mut self) -> impl Iterator<Item = RequestId> + use<> {
+    pub(in crate::node) fn dismiss(&mut self) -> impl Iterator<Item = RequestId> + use<> {
         self.by_id.clear();
         core::mem::take(&mut self.by_request).into_keys()
     }
 
-    pub(super) fn sizes(&self) -> [Size; 2] {
+    pub(in crate::node) fn sizes(&self) -> [Size; 2] {
         let requests_max = self.by_id.len() * FOREIGN_REQUEST_COUNT_MAX;
         [
             Size::limited(
@@ -115,7 +115,7 @@ impl ForeignBatches {
 
 impl Pool {
     /// Takes a batch that another member made and proved, and that a caller wants to see committed.
-    pub(super) fn submit_foreign(&mut self, cx: &mut Context, request: RequestId, batch: Batch) {
+    pub(in crate::node) fn submit_foreign(&mut self, cx: &mut Context, request: RequestId, batch: Batch) {
         let respond =
             |cx: &mut Context, result| cx.outbox.respond(request, Ok(Response::ValidateBatch(result)));
         let invalid = |fault: BatchFault| ConsensusValidationResult::Invalid {
@@ -165,18 +165,18 @@ impl Pool {
         if self.checked(&checked.batch).is_none() {
             cx.broadcast_batch(&checked);
         }
-        self.pool_batch(cx, cx.identity.public(), checked);
+        self.take(cx, cx.identity.public(), checked);
     }
 
     /// Refuses those who wait for batches: these may still be ordered.
-    pub(super) fn refuse_foreign(&mut self, cx: &mut Context, fault: &ApiFault) {
+    pub(in crate::node) fn refuse_foreign(&mut self, cx: &mut Context, fault: &ApiFault) {
         for request in self.foreign.dismiss() {
             cx.outbox.respond(request, Err(fault.clone()));
         }
     }
 
     /// Answers for batches that a block has settled, and for those that can be in none any more.
-    pub(super) fn settle_foreign(&mut self, cx: &mut Context, committed: &Committed) {
+    pub(in crate::node) fn settle_foreign(&mut self, cx: &mut Context, committed: &Committed) {
         if self.foreign.by_id.is_empty() {
             return;
         }

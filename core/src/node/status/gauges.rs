@@ -3,21 +3,19 @@
 //!
 //! A name may bear labels, as in Prometheus: `table_entries{table="timers"}`.
 
-use super::consensus::Ordering;
-use super::share_repair::SHARE_REPAIRS_FAILED;
-use super::{Node, context::Context};
 use crate::api::Counters;
-use crate::base::{Height, PublicKey, UnixMillis};
+use crate::base::Height;
 use crate::hypermesh::ordering::Round;
 use crate::hypermesh::proof::ProofKind;
+use crate::node::keys::share_repair::SHARE_REPAIRS_FAILED;
+use crate::node::{Node, context::Context};
 use crate::state::Inadmissible;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 /// What is counted from the start, so that nothing that is counted seldom is missing until then.
-pub(super) const COUNTED: &[(&str, &[&str])] = &[
+pub(in crate::node) const COUNTED: &[(&str, &[&str])] = &[
     (
         "trustchain",
         &[
@@ -81,31 +79,17 @@ const ISSUANCE_BUCKETS: [(u64, &str); 11] = [
     (30_000, "issuance_milliseconds_bucket{le=\"30000\"}"),
 ];
 
-/// By how much the clocks of peers are ahead of this node's, in milliseconds, by the last fresh block that each proposed.
-#[derive(Default)]
-pub(super) struct Clocks(BTreeMap<PublicKey, i64>);
-
-impl Clocks {
-    /// A fresh block of this time came at that time. One that was long on its way makes its proposer's clock seem behind.
-    fn note(&mut self, proposer: PublicKey, block: UnixMillis, here: UnixMillis) {
-        let ahead = i64::try_from(block.since(here)).unwrap_or(i64::MAX);
-        let behind = i64::try_from(here.since(block)).unwrap_or(i64::MAX);
-        self.0.insert(proposer, ahead - behind);
-    }
-
-    /// The median; of two in the middle the one that is less far off.
-    fn median(&self) -> Option<i64> {
-        let mut offsets: Vec<i64> = self.0.values().copied().collect();
-        offsets.sort_unstable();
-        let (lower, upper) = ((offsets.len().checked_sub(1)?) / 2, offsets.len() / 2);
-        let middle = [lower, upper].into_iter().filter_map(|place| offsets.get(place).copied());
-        middle.min_by_key(|offset| offset.unsigned_abs())
-    }
-}
-
 impl Context {
+    /// Counts from zero what is counted.
+    pub(in crate::node) fn begin_counting(&mut self) {
+        for (service, names) in COUNTED {
+            names.iter().for_each(|name| self.count(service, name, 0));
+        }
+        ISSUANCE_BUCKETS.iter().for_each(|(_, name)| self.count("trustchain", name, 0));
+    }
+
     /// The four proofs of a batch were looked at.
-    pub(super) fn count_proofs(&mut self, outcome: Result<(), &Inadmissible>) {
+    pub(in crate::node) fn count_proofs(&mut self, outcome: Result<(), &Inadmissible>) {
         match outcome {
             Ok(()) => self.count("hypermesh", PROOFS_VALID, 1),
             Err(Inadmissible::Proofs(rejection)) => {
@@ -125,7 +109,7 @@ impl Context {
     }
 
     /// A call for a new certificate was answered with it.
-    pub(super) fn count_issuance(&mut self, took: Duration) {
+    pub(in crate::node) fn count_issuance(&mut self, took: Duration) {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.count("trustchain", "issuance_milliseconds_count", 1);
         self.count("trustchain", "issuance_milliseconds_sum", took_ms);
@@ -133,30 +117,6 @@ impl Context {
             if took_ms <= end {
                 self.count("trustchain", name, 1);
             }
-        }
-    }
-}
-
-impl Ordering {
-    /// Counts from zero what is counted.
-    pub(super) fn begin_counting(cx: &mut Context) {
-        for (service, names) in COUNTED {
-            names.iter().for_each(|name| cx.count(service, name, 0));
-        }
-        ISSUANCE_BUCKETS.iter().for_each(|(_, name)| cx.count("trustchain", name, 0));
-    }
-
-    /// By how much the clocks of the peers are ahead of this node's, in milliseconds, once so many are known that those
-    /// who may lie do not decide it.
-    pub(super) fn clock_offset_ms(&self, cx: &Context) -> Option<i64> {
-        let liars = cx.state.validators().tolerated_faults();
-        (self.clocks.0.len() >= 2 * liars.max(1)).then(|| self.clocks.median()).flatten()
-    }
-
-    /// A proposed block came for the first time.
-    pub(super) fn note_clock(&mut self, cx: &mut Context, proposer: PublicKey, block: UnixMillis) {
-        if proposer != cx.identity.public() && cx.state.validators().contains(&proposer) {
-            self.clocks.note(proposer, block, cx.wall());
         }
     }
 }
@@ -192,7 +152,7 @@ impl Node {
         let timeout_ms =
             u64::try_from(self.signing.session_timeout(&self.cx).as_millis()).unwrap_or(u64::MAX);
         gauges.insert("signing_timeout_milliseconds".into(), timeout_ms);
-        gauges.insert("clock_peers".into(), self.ordering.clocks.0.len() as u64);
+        gauges.insert("clock_peers".into(), self.ordering.clocks_known() as u64);
         self.share_repair.share_repair_gauges(&self.cx, &mut gauges);
         gauges.insert("block_time_ahead_milliseconds".into(), self.cx.block_ms_ahead());
         for size in self.sizes() {
@@ -203,32 +163,5 @@ impl Node {
             }
         }
         gauges
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn clocks(offsets: &[i64]) -> Clocks {
-        Clocks((0_u8..).zip(offsets).map(|(number, offset)| (PublicKey([number; 32]), *offset)).collect())
-    }
-
-    #[test]
-    fn a_clock_is_held_against_the_middle_of_its_peers() {
-        assert_eq!(clocks(&[]).median(), None);
-        assert_eq!(clocks(&[7]).median(), Some(7));
-        assert_eq!(clocks(&[90_000, -2, 5]).median(), Some(5), "one that is far off moves nothing");
-        assert_eq!(clocks(&[-900, -3, 40, 900]).median(), Some(-3));
-    }
-
-    #[test]
-    fn a_block_from_the_future_shows_a_clock_that_is_ahead() {
-        let mut clocks = Clocks::default();
-        let key = PublicKey([1; 32]);
-        clocks.note(key, UnixMillis(1500), UnixMillis(1000));
-        assert_eq!(clocks.median(), Some(500));
-        clocks.note(key, UnixMillis(1000), UnixMillis(1020));
-        assert_eq!(clocks.median(), Some(-20), "the last counts");
     }
 }

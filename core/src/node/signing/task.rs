@@ -1,10 +1,10 @@
 //! What the committee signs, and how each node derives the bytes from its own committed state.
 
-use super::context::Context;
-use super::open::stored_proof;
-use super::signing::Signing;
 use crate::base::{LeafIndex, ReadError, Reader as _, Table, encode};
 use crate::hypermesh::committee::KeyPurpose;
+use crate::node::context::Context;
+use crate::node::open::stored_proof;
+use crate::node::signing::Signing;
 use crate::state::{Certificate, ConsensusProof};
 use crate::trustchain::ca::{SerialNumber, with_proof};
 use crate::trustchain::ct::{self, Checkpoint, LogEntry, TreeHead};
@@ -13,7 +13,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Something that the committee signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
-pub(super) enum Task {
+pub(in crate::node) enum Task {
     /// The root certificate.
     Root,
     /// The issuing certificate of this number.
@@ -30,7 +30,7 @@ pub(super) enum Task {
 
 impl Task {
     /// Under which key it is signed.
-    pub(super) const fn purpose(self) -> KeyPurpose {
+    pub(in crate::node) const fn purpose(self) -> KeyPurpose {
         match self {
             Self::Root | Self::Issuing(_) | Self::RootRevocationList(_) => KeyPurpose::Root,
             Self::Leaf(_) | Self::RevocationList(_) => KeyPurpose::Issuing,
@@ -39,12 +39,12 @@ impl Task {
     }
 
     /// Whether the whole mesh shares one signature on it. Other tasks are whoever's that waits for them.
-    pub(super) const fn is_shared(self) -> bool {
+    pub(in crate::node) const fn is_shared(self) -> bool {
         matches!(self, Self::Root | Self::Issuing(_) | Self::RevocationList(_) | Self::RootRevocationList(_))
     }
 
     /// Whether nobody needs it once this one is signed: a revocation list says all that those before it would have said.
-    pub(super) const fn is_replaced_by(self, other: Self) -> bool {
+    pub(in crate::node) const fn is_replaced_by(self, other: Self) -> bool {
         match (self, other) {
             (Self::RevocationList(number), Self::RevocationList(newer))
             | (Self::RootRevocationList(number), Self::RootRevocationList(newer)) => number < newer,
@@ -53,21 +53,21 @@ impl Task {
     }
 
     /// The key of its finished signature in the store.
-    pub(super) fn key(self) -> Vec<u8> {
+    pub(in crate::node) fn key(self) -> Vec<u8> {
         [b"task/".as_slice(), &encode(&self)].concat()
     }
 }
 
 impl Context {
     /// The checkpoint of the log at a size that it had or has.
-    pub(super) fn checkpoint(&self, size: u64) -> Option<Checkpoint> {
+    pub(in crate::node) fn checkpoint(&self, size: u64) -> Option<Checkpoint> {
         let root = self.state.log().root_at(size).ok()?;
         let origin = self.state.genesis_document().log_origin();
         Some(Checkpoint { origin, head: TreeHead { size, root } })
     }
 
     /// A log entry's bytes.
-    pub(super) fn log_entry(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, ReadError> {
+    pub(in crate::node) fn log_entry(&self, index: LeafIndex) -> Result<Option<Vec<u8>>, ReadError> {
         let key = index.0.to_be_bytes();
         let entry = self.store.get(Table::LogEntries, &key)?;
         let stands = |entry: &Vec<u8>| self.state.log().leaf_hash(index) == Some(ct::leaf_hash(entry));
@@ -81,7 +81,7 @@ impl Context {
 
 impl Signing {
     /// The bytes to sign for a task; `None` if the committed state knows of no such thing.
-    pub(super) fn derive(&self, cx: &Context, task: Task) -> Result<Option<Vec<u8>>, ReadError> {
+    pub(in crate::node) fn derive(&self, cx: &Context, task: Task) -> Result<Option<Vec<u8>>, ReadError> {
         Ok(match task {
             Task::Root => cx.state.root_tbs(),
             Task::Issuing(number) => cx.state.issuing_tbs(number),

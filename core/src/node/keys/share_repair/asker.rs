@@ -12,8 +12,8 @@ use crate::hypermesh::committee::{
 };
 use crate::node::ask::Ask;
 use crate::node::context::Context;
-use crate::node::generation::shares_key;
-use crate::node::share_repair::ShareRepairPart;
+use crate::node::keys::generation::shares_key;
+use crate::node::keys::share_repair::ShareRepairPart;
 use crate::state::ShareRepairs;
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -29,7 +29,7 @@ const REPAIR_TIMEOUT: Duration = Duration::from_secs(8);
 const BLAME_OF_THE_CAUGHT: u32 = 1 << 16;
 
 /// A request of this node's.
-pub(super) struct AskerState {
+pub(in crate::node) struct AskerState {
     number: u32,
     helpers: Vec<PublicKey>,
     /// Whether it stands on the chain.
@@ -47,7 +47,7 @@ impl AskerState {
     }
 
     /// Whose part in the request on the chain has not come.
-    pub(super) fn missing(&self, open: &OpenShareRepair) -> Vec<PublicKey> {
+    pub(in crate::node) fn missing(&self, open: &OpenShareRepair) -> Vec<PublicKey> {
         match &self.part {
             Some(part) => part.missing(),
             None => open.helpers.iter().filter(|key| !open.commitments.contains_key(key)).copied().collect(),
@@ -56,7 +56,7 @@ impl AskerState {
 }
 
 impl ShareRepairPart {
-    pub(super) fn seek_repair(
+    pub(in crate::node) fn seek_repair(
         &mut self,
         cx: &mut Context,
         committee: &Arc<Committee>,
@@ -128,7 +128,7 @@ impl ShareRepairPart {
     }
 
     /// What a validator without its shares, and without a request on the chain, does next.
-    pub(super) fn next_repair_step(
+    pub(in crate::node) fn next_repair_step(
         &self,
         cx: &Context,
         committee: &Committee,
@@ -172,7 +172,7 @@ impl ShareRepairPart {
 
     /// A repair for this node that it has no need of: it was repaired and the word of that was lost, it came by its shares
     /// otherwise, or someone else holds its key and asks for its shares.
-    pub(super) fn end_own_repair(&mut self, cx: &mut Context, open: Option<&OpenShareRepair>) {
+    pub(in crate::node) fn end_own_repair(&mut self, cx: &mut Context, open: Option<&OpenShareRepair>) {
         let me = cx.identity.public();
         let Some(open) = open.filter(|open| open.validator == me) else { return };
         let outcome = if self.repaired == Some(open.number) {

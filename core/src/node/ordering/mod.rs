@@ -1,18 +1,21 @@
 //! Ordering, as the node turns it: when a height begins, what the engine asks for, what it decides.
 
-use super::block_time::AheadReport;
-use super::block_time::Deferred;
-use super::expiry_gauges::RevealsLeft;
-use super::gauges::Clocks;
-use super::message::Message;
-use super::proposal::Proposed;
-use super::timers::Timer;
-use super::{Event, MessageClass, PersistToken, context::Context};
+pub(in crate::node) mod block_time;
+mod clocks;
+pub(in crate::node) mod proposal;
+mod reveals;
+
 use crate::base::{Digest, Height, PublicKey, Size, Table, WriteBatch, reached};
 use crate::hypermesh::RevealChain;
 use crate::hypermesh::ordering::{
     CommitCertificate, Engine, EngineFault, Input, Output as EngineOutput, Round,
 };
+use crate::node::message::Message;
+use crate::node::ordering::block_time::AheadReport;
+use crate::node::ordering::block_time::Deferred;
+use crate::node::ordering::proposal::Proposed;
+use crate::node::timers::Timer;
+use crate::node::{Event, MessageClass, PersistToken, context::Context};
 use crate::planted::{self, Bug};
 use crate::state::{Executed, Offence};
 use alloc::boxed::Box;
@@ -20,12 +23,14 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use clocks::Clocks;
+use reveals::RevealsLeft;
 
 /// This many of the last messages of a height are kept for peers that are linked late: a round's are three.
 const SENT_COUNT_MAX: usize = 8;
 
 /// What ordering needs of the rest of the node before it goes on.
-pub(super) enum Need {
+pub(in crate::node) enum Need {
     /// The block that this node proposes, out of what waits to be ordered.
     Block { height: Height, round: Round },
     /// Whether a proposed block is valid. One that is fresh, and from the future, is judged later.
@@ -37,7 +42,7 @@ pub(super) enum Need {
 }
 
 /// One run of the engine: what is still to be fed to it, and what it asked for and is still to be done.
-pub(super) struct Run {
+pub(in crate::node) struct Run {
     inputs: VecDeque<Input>,
     outputs: VecDeque<EngineOutput>,
     /// Entries of the log of votes that are not handed out yet.
@@ -45,45 +50,45 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(input: Input) -> Self {
+    pub(in crate::node) fn new(input: Input) -> Self {
         Self { inputs: [input].into(), outputs: VecDeque::new(), entries: WriteBatch::default() }
     }
 
     /// Has this fed to the engine once all is done that it has asked for.
-    pub(super) fn push(&mut self, input: Input) {
+    pub(in crate::node) fn push(&mut self, input: Input) {
         self.inputs.push_back(input);
     }
 }
 
 /// Where ordering stands.
-pub(super) struct Ordering {
-    pub(super) engine: Engine,
+pub(in crate::node) struct Ordering {
+    pub(in crate::node) engine: Engine,
     /// This node's contributions to the beacon.
-    pub(super) reveals: RevealChain,
-    pub(super) reveals_left: RevealsLeft,
+    pub(in crate::node) reveals: RevealChain,
+    pub(in crate::node) reveals_left: RevealsLeft,
     /// How far the clocks of the peers are ahead, as their proposals show.
-    pub(super) clocks: Clocks,
-    pub(super) ahead_report: AheadReport,
+    pub(in crate::node) clocks: Clocks,
+    pub(in crate::node) ahead_report: AheadReport,
     /// Whether the next height has begun.
-    pub(super) started: bool,
+    pub(in crate::node) started: bool,
     /// Whether what follows from the last block is still being seen to: the next height waits for that.
-    pub(super) settling: bool,
+    pub(in crate::node) settling: bool,
     /// Whether the heartbeat has run out since the last block.
-    pub(super) heartbeat_due: bool,
+    pub(in crate::node) heartbeat_due: bool,
     /// The log of votes of the height under way, or next, as it is in the store.
-    pub(super) log: Vec<Vec<u8>>,
+    pub(in crate::node) log: Vec<Vec<u8>>,
     /// The write that holds the last log entry.
     wal_token: PersistToken,
     /// What was sent last in the height under way: a peer that is linked only now has not got it.
     sent: VecDeque<Arc<[u8]>>,
     /// Outcomes of blocks that were built or checked at the height under way, by block.
-    pub(super) executed: BTreeMap<Digest, Executed>,
+    pub(in crate::node) executed: BTreeMap<Digest, Executed>,
     /// Blocks from the future, which wait for their time.
-    pub(super) deferred: Deferred,
+    pub(in crate::node) deferred: Deferred,
 }
 
 impl Ordering {
-    pub(super) fn new(engine: Engine, reveals: RevealChain) -> Self {
+    pub(in crate::node) fn new(engine: Engine, reveals: RevealChain) -> Self {
         Self {
             engine,
             reveals,
@@ -102,11 +107,11 @@ impl Ordering {
     }
 
     /// The log of the height that begins is empty, but for what keeps this node from voting, if that stands there.
-    pub(super) fn keep_log(&mut self, abstention: Option<Vec<u8>>) {
+    pub(in crate::node) fn keep_log(&mut self, abstention: Option<Vec<u8>>) {
         self.log = abstention.into_iter().collect();
     }
 
-    pub(super) fn sizes(&self) -> [Size; 4] {
+    pub(in crate::node) fn sizes(&self) -> [Size; 4] {
         [
             Size::limited(
                 "messages of the height that are kept to be repeated",
@@ -121,13 +126,13 @@ impl Ordering {
 }
 
 impl Ordering {
-    pub(super) fn begin_ordering(&mut self, cx: &mut Context, wal: Vec<Vec<u8>>) {
+    pub(in crate::node) fn begin(&mut self, cx: &mut Context, wal: Vec<Vec<u8>>) {
         self.log = wal;
         Self::set_heartbeat(cx);
     }
 
     /// Leaves the height under way as a restart would: what was voted in it stands in its log.
-    pub(super) fn suspend_height(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn suspend(&mut self, cx: &mut Context) {
         self.engine.restart(cx.state.height().next(), cx.state.roster());
         self.started = false;
         self.sent.clear();
@@ -137,30 +142,30 @@ impl Ordering {
         Self::set_heartbeat(cx);
     }
 
-    pub(super) fn set_heartbeat(cx: &mut Context) {
+    pub(in crate::node) fn set_heartbeat(cx: &mut Context) {
         let heartbeat = cx.state.genesis_document().profile.heartbeat();
         cx.timers.set(Timer::Heartbeat, cx.now.mono.after(heartbeat));
     }
 
     /// The heartbeat has run out: the next height begins, whether there is anything to order or not.
-    pub(super) const fn note_heartbeat(&mut self, _cx: &mut Context) {
+    pub(in crate::node) const fn note_heartbeat(&mut self, _cx: &mut Context) {
         self.heartbeat_due = true;
     }
 
     /// Whether the next height may begin.
-    pub(super) fn may_start(&self, cx: &Context) -> bool {
+    pub(in crate::node) fn may_start(&self, cx: &Context) -> bool {
         !(self.started || self.settling || cx.is_stopped())
     }
 
     /// Whether there is reason to begin the next height, other than what there is to order: others began it, or the
     /// heartbeat has run out.
-    pub(super) fn has_cause_to_start(&self, cx: &Context) -> bool {
+    pub(in crate::node) fn has_cause_to_start(&self, cx: &Context) -> bool {
         let others = self.engine.future_message_signers() > cx.state.validators().tolerated_faults();
         self.heartbeat_due || others || self.engine.has_future_proposal()
     }
 
     /// What the engine is to be told at the start of the next height, with the log of votes that it goes on from.
-    pub(super) fn start_height(&mut self, cx: &mut Context, wal: Vec<Vec<u8>>) -> Input {
+    pub(in crate::node) fn start_height(&mut self, cx: &mut Context, wal: Vec<Vec<u8>>) -> Input {
         self.started = true;
         self.heartbeat_due = false;
         cx.timers.cancel(Timer::Heartbeat);
@@ -173,7 +178,7 @@ impl Ordering {
 
     /// Feeds the engine, and does what it asks for: all of it if nothing is returned, and else up to what ordering needs of
     /// the rest of the node.
-    pub(super) fn proceed(&mut self, cx: &mut Context, run: &mut Run) -> Option<Need> {
+    pub(in crate::node) fn proceed(&mut self, cx: &mut Context, run: &mut Run) -> Option<Need> {
         loop {
             while let Some(output) = run.outputs.pop_front() {
                 if let EngineOutput::Wal { entry } = output {
@@ -268,19 +273,19 @@ impl Ordering {
     }
 
     /// Sends a peer that was not linked what it has missed of the height under way.
-    pub(super) fn repeat_to(&mut self, cx: &mut Context, peer: PublicKey) {
+    pub(in crate::node) fn repeat_to(&mut self, cx: &mut Context, peer: PublicKey) {
         let token = self.wal_token;
         if !self.sent.is_empty() {
             reached!(cx.marks, "a peer that is linked late is sent what it missed");
         }
         for message in self.sent.clone() {
-            let output = super::Output::Send { to: peer, class: MessageClass::Consensus, message };
+            let output = crate::node::Output::Send { to: peer, class: MessageClass::Consensus, message };
             cx.outbox.after(token, output);
         }
     }
 
     /// Forgets what belonged to the height that is over.
-    pub(super) fn end_height(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn end_height(&mut self, cx: &mut Context) {
         self.started = false;
         self.heartbeat_due = false;
         self.log.clear();

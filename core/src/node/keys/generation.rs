@@ -5,14 +5,14 @@
 //! missing. From then on there is a limit: a node that lacks someone's private shares gives the attempt up and names
 //! whom it misses; one that has its own, and waits twice as long for others to confirm, names those.
 
-use super::commit::Committed;
-use super::message::Message;
-use super::timers::Timer;
-use super::{Event, Node, context::Context};
-use crate::base::{Height, Mono, PublicKey, Table, WriteBatch, reached};
+use crate::base::{Mono, PublicKey, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
     CommitteeKeys, Generated, GenerationFault, KeyGeneration, Round1, Round2, StoredShares,
 };
+use crate::node::commit::Committed;
+use crate::node::message::Message;
+use crate::node::timers::Timer;
+use crate::node::{Event, context::Context};
 use crate::state::{ABORT_REASON_BYTES_MAX, Generation, SystemAction};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -29,7 +29,7 @@ const PATIENCE_PER_VALIDATOR: Duration = Duration::from_secs(1);
 
 /// This node's part in the key generation under way.
 #[derive(Default)]
-pub(super) struct GenerationPart {
+pub(in crate::node) struct GenerationPart {
     attempt: Option<Attempt>,
 }
 
@@ -45,13 +45,13 @@ struct Attempt {
 }
 
 /// The key under which the shares of an attempt are stored.
-pub(super) fn shares_key(attempt: u32) -> [u8; 4] {
+pub(in crate::node) fn shares_key(attempt: u32) -> [u8; 4] {
     attempt.to_be_bytes()
 }
 
 impl GenerationPart {
     /// Does what the key generation asks of this node now.
-    pub(super) fn continue_generation(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn proceed(&mut self, cx: &mut Context) {
         if cx.state.committee().is_some() {
             self.attempt = None;
             cx.timers.cancel(Timer::Generation);
@@ -71,7 +71,7 @@ impl GenerationPart {
         }
     }
 
-    pub(super) fn on_generation_timeout(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn on_timeout(&mut self, cx: &mut Context) {
         let generation = cx.state.generation();
         let me = cx.identity.public();
         if let Some(attempt) = &self.attempt {
@@ -86,7 +86,7 @@ impl GenerationPart {
             self.send_round2(cx);
             self.give_up_on_the_absent(cx, &generation);
         }
-        self.continue_generation(cx);
+        self.proceed(cx);
     }
 
     /// Gives the attempt up if someone has kept everyone waiting for too long.
@@ -171,7 +171,7 @@ impl GenerationPart {
         }
     }
 
-    pub(super) fn on_round2(&mut self, cx: &mut Context, from: PublicKey, package: Round2) {
+    pub(in crate::node) fn on_round2(&mut self, cx: &mut Context, from: PublicKey, package: Round2) {
         let Some(attempt) = &mut self.attempt else { return };
         match attempt.generation.receive_round2(from, package) {
             Ok(Some(generated)) => self.on_generated(cx, generated),
@@ -207,7 +207,7 @@ impl GenerationPart {
         cx.order_system(SystemAction::GenerationAbort { attempt: attempt.number, accused, reason });
     }
 
-    pub(super) fn generation_after(&mut self, cx: &mut Context, committed: &Committed) {
+    pub(in crate::node) fn after_block(&mut self, cx: &mut Context, committed: &Committed) {
         let genesis = cx.state.genesis_document().clone();
         let name = |key: &PublicKey| {
             let listed = genesis.validators.iter().find(|validator| validator.member.key == *key);
@@ -222,48 +222,6 @@ impl GenerationPart {
                 cx.outbox.event(Event::GenerationAborted { attempt: *attempt, reason });
             }
         }
-        self.continue_generation(cx);
-    }
-}
-
-impl Node {
-    /// What the committee is at, in words.
-    pub(super) fn committee_status(&self) -> String {
-        if let Some(committee) = self.cx.state.committee() {
-            let Height(height) = committee.height;
-            let certificates = if self.signing.has_authority(&self.cx) {
-                ""
-            } else {
-                ", signing the root and issuing certificates"
-            };
-            let shares = match self.cx.holds_shares {
-                true => String::new(),
-                false => {
-                    alloc::format!(
-                        "; this node lacks its key shares: {}",
-                        self.share_repair.share_repair_in_words(&self.cx)
-                    )
-                }
-            };
-            return alloc::format!("active since height {height}{certificates}{shares}");
-        }
-        let generation = self.cx.state.generation();
-        let all = self.cx.state.validators().count();
-        let (step, done) = match generation.round1.len() {
-            count if count < all => {
-                ("waiting for commitments", generation.round1.keys().copied().collect::<Vec<_>>())
-            }
-            _ => ("waiting for confirmations", generation.confirmed.iter().copied().collect()),
-        };
-        let genesis = self.cx.state.genesis_document();
-        let missing = genesis.validators.iter().filter(|validator| !done.contains(&validator.member.key));
-        let missing: Vec<&str> = missing.map(|validator| validator.name.as_str()).collect();
-        let attempt = generation.attempt;
-        let before = generation.aborted.map_or_else(String::new, |(by, reason)| {
-            let by = genesis.validators.iter().find(|validator| validator.member.key == by);
-            let by = by.map_or("a validator", |validator| validator.name.as_str());
-            alloc::format!(" (the attempt before was given up by {by}: {reason})")
-        });
-        alloc::format!("key generation {attempt}: {step} of {}{before}", missing.join(", "))
+        self.proceed(cx);
     }
 }

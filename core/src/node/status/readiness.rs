@@ -1,83 +1,25 @@
 //! What this node lacks to do its whole work, as it stands now: see [`crate::api::Condition`] for what each must promise.
 
-use super::signing::Signing;
-use super::timers::Timer;
-use super::{Node, PersistToken, context::Context};
 use crate::api::{Condition, READY_CLOCK_MS_MAX, STALE_HEARTBEATS, Unmet, clock_behind};
-use crate::base::{Mono, UnixMillis};
-use crate::node::task::Task;
-use crate::trustchain::ca::LEAF_MS_LIFETIME;
+use crate::base::{Height, Mono};
+use crate::node::timers::Timer;
+use crate::node::{Node, context::Context};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// What readiness rests on besides what other parts of the node know.
 #[derive(Default)]
-pub(super) struct Readiness {
+pub(in crate::node) struct Readiness {
     /// When the last block was applied here, or the node started.
     progressed: Mono,
     /// Whether no block has come since for as long as it takes to call a state stale.
     stalled: bool,
 }
 
-impl Context {
-    /// Key shares of this node wait to become durable with this write.
-    pub(super) fn await_shares(&mut self, token: PersistToken) {
-        self.shares_token = token;
-    }
-
-    /// Whether this node holds its key shares, and a loss of power would not take them.
-    pub(super) fn holds_shares_durably(&self) -> bool {
-        self.holds_shares && self.outbox.is_durable(self.shares_token)
-    }
-
-    /// Says that the node is ready once its shares are durable.
-    pub(super) fn shares_after(&mut self, durable: PersistToken) {
-        if self.shares_token != PersistToken::default() && self.shares_token <= durable {
-            self.shares_token = PersistToken::default();
-            self.publish();
-        }
-    }
-}
-
-impl Signing {
-    fn behind_fault(cx: &Context) -> Option<String> {
-        let behind = cx.behind();
-        (behind > 0).then(|| format!("{behind} blocks are missing here; they are being fetched"))
-    }
-
-    /// The last moment of the root certificate, once it is signed.
-    pub(super) fn root_not_after(&self, cx: &Context) -> Option<UnixMillis> {
-        let signed = self.finished.contains_key(&Task::Root);
-        signed.then(|| cx.state.issuer()).flatten().map(|issuer| issuer.root_validity.not_after)
-    }
-
-    /// The last moment of the newest issuing certificate that is signed.
-    pub(super) fn issuing_not_after(&self, cx: &Context) -> Option<UnixMillis> {
-        let signed = |number: &u32| self.finished.contains_key(&Task::Issuing(*number));
-        let newest = (0..=cx.state.newest_issuing()?).rev().find(signed)?;
-        Some(cx.state.issuer_at(newest)?.issuing_validity.not_after)
-    }
-
-    fn certificates_fault(&self, cx: &Context) -> Option<String> {
-        cx.state.committee()?;
-        let needed = cx.state.time().max(cx.wall()).plus(LEAF_MS_LIFETIME);
-        let fault = |which: &str, ends: Option<UnixMillis>| match ends {
-            None => Some(format!("the {which} certificate is not signed yet")),
-            Some(ends) if ends < needed => Some(format!(
-                "the {which} certificate ends at {ends}, before a certificate of the default lifetime would"
-            )),
-            Some(_) => None,
-        };
-        fault("root", self.root_not_after(cx)).or_else(|| fault("issuing", self.issuing_not_after(cx)))
-    }
-
-    // --- the member ---
-}
-
 impl Readiness {
     /// Notes that a block was applied, or that the node starts: from now on the next is waited for.
-    pub(super) fn note_progress(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn note_progress(&mut self, cx: &mut Context) {
         let heartbeat = cx.state.genesis_document().profile.heartbeat();
         self.progressed = cx.now.mono;
         self.stalled = false;
@@ -85,13 +27,13 @@ impl Readiness {
     }
 
     /// No block has come for too long, by the monotonic clock: a wall clock that is wrong does not hide it.
-    pub(super) fn on_stall_timeout(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn on_timeout(&mut self, cx: &mut Context) {
         self.stalled = true;
         cx.publish();
     }
 
     /// That no block comes, if none does.
-    pub(super) fn stall(&self, cx: &Context) -> Option<String> {
+    pub(in crate::node) fn stall(&self, cx: &Context) -> Option<String> {
         let ahead = cx.state.time().since(cx.wall());
         self.stalled.then(|| {
             let waited = cx.now.mono.since(self.progressed).as_secs();
@@ -111,12 +53,12 @@ impl Readiness {
 
 impl Node {
     /// The conditions that do not hold.
-    pub(super) fn unmet(&self) -> Vec<Unmet> {
+    pub(in crate::node) fn unmet(&self) -> Vec<Unmet> {
         let checks = [
             (Condition::Clock, self.clock_fault()),
             (Condition::Quorum, (!self.cx.has_quorum()).then(|| self.cx.missing_words())),
             (Condition::Voting, self.voting_fault()),
-            (Condition::Behind, Signing::behind_fault(&self.cx)),
+            (Condition::Behind, self.behind_fault()),
             (Condition::Progress, self.cx.has_quorum().then(|| self.readiness.stall(&self.cx)).flatten()),
             (Condition::Keys, self.cx.state.committee().is_none().then(|| self.committee_status())),
             (Condition::Shares, self.shares_fault()),
@@ -145,6 +87,11 @@ impl Node {
 
     // --- ordering ---
 
+    fn behind_fault(&self) -> Option<String> {
+        let behind = self.cx.behind();
+        (behind > 0).then(|| format!("{behind} blocks are missing here; they are being fetched"))
+    }
+
     fn voting_fault(&self) -> Option<String> {
         let abstains = self.cx.is_stopped()
             || self.recall.recall_missing(&self.cx) > 0
@@ -153,7 +100,7 @@ impl Node {
     }
 
     /// Whether this node takes part in deciding, and if not, why.
-    pub(super) fn voting_status(&self) -> String {
+    pub(in crate::node) fn voting_status(&self) -> String {
         if let Some(reason) = &self.cx.stopped {
             return alloc::format!("stopped: {reason}");
         }
@@ -189,5 +136,47 @@ impl Node {
                 "no ticket for beacon {beacon} yet: the next beacon brings one if the deadline has passed"
             )
         })
+    }
+
+    // --- the committee, in words ---
+
+    /// What the committee is at, in words.
+    pub(in crate::node) fn committee_status(&self) -> String {
+        if let Some(committee) = self.cx.state.committee() {
+            let Height(height) = committee.height;
+            let certificates = if self.signing.has_authority(&self.cx) {
+                ""
+            } else {
+                ", signing the root and issuing certificates"
+            };
+            let shares = match self.cx.holds_shares {
+                true => String::new(),
+                false => {
+                    alloc::format!(
+                        "; this node lacks its key shares: {}",
+                        self.share_repair.share_repair_in_words(&self.cx)
+                    )
+                }
+            };
+            return alloc::format!("active since height {height}{certificates}{shares}");
+        }
+        let generation = self.cx.state.generation();
+        let all = self.cx.state.validators().count();
+        let (step, done) = match generation.round1.len() {
+            count if count < all => {
+                ("waiting for commitments", generation.round1.keys().copied().collect::<Vec<_>>())
+            }
+            _ => ("waiting for confirmations", generation.confirmed.iter().copied().collect()),
+        };
+        let genesis = self.cx.state.genesis_document();
+        let missing = genesis.validators.iter().filter(|validator| !done.contains(&validator.member.key));
+        let missing: Vec<&str> = missing.map(|validator| validator.name.as_str()).collect();
+        let attempt = generation.attempt;
+        let before = generation.aborted.map_or_else(String::new, |(by, reason)| {
+            let by = genesis.validators.iter().find(|validator| validator.member.key == by);
+            let by = by.map_or("a validator", |validator| validator.name.as_str());
+            alloc::format!(" (the attempt before was given up by {by}: {reason})")
+        });
+        alloc::format!("key generation {attempt}: {step} of {}{before}", missing.join(", "))
     }
 }

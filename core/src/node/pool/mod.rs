@@ -3,15 +3,18 @@
 //! Nobody can fill the place of another. A batch of a member's is proved by that member before it takes the member's
 //! place. One that cannot be judged yet, because a block is missing, waits in a place of its sender's own.
 
-use super::foreign_batches::ForeignBatches;
-use super::job::{Job, Purpose};
-use super::message::{BatchSent, Message};
-use super::proposal::Contents;
-use super::{Ask, Event, PersistToken, context::Context};
+mod foreign_batches;
+mod report_offence;
+
 use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, Size, reached};
 use crate::hypermesh::ordering::ValidatorSet;
 use crate::hypermesh::proof::Diligence;
+use crate::node::job::{Job, Purpose};
+use crate::node::message::{BatchSent, Message};
+use crate::node::ordering::proposal::Contents;
+use crate::node::pool::foreign_batches::ForeignBatches;
+use crate::node::{Ask, Event, PersistToken, context::Context};
 use crate::state::{
     BATCH_BYTES_MAX, BLOCK_BYTES_MAX, Batch, BatchFault, CheckedBatch, Inadmissible, Member, SystemOperation,
 };
@@ -32,27 +35,27 @@ const _: () = assert!(BATCH_BYTES_MAX <= EARLY_PER_SENDER_BYTES_MAX);
 
 /// What waits to be ordered.
 #[derive(Default)]
-pub(super) struct Pool {
+pub(in crate::node) struct Pool {
     /// By member: the batch under its next number.
-    pub(super) batches: BTreeMap<PublicKey, Arc<CheckedBatch>>,
+    pub(in crate::node) batches: BTreeMap<PublicKey, Arc<CheckedBatch>>,
     /// By sender, oldest first: batches under later numbers, whose turn comes when this node has the blocks before them.
     /// Their proofs are not judged yet, so they take room of their sender alone.
     early: BTreeMap<PublicKey, VecDeque<Arc<CheckedBatch>>>,
     /// Those of other members that requests wait for.
-    pub(super) foreign: ForeignBatches,
+    pub(in crate::node) foreign: ForeignBatches,
     /// By id.
-    pub(super) system: BTreeMap<Digest, SystemOperation>,
+    pub(in crate::node) system: BTreeMap<Digest, SystemOperation>,
 }
 
 impl Pool {
     /// This very batch, if it was checked before.
-    pub(super) fn checked(&self, batch: &Batch) -> Option<Arc<CheckedBatch>> {
+    pub(in crate::node) fn checked(&self, batch: &Batch) -> Option<Arc<CheckedBatch>> {
         let held = self.batches.get(&batch.member)?;
         (held.batch == *batch).then(|| Arc::clone(held))
     }
 
     /// A batch of a block, if it is one that was checked before, with operations left out or not.
-    pub(super) fn included(&self, batch: &Batch) -> Option<Arc<CheckedBatch>> {
+    pub(in crate::node) fn included(&self, batch: &Batch) -> Option<Arc<CheckedBatch>> {
         match batch.omitted.is_empty() {
             true => self.checked(batch),
             false => self.batches.get(&batch.member)?.included_as(batch).map(Arc::new),
@@ -61,7 +64,11 @@ impl Pool {
 
     /// System operations in the order in which they get room in a block: one of each validator's in turn, and the first
     /// is another validator's at each height.
-    pub(super) fn system_in_turn(&self, validators: &ValidatorSet, height: Height) -> Vec<SystemOperation> {
+    pub(in crate::node) fn system_in_turn(
+        &self,
+        validators: &ValidatorSet,
+        height: Height,
+    ) -> Vec<SystemOperation> {
         let mut keys = validators.as_slice().to_vec();
         let turn = usize::try_from(height.0 % keys.len().max(1) as u64).unwrap_or_default();
         keys.rotate_left(turn);
@@ -75,7 +82,7 @@ impl Pool {
     }
 
     /// What waits, for a block at this height.
-    pub(super) fn contents(&self, validators: &ValidatorSet, height: Height) -> Contents {
+    pub(in crate::node) fn contents(&self, validators: &ValidatorSet, height: Height) -> Contents {
         let batches = self.batches.values().cloned().collect();
         Contents { batches, system: self.system_in_turn(validators, height) }
     }
@@ -96,7 +103,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn sizes(&self, members: usize, validators: usize) -> Vec<Size> {
+    pub(in crate::node) fn sizes(&self, members: usize, validators: usize) -> Vec<Size> {
         // This node's own word is taken in whatever waits.
         let system_max = (validators + 1) * SYSTEM_PER_VALIDATOR_MAX;
         let mut sizes = alloc::vec![
@@ -115,11 +122,11 @@ impl Pool {
 
 impl Pool {
     /// Whether there is anything to order.
-    pub(super) fn has_work(&self, _cx: &Context) -> bool {
+    pub(in crate::node) fn has_work(&self, _cx: &Context) -> bool {
         !self.batches.is_empty() || !self.system.is_empty()
     }
 
-    pub(super) fn on_batch(&mut self, cx: &mut Context, from: PublicKey, sent: BatchSent) {
+    pub(in crate::node) fn on_batch(&mut self, cx: &mut Context, from: PublicKey, sent: BatchSent) {
         let BatchSent { batch, traces } = sent;
         let known = self.checked(&batch).is_some();
         let wanted = cx.state.get::<Member>(&batch.member).is_some_and(|member| {
@@ -135,14 +142,14 @@ impl Pool {
         }
     }
 
-    pub(super) fn on_checked_batch(
+    pub(in crate::node) fn on_checked_batch(
         &mut self,
         cx: &mut Context,
         from: PublicKey,
         checked: Result<Arc<CheckedBatch>, BatchFault>,
     ) {
         match checked {
-            Ok(batch) => self.pool_batch(cx, from, batch),
+            Ok(batch) => self.take(cx, from, batch),
             Err(fault) => {
                 cx.count("hypermesh", "batches_refused_total", 1);
                 cx.outbox.event(Event::PeerFault { peer: from, reason: fault.to_string() });
@@ -151,7 +158,7 @@ impl Pool {
     }
 
     /// Takes a batch from a sender, or from this node itself, into the pool if it could be in the next block.
-    pub(super) fn pool_batch(&mut self, cx: &mut Context, from: PublicKey, batch: Arc<CheckedBatch>) {
+    pub(in crate::node) fn take(&mut self, cx: &mut Context, from: PublicKey, batch: Arc<CheckedBatch>) {
         let time = cx.wall().max(cx.state.time());
         let admitted = cx.state.admit(&batch, time, Diligence::StopAtFirst);
         cx.count_proofs(admitted.as_ref().map(|_| ()));
@@ -180,13 +187,13 @@ impl Pool {
     }
 
     /// Takes in what came too early, after a block.
-    pub(super) fn pool_early(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn take_early(&mut self, cx: &mut Context) {
         for (from, batches) in core::mem::take(&mut self.early) {
-            batches.into_iter().for_each(|batch| self.pool_batch(cx, from, batch));
+            batches.into_iter().for_each(|batch| self.take(cx, from, batch));
         }
     }
 
-    pub(super) fn on_system_operation(
+    pub(in crate::node) fn on_system_operation(
         &mut self,
         cx: &mut Context,
         from: PublicKey,
@@ -202,7 +209,7 @@ impl Pool {
 
     /// Takes a system operation of this node's, and sends it to the others: once a write is durable, if one is named, so
     /// that a crash in between does not leave the mesh counting on what this node has lost.
-    pub(super) fn order_system(
+    pub(in crate::node) fn order_system(
         &mut self,
         cx: &mut Context,
         operation: SystemOperation,
@@ -225,7 +232,7 @@ impl Pool {
     }
 
     /// Sends a peer that was just linked what this node has put before the mesh and the peer may have missed.
-    pub(super) fn send_own(&mut self, cx: &mut Context, peer: PublicKey) {
+    pub(in crate::node) fn send_own(&mut self, cx: &mut Context, peer: PublicKey) {
         let me = cx.identity.public();
         let own = self.system.values().filter(|operation| operation.validator == me);
         for operation in own.cloned().collect::<Vec<_>>() {
@@ -237,7 +244,7 @@ impl Pool {
     }
 
     /// Drops what has been ordered, or cannot be any more.
-    pub(super) fn prune_pool(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn prune(&mut self, cx: &mut Context) {
         let state = &cx.state;
         let time = state.time();
         self.batches.retain(|_, batch| state.admit(batch, time, Diligence::StopAtFirst).is_ok());

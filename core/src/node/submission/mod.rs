@@ -3,20 +3,25 @@
 //! One batch is outstanding at a time, under the member's next number; operations that come meanwhile go into
 //! the next.
 
-use super::abandon::Queued;
-use super::ask::Ask;
-use super::block_time::AHEAD_MS_REPORTED;
-use super::commit::Committed;
-use super::job::{Job, JobId, ProofOrder, Purpose};
-use super::owner_queues::{OwnerQueues, WAITING_COUNT_MAX};
-use super::ticket::Tickets;
-use super::timers::Timer;
-use super::waiters::{WAITER_COUNT_MAX, Waiters};
-use super::{RequestId, context::Context};
+mod abandon;
+mod owner_queues;
+mod ticket;
+mod unpaid;
+
 use crate::api::{ApiFault, FaultKind, Response, TraceEvent};
 use crate::base::{Mono, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::committee::{KeyPurpose, first_count};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Plot, Statement};
+use crate::node::ask::Ask;
+use crate::node::commit::Committed;
+use crate::node::job::{Job, JobId, ProofOrder, Purpose};
+use crate::node::ordering::block_time::AHEAD_MS_REPORTED;
+use crate::node::submission::abandon::Queued;
+use crate::node::submission::owner_queues::{OwnerQueues, WAITING_COUNT_MAX};
+use crate::node::submission::ticket::Tickets;
+use crate::node::timers::Timer;
+use crate::node::waiters::{WAITER_COUNT_MAX, Waiters};
+use crate::node::{RequestId, context::Context};
 use crate::state::{
     Action, Attest, BATCH_BYTES_MAX, BATCH_OPERATION_COUNT_MAX, Batch, CheckedBatch, CheckedOperation,
     Effect, OPERATION_BYTES_MAX, Operation, OperationId, Outcome, Receipt, Refusal, batch_root,
@@ -33,27 +38,27 @@ const RESEND_AFTER: Duration = Duration::from_millis(1000);
 /// Each time it is sent again after twice as long, up to this: a mesh that is slow is not made faster by more batches.
 const RESEND_AFTER_MAX: Duration = Duration::from_secs(8);
 /// Room in a batch for its operations: the rest is for its proofs and surroundings.
-pub(super) const BATCH_ROOM_BYTES_MAX: usize = BATCH_BYTES_MAX - 256 * 1024;
+pub(in crate::node) const BATCH_ROOM_BYTES_MAX: usize = BATCH_BYTES_MAX - 256 * 1024;
 /// However short of room blocks are, a batch is made with as much as this: the longest operation fits.
 const BATCH_ROOM_BYTES_MIN: usize = 2 * OPERATION_BYTES_MAX;
 
 /// Operations on their way.
-pub(super) struct Submission {
-    pub(super) queues: OwnerQueues,
+pub(in crate::node) struct Submission {
+    pub(in crate::node) queues: OwnerQueues,
     /// Clients' operations that are in no batch yet: whose they are, and when they came.
-    pub(super) queued: BTreeMap<OperationId, Queued>,
+    pub(in crate::node) queued: BTreeMap<OperationId, Queued>,
     /// How many bytes of operations the next batch takes, if blocks are short of room.
     room_bytes: Option<usize>,
-    pub(super) waiting: Waiters<OperationId, ()>,
+    pub(in crate::node) waiting: Waiters<OperationId, ()>,
     outstanding: Option<Outstanding>,
     /// This node's tickets.
-    pub(super) tickets: Tickets,
+    pub(in crate::node) tickets: Tickets,
     /// What they are proved with.
-    pub(super) plot: Arc<Plot>,
+    pub(in crate::node) plot: Arc<Plot>,
 }
 
 impl Submission {
-    pub(super) fn new(plot: Arc<Plot>) -> Self {
+    pub(in crate::node) fn new(plot: Arc<Plot>) -> Self {
         Self {
             queues: OwnerQueues::default(),
             queued: BTreeMap::new(),
@@ -66,14 +71,14 @@ impl Submission {
     }
 
     /// An owner's operations that are on their way.
-    pub(super) fn waiting_of(&self, owner: &PublicKey) -> impl Iterator<Item = &CheckedOperation> {
+    pub(in crate::node) fn waiting_of(&self, owner: &PublicKey) -> impl Iterator<Item = &CheckedOperation> {
         let outstanding = self.outstanding.iter().flat_map(|outstanding| &outstanding.operations);
         let batched = outstanding.filter(|operation| operation.operation.body.owner == *owner);
         self.queues.of_owner(owner).chain(batched)
     }
 
     /// How many bytes of operations the next batch takes.
-    pub(super) fn room_bytes(&self) -> usize {
+    pub(in crate::node) fn room_bytes(&self) -> usize {
         self.room_bytes.unwrap_or(BATCH_ROOM_BYTES_MAX)
     }
 
@@ -85,7 +90,7 @@ impl Submission {
         self.room_bytes = Some(room).filter(|room| *room < BATCH_ROOM_BYTES_MAX);
     }
 
-    pub(super) fn sizes(&self) -> Vec<Size> {
+    pub(in crate::node) fn sizes(&self) -> Vec<Size> {
         // What was in a batch that was given up goes back into its owner's queue, whatever came meanwhile.
         let operations_max = WAITING_COUNT_MAX + BATCH_OPERATION_COUNT_MAX;
         let mut sizes = alloc::vec![
@@ -112,7 +117,7 @@ struct Outstanding {
 }
 
 impl Context {
-    pub(super) fn broadcast_batch(&mut self, batch: &CheckedBatch) {
+    pub(in crate::node) fn broadcast_batch(&mut self, batch: &CheckedBatch) {
         self.broadcast(&self.batch_message(batch));
         let ids = batch.operations.iter().map(|operation| operation.id);
         self.note_operations(ids, &TraceEvent::BatchSent { sequence: batch.batch.sequence });
@@ -121,7 +126,7 @@ impl Context {
 
 impl Submission {
     /// Takes an operation from a client.
-    pub(super) fn submit(
+    pub(in crate::node) fn submit(
         &mut self,
         cx: &mut Context,
         request: RequestId,
@@ -213,7 +218,7 @@ impl Submission {
 
     /// Refuses what waits to be ordered. Operations that are in no batch yet are dropped, since nobody waits for them any
     /// more. Those that are in one stay: they may still be ordered.
-    pub(super) fn refuse_waiting(&mut self, cx: &mut Context, fault: &ApiFault) {
+    pub(in crate::node) fn refuse_waiting(&mut self, cx: &mut Context, fault: &ApiFault) {
         // Those in a batch are remembered: whoever asks again does not put them there twice.
         for (request, ()) in self.waiting.dismiss() {
             cx.outbox.respond(request, Err(fault.clone()));
@@ -234,19 +239,19 @@ impl Submission {
     }
 
     /// Puts an operation of this node's own before the mesh.
-    pub(super) fn submit_own(&mut self, cx: &mut Context, action: Action) {
+    pub(in crate::node) fn submit_own(&mut self, cx: &mut Context, action: Action) {
         let operation = cx.own_operation(action);
         self.queues.push(operation);
         self.consider_batch(cx);
     }
 
     /// Whether nothing waits to be put into a batch.
-    pub(super) fn is_idle(&self, _cx: &Context) -> bool {
+    pub(in crate::node) fn is_idle(&self, _cx: &Context) -> bool {
         self.queues.is_empty() && self.outstanding.is_none()
     }
 
     /// Makes a batch out of what waits, if none is outstanding and the node has a ticket.
-    pub(super) fn consider_batch(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn consider_batch(&mut self, cx: &mut Context) {
         if self.outstanding.is_some() || self.queues.is_empty() {
             return;
         }
@@ -296,7 +301,7 @@ impl Submission {
             Some(Outstanding { sequence, beacon_index, operations, proving, batch: None, resent: 0 });
     }
 
-    pub(super) fn on_proof_set(&mut self, cx: &mut Context, job: JobId, proofs: FourProofSet) {
+    pub(in crate::node) fn on_proof_set(&mut self, cx: &mut Context, job: JobId, proofs: FourProofSet) {
         let (genesis, member) = (cx.state.genesis_hash(), cx.identity.public());
         // Proofs for a batch that was given up in the meantime fit no other.
         let Some(outstanding) = self.outstanding.as_mut().filter(|held| held.proving == job) else {
@@ -335,7 +340,7 @@ impl Submission {
         cx.ask(Ask::OrderBatch(batch));
     }
 
-    pub(super) fn on_submission_timeout(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn on_timeout(&mut self, cx: &mut Context) {
         self.resume_submission(cx);
         let waits = self.outstanding.is_some() || !self.queues.is_empty();
         if waits {
@@ -344,7 +349,7 @@ impl Submission {
     }
 
     /// Sends the outstanding batch again, or makes it anew if its beacon has passed.
-    pub(super) fn resume_submission(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn resume_submission(&mut self, cx: &mut Context) {
         match self.outstanding.take() {
             Some(Outstanding { batch: Some(batch), operations, sequence, beacon_index, proving, resent }) => {
                 let time = cx.wall().max(cx.state.time());
@@ -368,7 +373,7 @@ impl Submission {
     }
 
     /// Answers what the block has settled, and goes on with what it has not.
-    pub(super) fn submission_after(&mut self, cx: &mut Context, committed: &Committed) {
+    pub(in crate::node) fn after_block(&mut self, cx: &mut Context, committed: &Committed) {
         for receipt in &committed.receipts {
             self.settle(cx, receipt);
         }
@@ -403,13 +408,18 @@ impl Submission {
     }
 
     /// Answers the requests whose operation was refused without a block.
-    pub(super) fn settle_refused(&mut self, cx: &mut Context, operation: &OperationId, fault: &ApiFault) {
+    pub(in crate::node) fn settle_refused(
+        &mut self,
+        cx: &mut Context,
+        operation: &OperationId,
+        fault: &ApiFault,
+    ) {
         for (request, _) in self.end(operation) {
             cx.respond_durably(request, Err(fault.clone()));
         }
     }
 
-    pub(super) fn settle(&mut self, cx: &mut Context, receipt: &Receipt) {
+    pub(in crate::node) fn settle(&mut self, cx: &mut Context, receipt: &Receipt) {
         for (request, ()) in self.end(&receipt.operation) {
             Self::answer(cx, request, receipt);
         }

@@ -1,10 +1,10 @@
 //! This member's tickets: space and time, proved once for each beacon in the background.
 
-use super::job::{Job, Purpose};
-use super::submit::Submission;
-use super::{Event, context::Context};
 use crate::base::{Digest, Size, reached};
 use crate::hypermesh::proof::Ticket;
+use crate::node::job::{Job, Purpose};
+use crate::node::submission::Submission;
+use crate::node::{Event, context::Context};
 use crate::state::{Action, Attest};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -14,7 +14,7 @@ const TICKET_COUNT_MAX: usize = 3;
 
 /// Tickets by beacon: those of the current one and the one before.
 #[derive(Default)]
-pub(super) struct Tickets {
+pub(in crate::node) struct Tickets {
     proved: BTreeMap<u64, Arc<Ticket>>,
     proving: Option<u64>,
     /// The last beacon for which a batch was asked for, only to carry the ticket.
@@ -24,24 +24,24 @@ pub(super) struct Tickets {
 }
 
 impl Tickets {
-    pub(super) fn size(&self) -> Size {
+    pub(in crate::node) fn size(&self) -> Size {
         Size::limited("proved tickets", self.proved.len(), TICKET_COUNT_MAX)
     }
 }
 
 /// A ticket that a batch can be made with now.
-pub(super) struct UsableTicket {
-    pub(super) beacon_index: u64,
-    pub(super) beacon: Digest,
-    pub(super) difficulty: u64,
-    pub(super) ticket: Arc<Ticket>,
+pub(in crate::node) struct UsableTicket {
+    pub(in crate::node) beacon_index: u64,
+    pub(in crate::node) beacon: Digest,
+    pub(in crate::node) difficulty: u64,
+    pub(in crate::node) ticket: Arc<Ticket>,
     /// Whether it goes in full: it does not stand in the state yet.
-    pub(super) full: bool,
+    pub(in crate::node) full: bool,
 }
 
 impl Submission {
     /// Proves a ticket for the current beacon, unless that is done or under way.
-    pub(super) fn renew_ticket(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn renew_ticket(&mut self, cx: &mut Context) {
         let beacon = cx.state.beacon();
         let oldest = beacon.index.saturating_sub(1);
         self.tickets.proved.retain(|index, _| *index >= oldest);
@@ -63,7 +63,7 @@ impl Submission {
         }
     }
 
-    pub(super) fn on_ticket(&mut self, cx: &mut Context, beacon: u64, ticket: Arc<Ticket>) {
+    pub(in crate::node) fn on_ticket(&mut self, cx: &mut Context, beacon: u64, ticket: Arc<Ticket>) {
         if self.tickets.proving == Some(beacon) {
             self.tickets.proving = None;
         }
@@ -90,7 +90,7 @@ impl Submission {
     }
 
     /// The ticket that a batch should be made with, if there is one.
-    pub(super) fn usable_ticket(&self, cx: &Context) -> Option<UsableTicket> {
+    pub(in crate::node) fn usable_ticket(&self, cx: &Context) -> Option<UsableTicket> {
         let beacon = cx.state.beacon();
         let current = beacon.index;
         [Some(current), current.checked_sub(1)].into_iter().flatten().find_map(|index| {

@@ -1,8 +1,8 @@
 //! How full this node's tables and queues are, against the limits that they state: for whoever watches that memory
 //! stays bounded.
 
-use super::Node;
 use crate::base::Size;
+use crate::node::Node;
 use alloc::vec::Vec;
 
 impl Node {

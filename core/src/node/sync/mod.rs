@@ -8,12 +8,15 @@
 //!
 //! What is not here: changes of the validator set. Every block is held against the validators of now.
 
-use super::checked::{CheckedBlock, FetchedBlocks};
-use super::job::{Job, Purpose};
-use super::message::{Blocks, Fetch, Message};
-use super::timers::Timer;
-use super::{Ask, Event, PersistToken, context::Context};
+pub(in crate::node) mod checked;
+pub(in crate::node) mod serve;
+
 use crate::base::{Height, Mono, PublicKey, Size, reached};
+use crate::node::job::{Job, Purpose};
+use crate::node::message::{Blocks, Fetch, Message};
+use crate::node::sync::checked::{CheckedBlock, FetchedBlocks};
+use crate::node::timers::Timer;
+use crate::node::{Ask, Event, PersistToken, context::Context};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
@@ -21,16 +24,16 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 /// The most blocks in one answer.
-pub(super) const FETCH_BLOCK_COUNT_MAX: u64 = 64;
+pub(in crate::node) const FETCH_BLOCK_COUNT_MAX: u64 = 64;
 /// At most this many answers are on their way or being checked at a time, one of each peer. Each is one message
-/// of [`super::MESSAGE_BYTES_MAX`] at most.
+/// of [`crate::node::MESSAGE_BYTES_MAX`] at most.
 const FETCH_COUNT_MAX: usize = 4;
 /// Nothing is asked for that is this many blocks past the next.
 const WINDOW_BLOCK_COUNT_MAX: u64 = 512;
 /// While more bytes of blocks than this wait for one before them, only that one is asked for.
 const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// This many blocks are applied in one go; what else there is to do comes between.
-pub(super) const APPLY_COUNT_MAX: usize = 32;
+pub(in crate::node) const APPLY_COUNT_MAX: usize = 32;
 /// Applying waits for the disk while so many blocks, or bytes of them, are not durable yet.
 const UNWRITTEN_COUNT_MAX: usize = 256;
 const UNWRITTEN_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -45,12 +48,12 @@ const SILENCE_MS_REST_MAX: u64 = 8_000;
 const RUBBISH_MS_REST: u64 = 10_000;
 const RUBBISH_MS_REST_MAX: u64 = 600_000;
 /// A node that is this many blocks behind says so, and again each time it has applied as many as the next.
-pub(super) const REPORT_BLOCK_COUNT_MIN: u64 = 16;
+pub(in crate::node) const REPORT_BLOCK_COUNT_MIN: u64 = 16;
 const REPORT_BLOCK_COUNT_STEP: u64 = 1000;
 
 /// What the peers have, what was asked of them, and what has come and waits for its turn.
 #[derive(Default)]
-pub(super) struct Sync {
+pub(in crate::node) struct Sync {
     peers: BTreeMap<PublicKey, SyncPeer>,
     /// Checked blocks above the next.
     held: BTreeMap<Height, CheckedBlock>,
@@ -96,7 +99,7 @@ impl UnderWay {
 }
 
 impl Sync {
-    pub(super) fn on_peer_height(&mut self, cx: &mut Context, from: PublicKey, height: Height) {
+    pub(in crate::node) fn on_peer_height(&mut self, cx: &mut Context, from: PublicKey, height: Height) {
         cx.quorum.hear(from);
         self.hint(cx, from, height);
         self.consider_fetch(cx);
@@ -109,7 +112,7 @@ impl Sync {
     }
 
     /// Takes what ordering has seen: these peers vote on these heights, so they have the blocks before them.
-    pub(super) fn note_votes_ahead(&mut self, cx: &mut Context, ahead: &[(PublicKey, Height)]) {
+    pub(in crate::node) fn note_votes_ahead(&mut self, cx: &mut Context, ahead: &[(PublicKey, Height)]) {
         for (peer, height) in ahead {
             self.hint(cx, *peer, Height(height.0.saturating_sub(1)));
         }
@@ -117,7 +120,7 @@ impl Sync {
     }
 
     /// A peer is gone, and with it what it was asked for and all that it claimed.
-    pub(super) fn forget_fetch(&mut self, cx: &mut Context, peer: PublicKey) {
+    pub(in crate::node) fn forget(&mut self, cx: &mut Context, peer: PublicKey) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             (peer.fetch, peer.hint) = (None, Height::GENESIS);
         }
@@ -136,7 +139,7 @@ impl Sync {
     // --- asking ---
 
     /// Asks for what is missing, as far as somebody is thought to have it.
-    pub(super) fn consider_fetch(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn consider_fetch(&mut self, cx: &mut Context) {
         if cx.is_stopped() {
             return;
         }
@@ -209,7 +212,7 @@ impl Sync {
         }
     }
 
-    pub(super) fn on_sync_timeout(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn on_timeout(&mut self, cx: &mut Context) {
         let now = cx.now.mono;
         let overdue = |one: &UnderWay| !one.checking && one.sent.after(FETCH_TIMEOUT) <= now;
         let silent: Vec<PublicKey> = self
@@ -231,7 +234,7 @@ impl Sync {
 
     // --- answers ---
 
-    pub(super) fn on_blocks(&mut self, cx: &mut Context, from: PublicKey, answer: Blocks) {
+    pub(in crate::node) fn on_blocks(&mut self, cx: &mut Context, from: PublicKey, answer: Blocks) {
         let Blocks { first, blocks } = answer;
         if cx.is_stopped() {
             return;
@@ -265,7 +268,7 @@ impl Sync {
         let _job = cx.run(Purpose::Blocks { from, first }, Job::CheckBlocks(Box::new(fetched)));
     }
 
-    pub(super) fn on_checked_blocks(
+    pub(in crate::node) fn on_checked_blocks(
         &mut self,
         cx: &mut Context,
         from: PublicKey,
@@ -323,7 +326,7 @@ impl Sync {
     // --- applying ---
 
     /// The next block, if it has come and can be applied now; with how many bytes it has.
-    pub(super) fn next_to_apply(&mut self, cx: &mut Context) -> Option<CheckedBlock> {
+    pub(in crate::node) fn next_to_apply(&mut self, cx: &mut Context) -> Option<CheckedBlock> {
         if cx.is_stopped() {
             return None;
         }
@@ -337,12 +340,12 @@ impl Sync {
     }
 
     /// Takes note that a block of this many bytes was applied.
-    pub(super) fn note_applied(&mut self, cx: &mut Context, bytes: usize) {
+    pub(in crate::node) fn note_applied(&mut self, cx: &mut Context, bytes: usize) {
         self.unwritten.push_back((cx.outbox.last_token(), bytes));
     }
 
     /// After some blocks were applied: reports it, and goes on in a moment if there are more.
-    pub(super) fn go_on_applying(&mut self, cx: &mut Context, has_advanced: bool) {
+    pub(in crate::node) fn go_on_applying(&mut self, cx: &mut Context, has_advanced: bool) {
         if has_advanced {
             self.report_progress(cx);
         }
@@ -352,7 +355,7 @@ impl Sync {
     }
 
     /// Writes up to this one are durable: what waited for the disk goes on.
-    pub(super) fn apply_after(&mut self, cx: &mut Context, durable: PersistToken) {
+    pub(in crate::node) fn apply_after(&mut self, cx: &mut Context, durable: PersistToken) {
         let waited = self.waits_for_disk();
         while self.unwritten.front().is_some_and(|(token, _)| *token <= durable) {
             self.unwritten.pop_front();
@@ -369,7 +372,7 @@ impl Sync {
     }
 
     /// After a block: what waited for it is dropped or comes next, and more may be missing.
-    pub(super) fn sync_after(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn after_block(&mut self, cx: &mut Context) {
         let next = cx.next_height();
         let later = self.held.split_off(&next);
         let stale = core::mem::replace(&mut self.held, later);
@@ -411,9 +414,9 @@ impl Sync {
         peers.any(|peer| peer.hint >= height && peer.silences == 0 && peer.offences == 0)
     }
 
-    pub(super) fn sizes(&self, validators: usize) -> [Size; 4] {
+    pub(in crate::node) fn sizes(&self, validators: usize) -> [Size; 4] {
         // Answers that are on their way when the limit is reached still come.
-        let bytes_max = HELD_BYTES_MAX + FETCH_COUNT_MAX * super::MESSAGE_BYTES_MAX;
+        let bytes_max = HELD_BYTES_MAX + FETCH_COUNT_MAX * crate::node::MESSAGE_BYTES_MAX;
         let blocks_max = WINDOW_BLOCK_COUNT_MAX as usize;
         [
             Size::limited("peers that may have blocks", self.peers.len(), validators),

@@ -4,23 +4,23 @@
 //! is then executed like any other: nobody can take it back. What is executed and not signed is not signed now; whoever
 //! asks for the certificate has it signed then.
 
-use super::admission::Queue;
-use super::submit::Submission;
-use super::{RequestId, context::Context};
 use crate::base::{Mono, PublicKey};
+use crate::node::admission::Queue;
+use crate::node::submission::Submission;
+use crate::node::{RequestId, context::Context};
 use crate::state::{CheckedOperation, OperationId};
 use alloc::vec::Vec;
 
 /// A client's operation that is in no batch yet.
-pub(super) struct Queued {
-    pub(super) owner: PublicKey,
+pub(in crate::node) struct Queued {
+    pub(in crate::node) owner: PublicKey,
     /// Since when it waits for its first batch; none if it was in one already.
-    pub(super) since: Option<Mono>,
+    pub(in crate::node) since: Option<Mono>,
 }
 
 impl Submission {
     /// The caller of a request has left. Returns whether an operation was removed from its queue because of that.
-    pub(super) fn abandon(&mut self, request: RequestId) -> bool {
+    pub(in crate::node) fn abandon(&mut self, request: RequestId) -> bool {
         let deserted = self.waiting.remove(request).filter(|operation| self.waiting.is_deserted(operation));
         let Some(operation) = deserted.filter(|operation| self.leave_line(operation)) else { return false };
         self.waiting.take(&operation);
@@ -28,7 +28,7 @@ impl Submission {
     }
 
     /// An operation has its receipt, or was refused for good: it is not to be in a batch any more. Gives who waits for it.
-    pub(super) fn end(&mut self, operation: &OperationId) -> Vec<(RequestId, ())> {
+    pub(in crate::node) fn end(&mut self, operation: &OperationId) -> Vec<(RequestId, ())> {
         self.leave_line(operation);
         self.waiting.take(operation)
     }
@@ -41,7 +41,7 @@ impl Submission {
     }
 
     /// Drops clients' operations that are in no batch.
-    pub(super) fn drop_queued(&mut self) {
+    pub(in crate::node) fn drop_queued(&mut self) {
         let queued = core::mem::take(&mut self.queued);
         self.queues.retain(|operation| !queued.contains_key(&operation.id));
         for operation in queued.keys() {
@@ -50,7 +50,7 @@ impl Submission {
     }
 
     /// Puts operations that were in a batch back into their owners' queues, but for those that nobody waits for any more.
-    pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) {
+    pub(in crate::node) fn put_back(&mut self, operations: Vec<CheckedOperation>) {
         let (deserted, wanted): (Vec<_>, Vec<_>) =
             operations.into_iter().partition(|operation| self.waiting.is_deserted(&operation.id));
         for operation in deserted {
@@ -66,7 +66,7 @@ impl Submission {
 
 impl Submission {
     /// Notes that operations have left their owners' queues: how long they waited there.
-    pub(super) fn note_gathered(&mut self, cx: &mut Context, operations: &[CheckedOperation]) {
+    pub(in crate::node) fn note_gathered(&mut self, cx: &mut Context, operations: &[CheckedOperation]) {
         for operation in operations {
             if let Some(Queued { since: Some(since), .. }) = self.queued.remove(&operation.id) {
                 cx.admission.note_delay(cx.now.mono, Queue::Batch, since);

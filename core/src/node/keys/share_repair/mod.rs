@@ -10,12 +10,12 @@ mod status;
 
 pub use status::ShareRepairStatus;
 
-use super::commit::Committed;
-use super::message::Message;
-use super::timers::Timer;
-use super::{Event, context::Context};
 use crate::base::{PublicKey, reached};
 use crate::hypermesh::committee::{BlindedShares, Committee, RepairFault, RepairHelper, RepairSession};
+use crate::node::commit::Committed;
+use crate::node::message::Message;
+use crate::node::timers::Timer;
+use crate::node::{Event, context::Context};
 use crate::state::{ABORT_REASON_BYTES_MAX, OpenShareRepair, RepairAction, RepairOutcome, SystemAction};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -26,11 +26,11 @@ use core::time::Duration;
 /// What was said and not heard is said again after this long.
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
 /// Counts this node's requests that did not succeed.
-pub(super) const SHARE_REPAIRS_FAILED: &str = "share_repairs_failed_total";
+pub(in crate::node) const SHARE_REPAIRS_FAILED: &str = "share_repairs_failed_total";
 
 /// This node's part in repairs.
 #[derive(Default)]
-pub(super) struct ShareRepairPart {
+pub(in crate::node) struct ShareRepairPart {
     helper: Option<HelperState>,
     asker: Option<asker::AskerState>,
     /// The repair by which this node came by its shares.
@@ -47,7 +47,7 @@ struct HelperState {
 
 impl ShareRepairPart {
     /// Does what a repair asks of this node, after a block or a while.
-    pub(super) fn continue_share_repair(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn proceed(&mut self, cx: &mut Context) {
         let Some(committee) = cx.committee.clone() else { return };
         let repairs = cx.state.share_repairs();
         let open = repairs.open.as_ref();
@@ -70,7 +70,7 @@ impl ShareRepairPart {
     }
 
     /// Says again what may have been lost.
-    pub(super) fn on_share_repair_timeout(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn on_timeout(&mut self, cx: &mut Context) {
         if let Some(state) = &self.helper {
             let validator = state.helper.session().validator();
             let sum = state.sum.clone();
@@ -86,7 +86,7 @@ impl ShareRepairPart {
                 _ => {}
             }
         }
-        self.continue_share_repair(cx);
+        self.proceed(cx);
     }
 
     // --- as helper ---
@@ -151,7 +151,12 @@ impl ShareRepairPart {
         }
     }
 
-    pub(super) fn on_repair_deltas(&mut self, cx: &mut Context, from: PublicKey, package: BlindedShares) {
+    pub(in crate::node) fn on_repair_deltas(
+        &mut self,
+        cx: &mut Context,
+        from: PublicKey,
+        package: BlindedShares,
+    ) {
         // What comes before this node has everyone's commitments is sent again.
         let Some(open) = cx.state.share_repairs().open.filter(OpenShareRepair::is_committed) else { return };
         let Some(committed) = open.commitments.get(&from) else { return };
@@ -181,7 +186,7 @@ impl ShareRepairPart {
         cx.order_system(SystemAction::Repair(action));
     }
 
-    pub(super) fn share_repair_after(&mut self, cx: &mut Context, committed: &Committed) {
+    pub(in crate::node) fn after_block(&mut self, cx: &mut Context, committed: &Committed) {
         for operation in &committed.block.body.system {
             let SystemAction::Repair(action) = &operation.action else { continue };
             match action {
@@ -195,7 +200,7 @@ impl ShareRepairPart {
                 }
             }
         }
-        self.continue_share_repair(cx);
+        self.proceed(cx);
     }
 
     fn on_repair_ended(

@@ -10,29 +10,29 @@
 //! honest clock by at most the tolerance, and where it does exceed that, each further block adds one step. A block takes
 //! longer to decide than the millisecond that it adds, so the excess only shrinks.
 
-use super::consensus::Ordering;
-use super::proposal::Proposed;
-use super::timers::Timer;
-use super::{Event, context::Context};
 use crate::base::{Digest, Mono, UnixMillis, reached};
+use crate::node::ordering::Ordering;
+use crate::node::ordering::proposal::Proposed;
+use crate::node::timers::Timer;
+use crate::node::{Event, context::Context};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 /// A block may be this much ahead of this node's clock before its verdict is put off.
-pub(super) const BLOCK_MS_AHEAD_MAX: u64 = 500;
+pub(in crate::node) const BLOCK_MS_AHEAD_MAX: u64 = 500;
 /// The smallest distance between a block's time and its parent's, and the only one that is judged without regard to this
 /// node's clock.
-pub(super) const BLOCK_MS_STEP: u64 = 1;
+pub(in crate::node) const BLOCK_MS_STEP: u64 = 1;
 /// Block time that is ahead of this node's clock by more than this is reported.
-pub(super) const AHEAD_MS_REPORTED: u64 = 2 * BLOCK_MS_AHEAD_MAX;
+pub(in crate::node) const AHEAD_MS_REPORTED: u64 = 2 * BLOCK_MS_AHEAD_MAX;
 /// While that lasts it is reported again after this long, and at once if it has more than doubled.
 const AHEAD_REPORTED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 const _: () = assert!(BLOCK_MS_STEP < BLOCK_MS_AHEAD_MAX && BLOCK_MS_AHEAD_MAX < AHEAD_MS_REPORTED);
 
 /// The time of a block that is proposed now.
-pub(super) fn proposal_time(wall: UnixMillis, parent: UnixMillis) -> UnixMillis {
+pub(in crate::node) fn proposal_time(wall: UnixMillis, parent: UnixMillis) -> UnixMillis {
     wall.max(parent.plus(BLOCK_MS_STEP))
 }
 
@@ -43,47 +43,47 @@ fn verdict_ms_wait(block: UnixMillis, wall: UnixMillis, parent: UnixMillis) -> u
 
 /// Proposals from the future.
 #[derive(Default)]
-pub(super) struct Deferred(BTreeMap<Digest, DeferredProposal>);
+pub(in crate::node) struct Deferred(BTreeMap<Digest, DeferredProposal>);
 
 /// A proposal, the time of its block, and when it is looked at again.
 #[derive(Clone)]
-pub(super) struct DeferredProposal {
-    pub(super) proposed: Proposed,
-    pub(super) time: UnixMillis,
-    pub(super) due: Mono,
+pub(in crate::node) struct DeferredProposal {
+    pub(in crate::node) proposed: Proposed,
+    pub(in crate::node) time: UnixMillis,
+    pub(in crate::node) due: Mono,
 }
 
 impl Deferred {
-    pub(super) fn insert(&mut self, value_id: Digest, proposal: DeferredProposal) {
+    pub(in crate::node) fn insert(&mut self, value_id: Digest, proposal: DeferredProposal) {
         self.0.insert(value_id, proposal);
     }
 
-    pub(super) fn remove(&mut self, value_id: &Digest) -> Option<Proposed> {
+    pub(in crate::node) fn remove(&mut self, value_id: &Digest) -> Option<Proposed> {
         self.0.remove(value_id).map(|deferred| deferred.proposed)
     }
 
     /// When the first of them is due.
-    pub(super) fn next_due(&self) -> Option<Mono> {
+    pub(in crate::node) fn next_due(&self) -> Option<Mono> {
         self.0.values().map(|deferred| deferred.due).min()
     }
 
     /// Takes out those that are due. The others go on waiting, whatever waits beside them.
-    pub(super) fn take_due(&mut self, now: Mono) -> Vec<(Digest, DeferredProposal)> {
+    pub(in crate::node) fn take_due(&mut self, now: Mono) -> Vec<(Digest, DeferredProposal)> {
         self.0.extract_if(.., |_, deferred| deferred.due <= now).collect()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::node) fn clear(&mut self) {
         self.0.clear();
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::node) fn len(&self) -> usize {
         self.0.len()
     }
 }
 
 /// What was reported last of block time that is ahead of this node's clock: when, and by how much in milliseconds.
 #[derive(Default)]
-pub(super) struct AheadReport(Option<(Mono, u64)>);
+pub(in crate::node) struct AheadReport(Option<(Mono, u64)>);
 
 impl AheadReport {
     /// What is to be reported when block time is ahead by so much.
@@ -110,7 +110,7 @@ impl AheadReport {
 
 impl Ordering {
     /// Reports block time that is ahead of this node's clock; called with each block.
-    pub(super) fn report_block_time(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn report_block_time(&mut self, cx: &mut Context) {
         let ahead_ms = cx.block_ms_ahead();
         if let Some(event) = self.ahead_report.update(cx.now.mono, ahead_ms) {
             reached!(cx.marks, "block time is ahead of a node's clock, or no longer");
@@ -119,7 +119,7 @@ impl Ordering {
     }
 
     /// Puts off the verdict on a proposal of a block that is from the future. Whether it is.
-    pub(super) fn defer_verdict(
+    pub(in crate::node) fn defer_verdict(
         &mut self,
         cx: &mut Context,
         value_id: Digest,
@@ -139,7 +139,7 @@ impl Ordering {
     }
 
     /// Takes out the proposals that may be judged by now.
-    pub(super) fn take_due_verdicts(&mut self, cx: &mut Context) -> Vec<(Digest, Proposed)> {
+    pub(in crate::node) fn take_due_verdicts(&mut self, cx: &mut Context) -> Vec<(Digest, Proposed)> {
         let mut due = Vec::new();
         for (value_id, DeferredProposal { proposed, time, .. }) in self.deferred.take_due(cx.now.mono) {
             // The two clocks differ: what the one has waited for, the other may still be short of.

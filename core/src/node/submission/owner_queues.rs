@@ -9,15 +9,15 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 /// The most operations that wait, of all owners.
-pub(super) const WAITING_COUNT_MAX: usize = 8192;
+pub(in crate::node) const WAITING_COUNT_MAX: usize = 8192;
 /// The most operations that wait, of one owner.
-pub(super) const OWNER_WAITING_COUNT_MAX: usize = 1024;
+pub(in crate::node) const OWNER_WAITING_COUNT_MAX: usize = 1024;
 /// The most operations of one owner in one batch of this node's.
-pub(super) const OWNER_BATCH_COUNT_MAX: usize = 128;
+pub(in crate::node) const OWNER_BATCH_COUNT_MAX: usize = 128;
 
 /// Operations that wait for a batch, by owner.
 #[derive(Default)]
-pub(super) struct OwnerQueues {
+pub(in crate::node) struct OwnerQueues {
     by_owner: BTreeMap<PublicKey, VecDeque<CheckedOperation>>,
     /// The owners who have operations waiting, whose turn it is first. Each once.
     turns: VecDeque<PublicKey>,
@@ -26,7 +26,7 @@ pub(super) struct OwnerQueues {
 
 /// Why no further operation of an owner is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum QueueFull {
+pub(in crate::node) enum QueueFull {
     /// It has as many waiting as one may.
     #[error("{OWNER_WAITING_COUNT_MAX} operations of this owner are waiting here: wait for their receipts")]
     Owner,
@@ -37,7 +37,7 @@ pub(super) enum QueueFull {
 
 impl OwnerQueues {
     /// Whether an operation of this owner would be taken.
-    pub(super) fn check_room(&self, owner: &PublicKey) -> Result<(), QueueFull> {
+    pub(in crate::node) fn check_room(&self, owner: &PublicKey) -> Result<(), QueueFull> {
         if self.by_owner.get(owner).map_or(0, VecDeque::len) >= OWNER_WAITING_COUNT_MAX {
             return Err(QueueFull::Owner);
         }
@@ -45,12 +45,12 @@ impl OwnerQueues {
     }
 
     /// An owner's operations, in order.
-    pub(super) fn of_owner(&self, owner: &PublicKey) -> impl Iterator<Item = &CheckedOperation> {
+    pub(in crate::node) fn of_owner(&self, owner: &PublicKey) -> impl Iterator<Item = &CheckedOperation> {
         self.by_owner.get(owner).into_iter().flatten()
     }
 
     /// Puts an operation at the end of its owner's queue.
-    pub(super) fn push(&mut self, operation: CheckedOperation) {
+    pub(in crate::node) fn push(&mut self, operation: CheckedOperation) {
         let owner = operation.operation.body.owner;
         let queue = self.by_owner.entry(owner).or_default();
         if queue.is_empty() {
@@ -61,7 +61,7 @@ impl OwnerQueues {
     }
 
     /// Puts operations back that were taken, in the order in which they were.
-    pub(super) fn put_back(&mut self, operations: Vec<CheckedOperation>) {
+    pub(in crate::node) fn put_back(&mut self, operations: Vec<CheckedOperation>) {
         for operation in operations.into_iter().rev() {
             let owner = operation.operation.body.owner;
             let queue = self.by_owner.entry(owner).or_default();
@@ -74,7 +74,7 @@ impl OwnerQueues {
     }
 
     /// Takes an operation out of its owner's queue, if it stands there.
-    pub(super) fn remove(&mut self, owner: &PublicKey, operation: &OperationId) {
+    pub(in crate::node) fn remove(&mut self, owner: &PublicKey, operation: &OperationId) {
         let Some(queue) = self.by_owner.get_mut(owner) else { return };
         let before = queue.len();
         queue.retain(|held| held.id != *operation);
@@ -86,7 +86,7 @@ impl OwnerQueues {
     }
 
     /// Keeps only some of the operations, in their order.
-    pub(super) fn retain(&mut self, keep: impl Fn(&CheckedOperation) -> bool) {
+    pub(in crate::node) fn retain(&mut self, keep: impl Fn(&CheckedOperation) -> bool) {
         self.by_owner.values_mut().for_each(|queue| queue.retain(&keep));
         self.by_owner.retain(|_, queue| !queue.is_empty());
         self.turns.retain(|owner| self.by_owner.contains_key(owner));
@@ -94,16 +94,16 @@ impl OwnerQueues {
     }
 
     /// How many operations wait.
-    pub(super) const fn count(&self) -> usize {
+    pub(in crate::node) const fn count(&self) -> usize {
         self.count
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(in crate::node) const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Takes what the next batch holds, if it has room for so many bytes: one of each owner's in turn.
-    pub(super) fn gather(&mut self, bytes_max: usize) -> Vec<CheckedOperation> {
+    pub(in crate::node) fn gather(&mut self, bytes_max: usize) -> Vec<CheckedOperation> {
         let mut room = bytes_max;
         let mut gathered = Vec::new();
         let mut taken: BTreeMap<PublicKey, usize> = BTreeMap::new();

@@ -1,12 +1,12 @@
 //! Blocks and log entries for peers that miss them, bounded for each peer: one answer is one message, so many
 //! answers and bytes a second and no more, and one question waits while they are spent. All of it is bulk: votes never wait for it.
 
-use super::context::Context;
-use super::message::{Blocks, Fetch, IndexedLogEntry, Message, SyncedBlock};
-use super::open::{stored_block, stored_proof};
-use super::sync::FETCH_BLOCK_COUNT_MAX;
-use super::timers::Timer;
 use crate::base::{Height, LeafIndex, Mono, PublicKey, ReadError, Table, reached};
+use crate::node::context::Context;
+use crate::node::message::{Blocks, Fetch, IndexedLogEntry, Message, SyncedBlock};
+use crate::node::open::{stored_block, stored_proof};
+use crate::node::sync::FETCH_BLOCK_COUNT_MAX;
+use crate::node::timers::Timer;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -21,7 +21,7 @@ const SERVE_PERIOD: Duration = Duration::from_secs(1);
 
 /// What each peer was sent lately.
 #[derive(Default)]
-pub(super) struct Serving {
+pub(in crate::node) struct Serving {
     peers: BTreeMap<PublicKey, Served>,
 }
 
@@ -35,7 +35,7 @@ struct Served {
 }
 
 impl Serving {
-    pub(super) fn on_fetch(&mut self, cx: &mut Context, from: PublicKey, fetch: Fetch) {
+    pub(in crate::node) fn on_fetch(&mut self, cx: &mut Context, from: PublicKey, fetch: Fetch) {
         let now = cx.now.mono;
         let served = self.peers.entry(from).or_default();
         if now.since(served.since) >= SERVE_PERIOD {
@@ -56,7 +56,7 @@ impl Serving {
         cx.send(from, &Message::Blocks(Blocks { first: fetch.first, blocks }));
     }
 
-    pub(super) fn on_serve(&mut self, cx: &mut Context) {
+    pub(in crate::node) fn on_serve(&mut self, cx: &mut Context) {
         let waiting = self.peers.iter_mut();
         let waiting: Vec<_> =
             waiting.filter_map(|(peer, served)| Some((*peer, served.waiting.take()?))).collect();
@@ -83,7 +83,7 @@ impl Serving {
     }
 
     /// Sends a peer the block of the height that it is stuck at.
-    pub(super) fn serve_block(cx: &mut Context, peer: PublicKey, height: Height) {
+    pub(in crate::node) fn serve_block(cx: &mut Context, peer: PublicKey, height: Height) {
         if let Some(block) = Self::synced_block(cx, height) {
             cx.send(peer, &Message::Blocks(Blocks { first: height, blocks: alloc::vec![block] }));
         }
@@ -103,7 +103,7 @@ impl Serving {
         read().ok().flatten()
     }
 
-    pub(super) fn on_fetch_entry(cx: &mut Context, from: PublicKey, index: LeafIndex) {
+    pub(in crate::node) fn on_fetch_entry(cx: &mut Context, from: PublicKey, index: LeafIndex) {
         if let Ok(Some(entry)) = cx.log_entry(index) {
             cx.send(from, &Message::Entry(IndexedLogEntry { index, entry }));
         }

@@ -1,9 +1,9 @@
 //! Blocks that peers sent, and the check that costs time: certificates and every signature in them. It is a pure
 //! function, so it runs on another thread.
 
-use super::message::SyncedBlock;
 use crate::base::{Digest, Height};
 use crate::hypermesh::ordering::{CommitCertificate, ValidatorSet};
+use crate::node::message::SyncedBlock;
 use crate::planted::{self, Bug};
 use crate::state::{Block, CheckedBatch};
 use alloc::string::{String, ToString};
@@ -12,20 +12,20 @@ use alloc::vec::Vec;
 
 /// Blocks as a peer sent them.
 pub struct FetchedBlocks {
-    pub(super) genesis: Digest,
-    pub(super) validators: ValidatorSet,
+    pub(in crate::node) genesis: Digest,
+    pub(in crate::node) validators: ValidatorSet,
     /// The height that the first of them should have.
-    pub(super) first: Height,
-    pub(super) blocks: Vec<SyncedBlock>,
+    pub(in crate::node) first: Height,
+    pub(in crate::node) blocks: Vec<SyncedBlock>,
 }
 
 /// A block that a quorum decided.
 pub struct CheckedBlock {
-    pub(super) block: Block,
-    pub(super) value: Arc<[u8]>,
+    pub(in crate::node) block: Block,
+    pub(in crate::node) value: Arc<[u8]>,
     /// Its batches, checked. If one of them does not hold, a quorum has decided what it must not.
-    pub(super) batches: Result<Vec<Arc<CheckedBatch>>, String>,
-    pub(super) certificate: CommitCertificate,
+    pub(in crate::node) batches: Result<Vec<Arc<CheckedBatch>>, String>,
+    pub(in crate::node) certificate: CommitCertificate,
 }
 
 impl FetchedBlocks {
@@ -33,7 +33,7 @@ impl FetchedBlocks {
     ///
     /// # Errors
     /// In words, if one of them is not: whoever sent it is at fault.
-    pub(super) fn check(self) -> Result<Vec<CheckedBlock>, String> {
+    pub(in crate::node) fn check(self) -> Result<Vec<CheckedBlock>, String> {
         let Self { genesis, validators, first, blocks } = self;
         let heights = (first.0..).map(Height);
         heights.zip(blocks).map(|(height, block)| check(&genesis, &validators, height, block)).collect()
@@ -41,7 +41,7 @@ impl FetchedBlocks {
 }
 
 /// Checks one block that is to have this height.
-pub(super) fn check(
+pub(in crate::node) fn check(
     genesis: &Digest,
     validators: &ValidatorSet,
     height: Height,
@@ -68,7 +68,7 @@ pub(super) fn check(
 
 impl CheckedBlock {
     /// About how much memory it takes: its bytes, and what they decode to.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::node) fn bytes(&self) -> usize {
         2 * self.value.len()
     }
 }

@@ -1,15 +1,15 @@
 //! Submitting evidence of offences, and reporting the slashes that it led to.
 
-use super::pool::Pool;
-use super::{Context, Event};
 use crate::base::{PublicKey, reached};
 use crate::caesar::{LedgerAccount, Movement, MovementReason};
+use crate::node::pool::Pool;
+use crate::node::{Context, Event};
 use crate::state::{Offence, SystemAction, SystemOperation};
 use alloc::boxed::Box;
 
 impl Pool {
     /// Submits evidence, unless what it shows is punished already, or is not to be.
-    pub(super) fn report_offence(&mut self, cx: &mut Context, offence: Offence) {
+    pub(in crate::node) fn report_offence(&mut self, cx: &mut Context, offence: Offence) {
         let me = cx.identity.public();
         // Nobody is made to accuse itself: a twin of this node is found by others.
         if offence.offender() == me || self.has_reported(&me, &offence) {
@@ -42,7 +42,7 @@ impl Pool {
 
 impl Context {
     /// Reports the validators that a block has slashed.
-    pub(super) fn announce_slashed(&mut self, movements: &[Movement]) {
+    pub(in crate::node) fn announce_slashed(&mut self, movements: &[Movement]) {
         for Movement { source, amount, reason, operation, .. } in movements {
             let (
                 LedgerAccount::Stake(validator) | LedgerAccount::Unbonding(validator),

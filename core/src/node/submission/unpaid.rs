@@ -3,13 +3,13 @@
 //! A block has no place for them, see [`crate::state::Unpaid`], so no receipt tells their owner what became of them. The
 //! member that was asked does.
 
-use super::admission::Queue;
-use super::context::Context;
-use super::submit::BATCH_ROOM_BYTES_MAX;
-use super::submit::Submission;
 use crate::api::{ApiFault, FaultKind};
 use crate::base::{MicroCaesar, reached};
 use crate::caesar::LedgerAccount;
+use crate::node::admission::Queue;
+use crate::node::context::Context;
+use crate::node::submission::BATCH_ROOM_BYTES_MAX;
+use crate::node::submission::Submission;
 use crate::state::{
     Action, Attest, BATCH_OPERATION_COUNT_MAX, CheckedOperation, Outcome, Receipt, Refusal, Unpaid,
 };
@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 impl Submission {
     /// Why an operation would be refused, if it would be, by the next block. Where the last one is old, because the mesh
     /// stood still, its time says nothing about how far ahead an expiry lies: this node's clock does.
-    pub(super) fn foreseen_refusal(cx: &Context, operation: &CheckedOperation) -> Option<Refusal> {
+    pub(in crate::node) fn foreseen_refusal(cx: &Context, operation: &CheckedOperation) -> Option<Refusal> {
         let refusal = |time| match cx.state.rehearse(operation, time) {
             Ok(Receipt { outcome: Outcome::Refused(refusal), .. }) | Err(Unpaid::Refused(refusal)) => {
                 Some(refusal)
@@ -35,7 +35,7 @@ impl Submission {
 
     /// Why its owner cannot pay for an operation beside the owner's others that wait here: what each would pay and move
     /// is counted.
-    pub(super) fn overdraft(&self, cx: &Context, operation: &CheckedOperation) -> Option<Refusal> {
+    pub(in crate::node) fn overdraft(&self, cx: &Context, operation: &CheckedOperation) -> Option<Refusal> {
         let owner = operation.operation.body.owner;
         let costs = self.waiting_of(&owner).chain([operation]).map(|one| cx.state.cost(one));
         let needed: u128 = costs.sum();
@@ -47,7 +47,7 @@ impl Submission {
     /// Takes what the next batch holds from the queues, and refuses what could not be in the next block. An attestation of
     /// this node's goes along with a ticket that does not stand yet, and only then: a batch of which nothing is paid for when
     /// its turn comes is in no block, and whoever makes its operations unpayable would keep the ticket out with them.
-    pub(super) fn gather(&mut self, cx: &mut Context, attests: bool) -> Vec<CheckedOperation> {
+    pub(in crate::node) fn gather(&mut self, cx: &mut Context, attests: bool) -> Vec<CheckedOperation> {
         loop {
             let bytes_max = self.room_bytes().min(BATCH_ROOM_BYTES_MAX);
             let gathered = self.queues.gather(bytes_max);
@@ -78,7 +78,11 @@ impl Submission {
     /// Puts operations back into their owners' queues that a batch had and that are in no block. Those that have a receipt are
     /// settled, those that could not be in the next block are refused, and those that nobody waits for any more are
     /// dropped. Gives how many could be in the next block, dropped ones among them: for these the last had no room.
-    pub(super) fn put_back_payable(&mut self, cx: &mut Context, operations: Vec<CheckedOperation>) -> usize {
+    pub(in crate::node) fn put_back_payable(
+        &mut self,
+        cx: &mut Context,
+        operations: Vec<CheckedOperation>,
+    ) -> usize {
         let left = self.refuse_unpaid(cx, operations);
         let count = left.len();
         self.put_back(left);
@@ -123,7 +127,7 @@ impl Submission {
         cx.count("hypermesh", "operations_unpaid_total", 1);
         let fault = ApiFault::new(FaultKind::FailedPrecondition, reason);
         self.settle_refused(cx, &operation.id, &fault);
-        cx.outbox.event(super::Event::Refused { operation: operation.id, reason: reason.to_string() });
+        cx.outbox.event(crate::node::Event::Refused { operation: operation.id, reason: reason.to_string() });
     }
 }
 

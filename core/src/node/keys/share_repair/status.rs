@@ -4,7 +4,7 @@
 use crate::api::Counters;
 use crate::base::{PublicKey, UnixMillis};
 use crate::node::context::Context;
-use crate::node::share_repair::ShareRepairPart;
+use crate::node::keys::share_repair::ShareRepairPart;
 use crate::state::{REPAIR_BUDGET_MAX, Validator};
 use alloc::format;
 use alloc::string::{String, ToString};

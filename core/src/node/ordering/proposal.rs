@@ -1,36 +1,34 @@
 //! Building a block when it is this node's turn, and judging those of others.
 
-use super::block_time::proposal_time;
-use super::consensus::Ordering;
-use super::{Event, context::Context};
 use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, reached};
-use crate::state::{
-    Batch, Block, Candidate, CheckedBatch, Executed, SystemAction, SystemOperation, Validator,
-};
+use crate::node::ordering::Ordering;
+use crate::node::ordering::block_time::proposal_time;
+use crate::node::{Event, context::Context};
+use crate::state::{Batch, Block, Candidate, CheckedBatch, Executed, SystemOperation};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// What waits to be ordered, for the next block.
-pub(super) struct Contents {
-    pub(super) batches: Vec<Arc<CheckedBatch>>,
+pub(in crate::node) struct Contents {
+    pub(in crate::node) batches: Vec<Arc<CheckedBatch>>,
     /// In the order in which they get room.
-    pub(super) system: Vec<SystemOperation>,
+    pub(in crate::node) system: Vec<SystemOperation>,
 }
 
 /// A block, and who proposed it.
 #[derive(Clone)]
-pub(super) struct Proposed {
+pub(in crate::node) struct Proposed {
     /// Who signed the proposal: what the block says of that is not to be relied on.
-    pub(super) proposer: PublicKey,
+    pub(in crate::node) proposer: PublicKey,
     /// The block's bytes.
-    pub(super) value: Arc<[u8]>,
+    pub(in crate::node) value: Arc<[u8]>,
 }
 
 impl Ordering {
     /// The block for this height, out of what the pool holds.
-    pub(super) fn build_block(
+    pub(in crate::node) fn build_block(
         &mut self,
         cx: &mut Context,
         height: Height,
@@ -57,22 +55,11 @@ impl Ordering {
         Some(block.to_bytes().into())
     }
 
-    /// This node's contribution to the next beacon, unless it has made it.
-    fn reveal(&mut self, cx: &mut Context) -> Option<SystemOperation> {
-        let me = cx.identity.public();
-        if cx.state.beacon().reveals.contains_key(&me) {
-            return None;
-        }
-        let last = cx.state.get::<Validator>(&me)?.reveal;
-        let preimage = self.reveals.preimage(&last)?;
-        Some(SystemOperation::sign(cx.state.genesis_hash(), SystemAction::Reveal(preimage), &cx.identity))
-    }
-
     /// Whether a proposed block is valid; `None` if it is from the future and its verdict was put off.
     ///
     /// Only the first verdict on a fresh proposal looks at the clock: whether a block is valid depends on its parent's
     /// state and itself alone.
-    pub(super) fn judge(
+    pub(in crate::node) fn judge(
         &mut self,
         cx: &mut Context,
         value_id: Digest,
@@ -127,7 +114,7 @@ impl Ordering {
     }
 
     /// A decided block with its outcome, which is at hand if this node has judged it.
-    pub(super) fn outcome(
+    pub(in crate::node) fn outcome(
         &mut self,
         cx: &mut Context,
         value: &[u8],
