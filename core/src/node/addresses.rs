@@ -5,7 +5,7 @@
 //! can announce its own address only, at a limited rate, and whoever dials it there requires its key.
 
 use super::message::Message;
-use super::{Event, Node, OpenFault, context::Context};
+use super::{Event, OpenFault, context::Context};
 use crate::api::AddressRecord;
 use crate::base::{Mono, PublicKey, ReadError, Reader, Size, Table, UnixMillis, WriteBatch, decode, encode};
 use crate::state::VALIDATOR_COUNT_MAX;
@@ -94,6 +94,20 @@ impl Addresses {
 }
 
 impl Addresses {
+    /// Takes note of where this node is. If the others may not know it, it is announced to them.
+    pub(super) fn set_own(&mut self, cx: &mut Context, address: SocketAddrV6) {
+        self.own = Some(address);
+        let me = cx.identity.public();
+        let known = match self.records.get(&me) {
+            Some(record) => Some(record.address),
+            None => Self::genesis_address(cx, &me),
+        };
+        if known != Some(address) {
+            let before = self.records.get(&me).map(|record| record.sequence);
+            self.announce(cx, address, before);
+        }
+    }
+
     /// Signs a record of this node's address and sends it to all peers.
     fn announce(&mut self, cx: &mut Context, address: SocketAddrV6, before: Option<u64>) {
         let wall = cx.wall();
@@ -184,24 +198,6 @@ impl Addresses {
     fn genesis_address(cx: &Context, validator: &PublicKey) -> Option<SocketAddrV6> {
         let listed = &cx.state.genesis_document().validators;
         listed.iter().find(|listed| listed.member.key == *validator).map(|listed| listed.address)
-    }
-}
-
-impl Node {
-    /// Takes note of where this node is. If the others may not know it, it is announced to them.
-    pub fn announce_address(&mut self, now: crate::base::Now, address: SocketAddrV6) {
-        self.enter(now);
-        self.addresses.own = Some(address);
-        let me = self.cx.identity.public();
-        let known = match self.addresses.records.get(&me) {
-            Some(record) => Some(record.address),
-            None => Addresses::genesis_address(&self.cx, &me),
-        };
-        if known != Some(address) {
-            let before = self.addresses.records.get(&me).map(|record| record.sequence);
-            self.addresses.announce(&mut self.cx, address, before);
-        }
-        self.conclude();
     }
 }
 

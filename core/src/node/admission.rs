@@ -13,7 +13,7 @@
 //! Only what has to be ordered or signed counts. Reads are answered from the view, and what validators say to one another
 //! comes over links: neither passes here.
 
-use super::{Node, RequestId};
+use super::{RequestId, context::Context};
 use crate::api::{ApiFault, Request};
 use crate::base::{Mono, PublicKey, Size};
 use alloc::collections::BTreeMap;
@@ -180,13 +180,12 @@ impl Admission {
     }
 }
 
-impl Node {
-    /// Says whether a request of this caller's is taken now. To be asked before [`Node::handle_request`], and before anything
-    /// is spent on the request; not for the batches that validators hand over for their clients.
+impl Context {
+    /// Whether a request of this caller's is taken now.
     ///
     /// # Errors
     /// If requests wait here for too long: with the time after which there will be room.
-    pub fn admit(
+    pub(super) fn admit(
         &mut self,
         now: crate::base::Now,
         id: RequestId,
@@ -197,16 +196,16 @@ impl Node {
         if queues.is_empty() {
             return Ok(());
         }
-        match self.cx.admission.check(now.mono, caller, queues) {
+        match self.admission.check(now.mono, caller, queues) {
             Ok(()) => {
-                self.cx.admission.begin(now.mono, id, *caller);
-                self.cx.count("hypermesh", "requests_admitted_total", 1);
+                self.admission.begin(now.mono, id, *caller);
+                self.count("hypermesh", "requests_admitted_total", 1);
                 Ok(())
             }
             Err(retry_after) => {
-                crate::base::reached!(self.cx.marks, "a request is refused because others wait too long");
-                self.cx.count("hypermesh", "requests_refused_total", 1);
-                let delay = self.cx.admission.delay().as_millis();
+                crate::base::reached!(self.marks, "a request is refused because others wait too long");
+                self.count("hypermesh", "requests_refused_total", 1);
+                let delay = self.admission.delay().as_millis();
                 let message = format!(
                     "this node has more to do than it can: requests wait {delay} ms for their turn. Come back after \
                      {} ms, or ask another node",

@@ -12,6 +12,13 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// What waits to be ordered, for the next block.
+pub(super) struct Contents {
+    pub(super) batches: Vec<Arc<CheckedBatch>>,
+    /// In the order in which they get room.
+    pub(super) system: Vec<SystemOperation>,
+}
+
 /// What one part of a node asks of another.
 pub(super) enum Ask {
     /// Begin the next height, if there is reason to.

@@ -1,8 +1,8 @@
 //! What happens when a block is decided: it becomes durable, and everything that waited for it goes on.
 
+use super::checked::CheckedBlock;
 use super::open::state_writes;
 use super::sync::APPLY_COUNT_MAX;
-use super::sync::checked::CheckedBlock;
 use super::timers::Timer;
 use super::{Event, Node};
 use crate::base::{Height, Table, encode, reached};

@@ -1,8 +1,6 @@
 //! What every part of a node sees, and through which alone it has an effect: reads of the state and the store, writes, messages,
 //! answers, events, timers and jobs.
 
-use super::keys::generation::shares_key;
-use super::sync::REPORT_BLOCK_COUNT_MIN;
 use super::{
     Ask, Event, PersistToken, RequestId, admission, discontinuity, job, output, quorum, store, timers, trace,
 };
@@ -21,6 +19,14 @@ use alloc::vec::Vec;
 
 /// How long the operations that a node makes for itself may take.
 const OWN_OPERATION_MS_LIFE: u64 = 5 * 60 * 1000;
+
+/// A node that is this many blocks behind is far behind, and says so.
+pub(super) const REPORT_BLOCK_COUNT_MIN: u64 = 16;
+
+/// The key under which the shares of an attempt are stored.
+pub(super) fn shares_key(attempt: u32) -> [u8; 4] {
+    attempt.to_be_bytes()
+}
 
 /// What the parts of a node share.
 pub(super) struct Context {

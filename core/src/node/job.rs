@@ -1,7 +1,7 @@
 //! Work that takes long and touches nothing: the driver runs it on another thread, the simulator when it likes.
 
+use super::checked::{CheckedBlock, FetchedBlocks};
 use super::context::Context;
-use super::sync::checked::{CheckedBlock, FetchedBlocks};
 use crate::base::{Digest, Height, PublicKey, SecretKey, Size};
 use crate::hypermesh::proof::{
     FourProofSet, Plot, ProofParameters, Statement, Ticket, prove_set, prove_ticket,

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::output::Output;
 use super::output::PersistToken;
-use super::signing::task::Task;
+use super::task::Task;
 use super::trace::MessageTraces;
 use crate::api::AddressRecord;
 use crate::base::Signature;

@@ -17,6 +17,7 @@
 mod addresses;
 mod admission;
 mod ask;
+mod checked;
 mod commit;
 mod config;
 mod context;
@@ -41,6 +42,7 @@ mod status;
 mod store;
 mod submission;
 mod sync;
+mod task;
 mod timers;
 mod trace;
 mod twin;
@@ -57,11 +59,12 @@ pub use message::{MESSAGE_BYTES_MAX, MessageClass};
 pub use output::{Event, Output, PeerStatus, PersistToken, RequestId};
 pub use trace::Traced;
 
-use crate::api::View;
+use crate::api::{ApiFault, Request, View};
 use crate::base::{Marks, Mono, Now, PublicKey, Table};
 use alloc::sync::Arc;
 use ask::Ask;
 use context::Context;
+use core::net::SocketAddrV6;
 
 /// One member of the mesh.
 pub struct Node {
@@ -99,18 +102,34 @@ impl Node {
     }
 
     /// Takes a request that [`crate::api::read`] could not answer, and follows it if its caller wants that.
-    pub fn handle_request(
-        &mut self,
-        now: Now,
-        id: RequestId,
-        traced: Option<Traced>,
-        request: crate::api::Request,
-    ) {
+    pub fn handle_request(&mut self, now: Now, id: RequestId, traced: Option<Traced>, request: Request) {
         self.enter(now);
         if let Some(traced) = traced {
             self.cx.trace_request(id, traced, &request);
         }
         self.on_request(id, traced.map_or(now.mono, |traced| traced.received.mono), request);
+        self.conclude();
+    }
+
+    /// Whether a request of this caller's is taken now. To be asked before [`Node::handle_request`], and before anything
+    /// is spent on the request; not for the batches that validators hand over for their clients.
+    ///
+    /// # Errors
+    /// If requests wait here for too long: with the time after which there will be room.
+    pub fn admit(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        caller: &PublicKey,
+        request: &Request,
+    ) -> Result<(), ApiFault> {
+        self.cx.admit(now, id, caller, request)
+    }
+
+    /// Takes note of where this node is. If the others may not know it, it is announced to them.
+    pub fn announce_address(&mut self, now: Now, address: SocketAddrV6) {
+        self.enter(now);
+        self.addresses.set_own(&mut self.cx, address);
         self.conclude();
     }
 

@@ -4,9 +4,9 @@
 //! certificate and executed, as if a peer had sent it. Where one is damaged the rest comes from the peers: the node
 //! is as far behind as that.
 
+use super::checked::{CheckedBlock, check};
 use super::message::SyncedBlock;
 use super::open::{HEAD_KEY, MOVEMENTS_KEY, state_writes, stored_block, stored_proof};
-use super::sync::checked::{CheckedBlock, check};
 use crate::base::{Height, ReadError, Reader, Table, WriteBatch, encode};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::state::{Changes, Genesis, State};

@@ -6,9 +6,9 @@
 
 use super::addresses::KEY_PREFIX;
 use super::ask::Ask;
+use super::checked::check;
 use super::message::{Fetch, IndexedLogEntry, Message, SyncedBlock};
 use super::open::MOVEMENTS_KEY;
-use super::sync::checked::check;
 use super::timers::Timer;
 use super::{Event, context::Context};
 use crate::base::{Height, LeafIndex, PublicKey, Size, Table, WriteBatch, encode, reached};

@@ -10,6 +10,7 @@ use crate::hypermesh::committee::{
     CommitteeKeys, Generated, GenerationFault, KeyGeneration, Round1, Round2, StoredShares,
 };
 use crate::node::commit::Committed;
+use crate::node::context::shares_key;
 use crate::node::message::Message;
 use crate::node::timers::Timer;
 use crate::node::{Event, context::Context};
@@ -42,11 +43,6 @@ struct Attempt {
     /// When the second round began.
     dealt: Option<Mono>,
     confirmed: Option<CommitteeKeys>,
-}
-
-/// The key under which the shares of an attempt are stored.
-pub(in crate::node) fn shares_key(attempt: u32) -> [u8; 4] {
-    attempt.to_be_bytes()
 }
 
 impl GenerationPart {

@@ -2,6 +2,7 @@
 
 use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, reached};
+use crate::node::ask::Contents;
 use crate::node::ordering::Ordering;
 use crate::node::ordering::block_time::proposal_time;
 use crate::node::{Event, context::Context};
@@ -9,13 +10,6 @@ use crate::state::{Batch, Block, Candidate, CheckedBatch, Executed, SystemOperat
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-/// What waits to be ordered, for the next block.
-pub(in crate::node) struct Contents {
-    pub(in crate::node) batches: Vec<Arc<CheckedBatch>>,
-    /// In the order in which they get room.
-    pub(in crate::node) system: Vec<SystemOperation>,
-}
 
 /// A block, and who proposed it.
 #[derive(Clone)]

@@ -10,9 +10,9 @@ use crate::api::TraceEvent;
 use crate::base::{Digest, Height, PublicKey, Size, reached};
 use crate::hypermesh::ordering::ValidatorSet;
 use crate::hypermesh::proof::Diligence;
+use crate::node::ask::Contents;
 use crate::node::job::{Job, Purpose};
 use crate::node::message::{BatchSent, Message};
-use crate::node::ordering::proposal::Contents;
 use crate::node::pool::foreign_batches::ForeignBatches;
 use crate::node::{Ask, Event, PersistToken, context::Context};
 use crate::state::{

@@ -3,7 +3,7 @@
 
 use crate::base::{Mono, PublicKey, UnixMillis, reached};
 use crate::node::signing::Signing;
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, context::Context};
 use crate::trustchain::ca::LEAF_MS_LIFETIME;

@@ -5,7 +5,7 @@ use crate::base::{Reader as _, UnixMillis, reached};
 use crate::node::open::stored_proof;
 use crate::node::signing::CertificateResponse;
 use crate::node::signing::Signing;
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{RequestId, context::Context};
 use crate::state::{Certificate, Receipt};

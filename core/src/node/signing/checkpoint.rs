@@ -2,7 +2,7 @@
 
 use crate::base::{PublicKey, Signature, SignatureError, reached};
 use crate::node::signing::Signing;
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, context::Context};
 use crate::state::{Validator, cosigner_name};

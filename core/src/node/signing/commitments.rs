@@ -8,11 +8,11 @@
 use super::answer_times::{TIMEOUT_MIN, backed_off};
 use crate::base::{Mono, PublicKey, reached};
 use crate::hypermesh::committee::{KeyPurpose, first_count, outstanding_count_max};
+use crate::node::Event;
 use crate::node::context::Context;
 use crate::node::message::{CommitmentsOffered, CommitmentsRequest, Message};
 use crate::node::signing::Signing;
 use crate::node::timers::Timer;
-use crate::node::{Event, Node};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -58,6 +58,8 @@ impl Supply {
 }
 
 impl Signing {
+    // --- as coordinator ---
+
     /// Tells a peer that was just linked that this node holds none of its commitments any more.
     pub(in crate::node) fn ask_for_commitments(&mut self, cx: &mut Context, peer: PublicKey) {
         self.stock.forget(&peer);
@@ -311,8 +313,4 @@ impl Signing {
         }
         due
     }
-}
-
-impl Node {
-    // --- as coordinator ---
 }

@@ -9,7 +9,7 @@ use crate::hypermesh::committee::{
 use crate::node::admission::Queue;
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
 use crate::node::signing::Signing;
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{Event, context::Context};
 use crate::state::Offence;

@@ -10,7 +10,7 @@ use crate::node::Event;
 use crate::node::context::Context;
 use crate::node::message::{Message, TaskSignature};
 use crate::node::signing::Signing;
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use crate::state::{Offence, SYSTEM_OPERATION_BYTES_MAX};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

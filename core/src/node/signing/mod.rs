@@ -7,12 +7,12 @@ mod certificates;
 mod checkpoint;
 mod commitments;
 mod coordinator;
+mod derive;
 mod finished;
 mod needed;
 mod pending_signatures;
 mod revocation;
 mod signer;
-pub(in crate::node) mod task;
 #[cfg(test)]
 #[cfg(not(hypermesh_simulation_crypto))]
 pub(in crate::node) mod tests;
@@ -25,7 +25,7 @@ use crate::hypermesh::committee::{CommitmentPool, Committee, KeyPurpose, Signer}
 use crate::node::commit::Committed;
 use crate::node::context::Context;
 use crate::node::message::TaskSignature;
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::waiters::{WAITER_COUNT_MAX, Waiters};
 use crate::node::{Event, OpenFault, RequestId};

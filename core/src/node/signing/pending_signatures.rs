@@ -10,7 +10,7 @@
 
 use crate::base::{Digest, Mono, PublicKey, Size};
 use crate::hypermesh::committee::{KeyPurpose, SigningSession};
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 

@@ -9,7 +9,7 @@ use crate::api::{ApiFault, FaultKind, PublishedList, PublishedLists, Response, R
 use crate::base::{Reader as _, StrictSignature, Table, UnixMillis, WriteBatch};
 use crate::hypermesh::committee::KeyPurpose;
 use crate::node::signing::Signing;
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use crate::node::waiters::{WAITER_PER_THING_COUNT_MAX, WaiterLimitReached};
 use crate::node::{Event, OpenFault, RequestId, context::Context};
 use crate::trustchain::ca::{CRL_MS_LIFETIME, RevocationList, crl_der, parse_crl};

@@ -5,7 +5,7 @@ use crate::base::{PublicKey, reached};
 use crate::hypermesh::committee::{KeyPurpose, ShareRequest, SignRefusal, first_count, threshold};
 use crate::node::message::{Message, ShareRequests, SharesSigned, TASK_COUNT_MAX};
 use crate::node::signing::Signing;
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use crate::node::{Event, context::Context};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;

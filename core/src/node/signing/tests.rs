@@ -17,7 +17,7 @@ use crate::hypermesh::committee::{
 };
 use crate::hypermesh::ordering::Timeouts;
 use crate::node::message::{CommitmentsRequest, Message, ShareRequests, SharesSigned, TaskSignature};
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use crate::node::trace::MessageTraces;
 use crate::node::{Event, Node, NodeConfig, Output, PeerStatus, RequestId};
 use crate::state::tests::test_util::{Mesh, Seeded, alice, bob, genesis, plot_of, transfer};

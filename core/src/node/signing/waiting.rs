@@ -81,7 +81,7 @@ mod tests {
         VALIDATOR_COUNT_MAX, threshold,
     };
     use crate::node::message::TASK_COUNT_MAX;
-    use crate::node::signing::task::Task;
+    use crate::node::task::Task;
     use crate::node::trace::MessageTraces;
 
     const ONE: PublicKey = PublicKey([1; 32]);

@@ -8,7 +8,7 @@ use super::answer_times::TIMEOUT_MAX;
 use crate::base::{Mono, PublicKey};
 use crate::hypermesh::committee::{KeyPurpose, ShareRequest};
 use crate::node::message::TASK_COUNT_MAX;
-use crate::node::signing::task::Task;
+use crate::node::task::Task;
 use alloc::collections::{BTreeMap, VecDeque};
 
 /// The most requests that wait, of one coordinator; past it the oldest is dropped.

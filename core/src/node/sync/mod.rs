@@ -8,13 +8,13 @@
 //!
 //! What is not here: changes of the validator set. Every block is held against the validators of now.
 
-pub(in crate::node) mod checked;
 pub(in crate::node) mod serve;
 
 use crate::base::{Height, Mono, PublicKey, Size, reached};
+use crate::node::checked::{CheckedBlock, FetchedBlocks};
+use crate::node::context::REPORT_BLOCK_COUNT_MIN;
 use crate::node::job::{Job, Purpose};
 use crate::node::message::{Blocks, Fetch, Message};
-use crate::node::sync::checked::{CheckedBlock, FetchedBlocks};
 use crate::node::timers::Timer;
 use crate::node::{Ask, Event, PersistToken, context::Context};
 use alloc::boxed::Box;
@@ -47,8 +47,7 @@ const SILENCE_MS_REST_MAX: u64 = 8_000;
 /// How long a peer that sent rubbish is passed over at first. Doubled with each time, up to the next.
 const RUBBISH_MS_REST: u64 = 10_000;
 const RUBBISH_MS_REST_MAX: u64 = 600_000;
-/// A node that is this many blocks behind says so, and again each time it has applied as many as the next.
-pub(in crate::node) const REPORT_BLOCK_COUNT_MIN: u64 = 16;
+/// A node that is far behind reports it again each time it has applied as many blocks as this.
 const REPORT_BLOCK_COUNT_STEP: u64 = 1000;
 
 /// What the peers have, what was asked of them, and what has come and waits for its turn.

@@ -12,8 +12,8 @@ pub(super) use message_traces::{MessageTraces, TracedPart};
 pub(super) use trace_store::TraceSubject;
 
 use super::message::ShareRequests;
-use super::signing::task::Task;
-use super::{Node, Output, RequestId, context::Context};
+use super::task::Task;
+use super::{Output, RequestId, context::Context};
 use crate::api::{ApiFault, NodeTrace, Request, Signed, TraceEvent, TraceId};
 use crate::base::{Height, Mono, Now, PublicKey, Size};
 use crate::hypermesh::committee::ShareRequest;
@@ -204,6 +204,8 @@ impl Context {
         }
     }
 
+    // --- trace ids beside messages ---
+
     /// The trace ids that go beside a batch.
     pub(super) fn traces_of_batch(&self, batch: &CheckedBatch) -> MessageTraces {
         let store = &self.traces.store;
@@ -253,10 +255,6 @@ impl Context {
             self.note(*trace, self.now, TraceEvent::ShareWanted { on, by });
         }
     }
-}
-
-impl Node {
-    // --- trace ids beside messages ---
 }
 
 /// An operation, and the certificate that it asks for, if it asks for one.

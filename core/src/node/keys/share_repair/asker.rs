@@ -12,7 +12,7 @@ use crate::hypermesh::committee::{
 };
 use crate::node::ask::Ask;
 use crate::node::context::Context;
-use crate::node::keys::generation::shares_key;
+use crate::node::context::shares_key;
 use crate::node::keys::share_repair::ShareRepairPart;
 use crate::state::ShareRepairs;
 use alloc::boxed::Box;
