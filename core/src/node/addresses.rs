@@ -4,6 +4,7 @@
 //! linked with. They store it and forward it, so a node that learns one new address finds the others through it. A validator
 //! can announce its own address only, at a limited rate, and whoever dials it there requires its key.
 
+use super::context::ADDRESS_KEY_PREFIX;
 use super::message::Message;
 use super::{Event, OpenFault, context::Context};
 use crate::api::AddressRecord;
@@ -15,8 +16,6 @@ use alloc::vec::Vec;
 use core::net::SocketAddrV6;
 use core::time::Duration;
 
-/// Begins the keys of the stored records, among the other rows of [`Table::Meta`].
-pub(super) const KEY_PREFIX: &[u8] = b"address ";
 /// The most bytes of a record.
 const RECORD_BYTES_MAX: usize = 32 + 18 + 8 + 64;
 /// How many new records of one validator are taken at once.
@@ -65,13 +64,13 @@ impl Budget {
 impl Addresses {
     /// Those that the store has. Where one is damaged, all are left out: the peers have them.
     pub(super) fn load(reader: &dyn Reader, genesis: &crate::base::Digest) -> Result<Self, OpenFault> {
-        let rows = match reader.range(Table::Meta, KEY_PREFIX, VALIDATOR_COUNT_MAX) {
+        let rows = match reader.range(Table::Meta, ADDRESS_KEY_PREFIX, VALIDATOR_COUNT_MAX) {
             Err(ReadError::Damaged { .. }) => Vec::new(),
             rows => rows?,
         };
         let mut records = BTreeMap::new();
         for (key, value) in rows {
-            if !key.starts_with(KEY_PREFIX) {
+            if !key.starts_with(ADDRESS_KEY_PREFIX) {
                 break;
             }
             if let Ok(record) = decode::<AddressRecord>(&value, RECORD_BYTES_MAX)
@@ -175,7 +174,7 @@ impl Addresses {
 
     fn keep_address(&mut self, cx: &mut Context, record: AddressRecord) {
         let mut writes = WriteBatch::default();
-        writes.put(Table::Meta, [KEY_PREFIX, record.validator.as_bytes()].concat(), encode(&record));
+        writes.put(Table::Meta, [ADDRESS_KEY_PREFIX, record.validator.as_bytes()].concat(), encode(&record));
         let _token = cx.persist(writes);
         cx.outbox.event(Event::AddressChanged { validator: record.validator, address: record.address });
         Arc::make_mut(&mut self.records).insert(record.validator, record);
@@ -184,7 +183,8 @@ impl Addresses {
 
     /// Writes the row of a record anew, which is corrupted: the record itself, if this node has it.
     pub(super) fn restore_address(&mut self, cx: &mut Context, key: &[u8]) {
-        let validator = key.strip_prefix(KEY_PREFIX).and_then(|key| key.try_into().ok()).map(PublicKey);
+        let validator =
+            key.strip_prefix(ADDRESS_KEY_PREFIX).and_then(|key| key.try_into().ok()).map(PublicKey);
         let row = validator.and_then(|validator| self.records.get(&validator)).map(encode);
         cx.rewrite_row(Table::Meta, key, row);
     }

@@ -20,6 +20,12 @@ use alloc::vec::Vec;
 /// How long the operations that a node makes for itself may take.
 const OWN_OPERATION_MS_LIFE: u64 = 5 * 60 * 1000;
 
+/// A block may be this much ahead of this node's clock before its verdict is put off.
+pub(super) const BLOCK_MS_AHEAD_MAX: u64 = 500;
+/// Block time that is ahead of this node's clock by more than this is reported.
+pub(super) const AHEAD_MS_REPORTED: u64 = 2 * BLOCK_MS_AHEAD_MAX;
+/// Begins the keys of the stored records, among the other rows of [`Table::Meta`].
+pub(super) const ADDRESS_KEY_PREFIX: &[u8] = b"address ";
 /// A node that is this many blocks behind is far behind, and says so.
 pub(super) const REPORT_BLOCK_COUNT_MIN: u64 = 16;
 

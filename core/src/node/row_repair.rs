@@ -4,9 +4,9 @@
 //! certified the block; the log's tree, which is in memory, holds the entry's hash. A row of the state is written again
 //! from memory. Rows of other tables cannot be fetched: key shares, signatures and the log of votes are this node's own.
 
-use super::addresses::KEY_PREFIX;
 use super::ask::Ask;
 use super::checked::check;
+use super::context::ADDRESS_KEY_PREFIX;
 use super::message::{Fetch, IndexedLogEntry, Message, SyncedBlock};
 use super::open::MOVEMENTS_KEY;
 use super::timers::Timer;
@@ -59,7 +59,7 @@ impl RowRepair {
     /// ShareRepairs the rows that were found corrupted in this step.
     pub(super) fn repair_corrupted_rows(&mut self, cx: &mut Context) {
         for (table, key) in cx.store.take_damage() {
-            if table == Table::Meta && key.starts_with(KEY_PREFIX) {
+            if table == Table::Meta && key.starts_with(ADDRESS_KEY_PREFIX) {
                 cx.ask(Ask::RestoreAddress(key));
             } else {
                 self.repair_row(cx, table, &key);

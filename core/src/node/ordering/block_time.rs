@@ -11,6 +11,7 @@
 //! longer to decide than the millisecond that it adds, so the excess only shrinks.
 
 use crate::base::{Digest, Mono, UnixMillis, reached};
+use crate::node::context::{AHEAD_MS_REPORTED, BLOCK_MS_AHEAD_MAX};
 use crate::node::ordering::Ordering;
 use crate::node::ordering::proposal::Proposed;
 use crate::node::timers::Timer;
@@ -19,13 +20,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// A block may be this much ahead of this node's clock before its verdict is put off.
-pub(in crate::node) const BLOCK_MS_AHEAD_MAX: u64 = 500;
 /// The smallest distance between a block's time and its parent's, and the only one that is judged without regard to this
 /// node's clock.
 pub(in crate::node) const BLOCK_MS_STEP: u64 = 1;
-/// Block time that is ahead of this node's clock by more than this is reported.
-pub(in crate::node) const AHEAD_MS_REPORTED: u64 = 2 * BLOCK_MS_AHEAD_MAX;
 /// While that lasts it is reported again after this long, and at once if it has more than doubled.
 const AHEAD_REPORTED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
