@@ -4,8 +4,13 @@
 //! [`quic`] runs them behind the driver that ships, on the real QUIC over a simulated network.
 //! [`check`] watches what the nodes do and says when a promise is broken. The same seed gives the same run,
 //! to the byte, in every process and build.
+//!
+//! Modules import only from those to the left: `base` (randomness, disks, participants), `fault` (what a fault is),
+//! [`check`], [`world`], [`quic`], [`plan`] (which picks faults and injects them). Tests may use all.
 
+mod base;
 pub mod check;
+mod fault;
 pub mod plan;
 // Builds for simulations leave the transport out: it refuses to carry keys that anybody can forge.
 #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]

@@ -1,7 +1,7 @@
 //! Whoever has its log of votes whole, votes: no lie of a peer, and no crash, makes an honest node abstain.
 
 use super::Violation;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::node::Event;
 use std::collections::BTreeSet;
 

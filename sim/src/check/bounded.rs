@@ -4,7 +4,7 @@
 //! A node reports its own tables; what the agreement's core and the maps of the state hold is not among them.
 
 use super::Violation;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::base::Size;
 
 /// The most in a table that states no limit, at any time: more than all that a run's clients wait for at once.

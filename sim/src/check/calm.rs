@@ -4,7 +4,7 @@
 //! What is in a batch is not looked at: it may be ordered still, and is executed then.
 
 use super::Violation;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::base::Size;
 use std::time::Duration;
 

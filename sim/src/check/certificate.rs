@@ -7,7 +7,7 @@
 
 use super::validity::check_commit;
 use super::{Chain, Decided, ObservedAnswer, Shown, Violation};
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::api::{CertificateState, CertificateSummary, IssuedCertificate, Request};
 use hypermesh_core::base::{Height, PublicKey};
 use hypermesh_core::node::Event;

@@ -2,7 +2,7 @@
 //! block of that height is there.
 
 use super::Violation;
-use crate::world::{Disk, NodeIndex};
+use crate::base::{Disk, NodeIndex};
 use hypermesh_core::base::{Height, PublicKey, Table};
 use hypermesh_core::hypermesh::ordering::{ConsensusMessage, SignedStatement};
 use hypermesh_core::state::BLOCK_BYTES_MAX;

@@ -10,7 +10,7 @@
 //! Whoever has lost its log of votes may contradict what it said before: it counts among those who may be faulty.
 
 use super::Violation;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::base::{Digest, Height, PublicKey};
 use hypermesh_core::hypermesh::ordering::{ConsensusMessage, Round, SignedVote, Vote};
 use hypermesh_core::node::Event;

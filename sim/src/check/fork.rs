@@ -1,7 +1,7 @@
 //! No fork: whatever happens, two nodes never decide different blocks for one height, nor one node twice.
 
 use super::Violation;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::base::{Digest, Height};
 use hypermesh_core::node::Event;
 use std::collections::BTreeMap;

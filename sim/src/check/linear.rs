@@ -13,7 +13,7 @@
 //! it runs, no read or receipt is of an earlier height than one before it.
 
 use super::{Chain, ObservedAnswer, Violation};
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::api::{Request, Response, Settlement};
 use hypermesh_core::base::{Height, Mono, PublicKey};
 use hypermesh_core::state::{Action, Attest, NameOwner, Operation, OperationId, Outcome, Receipt, State};

@@ -1,7 +1,7 @@
 //! The log only grows, and every certificate that was approved stands in it.
 
 use super::Violation;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::base::{Digest, Height};
 use hypermesh_core::state::{Certificate, State};
 use hypermesh_core::trustchain::ct::{TreeHead, verify_consistency};

@@ -38,6 +38,7 @@ mod supply;
 mod test_util;
 mod validity;
 
+use crate::base::{Disk, NodeIndex, Participants};
 pub use abstention::AbstentionCheck;
 pub use block_time::BlockTimeCheck;
 pub use bounded::{LEFT_COUNT_MAX, UNSTATED_COUNT_MAX, check_sizes, check_sizes_when_quiet};
@@ -57,7 +58,6 @@ pub use services::ServicesCheck;
 use shown::Shown;
 pub use supply::SupplyCheck;
 
-use crate::world::{Disk, NodeIndex, Participants};
 use hypermesh_core::api::{ApiFault, Request, Response, View};
 use hypermesh_core::base::{Height, Mono, PublicKey, Size, UnixMillis, WriteBatch};
 use hypermesh_core::node::{Event, RequestId};

@@ -10,7 +10,7 @@
 //! which; or whether a quorum is whole, and stands still for no reason.
 
 use super::Violation;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::base::Height;
 use hypermesh_core::hypermesh::committee::threshold;
 use hypermesh_core::hypermesh::ordering::Timeouts;

@@ -1,7 +1,7 @@
 //! A revoked certificate stays revoked, and no key of a revoked or expired one is published.
 
 use super::Violation;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::base::Height;
 use hypermesh_core::state::{Certificate, Published, Revocation, Revoked, State};
 use hypermesh_core::trustchain::ca::SerialNumber;

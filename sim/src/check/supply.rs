@@ -2,7 +2,7 @@
 //! that the state keeps are those of a walk over all its rows.
 
 use super::Violation;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use hypermesh_core::state::{Genesis, State};
 
 /// Watches the supply.

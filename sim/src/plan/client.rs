@@ -1,10 +1,11 @@
 //! The clients of a run: they ask what the plan says, when it says so, and keep what came back.
 
-use super::class::FaultClass;
 use super::forbidden::{self, FOREIGN};
 use super::plan_world::PlanWorld;
 use super::workload::{ClientRequest, FollowUp, TimedRequest};
-use crate::world::{NodeIndex, Owner, RunFault, announcement, name};
+use crate::base::{NodeIndex, name};
+use crate::fault::FaultClass;
+use crate::world::{Owner, RunFault, announcement};
 use hypermesh_core::api::{
     DnsRequest, IssuedCertificate, ProveRequest, Request, Response, TrustBundleRequest,
 };

@@ -1,10 +1,8 @@
 //! What a seed draws of each class of faults of paths, machines, disks and clocks.
 
-use super::fault::{Fault, TimedFault};
 use super::generate::{Draw, pick};
-use super::hardware::{ClockFault, DiskFault, ProcessFault};
-use super::path::PathFault;
-use crate::world::{NodeIndex, Random};
+use crate::base::{NodeIndex, Random};
+use crate::fault::{ClockFault, DiskFault, Fault, PathFault, ProcessFault, TimedFault};
 use hypermesh_core::base::Table;
 use hypermesh_core::node::CLOCK_JUMP_MS_MAX;
 

@@ -3,9 +3,10 @@
 //! Which of them the rules refuse at the moment is for the check `policy` to say: a name may have no owner yet, or an
 //! address may be set meanwhile.
 
-use super::class::FaultClass;
 use super::plan_world::PlanWorld;
-use crate::world::{Owner, RequestedNames, announcement, name};
+use crate::base::name;
+use crate::fault::FaultClass;
+use crate::world::{Owner, RequestedNames, announcement};
 use hypermesh_core::api::Request;
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::state::{LEAF_SECONDS_DEFAULT, LEAF_SECONDS_MAX, Protocol, ServicePort, SetRecords};

@@ -2,12 +2,12 @@
 //! an old seed's plan as it was; and every seed tries some classes and not others, because what is always on hides
 //! what happens without it (Groce et al., "Swarm testing", 2012).
 
-use super::fault::{Fault, Liar, TimedFault};
 use super::forbidden::ForbiddenRequest;
-use super::path::PathFault;
 use super::workload::{ClientRequest, FollowUp, TimedRequest};
 use super::{PLAN_FORMAT, Plan, Range, Rest, Suite, WorldKind, quorum_of};
-use crate::world::{Lie, NodeIndex, Random, Start, Stream};
+use crate::base::{NodeIndex, Random, Stream};
+use crate::fault::{Fault, Liar, Lie, PathFault, TimedFault};
+use crate::world::Start;
 use hypermesh_core::state::LEASE_SECONDS_MIN;
 
 /// One seed in this many generates its keys itself.

@@ -9,15 +9,12 @@
 //!
 //! Safety is checked all the while, by [`crate::check`].
 
-mod class;
 mod client;
 mod draw;
-mod fault;
 mod forbidden;
 mod generate;
-mod hardware;
+mod inject;
 mod outcome;
-mod path;
 mod plan_world;
 mod play;
 #[cfg(not(any(hypermesh_simulation_crypto, hypermesh_verification_cache)))]
@@ -31,18 +28,19 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
-pub use class::{Coverage, FaultClass, FaultGroup};
-pub use fault::{Fault, Liar, TimedFault};
+pub use crate::fault::{
+    ClockFault, Coverage, DiskFault, Fault, FaultClass, FaultGroup, Liar, PathFault, ProcessFault,
+    TimedFault, WorldKind,
+};
 pub use forbidden::ForbiddenRequest;
 pub use generate::Shape;
-pub use hardware::{ClockFault, DiskFault, ProcessFault};
 pub use outcome::{Failure, FailureKind, PlanOutcome};
-pub use path::PathFault;
 pub use play::{play, play_traced};
 pub use shrink::{Shrunk, shrink};
 pub use workload::{ClientRequest, FollowUp, TimedRequest};
 
-use crate::world::{NodeIndex, Start};
+use crate::base::NodeIndex;
+use crate::world::Start;
 use hypermesh_core::base::SUITE;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -57,16 +55,6 @@ pub const FAULT_COUNT_MAX: usize = 10_000;
 pub const REQUEST_COUNT_MAX: usize = 100_000;
 /// A plan's file has at most this many bytes.
 pub const PLAN_BYTES_MAX: usize = 16 << 20;
-
-/// Which world a plan is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WorldKind {
-    /// An event heap over nodes.
-    World,
-    /// Real QUIC on a simulated network.
-    Quic,
-}
 
 /// What becomes of the nodes that are not healed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,17 +97,6 @@ impl Suite {
 impl Default for Suite {
     fn default() -> Self {
         Self::BUILT
-    }
-}
-
-impl WorldKind {
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::World => "world",
-            Self::Quic => "quic",
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What comes of a run.
 
-use super::class::Coverage;
+use crate::fault::Coverage;
 use crate::world::{EventRecord, RunFault, Taken};
 use hypermesh_core::base::{Digest, Mono};
 use std::collections::BTreeMap;

@@ -2,10 +2,9 @@
 
 use super::client::verify;
 use super::{Coverage, FaultClass, PathFault, Plan};
-use crate::world::{
-    BadWrites, Disk, EventRecord, Lie, Link, MachineSnapshot, NodeIndex, Owner, Participants, RunFault, Span,
-    Taken, World,
-};
+use crate::base::{Disk, Link, NodeIndex, Participants, Span};
+use crate::fault::Lie;
+use crate::world::{BadWrites, EventRecord, MachineSnapshot, Owner, RunFault, Taken, World};
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::{Digest, Mono, SecretKey, Table, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};

@@ -1,15 +1,16 @@
 //! Plays a plan in the world that it is for.
 
-use super::class::FaultClass;
 use super::client::{Client, bundle_request, verify};
-use super::fault::{Fault, Memory};
+use super::inject::Memory;
 use super::outcome::{Failure, FailureKind, PlanOutcome};
 use super::plan_world::{PlanWorld, RunReport};
 use super::workload::{ClientRequest, FollowUp, TimedRequest};
 use super::{Plan, Range, Rest, WorldKind, quic};
+use crate::base::{NodeIndex, Span};
 use crate::check::CALM_WITHIN;
 use crate::check::progress::{self, NodeConditions, judge};
-use crate::world::{NetworkOptions, NodeIndex, Options, RunFault, Span, World};
+use crate::fault::{Fault, FaultClass};
+use crate::world::{NetworkOptions, Options, RunFault, World};
 use hypermesh_core::api::Response;
 use hypermesh_core::base::{Height, Mono};
 use hypermesh_core::trust::TrustBundle;

@@ -1,15 +1,13 @@
 //! What plans do in the world of QUIC.
 
 use super::client::verify;
-use super::path::PathFault;
 use super::plan_world::{PlanWorld, RunReport, as_the_world_does};
 use super::play::play_in;
 use super::{FaultClass, Plan, PlanOutcome};
+use crate::base::{Disk, Link, NodeIndex, Participants, Span};
+use crate::fault::{Lie, PathFault};
 use crate::quic::{Options, QuicWorld};
-use crate::world::{
-    BadWrites, Bursts, Damage, Disk, Lie, Link, Narrow, NodeIndex, Owner, Participants, Reorders, RunFault,
-    Span, Spikes,
-};
+use crate::world::{BadWrites, Bursts, Damage, Narrow, Owner, Reorders, RunFault, Spikes};
 use hypermesh_core::api::{Request, Response, View};
 use hypermesh_core::base::{Mono, SecretKey, Table, UnixMillis};
 use hypermesh_core::node::{Event, RequestId};

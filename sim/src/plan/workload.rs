@@ -1,7 +1,7 @@
 //! What clients ask for in a run.
 
 use super::forbidden::ForbiddenRequest;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
 use serde::{Deserialize, Serialize};
 
 /// A request, and when.

@@ -3,8 +3,9 @@
 use super::host::{ClientTask, NodeExit, NodeHost, Question};
 use super::node_under_test::Lying;
 use super::{LinkFaults, QuicWorld, ip};
-use crate::plan::FaultClass;
-use crate::world::{BadWrites, Disk, Liar, Lie, NodeIndex, Span, StolenKeys, forgets};
+use crate::base::{Disk, NodeIndex, Span, forgets};
+use crate::fault::{FaultClass, Lie};
+use crate::world::{BadWrites, Liar, StolenKeys};
 use hypermesh_core::api::Request;
 use hypermesh_core::base::Table;
 use hypermesh_core::node::RequestId;

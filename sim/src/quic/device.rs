@@ -3,8 +3,9 @@
 //! A batch is seen when the node hands it out, as in the world of events; the driver has it made durable, some at a time.
 
 use super::options::Options;
-use crate::plan::FaultClass;
-use crate::world::{BadWrites, Disk, Random, Span, Stream};
+use crate::base::{Disk, Random, Span, Stream};
+use crate::fault::FaultClass;
+use crate::world::BadWrites;
 use hypermesh_core::base::WriteBatch;
 use hypermesh_core::node::PersistToken;
 use std::sync::{Mutex, MutexGuard};

@@ -1,6 +1,6 @@
 //! Randomness out of the seed, for many tasks of one node at once.
 
-use crate::world::{Random, Stream};
+use crate::base::{Random, Stream};
 use hypermesh_core::base::Entropy;
 use rustls::crypto::{GetRandomFailed, SecureRandom};
 use std::fmt;

@@ -31,10 +31,9 @@ pub use options::Options;
 pub(crate) use path::LinkFaults;
 pub use record::Answer;
 
-use crate::plan::{Coverage, FaultClass};
-use crate::world::{
-    NodeIndex, Owner, Participants, RunFault, Start, Taken, Validator, begins, bundle_in, ready_disks,
-};
+use crate::base::{NodeIndex, Participants, Validator};
+use crate::fault::{Coverage, FaultClass};
+use crate::world::{Owner, RunFault, Start, Taken, begins, bundle_in, ready_disks};
 use clock::wall;
 use host::{CLIENT_ADDRESS, ClientHost, ClientTask, Common, NodeHost};
 use hypermesh_core::api::View;

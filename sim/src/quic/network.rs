@@ -1,7 +1,7 @@
 //! The network that all hosts of a world share: its paths, who is where, and who has moved.
 
 use super::path::Paths;
-use crate::world::{Link, NodeIndex};
+use crate::base::{Link, NodeIndex};
 use hypermesh_core::base::Mono;
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -4,9 +4,10 @@
 
 use super::host::{NodeExit, NodeHost};
 use super::record::now;
+use crate::base::{Disk, Random};
 use crate::check::{Observation, UnmatchedAnswer};
-use crate::plan::FaultClass;
-use crate::world::{Disk, Liar, LiarContext, Random, StolenKeys, Tampering, another};
+use crate::fault::FaultClass;
+use crate::world::{Liar, LiarContext, StolenKeys, Tampering, another};
 use hypermesh_core::api::{ApiFault, Counters, Request, Response, View};
 use hypermesh_core::base::{Marks, Mono, Now, PublicKey, Table, WriteBatch};
 use hypermesh_core::node::{

@@ -1,6 +1,7 @@
 //! How a world of QUIC is: its links, disks, threads and clocks.
 
-use crate::world::{Span, Start};
+use crate::base::Span;
+use crate::world::Start;
 use std::time::Duration;
 
 /// What the world does, it does between ticks: they are not longer than this.

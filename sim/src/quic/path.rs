@@ -8,8 +8,9 @@
 //! It does not model what routers do to several flows of one queue, nor ECN: both ends of a link have it to
 //! themselves.
 
-use crate::plan::FaultClass;
-use crate::world::{Bursts, Damage, Link, Narrow, NodeIndex, Random, Reorders, Span, Spikes, Stream};
+use crate::base::{Link, NodeIndex, Random, Span, Stream};
+use crate::fault::FaultClass;
+use crate::world::{Bursts, Damage, Narrow, Reorders, Spikes};
 use hypermesh_core::base::Mono;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,9 +1,10 @@
 //! What happened in a run: the hash of every datagram and event, the answers, and whether a promise was broken.
 
 use super::path::{Arrival, Corruption, DatagramFate};
+use crate::base::{NodeIndex, Participants};
 use crate::check::{Checks, Violation};
-use crate::plan::{Coverage, FaultClass};
-use crate::world::{NodeIndex, Participants, TapeEntry, Trace, describe};
+use crate::fault::{Coverage, FaultClass};
+use crate::world::{TapeEntry, Trace, describe};
 use hypermesh_core::api::{Response, View};
 use hypermesh_core::base::Mono;
 use hypermesh_core::node::{Event, Output, RequestId};

@@ -12,8 +12,8 @@
 use super::network::{Moves, Network};
 use super::path::Arrival;
 use super::record::{Datagram, SharedRecord, now};
-use crate::plan::FaultClass;
-use crate::world::NodeIndex;
+use crate::base::NodeIndex;
+use crate::fault::FaultClass;
 use hypermesh_core::base::Mono;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};

@@ -3,8 +3,10 @@
 mod machines;
 
 use super::*;
-use crate::plan::{Plan, PlanOutcome, Shape, WorldKind, play};
-use crate::world::{Damage, Link, Span, name};
+use crate::base::{Link, Span, name};
+use crate::fault::WorldKind;
+use crate::plan::{Plan, PlanOutcome, Shape, play};
+use crate::world::Damage;
 use hypermesh_core::api::{
     HypermeshMetricsRequest, Request, Response, TrustBundleRequest, TrustchainHealthRequest,
 };

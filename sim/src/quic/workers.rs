@@ -3,8 +3,8 @@
 
 use super::device::Written;
 use super::host::NodeHost;
-use crate::plan::FaultClass;
-use crate::world::{Random, Stream};
+use crate::base::{Random, Stream};
+use crate::fault::FaultClass;
 use hypermesh_core::base::WriteBatch;
 use hypermesh_core::node::{Job, JobOutcome};
 use hypermesh_driver::Workers;

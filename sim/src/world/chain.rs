@@ -1,8 +1,6 @@
 //! Long chains, made without a mesh: blocks that the validators' own keys decided, put on disks as nodes put them.
 
-use super::disk::Disk;
-use super::network::NodeIndex;
-use super::participants::Participants;
+use crate::base::{Disk, NodeIndex, Participants};
 use hypermesh_core::base::{Digest, Height, PublicKey, Reader as _, Table, WriteBatch, decode, encode};
 use hypermesh_core::hypermesh::ordering::{CommitCertificate, CommitSignature, Round, Vote, VoteKind};
 use hypermesh_core::node::PersistToken;

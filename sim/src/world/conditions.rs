@@ -5,9 +5,8 @@
 //! beyond that, because the contract of [`Output::Send`](hypermesh_core::node::Output) promises less than QUIC does;
 //! each condition says so.
 
-use super::network::{Link, NodeIndex};
-use super::random::{Random, Span, Stream};
-use crate::plan::{Coverage, FaultClass};
+use crate::base::{Link, NodeIndex, Random, Span, Stream};
+use crate::fault::{Coverage, FaultClass};
 use hypermesh_core::base::Mono;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,13 +1,12 @@
 //! What scenarios and plans do to a world: requests, and all that goes wrong.
 
-use super::byzantine::{Liar, Lie};
+use super::byzantine::Liar;
 use super::conditions::{Conditions, Damage};
-use super::disk::{Disk, forgets};
 use super::event::Happening;
 use super::machine::{Machine, NodeIncarnation};
-use super::network::{Link, NodeIndex};
 use super::{Options, RunFault, World, chain};
-use crate::plan::FaultClass;
+use crate::base::{Disk, Link, NodeIndex, forgets};
+use crate::fault::{FaultClass, Lie};
 use hypermesh_core::api::Request;
 use hypermesh_core::base::Table;
 use hypermesh_core::node::{MessageClass, PeerStatus, RequestId};

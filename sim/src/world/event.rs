@@ -1,12 +1,13 @@
 //! What is to happen, in order of time, and of when it was arranged where the time is the same; and how it does.
 
 use super::machine::{Machine, NodeIncarnation, ProcessSpeed};
-use super::network::{Epoch, Link, NodeIndex};
+use super::network::Epoch;
 use super::snapshot::Input;
 use super::trace::TapeEntry;
 use super::{World, read};
+use crate::base::{Link, NodeIndex};
 use crate::check::Heard;
-use crate::plan::FaultClass;
+use crate::fault::FaultClass;
 use hypermesh_core::api::{ApiFault, Request, TraceId};
 use hypermesh_core::base::Mono;
 use hypermesh_core::node::{JobId, JobOutcome, Node, PeerStatus, PersistToken, RequestId, Traced};

@@ -1,10 +1,9 @@
 //! What happens to a node's machine: its process, its disk, its clocks.
 
 use super::machine::{NodeIncarnation, ProcessSpeed, WriteFault};
-use super::network::NodeIndex;
-use super::random::Span;
 use super::{RunFault, World};
-use crate::plan::FaultClass;
+use crate::base::{NodeIndex, Span};
+use crate::fault::FaultClass;
 use hypermesh_core::base::Table;
 
 /// The format of an older version's store.

@@ -3,8 +3,8 @@
 use super::World;
 use super::event::Happening;
 use super::machine::NodeIncarnation;
-use super::network::{Link, NodeIndex};
 use super::snapshot::Input;
+use crate::base::{Link, NodeIndex};
 use hypermesh_core::base::PublicKey;
 use hypermesh_core::node::PeerStatus;
 use std::time::Duration;

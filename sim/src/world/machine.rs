@@ -2,12 +2,10 @@
 
 use super::byzantine::Liar;
 use super::clock::Clock;
-use super::disk::Disk;
 use super::event::Happening;
 use super::options::Options;
-use super::participants::Validator;
-use super::random::{Random, Span, Stream};
 use super::snapshot::Inputs;
+use crate::base::{Disk, Random, Span, Stream, Validator};
 use hypermesh_core::base::{Marks, Mono, Now, UnixMillis};
 use hypermesh_core::hypermesh::ordering::Timeouts;
 use hypermesh_core::node::{Node, NodeConfig, OpenFault};

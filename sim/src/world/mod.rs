@@ -12,7 +12,6 @@ mod chain;
 mod clock;
 mod conditions;
 mod control;
-mod disk;
 mod event;
 mod hardware;
 mod link;
@@ -21,8 +20,6 @@ mod network;
 mod operations;
 mod options;
 mod output;
-mod participants;
-mod random;
 mod records;
 mod snapshot;
 mod trace;
@@ -30,19 +27,20 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use crate::base::{
+    Disk, Link, Member, NETWORK, NodeIndex, Participants, Random, Span, Stream, Validator, WORLD_BEGINS,
+    ZONE, name,
+};
+pub use crate::fault::Lie;
 pub(crate) use byzantine::StolenKeys;
-pub use byzantine::{Lie, serve_block};
+pub use byzantine::serve_block;
 pub use chain::forged_block;
 pub use conditions::{Bursts, Conditions, Damage, Narrow, Reorders, Spikes};
-pub use disk::Disk;
-pub(crate) use disk::forgets;
 pub use hardware::BadWrites;
-pub use network::{Link, NetworkOptions, NodeIndex};
+pub use network::NetworkOptions;
 pub(crate) use operations::OPERATION_MS_LIFE;
 pub use operations::{Owner, RequestedNames, announcement, certificate_request, certificate_request_for};
 pub use options::{Options, Start};
-pub use participants::{Member, NETWORK, Participants, Validator, WORLD_BEGINS, ZONE, name};
-pub use random::{Random, Span, Stream};
 pub use records::{AnswerRecord, EventIndex, EventRecord, Fate, MessageRecord, Recorded, RequestRecord};
 pub use snapshot::MachineSnapshot;
 pub use trace::{Taken, Trace};
@@ -54,7 +52,7 @@ pub(crate) use {
 };
 
 use crate::check::{Checks, Violation, check_calm, check_sizes_when_quiet};
-use crate::plan::{Coverage, FaultClass};
+use crate::fault::{Coverage, FaultClass};
 use event::Heap;
 use hypermesh_core::api::{ApiFault, Request, Response, TrustBundleRequest, View, read};
 use hypermesh_core::base::{Digest, Mono, PublicKey, SecretKey, Size, UnixMillis};

@@ -2,30 +2,11 @@
 //! link that breaks takes with it what was under way.
 
 use super::conditions::{Conditions, Delivery, LinkConditions};
-use super::random::{Random, Span, Stream};
-use crate::plan::{Coverage, FaultClass};
+use crate::base::{Link, Random, Span, Stream};
+use crate::fault::{Coverage, FaultClass};
 use hypermesh_core::base::Mono;
 use hypermesh_core::node::MessageClass;
 use std::collections::BTreeMap;
-
-/// A node, by its place in the world, from 0.
-pub type NodeIndex = usize;
-
-/// A link between two nodes, seen from one end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Link {
-    /// This end.
-    pub source: NodeIndex,
-    /// The other end.
-    pub target: NodeIndex,
-}
-
-impl Link {
-    /// The link as seen from the end with the lower place.
-    pub(super) fn sorted(self) -> Self {
-        Self { source: self.source.min(self.target), target: self.source.max(self.target) }
-    }
-}
 
 /// A life of a link: what was sent in one does not arrive in another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What owners ask of the mesh, signed as a real client signs it.
 
-use super::participants::identity;
+use crate::base::identity;
 use hypermesh_core::api::{IssueCertificateRequest, OperationRequest, Request};
 use hypermesh_core::base::{Digest, MicroCaesar, PublicKey, SecretKey, UnixMillis};
 use hypermesh_core::state::{

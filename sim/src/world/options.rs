@@ -1,7 +1,7 @@
 //! How a world is: how many nodes, how slow their links, disks and threads, how wrong their clocks.
 
 use super::network::NetworkOptions;
-use super::random::Span;
+use crate::base::Span;
 use serde::{Deserialize, Serialize};
 
 /// Where a world begins.

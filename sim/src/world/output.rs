@@ -1,13 +1,14 @@
 //! What nodes want done, carried out: writes, messages, jobs, answers.
 
-use super::byzantine::{LiarContext, Lie, StolenKeys, Tampering, another};
+use super::byzantine::{LiarContext, StolenKeys, Tampering, another};
 use super::event::Happening;
 use super::machine::{Machine, WriteFault};
-use super::network::{Link, NodeIndex, Sent};
+use super::network::Sent;
 use super::trace::{self, TapeEntry};
 use super::{Answer, World};
+use crate::base::{Link, NodeIndex};
 use crate::check::{Observation, UnmatchedAnswer};
-use crate::plan::FaultClass;
+use crate::fault::{FaultClass, Lie};
 use hypermesh_core::api::{ApiFault, Request, Response};
 use hypermesh_core::base::{Mono, UnixMillis, WriteBatch};
 use hypermesh_core::node::{Event, MessageClass, Node, Output, PersistToken, RequestId};

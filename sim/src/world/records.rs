@@ -3,8 +3,8 @@
 //!
 //! Records are made only for a run whose trace is kept, and never change what happens in it or its hash.
 
-use super::network::{Link, NodeIndex};
 use super::trace::TapeEntry;
+use crate::base::{Link, NodeIndex};
 use hypermesh_core::base::{Height, Mono};
 use hypermesh_core::node::{Event, MessageLabel, RequestId, label_message};
 use std::collections::{BTreeMap, VecDeque};

@@ -9,11 +9,10 @@
 //! the node would do before a wall clock that is set late is not tried here.
 
 use super::World;
-use super::disk::Disk;
 use super::event::Happening;
 use super::machine::NodeIncarnation;
-use super::network::NodeIndex;
-use crate::plan::FaultClass;
+use crate::base::{Disk, NodeIndex};
+use crate::fault::FaultClass;
 use hypermesh_core::api::{ApiFault, Request};
 use hypermesh_core::base::{Now, PublicKey};
 use hypermesh_core::node::{

@@ -1,7 +1,7 @@
 //! What happened in a run, hashed as it happens, and kept in words if somebody wants to read it.
 
-use super::network::{Link, NodeIndex};
 use super::records::{EventRecord, Records};
+use crate::base::{Link, NodeIndex};
 use hypermesh_core::base::{Digest, Mono, Write, WriteBatch};
 use hypermesh_core::node::{Event, Output, PersistToken, RequestId};
 use std::fmt::Write as _;

@@ -1,8 +1,9 @@
 //! Nodes that lie on the real transport, and machines that fail under it.
 
 use super::*;
-use crate::plan::FaultClass;
-use crate::world::{BadWrites, Disk, Lie};
+use crate::base::Disk;
+use crate::fault::{FaultClass, Lie};
+use crate::world::BadWrites;
 use hypermesh_core::base::Table;
 
 const LIAR: NodeIndex = 2;

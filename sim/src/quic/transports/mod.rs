@@ -22,7 +22,7 @@ pub use self::stoq::{in_one_stream, over_stoq};
 pub use self::tcp::{Sharing, over_tcp};
 
 use super::network::Network;
-use crate::plan::FaultClass;
+use crate::fault::FaultClass;
 use std::time::Duration;
 
 /// What is asked, and on what path.

@@ -10,8 +10,9 @@ use super::super::socket::SimNet;
 use super::super::suite::SeededSuite;
 use super::super::{Options, simulation};
 use super::{CLIENT, Carried, ClientLoad, QUESTION_BYTES, SERVER, lose};
-use crate::plan::FaultClass;
-use crate::world::{NodeIndex, Participants, Span, Start, Stream, begins};
+use crate::base::{NodeIndex, Participants, Span, Stream};
+use crate::fault::FaultClass;
+use crate::world::{Start, begins};
 use ::stoq::{
     BoxFuture, Bytes, Call, CallOptions, CallStream, Client, ClientConfig, Endpoint, Env, Expect, Handler,
     Identity, MethodShape, MethodTraits, Peer, Server, ServerLimits, Status, TransportConfig,

@@ -5,7 +5,7 @@
 
 use super::super::path::Paths;
 use super::{CLIENT, Carried, ClientLoad, QUESTION_BYTES, SERVER, is_lost};
-use crate::world::{Link, NodeIndex, Random, Span, Stream};
+use crate::base::{Link, NodeIndex, Random, Span, Stream};
 use hypermesh_core::base::{Entropy as _, Mono};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};

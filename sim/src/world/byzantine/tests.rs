@@ -1,7 +1,9 @@
 //! Every lie is told, and up to f liars change nothing: the others go on, agree, and blame none but the liar.
 
 use super::*;
-use crate::world::{Options, Start, Stream, World, name};
+use crate::base::{Stream, name};
+use crate::fault::FaultClass;
+use crate::world::{Options, Start, World};
 use hypermesh_core::api::DnsRequest;
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::hypermesh::ordering::{Proposal, ProposalHeader, Round, ValueBytes, Vote, VoteKind};

@@ -1,8 +1,9 @@
 //! What may be in no block.
 
 use super::*;
+use crate::base::name;
 use crate::check::policy::form::check;
-use crate::world::{RequestedNames, announcement, name};
+use crate::world::{RequestedNames, announcement};
 use hypermesh_core::base::MicroCaesar;
 use hypermesh_core::state::{
     AnnounceService, LEAF_SECONDS_DEFAULT, LEAF_SECONDS_MAX, LEAF_SECONDS_MIN, Location, Protocol,

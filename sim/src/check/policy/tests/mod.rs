@@ -6,9 +6,10 @@ mod rights;
 
 use super::model::{Model, Objections};
 use super::reason::{RefusalReason, RefusalReasons};
+use crate::base::Participants;
 use crate::check::ledger::OwnerFunds;
 use crate::check::test_util::world_with;
-use crate::world::{Owner, Participants, World};
+use crate::world::{Owner, World};
 use hypermesh_core::api::Request;
 use hypermesh_core::base::{Height, SecretKey, UnixMillis};
 use hypermesh_core::state::{Operation, State};

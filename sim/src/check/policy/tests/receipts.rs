@@ -1,11 +1,11 @@
 //! Blocks, receipts and answers that are not as the rules have it.
 
 use super::*;
+use crate::base::name;
 use crate::check::policy::answers::{check_certificate, resolve};
 use crate::check::policy::{LedgerCheck, PolicyCheck};
 use crate::check::test_util::issue;
 use crate::check::{Chain, Observation, ObservedAnswer, Violation};
-use crate::world::name;
 use hypermesh_core::api::{ApiFault, FaultKind, Response};
 use hypermesh_core::base::{Digest, MicroCaesar};
 use hypermesh_core::state::{Effect, NameOwner, Outcome, Receipt, Refusal, SetRecords};

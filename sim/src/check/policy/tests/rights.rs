@@ -1,9 +1,10 @@
 //! Each reason for which something may not be done.
 
 use super::*;
+use crate::base::name;
 use crate::check::policy::certificates::LIST_COUNT_MAX;
 use crate::check::policy::names::{GRACE_MS, PERIOD_MS};
-use crate::world::{RequestedNames, announcement, name};
+use crate::world::{RequestedNames, announcement};
 use hypermesh_core::base::{Digest, MicroCaesar};
 use hypermesh_core::state::{
     Action, Attest, GrantLimits, InstanceHealth, LEAF_SECONDS_DEFAULT, Location, Protocol, ServicePort,

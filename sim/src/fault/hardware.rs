@@ -1,8 +1,6 @@
 //! Faults of a node's machine: its process, its disk, its clocks.
 
 use super::WorldKind;
-use super::plan_world::PlanWorld;
-use crate::world::{BadWrites, NodeIndex, RunFault, Span};
 use hypermesh_core::base::Table;
 use serde::{Deserialize, Serialize};
 
@@ -97,49 +95,26 @@ pub enum ClockFault {
 
 impl ProcessFault {
     /// Whether there is such a fault in a world. The driver that ships turns its node as fast as the machine is.
-    pub(super) const fn is_of(&self, world: WorldKind) -> bool {
+    pub(crate) const fn is_of(&self, world: WorldKind) -> bool {
         matches!(world, WorldKind::World) || !matches!(self, Self::Pause | Self::Slow { .. })
     }
 
-    pub(super) const fn fits(&self) -> bool {
+    pub(crate) const fn fits(&self) -> bool {
         match self {
             Self::Slow { from_us, to_us } => *from_us <= *to_us,
             Self::CrashInStep { .. } | Self::Pause | Self::LateJobs { .. } => true,
         }
     }
-
-    pub(super) fn begin(&self, world: &mut impl PlanWorld, place: NodeIndex) {
-        match *self {
-            Self::CrashInStep { outputs } => world.crash_after(place, outputs),
-            Self::Pause => world.pause(place),
-            Self::Slow { from_us, to_us } => world.slow(place, Span::us(from_us, to_us)),
-            Self::LateJobs { longest_ms } => {
-                world.delay_jobs(place, Some(Span::us(0, longest_ms.saturating_mul(1_000))));
-            }
-        }
-    }
-
-    pub(super) fn end(&self, world: &mut impl PlanWorld, place: NodeIndex) -> Result<(), RunFault> {
-        match *self {
-            Self::CrashInStep { .. } => {
-                world.crash_no_more(place);
-                return world.start_or_wipe(place);
-            }
-            Self::Pause | Self::Slow { .. } => world.resume(place),
-            Self::LateJobs { .. } => world.delay_jobs(place, None),
-        }
-        Ok(())
-    }
 }
 
 impl DiskFault {
     /// Whether there is such a fault in a world.
-    pub(super) const fn is_of(&self, world: WorldKind) -> bool {
+    pub(crate) const fn is_of(&self, world: WorldKind) -> bool {
         matches!(world, WorldKind::World) || !matches!(self, Self::OldFormat)
     }
 
     /// Whether what was acknowledged may be lost with it. What merely fails is not: nothing is said before it is kept.
-    pub(super) const fn damages(&self) -> bool {
+    pub(crate) const fn damages(&self) -> bool {
         match self {
             Self::TornWrite { .. } | Self::Rot { .. } | Self::MisdirectedWrite { .. } | Self::OldFormat => {
                 true
@@ -148,94 +123,34 @@ impl DiskFault {
         }
     }
 
-    pub(super) fn fits(&self) -> bool {
+    pub(crate) fn fits(&self) -> bool {
         match self {
             Self::Rot { table, .. } | Self::MisdirectedWrite { table, .. } => table_of(table).is_some(),
             _ => true,
         }
     }
-
-    pub(super) fn begin(&self, world: &mut impl PlanWorld, place: NodeIndex) -> Result<(), RunFault> {
-        match self {
-            Self::TornWrite { rows } => world.set_bad_writes(place, Some(BadWrites::Torn { rows: *rows })),
-            Self::Rot { table, row } => {
-                if let Some((table, _, key)) = chosen(world, place, table, *row) {
-                    world.rot(place, table, &key);
-                }
-            }
-            Self::MisdirectedWrite { table, row } => {
-                if let Some((table, last, key)) = chosen(world, place, table, *row) {
-                    world.misdirect(place, table, &last, &key);
-                }
-            }
-            Self::ReadErrors { restart } => {
-                world.fail_reads(place, true);
-                if *restart {
-                    world.crash(place);
-                    // It cannot start, and says so; that it does when the device is back is seen in the end.
-                    let _refused = world.start(place);
-                }
-            }
-            Self::WriteErrors => world.set_bad_writes(place, Some(BadWrites::Fail)),
-            Self::Full => world.set_bad_writes(place, Some(BadWrites::NoRoom)),
-            Self::OldFormat => {
-                world.crash(place);
-                world.age_disk(place)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn end(&self, world: &mut impl PlanWorld, place: NodeIndex) -> Result<(), RunFault> {
-        match self {
-            Self::Rot { .. } | Self::MisdirectedWrite { .. } => return Ok(()),
-            Self::ReadErrors { .. } => world.fail_reads(place, false),
-            Self::TornWrite { .. } | Self::WriteErrors | Self::Full => world.set_bad_writes(place, None),
-            Self::OldFormat => {}
-        }
-        world.start_or_wipe(place)
-    }
 }
 
-/// A table by its name, its last key, and the key of one of its rows.
-fn chosen(
-    world: &impl PlanWorld,
-    place: NodeIndex,
-    table: &str,
-    row: u64,
-) -> Option<(Table, Vec<u8>, Vec<u8>)> {
-    let table = table_of(table)?;
-    let keys = world.disk(place)?.keys(table);
-    let row = usize::try_from(row.checked_rem(keys.len() as u64)?).ok()?;
-    Some((table, keys.last()?.clone(), keys.get(row)?.clone()))
-}
-
-fn table_of(name: &str) -> Option<Table> {
+/// A table by its name.
+pub(crate) fn table_of(name: &str) -> Option<Table> {
     Table::ALL.into_iter().find(|table| table.name() == name)
 }
 
 impl ClockFault {
     /// Whether the clock is so far off that others refuse what the node says: then it is as good as not there.
-    pub(super) const fn damages(&self) -> bool {
+    pub(crate) const fn damages(&self) -> bool {
         match self {
             Self::Jump { ahead_ms } => ahead_ms.unsigned_abs() > AHEAD_MS_HARMLESS,
             Self::Drift { wall_ppm, .. } => wall_ppm.unsigned_abs() > WALL_PPM_HARMLESS,
         }
     }
 
-    pub(super) const fn fits(&self) -> bool {
+    pub(crate) const fn fits(&self) -> bool {
         match self {
             Self::Jump { .. } => true,
             Self::Drift { mono_ppm, wall_ppm } => {
                 mono_ppm.unsigned_abs() < PPM_MAX && wall_ppm.unsigned_abs() < PPM_MAX
             }
-        }
-    }
-
-    pub(super) fn begin(&self, world: &mut impl PlanWorld, place: NodeIndex) {
-        match *self {
-            Self::Jump { ahead_ms } => world.jump(place, ahead_ms),
-            Self::Drift { mono_ppm, wall_ppm } => world.drift(place, mono_ppm, wall_ppm),
         }
     }
 }

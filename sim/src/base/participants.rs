@@ -149,7 +149,7 @@ fn listed(number: u16, validator: &Validator) -> GenesisValidator {
 }
 
 /// A key of someone among the participants.
-pub(super) fn identity(who: &str) -> SecretKey {
+pub(crate) fn identity(who: &str) -> SecretKey {
     SecretKey::from_seed(blake3::derive_key(IDENTITY, who.as_bytes()))
 }
 

@@ -1,13 +1,43 @@
-//! What a plan lets go wrong: single faults that begin at a time and end at another.
+//! What a fault is: data, without the code that makes it happen.
+//!
+//! Everything here is independent of the worlds. A [`Fault`] begins at a time and ends at another, a [`Lie`] is told
+//! from the beginning, and a [`FaultClass`] counts what took effect. How a fault is injected stands in
+//! `plan/inject.rs`; how a lie is told, in `world/byzantine/`.
 
-use super::WorldKind;
-use super::class::FaultClass;
-use super::hardware::{ClockFault, DiskFault, ProcessFault};
-use super::path::PathFault;
-use super::plan_world::PlanWorld;
-use crate::world::{Disk, Lie, Link, MachineSnapshot, NodeIndex, RunFault};
-use hypermesh_core::base::Table;
+mod class;
+mod hardware;
+mod lie;
+mod path;
+
+pub use class::{Coverage, FaultClass, FaultGroup};
+pub(crate) use hardware::table_of;
+pub use hardware::{ClockFault, DiskFault, ProcessFault};
+pub use lie::{Liar, Lie};
+pub use path::PathFault;
+
+use crate::base::NodeIndex;
 use serde::{Deserialize, Serialize};
+
+/// Which world a run is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorldKind {
+    /// An event heap over nodes.
+    World,
+    /// Real QUIC on a simulated network.
+    Quic,
+}
+
+impl WorldKind {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::World => "world",
+            Self::Quic => "quic",
+        }
+    }
+}
 
 /// A fault, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,15 +150,6 @@ pub enum Fault {
     },
 }
 
-/// What a fault needs to remember until it ends.
-#[derive(Default)]
-pub(super) enum Memory {
-    #[default]
-    Nothing,
-    Disk(Disk),
-    Machine(MachineSnapshot),
-}
-
 impl Fault {
     /// The node that it makes as bad as one that lies: whose disk it damages, whose clock it sets far off, whose
     /// messages it damages. At most f of them may be so in a run, together with those that lie, whatever happens to
@@ -175,7 +196,7 @@ impl Fault {
     }
 
     /// Makes a fault that was drawn for messages one for datagrams.
-    pub(super) const fn size_for_datagrams(&mut self) {
+    pub(crate) const fn size_for_datagrams(&mut self) {
         if let Self::Path { path: PathFault::BlackHole { bytes_max } } = self {
             // A path of QUIC takes 1200 bytes, and a datagram of its has at most 1452.
             *bytes_max = 1_200 + *bytes_max % 252;
@@ -204,106 +225,4 @@ impl Fault {
             Self::PowerLoss => true,
         }
     }
-
-    pub(super) fn begin(&self, world: &mut impl PlanWorld) -> Result<Memory, RunFault> {
-        match self {
-            Self::Crash { place } => world.crash(*place),
-            Self::PowerLoss => {
-                world.hit(FaultClass::PowerLoss);
-                (0..world.participants().validators.len()).for_each(|place| world.crash(place));
-            }
-            Self::Partition { sides } => world.partition(sides),
-            Self::Loss { per_mille } => world.lose(*per_mille),
-            Self::Flap { source, target } => world.flap(Link { source: *source, target: *target }),
-            Self::WipeDisk { place } => {
-                world.crash(*place);
-                world.wipe(*place);
-            }
-            Self::LoseLog { place } => {
-                world.crash(*place);
-                world.lose_log(*place);
-            }
-            Self::OldDisk { place } => {
-                // Of a disk that is damaged there is no copy worth having.
-                let disk = world.disk(*place).filter(|_| !world.is_disk_damaged(*place));
-                return Ok(disk.map(|disk| disk.copy()).map_or(Memory::Nothing, Memory::Disk));
-            }
-            Self::ResumeSnapshot { place } => {
-                return Ok(world.snapshot(*place).map_or(Memory::Nothing, Memory::Machine));
-            }
-            Self::Rot { place, row } => {
-                let keys = world.disk(*place).map(|disk| disk.keys(Table::Blocks)).unwrap_or_default();
-                let count = keys.len() as u64;
-                let chosen = row.checked_rem(count).and_then(|row| keys.get(usize::try_from(row).ok()?));
-                if let Some(key) = chosen {
-                    world.rot(*place, Table::Blocks, key);
-                }
-            }
-            Self::JumpForward { place, ahead_ms } => {
-                world.jump(*place, i64::try_from(*ahead_ms).unwrap_or(i64::MAX));
-            }
-            Self::JumpTogether { places, ahead_ms } => {
-                world.hit(FaultClass::JumpTogether);
-                let ahead_ms = i64::try_from(*ahead_ms).unwrap_or(i64::MAX);
-                places.iter().for_each(|place| world.jump(*place, ahead_ms));
-            }
-            Self::Path { path } => world.begin_path(path),
-            Self::Process { place, process } => process.begin(world, *place),
-            Self::Disk { place, disk } => disk.begin(world, *place)?,
-            Self::Clock { place, clock } => clock.begin(world, *place),
-        }
-        Ok(Memory::Nothing)
-    }
-
-    pub(super) fn end(&self, world: &mut impl PlanWorld, memory: &Memory) -> Result<(), RunFault> {
-        match self {
-            Self::Crash { place } | Self::WipeDisk { place } | Self::LoseLog { place } => {
-                world.start_or_wipe(*place)
-            }
-            Self::PowerLoss => {
-                (0..world.participants().validators.len()).try_for_each(|place| world.start_or_wipe(place))
-            }
-            Self::Partition { .. } => {
-                world.partition(&vec![0; world.participants().validators.len()]);
-                Ok(())
-            }
-            Self::Loss { .. } => {
-                world.lose(0);
-                Ok(())
-            }
-            Self::OldDisk { place } => {
-                let Memory::Disk(disk) = memory else { return Ok(()) };
-                world.crash(*place);
-                world.replace_disk(*place, disk);
-                world.start_or_wipe(*place)
-            }
-            Self::ResumeSnapshot { place } => {
-                if let Memory::Machine(snapshot) = memory {
-                    world.resume_snapshot(*place, snapshot);
-                }
-                Ok(())
-            }
-            Self::JumpTogether { places, .. } => {
-                places.iter().for_each(|place| world.jump(*place, 0));
-                Ok(())
-            }
-            Self::Path { path } => {
-                world.end_path(path);
-                Ok(())
-            }
-            Self::Process { place, process } => process.end(world, *place),
-            Self::Disk { place, disk } => disk.end(world, *place),
-            Self::Clock { .. } | Self::Flap { .. } | Self::Rot { .. } | Self::JumpForward { .. } => Ok(()),
-        }
-    }
-}
-
-/// A node that lies in a run from its beginning.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Liar {
-    /// Which, from 0.
-    pub place: NodeIndex,
-    /// How.
-    pub lie: Lie,
 }

@@ -1,7 +1,7 @@
 //! Faults of the paths between nodes.
 
 use super::WorldKind;
-use crate::world::{Bursts, Damage, Link, Narrow, NodeIndex, Reorders, Spikes, World};
+use crate::base::NodeIndex;
 use serde::{Deserialize, Serialize};
 
 /// Something that is wrong with the network for a while. [`crate::world::Conditions`] says what each stands for.
@@ -87,7 +87,7 @@ pub enum PathFault {
 impl PathFault {
     /// The node that is as bad as one that lies meanwhile, if there is one.
     #[must_use]
-    pub(super) const fn damages(&self) -> Option<NodeIndex> {
+    pub(crate) const fn damages(&self) -> Option<NodeIndex> {
         match self {
             Self::Damage { place, .. } => Some(*place),
             _ => None,
@@ -95,11 +95,11 @@ impl PathFault {
     }
 
     /// Whether there is such a fault in a world. Where nodes have no addresses, they do not move.
-    pub(super) const fn is_of(&self, world: WorldKind) -> bool {
+    pub(crate) const fn is_of(&self, world: WorldKind) -> bool {
         matches!(world, WorldKind::Quic) || !matches!(self, Self::Moves { .. })
     }
 
-    pub(super) fn fits(&self, nodes: usize) -> bool {
+    pub(crate) fn fits(&self, nodes: usize) -> bool {
         match self {
             Self::OneWay { source, target } | Self::Cut { source, target } => {
                 *source < nodes && *target < nodes && source != target
@@ -111,62 +111,6 @@ impl PathFault {
             | Self::Duplicates { .. }
             | Self::Reorders { .. }
             | Self::BlackHole { .. } => true,
-        }
-    }
-
-    pub(super) fn begin(&self, world: &mut World) {
-        let conditions = world.conditions();
-        match *self {
-            Self::Bursts { enter_per_mille, leave_per_mille, loss_per_mille } => {
-                conditions.bursts = Some(Bursts { enter_per_mille, leave_per_mille, loss_per_mille });
-            }
-            Self::Spikes { per_mille, longest_ms } => {
-                conditions.spikes = Some(Spikes { per_mille, longest_ms });
-            }
-            Self::Duplicates { per_mille } => conditions.duplicates_per_mille = per_mille,
-            Self::Reorders { per_mille, within_ms } => {
-                conditions.reorders = Some(Reorders { per_mille, within_ms });
-            }
-            Self::Narrow { bytes_per_second, queue_bytes_max } => {
-                conditions.narrow = Some(Narrow { bytes_per_second, queue_bytes_max });
-            }
-            Self::BlackHole { bytes_max } => conditions.bytes_max = Some(bytes_max),
-            Self::OneWay { source, target } => {
-                conditions.one_way.insert(Link { source, target });
-            }
-            Self::Cut { source, target } => world.cut(Link { source, target }),
-            Self::Silent { place } => {
-                conditions.silent.insert(place);
-            }
-            Self::Damage { place, per_mille, truncates } => {
-                world.damage(place, Damage { per_mille, truncates });
-            }
-            Self::Moves { .. } => {}
-        }
-    }
-
-    pub(super) fn end(&self, world: &mut World) {
-        let conditions = world.conditions();
-        match *self {
-            Self::Bursts { .. } => conditions.bursts = None,
-            Self::Spikes { .. } => conditions.spikes = None,
-            Self::Duplicates { .. } => conditions.duplicates_per_mille = 0,
-            Self::Reorders { .. } => conditions.reorders = None,
-            Self::Narrow { .. } => conditions.narrow = None,
-            Self::BlackHole { .. } => conditions.bytes_max = None,
-            Self::OneWay { source, target } => {
-                conditions.one_way.remove(&Link { source, target });
-                // Without a word from the other end both connections have died of idleness.
-                world.relink(Link { source, target });
-            }
-            Self::Cut { source, target } => world.join(Link { source, target }),
-            Self::Silent { place } => {
-                conditions.silent.remove(&place);
-            }
-            Self::Damage { place, .. } => {
-                conditions.damaged.remove(&place);
-            }
-            Self::Moves { .. } => {}
         }
     }
 }

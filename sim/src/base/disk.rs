@@ -54,7 +54,7 @@ impl Disk {
     }
 
     /// Another disk with what this one holds durably of one table.
-    pub(super) fn only(&self, table: Table) -> Self {
+    pub(crate) fn only(&self, table: Table) -> Self {
         let durable: Rows = self
             .lock()
             .durable
@@ -157,7 +157,7 @@ impl Disk {
     }
 
     /// Puts a format of an older version on the disk, which has one.
-    pub(super) fn age(&self, format: u64) -> bool {
+    pub(crate) fn age(&self, format: u64) -> bool {
         let mut contents = self.lock();
         let Contents { visible, durable, .. } = &mut *contents;
         let mut aged = false;
