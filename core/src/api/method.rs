@@ -3,11 +3,13 @@
 //! Every method is idempotent: reads change nothing, and an operation happens once however often it is sent.
 //! A line may end with marks: `Early` for a read that may be asked in a connection's first flight, `Stream` for one
 //! request and many responses, `Both` for many of each. What changes something says how: `Certificate` for a request that
-//! brings one operation and a response that is the certificate, `Batch` for a member's batch of operations. The methods whose
+//! brings one operation and a response that is the certificate, `Batch` for a member's batch of operations. A read says last
+//! whether its response is of the newest state: `AtHeight` if that state's height is the response's field `height`, `AtHeader`
+//! if the response holds its header, `Unordered` if it is of no state or of an earlier one. The methods whose
 //! response is an operation's receipt follow from the table of operations ([`OPERATIONS`]).
 
 use super::*;
-use crate::base::{decode, encode};
+use crate::base::{Height, decode, encode};
 use crate::state::{Genesis, OPERATIONS, Operation, OperationKind, Receipt, StateProof};
 use crate::trust::TrustBundle;
 use alloc::vec::Vec;
@@ -94,6 +96,12 @@ enum MethodMark {
     Both,
     Certificate,
     Batch,
+    /// The response is read from the newest state, whose height is its field `height`.
+    AtHeight,
+    /// The response is read from the newest state, whose header it holds.
+    AtHeader,
+    /// The response is of no state, or of an earlier one: reads of it may come in any order.
+    Unordered,
 }
 
 /// What a response says of the operations that its request brought.
@@ -112,7 +120,12 @@ const fn shape_of(mut marks: &[MethodMark]) -> Shape {
         match first {
             MethodMark::Stream => return Shape::ServerStreaming,
             MethodMark::Both => return Shape::Bidirectional,
-            MethodMark::Early | MethodMark::Certificate | MethodMark::Batch => marks = rest,
+            MethodMark::Early
+            | MethodMark::Certificate
+            | MethodMark::Batch
+            | MethodMark::AtHeight
+            | MethodMark::AtHeader
+            | MethodMark::Unordered => marks = rest,
         }
     }
     Shape::Unary
@@ -132,7 +145,12 @@ const fn writes(mut marks: &[MethodMark]) -> bool {
     while let [first, rest @ ..] = marks {
         match first {
             MethodMark::Certificate | MethodMark::Batch => return true,
-            MethodMark::Early | MethodMark::Stream | MethodMark::Both => marks = rest,
+            MethodMark::Early
+            | MethodMark::Stream
+            | MethodMark::Both
+            | MethodMark::AtHeight
+            | MethodMark::AtHeader
+            | MethodMark::Unordered => marks = rest,
         }
     }
     false
@@ -154,7 +172,7 @@ macro_rules! brought {
     ($request:ident Batch) => {
         $request.batch.operations.as_slice()
     };
-    ($request:ident $(Early)? $(Stream)? $(Both)?) => {{
+    ($request:ident $(Early)? $(Stream)? $(Both)? $(AtHeight)? $(AtHeader)? $(Unordered)?) => {{
         let _: &_ = $request;
         &[]
     }};
@@ -168,10 +186,40 @@ macro_rules! settled {
     ($response:ident Batch) => {
         Settlement::Receipts($response.committed_receipts())
     };
-    ($response:ident $(Early)? $(Stream)? $(Both)?) => {{
+    ($response:ident $(Early)? $(Stream)? $(Both)? $(AtHeight)? $(AtHeader)? $(Unordered)?) => {{
         let _: &_ = $response;
         Settlement::Nothing
     }};
+}
+
+/// The height of the newest state that a response was read from, by the marks of its line. Each line has a mark that says it.
+macro_rules! state_height {
+    ($response:ident AtHeight) => {
+        Some($response.height)
+    };
+    ($response:ident AtHeader) => {
+        Some($response.header.height)
+    };
+    // Writes are ordered by their receipts.
+    ($response:ident Certificate) => {
+        state_height!($response Unordered)
+    };
+    ($response:ident Batch) => {
+        state_height!($response Unordered)
+    };
+    ($response:ident Unordered) => {{
+        let _: &_ = $response;
+        None
+    }};
+    ($response:ident Early $($mark:ident)+) => {
+        state_height!($response $($mark)+)
+    };
+    ($response:ident Stream $($mark:ident)+) => {
+        state_height!($response $($mark)+)
+    };
+    ($response:ident Both $($mark:ident)+) => {
+        state_height!($response $($mark)+)
+    };
 }
 
 macro_rules! methods {
@@ -289,6 +337,16 @@ macro_rules! methods {
                 }
             }
 
+            /// The height of the newest state of the node that answered; `None` for writes, and for what is of no state or of
+            /// an earlier one.
+            #[must_use]
+            pub const fn state_height(&self) -> Option<Height> {
+                match self {
+                    Self::Operation(_) => None,
+                    $(Self::$variant(response) => state_height!(response $($mark)*)),*
+                }
+            }
+
             /// Whether it is of the method that a request asks: of one that takes operations, if it is a receipt.
             #[must_use]
             pub fn answers(&self, request: &Request) -> bool {
@@ -342,46 +400,46 @@ macro_rules! methods {
 
 methods! {
     "trustchain" "issue_certificate" IssueCertificate(IssueCertificateRequest) -> IssuedCertificate, Certificate;
-    "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate;
-    "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState, Early;
-    "trustchain" "list_certificates" ListCertificates(CertificateListRequest) -> CertificateList;
-    "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedLists;
-    "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle;
-    "trustchain" "name" Name(NameRequest) -> NameState, Early;
-    "trustchain" "service" Service(ServiceRequest) -> ServiceState, Early;
-    "trustchain" "subscribe_service" SubscribeService(SubscribeServiceRequest) -> ServiceState, Stream;
-    "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer, Early;
-    "trustchain" "list_records" ListRecords(RecordListRequest) -> RecordList;
-    "trustchain" "log_checkpoint" LogCheckpoint(CheckpointRequest) -> CheckpointNote;
-    "trustchain" "log_entry" LogEntry(LogEntryRequest) -> LogEntry;
-    "trustchain" "log_inclusion" LogInclusion(InclusionRequest) -> LogProof, Early;
-    "trustchain" "log_consistency" LogConsistency(ConsistencyRequest) -> LogProof, Early;
-    "trustchain" "subscribe_log" SubscribeLog(SubscribeLogRequest) -> LogNews, Both;
-    "trustchain" "health" TrustchainHealth(TrustchainHealthRequest) -> Health, Early;
-    "trustchain" "metrics" TrustchainMetrics(TrustchainMetricsRequest) -> Metrics, Early;
-    "trustchain" "methods" TrustchainMethods(TrustchainMethodsRequest) -> MethodList, Early;
+    "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate, Unordered;
+    "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState, Early, Unordered;
+    "trustchain" "list_certificates" ListCertificates(CertificateListRequest) -> CertificateList, Unordered;
+    "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedLists, Unordered;
+    "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle, Unordered;
+    "trustchain" "name" Name(NameRequest) -> NameState, Early, AtHeight;
+    "trustchain" "service" Service(ServiceRequest) -> ServiceState, Early, AtHeight;
+    "trustchain" "subscribe_service" SubscribeService(SubscribeServiceRequest) -> ServiceState, Stream, AtHeight;
+    "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer, Early, AtHeight;
+    "trustchain" "list_records" ListRecords(RecordListRequest) -> RecordList, AtHeight;
+    "trustchain" "log_checkpoint" LogCheckpoint(CheckpointRequest) -> CheckpointNote, Unordered;
+    "trustchain" "log_entry" LogEntry(LogEntryRequest) -> LogEntry, Unordered;
+    "trustchain" "log_inclusion" LogInclusion(InclusionRequest) -> LogProof, Early, Unordered;
+    "trustchain" "log_consistency" LogConsistency(ConsistencyRequest) -> LogProof, Early, Unordered;
+    "trustchain" "subscribe_log" SubscribeLog(SubscribeLogRequest) -> LogNews, Both, Unordered;
+    "trustchain" "health" TrustchainHealth(TrustchainHealthRequest) -> Health, Early, AtHeight;
+    "trustchain" "metrics" TrustchainMetrics(TrustchainMetricsRequest) -> Metrics, Early, Unordered;
+    "trustchain" "methods" TrustchainMethods(TrustchainMethodsRequest) -> MethodList, Early, Unordered;
     "hypermesh" "consensus/validate_certificate" ValidateBatch(ValidateBatchRequest) -> ConsensusValidationResult, Batch;
-    "hypermesh" "consensus/validate_proofs" ValidateProofs(ValidateProofsRequest) -> ConsensusValidationResult;
-    "hypermesh" "consensus/genesis" Genesis(GenesisRequest) -> Genesis, Early;
-    "hypermesh" "consensus/addresses" Addresses(AddressesRequest) -> AddressBook, Early;
-    "hypermesh" "consensus/header" Header(HeaderRequest) -> BlockProof;
-    "hypermesh" "consensus/prove" Prove(ProveRequest) -> StateProof, Early;
-    "hypermesh" "consensus/subscribe_blocks" SubscribeBlocks(SubscribeBlocksRequest) -> BlockProof, Stream;
-    "hypermesh" "consensus/member" Member(MemberRequest) -> MemberState, Early;
-    "hypermesh" "consensus/status" Status(StatusRequest) -> NodeStatus, Early;
-    "hypermesh" "trace" Trace(TraceRequest) -> NodeTrace;
-    "hypermesh" "health" HypermeshHealth(HypermeshHealthRequest) -> Health, Early;
-    "hypermesh" "metrics" HypermeshMetrics(HypermeshMetricsRequest) -> Metrics, Early;
-    "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList, Early;
-    "caesar" "balance" Balance(BalanceRequest) -> Balance, Early;
-    "caesar" "fees" Fees(FeesRequest) -> FeeSchedule, Early;
-    "caesar" "supply" Supply(SupplyRequest) -> Supply, Early;
-    "caesar" "rewards" Rewards(RewardsRequest) -> Rewards, Early;
-    "caesar" "history" History(HistoryRequest) -> History;
-    "caesar" "movements" Movements(MovementsRequest) -> Movements;
-    "caesar" "health" CaesarHealth(CaesarHealthRequest) -> Health, Early;
-    "caesar" "metrics" CaesarMetrics(CaesarMetricsRequest) -> Metrics, Early;
-    "caesar" "methods" CaesarMethods(CaesarMethodsRequest) -> MethodList, Early;
+    "hypermesh" "consensus/validate_proofs" ValidateProofs(ValidateProofsRequest) -> ConsensusValidationResult, Unordered;
+    "hypermesh" "consensus/genesis" Genesis(GenesisRequest) -> Genesis, Early, Unordered;
+    "hypermesh" "consensus/addresses" Addresses(AddressesRequest) -> AddressBook, Early, Unordered;
+    "hypermesh" "consensus/header" Header(HeaderRequest) -> BlockProof, Unordered;
+    "hypermesh" "consensus/prove" Prove(ProveRequest) -> StateProof, Early, AtHeader;
+    "hypermesh" "consensus/subscribe_blocks" SubscribeBlocks(SubscribeBlocksRequest) -> BlockProof, Stream, Unordered;
+    "hypermesh" "consensus/member" Member(MemberRequest) -> MemberState, Early, Unordered;
+    "hypermesh" "consensus/status" Status(StatusRequest) -> NodeStatus, Early, AtHeight;
+    "hypermesh" "trace" Trace(TraceRequest) -> NodeTrace, Unordered;
+    "hypermesh" "health" HypermeshHealth(HypermeshHealthRequest) -> Health, Early, AtHeight;
+    "hypermesh" "metrics" HypermeshMetrics(HypermeshMetricsRequest) -> Metrics, Early, Unordered;
+    "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList, Early, Unordered;
+    "caesar" "balance" Balance(BalanceRequest) -> Balance, Early, AtHeight;
+    "caesar" "fees" Fees(FeesRequest) -> FeeSchedule, Early, AtHeight;
+    "caesar" "supply" Supply(SupplyRequest) -> Supply, Early, AtHeight;
+    "caesar" "rewards" Rewards(RewardsRequest) -> Rewards, Early, AtHeight;
+    "caesar" "history" History(HistoryRequest) -> History, AtHeight;
+    "caesar" "movements" Movements(MovementsRequest) -> Movements, Unordered;
+    "caesar" "health" CaesarHealth(CaesarHealthRequest) -> Health, Early, AtHeight;
+    "caesar" "metrics" CaesarMetrics(CaesarMetricsRequest) -> Metrics, Early, Unordered;
+    "caesar" "methods" CaesarMethods(CaesarMethodsRequest) -> MethodList, Early, Unordered;
 }
 
 /// Every method.

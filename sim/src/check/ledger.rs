@@ -6,6 +6,7 @@
 //! begins. An amount below zero is an error of the model, so a double spend is one. That an operation was rightly
 //! refused for another reason than its funds is not this check's business.
 
+use super::touched::{LedgerChange, touched};
 use super::{Chain, Violation};
 use hypermesh_core::base::{Height, MicroCaesar, PublicKey, UnixMillis, encode};
 use hypermesh_core::caesar::{
@@ -262,30 +263,26 @@ impl Model {
             return Ok(());
         }
         let (stake, unbonding) = (LedgerAccount::Stake(owner), LedgerAccount::Unbonding(owner));
-        match action {
-            Action::Transfer(transfer) => self.shift(
+        match touched(action).ledger {
+            Some(LedgerChange::Transfer(transfer)) => self.shift(
                 account,
                 LedgerAccount::Account(transfer.to),
                 transfer.amount.0,
                 MovementReason::Transfer,
                 id,
             ),
-            Action::RegisterName(_) | Action::RenewName(_) => {
+            Some(LedgerChange::Register(_) | LedgerChange::Renew) => {
                 self.shift(account, LedgerAccount::Reserve, self.rent(action), MovementReason::Rent, id)
             }
-            Action::Bond(bond) => self.shift(account, stake, bond.amount.0, MovementReason::Bond, id),
-            Action::Unbond(unbond) => {
+            Some(LedgerChange::Bond(bond)) => {
+                self.shift(account, stake, bond.amount.0, MovementReason::Bond, id)
+            }
+            Some(LedgerChange::Unbond(unbond)) => {
                 self.releases.push((release, owner, unbond.amount.0));
                 self.shift(stake, unbonding, unbond.amount.0, MovementReason::Unbond, id)
             }
             // Nothing but the fee moves.
-            Action::Attest(Attest)
-            | Action::IssueCertificate(_)
-            | Action::SetRecords(_)
-            | Action::RevokeCertificate(_)
-            | Action::ReclaimName(_)
-            | Action::AnnounceService(_)
-            | Action::WithdrawService(_) => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -301,20 +298,16 @@ impl Model {
 
     /// The rent that an action pays, if it is done. A name below another costs none.
     fn rent(&self, action: &Action) -> u64 {
-        match action {
-            Action::RegisterName(register) if self.is_top(&register.name) => NAME_RENT.0,
-            Action::RenewName(_) => NAME_RENT.0,
-            Action::RegisterName(_)
-            | Action::ReclaimName(_)
-            | Action::Attest(Attest)
-            | Action::IssueCertificate(_)
-            | Action::SetRecords(_)
-            | Action::Transfer(_)
-            | Action::RevokeCertificate(_)
-            | Action::Bond(_)
-            | Action::Unbond(_)
-            | Action::AnnounceService(_)
-            | Action::WithdrawService(_) => 0,
+        match touched(action).ledger {
+            Some(LedgerChange::Register(register)) if self.is_top(&register.name) => NAME_RENT.0,
+            Some(LedgerChange::Renew) => NAME_RENT.0,
+            Some(
+                LedgerChange::Register(_)
+                | LedgerChange::Transfer(_)
+                | LedgerChange::Bond(_)
+                | LedgerChange::Unbond(_),
+            )
+            | None => 0,
         }
     }
 

@@ -12,11 +12,12 @@
 //! between nodes, reads are not linearisable, and nobody promises that. What is promised is looked at: at one node, while
 //! it runs, no read or receipt is of an earlier height than one before it.
 
+use super::touched::{NamesChange, touched};
 use super::{Chain, ObservedAnswer, Violation};
 use crate::base::NodeIndex;
-use hypermesh_core::api::{Request, Response, Settlement};
+use hypermesh_core::api::{Request, Settlement};
 use hypermesh_core::base::{Height, Mono, PublicKey};
-use hypermesh_core::state::{Action, Attest, NameOwner, Operation, OperationId, Outcome, Receipt, State};
+use hypermesh_core::state::{Action, NameOwner, Operation, OperationId, Outcome, Receipt, State};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordSet, RecordType};
 use std::collections::BTreeMap;
@@ -70,36 +71,27 @@ impl LinearCheck {
     }
 
     fn write(&mut self, action: &Action) -> Option<Register> {
-        match action {
-            Action::RegisterName(register) => {
+        match touched(action).names? {
+            NamesChange::Register(register) => {
                 self.names.insert(register.name.clone(), register.owner);
                 Some(Register::Owner(register.name.clone()))
             }
             // The mesh publishes TLSA records itself, and takes them away.
-            Action::SetRecords(set) if set.record_type == RecordType::Tlsa => None,
-            Action::SetRecords(set) => {
+            NamesChange::SetRecords(set) if set.record_type == RecordType::Tlsa => None,
+            NamesChange::SetRecords(set) => {
                 let key = (set.name.clone(), set.record_type);
                 self.records.insert(key.clone(), set.records.clone());
                 Some(Register::Records(key))
             }
             // A renewal writes until when the name is paid for, not whose it is.
-            Action::RenewName(renew) => {
+            NamesChange::Renew(renew) => {
                 Some(Register::Owner(renew.name.clone())).filter(|_| self.names.contains_key(&renew.name))
             }
             // Names that were granted below it fall with it: which of them, the check `policy` says.
-            Action::ReclaimName(reclaim) => {
+            NamesChange::Reclaim(reclaim) => {
                 self.names.retain(|name, _| !name.is_within(&reclaim.name));
                 None
             }
-            // What these write other checks hold against models of their own: certificates, services, ledger, policy.
-            Action::Attest(Attest)
-            | Action::IssueCertificate(_)
-            | Action::RevokeCertificate(_)
-            | Action::Transfer(_)
-            | Action::Bond(_)
-            | Action::Unbond(_)
-            | Action::AnnounceService(_)
-            | Action::WithdrawService(_) => None,
         }
     }
 
@@ -135,7 +127,9 @@ impl LinearCheck {
                 [operation] => self.took_effect(chain, observed, operation.id(), issued.height),
                 _ => Err("answers with a certificate where none was asked for".to_string()),
             },
-            Settlement::Nothing => height_of(response).map_or(Ok(()), |height| self.on_own(observed, height)),
+            Settlement::Nothing => {
+                response.state_height().map_or(Ok(()), |height| self.on_own(observed, height))
+            }
         };
         outcome.map_err(|what| observed.observation.violation("linear", what))
     }
@@ -198,61 +192,13 @@ enum Register {
     Records((DomainName, RecordType)),
 }
 
-/// The height of the state that a read is of; `None` for what is not read out of the newest state.
-const fn height_of(response: &Response) -> Option<Height> {
-    match response {
-        Response::ResolveDns(answer) => Some(answer.height),
-        Response::Name(answer) => Some(answer.height),
-        Response::Service(answer) | Response::SubscribeService(answer) => Some(answer.height),
-        Response::Balance(answer) => Some(answer.height),
-        Response::Fees(answer) => Some(answer.height),
-        Response::Supply(answer) => Some(answer.height),
-        Response::Rewards(answer) => Some(answer.height),
-        Response::History(answer) => Some(answer.height),
-        Response::Status(answer) => Some(answer.height),
-        Response::ListRecords(list) => Some(list.height),
-        Response::Prove(proof) => Some(proof.header.height),
-        Response::TrustchainHealth(health)
-        | Response::HypermeshHealth(health)
-        | Response::CaesarHealth(health) => Some(health.height),
-        // Writes: their receipts are looked at.
-        Response::IssueCertificate(_) | Response::Operation(_) | Response::ValidateBatch(_) => None,
-        // Of an earlier block, if one is named, or of the log: that grows is for the check `log`.
-        Response::GetCertificate(_)
-        | Response::GetRevocationList(_)
-        | Response::Header(_)
-        | Response::SubscribeBlocks(_)
-        | Response::Movements(_)
-        | Response::LogCheckpoint(_)
-        | Response::LogEntry(_)
-        | Response::LogInclusion(_)
-        | Response::LogConsistency(_)
-        | Response::SubscribeLog(_) => None,
-        // They name no height.
-        Response::ValidateCertificate(_)
-        | Response::ListCertificates(_)
-        | Response::TrustBundle(_)
-        | Response::ValidateProofs(_)
-        | Response::Genesis(_)
-        | Response::Member(_)
-        | Response::Trace(_)
-        | Response::TrustchainMetrics(_)
-        | Response::HypermeshMetrics(_)
-        | Response::CaesarMetrics(_)
-        | Response::TrustchainMethods(_)
-        | Response::HypermeshMethods(_)
-        | Response::Addresses(_)
-        | Response::CaesarMethods(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::Observation;
     use crate::check::test_util::world_with;
     use crate::world::{World, announcement, name};
-    use hypermesh_core::api::OperationRequest;
+    use hypermesh_core::api::{OperationRequest, Response};
     use hypermesh_core::base::{Digest, MicroCaesar};
     use hypermesh_core::state::SetRecords;
     use hypermesh_core::trustchain::dns::RecordData;

@@ -18,7 +18,7 @@ mod evidence;
 mod fork;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new action must be judged here")]
 mod ledger;
-#[deny(clippy::wildcard_enum_match_arm, reason = "a new action or response must be judged here")]
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new change of names must be judged here")]
 mod linear;
 mod log;
 mod nonce;
@@ -27,7 +27,7 @@ mod policy;
 pub mod progress;
 mod record_list;
 mod revocation;
-#[deny(clippy::wildcard_enum_match_arm, reason = "a new action must be judged here")]
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new change of services must be judged here")]
 mod services;
 #[deny(clippy::wildcard_enum_match_arm, reason = "a new response must be judged here")]
 mod shown;
@@ -36,6 +36,8 @@ mod strict;
 mod supply;
 #[cfg(test)]
 mod test_util;
+#[deny(clippy::wildcard_enum_match_arm, reason = "a new action must be sorted here")]
+mod touched;
 mod validity;
 
 use crate::base::{Disk, NodeIndex, Participants};

@@ -3,11 +3,10 @@
 //!
 //! The map reads nothing of the state but where it begins.
 
+use super::touched::{ServicesChange, touched};
 use super::{Chain, Violation};
 use hypermesh_core::base::{Height, UnixMillis};
-use hypermesh_core::state::{
-    Action, Attest, Instance, InstanceHealth, InstanceName, Offer, Outcome, ServiceProtocol, State,
-};
+use hypermesh_core::state::{Instance, InstanceHealth, InstanceName, Offer, Outcome, ServiceProtocol, State};
 use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::dns::{RecordData, RecordSet, RecordType};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +30,7 @@ impl ServicesCheck {
             return Ok(());
         };
         let time = block.header.time;
-        let mut touched: BTreeSet<(DomainName, ServiceProtocol)> = BTreeSet::new();
+        let mut changed: BTreeSet<(DomainName, ServiceProtocol)> = BTreeSet::new();
         let mut receipts = decided.receipts.iter().peekable();
         for operation in block.body.batches.iter().flat_map(|batch| &batch.operations) {
             let Some(receipt) = receipts.next_if(|receipt| receipt.operation == operation.id()) else {
@@ -40,33 +39,23 @@ impl ServicesCheck {
             if !matches!(receipt.outcome, Outcome::Done(_)) {
                 continue;
             }
-            match &operation.body.action {
-                Action::AnnounceService(announce) => {
+            match touched(&operation.body.action).services {
+                Some(ServicesChange::Announce(announce)) => {
                     let until = time.plus(u64::from(announce.lease_seconds) * 1000);
                     announced.insert(announce.instance.clone(), (announce.offer.clone(), until));
-                    touched.insert(service_of(&announce.instance));
+                    changed.insert(service_of(&announce.instance));
                 }
-                Action::WithdrawService(withdraw) => {
+                Some(ServicesChange::Withdraw(withdraw)) => {
                     announced.remove(&withdraw.instance);
-                    touched.insert(service_of(&withdraw.instance));
+                    changed.insert(service_of(&withdraw.instance));
                 }
-                // No lease begins or ends by these.
-                Action::Attest(Attest)
-                | Action::IssueCertificate(_)
-                | Action::RegisterName(_)
-                | Action::RenewName(_)
-                | Action::ReclaimName(_)
-                | Action::SetRecords(_)
-                | Action::Transfer(_)
-                | Action::RevokeCertificate(_)
-                | Action::Bond(_)
-                | Action::Unbond(_) => {}
+                None => {}
             }
         }
         let over = announced.iter().filter(|(_, (_, until))| *until < time);
-        touched.extend(over.map(|(name, _)| service_of(name)));
+        changed.extend(over.map(|(name, _)| service_of(name)));
         announced.retain(|_, (_, until)| *until >= time);
-        let compared = compare(announced, &decided.state, &touched);
+        let compared = compare(announced, &decided.state, &changed);
         compared.map_err(|what| Violation::new("services", format!("after block {height} {what}")))
     }
 }
@@ -83,7 +72,7 @@ fn standing(state: &State) -> BTreeMap<InstanceName, (Offer, UnixMillis)> {
 fn compare(
     announced: &BTreeMap<InstanceName, (Offer, UnixMillis)>,
     state: &State,
-    touched: &BTreeSet<(DomainName, ServiceProtocol)>,
+    changed: &BTreeSet<(DomainName, ServiceProtocol)>,
 ) -> Result<(), String> {
     let standing = standing(state);
     if standing != *announced {
@@ -95,7 +84,7 @@ fn compare(
             "{different:?} is not as it was announced last, or is there though it should not be"
         ));
     }
-    for (service, protocol) in touched {
+    for (service, protocol) in changed {
         let at = service.child(&protocol.labels()).map_err(|fault| fault.to_string())?;
         let serving = announced.iter().filter(|(name, (offer, _))| {
             name.service == *service && name.protocol == *protocol && offer.health != InstanceHealth::Critical
