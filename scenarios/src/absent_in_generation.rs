@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "absent-in-generation",
     shows: "a key generation in which someone withholds shares or is dead is given up, and says who; the next succeeds",
+    reaches: &[],
     start: Start::Empty,
     play,
 };

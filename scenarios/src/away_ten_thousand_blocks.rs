@@ -8,6 +8,7 @@ use hypermesh_sim::world::{NodeIndex, RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "away-ten-thousand-blocks",
     shows: "a node that was away for ten thousand blocks catches up by itself and disturbs nobody meanwhile",
+    reaches: &["applying blocks waits for the disk"],
     start: Start::Ready,
     play,
 };

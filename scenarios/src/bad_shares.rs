@@ -8,6 +8,7 @@ use hypermesh_sim::world::{Lie, RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "bad-shares",
     shows: "a node that sends bad signature shares is named, and certificates are issued all the same",
+    reaches: &["a signature is tried again with other signers", "a signer is caught"],
     start: Start::Ready,
     play,
 };

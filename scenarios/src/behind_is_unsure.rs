@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "behind-is-unsure",
     shows: "a node that has just come back refuses nothing for good on the ground of what it missed",
+    reaches: &["a node that may be behind does not refuse for good"],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,7 @@ use hypermesh_sim::world::{RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "bond-and-unbond",
     shows: "what a validator takes out of its stake comes into its account after the delay, to the millionth, and the minimum stays",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

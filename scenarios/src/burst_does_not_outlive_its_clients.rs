@@ -10,6 +10,10 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     name: "burst-does-not-outlive-its-clients",
     shows: "after 600 clients at once on slow nodes have given up, nothing is done for them any more, \
             and certificates are issued as fast as before",
+    reaches: &[
+        "a request is refused because others wait too long",
+        "an abandoned operation is taken out of its line",
+    ],
     start: Start::Ready,
     play,
 };

@@ -7,6 +7,7 @@ use hypermesh_sim::world::{RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "calm-issuance",
     shows: "a calm mesh issues certificates at every node, one after another, and they verify offline",
+    reaches: &["commitments have run out"],
     start: Start::Empty,
     play,
 };

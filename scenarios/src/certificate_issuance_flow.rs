@@ -9,6 +9,7 @@ use hypermesh_sim::world::{RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "certificate-issuance-flow",
     shows: "asked, validated, decided, logged, signed, verified offline, published, renewed, and revoked: each once",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -8,6 +8,7 @@ use hypermesh_sim::world::{Lie, RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "checkpoint-needs-cosignatures",
     shows: "whose cosignatures do not hold is passed over, and every certificate comes with its checkpoint",
+    reaches: &["a share comes without its cosignature"],
     start: Start::Ready,
     play,
 };

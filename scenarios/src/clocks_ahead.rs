@@ -12,6 +12,10 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "clocks-ahead",
     shows: "after the clocks of f + 1 nodes were ahead by minutes or a year, the mesh goes on within seconds",
+    reaches: &[
+        "a node's memory may be old, and it destroys its nonces",
+        "block time is ahead of a node's clock, or no longer",
+    ],
     start: Start::Ready,
     play: more_than_f,
 };

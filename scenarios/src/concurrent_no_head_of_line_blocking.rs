@@ -9,6 +9,7 @@ use hypermesh_sim::world::{RunFault, Start, name};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "concurrent-no-head-of-line-blocking",
     shows: "names resolve in the instant they are asked for, although a hundred certificates are under way at that node",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "crash-and-restart",
     shows: "a node that dies in the middle of issuing catches up, and no certificate is lost or issued twice",
+    reaches: &["a block without a verdict is endorsed"],
     start: Start::Ready,
     play,
 };

@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "crl-is-renewed-each-period",
     shows: "there is a new revocation list each period, before the last one runs out, alike on every node",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

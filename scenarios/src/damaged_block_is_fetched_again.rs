@@ -11,6 +11,7 @@ use hypermesh_sim::world::{NodeIndex, RunFault, Start, World};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "damaged-block-is-fetched-again",
     shows: "what rots in a store is refused when read, fetched from peers or made anew, and then answered",
+    reaches: &["a damaged row is fetched from a peer"],
     start: Start::Ready,
     play,
 };

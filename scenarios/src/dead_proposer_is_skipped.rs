@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "dead-proposer-is-skipped",
     shows: "a dead proposer costs nothing after a few turns, and one that is back gets its turns back by itself",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

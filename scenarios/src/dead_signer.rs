@@ -7,6 +7,7 @@ use hypermesh_sim::world::{RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "dead-signer",
     shows: "with one node of four down, certificates are issued at each of the others",
+    reaches: &["a batch is sent again", "a round ends without a decision", "a vote for nothing is signed"],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "deceived-node-stops",
     shows: "a node that finds a decided block wrong votes no more, says so once, and goes on serving",
+    reaches: &["a node stops at a decision that it finds invalid"],
     start: Start::Ready,
     play,
 };

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "dns-endpoint-caching",
     shows: "a client asks once per time to live, and uses an old endpoint for no longer than that after a change",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

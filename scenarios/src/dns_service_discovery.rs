@@ -9,6 +9,7 @@ use std::net::Ipv6Addr;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "dns-service-discovery",
     shows: "from a service's name every node leads to its host, port and address, before and after it moves",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "error-network-timeout",
     shows: "a client that gives up waiting and repeats itself, over links that lose half, gets one certificate a request",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

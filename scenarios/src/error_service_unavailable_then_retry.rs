@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "error-service-unavailable-then-retry",
     shows: "who is cut off refuses as unavailable within its deadline; the same request elsewhere is served, and paid once",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "expired-certificate-loses-its-tlsa",
     shows: "the key of a certificate is published until the block that finds it expired, on every node, and no longer",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

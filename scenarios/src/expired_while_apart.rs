@@ -8,6 +8,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "expired-while-apart",
     shows: "an operation whose time ran out at a node that was cut off is refused afterwards, not forgotten",
+    reaches: &["an operation that nobody pays for is refused by its member"],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,7 @@ use hypermesh_sim::world::{RunFault, Start, World};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "fees-follow-the-load",
     shows: "full blocks raise the fees by rule, an owner's limit holds, and idle blocks bring them down to the floor",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "flapping-link",
     shows: "commitments that were lost with one direction of a link are replaced at once, not used up one by one",
+    reaches: &["lost commitments are asked for again"],
     start: Start::Ready,
     play,
 };

@@ -13,6 +13,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "forged-answer-is-refused-by-its-proof",
     shows: "what a lying node answers with proof is refused or tells its age; another node's answer is proved, absence too",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "generation-power-loss",
     shows: "power that fails in the middle of key generation, again and again, leaves a mesh that can finish it",
+    reaches: &[],
     start: Start::Empty,
     play,
 };

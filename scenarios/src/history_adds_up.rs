@@ -11,6 +11,7 @@ use hypermesh_sim::world::{NodeIndex, RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "history-adds-up",
     shows: "every movement stands in the history of both sides and of its block, and folds to what the state has of it",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "hundred-at-once",
     shows: "a hundred certificates asked for in one instant, over all nodes, are all issued, each once",
+    reaches: &["a batch is bound to the beacon before", "a peer that is linked late is sent what it missed"],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "interrupted-generation",
     shows: "a restart in the middle of key generation aborts the attempt, and a new one succeeds",
+    reaches: &["a batch is overtaken by another of its number", "a key generation is given up"],
     start: Start::Empty,
     play,
 };

@@ -17,6 +17,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "issuing-certificate-renews-itself",
     shows: "a year passes, the issuing certificate is renewed and logged, and no request for a certificate is dropped",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -15,6 +15,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     name: "lapsed-lease",
     shows: "an instance that is not renewed is gone from every node at the same block, whatever nodes are down, cut off or \
             have wrong clocks, and one that is renewed stays",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

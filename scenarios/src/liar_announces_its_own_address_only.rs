@@ -13,6 +13,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "liar-announces-its-own-address-only",
     shows: "a validator can announce no address but its own, so many times and no more, and that is kept",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

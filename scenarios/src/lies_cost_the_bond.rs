@@ -11,6 +11,7 @@ use hypermesh_sim::world::{Lie, NodeIndex, RunFault, Start, World};
 pub(crate) const VOTER: Scenario = Scenario {
     name: "equivocating-voter-loses-its-bond",
     shows: "a validator that votes both ways loses all that it has at stake, once, and with it the admission of its batches",
+    reaches: &["a validator is slashed", "an operation is refused for want of a stake"],
     start: Start::Ready,
     play: |run| play(run, Lie::EquivocatingVoter),
 };
@@ -18,6 +19,7 @@ pub(crate) const VOTER: Scenario = Scenario {
 pub(crate) const PROPOSER: Scenario = Scenario {
     name: "equivocating-proposer-loses-its-bond",
     shows: "a validator that proposes two blocks in a round loses all that it has at stake, once",
+    reaches: &[],
     start: Start::Ready,
     play: |run| play(run, Lie::EquivocatingProposer),
 };
@@ -25,6 +27,7 @@ pub(crate) const PROPOSER: Scenario = Scenario {
 pub(crate) const SIGNER: Scenario = Scenario {
     name: "bad-shares-cost-the-bond",
     shows: "a validator that puts its name to bad signature shares loses all that it has at stake, once",
+    reaches: &[],
     start: Start::Ready,
     play: |run| play(run, Lie::BadShares),
 };

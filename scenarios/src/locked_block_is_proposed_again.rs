@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "locked-block-is-proposed-again",
     shows: "a block that some have locked is carried to later rounds and proposed again, and decided",
+    reaches: &["a block is proposed again with its prevotes", "a locked block is carried to a later round"],
     start: Start::Ready,
     play,
 };

@@ -7,6 +7,12 @@ use hypermesh_sim::world::{RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "lossy-links",
     shows: "with one message of ten lost, the mesh still generates its keys and issues at every node",
+    reaches: &[
+        "a block comes unasked",
+        "a message comes before its height",
+        "a peer is served the block that it is stuck at",
+        "another coordinator steps in",
+    ],
     start: Start::Empty,
     play,
 };

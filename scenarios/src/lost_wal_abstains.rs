@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "lost-wal-abstains",
     shows: "a node whose log of votes is lost asks its peers, and never votes again at a height where it has voted",
+    reaches: &["a node abstains"],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,7 @@ use hypermesh_sim::world::{NodeIndex, Owner, RunFault, Start, World, name};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "low-key-starves-no-one",
     shows: "a member that fills every block for a while takes no more than its share of them, whatever its key is",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -15,6 +15,12 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "lying-proposer-is-found-out",
     shows: "a proposer that signs two blocks for one round, one of them wrong, decides nothing wrong and is convicted",
+    reaches: &[
+        "a block is found invalid",
+        "a validator contradicts itself",
+        "an ordering message of a peer is refused",
+        "a peer that sent no good blocks is dropped",
+    ],
     start: Start::Ready,
     play,
 };

@@ -14,6 +14,7 @@ use hypermesh_sim::world::{RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "member-batch",
     shows: "a member's batch with four proofs is committed; one with a proof of another's is refused by its name",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "missed-audits-suspend",
     shows: "a member without a ticket for some beacons is suspended, keeps its stake, and is taken back by a good proof",
+    reaches: &["a suspended node attests first"],
     start: Start::Ready,
     play,
 };

@@ -11,6 +11,7 @@ use hypermesh_sim::world::{Owner, RunFault, Start, name};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "name-lapses-and-is-freed",
     shows: "a name that is not paid for is not answered, can be had back in its grace, and is then anybody's, empty",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

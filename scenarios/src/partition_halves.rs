@@ -8,6 +8,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "partition-halves",
     shows: "two halves decide nothing while they are apart, and everything that was asked once they are together",
+    reaches: &["a batch comes before its turn"],
     start: Start::Ready,
     play,
 };

@@ -8,6 +8,12 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "partition-one",
     shows: "three nodes go on without the fourth, which catches up and then answers what it was asked meanwhile",
+    reaches: &[
+        "a batch is refused",
+        "a block waits for those before it",
+        "a node catches up over a long way",
+        "operations wait for a ticket",
+    ],
     start: Start::Ready,
     play,
 };

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "power-loss",
     shows: "when all nodes lose power at once, every answered operation stands afterwards and the mesh goes on",
+    reaches: &["a height is taken up from the log of votes", "a proposal is sent again after a restart"],
     start: Start::Ready,
     play,
 };

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "power-loss-of-all-under-load",
     shows: "however often all nodes lose power at once under load, what was answered stands and the mesh goes on",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

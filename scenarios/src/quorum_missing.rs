@@ -10,6 +10,12 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "quorum-missing",
     shows: "with two of four dead, requests are refused with who is missing; with one back, everything goes on by itself",
+    reaches: &[
+        "a quorum is linked again",
+        "a quorum is lost",
+        "an operation is refused for want of a quorum",
+        "the oldest message of a height is let go",
+    ],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,7 @@ use hypermesh_sim::world::{NodeIndex, RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "rebuilt-in-turn",
     shows: "nodes that are rebuilt from nothing one after the other, each once the last is ready, leave an authority that signs",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "refused-operations",
     shows: "another's name, an empty account, a name outside the zone and a taken name are refused with the reason",
+    reaches: &["an operation is refused beforehand"],
     start: Start::Ready,
     play,
 };

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub(crate) const DOWN: Scenario = Scenario {
     name: "repair-outlasts-a-helper-that-is-down",
     shows: "while a needed helper is down nothing is asked and nothing is spent, and when it is back the shares are repaired",
+    reaches: &[],
     start: Start::Ready,
     play: down,
 };
@@ -18,6 +19,7 @@ pub(crate) const DOWN: Scenario = Scenario {
 pub(crate) const LYING: Scenario = Scenario {
     name: "repair-outlasts-a-helper-that-lies",
     shows: "a needed helper that spoils every repair spends nothing of the asker's, and when it is honest the shares are repaired",
+    reaches: &[],
     start: Start::Ready,
     play: lying,
 };

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "repair-with-a-lying-helper",
     shows: "a helper that spoils the repair of key shares is named, and the repair succeeds with others",
+    reaches: &["a repair of key shares is given up"],
     start: Start::Ready,
     play,
 };

@@ -8,6 +8,11 @@ use hypermesh_sim::world::{RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "repeat-elsewhere",
     shows: "one operation at several members, at once and later, is one certificate and one fee",
+    reaches: &[
+        "a repeated operation is answered with its receipt",
+        "a signature is found in the store",
+        "an operation is asked for while it is on its way",
+    ],
     start: Start::Ready,
     play,
 };

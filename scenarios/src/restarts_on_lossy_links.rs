@@ -9,6 +9,11 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "restarts-on-lossy-links",
     shows: "a node that restarts while messages are lost asks again, asks others, catches up and issues",
+    reaches: &[
+        "a node's last votes are told late",
+        "a peer is asked again for a node's last votes",
+        "a peer is silent when asked for blocks, and another is asked",
+    ],
     start: Start::Ready,
     play,
 };

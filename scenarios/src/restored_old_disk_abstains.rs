@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "restored-old-disk-abstains",
     shows: "a node restored from an old disk notices, abstains until it is past its own votes, and then votes again",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -12,6 +12,7 @@ use hypermesh_sim::world::{NodeIndex, RunFault, Start, name};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "revocation-reaches-every-node",
     shows: "a revoked certificate is refused by every node and stands in each one's list, also at one that was away",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "root-list-is-renewed",
     shows: "the root key has an empty revocation list from the first, and a new one each half year, alike on every node",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

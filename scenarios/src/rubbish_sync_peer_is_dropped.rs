@@ -10,6 +10,7 @@ use hypermesh_sim::world::{Lie, NodeIndex, RunFault, Start, World};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "rubbish-sync-peer-is-dropped",
     shows: "a node that catches up drops the peer that serves rubbish, lies about its height or is silent, and no other",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

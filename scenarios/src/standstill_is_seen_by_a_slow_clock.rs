@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "standstill-is-seen-by-a-slow-clock",
     shows: "a node whose clock is behind the last block says that nothing is decided, and that its clock is wrong",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -12,6 +12,7 @@ use hypermesh_sim::world::{RunFault, Start, name};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "transfer-and-names",
     shows: "a name is registered, its records set at one node and read at all, and an amount moved, to the millionth",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

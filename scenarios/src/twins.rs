@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "twins",
     shows: "a second process with a node's key is refused, told of by everyone, and falls silent; a restart is let in",
+    reaches: &["a node stops because its twin runs"],
     start: Start::Ready,
     play,
 };

@@ -12,6 +12,7 @@ use hypermesh_sim::world::{Lie, NodeIndex, RunFault, Start};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "twisted-signatures-are-refused",
     shows: "a root, lists and cosignatures that only ZIP-215 accepts are kept by nobody, made anew, and cost their maker's stake",
+    reaches: &["a finished signature is refused"],
     start: Start::Empty,
     play,
 };

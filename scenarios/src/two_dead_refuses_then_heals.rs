@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "two-dead-refuses-then-heals",
     shows: "with two of four dead issuing is refused for want of a quorum, names resolve, and one back is enough",
+    reaches: &[],
     start: Start::Ready,
     play,
 };

@@ -12,6 +12,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     name: "unpaid-operations-cost-nobody",
     shows: "batches of expired, unpayable and repeated operations change neither fees nor difficulty, and an owner with \
             money for two transfers that asks for forty gets two receipts and the rest refused",
+    reaches: &["an operation is refused in a block", "an owner's waiting operations spend all that it has"],
     start: Start::Ready,
     play,
 };

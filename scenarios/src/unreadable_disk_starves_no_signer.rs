@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "unreadable-disk-starves-no-signer",
     shows: "a node whose disk gave nothing back while it gathered shares signs again as soon as it does, all three needed",
+    reaches: &["this node's own commitments have run out"],
     start: Start::Ready,
     play,
 };

@@ -10,6 +10,12 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "wiped-disk",
     shows: "a node that lost its disk gets its key shares from its backup, or repaired by the others, and signs again",
+    reaches: &[
+        "a signature comes before its block",
+        "a ticket comes too late",
+        "an abstention outlives a height",
+        "key shares are repaired",
+    ],
     start: Start::Ready,
     play,
 };

@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "wrong-clock",
     shows: "a node whose clock is an hour ahead neither stops the mesh nor drags its time along",
+    reaches: &["a verdict is put off"],
     start: Start::Ready,
     play,
 };
