@@ -90,9 +90,7 @@ impl Addresses {
     pub(super) fn size(&self, validators: usize) -> Size {
         Size::limited("addresses announced", self.records.len(), validators)
     }
-}
 
-impl Addresses {
     /// Takes note of where this node is. If the others may not know it, it is announced to them.
     pub(super) fn set_own(&mut self, cx: &mut Context, address: SocketAddrV6) {
         self.own = Some(address);
@@ -209,6 +207,8 @@ const fn is_timely(sequence: u64, wall: UnixMillis) -> bool {
 mod tests {
     use super::*;
     use crate::base::{Digest, SecretKey};
+    #[cfg(not(hypermesh_simulation_crypto))]
+    use crate::node::test_util::{context, mesh, sent};
 
     #[test]
     fn so_many_records_are_taken_at_once_and_one_more_after_each_period() {
@@ -236,5 +236,26 @@ mod tests {
         let address = "[2001:db8::7]:7400".parse().unwrap();
         let record = AddressRecord::sign(&Digest([1; 32]), address, u64::MAX, &SecretKey::from_seed([3; 32]));
         assert_eq!(encode(&record).len(), RECORD_BYTES_MAX);
+    }
+
+    #[test]
+    #[cfg(not(hypermesh_simulation_crypto))]
+    fn a_newer_address_is_kept_and_passed_on_and_an_older_one_is_not() {
+        let mesh = mesh();
+        let (mut cx, mut addresses) = (context(&mesh), Addresses::default());
+        let (from, of) = (mesh.validators[1].public(), &mesh.validators[2]);
+        let wall = cx.wall().0;
+        let record = |port, sequence| {
+            let ip = core::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7);
+            let address = SocketAddrV6::new(ip, port, 0, 0);
+            AddressRecord::sign(&mesh.genesis_hash(), address, sequence, of)
+        };
+        addresses.on_addresses(&mut cx, from, alloc::vec![record(7401, wall)]);
+        let passed_on: Vec<PublicKey> = sent(&mut cx).into_iter().map(|(to, _)| to).collect();
+        assert_eq!(passed_on, [mesh.validators[3].public()], "not to its sender, nor to whom it is about");
+        assert!(cx.publish_due);
+        addresses.on_addresses(&mut cx, from, alloc::vec![record(7402, wall - 1)]);
+        assert!(sent(&mut cx).is_empty());
+        assert_eq!(addresses.records()[&of.public()].address.port(), 7401);
     }
 }

@@ -61,7 +61,7 @@ impl Node {
             writes.put(Table::LogEntries, index.to_be_bytes(), entry);
         }
         writes.put(Table::Movements, height.0.to_be_bytes(), encode(&executed.movements));
-        self.signing.keep_confirmations(&mut self.cx, &block, &mut writes);
+        self.signing.keep_confirmations(&block, &mut writes);
         let abstention = self.ordering.engine.abstention_entry(height.next());
         if let Some(entry) = &abstention {
             reached!(self.cx.marks, "an abstention outlives a height");

@@ -6,12 +6,13 @@ use super::{
 };
 use crate::api::{ApiFault, Counters, Response, View};
 use crate::base::{
-    Height, Marks, MicroCaesar, Now, PublicKey, ReadError, Reader as _, SecretKey, Table, UnixMillis,
+    Entropy, Height, Marks, MicroCaesar, Now, PublicKey, ReadError, Reader, SecretKey, Table, UnixMillis,
 };
 use crate::caesar::{LedgerAccount, STAKE_MINIMUM};
 use crate::hypermesh::committee::{Committee, CommitteeKeys, KeyShares, StoredShares};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::state::{Action, CheckedOperation, Member, OperationBody, State, Validator};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -70,7 +71,48 @@ pub(super) struct Context {
     pub(super) publish_due: bool,
 }
 
+/// What a node begins with.
+pub(super) struct Began {
+    pub(super) identity: SecretKey,
+    pub(super) entropy: Box<dyn Entropy>,
+    pub(super) reader: Box<dyn Reader>,
+    pub(super) now: Now,
+    pub(super) state: State,
+    pub(super) commit: Option<CommitCertificate>,
+    pub(super) view: Arc<View>,
+    /// What was to be done already to read the store.
+    pub(super) outbox: output::Outbox,
+}
+
 impl Context {
+    pub(super) fn new(began: Began) -> Self {
+        Self {
+            identity: began.identity,
+            entropy: discontinuity::HedgedEntropy::new(began.entropy),
+            store: store::Store::new(began.reader),
+            now: began.now,
+            state: began.state,
+            commit: began.commit,
+            view: began.view,
+            connected: BTreeSet::new(),
+            counters: BTreeMap::new(),
+            outbox: began.outbox,
+            timers: timers::Timers::default(),
+            jobs: job::Jobs::default(),
+            quorum: quorum::Quorum::default(),
+            traces: trace::Traces::default(),
+            admission: admission::Admission::default(),
+            marks: Marks::default(),
+            stopped: None,
+            decided_elsewhere: Height::GENESIS,
+            committee: None,
+            holds_shares: false,
+            shares_token: PersistToken::default(),
+            asks: VecDeque::new(),
+            publish_due: false,
+        }
+    }
+
     pub(super) fn peers(&self) -> impl Iterator<Item = PublicKey> + use<> {
         let me = self.identity.public();
         let validators = self.state.validators().clone();

@@ -140,10 +140,10 @@ impl Node {
         self.cx.entropy.reseed(self.cx.now);
         self.signing.destroy_nonces(&mut self.cx);
         if !self.cx.is_stopped() {
-            if self.recall.is_done(&self.cx) {
+            if self.recall.is_done() {
                 self.ordering.suspend(&mut self.cx);
             }
-            self.recall.begin_anew(&mut self.cx);
+            self.recall.begin_anew();
         }
         // Those that follow one another closely are counted each, and reported together.
         self.continuity.unreported.get_or_insert(what);

@@ -79,9 +79,9 @@ impl Node {
 
     /// Begins the next height if there is reason to: work to order, others who began it, or the heartbeat.
     pub(super) fn consider_start(&mut self) {
-        if self.recall.is_done(&self.cx)
+        if self.recall.is_done()
             && self.ordering.may_start(&self.cx)
-            && (self.ordering.has_cause_to_start(&self.cx) || self.pool.has_work(&self.cx))
+            && (self.ordering.has_cause_to_start(&self.cx) || self.pool.has_work())
         {
             let input = self.ordering.start_height(&mut self.cx, Vec::new());
             self.drive(input);
@@ -129,7 +129,7 @@ impl Node {
     }
 
     fn on_consensus_message(&mut self, from: PublicKey, message: ConsensusMessage) {
-        self.recall.record_statement(&mut self.cx, from, &message);
+        self.recall.record_statement(from, &message);
         if self.cx.is_stopped() {
             return;
         }
@@ -159,7 +159,7 @@ impl Node {
         match timer {
             Timer::Engine(token) => self.drive(Input::Timeout { token }),
             Timer::Heartbeat => {
-                self.ordering.note_heartbeat(&mut self.cx);
+                self.ordering.note_heartbeat();
                 self.consider_start();
             }
             Timer::Verdict => self.on_verdict_timeout(),

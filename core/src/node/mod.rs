@@ -43,6 +43,9 @@ mod store;
 mod submission;
 mod sync;
 mod task;
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod test_util;
 mod timers;
 mod trace;
 mod twin;
@@ -156,8 +159,8 @@ impl Node {
                 self.cx.connected.remove(&peer);
                 self.sync.forget(&mut self.cx, peer);
                 self.cx.quorum.forget(&peer);
-                self.twin.forget(&mut self.cx, peer);
-                self.signing.forget(&mut self.cx, &peer);
+                self.twin.forget(peer);
+                self.signing.forget(&peer);
             }
             PeerStatus::Refused => self.twin.on_refused_as_twin(&mut self.cx, peer),
             PeerStatus::Doubled => self.cx.outbox.event(Event::Doubled { validator: peer }),

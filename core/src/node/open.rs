@@ -2,17 +2,18 @@
 
 use super::rebuild::{Rebuilt, rebuild};
 use super::{
-    Event, Node, NodeConfig, OpenFault, addresses, context::Context, discontinuity, job, keys, ordering,
-    output, pool, quorum, recall, row_repair, signing, status, store, submission, sync, timers, trace, twin,
+    Event, Node, NodeConfig, OpenFault, addresses,
+    context::{Began, Context},
+    discontinuity, keys, ordering, output, pool, recall, row_repair, signing, status, submission, sync, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
-    Digest, Height, KeyValue, Marks, Now, PublicKey, ReadError, Reader, Table, WriteBatch, decode, encode,
+    Digest, Height, KeyValue, Now, PublicKey, ReadError, Reader, Table, WriteBatch, decode, encode,
 };
 use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
 use crate::state::{BLOCK_BYTES_MAX, Block, Changes, Genesis, Header, State, Validator};
 use crate::trustchain::ct::{self, MerkleTree};
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -67,31 +68,8 @@ impl Node {
             addresses: Arc::clone(addresses.records()),
             counters: Arc::new(BTreeMap::new()),
         });
-        let cx = Context {
-            identity,
-            entropy: discontinuity::HedgedEntropy::new(entropy),
-            store: store::Store::new(reader),
-            now,
-            state,
-            commit,
-            view,
-            connected: BTreeSet::new(),
-            counters: BTreeMap::new(),
-            outbox,
-            timers: timers::Timers::default(),
-            jobs: job::Jobs::default(),
-            quorum: quorum::Quorum::default(),
-            traces: trace::Traces::default(),
-            admission: super::admission::Admission::default(),
-            marks: Marks::default(),
-            stopped: None,
-            decided_elsewhere: Height::GENESIS,
-            committee: None,
-            holds_shares: false,
-            shares_token: super::PersistToken::default(),
-            asks: VecDeque::new(),
-            publish_due: false,
-        };
+        let began = Began { identity, entropy, reader, now, state, commit, view, outbox };
+        let cx = Context::new(began);
         let mut node = Self {
             cx,
             ordering: ordering::Ordering::new(engine, reveals),
@@ -157,7 +135,7 @@ impl Node {
     }
 }
 
-fn blank_status(state: &State, node: PublicKey) -> NodeStatus {
+pub(super) fn blank_status(state: &State, node: PublicKey) -> NodeStatus {
     let genesis = state.genesis_document();
     NodeStatus {
         network: genesis.network.clone(),

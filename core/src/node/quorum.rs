@@ -87,9 +87,7 @@ impl Context {
              this one again in a moment"
         ))
     }
-}
 
-impl Context {
     /// After a link was made or lost, and at the start.
     pub(super) fn watch_quorum(&mut self) {
         if self.has_quorum() {

@@ -46,9 +46,7 @@ impl Recall {
         let held = self.history.count();
         Size::limited("last words of validators", held, validators * STATEMENTS_PER_VALIDATOR_MAX)
     }
-}
 
-impl Recall {
     /// Begins to ask, once the log of votes that was found on the disk is there.
     pub(super) fn begin(&mut self, cx: &mut Context, log: &[Vec<u8>]) {
         statements_in_log(log, BLOCK_BYTES_MAX).for_each(|statement| self.history.note(statement));
@@ -60,7 +58,7 @@ impl Recall {
     }
 
     /// Votes no more until the peers have sent this node's last votes again. They are to be asked next.
-    pub(super) fn begin_anew(&mut self, _cx: &mut Context) {
+    pub(super) fn begin_anew(&mut self) {
         self.done = false;
         self.asking = false;
         self.answered.clear();
@@ -75,7 +73,7 @@ impl Recall {
     }
 
     /// Whether this node knows its own last messages.
-    pub(super) const fn is_done(&self, _cx: &Context) -> bool {
+    pub(super) const fn is_done(&self) -> bool {
         self.done
     }
 
@@ -148,16 +146,46 @@ impl Recall {
     }
 
     /// Records what a validator signed itself and sent over its own link.
-    pub(super) fn record_statement(
-        &mut self,
-        _cx: &mut Context,
-        from: PublicKey,
-        message: &ConsensusMessage,
-    ) {
+    pub(super) fn record_statement(&mut self, from: PublicKey, message: &ConsensusMessage) {
         if let Some(statement) =
             SignedStatement::of(message).filter(|statement| statement.validator() == from)
         {
             self.history.note(statement);
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests {
+    use super::*;
+    use crate::node::test_util::{context, mesh, pass, sent};
+
+    #[test]
+    fn a_node_votes_only_once_a_quorum_has_said_what_it_voted_for_in_answer_to_this_question() {
+        let mesh = mesh();
+        let (mut cx, mut recall) = (context(&mesh), Recall::default());
+        recall.begin(&mut cx, &[]);
+        let asked = sent(&mut cx);
+        assert_eq!(asked.len(), 3);
+        let Message::FetchVoteHistory(number) = asked[0].1 else { panic!("it asks for its votes") };
+        let [one, other, last] = [1, 2, 3].map(|place| mesh.validators[place].public());
+        let answer = |number| VoteHistoryAnswer { number, statements: Vec::new() };
+        recall.on_vote_history(&mut cx, one, answer(number));
+        recall.on_vote_history(&mut cx, one, answer(number));
+        recall.on_vote_history(&mut cx, other, answer(RecallNumber([0; 8])));
+        assert!(!recall.is_done() && cx.asks.is_empty(), "one peer, and an answer to another question");
+        assert_eq!(recall.recall_missing(&cx), 1);
+        pass(&mut cx, 1_000);
+        recall.on_timeout(&mut cx);
+        assert_eq!(sent(&mut cx).iter().map(|(to, _)| *to).collect::<Vec<_>>(), {
+            let mut silent = [other, last];
+            silent.sort();
+            silent
+        });
+        recall.on_vote_history(&mut cx, last, answer(number));
+        assert!(recall.is_done() && matches!(cx.asks.pop_front(), Some(Ask::BeginVoting)));
+        recall.begin_anew();
+        assert!(!recall.is_done());
     }
 }

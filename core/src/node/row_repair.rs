@@ -183,3 +183,41 @@ impl RowRepair {
         cx.rewrite(writes, alloc::format!("entry {index} of the log"));
     }
 }
+
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests {
+    use super::*;
+    use crate::base::Reader as _;
+    use crate::node::test_util::{context, mesh, reported, sent};
+
+    #[test]
+    fn an_entry_is_asked_of_a_peer_and_another_than_the_logs_is_not_taken() {
+        let mesh = mesh();
+        let (mut cx, mut part) = (context(&mesh), RowRepair::default());
+        let (liar, honest) = (mesh.validators[1].public(), mesh.validators[2].public());
+        cx.store.note_damage(Table::LogEntries, &0_u64.to_be_bytes());
+        part.repair_corrupted_rows(&mut cx);
+        let index = LeafIndex(0);
+        let asked = sent(&mut cx);
+        assert!(matches!(asked[..], [(_, Message::FetchEntry(LeafIndex(0)))]), "one peer is asked");
+        part.on_entry(&mut cx, liar, IndexedLogEntry { index, entry: b"another".to_vec() });
+        assert!(matches!(reported(&mut cx)[..], [Event::PeerFault { peer, .. }] if peer == liar));
+        assert_eq!(part.size().held, 1, "it is still asked for");
+        let entry = mesh.entries[0].clone();
+        part.on_entry(&mut cx, honest, IndexedLogEntry { index, entry: entry.clone() });
+        assert_eq!(
+            (part.size().held, cx.store.get(Table::LogEntries, &0_u64.to_be_bytes())),
+            (0, Ok(Some(entry)))
+        );
+    }
+
+    #[test]
+    fn the_row_of_an_address_is_left_to_who_holds_the_addresses() {
+        let mut cx = context(&mesh());
+        let key = [ADDRESS_KEY_PREFIX, &[7; 32]].concat();
+        cx.store.note_damage(Table::Meta, &key);
+        RowRepair::default().repair_corrupted_rows(&mut cx);
+        assert!(matches!(cx.asks.pop_front(), Some(Ask::RestoreAddress(asked)) if asked == key));
+    }
+}

@@ -31,7 +31,32 @@ impl TwinPart {
     }
 
     /// A link was made or ended otherwise: what the peer said before is out of date.
-    pub(super) fn forget(&mut self, _cx: &mut Context, peer: PublicKey) {
+    pub(super) fn forget(&mut self, peer: PublicKey) {
         self.refused_by.remove(&peer);
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests {
+    use super::*;
+    use crate::node::test_util::{context, mesh, reported};
+
+    #[test]
+    fn a_node_stops_when_more_peers_than_may_lie_say_that_its_twin_runs() {
+        let mesh = mesh();
+        let (mut cx, mut twin) = (context(&mesh), TwinPart::default());
+        let [one, other] = [1, 2].map(|place| mesh.validators[place].public());
+        twin.on_refused_as_twin(&mut cx, one);
+        twin.on_refused_as_twin(&mut cx, one);
+        assert!(!cx.is_stopped(), "one may lie, as often as it likes");
+        twin.forget(one);
+        twin.on_refused_as_twin(&mut cx, other);
+        assert!(!cx.is_stopped(), "what a peer said before it was linked again is out of date");
+        twin.on_refused_as_twin(&mut cx, one);
+        assert!(cx.is_stopped());
+        assert!(
+            reported(&mut cx).iter().any(|event| matches!(event, Event::TwinRuns { by } if by.len() == 2))
+        );
     }
 }

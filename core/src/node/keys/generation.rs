@@ -221,3 +221,39 @@ impl GenerationPart {
         self.proceed(cx);
     }
 }
+
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests {
+    use super::*;
+    use crate::base::Mono;
+    use crate::node::ask::Ask;
+    use crate::node::test_util::{context, pass};
+    use crate::state::tests::test_util::Mesh;
+
+    fn ordered(cx: &mut Context) -> Vec<SystemAction> {
+        let action = |ask| match ask {
+            Ask::OrderSystem { operation, .. } => Some(operation.action),
+            _ => None,
+        };
+        core::mem::take(&mut cx.asks).into_iter().filter_map(action).collect()
+    }
+
+    #[test]
+    fn a_node_of_a_mesh_without_keys_puts_its_commitments_before_the_mesh_until_they_stand() {
+        let mesh = Mesh::new();
+        let (mut cx, mut part) = (context(&mesh), GenerationPart::default());
+        part.proceed(&mut cx);
+        let [SystemAction::GenerationRound1 { attempt: 0, package }] = &ordered(&mut cx)[..] else {
+            panic!("its commitments")
+        };
+        part.proceed(&mut cx);
+        assert!(ordered(&mut cx).is_empty(), "once a step is enough");
+        assert_eq!(cx.timers.next(), Some(Mono(500_000)));
+        pass(&mut cx, 500);
+        part.on_timeout(&mut cx);
+        assert!(
+            matches!(&ordered(&mut cx)[..], [SystemAction::GenerationRound1 { package: again, .. }] if again == package)
+        );
+    }
+}

@@ -123,9 +123,7 @@ impl Ordering {
             Size::unstated("entries of the log of votes", self.log.len()),
         ]
     }
-}
 
-impl Ordering {
     pub(in crate::node) fn begin(&mut self, cx: &mut Context, wal: Vec<Vec<u8>>) {
         self.log = wal;
         Self::set_heartbeat(cx);
@@ -148,7 +146,7 @@ impl Ordering {
     }
 
     /// The heartbeat has run out: the next height begins, whether there is anything to order or not.
-    pub(in crate::node) const fn note_heartbeat(&mut self, _cx: &mut Context) {
+    pub(in crate::node) const fn note_heartbeat(&mut self) {
         self.heartbeat_due = true;
     }
 
@@ -182,7 +180,7 @@ impl Ordering {
         loop {
             while let Some(output) = run.outputs.pop_front() {
                 if let EngineOutput::Wal { entry } = output {
-                    self.log_vote(cx, run, entry);
+                    self.log_vote(run, entry);
                     continue;
                 }
                 // An entry is handed out before what follows from it.
@@ -197,7 +195,7 @@ impl Ordering {
         }
     }
 
-    fn log_vote(&mut self, _cx: &mut Context, run: &mut Run, entry: Vec<u8>) {
+    fn log_vote(&mut self, run: &mut Run, entry: Vec<u8>) {
         if planted::is(Bug::WalSkipped) {
             return;
         }
@@ -295,5 +293,55 @@ impl Ordering {
         cx.timers.cancel_engine();
         cx.timers.cancel(Timer::Verdict);
         Self::set_heartbeat(cx);
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests {
+    use super::*;
+    use crate::hypermesh::ordering::{EngineConfig, Timeouts};
+    use crate::node::ask::Contents;
+    use crate::node::test_util::{context, mesh};
+    use crate::state::{BLOCK_BYTES_MAX, Block};
+
+    #[test]
+    fn ordering_asks_for_a_block_when_it_is_its_turn_and_goes_on_with_it() {
+        let mesh = mesh();
+        let mut proposed = 0;
+        for identity in mesh.validators.clone() {
+            let mut cx = context(&mesh);
+            cx.identity = identity.clone();
+            let config = EngineConfig {
+                genesis: mesh.genesis_hash(),
+                identity,
+                timeouts: Timeouts::default(),
+                identify: Block::identify,
+                value_bytes_max: BLOCK_BYTES_MAX,
+            };
+            let engine = Engine::new(config, cx.next_height(), cx.state.roster());
+            let mut ordering = Ordering::new(engine, RevealChain::with_count(&[9; 32], 4));
+            assert!(ordering.may_start(&cx) && !ordering.has_cause_to_start(&cx));
+            ordering.note_heartbeat();
+            assert!(ordering.has_cause_to_start(&cx));
+            let mut run = Run::new(ordering.start_height(&mut cx, Vec::new()));
+            assert!(!ordering.may_start(&cx), "it has started");
+            match ordering.proceed(&mut cx, &mut run) {
+                Some(Need::Block { height, round }) => {
+                    assert_eq!(height, cx.next_height());
+                    let contents = Contents { batches: Vec::new(), system: Vec::new() };
+                    let value = ordering.build_block(&mut cx, height, contents).unwrap();
+                    run.push(Input::Value { height, round, value });
+                    assert!(ordering.proceed(&mut cx, &mut run).is_none(), "it waits for the others");
+                    let entries = core::iter::from_fn(|| cx.outbox.pop());
+                    let writes =
+                        entries.filter(|output| matches!(output, crate::node::Output::Persist { .. }));
+                    assert!(writes.count() > 0, "its votes are in its log before they go out");
+                    proposed += 1;
+                }
+                need => assert!(need.is_none()),
+            }
+        }
+        assert_eq!(proposed, 1, "one of four proposes");
     }
 }

@@ -118,11 +118,9 @@ impl Pool {
         sizes.extend(self.foreign.sizes());
         sizes
     }
-}
 
-impl Pool {
     /// Whether there is anything to order.
-    pub(in crate::node) fn has_work(&self, _cx: &Context) -> bool {
+    pub(in crate::node) fn has_work(&self) -> bool {
         !self.batches.is_empty() || !self.system.is_empty()
     }
 
@@ -256,6 +254,8 @@ impl Pool {
 mod tests {
     use super::*;
     use crate::base::{SecretKey, Sequence};
+    #[cfg(not(hypermesh_simulation_crypto))]
+    use crate::node::test_util::{context, mesh, sent};
     use crate::state::tests::test_util::{Mesh, alice, bob, transfer};
     use alloc::vec;
 
@@ -346,5 +346,23 @@ mod tests {
             expected.rotate_left(height as usize % 4);
             assert_eq!(first, expected);
         }
+    }
+
+    #[test]
+    #[cfg(not(hypermesh_simulation_crypto))]
+    fn a_nodes_own_word_waits_for_its_write_and_asks_for_a_height() {
+        let mesh = mesh();
+        let (mut cx, mut pool) = (context(&mesh), Pool::default());
+        let action = crate::state::SystemAction::Reveal(Digest([1; 32]));
+        let operation = SystemOperation::sign(mesh.genesis_hash(), action, &mesh.validators[0]);
+        let token = cx.persist(crate::base::WriteBatch::default());
+        pool.order_system(&mut cx, operation.clone(), Some(token));
+        assert!(sent(&mut cx).is_empty(), "its write is not durable");
+        assert!(matches!(cx.asks.pop_front(), Some(Ask::ConsiderHeight)));
+        cx.settle_writes(token);
+        assert_eq!(sent(&mut cx).len(), 3);
+        cx.stopped = Some("test".into());
+        pool.order_system(&mut cx, operation, None);
+        assert!(sent(&mut cx).is_empty() && cx.asks.is_empty(), "a node that is stopped says no more");
     }
 }

@@ -33,7 +33,7 @@ impl Signing {
         for request in certificates.chain(checkpoints) {
             cx.outbox.respond(request, Err(fault.clone()));
         }
-        self.end_unwanted(cx);
+        self.end_unwanted();
     }
 
     // --- certificates ---

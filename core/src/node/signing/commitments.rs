@@ -297,7 +297,7 @@ impl Signing {
     }
 
     /// A link was lost: what its peer offered is void, and does not count as held.
-    pub(in crate::node) fn forget(&mut self, _cx: &mut Context, peer: &PublicKey) {
+    pub(in crate::node) fn forget(&mut self, peer: &PublicKey) {
         self.offered.remove(peer);
         self.stock.forget(peer);
     }

@@ -345,7 +345,7 @@ impl Signing {
     }
 
     /// Ends what nobody waits for any more: its certificates are in the log, and whoever asks for one has it signed then.
-    pub(in crate::node) fn end_unwanted(&mut self, _cx: &mut Context) {
+    pub(in crate::node) fn end_unwanted(&mut self) {
         let unwanted: Vec<Task> =
             self.pending.tasks().filter(|task| !self.is_wanted(task)).copied().collect();
         unwanted.iter().for_each(|task| self.pending.end(task));

@@ -18,7 +18,7 @@ impl Signing {
             Task::Issuing(number) => cx.state.issuing_tbs(number),
             Task::Leaf(serial) => Self::leaf_bytes(cx, serial)?,
             Task::Checkpoint(size) => cx.checkpoint(size).map(|checkpoint| checkpoint.body().into_bytes()),
-            Task::RevocationList(number) => self.revocation_list_bytes(cx, number),
+            Task::RevocationList(number) => self.revocation_list_bytes(number),
             Task::RootRevocationList(number) => cx.state.root_list_tbs(number),
         })
     }

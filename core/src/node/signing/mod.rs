@@ -157,9 +157,7 @@ impl Signing {
             Task::Checkpoint(size) => self.checkpoints.has(size) || self.needed_checkpoints.has(*size),
         }
     }
-}
 
-impl Signing {
     /// Picks up what was signed before a restart.
     pub(in crate::node) fn load(&mut self, cx: &mut Context) -> Result<(), OpenFault> {
         // Also while the keys are being generated: who confirmed before a restart is not asked again after it.
@@ -220,12 +218,7 @@ impl Signing {
 
     /// Keeps the confirmations that a block carries, because a trust bundle needs them. They become durable
     /// together with the block: it is the only time that this node sees them.
-    pub(in crate::node) fn keep_confirmations(
-        &mut self,
-        _cx: &mut Context,
-        block: &Block,
-        writes: &mut WriteBatch,
-    ) {
+    pub(in crate::node) fn keep_confirmations(&mut self, block: &Block, writes: &mut WriteBatch) {
         for operation in &block.body.system {
             if let SystemAction::GenerationConfirm { attempt, .. } = &operation.action {
                 let key = confirmation_key(*attempt, &operation.validator);
@@ -237,7 +230,7 @@ impl Signing {
 
     /// The caller of a request waits no more: what was to be signed for it alone is not.
     pub(in crate::node) fn abandon_signatures(&mut self, cx: &mut Context, id: RequestId) {
-        self.abandon_revocation_list(cx, id);
+        self.abandon_revocation_list(id);
         // As long as signers get to answer.
         let until = cx.now.mono.after(self.session_timeout(cx));
         cx.timers.bring_forward(Timer::Signing, until);

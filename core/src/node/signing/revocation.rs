@@ -101,7 +101,7 @@ impl Signing {
     }
 
     /// The to-be-signed bytes of a list, if it is among the newest.
-    pub(in crate::node) fn revocation_list_bytes(&self, _cx: &Context, number: u64) -> Option<Vec<u8>> {
+    pub(in crate::node) fn revocation_list_bytes(&self, number: u64) -> Option<Vec<u8>> {
         self.lists.derived.get(&number).map(|derived| derived.tbs.clone())
     }
 
@@ -164,12 +164,12 @@ impl Signing {
     }
 
     /// The list that this node shows: the newest that is signed.
-    pub(in crate::node) fn signed_list(&self, _cx: &Context) -> Option<&SignedList> {
+    pub(in crate::node) fn signed_list(&self) -> Option<&SignedList> {
         self.lists.signed.as_ref()
     }
 
     /// A request waits for a list no more.
-    pub(in crate::node) fn abandon_revocation_list(&mut self, _cx: &mut Context, id: RequestId) {
+    pub(in crate::node) fn abandon_revocation_list(&mut self, id: RequestId) {
         self.lists.waiting.retain(|(waiting, _)| *waiting != id);
     }
 

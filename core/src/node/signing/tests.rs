@@ -7,107 +7,24 @@ use crate::api::{
     ConsensusRequirements, PublishedLists, Request, Response, RevocationListRequest, ValidateBatchRequest,
 };
 use crate::base::{
-    Digest, Height, KeyValue, MicroCaesar, Mono, Now, PublicKey, ReadError, Reader, SecretKey, Signature,
-    StrictSignature, Table, encode,
+    Digest, Height, MicroCaesar, Mono, Now, PublicKey, Reader, SecretKey, Signature, StrictSignature, Table,
 };
-use crate::hypermesh::RevealChain;
 use crate::hypermesh::committee::twist::{twisted_by, twisted_of};
 use crate::hypermesh::committee::{
     Committee, FalseClaim, KeyPurpose, ShareRequest, SignatureClaim, StoredShares, first_count,
 };
-use crate::hypermesh::ordering::Timeouts;
 use crate::node::message::{CommitmentsRequest, Message, ShareRequests, SharesSigned, TaskSignature};
 use crate::node::task::Task;
+use crate::node::test_util::{mesh, now, opened, opened_from, stored};
 use crate::node::trace::MessageTraces;
-use crate::node::{Event, Node, NodeConfig, Output, PeerStatus, RequestId};
-use crate::state::tests::test_util::{Mesh, Seeded, alice, bob, genesis, plot_of, transfer};
+use crate::node::{Event, Node, Output, PeerStatus, RequestId};
+use crate::state::tests::test_util::{Mesh, alice, bob, transfer};
 use crate::state::{Candidate, Offence, SYSTEM_OPERATION_BYTES_MAX, SystemAction, SystemOperation};
 use crate::trustchain::ca::crl_der;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
-use std::sync::OnceLock;
-
-const REVEALS: u32 = 64;
-const SEED: [u8; 32] = [9; 32];
-
-/// A store that holds what it was given.
-#[derive(Clone, Default)]
-struct Rows(BTreeMap<(Table, Vec<u8>), Vec<u8>>);
-
-impl Reader for Rows {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        Ok(self.0.get(&(table, key.to_vec())).cloned())
-    }
-
-    fn range(&self, table: Table, start: &[u8], rows_max: usize) -> Result<Vec<KeyValue>, ReadError> {
-        let rows = self.0.range((table, start.to_vec())..).take_while(|((of, _), _)| *of == table);
-        Ok(rows.take(rows_max).map(|((_, key), value)| (key.clone(), value.clone())).collect())
-    }
-}
-
-/// A mesh with its keys, whose first validator's chain of reveals a node can have.
-pub(in crate::node) fn mesh() -> Mesh {
-    static MESH: OnceLock<Mesh> = OnceLock::new();
-    let make = || {
-        let mut genesis = genesis();
-        genesis.validators[0].reveal_anchor = RevealChain::with_count(&SEED, REVEALS).anchor();
-        let mut mesh = Mesh::of(genesis);
-        mesh.generate_keys();
-        mesh
-    };
-    MESH.get_or_init(make).clone()
-}
-
-pub(in crate::node) fn now(mesh: &Mesh) -> Now {
-    Now { mono: Mono::default(), wall: mesh.state.time().plus(10) }
-}
-
-/// The first validator's store: the mesh's blocks and state, and these signed things.
-fn stored(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Rows {
-    let mut rows = Rows::default();
-    let mut put = |table, key: &[u8], value: Vec<u8>| rows.0.insert((table, key.to_vec()), value);
-    let height = mesh.state.height();
-    put(Table::Meta, b"format", crate::node::open::FORMAT.to_be_bytes().to_vec());
-    put(Table::Meta, b"genesis", mesh.genesis_hash().0.to_vec());
-    put(Table::Meta, b"head", height.0.to_be_bytes().to_vec());
-    for block in &mesh.blocks {
-        let at = block.header.height;
-        put(Table::Blocks, &at.0.to_be_bytes(), block.to_bytes());
-        let proof = encode(&(&block.header, mesh.commit(at).unwrap()));
-        put(Table::Commits, &at.0.to_be_bytes(), proof);
-    }
-    for (key, value) in &mesh.rows {
-        put(Table::State, key, value.clone());
-    }
-    for (index, entry) in (0_u64..).zip(&mesh.entries) {
-        put(Table::LogEntries, &index.to_be_bytes(), entry.clone());
-    }
-    for (key, value) in signed {
-        put(Table::Signed, key, value.clone());
-    }
-    rows
-}
-
-pub(in crate::node) fn opened(mesh: &Mesh, signed: &[(Vec<u8>, Vec<u8>)]) -> Node {
-    opened_from(mesh, stored(mesh, signed))
-}
-
-fn opened_from(mesh: &Mesh, rows: Rows) -> Node {
-    let identity = mesh.validators[0].clone();
-    let config = NodeConfig {
-        genesis: Arc::clone(&mesh.genesis),
-        plot: Arc::new(plot_of(&identity.public())),
-        identity,
-        reveals: RevealChain::with_count(&SEED, REVEALS),
-        entropy: Box::new(Seeded::new(3)),
-        reader: Box::new(rows),
-        timeouts: Timeouts::default(),
-    };
-    Node::open(now(mesh), config).unwrap()
-}
 
 /// All that a node told since it was asked last.
 fn events(node: &mut Node) -> Vec<Event> {

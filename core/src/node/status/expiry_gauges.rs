@@ -33,7 +33,7 @@ impl Node {
             gauges.insert("revocation_list_entries".into(), entries.into());
             gauges.insert("revocation_list_entries_max".into(), REVOKED_COUNT_MAX as u64);
         }
-        if let Some(list) = self.signing.signed_list(&self.cx) {
+        if let Some(list) = self.signing.signed_list() {
             gauges.insert("revocation_list_this_update_milliseconds".into(), list.this_update.0);
             gauges.insert("revocation_list_next_update_milliseconds".into(), list.next_update.0);
         }

@@ -180,3 +180,26 @@ impl Node {
         alloc::format!("key generation {attempt}: {step} of {}{before}", missing.join(", "))
     }
 }
+
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests {
+    use super::*;
+    use crate::node::test_util::{context, mesh, pass};
+
+    #[test]
+    fn a_node_says_that_it_stands_still_when_no_block_came_for_too_long() {
+        let mesh = mesh();
+        let (mut cx, mut readiness) = (context(&mesh), Readiness::default());
+        readiness.note_progress(&mut cx);
+        assert_eq!(readiness.stall(&cx), None);
+        let due = cx.timers.next().unwrap();
+        assert_eq!(cx.timers.pop(due), Some(Timer::Stall));
+        pass(&mut cx, due.0.div_ceil(1000));
+        readiness.on_timeout(&mut cx);
+        assert!(readiness.stall(&cx).is_some_and(|why| why.starts_with("no block for more than")));
+        assert!(cx.publish_due);
+        readiness.note_progress(&mut cx);
+        assert_eq!(readiness.stall(&cx), None);
+    }
+}

@@ -62,9 +62,7 @@ impl Submission {
         }
         self.queues.put_back(wanted);
     }
-}
 
-impl Submission {
     /// Notes that operations have left their owners' queues: how long they waited there.
     pub(in crate::node) fn note_gathered(&mut self, cx: &mut Context, operations: &[CheckedOperation]) {
         for operation in operations {

@@ -246,7 +246,7 @@ impl Submission {
     }
 
     /// Whether nothing waits to be put into a batch.
-    pub(in crate::node) fn is_idle(&self, _cx: &Context) -> bool {
+    pub(in crate::node) fn is_idle(&self) -> bool {
         self.queues.is_empty() && self.outstanding.is_none()
     }
 
@@ -450,6 +450,10 @@ const RESEND_DOUBLINGS_MAX: u32 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(not(hypermesh_simulation_crypto))]
+    use crate::node::test_util::{context, mesh, pass};
+    #[cfg(not(hypermesh_simulation_crypto))]
+    use crate::state::tests::test_util::{alice, bob, plot_of, transfer};
 
     #[test]
     fn a_batch_is_sent_again_after_longer_and_longer_up_to_the_longest() {
@@ -457,5 +461,46 @@ mod tests {
         assert_eq!(resend_after(2, 0), RESEND_AFTER * 4);
         assert_eq!(resend_after(u32::MAX, 0), RESEND_AFTER_MAX);
         assert_eq!(resend_after(u32::MAX, u16::MAX), RESEND_AFTER_MAX + RESEND_AFTER_MAX / 4);
+    }
+
+    #[test]
+    #[cfg(not(hypermesh_simulation_crypto))]
+    fn an_operation_waits_for_a_ticket_and_is_answered_with_its_receipt() {
+        let mut mesh = mesh();
+        let mut cx = context(&mesh);
+        let mut submission = Submission::new(Arc::new(plot_of(&cx.identity.public())));
+        let operation = mesh.operation(&alice(), transfer(&bob(), 1));
+        let (id, received) = (operation.id(), cx.now.mono);
+        submission.submit(&mut cx, RequestId(1), operation.clone(), received);
+        submission.submit(&mut cx, RequestId(2), operation.clone(), received);
+        assert!(!submission.is_idle() && cx.outbox.pop().is_none(), "both wait for one operation");
+        let receipt = mesh.carry(alloc::vec![operation]).pop().unwrap();
+        assert_eq!(receipt.operation, id);
+        submission.settle(&mut cx, &receipt);
+        let answered = core::iter::from_fn(|| cx.outbox.pop()).filter_map(|output| match output {
+            crate::node::Output::Respond { id, response } => Some((id, response.is_ok())),
+            _ => None,
+        });
+        assert_eq!(answered.collect::<Vec<_>>(), [(RequestId(1), true), (RequestId(2), true)]);
+        assert!(submission.is_idle());
+    }
+
+    #[test]
+    #[cfg(not(hypermesh_simulation_crypto))]
+    fn an_operation_is_refused_while_a_quorum_is_missing() {
+        let mut mesh = mesh();
+        let mut cx = context(&mesh);
+        let mut submission = Submission::new(Arc::new(plot_of(&cx.identity.public())));
+        cx.connected.clear();
+        cx.watch_quorum();
+        pass(&mut cx, 6_000);
+        let operation = mesh.operation(&alice(), transfer(&bob(), 1));
+        let received = cx.now.mono;
+        submission.submit(&mut cx, RequestId(1), operation, received);
+        let Some(crate::node::Output::Respond { response: Err(fault), .. }) = cx.outbox.pop() else {
+            panic!("refused")
+        };
+        assert_eq!(fault.kind, FaultKind::Unavailable);
+        assert!(submission.is_idle());
     }
 }

@@ -77,7 +77,7 @@ impl Submission {
     fn attest(&mut self, cx: &mut Context) {
         let beacon = cx.state.beacon();
         let stands = cx.member().tickets.contains_key(&beacon.index);
-        if stands || self.tickets.attested == Some(beacon.index) || !self.is_idle(cx) {
+        if stands || self.tickets.attested == Some(beacon.index) || !self.is_idle() {
             return;
         }
         let deadline = beacon.time.plus(cx.state.genesis_document().profile.ticket_ms_deadline());

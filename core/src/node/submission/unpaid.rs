@@ -136,7 +136,7 @@ impl Submission {
 mod tests {
     use super::*;
     use crate::node::Node;
-    use crate::node::signing::tests::{mesh, opened};
+    use crate::node::test_util::{mesh, opened};
     use crate::state::tests::test_util::{alice, bob, transfer};
 
     #[test]

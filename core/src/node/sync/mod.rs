@@ -404,9 +404,7 @@ impl Sync {
             cx.outbox.event(Event::Syncing { height, behind });
         }
     }
-}
 
-impl Sync {
     /// Whether someone of whom there is nothing to complain says that it has this block.
     fn claims(&self, height: Height) -> bool {
         let mut peers = self.peers.values();
@@ -440,6 +438,8 @@ fn doubled(first_ms: u64, times: u32, max_ms: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(not(hypermesh_simulation_crypto))]
+    use crate::node::test_util::{context, mesh, pass, sent};
 
     #[test]
     fn rests_grow_and_have_an_end() {
@@ -447,5 +447,35 @@ mod tests {
         assert_eq!(doubled(250, 4, 8_000), Duration::from_millis(4_000));
         assert_eq!(doubled(250, 5, 8_000), Duration::from_millis(8_000));
         assert_eq!(doubled(250, u32::MAX, 8_000), Duration::from_millis(8_000));
+    }
+
+    #[test]
+    #[cfg(not(hypermesh_simulation_crypto))]
+    fn a_peer_that_is_silent_is_passed_over_for_another() {
+        let mesh = mesh();
+        let (mut cx, mut sync) = (context(&mesh), Sync::default());
+        let [one, other] = [1, 2].map(|place| mesh.validators[place].public());
+        let next = mesh.state.height().next();
+        sync.on_peer_height(&mut cx, one, next);
+        assert_eq!(
+            (sent(&mut cx).len(), cx.behind()),
+            (0, 0),
+            "one may lie, and the block may be on its way"
+        );
+        sync.on_peer_height(&mut cx, other, next);
+        assert_eq!(cx.behind(), 1, "one of two is honest");
+        pass(&mut cx, 100);
+        sync.on_timeout(&mut cx);
+        let [(first, Message::Fetch(Fetch { first: at, count: 1 }))] = sent(&mut cx)[..] else {
+            panic!("one is asked")
+        };
+        assert_eq!(at, next);
+        pass(&mut cx, 1_000);
+        sync.on_timeout(&mut cx);
+        let [(second, Message::Fetch(_))] = sent(&mut cx)[..] else { panic!("another is asked") };
+        assert_ne!(first, second);
+        sync.forget(&mut cx, one);
+        sync.forget(&mut cx, other);
+        assert_eq!(cx.behind(), 0, "what a peer claimed goes with its link");
     }
 }

@@ -109,3 +109,26 @@ impl Serving {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests {
+    use super::*;
+    use crate::node::test_util::{context, mesh, sent};
+
+    #[test]
+    fn a_peer_is_sent_the_blocks_that_it_asks_for_and_no_others() {
+        let mesh = mesh();
+        let (mut cx, mut serving) = (context(&mesh), Serving::default());
+        let peer = mesh.validators[1].public();
+        let head = mesh.state.height();
+        serving.on_fetch(&mut cx, peer, Fetch { first: head, count: 5 });
+        let answers = sent(&mut cx);
+        let [(to, Message::Blocks(Blocks { first, blocks }))] = &answers[..] else { panic!("one answer") };
+        assert_eq!((*to, *first, blocks.len()), (peer, head, 1));
+        assert_eq!(blocks[0].block, mesh.blocks.last().unwrap().to_bytes());
+        serving.on_fetch(&mut cx, peer, Fetch { first: head.next(), count: 1 });
+        let answers = sent(&mut cx);
+        assert!(matches!(&answers[..], [(_, Message::Blocks(Blocks { blocks, .. }))] if blocks.is_empty()));
+    }
+}

@@ -238,3 +238,37 @@ fn session_of(committee: &Committee, open: &OpenShareRepair) -> Option<RepairSes
     let keys = committee.keys().clone();
     RepairSession::new(keys, open.validator, open.number, open.helpers.clone()).ok()
 }
+
+#[cfg(test)]
+#[cfg(not(hypermesh_simulation_crypto))]
+mod tests {
+    use super::*;
+    use crate::node::ask::Ask;
+    use crate::node::test_util::{context, mesh};
+
+    #[test]
+    fn a_node_without_its_shares_asks_linked_validators_for_repair_and_others_do_not() {
+        let mesh = mesh();
+        let (mut cx, mut part) = (context(&mesh), ShareRepairPart::default());
+        part.proceed(&mut cx);
+        assert!(cx.asks.is_empty(), "there is no committee yet");
+        cx.committee = Some(Arc::new(Committee::new(mesh.state.committee().unwrap().keys).unwrap()));
+        cx.holds_shares = true;
+        part.proceed(&mut cx);
+        assert!(cx.asks.is_empty(), "it lacks nothing");
+        cx.holds_shares = false;
+        part.proceed(&mut cx);
+        let Some(Ask::OrderSystem { operation, after: None }) = cx.asks.pop_front() else {
+            panic!("it asks")
+        };
+        let SystemAction::Repair(RepairAction::Ask { number: 0, helpers, .. }) = operation.action else {
+            panic!("for repair")
+        };
+        assert!(helpers.iter().all(|helper| cx.connected.contains(helper)));
+        let mut alone = context(&mesh);
+        alone.committee = cx.committee;
+        alone.connected.clear();
+        ShareRepairPart::default().proceed(&mut alone);
+        assert!(alone.asks.is_empty(), "there is nobody to ask");
+    }
+}
