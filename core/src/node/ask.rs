@@ -1,16 +1,24 @@
-//! What one part of a node asks of the others: this is all of it.
+//! What one part of a node asks of the others, and what they are handed: this is all of it.
 //!
 //! A part does not know who answers. It leaves what it asks in the [`Context`], and the node, which alone knows all
 //! parts, hands it on when that part has returned, in the order in which it was asked.
 
 use super::{Context, PersistToken, RequestId};
+use crate::base::Height;
 use crate::hypermesh::committee::KeyPurpose;
 use crate::hypermesh::ordering::SignedStatement;
-use crate::state::{ActiveCommittee, CheckedBatch, Offence, SystemAction, SystemOperation};
+use crate::state::{ActiveCommittee, Block, CheckedBatch, Offence, Receipt, SystemAction, SystemOperation};
 use crate::trustchain::ca::SerialNumber;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+/// A block that was just decided.
+pub(super) struct Committed {
+    pub(super) height: Height,
+    pub(super) receipts: Vec<Receipt>,
+    pub(super) block: Block,
+}
 
 /// What waits to be ordered, for the next block.
 pub(super) struct Contents {

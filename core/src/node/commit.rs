@@ -1,23 +1,16 @@
 //! What happens when a block is decided: it becomes durable, and everything that waited for it goes on.
 
+use super::ask::Committed;
 use super::checked::CheckedBlock;
-use super::open::state_writes;
+use super::stored::state_writes;
 use super::sync::APPLY_COUNT_MAX;
 use super::timers::Timer;
 use super::{Event, Node};
-use crate::base::{Height, Table, encode, reached};
+use crate::base::{Table, encode, reached};
 use crate::hypermesh::ordering::{CommitCertificate, Input};
-use crate::state::{Batch, Block, Effect, Executed, Outcome, Receipt};
+use crate::state::{Batch, Block, Effect, Executed, Outcome};
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-
-/// A block that was just decided.
-pub(super) struct Committed {
-    pub(super) height: Height,
-    pub(super) receipts: Vec<Receipt>,
-    pub(super) block: Block,
-}
 
 impl Node {
     pub(super) fn on_decided(&mut self, value: &Arc<[u8]>, certificate: CommitCertificate) {

@@ -40,6 +40,7 @@ mod row_repair;
 mod signing;
 mod status;
 mod store;
+mod stored;
 mod submission;
 mod sync;
 mod task;

@@ -1,6 +1,7 @@
 //! Starting: a new mesh from genesis, or a node that was here before from what it kept.
 
 use super::rebuild::{Rebuilt, rebuild};
+use super::stored::{HEAD_KEY, MOVEMENTS_KEY, state_writes, stored_proof};
 use super::{
     Event, Node, NodeConfig, OpenFault, addresses,
     context::{Began, Context},
@@ -8,7 +9,7 @@ use super::{
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
 use crate::base::{
-    Digest, Height, KeyValue, Now, PublicKey, ReadError, Reader, Table, WriteBatch, decode, encode,
+    Digest, Height, KeyValue, Now, PublicKey, ReadError, Reader, Table, WriteBatch, encode,
 };
 use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
 use crate::state::{BLOCK_BYTES_MAX, Block, Changes, Genesis, Header, State, Validator};
@@ -22,10 +23,6 @@ use alloc::vec::Vec;
 pub(super) const FORMAT: u64 = 7;
 const FORMAT_KEY: &[u8] = b"format";
 const GENESIS_KEY: &[u8] = b"genesis";
-/// Stands where a row of the ledger's movements was found damaged: the next start makes all anew from the blocks.
-pub(super) const MOVEMENTS_KEY: &[u8] = b"movements damaged";
-/// The height of the last block that is stored whole.
-pub(super) const HEAD_KEY: &[u8] = b"head";
 /// How many rows are read at a time.
 const ROWS_PER_READ: usize = 4096;
 
@@ -209,16 +206,6 @@ fn founding_writes(genesis: &Digest, changes: &Changes) -> WriteBatch {
     batch
 }
 
-/// The writes that bring the stored rows up to a new state.
-pub(super) fn state_writes(batch: &mut WriteBatch, changes: &Changes) {
-    for (key, value) in changes {
-        match value {
-            Some(value) => batch.put(Table::State, key.clone(), value.to_vec()),
-            None => batch.delete(Table::State, key.clone()),
-        }
-    }
-}
-
 /// The state as it was stored; made anew from the blocks if it is damaged.
 fn restored(
     genesis: &Arc<Genesis>,
@@ -286,24 +273,6 @@ fn restore(
         return Err(OpenFault::Damaged { what: "state" });
     }
     Ok((state, commit))
-}
-
-/// A stored block.
-pub(super) fn stored_block(reader: &dyn Reader, height: Height) -> Result<Option<Block>, ReadError> {
-    let bytes = reader.get(Table::Blocks, &height.0.to_be_bytes())?;
-    bytes
-        .map(|bytes| Block::from_bytes(&bytes).ok_or(ReadError::Damaged { table: Table::Blocks }))
-        .transpose()
-}
-
-/// A block's header and the proof that it was decided, which are stored apart from the block: they are read often.
-pub(super) fn stored_proof(
-    reader: &dyn Reader,
-    height: Height,
-) -> Result<Option<(Header, CommitCertificate)>, ReadError> {
-    let bytes = reader.get(Table::Commits, &height.0.to_be_bytes())?;
-    let damaged = |_| ReadError::Damaged { table: Table::Commits };
-    bytes.map(|bytes| decode(&bytes, BLOCK_BYTES_MAX).map_err(damaged)).transpose()
 }
 
 fn read_all(reader: &dyn Reader, table: Table) -> Result<Vec<KeyValue>, ReadError> {

@@ -6,7 +6,7 @@
 
 use super::checked::{CheckedBlock, check};
 use super::message::SyncedBlock;
-use super::open::{HEAD_KEY, MOVEMENTS_KEY, state_writes, stored_block, stored_proof};
+use super::stored::{HEAD_KEY, MOVEMENTS_KEY, state_writes, stored_block, stored_proof};
 use crate::base::{Height, ReadError, Reader, Table, WriteBatch, encode};
 use crate::hypermesh::ordering::CommitCertificate;
 use crate::state::{Changes, Genesis, State};

@@ -1,6 +1,6 @@
 //! Requests that only the node can answer: what has to be ordered, signed or looked up in the store.
 
-use super::open::stored_proof;
+use super::stored::stored_proof;
 use super::{Node, RequestId, context::Context};
 use crate::api::{ApiFault, BlockProof, LogEntry, Request, Response, read};
 use crate::base::{Height, Mono};

@@ -8,7 +8,7 @@ use super::ask::Ask;
 use super::checked::check;
 use super::context::ADDRESS_KEY_PREFIX;
 use super::message::{Fetch, IndexedLogEntry, Message, SyncedBlock};
-use super::open::MOVEMENTS_KEY;
+use super::stored::MOVEMENTS_KEY;
 use super::timers::Timer;
 use super::{Event, context::Context};
 use crate::base::{Height, LeafIndex, PublicKey, Size, Table, WriteBatch, encode, reached};

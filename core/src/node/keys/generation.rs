@@ -9,7 +9,7 @@ use crate::base::{Mono, PublicKey, Table, WriteBatch, reached};
 use crate::hypermesh::committee::{
     CommitteeKeys, Generated, GenerationFault, KeyGeneration, Round1, Round2, StoredShares,
 };
-use crate::node::commit::Committed;
+use crate::node::ask::Committed;
 use crate::node::context::shares_key;
 use crate::node::message::Message;
 use crate::node::timers::Timer;

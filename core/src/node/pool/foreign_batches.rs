@@ -3,7 +3,7 @@
 use crate::api::{ApiFault, ConsensusValidationResult, FaultKind, Response, refused};
 use crate::base::{Digest, PublicKey, Sequence, Size};
 use crate::hypermesh::proof::Diligence;
-use crate::node::commit::Committed;
+use crate::node::ask::Committed;
 use crate::node::pool::Pool;
 use crate::node::{RequestId, context::Context};
 use crate::state::{Batch, BatchFault, Member, OperationId, Receipt};

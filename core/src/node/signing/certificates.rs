@@ -2,9 +2,9 @@
 
 use crate::api::{ApiFault, CheckpointNote, FaultKind, IssuedCertificate, Response};
 use crate::base::{Reader as _, UnixMillis, reached};
-use crate::node::open::stored_proof;
 use crate::node::signing::CertificateResponse;
 use crate::node::signing::Signing;
+use crate::node::stored::stored_proof;
 use crate::node::task::Task;
 use crate::node::timers::Timer;
 use crate::node::{RequestId, context::Context};

@@ -51,7 +51,7 @@ impl Signing {
     }
 
     fn may_attempt(&self, cx: &Context, purpose: KeyPurpose) -> bool {
-        let signing = &*self;
+        let signing = self;
         cx.committee.is_some()
             && !signing.starving.contains(&purpose)
             && signing.pending.ready_count(purpose) > 0

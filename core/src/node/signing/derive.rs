@@ -2,8 +2,8 @@
 
 use crate::base::{LeafIndex, ReadError, Reader as _, Table, encode};
 use crate::node::context::Context;
-use crate::node::open::stored_proof;
 use crate::node::signing::Signing;
+use crate::node::stored::stored_proof;
 use crate::node::task::Task;
 use crate::state::{Certificate, ConsensusProof};
 use crate::trustchain::ca::{SerialNumber, with_proof};

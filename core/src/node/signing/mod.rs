@@ -22,7 +22,7 @@ mod work;
 use crate::api::{IssuedCertificate, Response};
 use crate::base::{Mono, PublicKey, Reader as _, Size, StrictSignature, Table, WriteBatch};
 use crate::hypermesh::committee::{CommitmentPool, Committee, KeyPurpose, Signer};
-use crate::node::commit::Committed;
+use crate::node::ask::Committed;
 use crate::node::context::Context;
 use crate::node::message::TaskSignature;
 use crate::node::task::Task;

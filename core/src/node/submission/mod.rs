@@ -13,7 +13,7 @@ use crate::base::{Mono, PublicKey, Sequence, Size, reached};
 use crate::hypermesh::committee::{KeyPurpose, first_count};
 use crate::hypermesh::proof::{Diligence, FourProofSet, Plot, Statement};
 use crate::node::ask::Ask;
-use crate::node::commit::Committed;
+use crate::node::ask::Committed;
 use crate::node::context::AHEAD_MS_REPORTED;
 use crate::node::job::{Job, JobId, ProofOrder, Purpose};
 use crate::node::submission::abandon::Queued;

@@ -163,7 +163,7 @@ impl Sync {
 
     /// Whom to ask for what next; `None` if nobody is to be asked for anything now.
     fn next_fetch(&self, cx: &Context) -> Option<(PublicKey, Fetch)> {
-        let Sync { peers, held, held_bytes, .. } = &*self;
+        let Self { peers, held, held_bytes, .. } = self;
         let under_way = || peers.values().filter_map(|peer| peer.fetch.as_ref());
         if under_way().count() >= FETCH_COUNT_MAX {
             return None;

@@ -4,7 +4,7 @@
 use crate::base::{Height, LeafIndex, Mono, PublicKey, ReadError, Table, reached};
 use crate::node::context::Context;
 use crate::node::message::{Blocks, Fetch, IndexedLogEntry, Message, SyncedBlock};
-use crate::node::open::{stored_block, stored_proof};
+use crate::node::stored::{stored_block, stored_proof};
 use crate::node::sync::FETCH_BLOCK_COUNT_MAX;
 use crate::node::timers::Timer;
 use alloc::collections::BTreeMap;

@@ -12,7 +12,7 @@ pub use status::ShareRepairStatus;
 
 use crate::base::{PublicKey, reached};
 use crate::hypermesh::committee::{BlindedShares, Committee, RepairFault, RepairHelper, RepairSession};
-use crate::node::commit::Committed;
+use crate::node::ask::Committed;
 use crate::node::message::Message;
 use crate::node::timers::Timer;
 use crate::node::{Event, context::Context};
