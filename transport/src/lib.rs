@@ -10,24 +10,49 @@
 //! Of HyperMesh it takes base types alone ([`hypermesh_base`]): services can be built on it without consensus, state or
 //! threshold signatures. A node is turned on it by `hypermesh-driver`.
 //!
-//! # Serving and asking
+//! # A service and a client
 //!
-//! ```no_run
-//! # use std::{collections::BTreeMap, sync::Arc, time::Duration};
-//! # use hypermesh_base::{PublicKey, SecretKey};
-//! # use stoq::*;
-//! # async fn example(handler: Arc<dyn Handler>, secret: SecretKey, peer: Peer,
-//! #     peers: BTreeMap<PublicKey, std::net::SocketAddrV6>) -> Result<(), Box<dyn std::error::Error>> {
-//! let env = Env::real(Identity::new(secret));
-//! let endpoint = Endpoint::bind(env, "[::]:4840".parse()?, TransportConfig::default())?;
-//! let server = Server::start(&endpoint, handler, ServerLimits::default());
-//! let links = Links::start(&endpoint, peers, LinkConfig::default(), Arc::new(|key, status| {
-//!     // Put it into the channel that the node's task reads.
-//! }));
-//! let client = Client::new(&endpoint, ClientConfig::default());
-//! let health = client.call(&peer, "trustchain", "health", vec![], CallOptions::repeatable(Duration::from_secs(1)));
+//! ```
+//! use std::{net::Ipv6Addr, net::SocketAddrV6, sync::Arc, time::Duration};
+//! use hypermesh_base::SecretKey;
+//! use stoq::*;
+//!
+//! /// Answers `greeter/greet` with a greeting.
+//! struct Greeter;
+//!
+//! impl Handler for Greeter {
+//!     fn call(&self, call: Call) -> BoxFuture<'_, Result<Bytes, Status>> {
+//!         Box::pin(async move {
+//!             match (call.service.as_str(), call.method.as_str()) {
+//!                 ("greeter", "greet") => Ok([b"hello, ".as_slice(), &call.body].concat().into()),
+//!                 _ => Err(Status::unimplemented(&call.service, &call.method)),
+//!             }
+//!         })
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let any_port = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0);
+//! let bind = |seed| {
+//!     let identity = Identity::new(SecretKey::from_seed([seed; 32]));
+//!     Endpoint::bind(Env::real(identity), any_port, TransportConfig::default())
+//! };
+//!
+//! let endpoint = bind(1)?;
+//! let server = Server::start(&endpoint, Arc::new(Greeter), ServerLimits::default());
+//!
+//! // The client knows the server by its key, wherever it is.
+//! let peer = Peer { addr: endpoint.local_addr()?, expect: Expect::Key(endpoint.key()) };
+//! let client = Client::new(&bind(2)?, ClientConfig::default());
+//! let options = CallOptions::repeatable(Duration::from_secs(10));
+//! let answer = client.call(&peer, "greeter", "greet", "Ada", options).await?;
+//! assert_eq!(answer, "hello, Ada");
+//! # drop(server);
 //! # Ok(()) }
 //! ```
+//!
+//! Links between validators are made by [`Links::start`].
 //!
 //! A dropped future of [`Handler::call`] means that nobody waits any more. When the set of validators changes:
 //! [`Links::set_peers`] and [`Server::review`].

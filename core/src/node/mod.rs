@@ -12,6 +12,37 @@
 //! vote before its log entry, an answer before its block), so that no driver can get that wrong; everything
 //! else flows on. Reads are answered by [`crate::api::read`] from [`Node::view`], which threads may share.
 //!
+//! # A driver
+//!
+//! ```
+//! use hypermesh_core::base::{Now, PublicKey, WriteBatch};
+//! use hypermesh_core::node::{Node, Output};
+//!
+//! /// Where a driver's effects go.
+//! trait Surroundings {
+//!     fn write(&mut self, batch: WriteBatch);
+//!     fn send(&mut self, to: PublicKey, message: &[u8]);
+//!     fn other(&mut self, output: Output);
+//! }
+//!
+//! /// Carries out all that a node wants done. To be called after each `handle_*`.
+//! fn carry_out(node: &mut Node, now: Now, surroundings: &mut impl Surroundings) {
+//!     while let Some(output) = node.poll_output() {
+//!         match output {
+//!             // Once it returns, the writes are durable.
+//!             Output::Persist { token, batch } => {
+//!                 surroundings.write(batch);
+//!                 node.handle_persisted(now, token);
+//!             }
+//!             Output::Send { to, message, .. } => surroundings.send(to, &message),
+//!             // A driver with threads runs it on one of them.
+//!             Output::Run { id, job } => node.handle_job(now, id, job.run()),
+//!             other => surroundings.other(other),
+//!         }
+//!     }
+//! }
+//! ```
+//!
 //! What is not here: changes of the validator set, members that do not validate.
 
 mod addresses;

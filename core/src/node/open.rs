@@ -8,9 +8,7 @@ use super::{
     discontinuity, keys, ordering, output, pool, recall, row_repair, signing, status, submission, sync, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
-use crate::base::{
-    Digest, Height, KeyValue, Now, PublicKey, ReadError, Reader, Table, WriteBatch, encode,
-};
+use crate::base::{Digest, Height, KeyValue, Now, PublicKey, ReadError, Reader, Table, WriteBatch, encode};
 use crate::hypermesh::ordering::{CommitCertificate, Engine, EngineConfig};
 use crate::state::{BLOCK_BYTES_MAX, Block, Changes, Genesis, Header, State, Validator};
 use crate::trustchain::ct::{self, MerkleTree};

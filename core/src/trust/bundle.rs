@@ -31,6 +31,22 @@ const AUTHORITY_STEPS: [ChainStep; 5] = [
 ];
 
 /// What a client anchors its trust in.
+///
+/// ```
+/// use hypermesh_core::base::{Digest, UnixMillis};
+/// use hypermesh_core::trust::{TrustBundle, verify_certificate};
+///
+/// /// Whether a certificate is one of the mesh whose genesis hash this program was given.
+/// fn is_of_mesh(mesh: Digest, bundle_pem: &str, certificate_der: &[u8], now: UnixMillis) -> bool {
+///     let Ok(bundle) = TrustBundle::from_pem(bundle_pem) else { return false };
+///     // The hash is the trust anchor: all else in the bundle follows from it, or is refused.
+///     bundle.genesis_hash() == mesh
+///         && bundle.check().is_ok()
+///         && verify_certificate(&bundle, certificate_der, None, None, now).valid
+/// }
+///
+/// assert!(!is_of_mesh(Digest([7; 32]), "not a bundle", b"", UnixMillis(0)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct TrustBundle {
     /// What the operators agreed on. Its hash names the mesh.
