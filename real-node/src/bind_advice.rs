@@ -33,15 +33,15 @@ impl Cause {
     /// What to do about it.
     pub(crate) const fn advice(self) -> &'static str {
         match self {
-            Self::InUse => "stop what listens there, or choose another port",
+            Self::InUse => "stop the process that listens there, or choose another port",
             Self::NoAddress => {
                 "this machine does not have the address: of ::1, because IPv6 is switched off (`sysctl -w \
                  net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.lo.disable_ipv6=0` switches it on) or the loopback interface is \
                  down (`ip link set lo up`)"
             }
             Self::NoIpv6 => {
-                "this machine has no IPv6, and HyperMesh speaks nothing else: load the module, or start the kernel without \
-                 ipv6.disable=1"
+                "this machine has no IPv6, which HyperMesh requires: load the ipv6 module, or start the \
+                kernel without ipv6.disable=1"
             }
             Self::NotAllowed => {
                 "ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or choose another port"
@@ -66,9 +66,9 @@ mod tests {
     #[test]
     fn each_cause_has_a_cure_of_its_own() {
         let of = |number: Errno| Cause::of(&number.into()).advice();
-        assert!(of(Errno::ADDRINUSE).contains("stop what listens there"));
+        assert!(of(Errno::ADDRINUSE).contains("stop the process that listens there"));
         for other in [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT] {
-            assert!(of(other).contains("IPv6") && !of(other).contains("stop what listens"), "{other}");
+            assert!(of(other).contains("IPv6") && !of(other).contains("stop the process"), "{other}");
         }
         assert!(of(Errno::ACCESS).contains("CAP_NET_BIND_SERVICE"));
     }

@@ -190,7 +190,8 @@ pub fn read_key(path: &Path) -> Result<SecretKey, Failure> {
     if mode & 0o077 != 0 && about.uid() == rustix::process::geteuid().as_raw() {
         let path = path.display();
         let message = format!(
-            "its mode {mode:03o} lets others at it: `chmod 600 {path}`, and if others have read it, make a new key"
+            "its mode {mode:03o} gives other users access: run `chmod 600 {path}`; if others have read it, \
+            make a new key"
         );
         return Err(fault(&message));
     }

@@ -182,7 +182,7 @@ pub fn create_key(path: &Path) -> Result<SecretKey, Failure> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let mut file = options.open(path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => failed(path, &"there is a key already, which is never overwritten"),
+        ErrorKind::AlreadyExists => failed(path, &"a key exists, and a key is never overwritten"),
         _ => failed(path, &error),
     })?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());

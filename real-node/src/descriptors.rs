@@ -13,6 +13,7 @@ pub fn raise() {
     let raised = limit.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
     limit.current = Some(raised);
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, soft, "the limit of open files stays low: raise it (LimitNOFILE=, ulimit -n)");
+        tracing::warn!(%error, soft, "the limit of open files is low and cannot be raised from here: raise \
+            it (LimitNOFILE=, ulimit -n)");
     }
 }

@@ -66,7 +66,7 @@ fn advice(kind: ErrorKind) -> &'static str {
             "; ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or choose another port"
         }
         ErrorKind::AddrInUse => {
-            "; another server has it, often systemd-resolved: stop that, or choose another port"
+            "; another server uses the port, often systemd-resolved: stop it, or choose another port"
         }
         ErrorKind::AddrNotAvailable => "; this machine does not have the address",
         _ => "",

@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// What whoever started a second process with one key has to know.
-pub(crate) const TWIN_RUNS: &str = "another process with this node's key runs, on this machine or another, and was there first: this \
-                         process stops. Find the other one and shut one of the two down permanently. If the key was stolen, \
-                         stop this node too: the mesh goes on without it";
+pub(crate) const TWIN_RUNS: &str = "another process with this node's key was linked first, from this \
+    machine or another: this process stops. Find the other process and shut one of the two down \
+    permanently. If the key was stolen, stop this node too: the mesh continues without it";
 
 /// The most lines about one kind of fault of one peer in a [`FAULT_PERIOD`]. The first line after it says how many were
 /// suppressed.
@@ -98,7 +98,8 @@ fn tell_fault(event: &Event, suppressed: u64) {
             tracing::warn!(target: AUDIT, %peer, reason, suppressed, "a peer is at fault");
         }
         Event::Culprit { validator, reason } => {
-            tracing::warn!(target: AUDIT, %validator, reason, suppressed, "a validator provably lied while signing");
+            tracing::warn!(target: AUDIT, %validator, reason, suppressed, "a validator sent a provably \
+                false signature share");
         }
         Event::InvalidBlock { height, proposer, reason } => {
             let height = height.0;
@@ -117,7 +118,7 @@ fn tell_fault(event: &Event, suppressed: u64) {
                 target: AUDIT,
                 %by,
                 suppressed,
-                "a peer says that another process with this node's key is linked to it"
+                "a peer reports that another process with this node's key is linked to it"
             );
         }
         other => tell(other),
@@ -143,7 +144,7 @@ fn tell(event: &Event) {
         }
         Event::GenerationBegan { attempt } => tracing::info!(attempt, "generating the committee's keys"),
         Event::GenerationAborted { attempt, reason } => {
-            tracing::warn!(attempt, reason, "key generation given up");
+            tracing::warn!(attempt, reason, "key generation abandoned");
         }
         Event::CommitteeActive { height, holds_shares } => {
             tracing::info!(target: AUDIT, height = height.0, holds_shares, "the committee's keys are active");
@@ -155,13 +156,13 @@ fn tell(event: &Event) {
             tracing::info!(target: AUDIT, %validator, number, "key shares repaired");
         }
         Event::RepairEnded { validator, number, given_up: Some(reason) } => {
-            tracing::warn!(target: AUDIT, %validator, number, reason, "repair of key shares given up");
+            tracing::warn!(target: AUDIT, %validator, number, reason, "repair of key shares abandoned");
         }
         Event::SharesRepaired { number } => {
             tracing::info!(target: AUDIT, number, "this node has its key shares again")
         }
         Event::AddressChanged { validator, address } => {
-            tracing::info!(target: AUDIT, %validator, %address, "a validator has announced where it is");
+            tracing::info!(target: AUDIT, %validator, %address, "a validator has announced a new address");
         }
         Event::TwinRuns { by } => tracing::error!(target: AUDIT, said_by = by.len(), "{TWIN_RUNS}"),
         Event::Equivocation(evidence) => {
@@ -172,7 +173,7 @@ fn tell(event: &Event) {
             tracing::error!(target: AUDIT, %validator, %amount, %evidence, "a validator lost its stake for a proved lie");
         }
         Event::Broken { reason } => {
-            tracing::error!(reason, "this cannot happen unless more than f are faulty")
+            tracing::error!(reason, "this happens only if more than f validators are faulty")
         }
         Event::StoreFault { reason } => tracing::error!(reason, "the store failed"),
         Event::Repaired { what } => tracing::warn!(what, "repaired"),

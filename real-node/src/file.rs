@@ -54,7 +54,7 @@ pub(crate) fn read_open(file: impl Read, path: &Path, bytes_max: usize) -> Resul
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_end(&mut bytes).map_err(|error| fault(&error))?;
     match bytes.len() > bytes_max {
-        true => Err(fault(&format_args!("more than the {bytes_max} bytes that are allowed"))),
+        true => Err(fault(&format_args!("more than the maximum of {bytes_max} bytes"))),
         false => Ok(bytes),
     }
 }
@@ -87,7 +87,7 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), Failure> {
             return opened.and_then(|mut file| file.write_all(bytes)).map_err(|error| failed(&error));
         }
         if kind.is_block_device() || kind.is_socket() {
-            let message = format!("cannot write {}: it is no file: name another", path.display());
+            let message = format!("cannot write {}: it is not a file: give another path", path.display());
             return Err(Failure::new(Exit::Input, message));
         }
     }
@@ -136,8 +136,8 @@ impl FileTarget {
             let folder_owner = fstat(&next.folder).map_err(failed)?.st_uid;
             if ![0, geteuid().as_raw(), folder_owner].contains(&owner) {
                 let message = format!(
-                    "cannot write {}: it leads through a link of user {owner} to {}, in a folder of user {folder_owner}: remove \
-                     the link, or name the file itself",
+                    "cannot write {}: the path goes through a link of user {owner} to {}, in a folder of \
+                    user {folder_owner}: remove the link, or give the path of the file itself",
                     path.display(),
                     target.display()
                 );
@@ -146,7 +146,8 @@ impl FileTarget {
             place = next;
         }
         let message = format!(
-            "cannot write {}: it leads through more than {LINKS_MAX} links: name the file itself",
+            "cannot write {}: the path goes through more than {LINKS_MAX} links: give the path of the file \
+            itself",
             path.display()
         );
         Err(Failure::new(Exit::Input, message))

@@ -107,8 +107,8 @@ impl GenesisPlan {
             .find(|validator| validator.network != self.network || validator.profile != self.profile);
         if let Some(ValidatorFile { name, network, profile, .. }) = other {
             return Err(fault(&format!(
-                "validator {name} plotted for network {network} and profile {profile}, not for {} and {}: \
-                 its plot cannot be used here",
+                "validator {name} made its plot for network {network} and profile {profile}, not for {} \
+                and {}: its plot cannot be used here",
                 self.network, self.profile
             )));
         }
@@ -166,8 +166,8 @@ fn check_contributions(validators: &[ValidatorFile]) -> Result<(), String> {
         validators.iter().partition(|validator| validator.address.ip().is_loopback());
     match (here.first(), elsewhere.first()) {
         (Some(here), Some(elsewhere)) => Err(format!(
-            "validator {} is at {}, where {} would find itself: its operator must give an address that the \
-             others can dial",
+            "validator {} has address {}, which leads back to {} itself: its operator must give an address \
+            that the others can dial",
             here.name, here.address, elsewhere.name
         )),
         _ => Ok(()),
@@ -183,8 +183,8 @@ pub fn check_own(genesis: &Genesis, own: &ValidatorFile) -> Result<(), String> {
     let Some(listed) = listed else {
         let names: Vec<&str> = genesis.validators.iter().map(|validator| validator.name.as_str()).collect();
         return Err(format!(
-            "genesis does not list this node ({}, key {}), but {}: whoever made it was not given this node's \
-             validator.json, or it is another mesh's",
+            "genesis does not list this node ({}, key {}), but {}: it was made without this node's \
+            validator.json, or for another mesh",
             own.name,
             own.key,
             names.join(", ")
@@ -192,7 +192,7 @@ pub fn check_own(genesis: &Genesis, own: &ValidatorFile) -> Result<(), String> {
     };
     let differs = |what: &str, listed: &dyn Display, own: &dyn Display| {
         Err(format!(
-            "genesis has {what} {listed} for this node, which contributed {own}: it must be made again"
+            "genesis has {what} {listed} for this node, whose validator.json has {own}: make genesis again"
         ))
     };
     let exposed = Roles::by_genesis(genesis, listed);
@@ -231,7 +231,7 @@ pub fn write_genesis(path: &Path, genesis: &Genesis) -> Result<(), Failure> {
 fn check(genesis: &Genesis) -> Result<(), String> {
     let bytes = encode(genesis).len();
     if bytes > GENESIS_BYTES_MAX {
-        return Err(format!("{bytes} bytes where a genesis has at most {GENESIS_BYTES_MAX}"));
+        return Err(format!("{bytes} bytes, and a genesis has at most {GENESIS_BYTES_MAX}"));
     }
     genesis.check().map_err(|fault| fault.to_string())
 }
@@ -244,7 +244,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path, bytes_max: usize) -> Res
 
 fn describe(error: &serde_json::Error) -> String {
     match error.is_eof() {
-        true => format!("it ends too early ({error}): copy the whole file again"),
+        true => format!("it is truncated ({error}): copy the whole file again"),
         false => with_suggestion(&error.to_string()),
     }
 }
@@ -365,7 +365,7 @@ mod tests {
         assert_eq!(check_own(&genesis, &own), Ok(()));
         let others = check_own(&genesis, &validator(1)).unwrap_err();
         assert!(
-            others.contains("roles trustchain for this node, which contributed trustchain, hypermesh"),
+            others.contains("roles trustchain for this node, whose validator.json has trustchain, hypermesh"),
             "{others}"
         );
         plan.validators.iter_mut().for_each(|file| file.roles = "hypermesh".parse().unwrap());

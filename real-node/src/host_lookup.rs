@@ -75,7 +75,7 @@ impl HostLookup {
         };
         let answered = outcome.wait_for(Option::is_some).await;
         let answered = answered.ok().and_then(|outcome| outcome.clone());
-        answered.unwrap_or_else(|| Err(format!("host {host}: its look-up was broken off")))
+        answered.unwrap_or_else(|| Err(format!("host {host}: its look-up was interrupted")))
     }
 
     fn running_one(&self, host: &DomainName) -> Option<watch::Receiver<HostLookupResult>> {

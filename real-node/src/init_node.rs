@@ -64,7 +64,7 @@ fn write_config(folder: &NodeFolder, config: &NodeConfigFile) -> Result<(), Fail
         return Ok(());
     }
     let message = format!(
-        "{} belongs to node {} already, with another configuration: choose another folder, or edit that file",
+        "{} already belongs to node {}, with another configuration: choose another folder, or edit that file",
         path.display(),
         found.name
     );
@@ -73,7 +73,7 @@ fn write_config(folder: &NodeFolder, config: &NodeConfigFile) -> Result<(), Fail
 
 fn check_address(address: SocketAddrV6) -> Result<(), Failure> {
     check_dialable(address).map_err(|reason| {
-        let advice = "give the one that the others shall dial with --address";
+        let advice = "give the address that other nodes dial with --address";
         Failure::new(Exit::Usage, format!("{address}: {reason}: {advice}"))
     })
 }
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(folder.read_identity().unwrap().public(), first.key);
         let other = NodeConfigFile { network: "other".into(), ..config() };
         let refused = initialise(&folder, &other, address, &mut |_| {}).unwrap_err();
-        assert!(refused.message.contains("belongs to node node-1"), "{refused}");
+        assert!(refused.message.contains("already belongs to node node-1"), "{refused}");
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Machine {
     fn look() -> Self {
         let uevents = uevents();
         if let Err(error) = &uevents {
-            tracing::debug!(%error, "the kernel's events cannot be received: a resume may go unseen");
+            tracing::debug!(%error, "cannot receive the kernel's events: a resume may not be detected");
         }
         Self { slept: slept(), uevents: uevents.ok(), generation: generation(Path::new(GENERATION_FILE)) }
     }

@@ -24,7 +24,12 @@ pub fn text(moment: UnixMillis) -> String {
 /// # Errors
 /// If it names none, or one before 1970.
 pub fn parse(text: &str) -> Result<UnixMillis, String> {
-    let fault = || format!("{text:?} is no moment: write it as 2026-11-22T18:00:00Z");
+    let fault = || {
+        format!(
+            "{text:?} is not a valid time: expected RFC 3339 in UTC, such as \
+        2026-11-22T18:00:00Z"
+        )
+    };
     let calendar = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| fault())?;
     let millis = calendar.unix_timestamp_nanos() / 1_000_000;
     u64::try_from(millis).map(UnixMillis).map_err(|_| fault())
@@ -35,7 +40,7 @@ pub fn parse(text: &str) -> Result<UnixMillis, String> {
 /// # Errors
 /// If it means none, or more than 32 bits hold.
 pub fn parse_seconds(text: &str) -> Result<u32, String> {
-    let fault = || format!("{text:?} is no span of time: write it as 45m, 24h or 7d");
+    let fault = || format!("{text:?} is not a duration: expected one such as 45m, 24h or 7d");
     let (number, unit) = match text.char_indices().next_back() {
         Some((at, 's')) => (text.get(..at), 1),
         Some((at, 'm')) => (text.get(..at), 60),
@@ -56,7 +61,11 @@ pub fn parse_lifetime(text: &str) -> Result<u32, String> {
     let days = LEAF_SECONDS_MAX / 86_400;
     match (LEAF_SECONDS_MIN..=LEAF_SECONDS_MAX).contains(&seconds) {
         true => Ok(seconds),
-        false => Err(format!("a certificate lives from {} minutes to {days} days", LEAF_SECONDS_MIN / 60)),
+        false => Err(format!(
+            "the lifetime of a certificate must be from {} minutes to {days} \
+            days",
+            LEAF_SECONDS_MIN / 60
+        )),
     }
 }
 

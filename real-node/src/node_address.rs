@@ -31,7 +31,7 @@ pub enum NodeAddress {
 
 /// A text that names no place of a node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no node's address: {reason}")]
+#[error("invalid node address {text:?}: {reason}")]
 pub struct InvalidNodeAddress {
     text: String,
     reason: String,
@@ -83,9 +83,9 @@ fn dialable(name: &DomainName, found: impl Iterator<Item = SocketAddr>) -> Resul
     match refused.is_empty() {
         true => Err(format!("host {name} has no address")),
         false if refused.iter().all(IpAddr::is_ipv4) => Err(format!(
-            "host {name} has IPv4 addresses only ({listed}), and STOQ is IPv6: give it an AAAA record"
+            "host {name} has only IPv4 addresses ({listed}), and STOQ requires IPv6: give it an AAAA record"
         )),
-        false => Err(format!("host {name} has no address that can be dialled: {listed}")),
+        false => Err(format!("host {name} has no usable address: {listed}")),
     }
 }
 
@@ -101,7 +101,7 @@ impl FromStr for NodeAddress {
             return Ok(Self::Ip(address));
         }
         if text.parse::<SocketAddrV4>().is_ok() || text.parse::<Ipv4Addr>().is_ok() {
-            return Err(fault(&"that is IPv4, and STOQ is IPv6"));
+            return Err(fault(&"it is an IPv4 address, and STOQ requires IPv6"));
         }
         let expected =
             "expected [IPV6]:PORT or HOST:PORT, such as [2001:db8::1]:7400 or node-1.example.org:7400";
@@ -112,14 +112,14 @@ impl FromStr for NodeAddress {
             false => name.parse().map_err(|error| fault(&error))?,
         };
         if port == 0 {
-            return Err(fault(&"port 0 is none that others could find"));
+            return Err(fault(&"other nodes cannot reach port 0"));
         }
         // What resolvers would take for an IPv4 address, in one of its many forms.
         let last = name.as_str().rsplit('.').next().unwrap_or_default();
         if last.starts_with(|first: char| first.is_ascii_digit())
             && last.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'x')
         {
-            return Err(fault(&"no host name ends in a number"));
+            return Err(fault(&"a host name cannot end in a number"));
         }
         Ok(Self::Host { name, port })
     }
@@ -189,7 +189,7 @@ mod tests {
         let both = found(&["192.0.2.1:7400", "[2001:db8::1]:7400", "[2001:db8::1]:7400"]).unwrap();
         assert_eq!(both, ["[2001:db8::1]:7400".parse().unwrap()]);
         let old = found(&["192.0.2.1:7400", "192.0.2.2:7400"]).unwrap_err();
-        assert!(old.contains("node-1.example.org has IPv4 addresses only (192.0.2.1, 192.0.2.2)"), "{old}");
+        assert!(old.contains("node-1.example.org has only IPv4 addresses (192.0.2.1, 192.0.2.2)"), "{old}");
         assert!(found(&["[fe80::1]:7400"]).unwrap_err().contains("fe80::1"));
         assert!(found(&[]).unwrap_err().contains("has no address"));
         let many: Vec<String> = (1..=5).map(|number| format!("[2001:db8::{number}]:7400")).collect();

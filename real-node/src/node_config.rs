@@ -144,7 +144,7 @@ impl NodeConfigFile {
         }
         for (key, address) in [("listen", Some(self.listen)), ("dns", self.dns)] {
             if address.is_some_and(|address| address.port() == 0) {
-                return Err(format!("{key}: port 0 is none that others could find: choose one"));
+                return Err(format!("{key}: other nodes cannot reach port 0: choose another port"));
             }
         }
         if let Some(address) = self.address {
@@ -158,7 +158,7 @@ impl NodeConfigFile {
         self.dns_limits.check().map_err(|reason| format!("dns_limits: {reason}"))?;
         match self.dns {
             Some(dns) if dns.port() == self.listen.port() => {
-                Err(format!("dns: port {} is that of STOQ, which uses UDP too: choose another", dns.port()))
+                Err(format!("dns: port {} is used by STOQ, also over UDP: choose another", dns.port()))
             }
             _ => Ok(()),
         }
@@ -173,7 +173,7 @@ impl NodeFolder {
     pub fn read_config(&self) -> Result<NodeConfigFile, Failure> {
         if !self.config().exists() {
             let folder = self.path().display();
-            let message = format!("{folder} is no node's folder: `hypermesh node init` makes one");
+            let message = format!("{folder} is not a node's folder: `hypermesh node init` makes one");
             return Err(Failure::new(Exit::Input, message));
         }
         NodeConfigFile::read(&self.config())

@@ -29,7 +29,7 @@ pub fn new(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     let characters = passphrase.chars().count();
     if characters < PASSPHRASE_CHARACTERS_MIN {
         let message = format!(
-            "a passphrase of {characters} characters protects nothing: take at least {PASSPHRASE_CHARACTERS_MIN}"
+            "a passphrase of {characters} characters is too short: use at least {PASSPHRASE_CHARACTERS_MIN}"
         );
         return Err(Failure::new(Exit::Usage, message));
     }
@@ -56,7 +56,7 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     let answer = rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
         Failure::new(
             Exit::Usage,
-            format!("no terminal to ask for a passphrase at ({error}): give --passphrase-file"),
+            format!("cannot read a passphrase without a terminal ({error}): use --passphrase-file"),
         )
     })?;
     match answer.len() > PASSPHRASE_BYTES_MAX {

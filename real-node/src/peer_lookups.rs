@@ -53,7 +53,7 @@ async fn follow(hints: Vec<PeerHint>, peers: MovedPeers, mut views: watch::Recei
                 }
                 // What was found before may still be right.
                 Err(fault) if faults.get(&hint.name) != Some(&fault) => {
-                    tracing::warn!(peer = hint.name, %fault, "a peer's host name leads nowhere");
+                    tracing::warn!(peer = hint.name, %fault, "a peer's host name cannot be resolved");
                     faults.insert(hint.name.clone(), fault);
                 }
                 Err(_) => {}

@@ -54,7 +54,8 @@ impl PlotFolder {
     pub fn load(&self) -> Result<Plot, Failure> {
         if !self.labels_file().exists() {
             let message = format!(
-                "{} holds no whole plot: `hypermesh node init` makes it, or `node restore` begun again",
+                "{} has no complete plot: make it with `hypermesh node init`, or run `hypermesh node \
+                restore` again",
                 self.path.display()
             );
             return Err(Failure::new(Exit::Input, message));
@@ -120,7 +121,7 @@ impl PlotFolder {
         let resumed = Plotter::resume(self.parameters, self.key, layer, previous, current);
         resumed.map_err(|error| {
             let folder = self.path.display();
-            Failure::new(Exit::Input, format!("{folder}: {error}; remove the folder to begin again"))
+            Failure::new(Exit::Input, format!("{folder}: {error}; remove the folder to start again"))
         })
     }
 
@@ -137,10 +138,14 @@ impl PlotFolder {
     fn read_labels(&self, path: &Path, labels_max: usize) -> Result<Vec<Label>, Failure> {
         let bytes = File::open(path).and_then(|file| file.metadata()).map_err(|error| fault(path, &error))?;
         if bytes.len() > (labels_max * LABEL_BYTES) as u64 {
-            return Err(fault(path, &"longer than a layer of this profile: the plot is of another profile"));
+            return Err(fault(
+                path,
+                &"longer than a layer of this profile: the plot was made for another \
+                profile",
+            ));
         }
         if bytes.len() % LABEL_BYTES as u64 != 0 {
-            return Err(fault(path, &"cut in the middle of a label: remove the plot and make it again"));
+            return Err(fault(path, &"truncated within a label: remove the plot and make it again"));
         }
         // Straight to where they stay: a second copy would double what a node needs to start.
         let count = usize::try_from(bytes.len()).unwrap_or(usize::MAX) / LABEL_BYTES;
@@ -149,7 +154,10 @@ impl PlotFolder {
             let needed = bytes.len() >> 20;
             fault(
                 path,
-                &format!("no memory for the plot, which takes {needed} MiB: raise the process's limit"),
+                &format!(
+                    "not enough memory for the plot, which takes {needed} MiB: raise the memory limit \
+                    of the process"
+                ),
             )
         })?;
         labels.resize(count, [0; LABEL_BYTES]);
@@ -175,8 +183,8 @@ impl PlotFolder {
         if found.trim() == self.key.0.to_string() {
             return Ok(());
         }
-        let what = "the plot beside it is of another identity, network or profile: remove the folder to make \
-                    one anew, or put back the configuration that it was made with";
+        let what = "the plot in this folder was made for another identity, network or profile: remove the \
+            folder to make a new one, or restore the configuration that it was made with";
         Err(Failure::new(Exit::Input, format!("{}: {what}", path.display())))
     }
 

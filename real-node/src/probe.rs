@@ -88,7 +88,10 @@ impl Probe {
         let answer = answer?;
         decode(&answer, RESPONSE_BYTES_MAX).map_err(|fault| {
             let name = method.name;
-            let message = format!("its answer to {name} is malformed ({fault}): is it of the same version?");
+            let message = format!(
+                "its response to {name} is malformed ({fault}): check that it runs the \
+                same version"
+            );
             Failure::new(Exit::Failed, message)
         })
     }

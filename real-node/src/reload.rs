@@ -56,10 +56,10 @@ impl Changes {
         match (self.dns, self.config.dns) {
             (false, _) => {}
             (true, Some(address)) => now.push(format!("plain DNS is answered at {address}")),
-            (true, None) => now.push("plain DNS is answered no more".to_owned()),
+            (true, None) => now.push("plain DNS is no longer answered".to_owned()),
         }
         if self.dns_limits {
-            now.push("the limits of plain DNS are those of [dns_limits] now".to_owned());
+            now.push("the limits of plain DNS are now those of [dns_limits]".to_owned());
         }
         match (self.address, self.config.own_address()) {
             (false, _) | (true, None) => {}
@@ -67,7 +67,7 @@ impl Changes {
         }
         if self.peers {
             now.push(match self.config.peers.len() {
-                0 => "no validator's address is taken from [peers] any more".to_owned(),
+                0 => "no validator's address is taken from [peers] now".to_owned(),
                 1 => "the address of 1 validator is now taken from [peers]".to_owned(),
                 count => format!("the addresses of {count} validators are now taken from [peers]"),
             });
@@ -103,11 +103,11 @@ mod tests {
         assert_eq!(reloaded("", ""), (false, "nothing changes now".to_owned()));
         assert_eq!(reloaded("7501", "7601"), (true, "plain DNS is answered at [::1]:7601".to_owned()));
         let limits = "genesis.json\"\n[dns_limits]\nslip = 3";
-        let expected = (false, "the limits of plain DNS are those of [dns_limits] now".to_owned());
+        let expected = (false, "the limits of plain DNS are now those of [dns_limits]".to_owned());
         assert_eq!(reloaded("genesis.json\"", limits), expected);
         assert_eq!(
             reloaded("dns = \"[::1]:7501\"\n", ""),
-            (true, "plain DNS is answered no more".to_owned())
+            (true, "plain DNS is no longer answered".to_owned())
         );
         let peers = "peers = { node-3 = \"[2001:db8::3]:7400\" }\nname =";
         let one = "the address of 1 validator is now taken from [peers]";

@@ -48,11 +48,11 @@ impl TryFrom<Vec<String>> for Roles {
     fn try_from(names: Vec<String>) -> Result<Self, String> {
         let known = |name: &String| SERVICES.into_iter().find(|service| service == name);
         let unknown =
-            |name: &String| format!("there is no service {name:?}: there are {}", SERVICES.join(", "));
+            |name: &String| format!("unknown service {name:?}: expected one of {}", SERVICES.join(", "));
         let roles: BTreeSet<&'static str> =
             names.iter().map(|name| known(name).ok_or_else(|| unknown(name))).collect::<Result<_, _>>()?;
         match roles.is_empty() {
-            true => Err("a node exposes one service at least: leave it out for all of them".to_owned()),
+            true => Err("a node exposes at least one service: leave the option out to expose all".to_owned()),
             false => Ok(Self(roles)),
         }
     }
@@ -93,7 +93,7 @@ pub fn records(genesis: &Genesis, roles: &[(GenesisValidator, Roles)]) -> Result
             continue;
         }
         if exposing.is_empty() {
-            return Err(format!("no validator exposes {service}: one at least has to, or nobody finds it"));
+            return Err(format!("no validator exposes {service}: at least one must expose it"));
         }
         let too_many =
             |_| format!("{} validators expose {service}: all may, or {RECORDS_PER_SET_MAX}", exposing.len());
@@ -119,7 +119,10 @@ mod tests {
         let some: Roles = "caesar, trustchain".parse().unwrap();
         assert_eq!((some.to_string(), some.are_all()), ("trustchain, caesar".to_owned(), false));
         assert!(Roles::default().are_all() && Roles::default().has("hypermesh"));
-        assert!("bank".parse::<Roles>().unwrap_err().contains("there are trustchain, hypermesh, caesar"));
+        assert!("bank".parse::<Roles>().unwrap_err().contains(
+            "expected one of trustchain, hypermesh, \
+            caesar"
+        ));
         assert!(Roles::try_from(Vec::new()).is_err());
     }
 }

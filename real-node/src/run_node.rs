@@ -44,9 +44,9 @@ use tokio::task::JoinHandle;
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What whoever looks at a node that ended because its machine was resumed has to know.
-const RESUMED: &str = "this machine was resumed from a snapshot or cloned: the process ends, so that keys of connections and \
-                       randomness from before are used by nobody twice. Start it again (systemd does); if it is a clone, \
-                       stop one of the two for good";
+const RESUMED: &str = "this machine was resumed from a snapshot or cloned: the process ends, so that \
+    connection keys and randomness from before the snapshot are not used twice. Start it again (systemd \
+    does); if it is a clone, shut one of the two down permanently";
 
 /// What a node reads from its folder before it starts.
 struct Loaded {
@@ -125,7 +125,7 @@ pub async fn run(folder: &NodeFolder) -> Result<(), Failure> {
         biased;
         stopped = node.stop() => stopped?,
         why = stopping() => {
-            let message = format!("stopped at once: {why} twice; nothing that was promised is lost");
+            let message = format!("stopped immediately: {why} twice; no committed data is lost");
             return Err(Failure::new(Exit::Failed, message));
         }
     }
@@ -145,7 +145,7 @@ async fn raised(alarm: &mut watch::Receiver<bool>) {
 /// Why a node ended that nobody stopped.
 fn ended(outcome: Result<(), DriverFault>) -> Failure {
     let Err(fault) = outcome else {
-        return Failure::new(Exit::Failed, "the node stopped from within");
+        return Failure::new(Exit::Failed, "the node stopped by itself");
     };
     let exit = if matches!(fault, DriverFault::Store { .. }) { Exit::Storage } else { Exit::Failed };
     Failure::new(exit, format!("the node stopped: {fault}"))
@@ -252,13 +252,13 @@ impl RunningNode {
         let (changes, hints) = match checked {
             Ok(checked) => checked,
             Err(failure) => {
-                return tracing::error!(%failure, "configuration not reloaded: the old one stays");
+                return tracing::error!(%failure, "configuration not reloaded: the previous one stays in use");
             }
         };
         if changes.dns
             && let Err(error) = self.move_dns(&changes.config).await
         {
-            return tracing::error!(%error, "configuration not reloaded: the old one stays");
+            return tracing::error!(%error, "configuration not reloaded: the previous one stays in use");
         }
         tracing::info!(changes = changes.summary(), "configuration reloaded");
         if changes.dns_limits

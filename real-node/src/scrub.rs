@@ -160,7 +160,7 @@ impl Scrubber {
             Damage::Row | Damage::Missing => self.reports.report(*table, key.clone()).await,
             // A write through pages that contradict each other would end the node. As it is, it goes on.
             Damage::Unreachable | Damage::Pages(_) if self.found <= LOGGED_COUNT_MAX => {
-                tracing::error!("stop the node and run `hypermesh node fsck`, which says what to do");
+                tracing::error!("stop the node and run `hypermesh node fsck`, which reports what to do");
                 true
             }
             Damage::Unreachable | Damage::Pages(_) => true,
@@ -185,7 +185,7 @@ fn write_position(path: &Path, cursor: &Cursor) {
     let position = Position { table, key: hex::encode(&cursor.key), number: cursor.number };
     let text = serde_json::to_vec(&position).unwrap_or_default();
     if let Err(failure) = file::write(path, &text, Access::Private) {
-        tracing::warn!(%failure, "the position of the scrub cannot be written");
+        tracing::warn!(%failure, "cannot write the position of the scrub");
     }
 }
 

@@ -22,14 +22,15 @@ pub(crate) fn take_up(path: &Path, endpoint: &Endpoint) {
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = restored {
-        tracing::warn!(file = %path.display(), error, "no sessions taken up: callers set up their connections anew");
+        tracing::warn!(file = %path.display(), error, "no TLS sessions restored: callers set up new \
+            connections");
     }
 }
 
 /// Leaves the sessions of a node that has stopped for its next life.
 pub(crate) fn leave(path: &Path, endpoint: &Endpoint) {
     if let Err(failure) = file::write(path, &endpoint.sealed_sessions(), Access::Private) {
-        tracing::warn!(%failure, "sessions not kept: callers set up their connections anew");
+        tracing::warn!(%failure, "TLS sessions not saved: callers set up new connections");
     }
 }
 

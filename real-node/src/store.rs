@@ -92,7 +92,7 @@ impl RedbStore {
         let begun = Instant::now();
         let mut store = Self::on(backend, path, CACHE_BYTES)?;
         let (marker, crashed) = OpenMarker::make(path)?;
-        let handle = Arc::get_mut(&mut store.handle).expect("nobody reads a store that is being opened");
+        let handle = Arc::get_mut(&mut store.handle).expect("a store has no readers while it is opened");
         handle.set_marker(marker);
         store.crashed = crashed;
         if crashed {
@@ -119,7 +119,7 @@ impl RedbStore {
 
     /// Closes a store that was just made. What could not be closed is no store yet, and nothing to recover.
     fn close(self) -> Result<(), StoreError> {
-        let handle = Arc::into_inner(self.handle).expect("nobody reads a store that is being made");
+        let handle = Arc::into_inner(self.handle).expect("a store has no readers while it is made");
         handle.close().map_err(|error| StoreError::of(&self.path, error.into()))
     }
 
@@ -129,7 +129,7 @@ impl RedbStore {
         // Only after a commit that failed or panicked is there anything to repair: see `write`.
         builder.set_cache_size(cache_bytes).set_repair_callback(|repair| {
             let percent = (100.0 * repair.progress()).round();
-            tracing::warn!(percent, "the store has no record of its free pages: reading all of it");
+            tracing::warn!(percent, "the store has no record of its free pages: reading the whole store");
         });
         let made = guarded(|| {
             let database = builder.create_with_backend(backend).map_err(|error| opening(path, error))?;
@@ -201,7 +201,7 @@ impl hypermesh_driver::Storage for RedbStore {
             Ok(Err(error)) => format!("{error}; {}", advice(&error)),
             Err(panic) => panic,
         };
-        let failed = format!("store {} cannot be written: {reason}", self.path.display());
+        let failed = format!("cannot write store {}: {reason}", self.path.display());
         self.failed = Some(failed.clone());
         Err(failed)
     }

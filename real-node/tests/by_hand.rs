@@ -59,7 +59,7 @@ fn operators_make_nodes_and_agree_on_a_genesis() {
     std::fs::write(folder.join("node-2/node.toml"), "name = \"node-2\"\nlissten = 1\n").unwrap();
     refused(&["config", "validate", "node-2/node.toml"], folder, 3, "line 2, column 1");
     refused(&["node", "status", "--data-dir", "node-1"], folder, 4, "");
-    refused(&["node", "run", "--data-dir", "nowhere"], folder, 3, "no node's folder");
+    refused(&["node", "run", "--data-dir", "nowhere"], folder, 3, "not a node's folder");
 }
 
 #[test]
@@ -73,6 +73,6 @@ fn a_plot_for_another_network_is_of_no_use() {
     let files = ["1", "2", "3", "4"].map(|number| format!("node-{number}/validator.json"));
     arguments.extend(["--out", "genesis.json"]);
     arguments.extend(files.iter().map(String::as_str));
-    refused(&arguments, folder, 3, "validator node-3 plotted for network other");
+    refused(&arguments, folder, 3, "validator node-3 made its plot for network other");
     assert!(!folder.join("genesis.json").exists());
 }

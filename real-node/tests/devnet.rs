@@ -117,7 +117,7 @@ async fn a_mesh_of_processes_comes_up_survives_a_loss_and_resumes() {
     mesh.says("node-2 is back").await;
     again.signal(Signal::TERM);
     assert_eq!(again.ends().await, Some(0));
-    mesh.says("node-2 is gone again").await;
+    mesh.says("node-2 stopped again").await;
     mesh.signal(Signal::INT);
     assert_eq!(mesh.ends().await, Some(0));
 

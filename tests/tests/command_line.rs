@@ -67,7 +67,7 @@ async fn certificates_names_log_and_ledger_work_as_typed() {
         "--name",
         "web.demo.hypermesh",
     ]);
-    desk.fail(&["--timeout", "4", "caesar", "balance"], 4, "no node could be reached");
+    desk.fail(&["--timeout", "4", "caesar", "balance"], 4, "no node is reachable");
     desk.fail(&["--timeout", "4", "node", "status"], 4, "no answer from [::1]:");
 }
 
@@ -237,10 +237,9 @@ fn ledger_and_calls(desk: &Desk) {
     assert!(heights.len() > 2 && heights.iter().zip(1..).all(|(height, n)| *height == n), "{heights:?}");
     assert!(desk.succeed(&["rpc", "list"]).contains("hypermesh/consensus/validate_proofs"));
     let described = desk.succeed(&["rpc", "list", "trustchain"]);
-    for part in [
-        "resolve_dns  (may be asked in a first flight (0-RTT))",
-        "name: DomainName, record_type: RecordType,",
-    ] {
+    for part in
+        ["resolve_dns  (may be sent in a first flight (0-RTT))", "name: DomainName, record_type: RecordType,"]
+    {
         assert!(described.contains(part), "{part} in {described}");
     }
     let pinged = desk.succeed(&["rpc", "ping"]);

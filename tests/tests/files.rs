@@ -81,7 +81,7 @@ async fn a_nodes_files_are_refused_one_by_one_and_taken_as_they_were() {
     refused(folder, &key, |_| b"07".repeat(32), 3, &["plot"]);
 
     let genesis = folder.parent().unwrap().join("genesis.json");
-    refused(folder, &genesis, cut, 3, &["genesis.json", "it ends too early", "copy the whole file again"]);
+    refused(folder, &genesis, cut, 3, &["genesis.json", "it is truncated", "copy the whole file again"]);
     refused(
         folder,
         &genesis,
@@ -138,7 +138,7 @@ async fn a_context_that_is_damaged_is_refused_with_the_place() {
     fs::remove_file(&key).unwrap();
     fails(&context, &ask, 3, &["owner.key"]);
     fails(Path::new("absent.toml"), &ask, 3, &["absent.toml"]);
-    fails(Path::new(""), &ask, 2, &["no context: name its file with --context"]);
+    fails(Path::new(""), &ask, 2, &["no context: give its file with --context"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +164,7 @@ async fn a_configuration_is_reloaded_as_far_as_it_can_be_and_a_bad_one_is_not() 
     fs::write(&config, good.replace("dns =", "dsn =")).unwrap();
     let before = mesh.log(0).len();
     mesh.signal(0, "HUP");
-    mesh.wait_for_log(0, before, "configuration not reloaded: the old one stays").await;
+    mesh.wait_for_log(0, before, "configuration not reloaded: the previous one stays in use").await;
     mesh.wait_for_log(0, before, "did you mean `dns`?").await;
     assert!(answers(old) && !answers(new));
     let moved = good.replace(&old.to_string(), &new.to_string()).replace("node-1", "node-9");
@@ -181,7 +181,7 @@ async fn a_configuration_is_reloaded_as_far_as_it_can_be_and_a_bad_one_is_not() 
     fs::write(&config, good + "\n[dns_limits]\nexempt = [\"::1\"]\n").unwrap();
     let before = mesh.log(0).len();
     mesh.signal(0, "HUP");
-    mesh.wait_for_log(0, before, "the limits of plain DNS are those of [dns_limits] now").await;
+    mesh.wait_for_log(0, before, "the limits of plain DNS are now those of [dns_limits]").await;
     assert!(answers(old));
     mesh.stop().await;
 }

@@ -85,7 +85,14 @@ fn a_devnet_is_begun_elsewhere_shown_in_every_terminal_and_piped_into_head() {
     assert_eq!(code, 7, "the command's exit status is passed on, whoever reads: {said}");
     let fixed = run(here, &["devnet", "--base-port", "7000", "--", "true"]);
     assert_eq!(fixed.status.code(), Some(2));
-    assert!(text(&fixed.stderr).contains("which its first start fixed"), "{}", text(&fixed.stderr));
+    assert!(
+        text(&fixed.stderr).contains(
+            "which cannot change after its first \
+        start"
+        ),
+        "{}",
+        text(&fixed.stderr)
+    );
 }
 
 fn a_port_that_is_taken_fixes_nothing(here: &Path) {
@@ -94,7 +101,13 @@ fn a_port_that_is_taken_fixes_nothing(here: &Path) {
     let refused = run(here, &["devnet", "--base-port", &taken.to_string(), "--", "true"]);
     let error = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{error}");
-    assert!(error.contains("stop what listens there, or choose other ports with --base-port"), "{error}");
+    assert!(
+        error.contains(
+            "stop the processes that listen there, or choose other ports with \
+        --base-port"
+        ),
+        "{error}"
+    );
     assert!(!here.join("hypermesh-devnet").exists());
     drop(holder);
 }
@@ -184,7 +197,7 @@ fn on_a_host_without_ipv6_that_is_said_and_host_names_lead_to_nodes() {
     let host = network.host("desk");
     let (code, _, error) = host.run("ip link set lo down; exec hypermesh devnet -- true");
     assert_eq!(code, 1, "{error}");
-    assert!(error.contains("(`ip link set lo up`)") && !error.contains("stop what listens"), "{error}");
+    assert!(error.contains("(`ip link set lo up`)") && !error.contains("stop the process"), "{error}");
     host.succeed("ip link set lo up && test ! -e hypermesh-devnet");
 
     let script = include_str!("first_steps/host_names.sh");

@@ -76,7 +76,7 @@ async fn a_node_with_a_full_disk_says_so_and_ends_and_comes_back_with_room() {
     for word in [
         "store.redb cannot be written",
         "No space left on device",
-        "make room there and start the node again",
+        "free space there and start the node again",
     ] {
         assert!(log.contains(word), "{word} in {log}");
     }

@@ -30,8 +30,8 @@ const SHORT_LIFE_PER_MILLE: u64 = 250;
 /// What no correct node ever says, whatever was done to it.
 const NEVER_SAID: [&str; 5] = [
     "a validator contradicts itself",
-    "this cannot happen",
-    "a validator provably lied while signing",
+    "this happens only if",
+    "a validator sent a provably false signature share",
     "an invalid block was proposed",
     "panicked",
 ];

@@ -63,7 +63,7 @@ async fn a_mesh_whose_ports_all_changed_links_again_from_one_address_each_and_so
     mesh.until_all(|status| status.connected == NODES as u64 && status.ready).await;
     for (told, found) in [(2, 0), (3, 0), (2, 3), (3, 2)] {
         let found = key(&mesh, found).to_string();
-        let announced = "a validator has announced where it is";
+        let announced = "a validator has announced a new address";
         let log = mesh.log(told);
         assert!(log.lines().any(|line| line.contains(announced) && line.contains(&found)), "{log}");
     }

@@ -50,7 +50,7 @@ async fn requests_of_other_programs_are_taken_or_refused_with_what_is_wrong() {
     }
     let ca = format!("{CORE}asks_to_be_ca.pem");
     let said = desk.succeed(&["cert", "issue", "--csr", &ca, "--out", "ca"]);
-    assert!(said.contains("CA:TRUE was asked for and not given"), "{said}");
+    assert!(said.contains("CA:TRUE was requested and not granted"), "{said}");
     let output = desk.command(&["cert", "issue", "--csr", &ca, "--out", "ca", "--json"]).output().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["not_given"], serde_json::json!([{ "what": "CA:TRUE", "critical": true }]));

@@ -219,7 +219,14 @@ async fn a_compromised_key_stays_out() {
     for key in [desk.read("own/key.pem"), desk.read("own/key.pem").replace("M", "m"), String::new()] {
         std::fs::write(desk.path("web/key.pem"), key).unwrap();
         let (code, said) = needs(&["web"]);
-        assert!(code == 0 && said.contains("key.pem is of another certificate, or damaged"), "{said}");
+        assert!(
+            code == 0
+                && said.contains(
+                    "key.pem belongs to another certificate, or is \
+            corrupted"
+                ),
+            "{said}"
+        );
     }
     desk.mesh.stop().await;
     let (code, said) = desk.run(&["cert", "needs-renewal", "own"]);
@@ -302,10 +309,15 @@ async fn a_certificate_is_renewed_with_the_same_key_or_a_new_one_and_the_old_one
     // Nor does a folder change whose key is of another certificate.
     desk.succeed(&["cert", "issue", "api.demo.hypermesh", "--out", "api"]);
     std::fs::copy(desk.path("web/key.pem"), desk.path("api/key.pem")).unwrap();
-    desk.fail(&["cert", "renew", "api"], 3, "key.pem is of another certificate");
-    desk.fail(&["cert", "verify", "--trust", "mesh.trust", "api"], 7, "key.pem is of another certificate");
+    desk.fail(&["cert", "renew", "api"], 3, "key.pem belongs to another certificate");
+    desk.fail(
+        &["cert", "verify", "--trust", "mesh.trust", "api"],
+        7,
+        "key.pem belongs to another \
+        certificate",
+    );
     let said = desk.succeed(&["cert", "show", "api"]);
-    assert!(said.contains("key.pem is of another certificate"), "{said}");
+    assert!(said.contains("key.pem belongs to another certificate"), "{said}");
     // A key that was made elsewhere stays there.
     desk.openssl(&[
         "req",

@@ -68,13 +68,12 @@ fn digest(genesis: &Digest, validator: &PublicKey, address: &SocketAddrV6, seque
 pub fn check_dialable(address: SocketAddrV6) -> Result<(), &'static str> {
     let ip = address.ip();
     match () {
-        () if address.port() == 0 => Err("port 0 is none that others could find"),
-        () if ip.is_unspecified() => {
-            Err("that is every address of a machine, and none that others could find")
-        }
-        () if ip.is_multicast() => Err("that is no address of one machine"),
-        () if ip.is_unicast_link_local() => Err("that holds on one link only, and there with a zone"),
-        () if ip.to_ipv4_mapped().is_some() => Err("that is IPv4, and STOQ is IPv6"),
+        () if address.port() == 0 => Err("other nodes cannot reach port 0"),
+        () if ip.is_unspecified() => Err("it is the unspecified address, which other nodes cannot reach"),
+        () if ip.is_multicast() => Err("it is not the address of one machine"),
+        () if ip.is_unicast_link_local() => Err("it is a link-local address, which other networks cannot \
+            reach"),
+        () if ip.to_ipv4_mapped().is_some() => Err("it is an IPv4 address, and STOQ requires IPv6"),
         () => Ok(()),
     }
 }

@@ -492,7 +492,7 @@ fn no_such_method(service: &str, name: &str) -> ApiFault {
     let message = if services.contains(&service) {
         alloc::format!("service {service} has no method {name}: ask {service}/methods for those it has")
     } else {
-        alloc::format!("there is no service {service}: there are {}", services.join(", "))
+        alloc::format!("unknown service {service}: expected one of {}", services.join(", "))
     };
     ApiFault::new(FaultKind::Unimplemented, message)
 }

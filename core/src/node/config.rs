@@ -57,7 +57,10 @@ pub enum OpenFault {
         expected: String,
     },
     /// The data was written by a newer version.
-    #[error("the data has format {found} and this program reads {expected}: run the version that wrote it")]
+    #[error(
+        "the data has format {found}, and this program reads format {expected}: run the version that \
+        wrote it"
+    )]
     Format {
         /// What the data says.
         found: u64,

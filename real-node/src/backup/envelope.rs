@@ -33,18 +33,22 @@ const CHECKSUM: Domain = Domain::new("hypermesh v1 node backup checksum");
 #[non_exhaustive]
 pub enum EnvelopeFault {
     /// It does not begin as a backup does.
-    #[error("this is no backup of a node")]
+    #[error("not a backup of a node")]
     NoBackup,
     /// Another version of the program wrote it.
     #[error(
-        "the backup has version {found} and this program reads {VERSION}: restore it with the version that wrote it"
+        "the backup has version {found}, and this program reads version {VERSION}: restore it with the \
+        program version that wrote it"
     )]
     Version {
         /// What it says.
         found: u16,
     },
     /// It ends too early.
-    #[error("the backup is cut short, at {bytes} of {expected} bytes: copy it again from where it is whole")]
+    #[error(
+        "the backup is truncated: it has {bytes} of {expected} bytes; copy it again from a complete \
+        file"
+    )]
     CutShort {
         /// How long it is.
         bytes: usize,
@@ -52,13 +56,13 @@ pub enum EnvelopeFault {
         expected: usize,
     },
     /// Something follows it.
-    #[error("the backup is followed by {bytes} bytes that do not belong to it: copy it again")]
+    #[error("{bytes} extra bytes follow the backup: copy it again")]
     Trailing {
         /// How many.
         bytes: usize,
     },
     /// Its bytes are not those that were written.
-    #[error("the backup is damaged (its checksum does not fit): use another copy")]
+    #[error("the backup is corrupted (its checksum does not match): use another copy")]
     Damaged,
     /// The passphrase is not the one that it was sealed with.
     #[error("the passphrase is wrong; nothing was changed")]

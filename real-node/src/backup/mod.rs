@@ -73,7 +73,7 @@ pub struct BackedUp {
 pub fn back_up(folder: &NodeFolder, file: &Path, passphrase: &str) -> Result<BackedUp, Failure> {
     if file.exists() {
         let message =
-            format!("{} exists: choose another name, a backup is never overwritten", file.display());
+            format!("{} exists: choose another name; a backup is never overwritten", file.display());
         return Err(Failure::new(Exit::Input, message));
     }
     let contents = Contents::gather(folder)?;
@@ -125,11 +125,11 @@ impl Contents {
         let identity = SecretKey::from_seed(self.seed);
         let me = identity.public();
         if !genesis.validators.iter().any(|validator| validator.member.key == me) {
-            return Err(refuse(&format!("the node {me} is no validator of genesis {}", genesis.hash())));
+            return Err(refuse(&format!("node {me} is not a validator of genesis {}", genesis.hash())));
         }
         let config = NodeConfigFile::parse(&self.config).map_err(|reason| refuse(&reason))?;
         if (&config.network, config.profile) != (&genesis.network, genesis.profile) {
-            return Err(refuse("the configuration's network or profile is not that of genesis"));
+            return Err(refuse("the network or profile in the configuration differs from that in genesis"));
         }
         for (_, row) in &self.shares {
             check_shares(row, &genesis.hash(), &me).map_err(|reason| refuse(&reason))?;
@@ -142,7 +142,7 @@ fn check_shares(row: &[u8], genesis: &Digest, me: &PublicKey) -> Result<(), Stri
     let StoredShares { keys, shares } = StoredShares::from_bytes(row).map_err(|fault| fault.to_string())?;
     if keys.genesis != *genesis {
         return Err(format!(
-            "key shares of another mesh, with genesis {}, are in the node's folder",
+            "the node's folder has key shares of another mesh, with genesis {}",
             keys.genesis
         ));
     }

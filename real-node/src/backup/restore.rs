@@ -55,7 +55,7 @@ pub fn restore(
     let genesis = parts.genesis.hash();
     if let Some(expected) = expected.filter(|expected| *expected != genesis) {
         let message = format!(
-            "{} is of the mesh with genesis {genesis}, not of {expected}: nothing was changed",
+            "{} belongs to the mesh with genesis {genesis}, expected {expected}: nothing was changed",
             backup.display()
         );
         return Err(Failure::new(Exit::Input, message));
@@ -87,8 +87,8 @@ fn check_room(folder: &NodeFolder, mark: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!(
-        "{} is not empty: nothing was changed. Restore into a new folder; a node that still has its own folder needs \
-         no restoring",
+        "{} is not empty: nothing was changed. Restore into a new folder; a node that still has its own \
+        folder does not need to be restored",
         path.display()
     );
     Err(Failure::new(Exit::Input, message))
@@ -130,8 +130,8 @@ fn plot(folder: &NodeFolder, parts: &Parts, tell: &mut dyn FnMut(Progress)) -> R
     let root = plot.load_or_make(tell)?.root();
     match listed(parts) {
         Some(listed) if listed.member.plot_root != root => {
-            let message = "the plot that was made again is not the one that genesis lists: this program plots otherwise \
-                           than the one that made the node; use that version";
+            let message = "the new plot differs from the plot that genesis lists: this program version \
+                computes plots in another way than the version that made the node; use that version";
             Err(Failure::new(Exit::Failed, message))
         }
         Some(_) | None => Ok(()),

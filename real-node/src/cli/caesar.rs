@@ -80,7 +80,7 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
             enough(show_proved(owner, global, output)?, at_least)
         }
         CaesarCommand::Balance { owner, prove: false, at_least, metrics_file } => {
-            let (balance, fees, network) = session(global, "asking for the balance", async |client| {
+            let (balance, fees, network) = session(global, "fetching the balance", async |client| {
                 let asked = owner.unwrap_or(client.secret().public());
                 let balance = client.call(&BalanceRequest { owner: asked }).await?;
                 Ok((balance, client.call(&FeesRequest {}).await?, client.genesis().network.clone()))
@@ -156,7 +156,7 @@ fn enough(balance: MicroCaesar, at_least: Option<Amount>) -> Result<(), Failure>
     match at_least {
         Some(least) if balance < least.0 => {
             let message =
-                format!("the account holds {}, less than {least}: transfer some to it", Amount(balance));
+                format!("the account holds {}, less than {least}: transfer Caesar to it", Amount(balance));
             Err(Failure::new(Exit::Refused, message))
         }
         _ => Ok(()),

@@ -62,6 +62,6 @@ pub fn run(command: ConfigCommand, output: Output) -> Result<(), Failure> {
     }
     output.print(&config, |config| match genesis {
         Some(genesis) => format!("{}: valid, of the mesh {}", file.display(), genesis.hash()),
-        None => format!("{}: valid; {} is not there yet", file.display(), config.genesis.display()),
+        None => format!("{}: valid; {} does not exist yet", file.display(), config.genesis.display()),
     })
 }

@@ -134,13 +134,13 @@ fn refresh(args: &RefreshArgs, global: &Global, output: Output) -> Result<(), Fa
 fn new(args: NewArgs, global: &Global) -> Result<Made, Failure> {
     let NewArgs { mesh, genesis: expected, key, out } = args;
     if out.exists() {
-        let message = format!("{} is there already: remove it, or choose another --out", out.display());
+        let message = format!("{} exists: remove it, or choose another --out", out.display());
         return Err(Failure::new(Exit::Usage, message));
     }
     let genesis = find(&mesh, expected, global)?;
     let hash = genesis.hash();
     if let Some(expected) = expected.filter(|expected| *expected != hash) {
-        let message = format!("it is of the mesh with genesis {hash}, not of {expected}");
+        let message = format!("it belongs to the mesh with genesis {hash}, expected {expected}");
         return Err(Failure::new(Exit::Input, message));
     }
     let owner = read_or_create_key(&key)?.public();
@@ -162,7 +162,11 @@ fn find(mesh: &MeshArgs, expected: Option<Digest>, global: &Global) -> Result<Ge
         (MeshArgs { node: Some(address), .. }, Some(expected)) => {
             genesis_of(address, expected, Duration::from_secs(global.timeout))
         }
-        _ => Err(Failure::new(Exit::Usage, "name the mesh: by --genesis-file, --trust or --node")),
+        _ => Err(Failure::new(
+            Exit::Usage,
+            "expected --genesis-file, --trust or --node, which name the \
+            mesh",
+        )),
     }
 }
 

@@ -91,7 +91,11 @@ pub fn run(command: GenesisCommand, output: Output) -> Result<(), Failure> {
 
 fn new(args: NewArgs) -> Result<Genesis, Failure> {
     if args.out.exists() {
-        let message = format!("{} is there already: a genesis is never overwritten", args.out.display());
+        let message = format!(
+            "{} exists: a genesis file is never overwritten; remove it, or choose \
+            another --out",
+            args.out.display()
+        );
         return Err(Failure::new(Exit::Usage, message));
     }
     let validators = args.validators.iter().map(|path| ValidatorFile::read(path));

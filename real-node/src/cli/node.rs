@@ -237,7 +237,7 @@ fn status(args: StatusArgs, global: &Global, output: Output) -> Result<(), Failu
     if reports.iter().any(|report| report.status.is_some()) {
         return output.print(&reports, |reports| table(reports));
     }
-    let advice = "is it running? (`hypermesh node run --data-dir DIR` starts it)";
+    let advice = "check that it runs (`hypermesh node run --data-dir DIR` starts it)";
     Err(Failure::new(Exit::Unreachable, format!("no node answered\n{}{advice}", table(&reports))))
 }
 

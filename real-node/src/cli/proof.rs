@@ -20,14 +20,14 @@ pub(super) fn ask_proved(
 /// Tells of the nodes whose answers did not hold.
 pub(super) fn tell(answer: &ProvedAnswer, output: Output) {
     for refused in &answer.refused {
-        output.tell(format!("an answer was refused, and another node asked: {refused}"));
+        output.tell(format!("an answer was refused, and the request was sent to another node: {refused}"));
     }
 }
 
 /// What to say of an answer that is proved, and old.
 pub(super) fn late(answer: &ProvedAnswer) -> String {
     format!(
-        "this is proved of height {}, {} s ago by this machine's clock: there may be later blocks",
+        "this is proved at height {}, {} s ago by this machine's clock: later blocks may exist",
         answer.proved.height,
         answer.age_ms / 1000
     )
@@ -35,5 +35,5 @@ pub(super) fn late(answer: &ProvedAnswer) -> String {
 
 /// A question is answered with what it asks for: this is never said.
 pub(super) fn unasked() -> Failure {
-    Failure::new(Exit::Failed, "the proof is of something else than was asked")
+    Failure::new(Exit::Failed, "the proof answers another request")
 }

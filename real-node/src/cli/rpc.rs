@@ -79,7 +79,7 @@ pub fn run(command: RpcCommand, global: &Global, output: Output) -> Result<(), F
                 return print_each(&request, global, output);
             }
             let response =
-                session(global, "waiting for the answer", async |client| client.call_raw(&request).await)?;
+                session(global, "waiting for the response", async |client| client.call_raw(&request).await)?;
             Output { json: true }.print(&response, |_| String::new())
         }
         RpcCommand::Trace { id } => trace::run(id, global, output),
@@ -104,7 +104,7 @@ fn list(service: Option<&str>, global: &Global, output: Output) -> Result<(), Fa
     let wanted: Vec<&str> =
         SERVICES.into_iter().filter(|name| service.is_none_or(|service| service == *name)).collect();
     if let (Some(service), true) = (service, wanted.is_empty()) {
-        let message = format!("there is no service {service:?}: there are {}", SERVICES.join(", "));
+        let message = format!("unknown service {service:?}: expected one of {}", SERVICES.join(", "));
         return Err(Failure::new(Exit::NotFound, message));
     }
     let whole = service.is_some();
@@ -148,7 +148,7 @@ fn described(service: &str, method: &MethodDescription) -> String {
         remarks.push("changes something");
     }
     if *early {
-        remarks.push("may be asked in a first flight (0-RTT)");
+        remarks.push("may be sent in a first flight (0-RTT)");
     }
     match shape {
         Shape::Unary => {}
@@ -179,8 +179,7 @@ fn typed_request(words: Vec<String>, named_body: Option<String>) -> Result<Reque
     };
     let (service, name) = method;
     if Method::find(&service, &name).is_none() {
-        let message =
-            format!("there is no method {service}/{name}: `hypermesh rpc list` shows those there are");
+        let message = format!("unknown method {service}/{name}: `hypermesh rpc list` lists the methods");
         return Err(Failure::new(Exit::NotFound, message));
     }
     let mut json = serde_json::Deserializer::from_str(&body);
@@ -194,7 +193,7 @@ fn typed_request(words: Vec<String>, named_body: Option<String>) -> Result<Reque
         true => Ok(request),
         // A field that is passed over may be a wish that was misspelt.
         false => Err(usage(format!(
-            "{service}/{name} has no field {}: `hypermesh rpc list {service}` shows those that it has",
+            "{service}/{name} has no field {}: `hypermesh rpc list {service}` lists its fields",
             unknown.join(", ")
         ))),
     }
@@ -210,7 +209,11 @@ fn split_words(
     let is_body = |word: &String| word == "-" || word.trim_start().starts_with(['{', '[', '"']);
     let last = if words.len() > 1 { words.pop_if(|word| is_body(word)) } else { None };
     let body = match (last, named_body) {
-        (Some(_), Some(_)) => return Err("the request was given twice: once is enough".to_owned()),
+        (Some(_), Some(_)) => {
+            return Err("the request was given twice, as an argument and on standard \
+            input: give it once"
+                .to_owned());
+        }
         (one, other) => one.or(other).unwrap_or_else(|| "{}".to_owned()),
     };
     let split =
@@ -261,7 +264,10 @@ fn ping(node: Option<&str>, global: &Global, output: Output) -> Result<(), Failu
     })?;
     let (asked, silent) = (pinged.len(), pinged.iter().filter(|pinged| pinged.ping.is_none()).count());
     if let (Some(node), 0) = (node, asked) {
-        let message = format!("no validator is {node:?}: name one, its key or its address, or none for all");
+        let message = format!(
+            "no validator {node:?}: give a validator's name, key or address, or leave it \
+            out to query all"
+        );
         return Err(Failure::new(Exit::NotFound, message));
     }
     output.print(&pinged, |pinged| pinged.iter().map(ping_line).collect())?;

@@ -193,7 +193,7 @@ fn tell(announcement: &AnnounceService, news: &LeaseNews<'_>, output: Output) ->
         LeaseNews::Renewed(_) => Ok(true),
         LeaseNews::Failed(failure, wait) => {
             output.tell(format!(
-                "{} is not renewed: {failure}; trying again in {:.1} s",
+                "{} is not renewed: {failure}; retrying in {:.1} s",
                 text_of(&announcement.instance),
                 wait.as_secs_f32()
             ));
@@ -212,7 +212,7 @@ fn announced_text(announcement: &AnnounceService, receipt: &Receipt) -> String {
 }
 
 fn list(name: &DomainName, global: &Global, output: Output) -> Result<(), Failure> {
-    let state = session(global, "asking for the instances", async |client| {
+    let state = session(global, "fetching the instances", async |client| {
         client.call(&ServiceRequest { name: name.clone() }).await
     })?;
     if state.instances.is_empty() {

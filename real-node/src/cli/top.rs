@@ -25,11 +25,11 @@ const PERIOD_MIN: Duration = Duration::from_millis(100);
 const PERIOD_MAX: Duration = Duration::from_secs(3600);
 
 fn parse_period(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
     let period = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
     match (PERIOD_MIN..=PERIOD_MAX).contains(&period) {
         true => Ok(period),
-        false => Err(format!("{seconds} s is not within 0.1 and {} s", PERIOD_MAX.as_secs())),
+        false => Err(format!("{seconds} s is out of range: expected 0.1 to {} s", PERIOD_MAX.as_secs())),
     }
 }
 

@@ -94,7 +94,11 @@ async fn ask(stoq: &Client, bootstrap: &Targets, timeout: Duration) -> Option<Ad
         decode::<AddressBook>(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))
     });
     let book = book.await.map(|(book, _errors)| book);
-    book.inspect_err(|failure| tracing::debug!(%failure, "no node told which addresses have changed")).ok()
+    book.inspect_err(|failure| {
+        tracing::debug!(%failure, "no node reported which addresses have \
+        changed")
+    })
+    .ok()
 }
 
 impl MeshClient {

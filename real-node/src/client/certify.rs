@@ -100,13 +100,10 @@ impl MeshClient {
     pub async fn trust_bundle(&self) -> Result<TrustBundle, Failure> {
         let bundle = self.call(&TrustBundleRequest {}).await?;
         let refused = |reason: &dyn std::fmt::Display| {
-            Failure::new(
-                Exit::NotValid,
-                format!("the node gave a trust bundle that anchors nothing: {reason}"),
-            )
+            Failure::new(Exit::NotValid, format!("the node returned an invalid trust bundle: {reason}"))
         };
         if bundle.genesis_hash() != self.genesis().hash() {
-            return Err(refused(&"its genesis is not the context's"));
+            return Err(refused(&"its genesis differs from the context's"));
         }
         bundle.check().map_err(|fault| refused(&fault))?;
         Ok(bundle)
@@ -132,11 +129,11 @@ fn verified(
     bundle: &TrustBundle,
 ) -> Result<(CertificateProof, Verification), Failure> {
     let refused = |reason: &dyn std::fmt::Display| {
-        Failure::new(Exit::NotValid, format!("the node gave a certificate that does not hold: {reason}"))
+        Failure::new(Exit::NotValid, format!("the node returned an invalid certificate: {reason}"))
     };
     let certificate = parse_certificate(&issued.certificate_der).map_err(|fault| refused(&fault))?;
     if !is_for(&certificate, request) || certificate.serial != issued.serial_number {
-        return Err(refused(&"it is not of the key, the names and the serial number asked for"));
+        return Err(refused(&"its key, names or serial number differ from the request"));
     }
     let proof = CertificateProof::from_pem(&issued.proof_pem).map_err(|invalid| refused(&invalid))?;
     // A clock that lags behind the mesh's must not turn a good certificate away.

@@ -50,7 +50,7 @@ impl MeshClient {
         let zone = &self.genesis.zone;
         let unknown = || {
             let known = SERVICES.join(", ");
-            Failure::new(Exit::NotFound, format!("the mesh has no service {service:?}: it has {known}"))
+            Failure::new(Exit::NotFound, format!("unknown service {service:?}: the mesh has {known}"))
         };
         let name = zone.child(service).map_err(|_| unknown())?;
         let targets = self.targets(&name).await?;

@@ -16,9 +16,13 @@ pub fn failure_of(error: &CallError) -> Failure {
                            carried out; retrying is safe and does not repeat it";
             Failure::new(exit, message)
         }
-        CallError::Dial(DialError::WrongKey { .. }) => {
-            Failure::new(exit, format!("{error}: the context or the mesh's DNS names another node there"))
-        }
+        CallError::Dial(DialError::WrongKey { .. }) => Failure::new(
+            exit,
+            format!(
+                "{error}: the context or the mesh's DNS has another node at this \
+                address"
+            ),
+        ),
         _ => Failure::new(exit, error),
     }
 }

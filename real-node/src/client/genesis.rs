@@ -42,13 +42,20 @@ pub fn validator_at(
         });
         let key = told.await?.0.node;
         if !genesis.validators.iter().any(|listed| listed.member.key == key) {
-            let message = format!("{address}: {key} is no validator of this mesh");
+            let message = format!("{address}: {key} is not a validator of this mesh");
             return Err(Failure::new(Exit::NotValid, message));
         }
         // What it says it is, it must prove.
         let answered = node.live().map(|target| target.peer.addr);
-        let addr =
-            answered.ok_or_else(|| Failure::new(Exit::Failed, format!("{address}: who answered is gone")))?;
+        let addr = answered.ok_or_else(|| {
+            Failure::new(
+                Exit::Failed,
+                format!(
+                    "{address}: the node that answered \
+                disconnected"
+                ),
+            )
+        })?;
         let peer = Peer { addr, expect: Expect::Key(key) };
         stoq.reach(&peer, timeout).await.map_err(|error| failure_of(&error))?;
         Ok(key)
@@ -93,12 +100,12 @@ pub(super) async fn fetch_genesis(
         let genesis: Genesis = decode(bytes, RESPONSE_BYTES_MAX).map_err(|fault| malformed(what, &fault))?;
         let found = genesis.hash();
         if found != expected {
-            let message = format!("it is of the mesh with genesis {found}, and {expected} was expected");
+            let message = format!("it belongs to the mesh with genesis {found}, expected {expected}");
             return Err(Failure::new(Exit::Input, message));
         }
         genesis
             .check()
-            .map_err(|fault| Failure::new(Exit::Input, format!("its genesis is none: {fault}")))?;
+            .map_err(|fault| Failure::new(Exit::Input, format!("its genesis is invalid: {fault}")))?;
         Ok(genesis)
     })
     .await

@@ -56,8 +56,9 @@ impl fmt::Display for LowBalance {
         };
         write!(
             formatter,
-            "the account holds {balance_text}, which pays for {left} at the present fee of {fee_text}: then renewals stop. \
-             `hypermesh caesar transfer {owner} AMOUNT`, with the key of another account, fills it"
+            "the account holds {balance_text}, which pays for {left} at the present fee of {fee_text}; \
+            after that, renewals stop. Add to it with `hypermesh caesar transfer {owner} AMOUNT` and the \
+            key of another account"
         )
     }
 }

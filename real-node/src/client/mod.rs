@@ -266,7 +266,10 @@ impl MeshClient {
     pub async fn close(self) {
         drop(self.stoq);
         if tokio::time::timeout(CLOSE_TIMEOUT, self.endpoint.close()).await.is_err() {
-            tracing::debug!("nodes did not hear that this client is gone: they will notice by themselves");
+            tracing::debug!(
+                "nodes were not notified that this client disconnects: they detect it by \
+                themselves"
+            );
         }
     }
 }
@@ -279,7 +282,7 @@ async fn begin(
     timeout: Duration,
 ) -> Result<(Genesis, Targets, Vec<Found>), Failure> {
     if context.bootstrap.is_empty() {
-        return Err(Failure::new(Exit::Input, "the context lists no bootstrap node: add one"));
+        return Err(Failure::new(Exit::Input, "the context has no bootstrap node: add one"));
     }
     let begun = tokio::time::Instant::now();
     let mut lookups = Lookups::begin(&context.bootstrap);
@@ -307,8 +310,10 @@ fn bootstrap_targets(found: &[Found]) -> Vec<Target> {
 }
 
 fn malformed((service, method): (&str, &str), fault: &dyn std::fmt::Display) -> Failure {
-    let message =
-        format!("its answer to {service}/{method} is malformed ({fault}): is it of the same version?");
+    let message = format!(
+        "its response to {service}/{method} is malformed ({fault}): check that it runs the same \
+            version"
+    );
     Failure::new(Exit::Failed, message)
 }
 

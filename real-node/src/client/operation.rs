@@ -100,8 +100,8 @@ fn signing_time(clock: UnixMillis, proved: Option<UnixMillis>) -> UnixMillis {
     let ahead_ms = time.since(clock);
     if ahead_ms > AHEAD_MS_TOLD {
         tracing::warn!(
-            "block time is {} s ahead of this machine's clock: this clock is behind, or validators' clocks were ahead; \
-             certificates that are issued now become valid only when real time has caught up",
+            "block time is {} s ahead of this machine's clock: this clock is behind, or validators' clocks \
+            were ahead; certificates issued now become valid only when real time reaches block time",
             ahead_ms / 1000
         );
     }

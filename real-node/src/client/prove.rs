@@ -64,7 +64,7 @@ impl MeshClient {
         loop {
             let mut answer = self.prove(&Question::History { holder }).await?;
             let Answer::History(head) = answer.proved.answer else {
-                return Err(Failure::new(Exit::Failed, "the proof is of something else than was asked"));
+                return Err(Failure::new(Exit::Failed, "the proof answers another request"));
             };
             let accept = |bytes: &[u8]| {
                 let page: History =

@@ -98,7 +98,7 @@ impl MeshClient {
                         client.listen_to(&name, answers).await;
                     }
                     Err(failure) => {
-                        tracing::debug!(%name, %failure, "cannot follow: trying again");
+                        tracing::debug!(%name, %failure, "cannot subscribe: retrying");
                         wait = wait.saturating_mul(2).min(FOLLOW_AGAIN_LONGEST);
                     }
                 }
@@ -113,7 +113,7 @@ impl MeshClient {
             match answers.next().await {
                 Ok(Some(_)) => self.forget(name, &[]),
                 Ok(None) => return,
-                Err(failure) => return tracing::debug!(%name, %failure, "no longer followed: trying again"),
+                Err(failure) => return tracing::debug!(%name, %failure, "the subscription ended: retrying"),
             }
         }
     }

@@ -57,7 +57,7 @@ fn execute<T>(
         let left = || timeout.saturating_add(GRACE).saturating_sub(begun.elapsed());
         let late = || {
             let seconds = global.timeout;
-            let message = format!("not done within {seconds} s: give it longer with --timeout");
+            let message = format!("not finished within {seconds} s: allow more time with --timeout");
             Failure::new(Exit::Unreachable, message)
         };
         let trace = match global.trace {
@@ -84,7 +84,7 @@ fn execute<T>(
         client.close().await;
         // Nobody asked for this: a context that cannot be written is no failure of the command.
         if let Err(failure) = global.context.as_deref().map_or(Ok(()), |path| refresh(path, &addresses)) {
-            tracing::debug!(%failure, "the context keeps the addresses that it has");
+            tracing::debug!(%failure, "the addresses in the context are unchanged");
         }
         match (followed, outcome) {
             (Some(trace), Ok(done)) => {
@@ -95,7 +95,7 @@ fn execute<T>(
             }
             (Some(trace), Err(Failure { exit, message })) => Err(Failure::new(
                 exit,
-                format!("{message}\ntrace: {trace} (`hypermesh rpc trace {trace}` follows it)"),
+                format!("{message}\ntrace: {trace} (`hypermesh rpc trace {trace}` shows it)"),
             )),
             (None, outcome) => outcome,
         }
@@ -156,10 +156,10 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 pub(crate) fn read_context(global: &Global) -> Result<Context, Failure> {
     let missing = || {
         let advice = match nearby() {
-            Some(path) => format!("one lies here:\n  export {CONTEXT_VARIABLE}={}", shell_word(&path)),
-            None => "`hypermesh context new` makes one, a devnet writes one into its data folder".to_owned(),
+            Some(path) => format!("this folder has one:\n  export {CONTEXT_VARIABLE}={}", shell_word(&path)),
+            None => "`hypermesh context new` makes one; a devnet writes one into its data folder".to_owned(),
         };
-        let message = format!("no context: name its file with --context or in {CONTEXT_VARIABLE}; {advice}");
+        let message = format!("no context: give its file with --context or in {CONTEXT_VARIABLE}; {advice}");
         Failure::new(Exit::Usage, message)
     };
     // An empty variable is as good as none.

@@ -248,7 +248,7 @@ impl NodeErrors {
     pub(super) fn failure(self, (service, method): (&str, &str)) -> Failure {
         let answered = self.missed.iter().find(|(_, failure)| failure.exit != Exit::Unreachable);
         let exit = answered.map_or(Exit::Unreachable, |(_, failure)| failure.exit);
-        let outcome = if self.reached { "no node gave an answer" } else { "no node could be reached" };
+        let outcome = if self.reached { "no node answered" } else { "no node is reachable" };
         let mut message = format!("{service}/{method}: {outcome}");
         for (target, failure) in &self.missed {
             let written = write!(message, "\n  {} at {}: {}", target.name, target.peer.addr, failure.message);
@@ -258,7 +258,7 @@ impl NodeErrors {
             write!(message, "\n  {fault}").expect("writing into a string does not fail");
         }
         if exit == Exit::Unreachable {
-            message.push_str("\ncheck that the mesh runs, or give it longer with --timeout");
+            message.push_str("\ncheck that the mesh runs, or allow more time with --timeout");
         }
         Failure::new(exit, message)
     }
@@ -268,7 +268,7 @@ impl NodeErrors {
 fn unroutable(addr: SocketAddrV6) -> Option<String> {
     let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).and_then(|socket| socket.connect(addr));
     let error = socket.err()?;
-    Some(format!("this machine has no way to {addr}: {error}: has it an IPv6 address, and a route there?"))
+    Some(format!("this machine has no route to {addr}: {error}: check its IPv6 address and its routes"))
 }
 
 /// The most nodes of a list, with those that were added to it.

@@ -42,7 +42,7 @@ impl Children {
         for number in folder.numbers() {
             let (name, node) = (folder.name(number), folder.node(number));
             let process = spawn(&node)
-                .map_err(|error| Failure::new(Exit::Failed, format!("{name} cannot be started: {error}")))?;
+                .map_err(|error| Failure::new(Exit::Failed, format!("cannot start {name}: {error}")))?;
             let child = NodeProcess { name, folder: node, process, ended: false, returned: false };
             children.nodes.push(child);
         }
@@ -62,9 +62,9 @@ impl Children {
             if child.ended && answers != child.returned {
                 child.returned = answers;
                 reports.push(match (answers, child.folder.process()) {
-                    (true, Some(process)) => format!("{} is back (process {process})", child.name),
+                    (true, Some(process)) => format!("{} runs again (process {process})", child.name),
                     (true, None) => format!("{} is back", child.name),
-                    (false, _) => format!("{} is gone again", child.name),
+                    (false, _) => format!("{} stopped again", child.name),
                 });
             }
         }
@@ -98,7 +98,7 @@ impl Children {
             .map(|child| {
                 let process =
                     child.folder.process().map_or_else(String::new, |pid| format!(" (process {pid})"));
-                format!("{} was started by someone else{process} and goes on", child.name)
+                format!("{} was not started by this devnet{process} and continues to run", child.name)
             })
             .collect()
     }

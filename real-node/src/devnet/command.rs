@@ -23,7 +23,7 @@ pub(super) fn dig_words(address: SocketAddrV6) -> String {
 /// Starts the command: with the mesh's context and DNS in its environment, and this program in its path.
 pub(super) fn start(folder: &DevnetFolder, command: &[OsString]) -> Result<Child, Failure> {
     let Some((program, arguments)) = command.split_first() else {
-        return Err(Failure::new(Exit::Usage, "no command was given"));
+        return Err(Failure::new(Exit::Usage, "expected a command"));
     };
     Command::new(program)
         .args(arguments)

@@ -109,11 +109,11 @@ impl DevnetFolder {
         let (path, Layout { validators, base_port }) = (self.path.display(), layout);
         let or_else = match self.genesis().exists() {
             true => "",
-            false => ", or remove it: its mesh was never made",
+            false => ", or remove the folder: its mesh was never made",
         };
         let message = format!(
-            "{path} holds a devnet of {validators} validators at base port {base_port}, which its first start fixed: \
-             leave the options out, or choose another --data-dir{or_else}"
+            "{path} holds a devnet of {validators} validators at base port {base_port}, which cannot \
+            change after its first start: leave the options out, or choose another --data-dir{or_else}"
         );
         Failure::new(Exit::Usage, message)
     }

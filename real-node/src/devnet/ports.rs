@@ -34,9 +34,9 @@ pub(super) fn check(folder: &DevnetFolder) -> Result<(), Failure> {
     let advice = match (other, folder.is_fixed()) {
         (Some(cause), _) => cause.advice(),
         (None, true) => {
-            "stop what listens there, or begin another mesh elsewhere with --base-port and --data-dir"
+            "stop the processes that listen there, or start another mesh with --base-port and --data-dir"
         }
-        (None, false) => "stop what listens there, or choose other ports with --base-port",
+        (None, false) => "stop the processes that listen there, or choose other ports with --base-port",
     };
     Err(Failure::new(Exit::Failed, format!("the mesh cannot listen at\n  {}\n{advice}", taken.join("\n  "))))
 }

@@ -40,7 +40,7 @@ impl Watch {
             let known = genesis.validators.iter().find(|validator| validator.name == name);
             let validator = known.ok_or_else(|| {
                 let file = folder.genesis();
-                Failure::new(Exit::Input, format!("{}: it lists no validator {name}", file.display()))
+                Failure::new(Exit::Input, format!("{}: no validator {name} in genesis", file.display()))
             })?;
             nodes.push(Bootstrap { address: validator.address.into(), key: validator.member.key });
             names.push(name);

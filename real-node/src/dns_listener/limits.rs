@@ -135,10 +135,10 @@ impl FromStr for ExemptNetwork {
             Err(_) => text.parse::<IpNet>(),
         };
         let malformed =
-            |_| format!("`{text}` is no network: expected one such as 192.0.2.0/24 or 2001:db8::/32");
+            |_| format!("invalid network `{text}`: expected one such as 192.0.2.0/24 or 2001:db8::/32");
         match network.map_err(malformed)?.trunc() {
             IpNet::V6(mapped) if mapped.network().to_ipv4_mapped().is_some() => {
-                Err(format!("`{text}` is IPv4 mapped into IPv6: write it as IPv4"))
+                Err(format!("`{text}` is an IPv4-mapped IPv6 network: expected it as IPv4"))
             }
             network => Ok(Self(network)),
         }
@@ -240,7 +240,7 @@ mod tests {
             ("resolver", "no network"),
             ("192.0.2.0/33", "no network"),
             ("", "no network"),
-            ("::ffff:192.0.2.1", "write it as IPv4"),
+            ("::ffff:192.0.2.1", "expected it as IPv4"),
         ] {
             assert!(text.parse::<ExemptNetwork>().unwrap_err().contains(told), "{text}");
         }

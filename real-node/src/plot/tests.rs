@@ -31,7 +31,7 @@ fn interrupt_after(folder: &PlotFolder, steps: u64) {
 fn a_plot_is_made_once_and_read_from_then_on() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = folder(temporary.path());
-    assert!(folder.load().err().unwrap().message.contains("holds no whole plot"));
+    assert!(folder.load().err().unwrap().message.contains("has no complete plot"));
     let mut last = None;
     let made = folder.load_or_make(&mut |progress| last = Some(progress)).unwrap();
     assert!(last.unwrap().is_complete());
@@ -104,7 +104,7 @@ fn a_plot_that_was_cut_or_is_too_long_is_refused() {
         std::fs::write(folder.labels_file(), bytes).unwrap();
         folder.load().err().unwrap().message
     };
-    assert!(refusal(&labels[1..]).contains("middle of a label"));
+    assert!(refusal(&labels[1..]).contains("within a label"));
     assert!(refusal(&labels[LABEL_BYTES..]).contains("255 labels"));
     assert!(refusal(&[&labels[..], &[0; 32]].concat()).contains("another profile"));
 }

@@ -161,7 +161,7 @@ impl CheckReport {
 impl std::fmt::Display for Damage {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Row => formatter.write_str("its bytes are not those that were written"),
+            Self::Row => formatter.write_str("its checksum does not match"),
             Self::Unreachable => formatter.write_str("a look-up by its key does not find it"),
             Self::Missing => formatter.write_str("it is missing"),
             Self::Pages(reason) => write!(formatter, "the rest of the table cannot be read: {reason}"),
@@ -182,16 +182,17 @@ fn remedy(table: Table, key: &[u8], damage: &Damage) -> &'static str {
         (Table::Meta, Damage::Row) if key.starts_with(b"address ") => {
             "start the node: its peers have the address that this row holds"
         }
-        (Table::State, _) => "start the node: it makes the state anew from the blocks",
+        (Table::State, _) => "start the node: it rebuilds the state from the blocks",
         (Table::Movements, _) => {
-            "start the node, and restart it once: it makes the movements anew from the blocks"
+            "start the node, and restart it once: it rebuilds the movements from the blocks"
         }
         (Table::Wal, _) => "start the node: it abstains from voting for one height",
         _ => REBUILD,
     }
 }
 
-const REBUILD: &str = "remove store.redb and start the node: it fetches the blocks again (its key shares lie beside it and stay)";
+const REBUILD: &str = "remove store.redb and start the node: it fetches the blocks again (its key shares \
+    are in other files and stay)";
 
 fn named<S: Serializer>(table: &Table, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(table.name())

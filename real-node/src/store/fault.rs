@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 pub enum StoreError {
     /// Another process has it.
     #[error(
-        "store {path} is in use by another process: does a node run in this folder already? (node.pid says which)",
+        "store {path} is in use by another process: stop the node that runs in this folder (node.pid has \
+        its process id)",
         path = path.display()
     )]
     Locked {
@@ -21,7 +22,7 @@ pub enum StoreError {
     /// The file is no store, or its pages contradict each other.
     #[error(
         "store {path} is damaged: {reason}; restore the folder from a backup, or remove this file and let the node fetch \
-         the blocks again (its key shares lie beside it and stay)",
+         the blocks again (its key shares are in other files and stay)",
         path = path.display()
     )]
     Damaged {
@@ -32,8 +33,8 @@ pub enum StoreError {
     },
     /// The file was written by another version.
     #[error(
-        "store {path} has layout {found} and this program reads {expected}: run the version that wrote it, or remove \
-         this file and let the node fetch the blocks again (its key shares lie beside it and stay)",
+        "store {path} has layout {found}, and this program reads layout {expected}: run the version that wrote it, or remove \
+         this file and let the node fetch the blocks again (its key shares are in other files and stay)",
         path = path.display()
     )]
     Layout {
@@ -86,14 +87,14 @@ pub(super) fn advice(error: &redb::Error) -> &'static str {
     };
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "make room there and start the node again: nothing that it promised is lost"
+            "free space there and start the node again: no committed data is lost"
         }
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
             "make the file writable for this user and start the node again"
         }
         _ => {
-            "look at the disk (dmesg, smartctl) before the node is started again: nothing that it promised is lost if \
-             the disk keeps what it has synced"
+            "check the disk (dmesg, smartctl) before you start the node again: no committed data is lost \
+            if the disk keeps what it has synced"
         }
     }
 }

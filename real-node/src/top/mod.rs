@@ -142,5 +142,5 @@ async fn see(probe: &Probe, node: &Bootstrap) -> Result<Seen, Failure> {
 }
 
 fn unusable(error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("the terminal cannot be drawn on: {error}: try --once"))
+    Failure::new(Exit::Failed, format!("cannot draw on the terminal: {error}: try --once"))
 }

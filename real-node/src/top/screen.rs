@@ -136,7 +136,7 @@ fn mesh(frame: &Frame) -> Paragraph<'_> {
         mesh.beacon.to_string().into(),
     ]);
     let second = mesh.rates.map_or_else(
-        || Line::from("rates after the next look".dim()),
+        || Line::from("rates after the next update".dim()),
         |rates| {
             let rate = |number: f64, what: &'static str| {
                 [Span::from(format!("{number:.1}")), Span::from(what).dim()]

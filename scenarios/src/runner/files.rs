@@ -37,7 +37,7 @@ pub(crate) fn tape_of(plan: &Path) -> PathBuf {
 
 /// Writes a file, and makes its folder.
 pub(crate) fn write(path: &Path, content: &str) -> Result<(), String> {
-    let fault = |fault: std::io::Error| format!("{} cannot be written: {fault}", path.display());
+    let fault = |fault: std::io::Error| format!("cannot write {}: {fault}", path.display());
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(fault)?;
     }

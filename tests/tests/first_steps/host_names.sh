@@ -13,7 +13,7 @@ grep -q 'address = "node-one:7401"' hypermesh-devnet/node-one.toml
 hypermesh --context hypermesh-devnet/node-one.toml node status
 
 fails 4 hypermesh --context hypermesh-devnet/node-old.toml caesar balance
-says 'no node could be reached'
+says 'no node is reachable'
 says 'host node-old has IPv4 addresses only (192.0.2.7), and STOQ is IPv6'
 fails 4 hypermesh --context hypermesh-devnet/node-none.toml caesar balance
 says 'host node-none is not found'

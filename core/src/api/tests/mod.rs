@@ -317,7 +317,7 @@ fn a_method_that_is_not_there_is_said_to_be_so() {
         "service trustchain has no method forge: ask trustchain/methods for those it has"
     );
     let fault = Request::decode("bank", "health", &[]).unwrap_err();
-    assert_eq!(fault.message, "there is no service bank: there are trustchain, hypermesh, caesar");
+    assert_eq!(fault.message, "unknown service bank: expected one of trustchain, hypermesh, caesar");
     assert_eq!(Response::decode("bank", "health", &[]).unwrap_err().kind, FaultKind::Unimplemented);
 }
 

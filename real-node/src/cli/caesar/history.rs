@@ -51,7 +51,7 @@ pub(super) fn run(args: HistoryArgs, global: &Global, output: Output) -> Result<
     }
     if prove {
         let (history, answer, holder) =
-            session(global, "asking for the history with proof", async |client| {
+            session(global, "fetching the history with its proof", async |client| {
                 let own = Holder::Owner(owner.unwrap_or(client.secret().public()));
                 let holder = if reserve { Holder::Reserve } else { own };
                 let (history, answer) = client.prove_history(holder, limit).await?;
@@ -62,7 +62,7 @@ pub(super) fn run(args: HistoryArgs, global: &Global, output: Output) -> Result<
             format!("{}proved of height {}\n", history_text(history, holder), answer.proved.height)
         });
     }
-    let (history, holder) = session(global, "asking for the history", async |client| {
+    let (history, holder) = session(global, "fetching the history", async |client| {
         let own = Holder::Owner(owner.unwrap_or(client.secret().public()));
         let holder = if reserve { Holder::Reserve } else { own };
         let request = HistoryRequest { holder, before: before.clone(), limit };
@@ -75,7 +75,7 @@ pub(super) fn run(args: HistoryArgs, global: &Global, output: Output) -> Result<
 /// Whether the page is what it says: whole, and the newest one the end of the history.
 fn check(history: &History, newest: bool) -> Result<(), Failure> {
     let fault = |what: &str| {
-        let message = format!("the node answered with a history that {what}: ask another node");
+        let message = format!("the node returned a history that {what}: retry with another node");
         Err(Failure::new(Exit::Failed, message))
     };
     match history.page.after() {

@@ -11,25 +11,25 @@ use std::fmt::Write as _;
 
 pub(super) fn rewards(global: &Global, output: Output) -> Result<(), Failure> {
     let rewards =
-        session(global, "asking for the rewards", async |client| client.call(&RewardsRequest {}).await)?;
+        session(global, "fetching the rewards", async |client| client.call(&RewardsRequest {}).await)?;
     output.print(&rewards, rewards_text)
 }
 
 pub(super) fn supply(global: &Global, output: Output) -> Result<(), Failure> {
-    let supply =
-        session(global, "asking for the supply", async |client| client.call(&SupplyRequest {}).await)?;
+    let supply = session(global, "fetching the supply", async |client| client.call(&SupplyRequest {}).await)?;
     output.print(&supply, supply_text)?;
     match supply.conserved {
         true => Ok(()),
         false => {
-            let message = "what exists is not what genesis fixed: the node that answered lies, or is broken";
+            let message = "the total supply differs from the supply that genesis fixed: the node that \
+                answered is faulty";
             Err(Failure::new(Exit::Failed, message))
         }
     }
 }
 
 pub(super) fn fees(global: &Global, output: Output) -> Result<(), Failure> {
-    let fees = session(global, "asking for the fees", async |client| client.call(&FeesRequest {}).await)?;
+    let fees = session(global, "fetching the fees", async |client| client.call(&FeesRequest {}).await)?;
     output.print(&fees, fees_text)
 }
 

@@ -74,7 +74,7 @@ pub(super) struct Mesh<'a>(pub(super) &'a Global);
 impl Authority for Mesh<'_> {
     fn revocation(&self, serial_number: SerialNumber) -> Result<Option<Revocation>, Failure> {
         let question = Question::Certificate { serial_number };
-        let answer = session(self.0, "asking for the certificate before", async |client| {
+        let answer = session(self.0, "fetching the previous certificate", async |client| {
             client.prove(&question).await
         })?;
         let Answer::Certificate(row) = answer.proved.answer else { return Err(unasked()) };
@@ -82,7 +82,7 @@ impl Authority for Mesh<'_> {
     }
 
     fn are_never_done(&self, sent: &[SentOperation]) -> Result<bool, Failure> {
-        session(self.0, "asking whether a certificate was issued", async |client| {
+        session(self.0, "checking whether a certificate was issued", async |client| {
             SentOperation::require_same_mesh(sent, client.genesis().hash())?;
             for sent in sent {
                 let question = Question::Certificate { serial_number: sent.serial_number };
@@ -136,7 +136,11 @@ impl Authority for Mesh<'_> {
         let wait = Duration::from_millis(until.since(moment::now()));
         // Made within the runtime, whose clock it is.
         let sleep = async { tokio::time::sleep(wait).await };
-        runtime()?.block_on(while_waiting("waiting until resolvers know the new key", sleep));
+        runtime()?.block_on(while_waiting(
+            "waiting until resolvers have the TLSA records of the new \
+            key",
+            sleep,
+        ));
         Ok(())
     }
 }

@@ -95,7 +95,8 @@ pub(super) fn run(args: &CrlArgs, global: &Global, output: Output) -> Result<(),
 fn authority(args: &CrlArgs) -> Result<Authority, Failure> {
     match (args.authority, args.der) {
         (Some(Authority::Both), true) => {
-            let message = "a DER file holds one list: choose --authority issuing or root, or write PEM";
+            let message = "a DER file holds one list: choose --authority issuing or --authority root, or \
+                write PEM";
             Err(Failure::new(Exit::Usage, message))
         }
         (Some(authority), _) => Ok(authority),
@@ -150,7 +151,7 @@ impl Newest {
         let number = self.issuing.as_ref().ok()?.list().number;
         (number < self.announced).then(|| {
             format!(
-                "the newest revocation list that was got is {number}, and the mesh has announced {}",
+                "the newest revocation list received is number {number}, and the mesh has announced {}",
                 self.announced
             )
         })
@@ -202,7 +203,7 @@ pub(super) async fn fetch(
     let any = RevocationListRequest { at_least: None, root_at_least: None };
     let mut answers = ask(any, left()).await;
     if answers.is_empty() {
-        let message = "no validator gave revocation lists: check that the mesh runs";
+        let message = "no validator returned revocation lists: check that the mesh runs";
         return Err(Failure::new(Exit::Unreachable, message));
     }
     // Whoever has seen a newer one fixed says so; whether that is true, the list itself will tell.
@@ -243,8 +244,10 @@ fn newest_of(
     }
     newest.ok_or_else(|| match refused {
         Some(refusal) => {
-            let message =
-                format!("the {key} key's revocation list that validators gave does not hold: {refusal}");
+            let message = format!(
+                "the revocation list of the {key} key that validators returned is not valid: \
+                    {refusal}"
+            );
             Failure::new(Exit::NotValid, message)
         }
         None => Failure::new(Exit::NotFound, not_signed(kind)),
@@ -254,8 +257,9 @@ fn newest_of(
 fn not_signed(ListKind { authority, key, .. }: &ListKind) -> String {
     let other = if *authority == Authority::Root { ISSUING.key } else { ROOT.key };
     format!(
-        "the {key} key's revocation list is not signed yet: validators sign it once enough of them run. See hypermesh health and \
-         try again, or take the {other} key's alone with --authority {other}"
+        "the revocation list of the {key} key is not signed yet: validators sign it when a quorum of them \
+        runs. Run hypermesh health and try again, or fetch only the list of the {other} key with \
+        --authority {other}"
     )
 }
 
@@ -284,7 +288,7 @@ pub(super) fn read(path: &Path, bundle: &TrustBundle) -> Result<CheckedList, Fai
             Err(refusal) => return Err(invalid(&refusal)),
         }
     }
-    issuing.ok_or_else(|| invalid(&"it holds no revocation list of the issuing key"))
+    issuing.ok_or_else(|| invalid(&"the file has no revocation list of the issuing key"))
 }
 
 /// How long a list that a block has fixed is given to be signed, before the one before it has to do.

@@ -128,7 +128,7 @@ impl Folder {
     /// What the next `cert renew` finds of one that was interrupted or left to wait, if it may go on at this moment.
     pub(super) fn unfinished(&self, at: UnixMillis) -> Option<&'static str> {
         let Ok(next) = PendingGeneration::read(&self.generation(self.next()), self.next()) else {
-            return Some("a renewal was interrupted, and what it left cannot be read");
+            return Some("a renewal was interrupted, and the files that it left cannot be read");
         };
         let next = next?;
         match next.state.issued {
@@ -156,7 +156,8 @@ impl Folder {
         }
         let path = self.path(present);
         let message = format!(
-            "{} belongs to another key or other names: choose another folder, or replace it with --force",
+            "{} holds a certificate of another key or other names: choose another folder, or replace the \
+            certificate with --force",
             path.display()
         );
         Err(Failure::new(Exit::Input, message))
@@ -178,8 +179,8 @@ impl Folder {
                 Err(_) => "not a file".to_owned(),
             };
             let message = format!(
-                "{} is {what}, and the files of a certificate change together or not at all: remove it, and let what uses it \
-                 link to {} instead",
+                "{} is {what}, but the files of a certificate are replaced together: remove it, and link \
+                programs that use it to {} instead",
                 path.display(),
                 self.path(name).display()
             );

@@ -85,7 +85,7 @@ impl Handover<'_> {
         self.writer.settle()?;
         let issued = state
             .issued
-            .ok_or_else(|| Failure::new(Exit::Failed, "what was put in place was never issued"))?;
+            .ok_or_else(|| Failure::new(Exit::Failed, "the certificate in the folder was never issued"))?;
         Ok(HandedOver { issued: self.here(issued), replaces, usable_from: None })
     }
 
@@ -130,11 +130,12 @@ impl Handover<'_> {
     fn not_superseded(&self, serial_number: SerialNumber, failure: &Failure) -> Failure {
         let is_final = matches!(failure.exit, Exit::Refused | Exit::NotFound);
         let next = match is_final && self.writer.settle().is_ok() {
-            true => "revoke it with cert revoke",
-            false => "cert renew tries that again",
+            true => "revoke it with `hypermesh cert revoke`",
+            false => "`hypermesh cert renew` tries again",
         };
         let message = format!(
-            "the new certificate is in place, but the one before, {serial_number}, is not revoked: {failure}; {next}"
+            "the new certificate is installed, but the previous one, {serial_number}, is not revoked: \
+            {failure}; {next}"
         );
         Failure::new(failure.exit, message)
     }

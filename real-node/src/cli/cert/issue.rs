@@ -189,7 +189,7 @@ impl Typed {
         match (&args.csr, &args.name) {
             (Some(path), _) => request_file::read(path).map(|file| Self::Request(path.clone(), file)),
             (None, Some(name)) => key::names(name.clone(), &args.san).map(Self::Names),
-            (None, None) => Err(Failure::new(Exit::Usage, "give a name or --csr")),
+            (None, None) => Err(Failure::new(Exit::Usage, "expected a name or --csr")),
         }
     }
 

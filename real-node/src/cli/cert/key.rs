@@ -47,7 +47,7 @@ fn new_ed25519() -> Result<Zeroizing<String>, Failure> {
 pub(super) fn load(pem: &str) -> Result<KeyPair, Failure> {
     KeyPair::from_pem(pem).map_err(|error| {
         let message =
-            format!("not a usable private key ({error}): expected PKCS#8 in PEM, Ed25519, P-256 or P-384");
+            format!("unusable private key ({error}): expected Ed25519, P-256 or P-384 as PKCS#8 in PEM");
         Failure::new(Exit::Input, message)
     })
 }

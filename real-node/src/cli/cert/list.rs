@@ -58,7 +58,7 @@ pub enum Status {
 
 /// Lists certificates.
 pub(super) fn run(args: &ListArgs, global: &Global, output: Output) -> Result<(), Failure> {
-    let mut list = session(global, "asking for the certificates", async |client| {
+    let mut list = session(global, "fetching the certificates", async |client| {
         let mut request = CertificateListRequest {
             owner: if args.mine { Some(client.secret().public()) } else { args.owner },
             name: args.name.clone(),
@@ -83,7 +83,10 @@ pub(super) fn run(args: &ListArgs, global: &Global, output: Output) -> Result<()
     let left_out = keep_newest(&mut list.certificates, args.limit);
     output.print(&list, |list| list_text(list, moment::now()))?;
     if left_out > 0 {
-        output.tell(format_args!("{left_out} older ones are left out: --limit NUMBER shows more"));
+        output.tell(format_args!(
+            "{left_out} older certificates are not shown: use --limit NUMBER to show \
+            more"
+        ));
     }
     if let Some(next) = list.next {
         output.tell(format_args!(

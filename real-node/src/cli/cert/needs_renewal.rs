@@ -72,7 +72,7 @@ pub(super) fn run(args: &NeedsRenewalArgs, global: &Global, output: Output) -> R
     for path in &args.certificates {
         let file = subject::file_of(path);
         if !file.exists() {
-            output.tell(format_args!("error: {} is not there", file.display()));
+            output.tell(format_args!("error: {} does not exist", file.display()));
             return Ok(FILE_MISSING.into());
         }
         let folder = path.is_dir().then(|| Folder::new(path));
@@ -92,7 +92,7 @@ fn revoked_list(args: &NeedsRenewalArgs, global: &Global, output: Output) -> Opt
         return None;
     }
     let global = Global { timeout: global.timeout.min(ONLINE_SECONDS_MAX), ..global.clone() };
-    let fetched = session(&global, "asking for the revocation list", async |client| {
+    let fetched = session(&global, "fetching the revocation list", async |client| {
         let bundle = client.trust_bundle().await?;
         crl::fetch(client, &bundle, Authority::Issuing).await?.issuing
     });
@@ -100,7 +100,7 @@ fn revoked_list(args: &NeedsRenewalArgs, global: &Global, output: Output) -> Opt
         Ok(issuing) => Some(issuing.checked),
         Err(failure) => {
             if !args.quiet {
-                output.tell(format_args!("whether it is revoked was not looked at: {failure}"));
+                output.tell(format_args!("revocation was not checked: {failure}"));
             }
             None
         }
@@ -127,7 +127,7 @@ fn judge(
     let unfinished = folder.and_then(|folder| folder.unfinished(now));
     let reason = match (entry, mismatch) {
         (Some(entry), _) => Some(format!("it was revoked at {}: {}", moment::text(entry.at), entry.reason)),
-        (None, Some(file)) => Some(format!("{file} is of another certificate, or damaged")),
+        (None, Some(file)) => Some(format!("{file} belongs to another certificate, or is corrupted")),
         (None, None) if due > now => unfinished.map(str::to_owned),
         (None, None) => {
             let why = if ends_first.is_some() { ", when its issuing certificate ends" } else { "" };
@@ -156,7 +156,12 @@ fn due(validity: &Validity, left: Option<Left>) -> UnixMillis {
 }
 
 fn parse_left(text: &str) -> Result<Left, String> {
-    let fault = || Err(format!("{text:?}: write what is left as 45m, 8h, 7d or 25%"));
+    let fault = || {
+        Err(format!(
+            "invalid remaining lifetime {text:?}: expected a time or a percentage, such \
+        as 45m, 8h, 7d or 25%"
+        ))
+    };
     match text.strip_suffix('%') {
         Some(number) => match number.parse() {
             Ok(percent) if percent <= 100 => Ok(Left::Percent(percent)),

@@ -96,7 +96,7 @@ pub(super) fn renewed(
         let is_enough = pending.is_none() && (state.new_key || !args.new_key);
         let done = handover.settle(state)?;
         if is_enough && !is_due(&handover.writer, authority)? {
-            access.output.tell("the renewal before this one was interrupted, and is finished now");
+            access.output.tell("the previous renewal was interrupted, and is now finished");
             return Ok(RenewedReport::of(done));
         }
     }
@@ -145,7 +145,7 @@ fn abandon(handover: &Handover<'_>, useless: &PendingGeneration) -> Result<(), F
     if useless.has_key_of(in_use.as_ref().map(|key| key.as_str()))? {
         return handover.writer.drop_pending(useless);
     }
-    let advice = format!("remove {} to give it up all the same", useless.path().display());
+    let advice = format!("to abandon it nevertheless, remove {}", useless.path().display());
     handover.give_up(useless, &advice)
 }
 
@@ -158,7 +158,7 @@ fn is_stale(pending: &PendingGeneration, authority: &dyn Authority) -> bool {
 
 fn tell_begun(begun: &PendingGeneration, args: &RenewArgs, output: Output) {
     let key = if begun.state.new_key { "a new key" } else { "the same key" };
-    output.tell(format_args!("going on with the renewal that was begun, with {key}"));
+    output.tell(format_args!("continuing the renewal in progress, with {key}"));
     if args.lifetime.is_some() || !args.port.is_empty() {
         output.tell("what was asked for then holds: to ask for something else, renew once more afterwards");
     }
@@ -175,7 +175,7 @@ fn begin(
     let revocation = authority.revocation(old.serial)?;
     if !args.new_key && revocation.is_some_and(|it| it.reason == RevocationReason::KeyCompromise) {
         let message = format!(
-            "{}: the key was reported as compromised, and is certified for nobody any more: say --new-key",
+            "{}: the key was reported as compromised and cannot be certified again: use --new-key",
             args.folder.display()
         );
         return Err(Failure::new(Exit::Refused, message));
@@ -227,13 +227,14 @@ fn with_same_key(
         (true, _) => folder.request()?,
         (false, Some(key_pem)) => signed_request(key_pem, names(old, args)?)?,
         (false, None) => {
-            let missing = "it holds neither request.pem nor key.pem: issue the certificate anew";
+            let missing = "the folder has neither request.pem nor key.pem: issue a new certificate with \
+                `hypermesh cert issue`";
             return Err(fault(format!("{path}: {missing}")));
         }
     };
     match is_for(old, &request) {
         true => Ok((key_pem, csr)),
-        false => Err(fault(format!("{path}: cert.pem and the request are of different keys or names"))),
+        false => Err(fault(format!("{path}: cert.pem and the request have different keys or names"))),
     }
 }
 
@@ -246,7 +247,8 @@ fn with_new_key(
     if folder.key()?.is_none() {
         let path = args.folder.display();
         let message = format!(
-            "{path}: the key was made elsewhere: make a request with a new one there, and use cert issue --csr --force"
+            "{path}: the folder does not have the key: make a request with a new key where the key was \
+            made, and use cert issue --csr --force"
         );
         return Err(Failure::new(Exit::Input, message));
     }

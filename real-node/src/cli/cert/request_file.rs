@@ -39,7 +39,8 @@ enum ArmourFault {
     )]
     Utf16,
     #[error(
-        "bare base64: put -----BEGIN CERTIFICATE REQUEST----- in a line before it and -----END CERTIFICATE REQUEST----- in one after it"
+        "base64 without PEM boundaries: add the line -----BEGIN CERTIFICATE REQUEST----- before it and the \
+        line -----END CERTIFICATE REQUEST----- after it"
     )]
     BareBase64,
     #[error(
@@ -92,8 +93,8 @@ impl RequestFile {
         let asked: Vec<String> = self.not_given.iter().map(ToString::to_string).collect();
         match asked.as_slice() {
             [] => {}
-            [one] => output.tell(format_args!("{one} was asked for and not given")),
-            several => output.tell(format_args!("{} were asked for and not given", several.join(", "))),
+            [one] => output.tell(format_args!("{one} was requested and not granted")),
+            several => output.tell(format_args!("{} were requested and not granted", several.join(", "))),
         }
     }
 }

@@ -56,15 +56,17 @@ pub(super) fn revoke(args: &RevokeArgs, global: &Global, output: Output) -> Resu
     })?;
     if let Some(failure) = unsigned {
         output.tell(format_args!(
-            "it is revoked, but no node gave the revocation list that names it yet: run cert crl in a moment ({failure})"
+            "the certificate is revoked, but no node has returned a revocation list with it yet: run \
+            `hypermesh cert crl` in a few seconds ({failure})"
         ));
     }
     if report.revocation.is_some_and(|revocation| revocation.reason != args.reason) {
-        output.tell(format_args!("it was revoked before, for another reason, which stays"));
+        output.tell(format_args!("it was already revoked for another reason, which does not change"));
     }
     if args.reason == RevocationReason::KeyCompromise {
         output.tell(format_args!(
-            "its key is certified for nobody any more: get a certificate with another, with cert renew DIR --new-key"
+            "its key cannot be certified again: get a certificate with a new key with `hypermesh cert \
+            renew DIR --new-key`"
         ));
     }
     for standing in &report.same_key.standing {
@@ -110,7 +112,7 @@ pub(super) async fn ask(
         }
         _ => Err(Failure::new(
             Exit::NotValid,
-            "the node gave a receipt of something else than this revocation",
+            "the node returned a receipt of another operation than this revocation",
         )),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn run(args: &ShowArgs, global: &Global, output: Output) -> Result<()
         CertificateSelector::File(path) => Some(subject::read(path)?.0),
         CertificateSelector::Serial(_) => None,
     };
-    let state = session(global, "asking for the certificate", async |client| {
+    let state = session(global, "fetching the certificate", async |client| {
         let certificate_der = match (der, &args.certificate) {
             (Some(der), _) => der,
             (None, subject) => {

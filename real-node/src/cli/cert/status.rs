@@ -57,18 +57,18 @@ pub(super) fn look(
     }
     if global.context.is_none() {
         return nowhere(
-            "there is no context of a mesh to ask; give --crl FILE, or do without with --offline",
+            "no context names a mesh to query; use --crl FILE, or skip the revocation check with --offline",
             false,
         );
     }
     let Ok(SignedCertificate { serial, .. }) = parse_certificate(certificate_der) else {
-        return nowhere("it is no certificate", false);
+        return nowhere("it is not a certificate", false);
     };
     // Verifying is an offline matter first: it does not wait long for a mesh that is away.
     let global = Global { timeout: global.timeout.min(ONLINE_SECONDS_MAX), ..global.clone() };
-    let asked = session(&global, "asking whether it is revoked", async |client| {
+    let asked = session(&global, "checking whether it is revoked", async |client| {
         if client.genesis().hash() != bundle.genesis_hash() {
-            return nowhere("the context is of another mesh", false);
+            return nowhere("the context names another mesh", false);
         }
         let proved = client.prove(&Question::Certificate { serial_number: serial }).await;
         if let Ok(ProvedAnswer { proved, stale: false, .. }) = proved
@@ -87,7 +87,8 @@ pub(super) fn look(
     });
     asked.or_else(|failure| {
         let why = format!(
-            "the context's mesh was not reached ({failure}); give --crl FILE, or do without with --offline"
+            "the context's mesh is not reachable ({failure}); use --crl FILE, or skip the revocation check \
+            with --offline"
         );
         nowhere(&why, false)
     })

@@ -32,7 +32,11 @@ impl CertificateSelector {
     pub(super) fn tell_mismatch(&self, output: Output) -> Result<(), Failure> {
         let Self::File(path) = self else { return Ok(()) };
         if let Some(file) = mismatch(path)? {
-            output.tell(format_args!("{} is of another certificate, or damaged", path.join(file).display()));
+            output.tell(format_args!(
+                "{} belongs to another certificate, or is \
+                corrupted",
+                path.join(file).display()
+            ));
         }
         Ok(())
     }

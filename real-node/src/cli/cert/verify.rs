@@ -56,7 +56,7 @@ pub(super) fn run(args: &VerifyArgs, global: &Global, output: Output) -> Result<
     })?;
     if let Some(file) = subject::mismatch(&args.certificate)? {
         let file = args.certificate.join(file);
-        let message = format!("{} is of another certificate, or damaged", file.display());
+        let message = format!("{} belongs to another certificate, or is corrupted", file.display());
         return Err(Failure::new(Exit::NotValid, message));
     }
     // It may be newer than the trust bundle, which decides whether it anchors that; if not, the certificate is judged by what
@@ -140,7 +140,7 @@ fn read_certificate(path: &Path) -> Result<Vec<u8>, Failure> {
     let canonical = pem(PemLabel::Certificate, &der);
     match canonical.trim_end_matches('\n') == text.strip_suffix('\n').unwrap_or(&text) {
         true => Ok(der),
-        false => Err(invalid(&"the file holds more than one certificate's PEM, or was altered")),
+        false => Err(invalid(&"the file holds more than one PEM certificate, or was altered")),
     }
 }
 
@@ -148,7 +148,8 @@ fn read_proof(certificate: &Path, proof: Option<&Path>) -> Result<CertificatePro
     let path = proof.map_or_else(|| certificate.with_file_name(PROOF_FILE), Path::to_owned);
     if !path.exists() {
         let message = format!(
-            "{} is missing: it says which validators approved the certificate; to do without, say --without-proof",
+            "{} is missing: it proves which validators approved the certificate; to verify without it, use \
+            --without-proof",
             path.display()
         );
         return Err(Failure::new(Exit::Input, message));
@@ -161,7 +162,7 @@ fn read_proof(certificate: &Path, proof: Option<&Path>) -> Result<CertificatePro
     CertificateProof::from_pem(&text).map_err(|fault| invalid(&fault))
 }
 
-const WITHOUT_PROOF: &str = "without a proof file only the committee's signature vouches for approval and logging: \
-     whoever stole enough key shares could have made it\n";
+const WITHOUT_PROOF: &str = "without a proof file, only the committee's signature proves approval and \
+    logging: an attacker with enough stolen key shares can forge it\n";
 const PEM_BEGIN: &[u8] = b"-----BEGIN ";
 const DER_SEQUENCE: u8 = 0x30;

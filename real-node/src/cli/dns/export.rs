@@ -54,7 +54,7 @@ async fn export(client: &MeshClient, zone: DomainName) -> Result<ExportedZone, F
             }
         }
     }
-    let message = format!("{zone} changed while it was read, {EXPORT_TRIES_MAX} times: try again later");
+    let message = format!("{zone} changed during each of {EXPORT_TRIES_MAX} reads: try again later");
     Err(Failure::new(Exit::Failed, message))
 }
 

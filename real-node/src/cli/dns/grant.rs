@@ -114,7 +114,7 @@ fn join(
     receipt: Receipt,
 ) -> Result<ReclaimReport, Failure> {
     let Outcome::Done(Effect::NameReclaimed { previous, revoked, rest }) = receipt.outcome else {
-        let message = "the node gave a receipt of something else than this reclaim";
+        let message = "the node returned a receipt of another operation than this reclaim";
         return Err(Failure::new(Exit::NotValid, message));
     };
     let (fee, height) = (receipt.fee, receipt.height);
@@ -137,7 +137,7 @@ fn reclaim_text(report: &ReclaimReport) -> String {
         Some(previous) => {
             format!("took {} back from {previous}, with all that was granted below it", name.both_ways())
         }
-        None => format!("{} is granted to nobody", name.both_ways()),
+        None => format!("{} is not granted", name.both_ways()),
     };
     let serials: String = revoked.iter().map(|serial| format!("\n  revoked {serial}")).collect();
     let fee = Amount(*fee);

@@ -27,7 +27,7 @@ pub struct ListArgs {
 pub(super) fn run(args: ListArgs, global: &Global, output: Output) -> Result<(), Failure> {
     let ListArgs { name, after, limit } = args;
     let request = RecordListRequest { name, after, limit };
-    let list = session(global, "asking for the records", async |client| client.call(&request).await)?;
+    let list = session(global, "fetching the records", async |client| client.call(&request).await)?;
     output.print(&list, list_text)?;
     if let Some(next) = &list.next {
         output.tell(format_args!("there are more: --after {next}"));

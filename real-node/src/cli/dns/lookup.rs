@@ -21,7 +21,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let answer = match prove {
         true => look_up_proved(name, record_type, global, output),
-        false => session(global, "asking for the records", async |client| {
+        false => session(global, "fetching the records", async |client| {
             client.call(&DnsRequest { name: name.clone(), record_type }).await
         }),
     };
@@ -58,7 +58,7 @@ fn show(
         }
         ResolutionOutcome::NoData => format!("{name} has no {record_type} records"),
         ResolutionOutcome::NoSuchName => format!("{name} does not exist"),
-        _ => format!("{name} lies in no zone of this mesh"),
+        _ => format!("{name} is outside the zones of this mesh"),
     };
     if output.json {
         output.print(answer, answer_text)?;
@@ -70,7 +70,8 @@ fn show(
 /// How old an answer is that may be out of date.
 fn stale(answer: &DnsAnswer) -> String {
     format!(
-        "this may be out of date: it is of height {}, {} s ago, and the node that answered knows of no block since",
+        "this may be out of date: it is the state of height {}, {} s ago, and the node that answered has \
+        no later block",
         answer.height,
         answer.age_ms / 1000
     )

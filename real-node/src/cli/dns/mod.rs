@@ -101,7 +101,7 @@ fn name_text(state: &NameState) -> String {
     let paid = match (expires, freed) {
         (_, Some(freed)) => {
             format!(
-                "it is not paid for and not answered: its owner can renew it until {}",
+                "its rent is overdue and it is not resolved: its owner can renew it until {}",
                 moment::text(*freed)
             )
         }
@@ -136,7 +136,7 @@ fn show_owner(name: DomainName, global: &Global, output: Output) -> Result<(), F
         if output.json {
             output.print(&answer.proved, |_| String::new())?;
         }
-        return Err(Failure::new(Exit::NotFound, format!("{name} is nobody's (proved at height {height})")));
+        return Err(Failure::new(Exit::NotFound, format!("{name} has no owner (proved at height {height})")));
     };
     let state = NameState {
         name: holding.registered.clone(),

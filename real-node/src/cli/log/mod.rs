@@ -118,11 +118,11 @@ async fn signed_checkpoint(
 ) -> Result<(CheckpointNote, CheckedCheckpoint), Failure> {
     let note = client.call(&CheckpointRequest {}).await?;
     let refused = |reason: &dyn std::fmt::Display| {
-        Failure::new(Exit::NotValid, format!("the node gave a checkpoint that does not hold: {reason}"))
+        Failure::new(Exit::NotValid, format!("the node returned an invalid checkpoint: {reason}"))
     };
     let checked = bundle.verify_checkpoint(&note.note).map_err(|refusal| refused(&refusal))?;
     if checked.head != (TreeHead { size: note.size, root: note.root }) {
-        return Err(refused(&"its note is of another size or root than it says"));
+        return Err(refused(&"the size or root of its note differs from the checkpoint's"));
     }
     Ok((note, checked))
 }
@@ -140,7 +140,7 @@ fn prove(args: &ProveArgs, global: &Global, output: Output) -> Result<(), Failur
             _ => {
                 return Err(Failure::new(
                     Exit::Usage,
-                    "say what to prove: --serial, --index or --consistency",
+                    "expected what to prove: --serial, --index or --consistency",
                 ));
             }
         };
@@ -148,10 +148,7 @@ fn prove(args: &ProveArgs, global: &Global, output: Output) -> Result<(), Failur
     })?;
     let report = verify_log_proof(&proof, &bundle);
     if let Some(reason) = report.failure() {
-        return Err(Failure::new(
-            Exit::NotValid,
-            format!("the node gave a proof that does not hold: {reason}"),
-        ));
+        return Err(Failure::new(Exit::NotValid, format!("the node returned an invalid proof: {reason}")));
     }
     output.tell(report.text().trim_end());
     let Some(path) = &args.out else {

@@ -51,7 +51,8 @@ pub(super) fn backup(args: &BackupArgs, output: Output) -> Result<(), Failure> {
     let made = backup::back_up(&NodeFolder::new(&args.data_dir), &args.out, &passphrase)?;
     if made.shares == 0 {
         output.tell(
-            "warning: the node has no key shares yet, so the backup has none: back up again once the committee is active",
+            "warning: the node has no key shares yet, so the backup has none: back up again when the \
+            committee is active",
         );
     }
     output.print(&made, |made| backed_up(made, args))

@@ -24,7 +24,7 @@ pub struct FsckArgs {
 pub(super) fn run(args: &FsckArgs, output: Output) -> Result<(), Failure> {
     let folder = NodeFolder::new(&args.data_dir);
     if !folder.store().exists() {
-        let message = format!("{}: there is no store: has the node ever run?", folder.store().display());
+        let message = format!("{}: no store: the node has not run in this folder", folder.store().display());
         return Err(Failure::new(Exit::Input, message));
     }
     // Held while it is checked, so that no node starts meanwhile.
@@ -96,7 +96,7 @@ fn described(report: &CheckReport) -> String {
     } else if pages.is_some() {
         text.push_str(
             "if the node then stops because the store cannot be written: remove store.redb and start the node, which fetches \
-             the blocks again (its key shares lie beside it and stay)\n",
+             the blocks again (its key shares are in other files and stay)\n",
         );
     }
     text

@@ -55,8 +55,8 @@ pub(super) fn run(trace: TraceId, global: &Global, output: Output) -> Result<(),
             format!("; not asked: {}", traced.silent.join(", "))
         };
         let message = format!(
-            "no node knows of request {trace}: nodes keep the newest requests alone, in memory, and none that is answered from \
-             the last block at once{silent}"
+            "no node has a trace of request {trace}: nodes keep only the newest requests, in memory, and \
+            no requests that are answered at once from the last block{silent}"
         );
         return Err(Failure::new(Exit::NotFound, message));
     }
@@ -89,7 +89,7 @@ fn table(traced: &Traced, names: &BTreeMap<PublicKey, String>) -> String {
     }
     text.push('\n');
     for node in traced.nodes.iter().filter(|node| node.steps.is_empty()) {
-        writeln!(text, "{} knows nothing of it", node.name).expect(IN_MEMORY);
+        writeln!(text, "{} has no trace of it", node.name).expect(IN_MEMORY);
     }
     for node in traced.nodes.iter().filter(|node| node.left_out > 0) {
         writeln!(text, "{} took {} steps more than it keeps", node.name, node.left_out).expect(IN_MEMORY);
@@ -145,7 +145,7 @@ fn words(event: &TraceEvent, names: &BTreeMap<PublicKey, String>) -> String {
             format!("shares for the {} asked of {}", of(on), whom.join(", "))
         }
         TraceEvent::ShareCame { on, from } => format!("share for the {} came from {}", of(on), name(from)),
-        TraceEvent::ShareBad { on, from } => format!("share for the {} of {} IS BAD", of(on), name(from)),
+        TraceEvent::ShareBad { on, from } => format!("share for the {} of {} IS INVALID", of(on), name(from)),
         TraceEvent::Aggregated { on } => format!("{} signed", of(on)),
         TraceEvent::ShareWanted { on, by } => format!("asked by {} for a share for the {}", name(by), of(on)),
         TraceEvent::ShareGiven { on, to } => format!("share for the {} given to {}", of(on), name(to)),
@@ -191,7 +191,7 @@ mod tests {
         let places =
             ["came in", "batch 3 of node-1 came", "block 9 decided"].map(|words| text.find(words).unwrap());
         assert!(places.is_sorted(), "{text}");
-        for words in ["12.345", "node-3 knows nothing of it", "node-4 did not answer"] {
+        for words in ["12.345", "node-3 has no trace of it", "node-4 did not answer"] {
             assert!(text.contains(words), "{words} in\n{text}");
         }
     }

@@ -209,7 +209,7 @@ fn fails_well(number: usize, fail: impl Fn(&mut Disk, usize), says: &[&str]) -> 
 
 #[test]
 fn a_full_disk_loses_nothing_whichever_write_it_refuses() {
-    let says = ["store.redb", "make room there and start the node again"];
+    let says = ["store.redb", "free space there and start the node again"];
     let failures =
         (1..).take_while(|number| fails_well(*number, |disk, number| disk.full_from = Some(number), &says));
     assert!(failures.count() > 50, "there are that many writes");
@@ -217,7 +217,7 @@ fn a_full_disk_loses_nothing_whichever_write_it_refuses() {
 
 #[test]
 fn a_broken_disk_loses_nothing_whichever_sync_it_fails() {
-    let says = ["store.redb", "look at the disk"];
+    let says = ["store.redb", "check the disk"];
     let failures =
         (1..).take_while(|number| fails_well(*number, |disk, number| disk.broken_from = Some(number), &says));
     assert!(failures.count() as u64 > COMMITS, "each commit is synced");

@@ -77,7 +77,8 @@ impl Directory {
             let names = below.names().map_err(|error| failed(&below.path, &error))?;
             if !layout(&names) {
                 let message = format!(
-                    "{} is root's and holds other files than those of a certificate, in a folder of user {}: move it elsewhere",
+                    "{} belongs to root, is in a folder of user {}, and has other files than those of a \
+                    certificate: move it elsewhere",
                     below.path.display(),
                     self.owner
                 );
@@ -204,7 +205,8 @@ impl Directory {
             return Ok(());
         }
         let message = format!(
-            "{} belongs to user {}, and the folder that it is in to user {}: remove it, or give it to that one with chown -R",
+            "{} belongs to user {}, and its parent folder to user {}: remove it, or change its owner to \
+            that user with chown -R",
             path.display(),
             about.st_uid,
             self.owner

@@ -69,7 +69,7 @@ impl LockWait<'_> {
             }
             if !is_reported {
                 self.output.tell(format_args!(
-                    "{} is in use by another hypermesh command: waiting for it, {} s at most",
+                    "{} is in use by another hypermesh command: waiting for at most {} s",
                     self.path.display(),
                     self.wait.as_secs()
                 ));
@@ -81,7 +81,8 @@ impl LockWait<'_> {
 
     fn is_over(&self) -> Failure {
         let message = format!(
-            "{} is in use by another hypermesh command, which did not end within {} s: wait for it, and try again",
+            "{} is in use by another hypermesh command, which did not end within {} s: wait until it ends, \
+            then try again",
             self.path.display(),
             self.wait.as_secs()
         );

@@ -154,8 +154,8 @@ impl PendingState {
         if last.is_some() && self.is_full() {
             let first = self.earlier.iter().map(|sent| sent.expires).min().unwrap_or(UnixMillis(0));
             let message = format!(
-                "a certificate for this key was asked for {} times, each of which the mesh may still grant: the first can no \
-                 longer be after {}; run the command again then",
+                "{} requests for a certificate of this key are pending, and the mesh may still grant each \
+                of them: the first expires at {}; run the command again after that",
                 EARLIER_COUNT_MAX + 1,
                 moment::text(first)
             );

@@ -228,7 +228,7 @@ impl FolderWriter<'_> {
         let private = &self.held.private;
         if private.about(CURRENT_LINK)?.is_some() && self.held.current().is_none() {
             let message = format!(
-                "{} is not the link to a generation beside it: remove it",
+                "{} is not a link to a generation in the same folder: remove it",
                 private.at(CURRENT_LINK).path().display()
             );
             return Err(Failure::new(Exit::Input, message));
@@ -320,7 +320,7 @@ impl FolderWriter<'_> {
         match self.read_with_access(KEY_FILE, PEM_BYTES_MAX)? {
             Some(file) if *file.bytes == *key_pem.as_bytes() => Ok(file.access),
             _ => {
-                let message = format!("{} changed while it was read: try again", path.display());
+                let message = format!("{} changed during the read: try again", path.display());
                 Err(Failure::new(Exit::Failed, message))
             }
         }
