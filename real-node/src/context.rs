@@ -227,7 +227,7 @@ mod tests {
         let text = text().replace("[2001:db8::1]:7400", "node-1.example.org:7400");
         assert_eq!(Context::parse(&text).unwrap().bootstrap[0].address, host);
         let wrong = Context::parse(&text.replace("node-1.example.org:7400", "192.0.2.1:7400")).unwrap_err();
-        assert!(wrong.contains("line 6") && wrong.contains("STOQ is IPv6"), "{wrong}");
+        assert!(wrong.contains("line 6") && wrong.contains("STOQ requires IPv6"), "{wrong}");
     }
 
     fn text() -> String {

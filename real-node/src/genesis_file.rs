@@ -166,7 +166,7 @@ fn check_contributions(validators: &[ValidatorFile]) -> Result<(), String> {
         validators.iter().partition(|validator| validator.address.ip().is_loopback());
     match (here.first(), elsewhere.first()) {
         (Some(here), Some(elsewhere)) => Err(format!(
-            "validator {} has address {}, which leads back to {} itself: its operator must give an address \
+            "validator {} has address {}, where {} would reach itself: its operator must give an address \
             that the others can dial",
             here.name, here.address, elsewhere.name
         )),
@@ -341,7 +341,7 @@ mod tests {
         let address = refused(|validators| validators[3].address = validators[0].address);
         assert!(address.contains("node-1 and node-4 have the same address"), "{address}");
         let away = refused(|validators| validators[2].address = "[2001:db8::3]:7400".parse().unwrap());
-        assert!(away.contains("node-1 is at [::1]:7401, where node-3 would find itself"), "{away}");
+        assert!(away.contains("node-1 has address [::1]:7401, where node-3 would reach itself"), "{away}");
         let any = refused(|validators| validators[2].address = "[::]:7400".parse().unwrap());
         assert!(any.contains("validator node-3 at [::]:7400"), "{any}");
     }

@@ -165,10 +165,10 @@ mod tests {
         }
         assert_eq!("Node.Example.:7".parse::<NodeAddress>().unwrap().to_string(), "node.example:7");
         for (text, expected) in [
-            ("192.0.2.1:7400", "STOQ is IPv6"),
-            ("192.0.2.1", "STOQ is IPv6"),
-            ("192.0.2:7400", "ends in a number"),
-            ("0x7f.0x1:7400", "ends in a number"),
+            ("192.0.2.1:7400", "STOQ requires IPv6"),
+            ("192.0.2.1", "STOQ requires IPv6"),
+            ("192.0.2:7400", "cannot end in a number"),
+            ("0x7f.0x1:7400", "cannot end in a number"),
             ("node-1", "expected [IPV6]:PORT or HOST:PORT"),
             ("2001:db8::1:7400", "expected"),
             ("[2001:db8::1]", "expected"),

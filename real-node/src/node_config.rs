@@ -221,9 +221,9 @@ mod tests {
             ("\"[::1]:7401\"", "7401", "line 4, column"),
             ("\"devnet\"\nlisten", "\"moon\"\nlisten", "line 3, column"),
             ("[::1]:7401", "127.0.0.1:7401", "line 4, column"),
-            ("[::1]:7401", "[::1]:0", "listen: port 0"),
+            ("[::1]:7401", "[::1]:0", "listen: other nodes cannot reach port 0"),
             ("[::1]:7501", "[::1]:7401", "dns: port 7401"),
-            ("dns =", "address = \"[::]:7401\"\ndns =", "address: [::]:7401: that is every address"),
+            ("dns =", "address = \"[::]:7401\"\ndns =", "address: [::]:7401: it is the unspecified address"),
             ("genesis.json\"", "genesis.json\"\n[dns_limits]\nslip = 11", "dns_limits: slip: 0 to 10"),
             ("genesis.json\"", "genesis.json\"\n[dns_limits]\nexempted = []", "did you mean `exempt`?"),
             ("genesis.json\"", "genesis.json\"\n[dns_limits]\nexempt = [\"a\"]", "line 8, column"),
@@ -231,7 +231,7 @@ mod tests {
             ("node-1", "a.b", "name: "),
             ("name = \"node-1\"", "", "missing field `name`"),
             ("name =", "peers = { node-3 = \"192.0.2.1:7400\" }\nname =", "line 1, column"),
-            ("name =", "peers = { node-3 = \"192.0.2.1:7400\" }\nname =", "STOQ is IPv6"),
+            ("name =", "peers = { node-3 = \"192.0.2.1:7400\" }\nname =", "STOQ requires IPv6"),
             ("name =", "peers = { node-3 = \"[::]:7400\" }\nname =", "peers: node-3 at [::]:7400"),
         ] {
             let error = NodeConfigFile::parse(&GOOD.replace(replaced, by)).unwrap_err();

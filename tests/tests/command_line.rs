@@ -128,7 +128,7 @@ fn certificates(desk: &Desk) {
     std::fs::copy(desk.path("web/cert.pem"), desk.path("alone.pem")).unwrap();
     desk.fail(&["cert", "verify", "--trust", "mesh.trust", "alone.pem"], 3, "--without-proof");
     let alone = desk.succeed(&["cert", "verify", "--trust", "mesh.trust", "alone.pem", "--without-proof"]);
-    assert!(alone.contains("only the committee's signature vouches"), "{alone}");
+    assert!(alone.contains("only the committee's signature proves"), "{alone}");
 }
 
 fn names(desk: &Desk) {

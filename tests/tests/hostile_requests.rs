@@ -88,8 +88,8 @@ async fn requests_that_openssl_makes_and_the_profile_forbids_are_refused_with_wh
     let rsa: &[&str] = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
     let p521: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"];
     let cases = [
-        (rsa, good, malformed, "RSA keys are not taken: use Ed25519, P-256 or P-384"),
-        (p521, good, malformed, "P-521 keys are not taken: use Ed25519, P-256 or P-384"),
+        (rsa, good, malformed, "RSA keys are not supported: use Ed25519, P-256 or P-384"),
+        (p521, good, malformed, "P-521 keys are not supported: use Ed25519, P-256 or P-384"),
         (ED25519, "DNS:*.demo.hypermesh", malformed, "wildcard"),
         (ED25519, "DNS:web.demo.hypermesh,IP:192.0.2.1", malformed, "IPv4 address 192.0.2.1 is refused"),
         (ED25519, "DNS:web.demo.hypermesh,IP:ff02::1", malformed, "multicast"),
@@ -98,9 +98,9 @@ async fn requests_that_openssl_makes_and_the_profile_forbids_are_refused_with_wh
         (ED25519, "DNS:web.other.hypermesh", policy, "other.hypermesh"),
         (ED25519, "DNS:www.example.org", policy, "www.example.org"),
         (ED25519, "DNS:hypermesh", policy, "hypermesh"),
-        (ED25519, many.as_str(), malformed, "33 names where at most 32 are allowed"),
+        (ED25519, many.as_str(), malformed, "33 names, at most 32 are allowed"),
         // Refused before anything of it is read.
-        (ED25519, far_too_many.as_str(), malformed, "where at most 65536 are allowed"),
+        (ED25519, far_too_many.as_str(), malformed, "bytes, at most 65536 are allowed"),
     ];
     let mut nonce = 0;
     for (key, names, code, words) in cases {

@@ -36,7 +36,7 @@ async fn requests_of_other_programs_are_taken_or_refused_with_what_is_wrong() {
     let shapes =
         [("two_requests", "line 8: a second"), ("indented", "line 1: there are blanks before -----BEGIN")];
     let asked = [
-        ("no_attributes", "leaves out its attributes"),
+        ("no_attributes", "has no attributes field"),
         ("dns_and_registered_id", "entry 2 of subjectAltName: a name of kind registeredID"),
         ("two_values", "extensionRequest has 2 values"),
         ("u_label", "this one as xn--bro-hoa.demo.hypermesh"),

@@ -180,7 +180,7 @@ fn a_clients_connection_survives_a_new_address(network: &mut Network) {
 fn a_validator_with_a_new_address_is_found(network: &Network) {
     network.readdress("node-4", address(4), address(44));
     // First the others lose it, which takes them until their connections to it have been silent for too long.
-    let moved = format!("grep -q 'a peer has moved.*{}' {DATA}/node.log", address(44));
+    let moved = format!("grep -q 'a peer has a new address.*{}' {DATA}/node.log", address(44));
     for name in ["node-1", "node-2", "node-3"] {
         network.host(name).until(PATIENCE, &moved);
         status(network, name, "\"connected\": 4");

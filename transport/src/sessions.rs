@@ -52,7 +52,7 @@ struct StoredSession {
 
 /// Sealed sessions that are not this node's, or were changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the sessions were not sealed by this node, or were changed: callers set their connections up anew")]
+#[error("the TLS sessions were not sealed by this node, or were changed: callers set up new connections")]
 pub struct UnsealFault;
 
 impl TlsSessions {

@@ -11,7 +11,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 #[non_exhaustive]
 pub enum DecodeError {
     /// More bytes than this kind of value may take.
-    #[error("{bytes} bytes where at most {bytes_max} are allowed")]
+    #[error("{bytes} bytes, at most {bytes_max} are allowed")]
     TooLong {
         /// What came.
         bytes: usize,

@@ -42,7 +42,7 @@ pub struct SignatureError;
 
 /// A key that is not a point of the curve in canonical encoding, or one of small order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a usable Ed25519 public key: expected 64 hexadecimal digits of a point of full order")]
+#[error("unusable Ed25519 public key: expected 64 hexadecimal digits of a point of full order")]
 pub struct InvalidKey;
 
 impl PublicKey {

@@ -45,6 +45,9 @@ pub(super) fn not_exposed(genesis: &Genesis, node: &PublicKey, service: &str) ->
         return None;
     }
     let name = genesis.service_name(service)?;
-    let message = format!("this node does not expose {service}: find nodes that do at {name} (SRV)");
+    let message = format!(
+        "this node does not expose {service}: the SRV records of {name} list the nodes \
+        that do"
+    );
     Some(ApiFault::new(FaultKind::Unimplemented, message))
 }

@@ -490,7 +490,7 @@ impl Request {
 fn no_such_method(service: &str, name: &str) -> ApiFault {
     let services = crate::state::SERVICES;
     let message = if services.contains(&service) {
-        alloc::format!("service {service} has no method {name}: ask {service}/methods for those it has")
+        alloc::format!("service {service} has no method {name}: call {service}/methods for a list")
     } else {
         alloc::format!("unknown service {service}: expected one of {}", services.join(", "))
     };

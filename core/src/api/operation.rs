@@ -22,7 +22,7 @@ impl OperationRequest {
         match action == kind.name {
             true => Ok(self),
             false => Err(ApiFault::invalid(format!(
-                "the operation is to {action}, and this method takes those to {}",
+                "wrong operation: this is to {action}, and the method accepts operations to {}",
                 kind.name
             ))),
         }

@@ -40,16 +40,15 @@ impl View {
             let Some(Staleness { age }) = self.staleness(wall) else { return status.standstill.clone() };
             let (linked, height) = (status.connected, status.height);
             return Some(format!(
-                "no block for {} s though {linked} of {} validators are linked: this node is catching up (height \
-                 {height}), its clock is wrong, or the others stand still",
+                "no block for {} s although {linked} of {} validators are linked: this node is catching up \
+                (height {height}), its clock is wrong, or the other validators are stalled",
                 age.as_secs(),
                 status.validators,
             ));
         }
         Some(format!(
             "quorum is missing: {} of {} validators are linked, this one included, and {} are needed; not reached: {}; \
-             last block {} s ago. Nothing can be issued or changed until enough of them are back: start them, or \
-             mend the way to them, nothing else needs to be done. What is committed is still answered, as of height {}",
+             last block {} s ago. Nothing can be issued or changed until enough of them are back: start them, or repair the network between them; nothing else is needed. Committed data is still served, as of height {}",
             status.connected,
             status.validators,
             status.quorum,
@@ -66,7 +65,10 @@ impl View {
         let status = self.status_at(wall);
         let lacks = status.lacks_for(service);
         let why = status.standstill.or_else(|| (!lacks.is_empty()).then_some(lacks))?;
-        Some(ApiFault::unavailable(format!("not done in time, and it may yet be done: {why}")))
+        Some(ApiFault::unavailable(format!(
+            "not finished in time, and the operation may still commit: \
+            {why}"
+        )))
     }
 }
 

@@ -86,7 +86,11 @@ pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<R
 
 fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> CertificateState {
     let Some(issuer) = state.issuer() else {
-        return CertificateState::NotOfThisMesh { reason: "this mesh has no issuer yet".to_string() };
+        return CertificateState::NotOfThisMesh {
+            reason: "this mesh has no issuing certificate \
+            yet"
+            .to_string(),
+        };
     };
     let certificate = match parse_certificate(der) {
         Ok(certificate) => certificate,
@@ -97,11 +101,13 @@ fn certificate_state(state: &State, der: &[u8], wall: UnixMillis) -> Certificate
         return CertificateState::NotOfThisMesh { reason };
     }
     let Some(row) = state.get::<Certificate>(&certificate.serial) else {
-        let reason = "its signature is right, but it was never approved and logged".to_string();
+        let reason = "its signature is valid, but it was never approved and logged".to_string();
         return CertificateState::Unknown { reason };
     };
     if !row.is_of(&certificate.pre_tbs) {
-        let reason = "its signature is right, but it is not the certificate that was approved".to_string();
+        let reason = "its signature is valid, but it differs from the certificate that was \
+            approved"
+            .to_string();
         return CertificateState::Unknown { reason };
     }
     let summary = CertificateSummary::of(certificate.serial, row);
@@ -286,11 +292,11 @@ fn member(state: &State, request: &MemberRequest) -> Result<MemberState, ApiFaul
 /// The rows that an answer rests on, with their proofs. The answer itself is left to whoever asks.
 fn prove(view: &View, request: &ProveRequest) -> Result<StateProof, ApiFault> {
     let (Some(header), Some(commit)) = (view.state.head(), &view.commit) else {
-        return Err(ApiFault::unavailable("no block has been decided yet: ask again".to_string()));
+        return Err(ApiFault::unavailable("no block has been decided yet: retry".to_string()));
     };
     if view.state.has_overdue() {
         // Rows alone do not say whose time is over.
-        let message = "the mesh stood still, and does what fell due meanwhile: ask again in a few blocks";
+        let message = "the mesh was stalled and now executes overdue work: retry in a few blocks";
         return Err(ApiFault::unavailable(message.to_string()));
     }
     let witness = Witness::new(&view.state);

@@ -173,8 +173,8 @@ impl View {
 pub(crate) fn clock_behind(ms: u64) -> Option<String> {
     (ms > READY_CLOCK_MS_MAX).then(|| {
         format!(
-            "this node's clock is {} s behind the time of the last block: set it (NTP); if it is right, the clocks of \
-             the others were ahead",
+            "this node's clock is {} s behind the time of the last block: set it (NTP); if it is right, \
+            the clocks of other validators were ahead",
             ms / 1000
         )
     })

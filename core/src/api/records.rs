@@ -86,7 +86,7 @@ fn starts(state: &State, name: Option<&DomainName>) -> Vec<NamedRecordSet> {
 
 /// A text that is not a name and a type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is not NAME/TYPE, such as web.demo.hypermesh/AAAA")]
+#[error("{found:?}: expected NAME/TYPE, such as web.demo.hypermesh/AAAA")]
 pub struct InvalidRecordKey {
     /// What was given.
     pub found: String,

@@ -125,7 +125,7 @@ impl Subscription {
             Request::SubscribeService(SubscribeServiceRequest { name }) => {
                 SubscriptionKind::Service { name, told: None }
             }
-            _ => return Err(ApiFault::invalid("this method is not subscribed to: call it")),
+            _ => return Err(ApiFault::invalid("this method is not a subscription: call it")),
         };
         Ok(Self { kind })
     }
@@ -145,7 +145,7 @@ impl Subscription {
                 }
                 Ok(())
             }
-            _ => Err(ApiFault::invalid("this subscription cannot be changed: cancel it and ask anew")),
+            _ => Err(ApiFault::invalid("this subscription cannot be changed: cancel it and subscribe again")),
         }
     }
 
@@ -173,7 +173,7 @@ impl Subscription {
                     found.push(entry);
                 }
             }
-            _ => return Err(ApiFault::invalid("an answer to another question")),
+            _ => return Err(ApiFault::invalid("an answer to another request")),
         }
         Ok(())
     }
@@ -240,7 +240,8 @@ fn check(names: &[DomainName]) -> Result<(), ApiFault> {
     match names.len() {
         0..=WATCHED_NAMES_MAX => Ok(()),
         count => Err(ApiFault::invalid(alloc::format!(
-            "{count} names where one subscription watches at most {WATCHED_NAMES_MAX}: subscribe twice"
+            "{count} names, and one subscription watches at most {WATCHED_NAMES_MAX}: use several \
+            subscriptions"
         ))),
     }
 }

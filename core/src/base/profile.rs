@@ -109,7 +109,7 @@ impl fmt::Display for Profile {
 
 /// A name that no profile bears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such profile: expected production, devnet or sim")]
+#[error("unknown profile: expected production, devnet or sim")]
 pub struct UnknownProfile;
 
 impl FromStr for Profile {

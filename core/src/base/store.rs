@@ -72,7 +72,7 @@ pub enum ReadError {
         reason: alloc::string::String,
     },
     /// The bytes are not what was written.
-    #[error("table {table} holds a damaged row", table = table.name())]
+    #[error("table {table} has a corrupted row", table = table.name())]
     Damaged {
         /// Where.
         table: Table,

@@ -10,7 +10,7 @@ pub const REWARD_MS_MAX: u64 = 10 * 60 * 1000;
 
 /// What each validator whose precommit stands in the parent's certificate gets out of the reserve.
 ///
-/// The part of the reserve that is due is divided by how many validators there are, not by how many signed: so nobody
+/// The part of the reserve that is due is divided by the number of validators, not by how many signed: so nobody
 /// gains by leaving another's precommit out, and what the absent would have had stays in the reserve with the remainder.
 #[must_use]
 pub const fn reward(reserve: MicroCaesar, ms_since_parent: u64, validators: u64) -> MicroCaesar {

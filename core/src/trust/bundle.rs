@@ -100,7 +100,7 @@ pub enum BundleFault {
         purpose: KeyPurpose,
     },
     /// No issuing certificate, or too many.
-    #[error("it has {count} issuing certificates: it must have from 1 to {ISSUING_COUNT_MAX}")]
+    #[error("it has {count} issuing certificates: expected 1 to {ISSUING_COUNT_MAX}")]
     IssuingCount {
         /// How many it has.
         count: usize,

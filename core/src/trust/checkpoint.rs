@@ -29,7 +29,7 @@ pub enum CheckpointRefusal {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointFault),
     /// Of another log.
-    #[error("the checkpoint is of the log {found}, where {expected} was expected")]
+    #[error("the checkpoint is of the log {found}, expected {expected}")]
     Origin {
         /// Which log it is of.
         found: String,

@@ -26,7 +26,7 @@ pub struct CertificateProof {
 
 /// A text that is no certificate proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a certificate proof: expected the file that stands beside the certificate as cert.proof")]
+#[error("not a certificate proof: expected cert.proof from the certificate's folder")]
 pub struct InvalidProof;
 
 impl CertificateProof {

@@ -116,10 +116,10 @@ pub struct Proved {
 #[non_exhaustive]
 pub enum NotProved {
     /// The proof proves nothing.
-    #[error("its proof does not hold: {0}")]
+    #[error("its proof is invalid: {0}")]
     Proof(#[from] StateProofFault),
     /// It is of something else.
-    #[error("its proof is of something else: {0}")]
+    #[error("its proof is for another request: {0}")]
     Rows(#[from] Unproved),
 }
 

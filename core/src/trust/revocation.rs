@@ -122,7 +122,7 @@ impl Verification {
             None if list.has_run_out(at) => (
                 false,
                 format!(
-                    "the revocation list {number} from {source} ran out at {next_update}: fetch a new one"
+                    "the revocation list {number} from {source} expired at {next_update}: fetch a new one"
                 ),
             ),
             None => (

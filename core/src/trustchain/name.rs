@@ -31,7 +31,7 @@ pub enum InvalidName {
     #[error("the name is empty")]
     Empty,
     /// More than 253 characters.
-    #[error("the name has {bytes} characters where at most {NAME_BYTES_MAX} are allowed")]
+    #[error("the name has {bytes} characters, at most {NAME_BYTES_MAX} are allowed")]
     TooLong {
         /// How many there were.
         bytes: usize,
@@ -48,8 +48,8 @@ pub enum InvalidName {
     },
     /// A name with `*` for a label.
     #[error(
-        "{name:?} is a wildcard, and there are none here: it would answer for every name below, and those may have other \
-         owners; set records at each name"
+        "{name:?} is a wildcard, which is not supported: it would answer for every name below, and those \
+        may have other owners; set records at each name"
     )]
     Wildcard {
         /// The name.

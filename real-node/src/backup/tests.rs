@@ -161,10 +161,10 @@ fn a_refused_restoration_leaves_nothing_behind() {
         assert!(!mesh.path("anew").exists());
     };
     refused("wrong horse battery", None, "passphrase is wrong");
-    refused(PASSPHRASE, Some(Digest([7; 32])), "is of the mesh with genesis");
+    refused(PASSPHRASE, Some(Digest([7; 32])), "belongs to the mesh with genesis");
     let whole = std::fs::read(mesh.path("node-1.backup")).unwrap();
     std::fs::write(mesh.path("node-1.backup"), &whole[..whole.len() / 2]).unwrap();
-    refused(PASSPHRASE, None, "cut short");
+    refused(PASSPHRASE, None, "truncated");
     let newer = [&whole[..22], &[9, 0], &whole[24..]].concat();
     std::fs::write(mesh.path("node-1.backup"), newer).unwrap();
     refused(PASSPHRASE, None, "version 9");

@@ -168,11 +168,11 @@ fn funds_text(network: &str, balance: &Balance, fees: &FeeSchedule) -> String {
     let mut text = Text::default();
     let network = ("network".to_owned(), network.to_owned());
     let name = "hypermesh_account_balance_microcaesar";
-    text.family(name, MetricKind::Gauge, "what the account that a client pays from holds");
+    text.family(name, MetricKind::Gauge, "the balance of the account that a client pays from");
     let owner = ("owner".to_owned(), balance.owner.to_string());
     text.sample(name, &[network.clone(), owner], balance.balance.0);
     let name = "hypermesh_account_fee_microcaesar";
-    text.family(name, MetricKind::Gauge, "what an operation costs at the present load, by `operation`");
+    text.family(name, MetricKind::Gauge, "the cost of an operation at the present load, by `operation`");
     // By the kinds that are known here: what a node makes up beside them, or lists twice, would spoil the whole file.
     let is_listed =
         |kind: &&OperationKind| fees.operations.iter().any(|listed| listed.operation == kind.name);

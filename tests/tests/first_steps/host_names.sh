@@ -14,7 +14,7 @@ hypermesh --context hypermesh-devnet/node-one.toml node status
 
 fails 4 hypermesh --context hypermesh-devnet/node-old.toml caesar balance
 says 'no node is reachable'
-says 'host node-old has IPv4 addresses only (192.0.2.7), and STOQ is IPv6'
+says 'host node-old has only IPv4 addresses (192.0.2.7), and STOQ requires IPv6'
 fails 4 hypermesh --context hypermesh-devnet/node-none.toml caesar balance
 says 'host node-none is not found'
 # One that leads somewhere is enough.

@@ -86,7 +86,7 @@ pub enum DriverFault {
         reason: String,
     },
     /// Its task panicked: a bug.
-    #[error("the node's task ended: {reason}; this is a bug, and what it promised is on disk")]
+    #[error("the node's task ended: {reason}; this is a bug. Committed data is on disk")]
     Task {
         /// The panic.
         reason: String,

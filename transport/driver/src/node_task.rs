@@ -370,7 +370,7 @@ impl<N: StateMachine> NodeTask<N> {
 
 /// What a caller is told that comes too late.
 pub(super) fn stopping() -> ApiFault {
-    ApiFault::unavailable("the node is stopping: ask another")
+    ApiFault::unavailable("the node is stopping: retry with another node")
 }
 
 async fn sleep_until(at: Option<Instant>) {

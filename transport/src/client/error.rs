@@ -33,7 +33,7 @@ pub enum CallError {
         reason: String,
     },
     /// The request is larger than this client sends. Nothing was asked.
-    #[error("a request of {bytes} bytes where at most {bytes_max} are allowed")]
+    #[error("a request of {bytes} bytes, at most {bytes_max} are allowed")]
     TooLong {
         /// How large it is.
         bytes: usize,
@@ -41,7 +41,7 @@ pub enum CallError {
         bytes_max: usize,
     },
     /// The service's or the method's name is not one. Nothing was asked.
-    #[error("{service:?}/{method:?} is no method: names have a-z, 0-9, '_', '-', '.', '/'")]
+    #[error("invalid method {service:?}/{method:?}: names have a-z, 0-9, '_', '-', '.', '/'")]
     Name {
         /// The service.
         service: String,
@@ -49,7 +49,7 @@ pub enum CallError {
         method: String,
     },
     /// The client has connections to as many peers as it may. Nothing was asked.
-    #[error("this client already talks to {peers_max} peers")]
+    #[error("this client already has connections to {peers_max} peers")]
     TooManyPeers {
         /// How many it may talk to.
         peers_max: usize,

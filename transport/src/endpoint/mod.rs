@@ -265,7 +265,7 @@ pub(crate) struct EarlyConnection {
 fn identified(peer: &Peer, quinn: quinn::Connection) -> Result<Connection, DialError> {
     let addr = peer.addr;
     let Some(connection) = Connection::identified(quinn) else {
-        return Err(DialError::Refused { addr, reason: "it showed no key".into() });
+        return Err(DialError::Refused { addr, reason: "it presented no key".into() });
     };
     if peer.expect.admits(&connection.key) {
         return Ok(connection);

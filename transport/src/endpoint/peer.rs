@@ -58,7 +58,7 @@ pub enum DialError {
         reason: String,
     },
     /// This endpoint cannot dial there: it is closed, or the address is not one to dial.
-    #[error("cannot dial {addr} from here: {reason}")]
+    #[error("cannot dial {addr} from this machine: {reason}")]
     Local {
         /// Who was to be dialled.
         addr: SocketAddrV6,

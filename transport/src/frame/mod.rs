@@ -27,13 +27,13 @@ pub(crate) enum FrameKind {
 #[non_exhaustive]
 pub(crate) enum FrameError {
     /// No frame begins with this byte.
-    #[error("no frame is of kind {kind}")]
+    #[error("unknown frame kind {kind}")]
     UnknownKind {
         /// The byte.
         kind: u8,
     },
     /// A frame of a kind that may not come here.
-    #[error("a frame of kind {kind:?} where one of kind {expected:?} must come")]
+    #[error("a frame of kind {kind:?}, expected {expected:?}")]
     Unexpected {
         /// What came.
         kind: FrameKind,
@@ -41,7 +41,7 @@ pub(crate) enum FrameError {
         expected: FrameKind,
     },
     /// A frame that is longer than its kind may be.
-    #[error("a frame of kind {kind:?} with {bytes} bytes where at most {bytes_max} are allowed")]
+    #[error("a frame of kind {kind:?} with {bytes} bytes, at most {bytes_max} are allowed")]
     TooLong {
         /// What came.
         kind: FrameKind,

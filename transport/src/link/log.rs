@@ -28,13 +28,13 @@ impl LinkLog {
         match self.admit(now) {
             Some(suppressed) => {
                 if let Some(known) = known {
-                    tracing::info!(%peer, %addr, %known, "a peer has moved");
+                    tracing::info!(%peer, %addr, %known, "a peer has a new address");
                 }
                 tracing::info!(target: AUDIT, %peer, %addr, suppressed, "linked");
             }
             None => {
                 if let Some(known) = known {
-                    tracing::debug!(%peer, %addr, %known, "a peer has moved");
+                    tracing::debug!(%peer, %addr, %known, "a peer has a new address");
                 }
                 tracing::debug!(target: AUDIT, %peer, %addr, "linked");
             }

@@ -88,7 +88,7 @@ pub enum LinkError {
         key: PublicKey,
     },
     /// No peer would take a message of this size.
-    #[error("a message of {bytes} bytes where at most {bytes_max} are allowed")]
+    #[error("a message of {bytes} bytes, at most {bytes_max} are allowed")]
     TooLong {
         /// How long it is.
         bytes: usize,

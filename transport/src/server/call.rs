@@ -43,7 +43,7 @@ pub(super) async fn serve(peer: Arc<Peer>, send: SendStream, receive: RecvStream
         Err(CallRejection::Answer(status)) => Answer::Status(status),
         Err(CallRejection::Slow) => {
             let limit = peer.shared.limits.request_timeout;
-            let message = format!("the request was not here within {limit:?}");
+            let message = format!("the request was not received within {limit:?}");
             Answer::Status(Status::new(StatusCode::DeadlineExceeded, message))
         }
         Err(CallRejection::Violation(error)) => return peer.violated(&error.to_string()),
@@ -139,7 +139,7 @@ async fn handle(
         _ = stopped => return Err(CallRejection::Gone),
     };
     result.unwrap_or_else(|_| {
-        let message = format!("not done within {allowed:?}; it may yet be done");
+        let message = format!("not finished within {allowed:?}; the operation may still commit");
         Err(CallRejection::Answer(Status::new(StatusCode::DeadlineExceeded, message)))
     })
 }
@@ -172,7 +172,7 @@ async fn stream(
 /// The status of a failed handler, which must not be `Ok`.
 fn refused(status: Status) -> Status {
     match status.code() {
-        StatusCode::Ok => Status::new(StatusCode::Internal, "the method failed and did not say how"),
+        StatusCode::Ok => Status::new(StatusCode::Internal, "the method failed without a reason"),
         _ => status,
     }
 }

@@ -144,7 +144,8 @@ impl Peer {
                 biased;
                 stream = quinn.accept_uni() => match stream {
                     Ok(stream) if stream.is_0rtt() => {
-                        Close::LinkRefused.connection(&quinn, "a link does not come in a first flight");
+                        Close::LinkRefused.connection(&quinn, "a link cannot start in a first flight \
+                            (0-RTT)");
                     }
                     Ok(stream) if self.role == PeerRole::Validator => {
                         drop(tokio::spawn(link::receive(self.clone(), stream)));
@@ -161,7 +162,7 @@ impl Peer {
                         // Somebody listens.
                         continue;
                     }
-                    Close::Silent.connection(&quinn, "nothing was asked for a long time");
+                    Close::Silent.connection(&quinn, "the connection was idle for too long");
                 }
             }
         }

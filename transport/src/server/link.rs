@@ -25,7 +25,7 @@ async fn carry(peer: &Peer, stream: RecvStream) -> Result<(), ReadFailure> {
     if !peer.shared.link_owners.admit(&peer.connection, process).await {
         // Both streams of a connection come here; one of them tells.
         if peer.connection.quinn.close_reason().is_none() {
-            let reason = "another process with this key is linked here, and it still answers";
+            let reason = "another process with this key is linked to this node, and it still answers";
             Close::Twin.connection(&peer.connection.quinn, reason);
             // The handler tells of it, as often as a peer may have told of it.
             tracing::debug!(peer = %peer.connection.key, remote = %peer.connection.quinn.remote_address(), "refused: {reason}");

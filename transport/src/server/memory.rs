@@ -28,7 +28,7 @@ impl Memory {
 impl LimitReached {
     /// What is said of an answer that cannot be held: what was asked may have been done.
     pub(super) fn status(self) -> Status {
-        Status::new(StatusCode::Unavailable, "this node holds as many bytes as it may: try again")
+        Status::new(StatusCode::Unavailable, "this node's memory for requests is full: retry later")
     }
 
     /// What is said of a request that cannot be held, and of which nothing is done: when to come back.

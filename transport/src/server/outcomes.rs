@@ -96,7 +96,7 @@ pub(super) async fn answer_once(peer: &Peer, guard: &CallGuard, mut call: Call) 
                 let key = u128::from_be_bytes(idempotency_key);
                 tracing::debug!(
                     target: "audit", %caller, %remote, service, method, idempotency_key = format!("{key:032x}"),
-                    "asked again: answered with the first outcome"
+                    "repeated request: answered with the first outcome"
                 );
                 return outcome;
             }
@@ -115,7 +115,7 @@ impl Outcomes {
         match cached.calls.get(&key) {
             Some(known) if known.request != request => Err(Status::new(
                 StatusCode::AlreadyExists,
-                "this idempotency key was used for another request: draw a new one for a new request",
+                "this idempotency key was used for another request: use a new key for a new request",
             )),
             Some(Known { state: State::Running(under_way), .. }) => Ok(Begun::Again(under_way.clone())),
             Some(Known { state: State::Ended { outcome, .. }, .. }) => Ok(Begun::Done(outcome.clone())),

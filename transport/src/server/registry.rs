@@ -48,7 +48,7 @@ impl Registry {
         if oldest.len() >= limits.connections_per_key_max
             && let Some(entry) = oldest.first().and_then(|number| self.remove(key, *number))
         {
-            Close::Replaced.connection(&entry.quinn, "this key opened another connection and has too many");
+            Close::Replaced.connection(&entry.quinn, "this key opened another connection, above its limit");
         }
         let prefix = Prefix::of(connection.quinn.remote_address());
         if role == PeerRole::Client
@@ -84,10 +84,11 @@ impl Registry {
         };
         if let Some(rival) = self.remove(key, number) {
             let reason = match gives_way {
-                GivesWay::Idle(_) => "others came, and this connection was idle for longest",
-                GivesWay::Streaming(_) => "others came, and this connection had the oldest stream",
+                GivesWay::Idle(_) => "closed for a new connection: this one was idle for longest",
+                GivesWay::Streaming(_) => "closed for a new connection: this one had the oldest stream",
                 GivesWay::Answering(_) => {
-                    "all places are taken, your part of the network holds the most, and somebody came from one with fewer"
+                    "all connections are in use, your network prefix has the most, and a prefix with fewer \
+                    opened one"
                 }
             };
             Close::Crowded.connection(&rival.quinn, reason);
@@ -146,10 +147,12 @@ impl Registry {
 const fn refusal(full: NoSlot) -> &'static str {
     match full {
         NoSlot::Prefix => {
-            "your part of the network has as many connections as one may have, and all are asked something: close one, or come back"
+            "your network prefix has the maximum number of connections, and none is idle: close one, or \
+            retry later"
         }
         NoSlot::All => {
-            "all places are taken, all are asked something, and no part of the network has more than yours would: come back, or ask another node"
+            "all connections are in use, none is idle, and no network prefix has more than yours: retry \
+            later, or with another node"
         }
     }
 }

@@ -88,8 +88,8 @@ fn traits(peer: &Peer, header: &Header) -> MethodTraits {
 
 fn too_early(Header { service, method, .. }: &Header) -> Status {
     let message = format!(
-        "{service}/{method} may not come in a connection's first flight, which others can send again: ask when the \
-         handshake is over"
+        "{service}/{method} is not allowed in a connection's first flight (0-RTT), which can be replayed: \
+        send it after the handshake"
     );
     Status::new(StatusCode::Unavailable, message).with_advice(Advice::TooEarly)
 }
@@ -111,6 +111,6 @@ pub(super) fn charge(
 }
 
 pub(super) fn too_long(what: &str, bytes: usize, bytes_max: usize) -> Status {
-    let message = format!("the {what} has {bytes} bytes where this node allows {bytes_max}");
+    let message = format!("the {what} has {bytes} bytes, and this node allows at most {bytes_max}");
     Status::new(StatusCode::ResourceExhausted, message)
 }

@@ -70,12 +70,12 @@ impl<'a> CallStream<'a> {
             }
             Ok(Err(_)) => {
                 self.over = Some(CallRejection::Gone);
-                Err(Status::new(StatusCode::Cancelled, "the caller waits no more"))
+                Err(Status::new(StatusCode::Cancelled, "the caller disconnected"))
             }
             Err(_) => {
                 self.send.abandon_as(Abandon::Slow);
                 self.over = Some(CallRejection::Gone);
-                Err(Status::new(StatusCode::Cancelled, format!("the caller took nothing for {patience:?}")))
+                Err(Status::new(StatusCode::Cancelled, format!("the caller read nothing for {patience:?}")))
             }
         }
     }
@@ -90,7 +90,7 @@ impl<'a> CallStream<'a> {
         received.map_err(|rejection| {
             let status = match &rejection {
                 CallRejection::Answer(status) => status.clone(),
-                _ => Status::new(StatusCode::Cancelled, "the caller broke off"),
+                _ => Status::new(StatusCode::Cancelled, "the caller cancelled the call"),
             };
             self.over = Some(rejection);
             status
@@ -151,19 +151,20 @@ impl Streams {
         let mut open = lock(&self.open);
         let own = open.get(&key).copied().unwrap_or_default();
         if own >= limits.streams_per_caller_max {
-            return Err(refused(format!("{own} streaming calls of this key are under way: end one first")));
+            return Err(refused(format!("{own} streaming calls of this key are in progress: end one first")));
         }
         let slot = self.slots.take(remote, limits.streams(), None).map_err(|full| {
             refused(match full {
                 NoSlot::Prefix => {
                     let share_max = limits.streams_per_prefix_max;
                     format!(
-                        "{share_max} streaming calls from your /56 of the network are under way: end one first"
+                        "{share_max} streaming calls from your /56 of the network are in progress: end one \
+                        first"
                     )
                 }
                 NoSlot::All => format!(
-                    "{} streaming calls are under way, and no /56 of the network has more than yours would: end one \
-                     first, or ask another node",
+                    "{} streaming calls are in progress, and no /56 of the network has more than yours: \
+                    end one first, or use another node",
                     limits.streams_max
                 ),
             })
@@ -183,8 +184,8 @@ impl Open {
     /// Waits until the call has to end for one from a part of the network that has fewer, and gives what its caller is told.
     pub(super) async fn lost(&self) -> Status {
         self.slot.lost().await;
-        let message = "all places for streaming calls are taken, your /56 of the network holds the most, and somebody came from \
-                       one with fewer: ask again from where you are, or ask another node";
+        let message = "all streaming calls are in use, your /56 of the network has the most, and a /56 \
+            with fewer opened one: subscribe again from your last position, or use another node";
         refused(message.into())
     }
 }

@@ -72,12 +72,12 @@ fn calls_of_a_few_parts_of_the_network_keep_nobody_out_who_is_from_elsewhere() {
         assert_eq!(crowd.echo(&newcomer).await.unwrap(), [7][..]);
         // The call that has run longest made room, of one of the two that had the most.
         let lost = calls.remove(0).await.unwrap().unwrap_err();
-        assert!(lost.to_string().contains("your part of the network holds the most"), "{lost}");
+        assert!(lost.to_string().contains("your network prefix has the most"), "{lost}");
         assert!(calls.iter().all(|call| !call.is_finished()));
         // They take nothing back from whoever holds less than they do.
         for number in [14, 15] {
             let refused = crowd.echo(&crowd.client(1, number)).await.unwrap_err();
-            assert!(refused.to_string().contains("has more than yours would"), "{refused}");
+            assert!(refused.to_string().contains("has more than yours"), "{refused}");
         }
         assert_eq!(crowd.echo(&newcomer).await.unwrap(), [7][..]);
         assert_eq!((newcomer.metrics().dials, crowd.server.metrics().connections_open), (1, 6));

@@ -54,7 +54,7 @@ async fn cut_off(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn garbage_ends_the_connection_with_a_reason() {
-    assert_eq!(cut_off(&[0xff; 64]).await, "no frame is of kind 255");
+    assert_eq!(cut_off(&[0xff; 64]).await, "unknown frame kind 255");
     assert_eq!(cut_off(b"\x01\x04\0\0\0abcd").await, "Header frame: malformed encoding");
 }
 
@@ -69,7 +69,7 @@ async fn a_header_at_its_limit_is_read_and_one_past_it_ends_the_connection() {
     // At the limit it is read, and found to be no header.
     assert_eq!(cut_off(&sized(HEADER_BYTES_MAX)).await, "Header frame: malformed encoding");
     let reason = cut_off(&sized(HEADER_BYTES_MAX + 1)).await;
-    assert_eq!(reason, "a frame of kind Header with 257 bytes where at most 256 are allowed");
+    assert_eq!(reason, "a frame of kind Header with 257 bytes, at most 256 are allowed");
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_request_without_an_end_or_with_more_than_one_ends_the_connection() {
     assert_eq!(cut_off(&[]).await, "the stream ended too early");
     let mut message = BytesMut::new();
     put_prefix(&mut message, FrameKind::Message, 0);
-    assert_eq!(cut_off(&message).await, "a frame of kind Message where one of kind Header must come");
+    assert_eq!(cut_off(&message).await, "a frame of kind Message, expected Header");
 }
 
 #[tokio::test]

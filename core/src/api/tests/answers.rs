@@ -458,7 +458,7 @@ fn a_missing_quorum_and_a_state_that_nobody_renews_are_told() {
         "not reached: node-4",
         "12 s ago",
         "start them",
-        "it may yet be done",
+        "may still commit",
     ] {
         assert!(fault.message.contains(said), "{said} in {fault}");
     }

@@ -203,7 +203,13 @@ fn a_method_takes_operations_of_its_kind_alone() {
             match other == request {
                 true => assert_eq!(decoded, Ok(other)),
                 false => {
-                    assert!(decoded.unwrap_err().message.contains("this method takes those to"), "{name}")
+                    assert!(
+                        decoded.unwrap_err().message.contains(
+                            "the method accepts operations \
+                        to"
+                        ),
+                        "{name}"
+                    )
                 }
             }
         }
@@ -312,10 +318,7 @@ fn a_request_of_every_method_can_be_written_as_json_and_its_shape_names_each_fie
 fn a_method_that_is_not_there_is_said_to_be_so() {
     let fault = Request::decode("trustchain", "forge", &[]).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unimplemented);
-    assert_eq!(
-        fault.message,
-        "service trustchain has no method forge: ask trustchain/methods for those it has"
-    );
+    assert_eq!(fault.message, "service trustchain has no method forge: call trustchain/methods for a list");
     let fault = Request::decode("bank", "health", &[]).unwrap_err();
     assert_eq!(fault.message, "unknown service bank: expected one of trustchain, hypermesh, caesar");
     assert_eq!(Response::decode("bank", "health", &[]).unwrap_err().kind, FaultKind::Unimplemented);
@@ -330,7 +333,7 @@ fn a_request_holds_its_length_at_the_limit_and_one_past_it() {
     assert!(of(REQUEST_BYTES_MAX).is_ok());
     let fault = of(REQUEST_BYTES_MAX + 1).unwrap_err();
     assert_eq!(fault.kind, FaultKind::InvalidArgument);
-    assert!(fault.message.contains("bytes where at most"), "{fault}");
+    assert!(fault.message.contains("bytes, at most"), "{fault}");
 }
 
 /// An instance as it stands in the state.

@@ -126,7 +126,7 @@ pub enum OfferFault {
         from: PublicKey,
     },
     /// An offer of none, or of more than an offer may hold.
-    #[error("{from} offers {count} commitments where 1 to {OFFER_COMMITMENT_COUNT_MAX} are allowed")]
+    #[error("{from} offers {count} commitments: expected 1 to {OFFER_COMMITMENT_COUNT_MAX}")]
     Count {
         /// The sender.
         from: PublicKey,

@@ -27,7 +27,8 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// Too few signers of whom a commitment is at hand. Nothing was spent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} of the {threshold} signers that it takes can be asked: wait for commitments of others", available.len())]
+#[error("only {} of the {threshold} signers that are required have commitments: wait for commitments of \
+    others", available.len())]
 pub struct NotEnoughSigners {
     /// Those who could be asked.
     pub available: Vec<PublicKey>,
@@ -50,7 +51,7 @@ pub enum Progress {
 #[non_exhaustive]
 pub enum ShareFault {
     /// It answers another request.
-    #[error("the share of {signer} answers another request")]
+    #[error("the share of {signer} belongs to another request")]
     OtherSession {
         /// Whose it is said to be.
         signer: PublicKey,
@@ -69,7 +70,7 @@ pub enum ShareFault {
         signers: BTreeSet<PublicKey>,
     },
     /// There is a share of this signer already, which it signed or which is the same. The first counts.
-    #[error("{signer} sent another share already")]
+    #[error("{signer} already sent another share")]
     Repeated {
         /// Whose.
         signer: PublicKey,
@@ -81,7 +82,7 @@ pub enum ShareFault {
         evidence: Vec<ShareEvidence>,
     },
     /// Every share is good and the signature is not: the committee keys do not belong together.
-    #[error("good shares make no signature: the committee keys are inconsistent")]
+    #[error("valid shares do not combine to a signature: the committee keys are inconsistent")]
     InconsistentKeys,
 }
 

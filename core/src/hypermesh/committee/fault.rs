@@ -14,13 +14,13 @@ use alloc::collections::BTreeMap;
 #[non_exhaustive]
 pub enum InvalidSession {
     /// Too few or too many validators.
-    #[error("{count} validators where {VALIDATOR_COUNT_MIN} to {VALIDATOR_COUNT_MAX} are allowed")]
+    #[error("{count} validators: expected {VALIDATOR_COUNT_MIN} to {VALIDATOR_COUNT_MAX}")]
     ValidatorCount {
         /// How many there were.
         count: usize,
     },
     /// The validators are not in order, or one stands there twice.
-    #[error("the validators are not in order, each once")]
+    #[error("the validators are not sorted and distinct")]
     Unsorted,
     /// This node is not one of them.
     #[error("{me} is not one of the validators")]
@@ -53,7 +53,7 @@ pub enum GenerationFault {
         from: PublicKey,
     },
     /// Round 1 was given already, or the attempt is over. The caller's fault.
-    #[error("this key generation expects no such package now")]
+    #[error("this key generation does not expect such a package now")]
     OutOfOrder,
 }
 
@@ -80,7 +80,7 @@ pub enum GenerationFaultReason {
     #[error("sent a malformed package")]
     Malformed,
     /// Its proof of knowledge does not hold: for this session, purpose and sender.
-    #[error("sent a proof of knowledge that does not hold")]
+    #[error("sent an invalid proof of knowledge")]
     InvalidProof,
     /// The private share that it sent does not lie on the polynomial that it committed to.
     #[error("sent a share that does not match its commitment")]
@@ -89,6 +89,6 @@ pub enum GenerationFaultReason {
     #[error("sent two different packages")]
     Contradiction,
     /// Together the dealers' commitments make a key of small order.
-    #[error("took part in a key that nobody could use")]
+    #[error("took part in a key that cannot be used")]
     DegenerateKey,
 }

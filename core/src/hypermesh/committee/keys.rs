@@ -63,13 +63,13 @@ pub enum InvalidKeys {
         purpose: KeyPurpose,
     },
     /// Too few or too many validators.
-    #[error("{count} validators where {VALIDATOR_COUNT_MIN} to {VALIDATOR_COUNT_MAX} are allowed")]
+    #[error("{count} validators: expected {VALIDATOR_COUNT_MIN} to {VALIDATOR_COUNT_MAX}")]
     ValidatorCount {
         /// How many there were.
         count: usize,
     },
     /// The threshold is not the quorum of that many validators.
-    #[error("the threshold is {threshold} where {expected} is the quorum")]
+    #[error("the threshold is {threshold}: expected the quorum, {expected}")]
     Threshold {
         /// What stands there.
         threshold: u16,

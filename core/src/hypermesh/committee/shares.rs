@@ -26,10 +26,10 @@ pub struct KeyShares {
 #[non_exhaustive]
 pub enum InvalidShares {
     /// The stored bytes are not an encoding of key shares.
-    #[error("the stored key shares are damaged: restore them from a backup")]
+    #[error("the stored key shares are corrupted: restore them from a backup")]
     Malformed,
     /// They belong to the keys of another committee.
-    #[error("the key shares belong to other committee keys than those in force")]
+    #[error("the key shares belong to other committee keys than the current ones")]
     OtherCommittee,
     /// This node is not in the committee.
     #[error("{validator} holds no share of these committee keys")]

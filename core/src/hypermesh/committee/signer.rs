@@ -37,16 +37,16 @@ pub enum SignRefusal {
     NotAsked,
     /// The nonce was spent, was never this coordinator's, or belongs to a former life of this signer. The
     /// coordinator drops its stock of this signer and asks for a new offer.
-    #[error("the nonce named is not in stock: drop the commitments held of this signer and ask for more")]
+    #[error("the nonce does not exist here: drop this signer's commitments and request new ones")]
     UnknownNonce,
     /// The request names the nonce but not the commitment that belongs to it. The nonce is spent.
-    #[error("the commitment named is not the one that was handed out")]
+    #[error("the commitment differs from the one that this signer sent")]
     OtherCommitment,
     /// The request belongs to other committee keys. The nonce is spent.
-    #[error("the request is for other committee keys than those in force here")]
+    #[error("the request is for other committee keys than the current ones")]
     OtherCommittee,
     /// The request names more or fewer signers than the threshold. The nonce is spent.
-    #[error("the request names {count} signers where the threshold is {threshold}")]
+    #[error("the request names {count} signers: expected the threshold, {threshold}")]
     SignerCount {
         /// How many it names.
         count: usize,
@@ -57,13 +57,13 @@ pub enum SignRefusal {
     #[error("the request is for other bytes than those derived here from the committed state")]
     OtherMessage,
     /// The bytes are too many. The nonce is spent.
-    #[error("{bytes} bytes to sign where at most {MESSAGE_BYTES_MAX} are allowed")]
+    #[error("{bytes} bytes to sign, at most {MESSAGE_BYTES_MAX} are allowed")]
     MessageTooLong {
         /// How many.
         bytes: usize,
     },
     /// Someone else's commitment is malformed, or it holds no share. The nonce is spent.
-    #[error("the request names {signer} with a commitment that is none")]
+    #[error("the request names {signer} with an invalid commitment")]
     MalformedCommitment {
         /// Whose.
         signer: PublicKey,
@@ -143,7 +143,7 @@ impl Signer {
             let nonce = Nonce::new(package.signing_share(), &mut EntropyRng(&mut *entropy));
             let id = self.next;
             let points = *nonce.points();
-            assert!(self.latest != Some(points), "the entropy that was handed in repeats itself");
+            assert!(self.latest != Some(points), "the given entropy was used before");
             (self.latest, self.next) = (Some(points), NonceId(id.0 + 1));
             #[cfg(hypermesh_planted)]
             if planted::is(Bug::NonceReused) && commitments.len() + 1 < OFFER_COMMITMENT_COUNT_MAX {

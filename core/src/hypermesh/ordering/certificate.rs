@@ -40,13 +40,16 @@ pub struct CommitCertificate {
 #[non_exhaustive]
 pub enum CertificateFault {
     /// A signer who is not in the validator set.
-    #[error("signer {validator} is not a validator at this height: was it checked against the right set?")]
+    #[error(
+        "signer {validator} is not a validator at this height: check against the validator set of that \
+        height"
+    )]
     UnknownValidator {
         /// The signer.
         validator: PublicKey,
     },
     /// A signer who stands there twice.
-    #[error("signer {validator} stands in the certificate twice")]
+    #[error("signer {validator} is in the certificate twice")]
     DuplicateValidator {
         /// The signer.
         validator: PublicKey,
@@ -58,7 +61,7 @@ pub enum CertificateFault {
         validator: PublicKey,
     },
     /// Too few signatures.
-    #[error("{signatures} signatures where {needed} are needed")]
+    #[error("{signatures} signatures: expected at least {needed}")]
     NoQuorum {
         /// How many there are.
         signatures: usize,

@@ -269,7 +269,7 @@ impl Engine {
         self.host.signer.abstains()
     }
 
-    /// From how many validators there are messages for the next height. More than f of them show that the mesh
+    /// From the number of validators messages for the next height. More than f of them show that the mesh
     /// has begun it.
     #[must_use]
     pub fn future_message_signers(&self) -> usize {

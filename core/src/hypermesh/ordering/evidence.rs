@@ -36,7 +36,7 @@ pub enum Evidence {
 #[non_exhaustive]
 pub enum EvidenceFault {
     /// The accused was not a validator at that height.
-    #[error("{validator} is not in the validator set: was it checked against the set of its height?")]
+    #[error("{validator} is not in the validator set: check against the set of its height")]
     UnknownValidator {
         /// The accused.
         validator: PublicKey,

@@ -10,13 +10,13 @@ use alloc::string::String;
 #[non_exhaustive]
 pub enum EngineFault {
     /// A message from someone who is no validator.
-    #[error("{peer} sent a consensus message but is no validator: its message is dropped")]
+    #[error("{peer} sent a consensus message but is not a validator: its message is dropped")]
     UnknownSender {
         /// The sender.
         peer: PublicKey,
     },
     /// A message signed by someone who is no validator.
-    #[error("{peer} sent a message signed by {validator}, who is no validator")]
+    #[error("{peer} sent a message signed by {validator}, which is not a validator")]
     UnknownValidator {
         /// The sender.
         peer: PublicKey,
@@ -50,7 +50,7 @@ pub enum EngineFault {
         height: Height,
     },
     /// A proposal whose block is too long.
-    #[error("{peer} sent a block of {bytes} bytes, past the limit")]
+    #[error("{peer} sent a block of {bytes} bytes, above the limit")]
     ValueTooLong {
         /// The sender.
         peer: PublicKey,
@@ -58,7 +58,7 @@ pub enum EngineFault {
         bytes: usize,
     },
     /// A certificate that proves nothing.
-    #[error("{peer} sent a certificate that does not hold: {fault}")]
+    #[error("{peer} sent an invalid certificate: {fault}")]
     BadCertificate {
         /// The sender.
         peer: PublicKey,
@@ -66,13 +66,16 @@ pub enum EngineFault {
         fault: CertificateFault,
     },
     /// A synced block for a height that is not under way.
-    #[error("a synced block for height {height} came while another height is under way: ask for that one")]
+    #[error(
+        "received a synced block for height {height} while another height is in progress: request the \
+        block of that height"
+    )]
     SyncedOtherHeight {
         /// The block's height.
         height: Height,
     },
     /// A synced block whose certificate does not hold: the peer that served it is at fault.
-    #[error("the certificate of the synced block for height {height} does not hold: {fault}")]
+    #[error("the certificate of the synced block for height {height} is invalid: {fault}")]
     SyncedBadCertificate {
         /// The block's height.
         height: Height,
@@ -86,7 +89,10 @@ pub enum EngineFault {
         height: Height,
     },
     /// The host found a block invalid that a quorum decided: this host, or more than f validators, are wrong.
-    #[error("a quorum decided {value_id} at height {height}, which this node finds invalid: it cannot go on")]
+    #[error(
+        "a quorum decided {value_id} at height {height}, which this node finds invalid: this node \
+        cannot continue"
+    )]
     DecidedValueRefused {
         /// The height.
         height: Height,
@@ -102,14 +108,15 @@ pub enum EngineFault {
         round: Round,
     },
     /// The host started a height that is past or under way.
-    #[error("height {height} was started, but it is past or under way")]
+    #[error("height {height} cannot start: it is in progress or in the past")]
     StartedOutOfOrder {
         /// The height that was asked for.
         height: Height,
     },
     /// An entry of this node's log is damaged. It abstains for the height.
     #[error(
-        "entry {index} of the log for height {height} is damaged: this node abstains until it is past it"
+        "entry {index} of the log for height {height} is corrupted: this node abstains until that height \
+        is decided"
     )]
     WalDamaged {
         /// The height.
@@ -118,14 +125,18 @@ pub enum EngineFault {
         index: usize,
     },
     /// Replaying this node's log led to another message than the log holds. It abstains for the height.
-    #[error("replaying the log for height {height} led elsewhere: this node abstains until it is past it")]
+    #[error(
+        "the replay of the log for height {height} had another result: this node abstains until that \
+        height is decided"
+    )]
     WalDiverged {
         /// The height.
         height: Height,
     },
     /// A peer holds a message of this node that its log does not: the log was lost or rolled back. It abstains.
     #[error(
-        "this node signed for height {height} what its log does not hold: it abstains until it is past it"
+        "this node signed a message for height {height} that is not in its log: it abstains until that \
+        height is decided"
     )]
     OwnMessageUnknown {
         /// The height.

@@ -28,13 +28,13 @@ pub enum InvalidValidatorSet {
     #[error("a validator set needs at least one validator")]
     Empty,
     /// More than [`VALIDATORS_MAX`].
-    #[error("{count} validators where at most {VALIDATORS_MAX} are allowed")]
+    #[error("{count} validators, at most {VALIDATORS_MAX} are allowed")]
     TooMany {
         /// How many there were.
         count: usize,
     },
     /// One key twice.
-    #[error("validator {validator} stands in the set twice")]
+    #[error("validator {validator} is in the set twice")]
     Duplicate {
         /// The key.
         validator: PublicKey,

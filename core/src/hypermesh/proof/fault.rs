@@ -51,7 +51,7 @@ pub enum ProofKind {
 #[non_exhaustive]
 pub enum ProofFault {
     /// A list that does not have the length that the profile asks for.
-    #[error("it holds {found} hashes where this mesh's profile allows {allowed}: prove under that profile")]
+    #[error("it has {found} hashes, and this mesh's profile allows {allowed}: prove under that profile")]
     Count {
         /// How many there are.
         found: u64,
@@ -71,15 +71,15 @@ pub enum ProofFault {
     #[error("the ticket came after its deadline, when its plot could have been made anew: wait for a beacon")]
     TooLate,
     /// The opened labels do not lead to the committed root.
-    #[error("the answer does not lead to the plot root on chain: the plot is damaged, or another member's")]
+    #[error("the answer does not lead to the plot root on chain: the plot is corrupted, or another member's")]
     WrongAnswer,
     /// The columns do not lead to the committed root.
     #[error(
-        "the columns do not lead to the column root on chain: the layers are damaged, or of another plot"
+        "the columns do not lead to the column root on chain: the layers are corrupted, or of another plot"
     )]
     WrongColumns,
     /// A label is not the hash of its parents.
-    #[error("label {vertex} of layer {layer} is not made from its parents: the plot was not plotted")]
+    #[error("label {vertex} of layer {layer} is not computed from its parents: the plot is not a valid plot")]
     WrongLabel {
         /// The layer, from 0.
         layer: u32,
@@ -87,7 +87,7 @@ pub enum ProofFault {
         vertex: u32,
     },
     /// Less stake than the state asks for.
-    #[error("the member has {stake} micro-Caesar at stake where {minimum} are needed: stake more")]
+    #[error("the member has {stake} micro-Caesar at stake, and {minimum} are required: bond more")]
     StakeTooLow {
         /// What the member has.
         stake: MicroCaesar,

@@ -45,7 +45,7 @@ pub enum ResumeError {
         layers: u32,
     },
     /// The layer before the one under way is not whole.
-    #[error("the layer before has {found} labels where it must have {expected}: plot it again")]
+    #[error("the previous layer has {found} labels, expected {expected}: plot it again")]
     Previous {
         /// How many labels it has.
         found: usize,
@@ -53,7 +53,7 @@ pub enum ResumeError {
         expected: usize,
     },
     /// The layer under way has more labels than a layer can.
-    #[error("the layer under way has {found} labels where it has at most {max}: plot it again")]
+    #[error("the layer in progress has {found} labels, at most {max} are allowed: plot it again")]
     Current {
         /// How many labels it has.
         found: usize,

@@ -67,7 +67,10 @@ pub struct Plot {
 
 /// Labels that are not as many as a plot of these parameters has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found} labels where a plot of this profile has {expected}: the plot is of another profile, or cut")]
+#[error(
+    "{found} labels, and a plot of this profile has {expected}: the plot is of another profile, or \
+    truncated"
+)]
 pub struct LabelCountError {
     /// How many there are.
     pub found: usize,

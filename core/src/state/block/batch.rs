@@ -48,13 +48,13 @@ pub enum BatchFault {
         operations: usize,
     },
     /// It takes too many bytes.
-    #[error("the batch takes {bytes} bytes where at most {BATCH_BYTES_MAX} are allowed")]
+    #[error("the batch takes {bytes} bytes, at most {BATCH_BYTES_MAX} are allowed")]
     TooLong {
         /// How many it takes.
         bytes: usize,
     },
     /// Operations are left out of a batch that is in no block.
-    #[error("operations are left out of the batch: only the proposer of a block may do that")]
+    #[error("the batch leaves out operations, which only the proposer of a block may do")]
     Shortened,
     /// What is left out does not fit between the operations that are there.
     #[error(

@@ -111,13 +111,13 @@ pub struct GenesisName {
 #[non_exhaustive]
 pub enum GenesisFault {
     /// Its encoding is too long.
-    #[error("genesis takes {bytes} bytes where at most {GENESIS_BYTES_MAX} are allowed")]
+    #[error("genesis takes {bytes} bytes, at most {GENESIS_BYTES_MAX} are allowed")]
     TooLong {
         /// How long it is.
         bytes: usize,
     },
     /// A time after which no block can be made.
-    #[error("genesis is of {time}, and no block can be later than {BLOCK_TIME_MAX}")]
+    #[error("genesis has time {time}, and no block can be later than {BLOCK_TIME_MAX}")]
     Time {
         /// The time.
         time: UnixMillis,
@@ -162,13 +162,13 @@ pub enum GenesisFault {
         minimum: MicroCaesar,
     },
     /// A name that is no label, that two nodes share, or that the mesh keeps for a service.
-    #[error("{name:?} must be a label of a-z, 0-9 and hyphen that no other node and no service bears")]
+    #[error("{name:?} must be a label of a-z, 0-9 and hyphen that no other node or service has")]
     Label {
         /// The name.
         name: String,
     },
     /// A name outside the zone, or twice.
-    #[error("{name} must lie below the zone {zone} and stand once")]
+    #[error("{name} must be below the zone {zone} and listed once")]
     Name {
         /// The name.
         name: DomainName,
@@ -184,7 +184,7 @@ pub enum GenesisFault {
         reason: IdnFault,
     },
     /// A name that belongs to the mesh itself.
-    #[error("{name} is the mesh's own: it cannot be given to anybody")]
+    #[error("{name} belongs to the mesh itself: it cannot have an owner")]
     Reserved {
         /// The name.
         name: DomainName,
@@ -353,11 +353,11 @@ impl Genesis {
             let ancestors = core::iter::successors(Some(name.clone()), DomainName::parent);
             let owned = ancestors.into_iter().any(|ancestor| names.contains(&ancestor));
             if !owned && !self.lists_servers(set) {
-                return fault(&"the name belongs to nobody");
+                return fault(&"the name has no owner");
             }
             let types = types.entry(name).or_default();
             if types.contains(record_type) {
-                return fault(&"they are set twice");
+                return fault(&"they are listed twice");
             }
             types.push(*record_type);
             // No name that is somebody's is the top of a zone.

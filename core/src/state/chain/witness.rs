@@ -219,7 +219,7 @@ pub struct StateProof {
 #[non_exhaustive]
 pub enum StateProofFault {
     /// Of another mesh.
-    #[error("the header is of another mesh, with genesis {genesis}")]
+    #[error("the header belongs to another mesh, with genesis {genesis}")]
     OtherMesh {
         /// Its genesis.
         genesis: Digest,
@@ -240,7 +240,7 @@ pub enum StateProofFault {
         count: usize,
     },
     /// A row that is not under the state root.
-    #[error("row {number} of the {count} is not what the state holds at height {height}")]
+    #[error("row {number} of {count} differs from the state at height {height}")]
     Row {
         /// Which, from 1.
         number: usize,

@@ -73,7 +73,7 @@ pub enum OperationFault {
         genesis: Digest,
     },
     /// Its encoding is too long.
-    #[error("the operation takes {bytes} bytes where at most {OPERATION_BYTES_MAX} are allowed")]
+    #[error("the operation takes {bytes} bytes, at most {OPERATION_BYTES_MAX} are allowed")]
     TooLong {
         /// How long it is.
         bytes: usize,
@@ -88,9 +88,7 @@ pub enum OperationFault {
     #[error("certificate request: {0}")]
     Request(#[from] RequestFault),
     /// A lifetime that no certificate may have.
-    #[error(
-        "a lifetime of {seconds} s was asked for: it must be from {LEAF_SECONDS_MIN} to {LEAF_SECONDS_MAX} s"
-    )]
+    #[error("lifetime {seconds} s: it must be from {LEAF_SECONDS_MIN} to {LEAF_SECONDS_MAX} s")]
     Lifetime {
         /// What was asked for.
         seconds: u32,
@@ -100,8 +98,8 @@ pub enum OperationFault {
     Services,
     /// Too many TLSA records to publish.
     #[error(
-        "{records} TLSA records, one for each DNS name and port, where at most {TLSA_COUNT_MAX} are allowed: \
-         ask for several certificates"
+        "{records} TLSA records, one for each DNS name and port, at most {TLSA_COUNT_MAX} are allowed: \
+        request several certificates"
     )]
     TooManyTlsa {
         /// How many there would be.

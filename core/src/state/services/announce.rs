@@ -125,7 +125,7 @@ pub enum AnnouncementFault {
     #[error(transparent)]
     Protocol(#[from] InvalidServiceProtocol),
     /// Port 0.
-    #[error("port 0 is where nothing listens: give the port of the instance")]
+    #[error("port 0 is not usable: give the port of the instance")]
     Port,
     /// The last priority is not for instances.
     #[error("priority {priority}: it must be at most {INSTANCE_PRIORITY_MAX}")]
@@ -145,9 +145,7 @@ pub enum AnnouncementFault {
     )]
     Addresses,
     /// A lease that no instance may have.
-    #[error(
-        "a lease of {seconds} s was asked for: it must be from {LEASE_SECONDS_MIN} to {LEASE_SECONDS_MAX} s"
-    )]
+    #[error("lease {seconds} s: it must be from {LEASE_SECONDS_MIN} to {LEASE_SECONDS_MAX} s")]
     Lease {
         /// What was asked for.
         seconds: u32,

@@ -164,9 +164,9 @@ fn records_at_genesis_keep_the_rules_that_operations_keep() {
     let alias = || vec![RecordData::Cname(name("a.example"))];
     assert_eq!(with("given.demo.hypermesh", text()), None);
     assert_eq!(with("x.given.demo.hypermesh", alias()), None);
-    assert_eq!(reason(with("free.demo.hypermesh", text())), "the name belongs to nobody");
+    assert_eq!(reason(with("free.demo.hypermesh", text())), "the name has no owner");
     let twice = with("given.demo.hypermesh", vec![RecordData::Aaaa("2001:db8::1".parse().unwrap())]);
-    assert_eq!(reason(twice), "they are set twice");
+    assert_eq!(reason(twice), "they are listed twice");
     assert!(reason(with("given.demo.hypermesh", alias())).contains("CNAME"));
     assert!(reason(with("given.demo.hypermesh", vec![RecordData::Ns(name("a"))])).contains("NS"));
     let aliases = |links: core::ops::Range<usize>| {

@@ -30,7 +30,7 @@ pub enum PemLabel {
 #[non_exhaustive]
 pub enum AssembleFault {
     /// Too much text.
-    #[error("the PEM text has {bytes} bytes where at most {allowed} are allowed")]
+    #[error("the PEM text has {bytes} bytes, at most {allowed} are allowed")]
     TooLong {
         /// How many there were.
         bytes: usize,
@@ -44,7 +44,7 @@ pub enum AssembleFault {
         expected: PemLabel,
     },
     /// PEM of something else.
-    #[error("the PEM block is a {found:?}, where a {:?} was expected", .expected.text())]
+    #[error("the PEM block is a {found:?}, expected a {:?}", .expected.text())]
     Label {
         /// What was looked for.
         expected: PemLabel,

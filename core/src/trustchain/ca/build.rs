@@ -89,7 +89,7 @@ pub enum BuildFault {
     #[error("the certificate would outlive its issuer: renew the issuer first")]
     OutlivesIssuer,
     /// The certificate would end before it begins, as when its issuer has expired.
-    #[error("the certificate would hold for no time at all: its issuer has expired")]
+    #[error("the certificate's lifetime would be zero: its issuer has expired")]
     Empty,
     /// An instant that certificates cannot write.
     #[error("time {milliseconds} ms lies past the year 9999")]
@@ -101,13 +101,13 @@ pub enum BuildFault {
     #[error(transparent)]
     Names(#[from] NameFault),
     /// More than a revocation list takes.
-    #[error("{entries} certificates are revoked, where a list takes {}", super::REVOKED_COUNT_MAX)]
+    #[error("{entries} certificates are revoked, and a list holds at most {}", super::REVOKED_COUNT_MAX)]
     TooManyRevoked {
         /// How many.
         entries: usize,
     },
     /// More than [`TBS_BYTES_MAX`].
-    #[error("the certificate would have {bytes} bytes where at most {TBS_BYTES_MAX} are allowed")]
+    #[error("the certificate would have {bytes} bytes, at most {TBS_BYTES_MAX} are allowed")]
     TooLong {
         /// How many.
         bytes: usize,

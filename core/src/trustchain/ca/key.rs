@@ -46,13 +46,13 @@ pub enum KeyFault {
     #[error("the public key is not a DER SubjectPublicKeyInfo")]
     Malformed,
     /// A kind of key that is not taken.
-    #[error("{kind} keys are not taken: use Ed25519, P-256 or P-384")]
+    #[error("{kind} keys are not supported: use Ed25519, P-256 or P-384")]
     Unsupported {
         /// The kind, by name where it has one and by object identifier where not.
         kind: String,
     },
     /// The right kind, but not a key of it: the wrong length, a compressed point, a point of small order.
-    #[error("not a usable {algorithm} key: the point must be uncompressed, on the curve and of full order")]
+    #[error("unusable {algorithm} key: the point must be uncompressed, on the curve and of full order")]
     Unusable {
         /// The kind that it claims to be.
         algorithm: SubjectAlgorithm,

@@ -47,16 +47,16 @@ struct Unchecked {
 #[non_exhaustive]
 pub enum NameFault {
     /// There are none.
-    #[error("there is no name to certify: list at least one DNS name, IPv6 address or SPIFFE ID")]
+    #[error("no name to certify: list at least one DNS name, IPv6 address or SPIFFE ID")]
     None,
     /// More than [`SAN_COUNT_MAX`].
-    #[error("{count} names where at most {SAN_COUNT_MAX} are allowed: ask for several certificates")]
+    #[error("{count} names, at most {SAN_COUNT_MAX} are allowed: request several certificates")]
     TooMany {
         /// How many there were.
         count: usize,
     },
     /// More than [`NAMES_BYTES_MAX`].
-    #[error("the names take {bytes} bytes where at most {NAMES_BYTES_MAX} are allowed")]
+    #[error("the names take {bytes} bytes, at most {NAMES_BYTES_MAX} are allowed")]
     TooLong {
         /// How many there were.
         bytes: usize,
@@ -65,7 +65,7 @@ pub enum NameFault {
     #[error("a name is listed twice")]
     Repeated,
     /// A wildcard.
-    #[error("wildcard {name:?} is refused: list every name")]
+    #[error("wildcard {name:?} is refused: list each name")]
     Wildcard {
         /// The name.
         name: String,
@@ -106,7 +106,7 @@ pub enum NameFault {
         address: String,
     },
     /// A URI that is not a SPIFFE ID.
-    #[error("URI {uri:?} is refused: the only URI taken is a SPIFFE ID, spiffe://<zone>/<path>")]
+    #[error("URI {uri:?} is refused: the only supported URI is a SPIFFE ID, spiffe://<zone>/<path>")]
     OtherUri {
         /// The URI.
         uri: String,
@@ -129,7 +129,7 @@ pub enum NameFault {
         kind: &'static str,
     },
     /// A name that the mesh does not speak for.
-    #[error("{name:?} lies outside the zone {zone}, which is all this authority speaks for")]
+    #[error("{name:?} is outside the zone {zone} of this authority")]
     OutsideZone {
         /// The name.
         name: String,

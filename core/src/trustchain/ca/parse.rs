@@ -80,7 +80,7 @@ pub struct SignedCertificate {
 #[non_exhaustive]
 pub enum CertificateFault {
     /// More than [`CERTIFICATE_BYTES_MAX`].
-    #[error("the certificate has {bytes} bytes where at most {CERTIFICATE_BYTES_MAX} are allowed")]
+    #[error("the certificate has {bytes} bytes, at most {CERTIFICATE_BYTES_MAX} are allowed")]
     TooLong {
         /// How many there were.
         bytes: usize,
@@ -98,7 +98,7 @@ pub enum CertificateFault {
         reason: &'static str,
     },
     /// An extension that must be understood and is not.
-    #[error("critical extension {oid} is not known")]
+    #[error("unknown critical extension {oid}")]
     UnknownCritical {
         /// Its object identifier.
         oid: String,
@@ -141,7 +141,7 @@ pub fn parse_certificate(der: &[u8]) -> Result<SignedCertificate, CertificateFau
         tbs,
         signature: Signature(signature.ok_or_else(|| shape("its signature is not 64 bytes"))?),
         serial: SerialNumber::from_bytes(inner.serial_number.as_bytes())
-            .map_err(|_| shape("its serial number is none of ours"))?,
+            .map_err(|_| shape("its serial number is not one of this authority"))?,
         validity: validity_of(inner)?,
         subject_key: SubjectKey::from_spki_der(&encoded(&inner.subject_public_key_info)?)?,
         role: extensions.role()?,
@@ -237,7 +237,7 @@ impl<'a> Extensions<'a> {
         let mut seen = BTreeSet::new();
         for extension in extensions {
             if !seen.insert(extension.extn_id) {
-                return Err(shape("an extension stands twice"));
+                return Err(shape("it has an extension twice"));
             }
             if extension.critical && !Self::KNOWN.contains(&extension.extn_id) {
                 return Err(CertificateFault::UnknownCritical { oid: extension.extn_id.to_string() });

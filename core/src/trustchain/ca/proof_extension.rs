@@ -27,7 +27,7 @@ pub(super) const CONSENSUS_PROOF: ObjectIdentifier = ObjectIdentifier::new_unwra
 #[non_exhaustive]
 pub enum ProofFault {
     /// More than [`PROOF_BYTES_MAX`], or a to-be-signed certificate longer than any of this authority.
-    #[error("{bytes} bytes where at most {bytes_max} are allowed")]
+    #[error("{bytes} bytes, at most {bytes_max} are allowed")]
     TooLong {
         /// What came.
         bytes: usize,

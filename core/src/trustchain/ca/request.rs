@@ -58,8 +58,8 @@ pub struct CertificateRequest {
 pub enum RequestFault {
     /// More than [`CSR_BYTES_MAX`].
     #[error(
-        "the certificate request has {bytes} bytes where at most {CSR_BYTES_MAX} are allowed: \
-         list at most {SAN_COUNT_MAX} names, and ask for several certificates if there are more"
+        "the certificate request has {bytes} bytes, at most {CSR_BYTES_MAX} are allowed: list at most \
+        {SAN_COUNT_MAX} names, and request several certificates if there are more"
     )]
     TooLong {
         /// How many there were.
@@ -77,7 +77,8 @@ pub enum RequestFault {
     },
     /// The beginning of a request.
     #[error(
-        "not a PKCS#10 certificate request in DER: it is cut short, to {bytes} bytes of {expected}; copy all of it, or make one with openssl req -new -outform DER"
+        "not a PKCS#10 certificate request in DER: it is truncated to {bytes} of {expected} bytes; copy \
+        all of it, or make one with openssl req -new -outform DER"
     )]
     CutShort {
         /// How many bytes there were.
@@ -86,7 +87,7 @@ pub enum RequestFault {
         expected: usize,
     },
     /// A request with bytes behind it.
-    #[error("{bytes} bytes follow the certificate request: send one request alone")]
+    #[error("{bytes} bytes follow the certificate request: send only one request")]
     TrailingBytes {
         /// How many.
         bytes: usize,
@@ -116,7 +117,8 @@ pub enum RequestFault {
     },
     /// A subjectAltName that is no list of names.
     #[error(
-        "subjectAltName is no list of names in DER (at byte {byte}){}: let openssl req -addext or the like encode it",
+        "subjectAltName is not a list of names in DER (at byte {byte}){}: encode it with openssl req \
+        -addext or a similar tool",
         .text.as_ref().map_or_else(String::new, |text| alloc::format!(", but the text {text:?}"))
     )]
     SubjectAltName {
@@ -126,7 +128,7 @@ pub enum RequestFault {
         text: Option<String>,
     },
     /// A name that does not parse.
-    #[error("entry {entry} of subjectAltName, at byte {byte}, is no name in DER (RFC 5280 §4.2.1.6)")]
+    #[error("entry {entry} of subjectAltName, at byte {byte}, is not a name in DER (RFC 5280 §4.2.1.6)")]
     MalformedName {
         /// Which, from 1.
         entry: usize,
@@ -166,15 +168,16 @@ pub enum RequestFault {
     NoSubjectAltName,
     /// Attributes left out, and with them the names.
     #[error(
-        "the request leaves out its attributes, which PKCS#10 has even where there are none, and has no subjectAltName in them: \
-         make it anew, as with openssl req -new -key KEY -subj / -addext \"subjectAltName=DNS:NAME,IP:ADDRESS\""
+        "the request has no attributes field, which PKCS#10 requires even when it is empty, and so no \
+        subjectAltName: make a new request, for example with openssl req -new -key KEY -subj / -addext \
+        \"subjectAltName=DNS:NAME,IP:ADDRESS\""
     )]
     NoAttributes,
     /// More than one attribute with a list of requested extensions.
     #[error("the request has more than one extensionRequest: put all extensions into one")]
     ManyExtensionRequests,
     /// No or several lists of extensions in their attribute.
-    #[error("extensionRequest has {count} values where it has to have one: put all extensions into one list")]
+    #[error("extensionRequest has {count} values, expected one: put all extensions into one list")]
     ExtensionRequestValues {
         /// How many there were.
         count: usize,

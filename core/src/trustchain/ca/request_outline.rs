@@ -86,7 +86,7 @@ impl<'a> Outline<'a> {
     /// The extensions that are asked for, in their order.
     ///
     /// # Errors
-    /// If the attributes are left out or malformed, there are several lists of extensions, or an extension stands twice.
+    /// If the attributes are left out or malformed, there are several lists of extensions, or it has an extension twice.
     pub(super) fn extensions(&self) -> Result<Vec<RequestedExtension<'a>>, RequestFault> {
         let attributes = self.attributes.ok_or(RequestFault::NoAttributes)?;
         let mut list = None;

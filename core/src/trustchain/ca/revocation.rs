@@ -90,8 +90,8 @@ pub enum RevocationReason {
 /// A text that names no reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no reason to revoke a certificate for: use {} (RFC 5280 §5.3.1; certificateHold is not offered, \
-     because a revocation is for good)",
+    "unsupported revocation reason {text:?}: use {} (RFC 5280 §5.3.1; certificateHold is not supported, \
+    because revocation is permanent)",
     RevocationReason::names()
 )]
 pub struct InvalidReason {
@@ -144,7 +144,7 @@ pub struct SignedRevocationList {
 #[non_exhaustive]
 pub enum RevocationListFault {
     /// More than [`CRL_BYTES_MAX`].
-    #[error("the revocation list has {bytes} bytes where at most {CRL_BYTES_MAX} are allowed")]
+    #[error("the revocation list has {bytes} bytes, at most {CRL_BYTES_MAX} are allowed")]
     TooLong {
         /// How many there were.
         bytes: usize,
@@ -264,11 +264,11 @@ pub fn parse_crl(der: &[u8]) -> Result<SignedRevocationList, RevocationListFault
     }
     let signature = list.signature.as_bytes().and_then(|bytes| bytes.try_into().ok());
     let (authority_key_id, number) = extensions(inner.crl_extensions.as_deref().unwrap_or_default())?;
-    let next_update = inner.next_update.ok_or_else(|| shape("it does not say when the next one comes"))?;
+    let next_update = inner.next_update.ok_or_else(|| shape("it has no nextUpdate"))?;
     let entries = inner.revoked_certificates.as_deref().unwrap_or_default();
     let entries = entries.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
     if !entries.is_sorted_by(|a, b| a.serial < b.serial) {
-        return Err(shape("its entries are not in ascending order, each once"));
+        return Err(shape("its entries are not sorted and distinct"));
     }
     Ok(SignedRevocationList {
         tbs: inner.to_der().map_err(|_| RevocationListFault::Malformed)?,
@@ -341,12 +341,12 @@ fn entry(entry: &RevokedCert) -> Result<RevokedEntry, RevocationListFault> {
             let code = CrlReason::from_der(extension.extn_value.as_bytes());
             code.ok()
                 .and_then(RevocationReason::of)
-                .ok_or_else(|| shape("a reason is none that is given here"))?
+                .ok_or_else(|| shape("it has an unsupported revocation reason"))?
         }
         Some(_) => return Err(shape("an entry has an extension other than a reason")),
     };
     Ok(RevokedEntry {
-        serial: serial.map_err(|_| shape("a serial number is none of ours"))?,
+        serial: serial.map_err(|_| shape("it has a serial number that is not one of this authority"))?,
         at: instant(entry.revocation_date)?,
         reason,
     })

@@ -75,19 +75,22 @@ pub struct Cosigned {
 #[non_exhaustive]
 pub enum CheckpointFault {
     /// More than [`CHECKPOINT_BYTES_MAX`].
-    #[error("the checkpoint has {bytes} bytes where at most {CHECKPOINT_BYTES_MAX} are allowed")]
+    #[error("the checkpoint has {bytes} bytes, at most {CHECKPOINT_BYTES_MAX} are allowed")]
     TooLong {
         /// How many there were.
         bytes: usize,
     },
     /// More than [`SIGNATURE_COUNT_MAX`].
-    #[error("the checkpoint has {count} signatures where at most {SIGNATURE_COUNT_MAX} are allowed")]
+    #[error("the checkpoint has {count} signatures, at most {SIGNATURE_COUNT_MAX} are allowed")]
     TooManySignatures {
         /// How many there were.
         count: usize,
     },
     /// A name that a key may not have.
-    #[error("{name:?} cannot name a key: use 1 to {KEY_NAME_BYTES_MAX} characters, no spaces, no plus sign")]
+    #[error(
+        "invalid key name {name:?}: use 1 to {KEY_NAME_BYTES_MAX} characters without spaces and plus \
+        signs"
+    )]
     KeyName {
         /// The name.
         name: String,

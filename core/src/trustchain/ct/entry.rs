@@ -34,7 +34,7 @@ pub struct LogEntry {
 #[non_exhaustive]
 pub enum EntryFault {
     /// More to-be-signed bytes than any certificate has.
-    #[error("a certificate of {bytes} bytes where at most {TBS_BYTES_MAX} are allowed")]
+    #[error("a certificate of {bytes} bytes, at most {TBS_BYTES_MAX} are allowed")]
     TooLong {
         /// How many there were.
         bytes: usize,

@@ -13,7 +13,7 @@ const NODE_PREFIX: u8 = 1;
 #[non_exhaustive]
 pub enum ProofFault {
     /// More than [`PATH_HASHES_MAX`] hashes, or not as many as the sizes ask for.
-    #[error("the proof has {hashes} hashes, which is not how many trees of these sizes take")]
+    #[error("the proof has {hashes} hashes, which is wrong for trees of these sizes")]
     Length {
         /// How many there were.
         hashes: usize,
@@ -27,7 +27,7 @@ pub enum ProofFault {
         size: u64,
     },
     /// The log shrank.
-    #[error("a log of {old} entries does not come before one of {new}")]
+    #[error("a log of {old} entries is not a prefix of one of {new}")]
     Order {
         /// The earlier head's size.
         old: u64,

@@ -72,7 +72,7 @@ pub enum TreeFault {
         size: u64,
     },
     /// An old size above the new one.
-    #[error("a log of {old} entries does not come before one of {new}")]
+    #[error("a log of {old} entries is not a prefix of one of {new}")]
     Order {
         /// The size to prove from.
         old: u64,

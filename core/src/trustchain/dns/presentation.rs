@@ -23,7 +23,7 @@ pub const PRESENTATION_BYTES_MAX: usize = 8192;
 #[non_exhaustive]
 pub enum PresentationFault {
     /// More than could be a record.
-    #[error("a value of {bytes} bytes where at most {PRESENTATION_BYTES_MAX} are allowed")]
+    #[error("a value of {bytes} bytes, at most {PRESENTATION_BYTES_MAX} are allowed")]
     TooLong {
         /// How many came.
         bytes: usize,

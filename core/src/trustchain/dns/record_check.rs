@@ -10,7 +10,7 @@ use super::{
 #[non_exhaustive]
 pub enum RecordDataFault {
     /// Too much of it.
-    #[error("the record takes {bytes} bytes where at most {RECORD_BYTES_MAX} are allowed")]
+    #[error("the record takes {bytes} bytes, at most {RECORD_BYTES_MAX} are allowed")]
     TooLong {
         /// How many bytes it takes on the wire.
         bytes: usize,
@@ -19,7 +19,7 @@ pub enum RecordDataFault {
     #[error("a TXT record needs at least one string, which may be empty")]
     NoStrings,
     /// A string that is too long.
-    #[error("a string of {bytes} bytes where a record allows {CHARACTER_STRING_BYTES_MAX}: split it")]
+    #[error("a string of {bytes} bytes, at most {CHARACTER_STRING_BYTES_MAX} are allowed: split it")]
     StringTooLong {
         /// How long it is.
         bytes: usize,
@@ -48,14 +48,15 @@ pub enum RecordDataFault {
     #[error("an ALPN identifier is visible ASCII without quote, comma and backslash, such as h3 or stoq/1")]
     SvcbAlpn,
     /// `no-default-alpn` by itself.
-    #[error("no-default-alpn needs alpn to say what is spoken instead")]
+    #[error("no-default-alpn requires alpn")]
     SvcbNoDefaultAlpn,
     /// `mandatory` out of order, with repetitions, or with a parameter that is not there.
     #[error("mandatory lists each parameter once, in order, and only such as the record has")]
     SvcbMandatory,
     /// "No mail" with a preference.
     #[error(
-        "an MX record without a mail server says that there is no mail, and is written \"0 .\" (RFC 7505 §3)"
+        "an MX record without a mail server means that the name takes no mail, and is written \"0 .\" (RFC \
+        7505 §3)"
     )]
     NullMx,
     /// A field of an SSHFP record that has no meaning.

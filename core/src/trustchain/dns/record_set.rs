@@ -39,13 +39,13 @@ pub enum RecordFault {
     #[error("the set has no records: remove it instead")]
     Empty,
     /// Too many.
-    #[error("the set has {records} records where at most {RECORDS_PER_SET_MAX} are allowed")]
+    #[error("the set has {records} records, at most {RECORDS_PER_SET_MAX} are allowed")]
     TooMany {
         /// How many.
         records: usize,
     },
     /// More than one type.
-    #[error("the set mixes {first} and {other} records: give each type a set of its own")]
+    #[error("the set mixes {first} and {other} records: make one set for each type")]
     MixedTypes {
         /// The type of the first record.
         first: RecordType,
@@ -59,13 +59,13 @@ pub enum RecordFault {
         record_type: RecordType,
     },
     /// "No mail" beside mail servers.
-    #[error("an MX record \"0 .\" says that there is no mail, and stands alone (RFC 7505 §3)")]
+    #[error("an MX record \"0 .\" means that the name takes no mail, and must be the only one (RFC 7505 §3)")]
     NullMxNotAlone,
     /// Not sorted, or with duplicates.
     #[error("the records are not sorted and distinct")]
     NotCanonical,
     /// A time to live out of bounds.
-    #[error("a time to live of {ttl_seconds} s where {TTL_SECONDS_MIN} to {TTL_SECONDS_MAX} are allowed")]
+    #[error("time to live {ttl_seconds} s: it must be from {TTL_SECONDS_MIN} to {TTL_SECONDS_MAX} s")]
     Ttl {
         /// What was given.
         ttl_seconds: u32,
@@ -96,7 +96,7 @@ pub enum NameFault {
     #[error("the top of a zone cannot have a CNAME record: use SVCB or the addresses themselves")]
     CnameAtApex,
     /// NS or SOA below the top of a zone.
-    #[error("{record_type} stands only at the top of a zone: delegations are not supported")]
+    #[error("{record_type} records exist only at the top of a zone: delegations are not supported")]
     Delegation {
         /// The type.
         record_type: RecordType,

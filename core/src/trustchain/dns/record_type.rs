@@ -77,7 +77,7 @@ const KNOWN: [(RecordType, u16, &str); 15] = [
 pub enum UnsettableType {
     /// Not the type of a record that a zone can have (RFC 6895 §3.1).
     #[error(
-        "{record_type} is not a type of records that a zone has: it is reserved or for queries alone (RFC 6895 §3.1)"
+        "{record_type} is not a record type of zone data: it is reserved, or only for queries (RFC 6895 §3.1)"
     )]
     Meta {
         /// The type.
@@ -94,7 +94,8 @@ pub enum UnsettableType {
     },
     /// What a zone says of itself.
     #[error(
-        "{record_type} records are what a zone says of itself or its signatures: the mesh makes them, or has none"
+        "{record_type} records describe a zone or its signatures: the mesh makes them itself, or does not \
+        support them"
     )]
     OfTheZone {
         /// The type.
@@ -198,10 +199,7 @@ impl fmt::Display for UnknownType {
 
 /// A text that names no record type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no record type {found:?}: expected {}, or any other as TYPE and its number, such as TYPE65280",
-    known_names()
-)]
+#[error("unknown record type {found:?}: expected {}, or TYPE and a number, such as TYPE65280", known_names())]
 pub struct UnknownRecordType {
     /// What was given.
     pub found: String,
@@ -314,7 +312,7 @@ mod tests {
             assert!(text.parse::<RecordType>().is_err(), "{text}");
         }
         let told = "HINFO".parse::<RecordType>().unwrap_err().to_string();
-        assert!(told.contains("NAPTR, or any other as TYPE and its number, such as TYPE65280"), "{told}");
+        assert!(told.contains("NAPTR, or TYPE and a number, such as TYPE65280"), "{told}");
     }
 
     #[test]
@@ -335,9 +333,12 @@ mod tests {
             RecordType::from_number(number).check_settable().err().map(|fault| fault.to_string())
         };
         for (numbers, reason) in [
-            (&[0, 41, 128, 250, 255, 65535][..], "is not a type of records"),
+            (&[0, 41, 128, 250, 255, 65535][..], "is not a record type"),
             (&[2, 43], "delegate a name to other servers"),
-            (&[6, 24, 25, 30, 46, 47, 48, 50, 51, 59, 60, 62, 63, 32768, 32769], "a zone says of itself"),
+            (
+                &[6, 24, 25, 30, 46, 47, 48, 50, 51, 59, 60, 62, 63, 32768, 32769],
+                "describe a zone or its signatures",
+            ),
             (&[39], "answer for every name below theirs"),
             (&[3, 4, 7, 8, 9, 10, 14, 17, 18, 21, 26, 38], "are obsolete"),
         ] {

@@ -317,10 +317,10 @@ mod tests {
         let answers = [lists(Some(b"no list"), None), lists(None, None)];
         let issuing = newest_of(&answers, &ISSUING, refuse).unwrap_err();
         assert_eq!(issuing.exit, Exit::NotValid);
-        assert!(issuing.message.contains("issuing key's revocation list"), "{issuing}");
+        assert!(issuing.message.contains("revocation list of the issuing key"), "{issuing}");
         let root = newest_of(&answers, &ROOT, refuse).unwrap_err();
         assert_eq!(root.exit, Exit::NotFound);
-        assert!(root.message.contains("root key's revocation list is not signed yet"), "{root}");
+        assert!(root.message.contains("revocation list of the root key is not signed yet"), "{root}");
         assert!(root.message.contains("--authority issuing"), "{root}");
     }
 }

@@ -186,7 +186,7 @@ async fn prove_consistency(
 ) -> Result<LogProofFile, Failure> {
     let (old, new) = (head_at(client, old).await?, head_at(client, new).await?);
     if old.size > new.size {
-        let message = format!("a log of {} entries does not come before one of {}", old.size, new.size);
+        let message = format!("a log of {} entries is not a prefix of one of {}", old.size, new.size);
         return Err(Failure::new(Exit::Usage, message));
     }
     let (note, _) = signed_checkpoint(client, bundle).await?;

@@ -100,7 +100,7 @@ impl CallQueue {
         let caller = inner.callers.entry(key).or_default();
         if caller.under_way >= self.limits.per_caller_max {
             let message = format!(
-                "this key has {} calls under way, as many as one may have: wait for answers",
+                "this key has {} calls in progress, the maximum: wait for responses",
                 caller.under_way
             );
             let advice = inner.retry_advice(key, self.limits.working_max);
@@ -207,7 +207,10 @@ impl Inner {
 
     fn rejection(&self, key: PublicKey, working_max: usize) -> Status {
         let waiting = self.waiting();
-        let message = format!("{waiting} calls wait here, as many as may: come back, or ask another node");
+        let message = format!(
+            "{waiting} calls wait at this node, the maximum: retry later, or with \
+            another node"
+        );
         Status::new(StatusCode::Unavailable, message).with_advice(self.retry_advice(key, working_max))
     }
 

@@ -96,7 +96,7 @@ fn calls_of_a_caller_hold_at_the_limit_and_not_one_past_it() {
     let mut guards: Vec<_> = (0..3).map(|_| queue.enter(key(1)).unwrap()).collect();
     let Err(refused) = queue.enter(key(1)) else { panic!("one past the limit") };
     assert_eq!(refused.code(), StatusCode::ResourceExhausted);
-    assert!(refused.message().contains("3 calls under way"));
+    assert!(refused.message().contains("3 calls in progress"));
     assert!(queue.enter(key(2)).is_ok());
     drop(guards.pop());
     assert!(queue.enter(key(1)).is_ok());

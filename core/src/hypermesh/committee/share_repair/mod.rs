@@ -81,10 +81,10 @@ pub enum InvalidRepair {
         validator: PublicKey,
     },
     /// The helpers are not in order, one stands there twice, or the asker itself does.
-    #[error("the helpers are not others, in order, each once")]
+    #[error("the helpers are not other validators, sorted and distinct")]
     Helpers,
     /// It takes as many helpers as sign together.
-    #[error("{count} helpers where {threshold} are needed")]
+    #[error("{count} helpers: expected {threshold}")]
     HelperCount {
         /// How many were named.
         count: usize,
@@ -92,7 +92,7 @@ pub enum InvalidRepair {
         threshold: usize,
     },
     /// This node is not one of the helpers, or does not hold its own share.
-    #[error("this node is asked to help with a share that it does not hold")]
+    #[error("this node does not hold the share that the repair request is for")]
     NoShare,
 }
 
@@ -121,7 +121,7 @@ pub enum RepairFault {
         from: PublicKey,
     },
     /// All parts are good and together they are not the share: the committee keys do not belong together.
-    #[error("good parts make no share: the committee keys are inconsistent")]
+    #[error("valid parts do not combine to a share: the committee keys are inconsistent")]
     InconsistentKeys,
 }
 

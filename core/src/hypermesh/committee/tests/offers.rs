@@ -229,7 +229,7 @@ fn coordinators_hold_their_limit_at_it_and_one_past_it() {
 }
 
 #[test]
-#[should_panic(expected = "repeats itself")]
+#[should_panic(expected = "was used before")]
 fn entropy_that_repeats_itself_makes_no_second_nonce() {
     let mut mesh = Mesh::new(4);
     let me = mesh.validators()[1];

@@ -83,7 +83,7 @@ fn other_names_are_refused_by_name() {
         (include_bytes!("../fixtures/two_spiffe.der"), "more than one SPIFFE ID"),
         (include_bytes!("../fixtures/directory_name.der"), "directoryName"),
         (include_bytes!("../fixtures/registered_id.der"), "registeredID"),
-        (include_bytes!("../fixtures/san_33.der"), "33 names where at most 32"),
+        (include_bytes!("../fixtures/san_33.der"), "33 names, at most 32"),
     ] {
         assert!(refusal(csr).contains(words), "{}", refusal(csr));
     }
@@ -181,7 +181,7 @@ fn naming(names: &[u8]) -> Vec<u8> {
 #[test]
 fn requests_of_other_programs_are_refused_with_what_is_wrong() {
     for (text, words) in [
-        (include_str!("../fixtures/no_attributes.pem"), "leaves out its attributes"),
+        (include_str!("../fixtures/no_attributes.pem"), "has no attributes field"),
         (
             include_str!("../fixtures/dns_and_registered_id.pem"),
             "entry 2 of subjectAltName: a name of kind registeredID",
@@ -195,7 +195,8 @@ fn requests_of_other_programs_are_refused_with_what_is_wrong() {
         (include_str!("../fixtures/u_label_without_subject.pem"), "this one as xn--bro-hoa.demo.hypermesh"),
         (
             include_str!("../fixtures/san_as_text.pem"),
-            "subjectAltName is no list of names in DER (at byte 116), but the text \"email:abc@example.com\"",
+            "subjectAltName is not a list of names in DER (at byte 116), but the text \
+            \"email:abc@example.com\"",
         ),
     ] {
         let refused = CertificateRequest::from_pem(text).unwrap_err().to_string();
@@ -280,12 +281,12 @@ fn a_name_that_does_not_parse_is_told_by_its_place() {
         assert!(refused.contains(words), "{words}: {refused}");
     }
     let no_list = refusal(&asking(&[extension("2.5.29.17", &good)]));
-    assert!(no_list.contains("no list of names in DER"), "{no_list}");
-    assert!(refusal(&naming(&[])).contains("there is no name to certify"));
+    assert!(no_list.contains("not a list of names in DER"), "{no_list}");
+    assert!(refusal(&naming(&[])).contains("no name to certify"));
     // As many as there may be are looked at, and not one more.
     let many = |count: usize| refusal(&naming(&[0x82, 2, 0xc3, 0xbc].repeat(count)));
     assert!(many(SAN_COUNT_MAX).contains("entry 1 "), "{}", many(SAN_COUNT_MAX));
-    assert!(many(SAN_COUNT_MAX + 1).contains("33 names where at most 32"));
+    assert!(many(SAN_COUNT_MAX + 1).contains("33 names, at most 32"));
 }
 
 #[test]

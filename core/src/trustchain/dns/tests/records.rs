@@ -80,7 +80,7 @@ fn a_wrong_value_is_told_what_was_expected_with_an_example() {
         (RecordType::Svcb, "1 . port", "mandatory=, alpn="),
         (RecordType::Svcb, "1 . alpn=", "protocols separated by commas"),
         (RecordType::Svcb, "1 . alpn=a,,b", "protocols separated by commas"),
-        (RecordType::Svcb, "1 . no-default-alpn", "no-default-alpn needs alpn"),
+        (RecordType::Svcb, "1 . no-default-alpn", "no-default-alpn requires alpn"),
         (RecordType::Svcb, "1 . mandatory=port", "mandatory lists each parameter once"),
         (RecordType::Svcb, "1 . mandatory=port,port port=1", "mandatory lists each parameter once"),
         (RecordType::Svcb, "0 . port=1", "is an alias and has no parameters"),

@@ -56,7 +56,7 @@ fn a_revocation_that_fails_is_tried_again_and_one_that_is_refused_stands_in_no_w
         let old = desk.pair().unwrap();
         desk.authority.record().supersedes_not = Some(exit);
         let failure = desk.renew(&RealDisk, |args| args.revoke_old = true).unwrap_err();
-        assert!(failure.exit == exit && failure.message.contains("is in place"), "{failure}");
+        assert!(failure.exit == exit && failure.message.contains("is installed"), "{failure}");
         assert_ne!(desk.pair(), Some(old));
         desk.authority.record().supersedes_not = None;
         desk.renew(&RealDisk, |_| ()).unwrap();

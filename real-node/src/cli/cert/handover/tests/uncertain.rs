@@ -180,7 +180,7 @@ fn a_key_is_asked_for_by_so_many_operations_and_no_more_unless_some_are_proved_t
     }
     let before = keys(&desk);
     let failure = issue(&desk, "web.demo.hypermesh").unwrap_err();
-    assert!(failure.message.contains("was asked for 17 times"), "{failure}");
+    assert!(failure.message.contains("17 requests for a certificate of this key"), "{failure}");
     assert_eq!(keys(&desk), before);
     (desk.authority.record().refuses, desk.authority.record().proves_nothing) = (false, false);
     issue(&desk, "web.demo.hypermesh").unwrap();
