@@ -178,13 +178,13 @@ message! {
     CertificateListRequest {
         /// Only this owner's.
         owner: Option<PublicKey>,
-        /// Only those for this name.
+        /// Only certificates for this name.
         name: Option<DomainName>,
-        /// Only those of which this has become, by the asked node's clock.
+        /// Only certificates with this status, by the asked node's clock.
         status: Option<CertificateStatus>,
         /// Only those that end before this moment.
         expires_before: Option<UnixMillis>,
-        /// Only those that were issued after this moment.
+        /// Only certificates that were issued after this time.
         issued_after: Option<UnixMillis>,
         /// Only those after this serial number.
         after: Option<SerialNumber>,

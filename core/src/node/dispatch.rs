@@ -246,7 +246,7 @@ impl Node {
         self.cx.shares_after(token);
     }
 
-    /// The caller of a request waits no more.
+    /// The caller of a request disconnected.
     pub(super) fn on_cancelled(&mut self, id: RequestId) {
         self.cx.trace_abandoned(id);
         if self.cx.admission.abandon(self.cx.now.mono, id) {

@@ -168,7 +168,7 @@ impl Node {
         self.conclude();
     }
 
-    /// Takes note that the caller of a request waits no more: it gave up, its deadline has passed, or its connection is lost.
+    /// Records that the caller of a request no longer waits: it cancelled, its deadline has passed, or its connection is lost.
     /// What was done for it alone ends, as far as it was not handed out. The request is not answered any more.
     pub fn handle_cancelled(&mut self, now: Now, id: RequestId) {
         self.enter(now);

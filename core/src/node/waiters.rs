@@ -91,7 +91,7 @@ impl<Thing: Ord + Copy, Note> Waiters<Thing, Note> {
         self.by_thing.values_mut().flat_map(core::mem::take).collect()
     }
 
-    /// Takes out one request that waits no more. What it waited for, which is still to come about.
+    /// Removes one request that no longer waits. Returns what it waited for, if that has not happened yet.
     pub(super) fn remove(&mut self, request: RequestId) -> Option<Thing> {
         let thing = self.by_request.remove(&request)?;
         if let Some(waiting) = self.by_thing.get_mut(&thing) {

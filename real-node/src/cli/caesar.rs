@@ -25,7 +25,7 @@ use std::path::PathBuf;
 /// What `hypermesh caesar` can do.
 #[derive(Debug, Subcommand)]
 pub enum CaesarCommand {
-    /// Show what an account holds, what is at stake and what is being unbonded
+    /// Show the balance, stake and unbonding amounts of an account
     Balance {
         /// Whose account, as a public key; the context's own if none is given
         #[arg(value_name = "KEY")]
@@ -60,13 +60,13 @@ pub enum CaesarCommand {
         #[arg(value_parser = parse_amount)]
         amount: Amount,
     },
-    /// Show what validators earn and have earned
+    /// Show the rewards of validators
     Rewards,
-    /// List what moved: of an account, of the reserve, or in a block
+    /// List movements: of an account, of the reserve, or in a block
     History(HistoryArgs),
-    /// Show where all that exists stands, and that it adds up
+    /// Show where the supply is held, and verify the sum
     Supply,
-    /// Show what operations cost
+    /// Show the prices of operations
     Fees,
 }
 
@@ -133,7 +133,7 @@ pub fn run(command: CaesarCommand, global: &Global, output: Output) -> Result<()
     }
 }
 
-/// What the state says that an account holds.
+/// The balance of an account in the state.
 fn show_proved(owner: Option<PublicKey>, global: &Global, output: Output) -> Result<MicroCaesar, Failure> {
     let owner = match owner {
         Some(owner) => owner,
@@ -191,7 +191,7 @@ pub(super) fn settled(receipt: &Receipt) -> String {
     format!("at height {}, fee {}", receipt.height, Amount(receipt.fee))
 }
 
-/// What a receipt says of the stake.
+/// The stake in a receipt.
 fn stake_text(receipt: &Receipt) -> String {
     match &receipt.outcome {
         Outcome::Done(Effect::Bonded { stake }) => format!(": {} at stake", Amount(*stake)),

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// What `hypermesh genesis` can do.
 #[derive(Debug, Subcommand)]
 pub enum GenesisCommand {
-    /// Make the genesis of a new mesh from what its validators contribute
+    /// Make the genesis of a new mesh from the contributions of its validators
     New(NewArgs),
     /// Show a genesis: its hash, by which operators compare, and who decides
     Show(ShowArgs),

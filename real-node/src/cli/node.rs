@@ -37,13 +37,13 @@ use tokio::time::{Instant, sleep};
 /// What `hypermesh node` can do.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
-    /// Make a node: its key, its plot, and what it contributes to genesis
+    /// Make a node: its key, its plot, and its contribution to genesis
     Init(InitArgs),
     /// Run a node until SIGINT or SIGTERM
     Run(RunArgs),
-    /// Show how a node is, or every node of the context
+    /// Show the status of a node, or of every node in the context
     Status(StatusArgs),
-    /// Show what a node counted, in Prometheus' text format
+    /// Show the metrics of a node, in Prometheus' text format
     Metrics(MetricsArgs),
     /// Check every page and row of a node's store, while the node does not run; changes nothing
     Fsck(fsck::FsckArgs),
@@ -71,16 +71,16 @@ pub struct InitArgs {
     /// Where to listen for STOQ, over UDP
     #[arg(long, value_name = "[ADDRESS]:PORT")]
     listen: SocketAddrV6,
-    /// Where the other nodes find this one, if not where it listens
+    /// The address that other nodes dial, if it differs from --listen
     #[arg(long, value_name = "[ADDRESS]:PORT")]
     address: Option<SocketAddrV6>,
     /// Where to listen for plain DNS, over UDP and TCP
     #[arg(long, value_name = "[ADDRESS]:PORT")]
     dns: Option<SocketAddrV6>,
-    /// Which services the node is to expose: trustchain, hypermesh, caesar; all if nothing is said
+    /// The services that the node exposes: trustchain, hypermesh, caesar; default: all
     #[arg(long, value_name = "SERVICE,…", default_value_t)]
     roles: Roles,
-    /// Where genesis will lie, relative to the folder
+    /// The path of the genesis file, relative to the folder
     #[arg(long, value_name = "FILE", default_value = "genesis.json")]
     genesis: PathBuf,
 }
@@ -91,7 +91,7 @@ pub struct RunArgs {
     /// The node's folder
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
-    /// What the log looks like
+    /// The format of the log
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     log_format: LogFormat,
     /// Stop when the process that started this one ends
@@ -102,10 +102,10 @@ pub struct RunArgs {
 /// Which node to look at.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// The node's folder; without it, the nodes of the context are asked
+    /// The node's folder; default: query the nodes of the context
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Wait until every node that is asked is ready, for as long as --timeout says; what is waited for is shown
+    /// Wait until every queried node is ready, for at most --timeout, and show what is missing
     #[arg(long)]
     until_ready: bool,
 }
@@ -118,7 +118,7 @@ pub struct MetricsArgs {
     data_dir: PathBuf,
 }
 
-/// How a node is, or why it did not say.
+/// The status of a node, or why it did not answer.
 #[derive(Debug, Serialize)]
 struct NodeReport {
     address: NodeAddress,

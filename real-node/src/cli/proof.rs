@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use hypermesh_core::trust::Question;
 
-/// Asks with proof, and tells of the nodes whose answers did not hold.
+/// Requests proofs, and reports the nodes whose answers were invalid.
 pub(super) fn ask_proved(
     question: &Question,
     global: &Global,
@@ -17,14 +17,14 @@ pub(super) fn ask_proved(
     Ok(answer)
 }
 
-/// Tells of the nodes whose answers did not hold.
+/// Reports the nodes whose answers were invalid.
 pub(super) fn tell(answer: &ProvedAnswer, output: Output) {
     for refused in &answer.refused {
         output.tell(format!("an answer was refused, and the request was sent to another node: {refused}"));
     }
 }
 
-/// What to say of an answer that is proved, and old.
+/// The warning for an answer that is proved but old.
 pub(super) fn late(answer: &ProvedAnswer) -> String {
     format!(
         "this is proved at height {}, {} s ago by this machine's clock: later blocks may exist",

@@ -275,7 +275,7 @@ impl<N: StateMachine> NodeTask<N> {
         self.collect();
     }
 
-    /// Tells the node of a caller that waits no more, if it was not answered.
+    /// Notifies the node that a caller disconnected, if it was not answered.
     fn cancel(&mut self, id: RequestId) {
         if self.waiting.remove(&id).is_some() {
             self.node.handle_cancelled(self.clock.now(), id);

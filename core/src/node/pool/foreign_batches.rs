@@ -73,7 +73,7 @@ impl ForeignBatches {
         Ok(())
     }
 
-    /// A request waits no more. A batch that nobody else waits for leaves its place; it may still be ordered.
+    /// A request no longer waits. A batch without other waiting requests leaves its slot; it may still be ordered.
     pub(in crate::node) fn abandon(&mut self, request: RequestId) {
         if let Some(id) = self.by_request.remove(&request)
             && let Some(held) = self.by_id.get_mut(&id)

@@ -228,7 +228,7 @@ impl Signing {
         }
     }
 
-    /// The caller of a request waits no more: what was to be signed for it alone is not.
+    /// The caller of a request disconnected: signatures that only this request needed are cancelled.
     pub(in crate::node) fn abandon_signatures(&mut self, cx: &mut Context, id: RequestId) {
         self.abandon_revocation_list(id);
         // As long as signers get to answer.

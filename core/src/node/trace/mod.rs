@@ -175,7 +175,7 @@ impl Context {
         last.map_or((None, soon), |followed| (Some(followed.traced.id), followed.traced.deadline))
     }
 
-    /// The caller of a request waits no more.
+    /// The caller of a request disconnected.
     pub(super) fn trace_abandoned(&mut self, request: RequestId) {
         if let Some(Followed { traced, .. }) = self.traces.requests.remove(&request) {
             self.note(traced.id, self.now, TraceEvent::Abandoned);

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 /// Where the revocation lists go, and how.
 #[derive(Debug, Args)]
 pub struct CrlArgs {
-    /// As DER, not PEM. A DER file holds one list: the issuing key's, unless --authority says root
+    /// Write DER instead of PEM. A DER file holds one list: of the issuing key, unless --authority is root
     #[arg(long, conflicts_with = "pem")]
     pub der: bool,
     /// As PEM, which is the default

@@ -29,7 +29,7 @@ pub(super) struct Handover<'a> {
     pub(super) authority: &'a dyn Authority,
     /// Whether to stop before the time from which its key may be used.
     pub(super) no_wait: bool,
-    /// Where to tell what is waited for.
+    /// Where to report progress.
     pub(super) output: Output,
 }
 

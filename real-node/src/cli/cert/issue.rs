@@ -36,7 +36,7 @@ pub struct IssueArgs {
     /// A certificate request (PKCS#10, PEM or DER) that was made elsewhere; its key and subjectAltName are taken
     #[arg(long, value_name = "FILE")]
     pub csr: Option<PathBuf>,
-    /// The folder for the certificate and what belongs to it
+    /// The folder for the certificate and its other files
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Another name, IPv6 address or SPIFFE ID to certify
@@ -99,7 +99,7 @@ pub(super) struct FolderAccess<'a> {
     pub(super) disk: &'a dyn Disk,
     /// How long to wait for another command that has it.
     pub(super) lock_wait: Duration,
-    /// Where to tell what happens meanwhile.
+    /// Where to report progress.
     pub(super) output: Output,
 }
 
@@ -193,7 +193,7 @@ impl Typed {
         }
     }
 
-    /// Tells what of a request is not read or not given.
+    /// Reports which parts of a request are not read or not granted.
     fn tell(&self, output: Output) {
         if let Self::Request(path, file) = self {
             file.tell(path, output);

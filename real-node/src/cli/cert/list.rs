@@ -19,25 +19,25 @@ use hypermesh_core::trustchain::ca::SerialNumber;
 /// Which certificates to list.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only those of this owner
+    /// Only certificates of this owner
     #[arg(long, value_name = "KEY", conflicts_with = "mine")]
     pub owner: Option<PublicKey>,
-    /// Only those of the context's owner
+    /// Only certificates of the context's owner
     #[arg(long)]
     pub mine: bool,
-    /// Only those for this name
+    /// Only certificates for this name
     #[arg(long)]
     pub name: Option<DomainName>,
-    /// Only those of which this has become
+    /// Only certificates with this status
     #[arg(long, value_enum)]
     pub status: Option<Status>,
-    /// Only those that end before this moment, as in 2026-11-22T18:00:00Z
+    /// Only certificates that end before this time, such as 2026-11-22T18:00:00Z
     #[arg(long, value_name = "MOMENT", value_parser = moment::parse)]
     pub expires_before: Option<UnixMillis>,
-    /// Only those that were issued after this moment
+    /// Only certificates that were issued after this time
     #[arg(long, value_name = "MOMENT", value_parser = moment::parse)]
     pub issued_after: Option<UnixMillis>,
-    /// Only those after this serial number: where a list that was too long for one command ended
+    /// Only certificates after this serial number, to continue a list that was too long for one command
     #[arg(long, value_name = "SERIAL")]
     pub after: Option<SerialNumber>,
     /// At most this many, the newest

@@ -38,7 +38,7 @@ pub enum CertCommand {
     Crl(crl::CrlArgs),
     /// Verify a certificate: chain, time, names, that consensus approved and logged it, that it is not revoked
     Verify(verify::VerifyArgs),
-    /// Show what the mesh says of a certificate
+    /// Show the status of a certificate in the mesh
     Show(show::ShowArgs),
     /// List the certificates that the mesh approved
     List(list::ListArgs),

@@ -36,7 +36,7 @@ pub struct RenewArgs {
     /// How long the new certificate lives; as long as the old one unless given
     #[arg(long, value_parser = moment::parse_lifetime)]
     pub lifetime: Option<u32>,
-    /// A port that the name's service listens on; those of the old one unless given
+    /// A port that the name's service listens on; default: those of the old certificate
     #[arg(long, value_name = "PORT/PROTOCOL")]
     pub port: Vec<ServicePort>,
     /// Make a new key too: its TLSA record is published first, and the key put in place when resolvers know it

@@ -82,7 +82,7 @@ pub(super) fn read(path: &Path) -> Result<RequestFile, Failure> {
 }
 
 impl RequestFile {
-    /// Tells what of the file was not read, and what of the request is not given.
+    /// Reports which parts of the file were not read, and which requested items are not granted.
     pub(super) fn tell(&self, path: &Path, output: Output) {
         for line in &self.keys_at {
             output.tell(format_args!(
@@ -192,7 +192,7 @@ fn boundary<'a>(line: &'a [u8], kind: &[u8]) -> Option<&'a [u8]> {
 }
 
 impl Block<'_> {
-    /// What its base64 says. Blanks are passed over, as are headers, which end with an empty line.
+    /// The decoded base64. Blanks and headers, which end with an empty line, are skipped.
     fn decode(&self) -> Result<Vec<u8>, ArmourFault> {
         let has_headers = self.lines.first().is_some_and(|(_, line)| line.contains(&b':'));
         let headers = self.lines.iter().position(|(_, line)| line.is_empty()).filter(|_| has_headers);

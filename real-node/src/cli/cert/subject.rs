@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<CertificateSelector, std::convert::Inf
 }
 
 impl CertificateSelector {
-    /// Tells what does not belong together in the folder that it names, if it names one.
+    /// Reports files in the given folder that do not belong together, if a folder is given.
     pub(super) fn tell_mismatch(&self, output: Output) -> Result<(), Failure> {
         let Self::File(path) = self else { return Ok(()) };
         if let Some(file) = mismatch(path)? {

@@ -33,13 +33,13 @@ pub struct VerifyArgs {
     /// The name that the certificate is used for
     #[arg(long)]
     pub name: Option<DomainName>,
-    /// The moment to verify it at, as in 2026-11-22T18:00:00Z; now unless given
+    /// The time to verify at, such as 2026-11-22T18:00:00Z; default: now
     #[arg(long, value_name = "MOMENT", value_parser = moment::parse)]
     pub at: Option<UnixMillis>,
-    /// The revocation list to go by, as `hypermesh cert crl` writes it; unless given, the context's mesh is asked
+    /// A revocation list from `hypermesh cert crl`; default: query the context's mesh
     #[arg(long, value_name = "FILE")]
     pub crl: Option<PathBuf>,
-    /// Ask no mesh whether it is revoked: without this and without --crl, what cannot be asked is not valid
+    /// Skip the revocation check. Without this option and --crl, a certificate is not valid if no mesh is reachable
     #[arg(long, conflicts_with = "crl")]
     pub offline: bool,
 }

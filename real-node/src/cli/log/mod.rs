@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// What `hypermesh log` can do.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
-    /// Fetch a signed checkpoint of the log and say who vouches for it
+    /// Fetch a signed checkpoint of the log and show which validators cosigned it
     Checkpoint {
         /// Where to write the note; standard output if not given
         #[arg(long, value_name = "FILE")]

@@ -20,7 +20,7 @@ pub struct BackupArgs {
     /// The file to write, which must not exist
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// A file whose first line is the passphrase (- for standard input); without it, you are asked
+    /// A file whose first line is the passphrase (- for standard input); default: a prompt on the terminal
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
@@ -34,7 +34,7 @@ pub struct RestoreArgs {
     /// The backup
     #[arg(long, value_name = "FILE")]
     backup: PathBuf,
-    /// A file whose first line is the passphrase (- for standard input); without it, you are asked
+    /// A file whose first line is the passphrase (- for standard input); default: a prompt on the terminal
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// The mesh that the backup must be of: the hash that `genesis show` prints

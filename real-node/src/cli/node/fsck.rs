@@ -17,7 +17,7 @@ pub struct FsckArgs {
     data_dir: PathBuf,
 }
 
-/// Checks a store, prints what is wrong with it, and fails if anything is.
+/// Checks a store, prints its faults, and fails if there is one.
 ///
 /// # Errors
 /// If the node runs, there is no store, or it is damaged.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// What all nodes say of a request.
+/// The traces of a request from all nodes.
 #[derive(Serialize)]
 struct Traced {
     trace: TraceId,
@@ -159,7 +159,7 @@ fn milliseconds(micros: u64) -> String {
     format!("{}.{:03}", micros / 1000, micros % 1000)
 }
 
-/// How long a node has to say what it did.
+/// The time that a node has for its trace.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const IN_MEMORY: &str = "writing into a string does not fail";
 

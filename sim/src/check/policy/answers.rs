@@ -13,9 +13,9 @@ use hypermesh_core::trustchain::DomainName;
 use hypermesh_core::trustchain::ca::SignedCertificate;
 use hypermesh_core::trustchain::dns::{NamedRecordSet, RecordData, RecordSet, RecordType, ResolutionOutcome};
 
-/// What a node says if an owner cannot pay.
+/// The end of a refusal if an owner cannot pay.
 const CANNOT_PAY: &str = "are needed: transfer some to it";
-/// So many aliases are followed.
+/// The most aliases that a resolution follows.
 const ALIAS_COUNT_MAX: usize = 8;
 
 /// Looks at an answer.

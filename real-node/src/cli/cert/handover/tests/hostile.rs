@@ -21,7 +21,7 @@ struct Hostile {
 type Seen = (u32, u32, u32, Vec<u8>);
 
 impl Hostile {
-    /// `None`, with a line that says so, where the tests do not run as root.
+    /// `None`, with a printed line, if the tests do not run as root.
     fn new(prepare: fn() -> Desk) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "this test needs root, and is not left out in CI");
