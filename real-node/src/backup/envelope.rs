@@ -14,8 +14,7 @@
 //! second on one machine; so much does a passphrase protect, and no more.
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce};
+use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use hypermesh_core::base::{Digest, Domain, Entropy};
 use zeroize::Zeroizing;
 
@@ -75,9 +74,11 @@ pub(super) fn seal(contents: &[u8], passphrase: &str, entropy: &mut dyn Entropy)
     let mut salt = [0; SALT_BYTES];
     entropy.fill(&mut salt);
     let head = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &salt].concat();
-    let payload = Payload { msg: contents, aad: &head };
-    let sealed = cipher(passphrase, &salt).encrypt(&Nonce::default(), payload);
-    let sealed = sealed.expect("a backup is far below the cipher's limit of 256 GiB");
+    let mut sealed = Vec::with_capacity(contents.len() + CHACHA20_POLY1305.tag_len());
+    sealed.extend_from_slice(contents);
+    cipher(passphrase, &salt)
+        .seal_in_place_append_tag(zero_nonce(), Aad::from(&head), &mut sealed)
+        .expect("a backup is far below the cipher's limit of 256 GiB");
     let length = u32::try_from(sealed.len()).expect("a backup is far below 4 GiB").to_le_bytes();
     [head.as_slice(), &length, checksum(&salt, &sealed).as_bytes(), &sealed].concat()
 }
@@ -108,17 +109,25 @@ pub(super) fn open(file: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>, 
         return Err(EnvelopeFault::Damaged);
     }
     let head = [MAGIC.as_slice(), version, salt].concat();
-    let opened = cipher(passphrase, salt).decrypt(&Nonce::default(), Payload { msg: sealed, aad: &head });
-    opened.map(Zeroizing::new).map_err(|_| EnvelopeFault::Passphrase)
+    let mut opened = Zeroizing::new(sealed.to_vec());
+    let contents = cipher(passphrase, salt).open_in_place(zero_nonce(), Aad::from(&head), &mut opened);
+    let length = contents.map_err(|_| EnvelopeFault::Passphrase)?.len();
+    opened.truncate(length);
+    Ok(opened)
 }
 
-fn cipher(passphrase: &str, salt: &[u8; SALT_BYTES]) -> ChaCha20Poly1305 {
+fn cipher(passphrase: &str, salt: &[u8; SALT_BYTES]) -> LessSafeKey {
     let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(32)).expect("the parameters are in range");
     let mut key = Zeroizing::new([0; 32]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(passphrase.as_bytes(), salt, &mut *key)
         .expect("salt and key have lengths that Argon2 takes, and a passphrase is short");
-    ChaCha20Poly1305::new(Key::from_slice(&*key))
+    let key = UnboundKey::new(&CHACHA20_POLY1305, &*key).expect("the cipher takes keys of 32 bytes");
+    LessSafeKey::new(key)
+}
+
+fn zero_nonce() -> Nonce {
+    Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
 fn checksum(salt: &[u8; SALT_BYTES], sealed: &[u8]) -> Digest {
