@@ -1,15 +1,16 @@
 //! The table of methods: one line each, from which all else about a method follows.
 //!
 //! Every method is idempotent: reads change nothing, and an operation happens once however often it is sent.
-//! A line may end with marks: `Early` for a read that may be asked in a connection's first flight, `Stream` for one
-//! request and many responses, `Both` for many of each. What changes something says how: `Certificate` for a request that
+//! A line may end with marks: `Early` for a read that may be asked in a connection's first flight, `Node` for a read that the
+//! node answers from its store or when it is signed (all others have a [`ReadMethod`]), `Stream` for one request and many
+//! responses, `Both` for many of each. What changes something says how: `Certificate` for a request that
 //! brings one operation and a response that is the certificate, `Batch` for a member's batch of operations. A read says last
 //! whether its response is of the newest state: `AtHeight` if that state's height is the response's field `height`, `AtHeader`
 //! if the response holds its header, `Unordered` if it is of no state or of an earlier one. The methods whose
 //! response is an operation's receipt follow from the table of operations ([`OPERATIONS`]).
 
 use super::*;
-use crate::base::{Height, decode, encode};
+use crate::base::{Height, UnixMillis, decode, encode};
 use crate::state::{Genesis, OPERATIONS, Operation, OperationKind, Receipt, StateProof};
 use crate::trust::TrustBundle;
 use alloc::vec::Vec;
@@ -92,6 +93,7 @@ pub enum Shape {
 #[derive(Clone, Copy)]
 enum MethodMark {
     Early,
+    Node,
     Stream,
     Both,
     Certificate,
@@ -121,6 +123,7 @@ const fn shape_of(mut marks: &[MethodMark]) -> Shape {
             MethodMark::Stream => return Shape::ServerStreaming,
             MethodMark::Both => return Shape::Bidirectional,
             MethodMark::Early
+            | MethodMark::Node
             | MethodMark::Certificate
             | MethodMark::Batch
             | MethodMark::AtHeight
@@ -146,6 +149,7 @@ const fn writes(mut marks: &[MethodMark]) -> bool {
         match first {
             MethodMark::Certificate | MethodMark::Batch => return true,
             MethodMark::Early
+            | MethodMark::Node
             | MethodMark::Stream
             | MethodMark::Both
             | MethodMark::AtHeight
@@ -172,7 +176,7 @@ macro_rules! brought {
     ($request:ident Batch) => {
         $request.batch.operations.as_slice()
     };
-    ($request:ident $(Early)? $(Stream)? $(Both)? $(AtHeight)? $(AtHeader)? $(Unordered)?) => {{
+    ($request:ident $(Early)? $(Node)? $(Stream)? $(Both)? $(AtHeight)? $(AtHeader)? $(Unordered)?) => {{
         let _: &_ = $request;
         &[]
     }};
@@ -186,7 +190,7 @@ macro_rules! settled {
     ($response:ident Batch) => {
         Settlement::Receipts($response.committed_receipts())
     };
-    ($response:ident $(Early)? $(Stream)? $(Both)? $(AtHeight)? $(AtHeader)? $(Unordered)?) => {{
+    ($response:ident $(Early)? $(Node)? $(Stream)? $(Both)? $(AtHeight)? $(AtHeader)? $(Unordered)?) => {{
         let _: &_ = $response;
         Settlement::Nothing
     }};
@@ -214,12 +218,30 @@ macro_rules! state_height {
     ($response:ident Early $($mark:ident)+) => {
         state_height!($response $($mark)+)
     };
+    ($response:ident Node $($mark:ident)+) => {
+        state_height!($response $($mark)+)
+    };
     ($response:ident Stream $($mark:ident)+) => {
         state_height!($response $($mark)+)
     };
     ($response:ident Both $($mark:ident)+) => {
         state_height!($response $($mark)+)
     };
+}
+
+/// The answer of a view to a request, by the marks of its line.
+macro_rules! read_by {
+    ($request:ident $variant:ident $view:ident $wall:ident [$(Early)? $(AtHeight)? $(AtHeader)? $(Unordered)?]) => {
+        Some(ReadMethod::answer($request, $view, $wall).map(Response::$variant))
+    };
+    ($request:ident $variant:ident $view:ident $wall:ident [Batch]) => {
+        $request.opinion($view).map(|opinion| Ok(Response::$variant(opinion)))
+    };
+    // Writes, streams, and what only the node can answer.
+    ($request:ident $variant:ident $view:ident $wall:ident [$($mark:ident)+]) => {{
+        let _: &_ = $request;
+        None
+    }};
 }
 
 macro_rules! methods {
@@ -258,6 +280,15 @@ macro_rules! methods {
             /// The receipt of an operation, of that of its kind.
             Operation(Receipt),
             $(#[doc = concat!("Of `", $service, "/", $name, "`.")] $variant($response)),*
+        }
+
+        /// Answers a request from a view; `None` for one that only the node itself can answer.
+        #[must_use]
+        pub fn read(view: &View, request: &Request, wall: UnixMillis) -> Option<Result<Response, ApiFault>> {
+            match request {
+                Request::Operation(_) => None,
+                $(Request::$variant(request) => read_by!(request $variant view wall [$($mark)*]),)*
+            }
         }
 
         impl Request {
@@ -400,18 +431,18 @@ macro_rules! methods {
 
 methods! {
     "trustchain" "issue_certificate" IssueCertificate(IssueCertificateRequest) -> IssuedCertificate, Certificate;
-    "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate, Unordered;
+    "trustchain" "get_certificate" GetCertificate(CertificateRequestBySerial) -> IssuedCertificate, Node, Unordered;
     "trustchain" "validate_certificate" ValidateCertificate(ValidateCertificateRequest) -> CertificateState, Early, Unordered;
     "trustchain" "list_certificates" ListCertificates(CertificateListRequest) -> CertificateList, Unordered;
-    "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedLists, Unordered;
-    "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle, Unordered;
+    "trustchain" "get_crl" GetRevocationList(RevocationListRequest) -> PublishedLists, Node, Unordered;
+    "trustchain" "trust_bundle" TrustBundle(TrustBundleRequest) -> TrustBundle, Node, Unordered;
     "trustchain" "name" Name(NameRequest) -> NameState, Early, AtHeight;
     "trustchain" "service" Service(ServiceRequest) -> ServiceState, Early, AtHeight;
     "trustchain" "subscribe_service" SubscribeService(SubscribeServiceRequest) -> ServiceState, Stream, AtHeight;
     "trustchain" "resolve_dns" ResolveDns(DnsRequest) -> DnsAnswer, Early, AtHeight;
     "trustchain" "list_records" ListRecords(RecordListRequest) -> RecordList, AtHeight;
-    "trustchain" "log_checkpoint" LogCheckpoint(CheckpointRequest) -> CheckpointNote, Unordered;
-    "trustchain" "log_entry" LogEntry(LogEntryRequest) -> LogEntry, Unordered;
+    "trustchain" "log_checkpoint" LogCheckpoint(CheckpointRequest) -> CheckpointNote, Node, Unordered;
+    "trustchain" "log_entry" LogEntry(LogEntryRequest) -> LogEntry, Node, Unordered;
     "trustchain" "log_inclusion" LogInclusion(InclusionRequest) -> LogProof, Early, Unordered;
     "trustchain" "log_consistency" LogConsistency(ConsistencyRequest) -> LogProof, Early, Unordered;
     "trustchain" "subscribe_log" SubscribeLog(SubscribeLogRequest) -> LogNews, Both, Unordered;
@@ -422,12 +453,12 @@ methods! {
     "hypermesh" "consensus/validate_proofs" ValidateProofs(ValidateProofsRequest) -> ConsensusValidationResult, Unordered;
     "hypermesh" "consensus/genesis" Genesis(GenesisRequest) -> Genesis, Early, Unordered;
     "hypermesh" "consensus/addresses" Addresses(AddressesRequest) -> AddressBook, Early, Unordered;
-    "hypermesh" "consensus/header" Header(HeaderRequest) -> BlockProof, Unordered;
+    "hypermesh" "consensus/header" Header(HeaderRequest) -> BlockProof, Node, Unordered;
     "hypermesh" "consensus/prove" Prove(ProveRequest) -> StateProof, Early, AtHeader;
     "hypermesh" "consensus/subscribe_blocks" SubscribeBlocks(SubscribeBlocksRequest) -> BlockProof, Stream, Unordered;
     "hypermesh" "consensus/member" Member(MemberRequest) -> MemberState, Early, Unordered;
     "hypermesh" "consensus/status" Status(StatusRequest) -> NodeStatus, Early, AtHeight;
-    "hypermesh" "trace" Trace(TraceRequest) -> NodeTrace, Unordered;
+    "hypermesh" "trace" Trace(TraceRequest) -> NodeTrace, Node, Unordered;
     "hypermesh" "health" HypermeshHealth(HypermeshHealthRequest) -> Health, Early, AtHeight;
     "hypermesh" "metrics" HypermeshMetrics(HypermeshMetricsRequest) -> Metrics, Early, Unordered;
     "hypermesh" "methods" HypermeshMethods(HypermeshMethodsRequest) -> MethodList, Early, Unordered;
@@ -435,8 +466,8 @@ methods! {
     "caesar" "fees" Fees(FeesRequest) -> FeeSchedule, Early, AtHeight;
     "caesar" "supply" Supply(SupplyRequest) -> Supply, Early, AtHeight;
     "caesar" "rewards" Rewards(RewardsRequest) -> Rewards, Early, AtHeight;
-    "caesar" "history" History(HistoryRequest) -> History, AtHeight;
-    "caesar" "movements" Movements(MovementsRequest) -> Movements, Unordered;
+    "caesar" "history" History(HistoryRequest) -> History, Node, AtHeight;
+    "caesar" "movements" Movements(MovementsRequest) -> Movements, Node, Unordered;
     "caesar" "health" CaesarHealth(CaesarHealthRequest) -> Health, Early, AtHeight;
     "caesar" "metrics" CaesarMetrics(CaesarMetricsRequest) -> Metrics, Early, Unordered;
     "caesar" "methods" CaesarMethods(CaesarMethodsRequest) -> MethodList, Early, Unordered;

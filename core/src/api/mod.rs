@@ -4,19 +4,21 @@
 //! `consensus/validate_certificate`. Requests and responses travel in the canonical encoding; people and
 //! scripts see the same types as JSON.
 
-mod address;
+#[macro_use]
+mod message;
+
 mod caesar;
-mod consensus;
 mod exposed;
 mod fault;
+mod health;
+mod hypermesh;
 mod method;
+mod methods;
+mod metrics;
 mod operation;
 mod quorum;
 mod read;
 mod readiness;
-mod records;
-mod service;
-mod status;
 mod subscribe;
 mod trace;
 mod trustchain;
@@ -24,44 +26,30 @@ mod trustchain;
 #[cfg(test)]
 mod tests;
 
-pub use address::{AddressBook, AddressRecord, AddressesRequest, check_dialable};
-pub use caesar::{
-    Balance, BalanceRequest, FeeSchedule, FeesRequest, HISTORY_COUNT_MAX, History, HistoryCursor,
-    HistoryRequest, Movements, MovementsRequest, OperationFee, Rewards, RewardsRequest, Supply,
-    SupplyRequest, ValidatorRewards,
-};
-pub use consensus::{
-    BeaconState, BlockProof, ConsensusRequirements, ConsensusValidationResult, GenesisRequest, HeaderRequest,
-    MemberRequest, MemberState, ProveRequest, Receipts, StatusRequest, ValidateBatchRequest,
-    ValidateProofsRequest,
-};
+pub use caesar::*;
 pub use exposed::check_exposed;
 pub use fault::{ApiFault, FaultKind};
-pub use method::{Call, Described, METHODS, Method, Request, Response, Settlement, Shape};
+pub use health::{CaesarHealthRequest, Health, HypermeshHealthRequest, TrustchainHealthRequest};
+pub use hypermesh::*;
+pub use method::{Call, Described, METHODS, Method, Request, Response, Settlement, Shape, read};
+pub use methods::{
+    CaesarMethodsRequest, HypermeshMethodsRequest, MethodDescription, MethodList, TrustchainMethodsRequest,
+};
+pub use metrics::{
+    CaesarMetricsRequest, Counters, HypermeshMetricsRequest, Metrics, TrustchainMetricsRequest,
+};
 pub use operation::OperationRequest;
 pub use quorum::STALE_HEARTBEATS;
-pub use read::{POSITION_NOT_ATTESTED, View, check_batch, read, refused};
+use read::ReadMethod;
+pub use read::{POSITION_NOT_ATTESTED, View};
 pub(crate) use readiness::clock_behind;
 pub use readiness::{Condition, READY_CLOCK_MS_MAX, Unmet};
-pub use records::{InvalidRecordKey, RECORD_LIST_BYTES_MAX, RecordList, RecordListRequest};
-pub use service::{InstanceState, ServiceRequest, ServiceState, SubscribeServiceRequest};
-pub use status::{
-    CaesarHealthRequest, CaesarMethodsRequest, CaesarMetricsRequest, Counters, Health,
-    HypermeshHealthRequest, HypermeshMethodsRequest, HypermeshMetricsRequest, MethodDescription, MethodList,
-    Metrics, NodeStatus, TrustchainHealthRequest, TrustchainMethodsRequest, TrustchainMetricsRequest,
-};
 pub use subscribe::{
     LOG_NEWS_ENTRIES_MAX, LOG_NEWS_SCAN_MAX, LogNews, RECENT_COUNT_MAX, SubscribeBlocksRequest,
     SubscribeLogRequest, Subscription, SubscriptionStep, WATCHED_NAMES_MAX,
 };
 pub use trace::{InvalidTraceId, NodeTrace, Signed, TraceEvent, TraceId, TraceRequest, TraceStep};
-pub use trustchain::{
-    CertificateList, CertificateListRequest, CertificateRequestBySerial, CertificateState, CertificateStatus,
-    CertificateSummary, CheckpointNote, CheckpointRequest, ConsistencyRequest, DnsAnswer, DnsRequest,
-    InclusionRequest, IssueCertificateRequest, IssuedCertificate, LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX,
-    LogEntry, LogEntryRequest, LogProof, NameRequest, NameState, PublishedList, PublishedLists,
-    RevocationListRequest, TrustBundleRequest, ValidateCertificateRequest,
-};
+pub use trustchain::*;
 
 /// The most bytes in an encoded request: a batch and its surroundings.
 pub const REQUEST_BYTES_MAX: usize = crate::state::BATCH_BYTES_MAX + 4096;

@@ -1,6 +1,5 @@
 //! The request that has an operation carried out: one for all kinds whose response is the receipt.
 
-use super::trustchain::message;
 use super::{ApiFault, Call, Method, Response, Shape};
 use crate::state::{Operation, OperationKind, Receipt};
 use alloc::format;

@@ -8,7 +8,6 @@
 //! inclusion proofs that the caller asks for. That nothing was left out, only a caller can know who watches every entry
 //! (no names given) and checks them against checkpoints.
 
-use super::trustchain::message;
 use super::{
     ApiFault, BlockProof, HeaderRequest, LogEntry, LogEntryRequest, Request, Response, ServiceState,
     SubscribeServiceRequest, View,

@@ -3,7 +3,6 @@
 //! A trace id is 16 random bytes that the caller draws. Whoever knows it may ask for its steps: it is a capability, and
 //! nobody can guess one. What a node says of its own steps is as honest as the node; nothing here is proved.
 
-use super::trustchain::message;
 use super::{Described, FaultKind};
 use crate::base::{Height, PublicKey, Sequence, UnixMillis};
 use alloc::string::{String, ToString};

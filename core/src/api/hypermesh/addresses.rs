@@ -3,8 +3,8 @@
 //! A record says where a validator says that it is, and proves no more than that. Whoever dials the address still
 //! demands the validator's key.
 
-use super::trustchain::message;
-use crate::base::{Digest, Domain, PublicKey, SecretKey, Signature};
+use crate::api::{ApiFault, ReadMethod, View};
+use crate::base::{Digest, Domain, PublicKey, SecretKey, Signature, UnixMillis};
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::net::SocketAddrV6;
@@ -37,6 +37,12 @@ message! {
     AddressBook {
         /// Each signed by the validator whose address it is.
         records: Vec<AddressRecord>,
+    }
+}
+
+impl ReadMethod for AddressesRequest {
+    fn answer(&self, view: &View, _wall: UnixMillis) -> Result<AddressBook, ApiFault> {
+        Ok(AddressBook { records: view.addresses.values().cloned().collect() })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The records of a zone, page by page: for people who look after names, and for a zone file.
 
-use super::trustchain::message;
-use super::{LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX, RESPONSE_BYTES_MAX};
-use crate::base::Height;
+use super::{LIST_COUNT_MAX, LIST_SCAN_COUNT_MAX};
+use crate::api::{ApiFault, RESPONSE_BYTES_MAX, ReadMethod, View};
+use crate::base::{Height, UnixMillis};
 use crate::state::{OPERATION_BYTES_MAX, RecordKey, State};
 use crate::trustchain::DomainName;
 use crate::trustchain::dns::{NamedRecordSet, RecordData, RecordSet, ZoneSource};
@@ -46,30 +46,32 @@ message! {
     }
 }
 
-/// A page of the records that a state answers with.
-pub(super) fn list_records(state: &State, request: &RecordListRequest) -> RecordList {
-    let limit = request.limit.clamp(1, LIST_COUNT_MAX) as usize;
-    let mut page = RecordList {
-        starts: starts(state, request.name.as_ref()),
-        sets: Vec::new(),
-        next: None,
-        height: state.height(),
-    };
-    let (mut bytes, mut last) = (0, None);
-    let keys = state.record_keys(request.name.as_ref(), request.after.as_ref());
-    for (looked_at, key) in keys.enumerate() {
-        let found = state.record_set(&key.name, key.record_type);
-        let found = found.map(|set| NamedRecordSet { name: key.name.clone(), set: set.into_owned() });
-        bytes += found.as_ref().map_or(0, |found| crate::base::encode(found).len());
-        let full = page.sets.len() == limit || looked_at == LIST_SCAN_COUNT_MAX;
-        if full || (bytes > RECORD_LIST_BYTES_MAX && !page.sets.is_empty()) {
-            page.next = last;
-            return page;
+impl ReadMethod for RecordListRequest {
+    fn answer(&self, view: &View, _wall: UnixMillis) -> Result<RecordList, ApiFault> {
+        let state = &view.state;
+        let limit = self.limit.clamp(1, LIST_COUNT_MAX) as usize;
+        let mut page = RecordList {
+            starts: starts(state, self.name.as_ref()),
+            sets: Vec::new(),
+            next: None,
+            height: state.height(),
+        };
+        let (mut bytes, mut last) = (0, None);
+        let keys = state.record_keys(self.name.as_ref(), self.after.as_ref());
+        for (looked_at, key) in keys.enumerate() {
+            let found = state.record_set(&key.name, key.record_type);
+            let found = found.map(|set| NamedRecordSet { name: key.name.clone(), set: set.into_owned() });
+            bytes += found.as_ref().map_or(0, |found| crate::base::encode(found).len());
+            let full = page.sets.len() == limit || looked_at == LIST_SCAN_COUNT_MAX;
+            if full || (bytes > RECORD_LIST_BYTES_MAX && !page.sets.is_empty()) {
+                page.next = last;
+                return Ok(page);
+            }
+            page.sets.extend(found);
+            last = Some(key);
         }
-        page.sets.extend(found);
-        last = Some(key);
+        Ok(page)
     }
-    page
 }
 
 /// The starts of the zones that a name lies in, or of all.

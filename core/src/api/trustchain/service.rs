@@ -1,6 +1,6 @@
 //! TrustChain's requests and responses about services and their instances.
 
-use super::trustchain::message;
+use crate::api::{ApiFault, ReadMethod, View};
 use crate::base::{Height, PublicKey, UnixMillis};
 use crate::state::{Instance, InstanceHealth, Location, ServiceProtocol, State};
 use crate::trustchain::DomainName;
@@ -69,6 +69,12 @@ message! {
         lease_seconds: u32,
         /// When the lease ends, unless it is renewed.
         expires: UnixMillis,
+    }
+}
+
+impl ReadMethod for ServiceRequest {
+    fn answer(&self, view: &View, _wall: UnixMillis) -> Result<ServiceState, ApiFault> {
+        Ok(ServiceState::of(&view.state, &self.name))
     }
 }
 

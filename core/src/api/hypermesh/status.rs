@@ -1,13 +1,16 @@
-//! How a node is: its status, each service's health and metrics.
+//! How a node is.
 
-use super::trustchain::message;
-use super::{Shape, Unmet};
+use crate::api::{ApiFault, ReadMethod, Unmet, View};
 use crate::base::{Digest, Height, PublicKey, UnixMillis};
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+
+message! {
+    /// Asks for the node's status.
+    StatusRequest {}
+}
 
 message! {
     /// How a node is.
@@ -66,69 +69,8 @@ message! {
     }
 }
 
-/// Whether a service can do its work.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct Health {
-    /// Whether it can.
-    pub serving: bool,
-    /// If not, why; if so, in a word.
-    pub detail: String,
-    /// The last block.
-    pub height: Height,
-}
-
-/// Counters by name, each with its unit at the end of its name.
-pub type Counters = BTreeMap<String, u64>;
-
-/// A service's counters.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct Metrics {
-    /// By name.
-    pub counters: Counters,
-}
-
-/// A service's methods.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct MethodList {
-    /// One each.
-    pub methods: Vec<MethodDescription>,
-}
-
-message! {
-    /// A method, as its service describes it.
-    MethodDescription {
-        /// Its name in the service.
-        name: String,
-        /// What its request looks like.
-        request: String,
-        /// What its response looks like.
-        response: String,
-        /// How many messages go each way.
-        shape: Shape,
-        /// Whether it may be asked in a connection's first flight.
-        early: bool,
-        /// Whether it changes something.
-        writes: bool,
+impl ReadMethod for StatusRequest {
+    fn answer(&self, view: &View, wall: UnixMillis) -> Result<NodeStatus, ApiFault> {
+        Ok(view.status_at(wall))
     }
-}
-
-macro_rules! empty_requests {
-    ($($name:ident: $doc:literal,)*) => {$(
-        message! {
-            #[doc = $doc]
-            $name {}
-        }
-    )*};
-}
-
-empty_requests! {
-    TrustchainHealthRequest: "Asks whether TrustChain can do its work.",
-    TrustchainMetricsRequest: "Asks for TrustChain's counters.",
-    TrustchainMethodsRequest: "Asks for TrustChain's methods.",
-    HypermeshHealthRequest: "Asks whether HyperMesh can do its work.",
-    HypermeshMetricsRequest: "Asks for HyperMesh's counters.",
-    HypermeshMethodsRequest: "Asks for HyperMesh's methods.",
-    CaesarHealthRequest: "Asks whether Caesar can do its work.",
-    CaesarMetricsRequest: "Asks for Caesar's counters.",
-    CaesarMethodsRequest: "Asks for Caesar's methods.",
 }
