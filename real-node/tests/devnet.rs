@@ -114,7 +114,7 @@ async fn a_mesh_of_processes_comes_up_survives_a_loss_and_resumes() {
     mesh.says("!!! node-2 ended: signal: 9").await;
     let mut again = Talking::start(hypermesh().args(["node", "run", "--data-dir"]).arg(&node));
     again.says("running").await;
-    mesh.says("node-2 is back").await;
+    mesh.says("node-2 runs again").await;
     again.signal(Signal::TERM);
     assert_eq!(again.ends().await, Some(0));
     mesh.says("node-2 stopped again").await;

@@ -60,7 +60,7 @@ async fn a_revoked_certificate_is_refused_by_everyone_and_the_one_beside_it_is_n
     // What cannot be asked is not valid, unless somebody wants it so.
     desk.mesh.stop().await;
     let verify = ["cert", "verify", "--trust", "mesh.trust", "good/cert.pem"];
-    desk.fail(&verify, 7, "not checked: the context's mesh was not reached");
+    desk.fail(&verify, 7, "not checked: the context's mesh is not reachable");
     desk.fail(&[&verify[..], &["--context", "absent.toml"]].concat(), 7, "not checked");
     let json = desk.succeed(&[&verify[..], &["--offline", "--json"]].concat());
     assert!(json.contains(r#""passed": null"#) && json.contains(r#""detail": "not checked: "#), "{json}");

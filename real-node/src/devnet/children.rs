@@ -63,7 +63,7 @@ impl Children {
                 child.returned = answers;
                 reports.push(match (answers, child.folder.process()) {
                     (true, Some(process)) => format!("{} runs again (process {process})", child.name),
-                    (true, None) => format!("{} is back", child.name),
+                    (true, None) => format!("{} runs again", child.name),
                     (false, _) => format!("{} stopped again", child.name),
                 });
             }
