@@ -221,7 +221,7 @@ fn ledger_and_calls(desk: &Desk) {
     ] {
         assert!(desk.succeed(&words).contains("\"::1\""));
     }
-    desk.fail(&["rpc", "call", "trustchain", "nothing"], 6, "no method");
+    desk.fail(&["rpc", "call", "trustchain", "nothing"], 6, "unknown method trustchain/nothing");
     let misspelt = r#"{"name":"web.demo.hypermesh","record_type":"AAAA","recordtype":"TXT"}"#;
     desk.fail(&["rpc", "call", "trustchain", "resolve_dns", misspelt], 2, "no field recordtype");
     let blocks = desk.succeed(&[

@@ -74,7 +74,8 @@ async fn a_node_with_a_full_disk_says_so_and_ends_and_comes_back_with_room() {
     let log = mesh.log(VICTIM);
     assert_eq!(status.code(), Some(8), "{log}");
     for word in [
-        "store.redb cannot be written",
+        "cannot write store",
+        "store.redb",
         "No space left on device",
         "free space there and start the node again",
     ] {

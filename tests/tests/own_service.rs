@@ -86,7 +86,7 @@ async fn a_service_of_ones_own_is_found_by_name_and_nobody_can_stand_in_for_it()
 
     let nobody = mesh.find(&"nobody.demo.hypermesh".parse().unwrap()).await.unwrap_err();
     assert!(nobody.message.contains("_stoq._udp.nobody.demo.hypermesh"), "{nobody}");
-    desk.fail(&["rpc", "list", "greeter"], 6, "there is no service");
+    desk.fail(&["rpc", "list", "greeter"], 6, "unknown service");
     mesh.close().await;
     endpoint.close().await;
     desk.mesh.stop().await;

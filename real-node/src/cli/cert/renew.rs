@@ -218,8 +218,8 @@ fn with_same_key(
     let fault = |message: String| Failure::new(Exit::Input, message);
     if let Some(file) = folder.mismatch(old)? {
         return Err(fault(format!(
-            "{path}: {file} is of another certificate than cert.pem, or damaged: put the right one in its place; or make \
-             key, request and certificate anew with --new-key"
+            "{path}: {file} belongs to another certificate than cert.pem, or is corrupted: put the right one in its \
+             place, or make key, request and certificate anew with --new-key"
         )));
     }
     let key_pem = folder.key()?;
