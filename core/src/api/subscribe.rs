@@ -95,13 +95,13 @@ enum SubscriptionKind {
         names: Vec<DomainName>,
         next: Option<u64>,
         /// The size up to which the caller was told.
-        told: u64,
+        sent: u64,
         found: Vec<LogEntry>,
     },
     Service {
         name: DomainName,
         /// What the caller was told last.
-        told: Option<Box<ServiceState>>,
+        sent: Option<Box<ServiceState>>,
     },
 }
 
@@ -119,10 +119,10 @@ impl Subscription {
             Request::SubscribeLog(SubscribeLogRequest { names, from }) => {
                 check(&names)?;
                 let next = from.map(|from| from.0);
-                SubscriptionKind::Log { names, next, told: next.unwrap_or_default(), found: Vec::new() }
+                SubscriptionKind::Log { names, next, sent: next.unwrap_or_default(), found: Vec::new() }
             }
             Request::SubscribeService(SubscribeServiceRequest { name }) => {
-                SubscriptionKind::Service { name, told: None }
+                SubscriptionKind::Service { name, sent: None }
             }
             _ => return Err(ApiFault::invalid("this method is not a subscription: call it")),
         };
@@ -135,11 +135,11 @@ impl Subscription {
     /// If it is not of the method that was subscribed to, past a limit, or the subscription does not change.
     pub fn change(&mut self, request: Request) -> Result<(), ApiFault> {
         match (&mut self.kind, request) {
-            (SubscriptionKind::Log { names, next, told, found }, Request::SubscribeLog(request)) => {
+            (SubscriptionKind::Log { names, next, sent, found }, Request::SubscribeLog(request)) => {
                 check(&request.names)?;
                 *names = request.names;
                 if let Some(LeafIndex(from)) = request.from {
-                    (*next, *told) = (Some(from), from);
+                    (*next, *sent) = (Some(from), from);
                     found.clear();
                 }
                 Ok(())
@@ -152,8 +152,8 @@ impl Subscription {
     pub fn step(&mut self, view: &View) -> SubscriptionStep {
         match &mut self.kind {
             SubscriptionKind::Blocks { next, found } => blocks(view, next, found),
-            SubscriptionKind::Log { next, told, found, .. } => log(view, next, told, found),
-            SubscriptionKind::Service { name, told } => service(view, name, told),
+            SubscriptionKind::Log { next, sent, found, .. } => log(view, next, sent, found),
+            SubscriptionKind::Service { name, sent } => service(view, name, sent),
         }
     }
 
@@ -201,16 +201,16 @@ fn last_block(view: &View) -> Option<BlockProof> {
     Some(BlockProof { header: view.state.head()?.clone(), commit: view.commit.clone()? })
 }
 
-fn log(view: &View, next: &mut Option<u64>, told: &mut u64, found: &mut Vec<LogEntry>) -> SubscriptionStep {
+fn log(view: &View, next: &mut Option<u64>, sent: &mut u64, found: &mut Vec<LogEntry>) -> SubscriptionStep {
     let size = view.state.log().size();
     if next.is_none() {
-        (*next, *told) = (Some(size), size);
+        (*next, *sent) = (Some(size), size);
     }
     let index = next.unwrap_or(size);
-    let looked_at = index.saturating_sub(*told);
+    let looked_at = index.saturating_sub(*sent);
     let is_full = found.len() >= LOG_NEWS_ENTRIES_MAX || looked_at >= LOG_NEWS_SCAN_MAX;
     if looked_at > 0 && (is_full || index >= size) {
-        *told = index;
+        *sent = index;
         return SubscriptionStep::Tell(Response::SubscribeLog(LogNews {
             size: index,
             entries: core::mem::take(found),
@@ -226,12 +226,12 @@ fn log(view: &View, next: &mut Option<u64>, told: &mut u64, found: &mut Vec<LogE
 }
 
 /// The instances as they are now, if they are others than those that were told: what came and went in between, nobody hears.
-fn service(view: &View, name: &DomainName, told: &mut Option<Box<ServiceState>>) -> SubscriptionStep {
+fn service(view: &View, name: &DomainName, sent: &mut Option<Box<ServiceState>>) -> SubscriptionStep {
     let now = ServiceState::of(&view.state, name);
-    if told.as_ref().is_some_and(|told| told.is_same(&now)) {
+    if sent.as_ref().is_some_and(|sent| sent.is_same(&now)) {
         return SubscriptionStep::Wait;
     }
-    *told = Some(Box::new(now.clone()));
+    *sent = Some(Box::new(now.clone()));
     SubscriptionStep::Tell(Response::SubscribeService(now))
 }
 

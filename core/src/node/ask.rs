@@ -33,7 +33,7 @@ pub(super) enum Ask {
     ConsiderHeight,
     /// Have a system operation of this node's ordered. It leaves this node once the write is durable, if one is named.
     OrderSystem { operation: Box<SystemOperation>, after: Option<PersistToken> },
-    /// Bring evidence before the mesh.
+    /// Submit evidence of an offence.
     ReportOffence(Box<Offence>),
     /// Have a batch of this node's ordered.
     OrderBatch(Arc<CheckedBatch>),
@@ -56,7 +56,7 @@ pub(super) enum Ask {
 }
 
 impl Context {
-    /// Leaves a question for another part.
+    /// Leaves a request to another part.
     pub(super) fn ask(&mut self, ask: Ask) {
         self.asks.push_back(ask);
     }
@@ -66,7 +66,7 @@ impl Context {
         self.publish_due = true;
     }
 
-    /// Puts this node's own word before the mesh.
+    /// Submits a system operation of this node's.
     pub(super) fn order_system(&mut self, action: SystemAction) {
         self.order_system_after(None, action);
     }
@@ -77,7 +77,7 @@ impl Context {
         self.ask(Ask::OrderSystem { operation: Box::new(operation), after });
     }
 
-    /// Brings evidence before the mesh.
+    /// Submits evidence of an offence.
     pub(super) fn report_offence(&mut self, offence: Offence) {
         self.ask(Ask::ReportOffence(Box::new(offence)));
     }

@@ -1,5 +1,5 @@
-//! What every part of a node sees, and through which alone it has an effect: reads of the state and the store, writes, messages,
-//! answers, events, timers and jobs.
+//! What every part of a node is handed: the state, the store, the links and the time. A part has effects through it alone:
+//! writes, messages, answers, events, timers and jobs.
 
 use super::{
     Ask, Event, PersistToken, RequestId, admission, discontinuity, job, output, quorum, store, timers, trace,
@@ -71,8 +71,8 @@ pub(super) struct Context {
     pub(super) publish_due: bool,
 }
 
-/// What a node begins with.
-pub(super) struct Began {
+/// What a context is made of.
+pub(super) struct ContextConfig {
     pub(super) identity: SecretKey,
     pub(super) entropy: Box<dyn Entropy>,
     pub(super) reader: Box<dyn Reader>,
@@ -80,23 +80,23 @@ pub(super) struct Began {
     pub(super) state: State,
     pub(super) commit: Option<CommitCertificate>,
     pub(super) view: Arc<View>,
-    /// What was to be done already to read the store.
+    /// Holds what reading the store has caused already: repairs, and events about them.
     pub(super) outbox: output::Outbox,
 }
 
 impl Context {
-    pub(super) fn new(began: Began) -> Self {
+    pub(super) fn new(config: ContextConfig) -> Self {
         Self {
-            identity: began.identity,
-            entropy: discontinuity::HedgedEntropy::new(began.entropy),
-            store: store::Store::new(began.reader),
-            now: began.now,
-            state: began.state,
-            commit: began.commit,
-            view: began.view,
+            identity: config.identity,
+            entropy: discontinuity::HedgedEntropy::new(config.entropy),
+            store: store::Store::new(config.reader),
+            now: config.now,
+            state: config.state,
+            commit: config.commit,
+            view: config.view,
             connected: BTreeSet::new(),
             counters: BTreeMap::new(),
-            outbox: began.outbox,
+            outbox: config.outbox,
             timers: timers::Timers::default(),
             jobs: job::Jobs::default(),
             quorum: quorum::Quorum::default(),
@@ -137,7 +137,7 @@ impl Context {
         self.state.get::<Validator>(validator).map_or_else(|| validator.to_string(), |row| row.name)
     }
 
-    /// Tells of a failed read; the caller goes without what it wanted.
+    /// Reports a failed read. The calling part goes on without the row.
     pub(super) fn store_fault(&mut self, fault: &ReadError) {
         self.outbox.event(Event::StoreFault { reason: fault.to_string() });
     }
@@ -242,7 +242,7 @@ impl Context {
         self.holds_shares && self.outbox.is_durable(self.shares_token)
     }
 
-    /// Says that the node is ready once its shares are durable.
+    /// Has readiness published anew once the repaired shares are durable.
     pub(super) fn shares_after(&mut self, durable: PersistToken) {
         if self.shares_token != PersistToken::default() && self.shares_token <= durable {
             self.shares_token = PersistToken::default();

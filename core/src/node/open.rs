@@ -4,7 +4,7 @@ use super::rebuild::{Rebuilt, rebuild};
 use super::stored::{HEAD_KEY, MOVEMENTS_KEY, state_writes, stored_proof};
 use super::{
     Event, Node, NodeConfig, OpenFault, addresses,
-    context::{Began, Context},
+    context::{Context, ContextConfig},
     discontinuity, keys, ordering, output, pool, recall, row_repair, signing, status, submission, sync, twin,
 };
 use crate::api::{NodeStatus, POSITION_NOT_ATTESTED, View};
@@ -63,8 +63,8 @@ impl Node {
             addresses: Arc::clone(addresses.records()),
             counters: Arc::new(BTreeMap::new()),
         });
-        let began = Began { identity, entropy, reader, now, state, commit, view, outbox };
-        let cx = Context::new(began);
+        let config = ContextConfig { identity, entropy, reader, now, state, commit, view, outbox };
+        let cx = Context::new(config);
         let mut node = Self {
             cx,
             ordering: ordering::Ordering::new(engine, reveals),

@@ -1,6 +1,6 @@
 //! A node, and the context of its parts, for tests: of a mesh with its keys, in one process.
 
-use super::context::{Began, Context};
+use super::context::{Context, ContextConfig};
 use super::message::Message;
 use super::open::blank_status;
 use super::output::Outbox;
@@ -108,8 +108,16 @@ pub(super) fn context(mesh: &Mesh) -> Context {
     });
     let (entropy, reader) = (Box::new(Seeded::new(3)), Box::new(stored(mesh, &[])));
     let outbox = Outbox::default();
-    let mut cx =
-        Context::new(Began { identity, entropy, reader, now: now(mesh), state, commit, view, outbox });
+    let mut cx = Context::new(ContextConfig {
+        identity,
+        entropy,
+        reader,
+        now: now(mesh),
+        state,
+        commit,
+        view,
+        outbox,
+    });
     cx.connected = cx.peers().collect();
     cx
 }

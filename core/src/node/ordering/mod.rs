@@ -162,7 +162,7 @@ impl Ordering {
         self.heartbeat_due || others || self.engine.has_future_proposal()
     }
 
-    /// What the engine is to be told at the start of the next height, with the log of votes that it goes on from.
+    /// Starts the next height. Returns the input for the engine, with the log of votes that it continues from.
     pub(in crate::node) fn start_height(&mut self, cx: &mut Context, wal: Vec<Vec<u8>>) -> Input {
         self.started = true;
         self.heartbeat_due = false;

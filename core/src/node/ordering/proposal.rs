@@ -115,7 +115,7 @@ impl Ordering {
         value_id: &Digest,
         checked: &dyn Fn(&Batch) -> Option<Arc<CheckedBatch>>,
     ) -> Result<(Block, Executed), String> {
-        let block = Block::from_bytes(value).ok_or_else(|| "a decided value is no block".to_string())?;
+        let block = Block::from_bytes(value).ok_or_else(|| "the decided value is not a block".to_string())?;
         let executed = match self.executed.remove(value_id) {
             Some(executed) => executed,
             None => Self::execute(cx, &block, checked)?,
